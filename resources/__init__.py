@@ -1,0 +1,1 @@
+"""Where bytes come from and live: vendor clients, the Parquet/DuckDB warehouse, the model store."""

@@ -1,0 +1,126 @@
+"""The exceptions of the project, in one tree. No other module defines an exception.
+
+TradingDagError
+├── ConfigurationError            settings or environment that cannot work
+│   ├── UnknownTickerError        a ticker that is not in the universe, or is no ticker at all
+│   └── UnknownHorizonError       a horizon that is not one of the six
+├── SourceError                   a source could not give what was asked (names source and request)
+│   ├── SourceUnavailableError    network, time-out, 5xx, 429 after the last retry
+│   ├── SourceFormatError         an answer that is not in the documented shape
+│   ├── EmptySourceError          a well-formed answer without rows
+│   └── SourceOffError            the source, or its key, is not configured
+├── DataQualityError              a frame that breaks a rule (names table, key and rule)
+│   ├── SchemaError               columns, types, key, bounds
+│   ├── BadSliceError             a blocking check failed: the last good slice stays in place
+│   └── SourceMismatchError       rows of one source merged into a slice of another
+├── StorageError                  a stored file that is missing or unreadable
+│   ├── SliceNotFoundError
+│   └── ModelNotFoundError
+├── InsufficientDataError         too few rows or classes to fit or to score
+├── OptionPricingError            arguments outside the domain of a pricing function
+└── SliceBusyError                another run is materializing the same slices
+"""
+
+
+class TradingDagError(Exception):
+    """Base of every error that the project raises on purpose."""
+
+
+class ConfigurationError(TradingDagError):
+    """Settings or environment that cannot work."""
+
+
+class UnknownTickerError(ConfigurationError):
+    """A ticker that is not in the universe, or is no ticker at all."""
+
+
+class UnknownHorizonError(ConfigurationError):
+    """A horizon that is not one of the six."""
+
+
+class SourceError(TradingDagError):
+    """A source could not give what was asked.
+
+    Parameters
+    ----------
+    source : name of the source, such as ``yahoo``.
+    request : what was asked, without keys or secrets.
+    problem : what went wrong.
+    remedy : what the user can do.
+    """
+
+    def __init__(self, *, source: str, request: str, problem: str, remedy: str) -> None:
+        self.source = source
+        self.request = request
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{source}: {problem} (request: {request}). {remedy}")
+
+
+class SourceUnavailableError(SourceError):
+    """Network failure, time-out, server error, or too many requests after the last retry."""
+
+
+class SourceFormatError(SourceError):
+    """An answer that is not in the documented shape."""
+
+
+class EmptySourceError(SourceError):
+    """A well-formed answer without rows where rows were expected."""
+
+
+class SourceOffError(SourceError):
+    """The source, or the key it needs, is not configured."""
+
+
+class DataQualityError(TradingDagError):
+    """A frame that breaks a rule.
+
+    Parameters
+    ----------
+    table : qualified name, such as ``raw.prices_daily``.
+    key : the slice or the offending key, such as ``ticker=SPY, session=2024-11-15``.
+    rule : the rule that is broken, as a sentence.
+    """
+
+    def __init__(self, *, table: str, key: str, rule: str) -> None:
+        self.table = table
+        self.key = key
+        self.rule = rule
+        super().__init__(f"{table} [{key}]: {rule}")
+
+
+class SchemaError(DataQualityError):
+    """Columns, types, keys or bounds that differ from ``schemas.py``."""
+
+
+class BadSliceError(DataQualityError):
+    """A blocking check failed; nothing was written and the last good slice stays in place."""
+
+
+class SourceMismatchError(DataQualityError):
+    """Rows of one source would be merged into a slice of another."""
+
+
+class StorageError(TradingDagError):
+    """A stored file is missing or unreadable."""
+
+
+class SliceNotFoundError(StorageError):
+    """A slice that was never materialized."""
+
+
+class ModelNotFoundError(StorageError):
+    """A model that was never fitted."""
+
+
+class InsufficientDataError(TradingDagError):
+    """Too few rows or classes to fit or to score."""
+
+
+class OptionPricingError(TradingDagError):
+    """Arguments outside the domain of a pricing function."""
+
+
+class SliceBusyError(TradingDagError):
+    """Another run is materializing the same slices."""

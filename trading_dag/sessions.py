@@ -1,0 +1,154 @@
+"""New York Stock Exchange sessions and the six horizons. The only place that knows the calendar.
+
+A session is a timezone-naive midnight timestamp (``datetime64[us]``) that names a trading day.
+Nothing here is weekday arithmetic: every step is a step in the XNYS calendar.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+
+import pandas as pd
+
+from trading_dag.errors import UnknownHorizonError, UnknownTickerError
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
+
+FIRST_CALENDAR_DAY: Final = "1985-01-02"
+TIME_UNIT: Final = "us"
+NEW_YORK: Final = "America/New_York"
+_TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}([.-][A-Z0-9]{1,4})?")
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How far ahead a forecast looks, counted from the close of session t.
+
+    Attributes
+    ----------
+    key : partition key, such as ``24h``.
+    target_offset : sessions from t to the target session.
+    target_field : whether the horizon ends at the target session's open or close.
+    gap_sessions : purge and embargo between a training and a test part.
+    scaling_sessions : length in sessions for square-root-of-time scaling.
+    """
+
+    key: str
+    target_offset: int
+    target_field: Literal["open", "close"]
+    gap_sessions: int
+    scaling_sessions: float
+
+
+HORIZONS: Final[dict[str, Horizon]] = {
+    horizon.key: horizon
+    for horizon in (
+        Horizon("12h", 1, "open", 1, 0.5),
+        Horizon("24h", 1, "close", 1, 1.0),
+        Horizon("48h", 2, "close", 2, 2.0),
+        Horizon("72h", 3, "close", 3, 3.0),
+        Horizon("96h", 4, "close", 4, 4.0),
+        Horizon("168h", 5, "close", 5, 5.0),
+    )
+}
+
+
+def horizon_of(key: str) -> Horizon:
+    """The horizon of a partition key.
+
+    Raises
+    ------
+    UnknownHorizonError : for a key that is not one of the six.
+    """
+    try:
+        return HORIZONS[key]
+    except KeyError:
+        raise UnknownHorizonError(f"unknown horizon {key!r}; choose from {', '.join(HORIZONS)}") from None
+
+
+def validate_ticker(ticker: str) -> str:
+    """Return the ticker if it has the form of one, so that it may stand in a path or a partition key.
+
+    Raises
+    ------
+    UnknownTickerError : for anything else, such as ``../x`` or ``'; drop``.
+    """
+    if not isinstance(ticker, str) or not _TICKER.fullmatch(ticker):
+        raise UnknownTickerError(f"{ticker!r} is no ticker: expected capital letters and digits such as SPY or BRK.B")
+    return ticker
+
+
+@lru_cache(maxsize=1)
+def exchange_calendar() -> ExchangeCalendar:
+    """The XNYS calendar from 1985 to a year from today."""
+    import exchange_calendars
+
+    last = dt.date.today() + dt.timedelta(days=366)
+    return exchange_calendars.get_calendar("XNYS", start=FIRST_CALENDAR_DAY, end=last.isoformat())
+
+
+@lru_cache(maxsize=1)
+def all_sessions() -> pd.DatetimeIndex:
+    """Every session of the calendar, ascending, ``datetime64[us]``."""
+    return exchange_calendar().sessions.tz_localize(None).as_unit(TIME_UNIT)
+
+
+def sessions_between(first: pd.Timestamp | dt.date | str, last: pd.Timestamp | dt.date | str) -> pd.DatetimeIndex:
+    """Sessions from ``first`` to ``last``, both included where they are sessions."""
+    calendar = all_sessions()
+    return calendar[(calendar >= pd.Timestamp(first)) & (calendar <= pd.Timestamp(last))]
+
+
+def is_session(days: pd.DatetimeIndex) -> pd.Series:
+    """Whether each day is a session; index: the days."""
+    return pd.Series(days.isin(all_sessions()), index=days)
+
+
+def shift_sessions(sessions: pd.DatetimeIndex, offset: int) -> pd.DatetimeIndex:
+    """The sessions ``offset`` steps after each given session (negative: before).
+
+    Steps outside the calendar give NaT.
+
+    Raises
+    ------
+    ValueError : where a given day is not a session.
+    """
+    calendar = all_sessions()
+    positions = calendar.get_indexer(pd.DatetimeIndex(sessions).as_unit(TIME_UNIT))
+    if (positions < 0).any():
+        strangers = [f"{day:%Y-%m-%d}" for day in sessions[positions < 0][:3]]
+        raise ValueError(f"not a session of XNYS: {', '.join(strangers)}")
+    shifted = positions + offset
+    inside = (shifted >= 0) & (shifted < len(calendar))
+    days = calendar[shifted.clip(0, len(calendar) - 1)].to_series(index=range(len(shifted)))
+    return pd.DatetimeIndex(days.where(inside))
+
+
+def target_sessions(sessions: pd.DatetimeIndex, horizon: Horizon) -> pd.DatetimeIndex:
+    """The session at whose open (12h) or close (the others) the horizon ends."""
+    return shift_sessions(sessions, horizon.target_offset)
+
+
+def session_close(session: pd.Timestamp) -> pd.Timestamp:
+    """When the session closes, UTC. Half days close early; daylight saving is honoured."""
+    close: pd.Timestamp = exchange_calendar().session_close(session)
+    return close
+
+
+def session_open(session: pd.Timestamp) -> pd.Timestamp:
+    """When the session opens, UTC."""
+    start: pd.Timestamp = exchange_calendar().session_open(session)
+    return start
+
+
+def last_closed_session(now: pd.Timestamp | None = None) -> pd.Timestamp:
+    """The latest session whose close is not after ``now`` (timezone-aware; default: the present)."""
+    moment = pd.Timestamp.now("UTC") if now is None else now.tz_convert("UTC")
+    closes = exchange_calendar().closes
+    closed = closes.index[closes <= moment]
+    return pd.Timestamp(closed[-1]).tz_localize(None).as_unit(TIME_UNIT)

@@ -1,0 +1,206 @@
+"""Every setting of the project, frozen, from the environment (prefix ``TRADING_DAG_``) or ``.env``.
+
+Nested settings use a double underscore: ``TRADING_DAG_BACKTEST__ACCOUNT_USD=50000``.
+Keys of vendors are read from their own variables and are never printed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from trading_dag.errors import UnknownHorizonError, UnknownTickerError
+from trading_dag.schemas import HORIZON_KEYS
+from trading_dag.sessions import horizon_of, validate_ticker
+
+SourceName = Literal["sample", "files", "live"]
+DEFAULT_TICKERS: Final[tuple[str, ...]] = ("SPY", "QQQ", "IWM", "SPX", "COMP")
+TICKERS_OF_SOURCE: Final[dict[str, tuple[str, ...]]] = {
+    "sample": ("SPX", "COMP"),
+    "files": ("SPY", "QQQ", "IWM"),
+    "live": ("SPY", "QQQ", "IWM"),
+}
+VOLATILITY_INDEX_OF: Final[dict[str, str]] = {"SPY": "VIX", "QQQ": "VXN", "IWM": "RVX"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WalkForwardSettings(_Frozen):
+    """Folds and what each fold may see."""
+
+    folds: int = Field(5, ge=2, le=20, description="expanding test folds")
+    inner_folds: int = Field(3, ge=2, le=10, description="purged folds inside a training part, for thresholds")
+    minimum_presence: float = Field(0.8, gt=0, le=1, description="features below this presence are dropped by a fold")
+    minimum_class_rows: int = Field(30, ge=2, description="rarer classes give insufficient_data")
+    top_features: int = Field(40, ge=1, description="features kept by mutual information")
+    seed: int = 42
+
+
+class BootstrapSettings(_Frozen):
+    """Stationary bootstrap of the evaluation."""
+
+    draws: int = Field(1_000, ge=100)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    seed: int = 42
+
+
+class SurfaceSettings(_Frozen):
+    """The implied-volatility surface that is used where there is no chain. All are assumptions, printed as such."""
+
+    atm_ratio: float = Field(0.85, gt=0, description="30-day ATM volatility over the volatility index")
+    term_slope: float = Field(0.02, description="change of ATM volatility, as a share, per unit of ln(days/30)")
+    skew: float = Field(-0.10, description="change of volatility, as a share of ATM, per standardised log-moneyness")
+    curvature: float = Field(0.02, description="the same, per squared standardised log-moneyness")
+    minimum_volatility: float = Field(0.03, gt=0)
+    risk_free_rate: float = Field(0.03, description="used where the macro table has no 3-month bill; fraction")
+    dividend_yield: float = Field(0.015, ge=0, description="continuous, fraction")
+
+
+class BacktestSettings(_Frozen):
+    """What a backtest assumes. Printed with every result."""
+
+    account_usd: float = Field(100_000.0, gt=0)
+    risk_fraction: float = Field(0.02, gt=0, le=1, description="account at risk per full-size trade")
+    fee_per_leg_contract_usd: float = Field(0.65, ge=0)
+    half_spread_fraction: float = Field(0.02, ge=0, description="half bid-ask spread as a share of the leg's value")
+    half_spread_minimum_usd: float = Field(0.01, ge=0, description="least half spread per share")
+    multiplier: int = Field(100, gt=0)
+    strike_step_fraction: float = Field(0.0025, gt=0, description="strike grid as a share of spot, rounded to a tick")
+    days_to_expiration: int = Field(21, ge=8, le=60, description="target calendar days to expiration at entry")
+    long_leg_delta: float = Field(0.45, gt=0, lt=1)
+    short_leg_delta: float = Field(0.30, gt=0, lt=1)
+    wing_delta: float = Field(0.15, gt=0, lt=1)
+    profit_target_fraction: float = Field(0.5, gt=0, le=1)
+    stop_underlying_fraction: float = Field(0.02, gt=0)
+    random_entry_runs: int = Field(1_000, ge=100)
+    variants_tried: int = Field(36, ge=1, description="slices tried, for the deflated Sharpe ratio")
+    seed: int = 42
+
+
+class SelectorSettings(_Frozen):
+    """Thresholds of the strategy selector (contract, section 11)."""
+
+    direction_minimum: float = 0.52
+    iv_minimum: float = 0.35
+    overall_minimum: float = 0.55
+    condor_overall_minimum: float = 0.45
+    full_minimum: float = 0.70
+    direction_weight: float = 0.6
+    iv_weight: float = 0.4
+
+
+class DriftSettings(_Frozen):
+    """When drift asks for retraining."""
+
+    window_sessions: int = Field(60, ge=20)
+    bins: int = Field(10, ge=4)
+    quantile: float = Field(0.95, gt=0.5, lt=1)
+    breached_share: float = Field(0.2, gt=0, le=1, description="share of safe features beyond their limit")
+    consecutive_breaches: int = Field(2, ge=1)
+    rest_sessions: int = Field(20, ge=0)
+
+
+class HttpSettings(_Frozen):
+    """How vendors are asked."""
+
+    timeout_seconds: float = Field(20.0, gt=0)
+    attempts: int = Field(4, ge=1, le=10)
+    backoff_seconds: float = Field(1.0, ge=0, description="first wait, doubled each time, with jitter")
+    backoff_maximum_seconds: float = Field(60.0, ge=0)
+    requests_per_second: float = Field(2.0, gt=0)
+    cache_seconds: float = Field(300.0, ge=0, description="age at which a cached answer is asked again")
+    overlap_sessions: int = Field(10, ge=1, description="stored sessions fetched again to catch restatements")
+
+
+class Settings(BaseSettings):
+    """The composition root's input. Frozen; build another with ``model_copy(update=…)``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRADING_DAG_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+    )
+
+    home: Path = Field(default_factory=Path.cwd, description="where data/, models/ and warehouse.duckdb live")
+    source: SourceName = "sample"
+    files: Path | None = Field(None, description="folder of the files source")
+    tickers: Annotated[tuple[str, ...], NoDecode] = Field((), description="what to work on; empty: by source")
+    universe: Annotated[tuple[str, ...], NoDecode] = Field((), description="tickers beyond the default five")
+    horizons: Annotated[tuple[str, ...], NoDecode] = HORIZON_KEYS
+    workers: int = Field(2, ge=1, le=64, description="slices that are worked on at once")
+    yahoo_url: str = "https://query2.finance.yahoo.com"
+    fred_url: str = "https://api.stlouisfed.org"
+    fred_csv_url: str = "https://fred.stlouisfed.org/graph/fredgraph.csv"
+    fred_api_key: SecretStr | None = Field(None, validation_alias="FRED_API_KEY")
+
+    walk_forward: WalkForwardSettings = WalkForwardSettings()
+    bootstrap: BootstrapSettings = BootstrapSettings()
+    surface: SurfaceSettings = SurfaceSettings()
+    backtest: BacktestSettings = BacktestSettings()
+    selector: SelectorSettings = SelectorSettings()
+    drift: DriftSettings = DriftSettings()
+    http: HttpSettings = HttpSettings()
+
+    @field_validator("tickers", "universe", "horizons", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("home", "files", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().resolve()
+
+    @field_validator("tickers", "universe", mode="after")
+    @classmethod
+    def _tickers_have_the_form(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(validate_ticker(ticker) for ticker in value))
+
+    @field_validator("horizons", mode="after")
+    @classmethod
+    def _horizons_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(horizon_of(key).key for key in value)) or HORIZON_KEYS
+
+    @model_validator(mode="after")
+    def _tickers_are_in_the_universe(self) -> Settings:
+        for ticker in self.tickers:
+            if ticker not in self.all_tickers:
+                raise UnknownTickerError(
+                    f"{ticker} is not in the universe {', '.join(self.all_tickers)}; add it with TRADING_DAG_UNIVERSE"
+                )
+        return self
+
+    @property
+    def all_tickers(self) -> tuple[str, ...]:
+        """Partition keys: the default five and ``universe``."""
+        return tuple(dict.fromkeys((*DEFAULT_TICKERS, *self.universe)))
+
+    @property
+    def active_tickers(self) -> tuple[str, ...]:
+        """What a command works on when it is given no tickers."""
+        return self.tickers or (*TICKERS_OF_SOURCE[self.source], *self.universe)
+
+    def select(self, tickers: tuple[str, ...], horizons: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Check what the user asked for and fill in what was not said.
+
+        Raises
+        ------
+        UnknownTickerError, UnknownHorizonError : for a name that does not exist.
+        """
+        for ticker in tickers:
+            if validate_ticker(ticker) not in self.all_tickers:
+                raise UnknownTickerError(f"{ticker} is not in the universe: {', '.join(self.all_tickers)}")
+        for key in horizons:
+            if key not in HORIZON_KEYS:
+                raise UnknownHorizonError(f"unknown horizon {key!r}; choose from {', '.join(HORIZON_KEYS)}")
+        return tickers or self.active_tickers, horizons or self.horizons
