@@ -95,7 +95,8 @@ def exchange_calendar() -> ExchangeCalendar:
 @lru_cache(maxsize=1)
 def all_sessions() -> pd.DatetimeIndex:
     """Every session of the calendar, ascending, ``datetime64[us]``."""
-    return exchange_calendar().sessions.tz_localize(None).as_unit(TIME_UNIT)
+    sessions: pd.DatetimeIndex = exchange_calendar().sessions.tz_localize(None).as_unit(TIME_UNIT)
+    return sessions
 
 
 def sessions_between(first: pd.Timestamp | dt.date | str, last: pd.Timestamp | dt.date | str) -> pd.DatetimeIndex:
@@ -125,7 +126,7 @@ def shift_sessions(sessions: pd.DatetimeIndex, offset: int) -> pd.DatetimeIndex:
         raise ValueError(f"not a session of XNYS: {', '.join(strangers)}")
     shifted = positions + offset
     inside = (shifted >= 0) & (shifted < len(calendar))
-    days = calendar[shifted.clip(0, len(calendar) - 1)].to_series(index=range(len(shifted)))
+    days = pd.Series(calendar[shifted.clip(0, len(calendar) - 1)])
     return pd.DatetimeIndex(days.where(inside))
 
 
