@@ -1,0 +1,61 @@
+# Everything a user needs: make run, make test, make ui, make bench, make lint, make clean.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+export TRADING_DAG_STATE ?= $(CURDIR)/.dagster
+export DAGSTER_HOME ?= $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench ui clean install install-dev browser docs
+
+help:  ## This list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the pinned libraries into $(VENV) (a few minutes the first time)"
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing the development tools"
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed  ## The project and its pinned libraries, in .venv
+install-dev: $(VENV)/.installed-dev  ## The same with the development tools
+
+run: install  ## The main job on the sample source: from bytes to backtest
+	$(BIN)/trading-dag run
+
+ui: install  ## The Dagster UI on 127.0.0.1:3000 over everything that was run
+	$(BIN)/trading-dag ui
+
+lint: install-dev  ## ruff, mypy, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint browser  ## Lint and every test
+	$(BIN)/pytest
+
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the browser tests"; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else echo "No Chromium here: the browser tests will be skipped"; fi
+
+bench: install-dev  ## The measured ratios; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench.run
+
+docs: install-dev  ## The generated pages: tables and features
+	$(BIN)/python -m trading_dag.table_docs
+	$(BIN)/python -m trading_dag.features.formulas
+
+clean:  ## Remove everything that was made, but not the virtual environment
+	rm -rf data models warehouse.duckdb .dagster .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

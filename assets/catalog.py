@@ -1,0 +1,20 @@
+"""Every declared asset, in the order of the data's one way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from assets import backtests, evaluation, features, labels, models, monitoring, predictions, raw, signals
+from assets.declaration import Declaration
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (
+    *raw.DECLARATIONS,
+    *features.DECLARATIONS,
+    *labels.DECLARATIONS,
+    *models.DECLARATIONS,
+    *predictions.DECLARATIONS,
+    *evaluation.DECLARATIONS,
+    *signals.DECLARATIONS,
+    *backtests.DECLARATIONS,
+    *monitoring.DECLARATIONS,
+)

@@ -1,0 +1,71 @@
+"""Runs the checks of a table on a frame that is about to be stored, and reports one verdict a rule.
+
+The rules come from ``schemas.py`` through ``trading_dag.quality``; Great Expectations judges them in
+``resources.expectations``. Only the look-ahead prober is added here, because it needs the asset's own
+function.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from trading_dag.quality import QualityContext
+from trading_dag.schemas import Table
+from trading_dag.sessions import last_closed_session
+
+if TYPE_CHECKING:
+    from assets.declaration import Declaration, Result, Slice
+    from resources.expectations import RuleVerdict
+
+LIVE_SOURCE: Final = "live"
+
+
+def verdicts_of(
+    declaration: Declaration, table: Table, result: Result, at: Slice, inputs: dict[str, Any]
+) -> list[RuleVerdict]:
+    """One verdict for each rule of the table, in the order of the asset's check specs."""
+    from resources.expectations import verify
+
+    frame = result.frames[table.name]
+    if result.source_off:
+        frame.attrs["source_off"] = result.source_off
+    now = last_closed_session()
+    technical = inputs.get("technical")
+    context = QualityContext(
+        now_session=now,
+        expected_last_session=now if at.source.name == LIVE_SOURCE else None,
+        technical=technical if isinstance(technical, pd.DataFrame) else None,
+    )
+    verdicts = verify(table, frame, context=context)
+    if declaration.probes:
+        verdicts.append(_lookahead_verdict(declaration, table, frame, at, inputs))
+    return verdicts
+
+
+def _lookahead_verdict(
+    declaration: Declaration, table: Table, frame: pd.DataFrame, at: Slice, inputs: dict[str, Any]
+) -> RuleVerdict:
+    from trading_dag.validation.lookahead import probe_lookahead
+
+    from assets.declaration import LOOKAHEAD_RULE
+    from resources.expectations import RuleVerdict
+
+    probes = declaration.probes or {}
+    violations = probe_lookahead(
+        partial(declaration.function, at),
+        {name: value for name, value in inputs.items() if name in probes},
+        time_columns=dict(probes),
+        table=table.qualified_name,
+    )
+    examples = [f"{violation.feature} on {violation.session:%Y-%m-%d}" for violation in violations[:5]]
+    return RuleVerdict(
+        rule=LOOKAHEAD_RULE,
+        passed=not violations,
+        unexpected_count=len(violations),
+        total=len(frame),
+        examples=examples,
+        detail="" if not violations else f"{len(violations)} values changed when later data was cut or perturbed",
+    )

@@ -1,0 +1,68 @@
+"""Jobs: the two that make everything, and the ones that schedules and sensors ask for.
+
+One job cannot hold two partition definitions, so the way from bytes to backtest is cut once, between
+what belongs to a ticker and what belongs to a ticker and a horizon.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import dagster as dg
+
+from assets.catalog import DECLARATIONS
+from assets.partitions import Partitions
+
+MACRO_JOB: Final = "macro"
+MARKET_JOB: Final = "market"
+RESEARCH_JOB: Final = "research"
+REFRESH_RAW_JOB: Final = "refresh_raw"
+REFRESH_MACRO_JOB: Final = "refresh_macro"
+RETRAIN_JOB: Final = "retrain"
+HOUR_SECONDS: Final = 3600
+
+
+def keys_of_slice(kind: str) -> list[dg.AssetKey]:
+    """Asset keys of every declaration with that slicing."""
+    return [key for declaration in DECLARATIONS if declaration.slice == kind for key in declaration.asset_keys]
+
+
+def build_jobs(partitions: Partitions) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Every job of the project."""
+    fetched = {kind: _fetched(kind) for kind in ("none", "ticker")}
+    research = keys_of_slice("ticker_horizon")
+    labels = [key for key in research if key.path[0] == "labels"]
+    return [
+        _job(MACRO_JOB, keys_of_slice("none"), None, "Macro series and their features."),
+        _job(MARKET_JOB, keys_of_slice("ticker"), partitions.ticker, "Raw data and features of one ticker."),
+        _job(RESEARCH_JOB, research, partitions.ticker_horizon, "Labels to backtest of one ticker and horizon."),
+        _job(REFRESH_RAW_JOB, fetched["ticker"], partitions.ticker, "New raw data of one ticker."),
+        _job(REFRESH_MACRO_JOB, fetched["none"], None, "New macro observations."),
+        _job(
+            RETRAIN_JOB,
+            [key for key in research if key not in labels],
+            partitions.ticker_horizon,
+            "Refit the models of one ticker and horizon and everything that follows from them.",
+        ),
+    ]
+
+
+def _fetched(kind: str) -> list[dg.AssetKey]:
+    return [
+        key
+        for declaration in DECLARATIONS
+        if declaration.slice == kind and declaration.is_fetched
+        for key in declaration.asset_keys
+    ]
+
+
+def _job(
+    name: str, keys: list[dg.AssetKey], partitions_def: dg.PartitionsDefinition | None, description: str
+) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*keys),
+        partitions_def=partitions_def,
+        description=description,
+        tags={"dagster/max_runtime": str(HOUR_SECONDS)},
+    )

@@ -1,0 +1,69 @@
+"""Fitted models, and the two tables that say what each fold chose and saw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from assets.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from trading_dag.schemas import FEATURE_SELECTION, FEATURE_TABLE, REGISTRY, TARGETS
+
+if TYPE_CHECKING:
+    from resources.parquet_io import StoredModel
+
+_MODELS: Final = {
+    "direction_classifier": Read(model="direction_classifier"),
+    "volatility_forecaster": Read(model="volatility_forecaster"),
+}
+
+
+@model_asset(
+    reads={"features": FEATURE_TABLE, "targets": TARGETS},
+    code_version="1",
+    kinds=("scikitlearn", "xgboost"),
+    uses=("walk_forward",),
+)
+def direction_classifier(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
+    """P(UP) by a logistic regression and by XGBoost: five walk-forward folds and the live model, each fold with its
+    own feature selection, scaling and threshold."""
+    from trading_dag.models.direction_classifier import fit
+
+    fitted = fit(features, targets, horizon=at.horizon, ticker=at.ticker, settings=at.settings.walk_forward)
+    return Result({"direction_classifier": fitted})
+
+
+@model_asset(
+    reads={"features": FEATURE_TABLE, "targets": TARGETS},
+    code_version="1",
+    kinds=("scikitlearn",),
+    uses=("walk_forward",),
+)
+def volatility_forecaster(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
+    """P(LOW), P(NORMAL), P(HIGH) of the IV regime at the target by a multinomial logistic regression."""
+    from trading_dag.models.volatility_forecaster import fit
+
+    fitted = fit(features, targets, horizon=at.horizon, ticker=at.ticker, settings=at.settings.walk_forward)
+    return Result({"volatility_forecaster": fitted})
+
+
+@table_asset(FEATURE_SELECTION, reads=_MODELS, code_version="1")
+def feature_selection(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
+    """Chosen inside the fold's training part only."""
+    parts = [model.fitted.feature_selection() for model in (direction_classifier, volatility_forecaster)]
+    return pd.concat(parts, ignore_index=True)
+
+
+@table_asset(REGISTRY, reads=_MODELS, code_version="1")
+def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
+    """One row a fold of the latest version."""
+    parts = [model.fitted.registry(model.version) for model in (direction_classifier, volatility_forecaster)]
+    return pd.concat(parts, ignore_index=True)
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (
+    direction_classifier,
+    volatility_forecaster,
+    feature_selection,
+    registry,
+)

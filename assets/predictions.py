@@ -1,0 +1,68 @@
+"""Out-of-sample forecasts: stored models applied to every session. Nothing is fitted here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from assets.declaration import Declaration, Read, Result, Slice, table_asset
+from assets.pictures import picture
+from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PRICES_DAILY, TARGETS
+
+if TYPE_CHECKING:
+    from resources.parquet_io import StoredModel
+
+_PRICES: Final = Read(PRICES_DAILY, columns=("ticker", "session", "open", "close"))
+
+
+@table_asset(
+    PREDICTIONS_DIRECTION,
+    reads={
+        "direction_classifier": Read(model="direction_classifier"),
+        "features": FEATURE_TABLE,
+        "targets": TARGETS,
+        "prices": _PRICES,
+    },
+    code_version="1",
+    kinds=("scikitlearn", "xgboost", "parquet"),
+)
+def direction(
+    at: Slice,
+    direction_classifier: StoredModel,
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    prices: pd.DataFrame,
+) -> Result:
+    """Each session is forecast by the newest fold that had seen nothing after it; baselines stand beside the models."""
+    from trading_dag.models.direction_classifier import predict
+    from trading_dag.plots import calibration, forecast_against_outcome
+
+    forecast = predict(direction_classifier.fitted, features, targets, horizon=at.horizon, prices=prices)
+    pictures = {
+        "calibration": picture(calibration(forecast)),
+        "forecast against outcome": picture(forecast_against_outcome(forecast)),
+    }
+    return Result({"direction": forecast}, pictures)
+
+
+@table_asset(
+    PREDICTIONS_VOLATILITY,
+    reads={
+        "volatility_forecaster": Read(model="volatility_forecaster"),
+        "features": FEATURE_TABLE,
+        "targets": TARGETS,
+    },
+    code_version="1",
+    kinds=("scikitlearn", "parquet"),
+)
+def volatility(at: Slice, volatility_forecaster: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
+    """The regime forecast beside persistence, which is hard to beat."""
+    from trading_dag.models.volatility_forecaster import predict
+    from trading_dag.plots import regime_confusion
+
+    forecast = predict(volatility_forecaster.fitted, features, targets, horizon=at.horizon)
+    return Result({"volatility": forecast}, {"regime confusion": picture(regime_confusion(forecast))})
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (direction, volatility)

@@ -1,0 +1,72 @@
+"""Sensors: drift asks for retraining of just the slice that drifted; automation conditions are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import dagster as dg
+import pandas as pd
+
+from assets.jobs import RETRAIN_JOB
+from assets.partitions import partition_key
+from resources.parquet_store import ParquetStore, SliceKey
+from trading_dag.schemas import DRIFT, REGISTRY
+from trading_dag.settings import Settings
+
+DRIFT_INTERVAL_SECONDS: Final = 3600
+AUTOMATION_SENSOR: Final = "automation"
+
+
+def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Evaluates the condition of every asset. Off until somebody turns it on."""
+    return dg.AutomationConditionSensorDefinition(
+        AUTOMATION_SENSOR,
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        minimum_interval_seconds=60,
+    )
+
+
+def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+    """Requests one retraining run for each slice whose drift policy says so, once per report."""
+
+    @dg.sensor(
+        name="retrain_on_drift",
+        job=retrain_job,
+        minimum_interval_seconds=DRIFT_INTERVAL_SECONDS,
+        required_resource_keys={"settings", "store"},
+        description="Retrains a ticker × horizon whose safe features drifted in consecutive reports.",
+    )
+    def retrain_on_drift(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        settings: Settings = context.resources.settings
+        store: ParquetStore = context.resources.store
+        requests = 0
+        for key in store.slices(DRIFT):
+            due_on = _due_on(store, key, settings)
+            if due_on is None:
+                continue
+            requests += 1
+            yield dg.RunRequest(
+                run_key=f"{key.ticker}-{key.horizon}-{due_on:%Y-%m-%d}",
+                job_name=RETRAIN_JOB,
+                partition_key=partition_key(key),
+            )
+        if not requests:
+            yield dg.SkipReason("no slice has drifted long enough")
+
+    return retrain_on_drift
+
+
+def _due_on(store: ParquetStore, key: SliceKey, settings: Settings) -> pd.Timestamp | None:
+    """Session of the report that makes retraining due, None where none does."""
+    from trading_dag.drift.policy import should_retrain
+
+    reports = store.read(DRIFT, key, columns=["as_of_session", "feature", "is_breached"])
+    if reports.empty:
+        return None
+    registry = store.read_or_empty(REGISTRY, key)
+    trained = registry["fitted_through"].max() if len(registry) else None
+    history = reports.groupby("as_of_session", as_index=False).agg(share_breached=("is_breached", "mean"))
+    decision = should_retrain(history, last_retrained=trained, settings=settings.drift)
+    return history["as_of_session"].max() if decision.is_due else None

@@ -1,0 +1,85 @@
+"""What has to be computed again: slices whose inputs, code version or settings differ from what is recorded.
+
+The record stands in the slice itself (Parquet footer, model spec), so it is right after a crash, and
+in any process. Fetched tables are never stale here: whether the vendor has news only the vendor knows.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resources.model_store import ModelStore
+
+from assets.catalog import DECLARATIONS
+from assets.declaration import Declaration, Read
+from resources.parquet_store import ParquetStore, SliceKey
+from trading_dag.schemas import SliceKind
+from trading_dag.settings import Settings
+
+_SLICING: Final[dict[str, SliceKind]] = {
+    ".".join(key.path): declaration.slice for declaration in DECLARATIONS for key in declaration.asset_keys
+}
+
+
+class Staleness:
+    """Compares what is recorded with what is there.
+
+    Parameters
+    ----------
+    store, models : where slices and fitted models lie.
+    settings : the settings that a slice would be computed with now.
+    """
+
+    def __init__(self, store: ParquetStore, models: ModelStore, settings: Settings) -> None:
+        self.store = store
+        self.models = models
+        self.settings = settings
+
+    def stale(self, kind: SliceKind, key: SliceKey, *, refit: bool) -> list[Declaration]:
+        """Declarations of one slice that need computing, in order, each with what follows from it.
+
+        Parameters
+        ----------
+        refit : whether a fitted model counts as stale when its inputs changed. A missing one always does.
+        """
+        stale: list[Declaration] = []
+        names: set[str] = set()
+        for declaration in DECLARATIONS:
+            if declaration.slice != kind or declaration.is_fetched:
+                continue
+            if self._is_stale(declaration, key, names, refit=refit):
+                stale.append(declaration)
+                names.update(".".join(asset.path) for asset in declaration.asset_keys)
+        return stale
+
+    def _is_stale(self, declaration: Declaration, key: SliceKey, stale: set[str], *, refit: bool) -> bool:
+        recorded = self._recorded(declaration, key)
+        if recorded is None:
+            return True
+        if declaration.is_model and not refit:
+            return False
+        if any(".".join(read.asset_key.path) in stale for read in declaration.reads.values()):
+            return True
+        expected = {
+            ".".join(read.asset_key.path): self._current(read, key) for read in declaration.reads.values()
+        } | declaration.fingerprint(self.settings)
+        return recorded != expected
+
+    def _recorded(self, declaration: Declaration, key: SliceKey) -> dict[str, str] | None:
+        if declaration.is_model:
+            return self.models.inputs(declaration.name, ticker=key.ticker or "", horizon=key.horizon or "")
+        records = [self.store.provenance(table, key) for table in declaration.tables]
+        found = [record.inputs for record in records if record is not None]
+        return found[0] if len(found) == len(records) and all(inputs == found[0] for inputs in found) else None
+
+    def _current(self, read: Read, key: SliceKey) -> str | None:
+        if read.table is None:
+            return self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=key.horizon or "")
+        kind = _SLICING[read.table.qualified_name]
+        upstream = {
+            "none": SliceKey(),
+            "ticker": SliceKey(key.ticker),
+            "ticker_horizon": key,
+        }[kind]
+        provenance = self.store.provenance(read.table, upstream)
+        return None if provenance is None else provenance.content_hash

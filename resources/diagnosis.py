@@ -1,0 +1,74 @@
+"""What ``doctor`` says: which parts are set up, which are off, which are missing, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from resources.parquet_store import ParquetStore
+from resources.source import build_source
+from resources.warehouse import Warehouse
+from trading_dag.errors import TradingDagError
+from trading_dag.schemas import TABLES
+from trading_dag.settings import Settings
+
+State = Literal["ok", "off", "missing"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis."""
+
+    subject: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def diagnose_installation(settings: Settings) -> list[Finding]:
+    """Look at the interpreter, the libraries, the home, the source and the stored slices. Nothing is changed."""
+    return [_python(), _libraries(), _home(settings), *_source(settings), *_stored(settings)]
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def _libraries() -> Finding:
+    names = ("dagster", "duckdb", "pandas", "scikit-learn", "xgboost", "TA-Lib", "great-expectations")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+    return Finding("libraries", "ok", ", ".join(versions))
+
+
+def _home(settings: Settings) -> Finding:
+    if not settings.home.is_dir():
+        return Finding("home", "missing", str(settings.home), "create it or set TRADING_DAG_HOME")
+    return Finding("home", "ok", str(settings.home))
+
+
+def _source(settings: Settings) -> list[Finding]:
+    try:
+        statuses = build_source(settings).describe()
+    except TradingDagError as error:
+        return [Finding(f"source {settings.source}", "missing", str(error), "see README, section Your own data")]
+    states: dict[str, State] = {"on": "ok", "off": "off", "missing": "missing"}
+    return [
+        Finding(f"source {settings.source}, {status.kind}", states[status.state], status.detail, status.remedy or "")
+        for status in statuses
+    ]
+
+
+def _stored(settings: Settings) -> list[Finding]:
+    store = ParquetStore(settings.home)
+    counts = {table.qualified_name: len(store.slices(table)) for table in TABLES.values()}
+    filled = {name: count for name, count in counts.items() if count}
+    if not filled:
+        return [Finding("tables", "off", "nothing is materialized yet", "trading-dag run")]
+    path = Warehouse(store).ensure()
+    slices = sum(filled.values())
+    return [
+        Finding("tables", "ok", f"{len(filled)} of {len(counts)} tables hold {slices} slices"),
+        Finding("warehouse", "ok", str(path)),
+    ]

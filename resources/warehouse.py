@@ -1,0 +1,104 @@
+"""``warehouse.duckdb``: a window of views over the Parquet slices. It holds no data.
+
+The file is built beside itself and renamed into place, and is only ever opened read-only, so that
+readers never wait for writers.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from resources.parquet_store import ParquetStore
+from trading_dag.errors import StorageError
+from trading_dag.schemas import PRICES_DAILY, TABLES, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+WAREHOUSE_FILE: Final = "warehouse.duckdb"
+
+
+class Warehouse:
+    """Read-only SQL over every table of ``schemas.py``."""
+
+    def __init__(self, store: ParquetStore) -> None:
+        self.store = store
+        self.path: Path = store.root / WAREHOUSE_FILE
+
+    def ensure(self) -> Path:
+        """Build the file of views where it is missing, or made for other tables or another folder."""
+        if not self._is_current():
+            self._build()
+        return self.path
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A read-only connection; any number may be open while slices are written."""
+        import duckdb
+
+        return duckdb.connect(str(self.ensure()), read_only=True)
+
+    def query(self, sql: str, parameters: list[object] | None = None) -> pd.DataFrame:
+        """Run one statement and return its rows.
+
+        Raises
+        ------
+        StorageError : where DuckDB refuses the statement, with its reason.
+        """
+        import duckdb
+
+        with self.connect() as connection:
+            try:
+                return connection.execute(sql, parameters or []).df()
+            except duckdb.Error as error:
+                raise StorageError(f"{self.path.name}: {error}") from error
+
+    def _statements(self) -> list[str]:
+        groups = sorted({table.group for table in TABLES.values()})
+        schemas = [f'CREATE SCHEMA IF NOT EXISTS "{group}"' for group in groups]
+        return schemas + [self._view(table) for table in TABLES.values()]
+
+    def _view(self, table: Table) -> str:
+        pattern = str(self.store.table_folder(table).resolve() / "**" / "*.parquet").replace("'", "''")
+        columns = ", ".join(f'"{name}"' for name in table.column_names)
+        return (
+            f'CREATE VIEW "{table.group}"."{table.name}" AS '
+            f"SELECT {columns} FROM read_parquet('{pattern}', union_by_name = true, hive_partitioning = false)"
+        )
+
+    def _fingerprint(self) -> str:
+        from hashlib import sha256
+
+        return sha256("\n".join(self._statements()).encode()).hexdigest()
+
+    def _is_current(self) -> bool:
+        if not self.path.is_file():
+            return False
+        import duckdb
+
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            stored = connection.execute(
+                "SELECT comment FROM duckdb_views() WHERE schema_name = ? AND view_name = ?",
+                [PRICES_DAILY.group, PRICES_DAILY.name],
+            ).fetchone()
+        return stored is not None and stored[0] == self._fingerprint()
+
+    def _build(self) -> None:
+        import duckdb
+
+        self.store.root.mkdir(parents=True, exist_ok=True)
+        for table in TABLES.values():
+            self.store.ensure_schema_file(table)
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        try:
+            with duckdb.connect(str(temporary)) as connection:
+                for statement in self._statements():
+                    connection.execute(statement)
+                connection.execute(f"COMMENT ON VIEW {PRICES_DAILY.qualified_name} IS '{self._fingerprint()}'")
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)

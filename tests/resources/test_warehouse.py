@@ -1,0 +1,69 @@
+"""The window of views: always typed, always current, never in a writer's way."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from resources.parquet_store import ParquetStore, SliceKey
+from resources.warehouse import Warehouse
+from tests.resources.test_parquet_store import bars
+from trading_dag.errors import StorageError
+from trading_dag.schemas import PRICES_DAILY, TABLES
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(ParquetStore(tmp_path))
+
+
+def test_a_table_without_slices_gives_typed_columns_and_no_rows(warehouse: Warehouse) -> None:
+    for table in TABLES.values():
+        frame = warehouse.query(f"from {table.qualified_name}")
+        assert list(frame.columns) == list(table.column_names)
+        assert frame.empty
+
+
+def test_a_slice_written_after_the_views_were_built_is_seen_at_once(warehouse: Warehouse) -> None:
+    warehouse.ensure()
+    warehouse.store.write(PRICES_DAILY, SliceKey("SPY"), bars())
+    assert warehouse.query("select count(*) as n from raw.prices_daily where ticker = 'SPY'")["n"].tolist() == [5]
+
+
+def test_the_views_work_from_any_current_directory(warehouse: Warehouse, tmp_path: Path) -> None:
+    warehouse.store.write(PRICES_DAILY, SliceKey("SPY"), bars())
+    script = f"import duckdb; c = duckdb.connect({str(warehouse.ensure())!r}, read_only=True); "
+    script += "print(c.sql('select count(*) from raw.prices_daily').fetchone()[0])"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shown = subprocess.run([sys.executable, "-c", script], cwd=elsewhere, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "5"
+
+
+def test_the_file_is_rebuilt_where_the_folder_was_moved(tmp_path: Path) -> None:
+    first = Warehouse(ParquetStore(tmp_path / "a"))
+    first.store.write(PRICES_DAILY, SliceKey("SPY"), bars())
+    first.ensure()
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    moved = Warehouse(ParquetStore(tmp_path / "b"))
+    assert moved.query("select count(*) as n from raw.prices_daily")["n"].tolist() == [5]
+
+
+def test_it_is_not_rebuilt_where_it_is_current(warehouse: Warehouse) -> None:
+    before = warehouse.ensure().stat().st_ino
+    assert warehouse.ensure().stat().st_ino == before
+
+
+def test_nobody_can_write_through_the_window(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection, pytest.raises(duckdb.Error):
+        connection.execute("create table raw.mine (a int)")
+
+
+def test_a_wrong_query_is_a_typed_error_with_duckdbs_reason(warehouse: Warehouse) -> None:
+    with pytest.raises(StorageError, match="nothing"):
+        warehouse.query("from raw.nothing")

@@ -1,0 +1,66 @@
+"""The composition root: puts assets, resources and settings together. Dagster loads ``defs`` from here.
+
+Resources can be overridden, so that a test builds the same graph on a temporary folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets.catalog import DECLARATIONS
+from assets.jobs import REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
+from assets.partitions import Partitions
+from assets.schedules import build_daily_refresh
+from assets.sensors import build_automation_sensor, build_drift_sensor
+from resources.parquet_io import ModelIOManager, ParquetIOManager
+from resources.parquet_store import ParquetStore
+from trading_dag.settings import Settings
+
+
+def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Everything Dagster needs to know.
+
+    Parameters
+    ----------
+    settings : the universe, the source and where data lives. Nothing is read or fetched here.
+    resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``.
+    """
+    partitions = Partitions(settings.all_tickers)
+    jobs = {job.name: job for job in build_jobs(partitions)}
+    return dg.Definitions(
+        assets=[declaration.build(partitions) for declaration in DECLARATIONS],
+        jobs=list(jobs.values()),
+        schedules=[build_daily_refresh(jobs[REFRESH_RAW_JOB], jobs[REFRESH_MACRO_JOB])],
+        sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB])],
+        executor=dg.in_process_executor,
+        resources={**_default_resources(settings), **(resources or {})},
+    )
+
+
+def _default_resources(settings: Settings) -> dict[str, Any]:
+    store = ParquetStore(settings.home)
+    return {
+        "settings": dg.ResourceDefinition.hardcoded_resource(settings, "Settings of this deployment."),
+        "store": dg.ResourceDefinition.hardcoded_resource(store, "Parquet slices below TRADING_DAG_HOME."),
+        "source": dg.ResourceDefinition(lambda _: _source(settings), description="Where raw data comes from."),
+        "parquet_io": dg.IOManagerDefinition.hardcoded_io_manager(ParquetIOManager(store), "Tables as Parquet slices."),
+        "model_io": dg.IOManagerDefinition(lambda _: _model_io(settings), description="Fitted models, no pickle."),
+    }
+
+
+def _source(settings: Settings) -> Any:
+    from resources.source import build_source
+
+    return build_source(settings)
+
+
+def _model_io(settings: Settings) -> ModelIOManager:
+    from resources.model_store import ModelStore
+
+    return ModelIOManager(ModelStore(settings.home / "models"))
+
+
+defs = build_definitions(Settings())

@@ -1,0 +1,89 @@
+"""Rules about when things were known: observations, targets, forecasts and fills. Values themselves are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.quality.rules import Check, Examined, Finding, Rule
+
+_PROBABILITY_TOLERANCE: Final = 1e-6
+_Order = Literal["<", "<="]
+
+
+def knowledge_checks(qualified_name: str) -> tuple[Check, ...]:
+    """Checks of the order of events in a table; none for most."""
+    return {
+        "raw.macro": (
+            _in_order("known_after_observation", "observation_date", "<", "known_on"),
+            _not_after_now("no_future_observations", "observation_date"),
+        ),
+        "labels.targets": (
+            _in_order("target_after_session", "session", "<", "target_session"),
+            _not_after_now("no_future_targets", "target_session"),
+        ),
+        "predictions.direction": _prediction_checks(),
+        "predictions.volatility": (
+            *_prediction_checks(),
+            Check(
+                Rule("probabilities_sum_to_one", "The probabilities of the three regimes add up to 1."),
+                _probabilities_sum_to_one,
+                needs=("probability_low", "probability_normal", "probability_high"),
+            ),
+        ),
+        "signals.recommendation": (_in_order("target_after_session", "session", "<", "target_session"),),
+        "backtests.trades": (
+            _in_order("entry_after_signal", "signal_session", "<", "entry_session"),
+            _in_order("exit_not_before_entry", "entry_session", "<=", "exit_session"),
+        ),
+    }.get(qualified_name, ())
+
+
+def _prediction_checks() -> tuple[Check, ...]:
+    return (
+        _in_order("target_after_session", "session", "<", "target_session"),
+        _in_order("fitted_before_session", "fitted_through", "<=", "session"),
+        Check(
+            Rule("all_out_of_sample", "Every forecast was made by a model that had not seen its outcome."),
+            _all_out_of_sample,
+            needs=("is_out_of_sample",),
+        ),
+    )
+
+
+def _in_order(name: str, first: str, order: _Order, second: str) -> Check:
+    """A check that one date comes before another; NULLs are not compared."""
+    words = "before" if order == "<" else "not after"
+    return Check(Rule(name, f"{first} is {words} {second}."), _examine_order(first, order, second), (first, second))
+
+
+def _examine_order(first: str, order: _Order, second: str) -> Callable[[Examined], Finding]:
+    def examine(examined: Examined) -> Finding:
+        early, late = examined.frame[first], examined.frame[second]
+        wrong = (early >= late) if order == "<" else (early > late)
+        return Finding.of_rows(wrong.to_numpy(dtype=bool), f"{second} comes too early")
+
+    return examine
+
+
+def _not_after_now(name: str, column: str) -> Check:
+    def examine(examined: Examined) -> Finding:
+        after = (examined.frame[column] > examined.context.now_session).to_numpy(dtype=bool)
+        return Finding.of_rows(after, f"after {examined.context.now_session:%Y-%m-%d}")
+
+    return Check(Rule(name, f"{column} has already happened."), examine, (column,))
+
+
+def _all_out_of_sample(examined: Examined) -> Finding:
+    wrong = ~examined.frame["is_out_of_sample"].astype("boolean").fillna(True)
+    return Finding.of_rows(wrong.to_numpy(dtype=bool), "forecast within the training window")
+
+
+def _probabilities_sum_to_one(examined: Examined) -> Finding:
+    columns = ["probability_low", "probability_normal", "probability_high"]
+    total: pd.Series = examined.frame[columns].sum(axis=1, skipna=False)
+    wrong = ((total - 1.0).abs() > _PROBABILITY_TOLERANCE) & np.isfinite(total)
+    return Finding.of_rows(wrong.to_numpy(dtype=bool), "probabilities do not add up to 1")

@@ -1,0 +1,116 @@
+"""What a rule, a context and a finding are. The catalogue of rules and what they compute live elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.schemas import Table
+
+Severity = Literal["error", "warn"]
+Mask = npt.NDArray[np.bool_]
+EXAMPLES: Final = 5
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that must hold for a table.
+
+    Attributes
+    ----------
+    name : snake_case, also the name of the asset check and of the diagnostic column.
+    description : one sentence that is true of a good slice.
+    severity : how bad it is to break it.
+    is_blocking : whether a slice that breaks it may not be stored.
+    """
+
+    name: str
+    description: str
+    severity: Severity = "error"
+    is_blocking: bool = True
+
+
+@dataclass(frozen=True)
+class QualityContext:
+    """What a rule needs to know beyond the frame.
+
+    Attributes
+    ----------
+    now_session : latest session that may occur in the data: the last one that has closed.
+    expected_last_session : session up to which the source should have delivered, None where nothing is expected
+        (a folder of old files).
+    technical : ``features.technical`` of the same ticker (session, log_return_1d), None where it is not at hand.
+    """
+
+    now_session: pd.Timestamp
+    expected_last_session: pd.Timestamp | None = None
+    technical: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found in one frame.
+
+    Attributes
+    ----------
+    mask : one flag per row of the frame as it was given, True where the row is evidence.
+    count : how many things are wrong; missing sessions are counted although they have no row.
+    detail : why, in words; empty where there is nothing to say.
+    examples : offending keys where they are not those of the flagged rows.
+    """
+
+    mask: Mask
+    count: int = 0
+    detail: str = ""
+    examples: tuple[str, ...] = ()
+
+    @classmethod
+    def of_rows(cls, mask: Mask, detail: str = "") -> Finding:
+        """A finding that is exactly its flagged rows."""
+        count = int(mask.sum())
+        return cls(mask=mask, count=count, detail=detail if count else "")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A frame made ready for the rules.
+
+    Attributes
+    ----------
+    table : the schema.
+    frame : the frame with the schema's columns and types; what could not be cast is NULL.
+    context : what the rules need to know beyond it.
+    problems : column → why it is missing, superfluous or of the wrong type.
+    is_source_off : whether the slice stands for a source that is switched off.
+    """
+
+    table: Table
+    frame: pd.DataFrame
+    context: QualityContext
+    problems: dict[str, str] = field(default_factory=dict)
+    is_source_off: bool = False
+
+    def lacks(self, columns: tuple[str, ...]) -> list[str]:
+        """Those of the columns that a rule cannot rely on."""
+        return [name for name in columns if name in self.problems]
+
+    def nothing(self, detail: str = "") -> Finding:
+        """A finding without evidence."""
+        return Finding(np.zeros(len(self.frame), dtype=bool), detail=detail)
+
+
+Examine = Callable[[Examined], Finding]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule with the function that examines it and the columns that function reads."""
+
+    rule: Rule
+    examine: Examine
+    needs: tuple[str, ...] = ()

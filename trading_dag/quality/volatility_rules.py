@@ -1,0 +1,159 @@
+"""Rules for the volatility index and the features made of it: holes, odd closes, and being late or early by a session.
+
+Measured on VIX 1990–2024, VXN 2009–2024 and VIX 2014–2018 of the sample. The index leads a life of its own, so most
+of these warn; only a series that is shifted against prices is refused, because it leaks or lags the truth.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.quality.price_rules import tail_is_fresh
+from trading_dag.quality.rules import Check, Examined, Finding, Mask, Rule
+from trading_dag.quality.sequences import frozen_tail, missing_sessions, reverting_spikes, sound_bars
+
+# Features fill a hole of ten sessions. VXN lacks 9 of 3,851 sessions (0.23 %), six of them in a row.
+_LONGEST_HOLE: Final = 10
+_MISSING_SHARE: Final = 0.005
+_FROZEN_SESSIONS: Final = 5
+
+# Real closes that revert reach 8.7 local scales (VIX, 28 December 2012) or 33 % (5 August 2024, 4.2 scales).
+# VXN of 1 February 2024 (18.25, 11.20, 17.22) has 17.6 scales and 43 %: a vendor's error.
+_SPIKE_SCALES: Final = 10.0
+_SPIKE_SIZE: Final = 0.20
+_SPIKE_NET: Final = 0.5
+
+# Same-session correlation against the stronger of the neighbours', over windows of that many sessions. The least
+# margin in any window of the real pairs is −0.113 (42 sessions, SPY in June 1995) and +0.15 (126); a series that is
+# shifted throughout has about −0.65.
+_SHIFT_WINDOWS: Final = ((42, -0.3), (126, 0.0))
+_CHANGE_LIMIT: Final = 0.15
+
+
+def volatility_index_checks() -> tuple[Check, ...]:
+    """Checks of ``raw.volatility_index`` beyond its schema."""
+    needs = ("session", "close")
+    return (
+        Check(
+            Rule(
+                "no_missing_sessions",
+                "No hole is longer than ten sessions, and at most 0.5 % of sessions are missing.",
+                severity="warn",
+                is_blocking=False,
+            ),
+            _no_missing_sessions,
+            needs,
+        ),
+        Check(
+            Rule(
+                "no_reverting_spikes",
+                "No close stands alone and is taken back by the next session.",
+                severity="warn",
+                is_blocking=False,
+            ),
+            _no_reverting_spikes,
+            needs,
+        ),
+        Check(Rule("no_frozen_tail", "The last five closes are not all the same."), _no_frozen_tail, needs),
+        Check(
+            Rule(
+                "tail_is_fresh",
+                "The last close is that of the session the source should have.",
+                severity="warn",
+                is_blocking=False,
+            ),
+            tail_is_fresh,
+            needs,
+        ),
+    )
+
+
+def implied_volatility_checks() -> tuple[Check, ...]:
+    """Checks of ``features.implied_volatility`` beyond its schema."""
+    return (
+        Check(
+            Rule(
+                "not_shifted_against_prices",
+                "The index moves against the price within the session, not a session earlier or later.",
+            ),
+            _not_shifted_against_prices,
+            needs=("session", "vix_close", "vix_filled_sessions"),
+        ),
+    )
+
+
+def _no_missing_sessions(examined: Examined) -> Finding:
+    bars = sound_bars(examined, positive=())
+    missing, after_hole = missing_sessions(bars)
+    if len(missing) == 0:
+        return examined.nothing()
+    calendar = len(missing) + len(bars.rows)
+    held = pd.DatetimeIndex(bars.rows["session"])
+    longest = int(np.unique(held.searchsorted(missing), return_counts=True)[1].max())
+    detail = f"{len(missing)} of {calendar} sessions missing, longest hole {longest}"
+    if longest <= _LONGEST_HOLE and len(missing) <= _MISSING_SHARE * calendar:
+        return examined.nothing(f"within tolerance: {detail}")
+    days = tuple(f"session={day:%Y-%m-%d}" for day in missing)
+    return Finding(bars.finding(after_hole, "").mask, count=len(missing), detail=detail, examples=days)
+
+
+def _no_reverting_spikes(examined: Examined) -> Finding:
+    bars = sound_bars(examined, positive=("close",))
+    if len(bars.rows) < 3:
+        return examined.nothing()
+    flags = reverting_spikes(
+        bars.rows["close"], least_scales=_SPIKE_SCALES, least_size=_SPIKE_SIZE, most_net=_SPIKE_NET
+    )
+    return bars.finding(flags, "a close far from both its neighbours")
+
+
+def _no_frozen_tail(examined: Examined) -> Finding:
+    bars = sound_bars(examined, positive=("close",))
+    return bars.finding(frozen_tail(bars.rows["close"], _FROZEN_SESSIONS), "the feed repeats its last close")
+
+
+def _not_shifted_against_prices(examined: Examined) -> Finding:
+    technical = examined.context.technical
+    if technical is None or not {"session", "log_return_1d"} <= set(technical.columns):
+        return examined.nothing("not examined: no returns of the underlying at hand")
+    bars = sound_bars(examined, positive=("vix_close",))
+    rows = bars.rows
+    returns = technical.drop_duplicates("session").set_index("session")["log_return_1d"]
+    changes = np.log(rows["vix_close"]).diff().clip(-_CHANGE_LIMIT, _CHANGE_LIMIT)
+    is_fresh = rows["vix_filled_sessions"].fillna(0.0) == 0
+    pairs = pd.DataFrame({"change": changes.where(is_fresh), "return": rows["session"].map(returns)})
+    flags, detail = shifted_windows(pairs["change"], pairs["return"])
+    return bars.finding(flags, detail) if detail else examined.nothing("" if len(rows) else "no index")
+
+
+def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:
+    """Sessions at the end of a window in which index and price move together a session apart, not on the day.
+
+    Parameters
+    ----------
+    changes, returns : log changes of index and price in session order, on one index; NaN where unknown.
+
+    Returns
+    -------
+    One flag per session, and a phrase about the worst window (empty where there is none).
+    """
+    flags = np.zeros(len(changes), dtype=bool)
+    worst, phrase = 0.0, ""
+    for window, least_margin in _SHIFT_WINDOWS:
+        least = window * 3 // 4
+        same, late, early = (changes.rolling(window, min_periods=least).corr(returns.shift(lag)) for lag in (0, 1, -1))
+        margin = np.minimum(late, early) - same
+        failed = (margin < least_margin).to_numpy(dtype=bool)
+        flags |= failed
+        if failed.any() and margin.min() - least_margin < worst:
+            worst = float(margin.min() - least_margin)
+            at = margin.idxmin()
+            which = "late" if late[at] < early[at] else "early"
+            phrase = (
+                f"the index looks a session {which}: correlation with returns {same[at]:.2f} on the day, "
+                f"{min(late[at], early[at]):.2f} a session apart ({window} sessions)"
+            )
+    return flags, phrase

@@ -1,0 +1,224 @@
+"""What the command line prints: SQL for each report, and how its rows become a short table.
+
+Pure: SQL texts and functions from frames to tables. Running the SQL is the caller's business.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from trading_dag.schemas import HORIZON_KEYS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_HORIZON_ORDER: Final = " ".join(f"WHEN '{key}' THEN {rank}" for rank, key in enumerate(HORIZON_KEYS))
+_ORDER: Final = f"ORDER BY ticker, CASE horizon {_HORIZON_ORDER} END"
+_SELECTED: Final = "list_contains(?, ticker) AND list_contains(?, horizon)"
+
+SUMMARY_SQL: Final = f"""
+WITH latest AS (
+    SELECT * FROM signals.recommendation WHERE {_SELECTED}
+    QUALIFY row_number() OVER (PARTITION BY ticker, horizon ORDER BY session DESC) = 1
+), direction AS (
+    SELECT * FROM evaluation.metrics
+    WHERE model = 'direction_logistic' AND metric = 'brier_sign' AND baseline = 'class_prior'
+), volatility AS (
+    SELECT * FROM evaluation.metrics
+    WHERE model = 'volatility_logistic' AND metric = 'accuracy' AND baseline = 'persistence'
+)
+SELECT ticker, horizon, latest.session, latest.direction, latest.direction_confidence,
+    latest.iv_regime, latest.iv_confidence, latest.strategy, latest.conviction, latest.edge, latest.position_size,
+    direction.difference AS direction_skill, direction.difference_ci_low AS direction_skill_low,
+    direction.difference_ci_high AS direction_skill_high, direction.verdict AS direction_verdict,
+    volatility.difference AS volatility_skill, volatility.difference_ci_low AS volatility_skill_low,
+    volatility.difference_ci_high AS volatility_skill_high, volatility.verdict AS volatility_verdict,
+    summary.status AS backtest, summary.trades, summary.win_rate, summary.total_pnl_usd, summary.sharpe,
+    summary.max_drawdown, summary.random_entry_p_value, summary.is_admissible
+FROM latest
+LEFT JOIN direction USING (ticker, horizon)
+LEFT JOIN volatility USING (ticker, horizon)
+LEFT JOIN backtests.summary AS summary USING (ticker, horizon)
+{_ORDER}
+"""
+SIGNAL_SQL: Final = f"""
+SELECT * FROM signals.recommendation WHERE {_SELECTED}
+QUALIFY row_number() OVER (PARTITION BY ticker, horizon ORDER BY session DESC) = 1
+{_ORDER}
+"""
+METRICS_SQL: Final = f"""
+SELECT * FROM evaluation.metrics WHERE {_SELECTED} AND baseline <> 'none'
+{_ORDER}, task, model, metric, baseline
+"""
+BACKTEST_SQL: Final = f"SELECT * FROM backtests.summary WHERE {_SELECTED} {_ORDER}"
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON-ready dictionaries: NULL for what is missing, ISO dates."""
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso", date_unit="s"))
+    return rows
+
+
+def summary_table(frame: pd.DataFrame) -> Table:
+    """Per ticker and horizon: forecast, skill against the baseline with its interval, structure, backtest."""
+    table = _table(
+        "What the forecasts say, how good they have been, and what trading them would have earned",
+        ("ticker", "horizon", "as of", "direction", "IV regime", "direction skill", "IV skill", "structure",
+         "edge", "backtest"),
+    )  # fmt: skip
+    for row in frame.to_dict("records"):
+        table.add_row(
+            row["ticker"],
+            row["horizon"],
+            f"{row['session']:%Y-%m-%d}",
+            _called(row["direction"], row["direction_confidence"]),
+            _called(row["iv_regime"], row["iv_confidence"]),
+            _skill(row, "direction", scale=1.0, digits=4),
+            _skill(row, "volatility", scale=100.0, digits=1),
+            str(row["strategy"]).replace("_", " "),
+            str(row["edge"]).replace("_", " "),
+            _backtest(row),
+        )
+    table.caption = (
+        "direction skill: Brier score gained over the class prior, on all rows. IV skill: accuracy gained over "
+        "persistence, in points.\nBoth with 95 % intervals; * = the interval lies above zero. Without an edge the "
+        "structure is shown and its size is zero."
+    )
+    return table
+
+
+def signal_table(frame: pd.DataFrame) -> Table:
+    """The latest recommendation of each slice."""
+    table = _table(
+        "Latest recommendations (indicative, on the modelled surface)",
+        ("ticker", "horizon", "as of", "structure", "strikes", "expiration", "size", "contracts", "max loss",
+         "max profit", "P(profit)", "why"),
+    )  # fmt: skip
+    for row in frame.to_dict("records"):
+        table.add_row(
+            row["ticker"],
+            row["horizon"],
+            f"{row['session']:%Y-%m-%d}",
+            str(row["strategy"]).replace("_", " "),
+            _text(row["strikes"]),
+            _day(row["expiration"]),
+            f"{row['position_size']:g}",
+            _number(row["contracts"], "{:.0f}"),
+            _number(row["max_loss_usd"], "${:,.0f}"),
+            _number(row["max_profit_usd"], "${:,.0f}"),
+            _number(row["probability_of_profit"], "{:.0%}"),
+            row["reasoning"],
+        )
+    return table
+
+
+def metrics_table(frame: pd.DataFrame) -> Table:
+    """Every model and metric against every baseline."""
+    table = _table(
+        "Models against their baselines (difference > 0 is better than the baseline)",
+        ("ticker", "horizon", "model", "metric", "value", "baseline", "its value", "difference", "95 % interval",
+         "verdict", "n"),
+    )  # fmt: skip
+    for row in frame.to_dict("records"):
+        table.add_row(
+            row["ticker"],
+            row["horizon"],
+            row["model"],
+            row["metric"],
+            _number(row["value"], "{:.3f}"),
+            row["baseline"],
+            _number(row["baseline_value"], "{:.3f}"),
+            _number(row["difference"], "{:+.4f}"),
+            _interval(row["difference_ci_low"], row["difference_ci_high"], "{:+.4f}"),
+            row["verdict"].replace("_", " "),
+            f"{row['n']}",
+        )
+    return table
+
+
+def backtest_table(frame: pd.DataFrame) -> Table:
+    """Backtest summaries."""
+    table = _table(
+        "Backtests of the recommended structures on the modelled surface, after fees",
+        ("ticker", "horizon", "status", "trades", "win rate", "P&L", "CAGR", "Sharpe", "max drawdown",
+         "random-entry p", "buy and hold CAGR", "admissible"),
+    )  # fmt: skip
+    for row in frame.to_dict("records"):
+        table.add_row(
+            row["ticker"],
+            row["horizon"],
+            row["status"].replace("_", " "),
+            f"{row['trades']}",
+            _number(row["win_rate"], "{:.0%}"),
+            _number(row["total_pnl_usd"], "${:+,.0f}"),
+            _number(row["cagr"], "{:+.1%}"),
+            _number(row["sharpe"], "{:+.2f}"),
+            _number(row["max_drawdown"], "{:.0%}"),
+            _number(row["random_entry_p_value"], "{:.3f}"),
+            _number(row["benchmark_cagr"], "{:+.1%}"),
+            "yes" if row["is_admissible"] else "no",
+        )
+    return table
+
+
+def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:
+    """Rows of a query, at most ``limit`` of them."""
+    table = _table("", tuple(map(str, frame.columns)))
+    for row in frame.head(limit).itertuples(index=False):
+        table.add_row(*(_text(value) for value in row))
+    if len(frame) > limit:
+        table.caption = f"{limit} of {len(frame)} rows; --limit shows more"
+    return table
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", caption_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _called(name: Any, confidence: Any) -> str:
+    return "–" if pd.isna(name) else f"{name} {confidence:.2f}"
+
+
+def _skill(row: dict[str, Any], task: str, *, scale: float, digits: int) -> str:
+    difference = row[f"{task}_skill"]
+    if pd.isna(difference):
+        return _text(row[f"{task}_verdict"]).replace("_", " ")
+    form = f"{{:+.{digits}f}}"
+    low, high = row[f"{task}_skill_low"], row[f"{task}_skill_high"]
+    star = " *" if row[f"{task}_verdict"] == "skilled" else ""
+    return f"{form.format(difference * scale)} {_interval(low * scale, high * scale, form)}{star}"
+
+
+def _backtest(row: dict[str, Any]) -> str:
+    if row["backtest"] != "backtested":
+        return _text(row["backtest"]).replace("_", " ")
+    return (
+        f"{row['trades']:.0f} trades, ${row['total_pnl_usd']:+,.0f}, Sharpe {_number(row['sharpe'], '{:+.2f}')}, "
+        f"random-entry p {_number(row['random_entry_p_value'], '{:.2f}')}"
+    )
+
+
+def _interval(low: Any, high: Any, form: str) -> str:
+    return "" if pd.isna(low) or pd.isna(high) else f"[{form.format(low)}, {form.format(high)}]".replace("[", "\\[")
+
+
+def _number(value: Any, form: str) -> str:
+    return "–" if pd.isna(value) else form.format(value)
+
+
+def _day(value: Any) -> str:
+    return "–" if pd.isna(value) else f"{value:%Y-%m-%d}"
+
+
+def _text(value: Any) -> str:
+    if value is None or (not isinstance(value, (list, dict)) and pd.isna(value)):
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
