@@ -6,7 +6,6 @@ tables' schema as metadata, the checks of ``schemas.py`` run *before* the slice 
 a data version. What the tables hold is not decided here.
 """
 
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -199,12 +198,16 @@ class Declaration:
                 yield dg.Output(fitted, output_name=self.name, metadata=result.metadata)
                 return
             failures: list[BadSliceError] = []
-            for table in self.tables:
-                yield from self._check(context, table, result, at, inputs, failures)
+            checks = [
+                check for table in self.tables for check in self._check(context, table, result, at, inputs, failures)
+            ]
             if failures:
+                yield from checks
                 raise failures[0]
             for table in self.tables:
                 yield self._output(table, result, at, hashes=hashes, sources=sources)
+            # After the outputs: Dagster counts a verdict only for the materialization that precedes it.
+            yield from checks
 
     def _of_one_source(self, inputs: dict[str, Any]) -> dict[str, Any]:
         kept = dict(inputs)

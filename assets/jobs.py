@@ -11,7 +11,6 @@ from typing import Final
 import dagster as dg
 
 from assets.catalog import DECLARATIONS
-from assets.partitions import Partitions
 
 MACRO_JOB: Final = "macro"
 MARKET_JOB: Final = "market"
@@ -27,21 +26,20 @@ def keys_of_slice(kind: str) -> list[dg.AssetKey]:
     return [key for declaration in DECLARATIONS if declaration.slice == kind for key in declaration.asset_keys]
 
 
-def build_jobs(partitions: Partitions) -> list[dg.UnresolvedAssetJobDefinition]:
+def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """Every job of the project."""
     fetched = {kind: _fetched(kind) for kind in ("none", "ticker")}
     research = keys_of_slice("ticker_horizon")
     labels = [key for key in research if key.path[0] == "labels"]
     return [
-        _job(MACRO_JOB, keys_of_slice("none"), None, "Macro series and their features."),
-        _job(MARKET_JOB, keys_of_slice("ticker"), partitions.ticker, "Raw data and features of one ticker."),
-        _job(RESEARCH_JOB, research, partitions.ticker_horizon, "Labels to backtest of one ticker and horizon."),
-        _job(REFRESH_RAW_JOB, fetched["ticker"], partitions.ticker, "New raw data of one ticker."),
-        _job(REFRESH_MACRO_JOB, fetched["none"], None, "New macro observations."),
+        _job(MACRO_JOB, keys_of_slice("none"), "Macro series and their features."),
+        _job(MARKET_JOB, keys_of_slice("ticker"), "Raw data and features of one ticker."),
+        _job(RESEARCH_JOB, research, "Labels to backtest of one ticker and horizon."),
+        _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
+        _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations."),
         _job(
             RETRAIN_JOB,
             [key for key in research if key not in labels],
-            partitions.ticker_horizon,
             "Refit the models of one ticker and horizon and everything that follows from them.",
         ),
     ]
@@ -56,13 +54,10 @@ def _fetched(kind: str) -> list[dg.AssetKey]:
     ]
 
 
-def _job(
-    name: str, keys: list[dg.AssetKey], partitions_def: dg.PartitionsDefinition | None, description: str
-) -> dg.UnresolvedAssetJobDefinition:
+def _job(name: str, keys: list[dg.AssetKey], description: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(*keys),
-        partitions_def=partitions_def,
         description=description,
         tags={"dagster/max_runtime": str(HOUR_SECONDS)},
     )

@@ -29,7 +29,7 @@ def direction_classifier(at: Slice, features: pd.DataFrame, targets: pd.DataFram
     own feature selection, scaling and threshold."""
     from trading_dag.models.direction_classifier import fit
 
-    fitted = fit(features, targets, horizon=at.horizon, ticker=at.ticker, settings=at.settings.walk_forward)
+    fitted = fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
     return Result({"direction_classifier": fitted})
 
 
@@ -43,7 +43,7 @@ def volatility_forecaster(at: Slice, features: pd.DataFrame, targets: pd.DataFra
     """P(LOW), P(NORMAL), P(HIGH) of the IV regime at the target by a multinomial logistic regression."""
     from trading_dag.models.volatility_forecaster import fit
 
-    fitted = fit(features, targets, horizon=at.horizon, ticker=at.ticker, settings=at.settings.walk_forward)
+    fitted = fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
     return Result({"volatility_forecaster": fitted})
 
 

@@ -172,7 +172,7 @@ def _restatements(before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataFra
     if not len(rows):
         return _no_restatements(table)
     keys = changed.index.take(rows.tolist()).to_frame(index=False)
-    names = [changed.columns[position] for position in positions]
+    names = list(changed.columns.take(positions.tolist()))
     pairs = list(zip(rows, names, strict=True))
     return keys.assign(
         column=pd.Series(names, dtype="str"),

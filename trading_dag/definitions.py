@@ -13,7 +13,7 @@ import dagster as dg
 from assets.catalog import DECLARATIONS
 from assets.jobs import REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
 from assets.partitions import Partitions
-from assets.schedules import build_daily_refresh
+from assets.schedules import build_schedules
 from assets.sensors import build_automation_sensor, build_drift_sensor
 from resources.parquet_io import ModelIOManager, ParquetIOManager
 from resources.parquet_store import ParquetStore
@@ -29,11 +29,11 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
     resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``.
     """
     partitions = Partitions(settings.all_tickers)
-    jobs = {job.name: job for job in build_jobs(partitions)}
+    jobs = {job.name: job for job in build_jobs()}
     return dg.Definitions(
         assets=[declaration.build(partitions) for declaration in DECLARATIONS],
         jobs=list(jobs.values()),
-        schedules=[build_daily_refresh(jobs[REFRESH_RAW_JOB], jobs[REFRESH_MACRO_JOB])],
+        schedules=build_schedules(jobs[REFRESH_RAW_JOB], jobs[REFRESH_MACRO_JOB]),
         sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB])],
         executor=dg.in_process_executor,
         resources={**_default_resources(settings), **(resources or {})},

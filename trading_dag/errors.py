@@ -15,7 +15,8 @@ TradingDagError
 │   └── SourceMismatchError       rows of one source merged into a slice of another
 ├── StorageError                  a stored file that is missing or unreadable
 │   ├── SliceNotFoundError
-│   └── ModelNotFoundError
+│   ├── ModelNotFoundError
+│   └── UntrustedModelError       a stored model that holds a type nobody allowed, or was altered
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
 └── SliceBusyError                another run is materializing the same slices
@@ -112,6 +113,10 @@ class SliceNotFoundError(StorageError):
 
 class ModelNotFoundError(StorageError):
     """A model that was never fitted."""
+
+
+class UntrustedModelError(StorageError):
+    """A stored model that holds a type nobody allowed, or whose files differ from its spec."""
 
 
 class InsufficientDataError(TradingDagError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
@@ -89,7 +90,10 @@ def exchange_calendar() -> ExchangeCalendar:
     import exchange_calendars
 
     last = dt.date.today() + dt.timedelta(days=366)
-    return exchange_calendars.get_calendar("XNYS", start=FIRST_CALENDAR_DAY, end=last.isoformat())
+    with warnings.catch_warnings():
+        # exchange_calendars 4.13 reads .values of time-zone-aware series, which pandas 3.1 deprecates
+        warnings.simplefilter("ignore", pd.errors.Pandas4Warning)
+        return exchange_calendars.get_calendar("XNYS", start=FIRST_CALENDAR_DAY, end=last.isoformat())
 
 
 @lru_cache(maxsize=1)

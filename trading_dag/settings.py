@@ -38,6 +38,9 @@ class WalkForwardSettings(_Frozen):
     minimum_presence: float = Field(0.8, gt=0, le=1, description="features below this presence are dropped by a fold")
     minimum_class_rows: int = Field(30, ge=2, description="rarer classes give insufficient_data")
     top_features: int = Field(40, ge=1, description="features kept by mutual information")
+    threshold_rule: Literal["balanced_accuracy", "f1"] = Field(
+        "balanced_accuracy", description="what a decision threshold maximises on inner out-of-fold predictions"
+    )
     seed: int = 42
 
 
@@ -52,10 +55,10 @@ class BootstrapSettings(_Frozen):
 class SurfaceSettings(_Frozen):
     """The implied-volatility surface that is used where there is no chain. All are assumptions, printed as such."""
 
-    atm_ratio: float = Field(0.85, gt=0, description="30-day ATM volatility over the volatility index")
-    term_slope: float = Field(0.02, description="change of ATM volatility, as a share, per unit of ln(days/30)")
-    skew: float = Field(-0.10, description="change of volatility, as a share of ATM, per standardised log-moneyness")
-    curvature: float = Field(0.02, description="the same, per squared standardised log-moneyness")
+    atm_ratio: float = Field(0.86, gt=0, description="30-day ATM volatility over the volatility index")
+    term_slope: float = Field(0.04, description="change of ATM volatility, as a share, per unit of ln(days/30)")
+    skew: float = Field(-0.16, description="change of volatility, as a share of ATM, per standardised log-moneyness")
+    curvature: float = Field(0.03, description="the same, per squared standardised log-moneyness")
     minimum_volatility: float = Field(0.03, gt=0)
     risk_free_rate: float = Field(0.03, description="used where the macro table has no 3-month bill; fraction")
     dividend_yield: float = Field(0.015, ge=0, description="continuous, fraction")
@@ -69,6 +72,7 @@ class BacktestSettings(_Frozen):
     fee_per_leg_contract_usd: float = Field(0.65, ge=0)
     half_spread_fraction: float = Field(0.02, ge=0, description="half bid-ask spread as a share of the leg's value")
     half_spread_minimum_usd: float = Field(0.01, ge=0, description="least half spread per share")
+    price_tick_usd: float = Field(0.01, gt=0, description="bids are rounded down and asks up to this tick")
     multiplier: int = Field(100, gt=0)
     strike_step_fraction: float = Field(0.0025, gt=0, description="strike grid as a share of spot, rounded to a tick")
     days_to_expiration: int = Field(21, ge=8, le=60, description="target calendar days to expiration at entry")

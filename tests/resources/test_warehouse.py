@@ -38,7 +38,7 @@ def test_a_slice_written_after_the_views_were_built_is_seen_at_once(warehouse: W
 def test_the_views_work_from_any_current_directory(warehouse: Warehouse, tmp_path: Path) -> None:
     warehouse.store.write(PRICES_DAILY, SliceKey("SPY"), bars())
     script = f"import duckdb; c = duckdb.connect({str(warehouse.ensure())!r}, read_only=True); "
-    script += "print(c.sql('select count(*) from raw.prices_daily').fetchone()[0])"
+    script += "print(c.sql('select count(*) from raw.prices_daily').fetchall()[0][0])"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     shown = subprocess.run([sys.executable, "-c", script], cwd=elsewhere, capture_output=True, text=True, check=True)

@@ -49,18 +49,17 @@ def cast_frame(frame: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, dict[st
     problems = {str(name): "is not a column of the table" for name in names if name not in table.column_names}
     columns: dict[str, Any] = {}
     for column in table.columns:
-        absent = pd.Series([None] * len(frame), dtype="object")
         if column.name not in names:
             problems[column.name] = "is missing"
         elif names.count(column.name) > 1:
             problems[column.name] = "occurs more than once"
         else:
             cast, problem = _cast(frame[column.name], column)
-            if not problem:
-                columns[column.name] = cast.array
-                continue
-            problems[column.name] = problem
-        columns[column.name] = absent.array
+            columns[column.name] = cast.array
+            if problem:
+                problems[column.name] = problem
+        if column.name in problems:
+            columns[column.name] = pd.array([None] * len(frame), dtype="object")
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), problems
 
 

@@ -28,7 +28,7 @@ _ROUNDING: Final = 1e-3
 _FROZEN_SESSIONS: Final = 5
 
 # The largest close in real bars that reverts at once is 6.4 local scales (at 1.7 %), 5.7 above 3 %.
-_SPIKE_SCALES: Final = 8.0
+_SPIKE_SCALES: Final = 7.0
 _SPIKE_SIZE: Final = 0.03
 _SPIKE_NET: Final = 0.5
 # The longest real wick beyond 10 % is 4.9 local scales (Nasdaq, April 2000); 13 scales occur, at 4.6 %.
@@ -145,6 +145,9 @@ def split_like_jumps(rows: pd.DataFrame) -> Mask:
     close, before = rows["close"], rows["close"].shift(1)
     dividend = rows["dividend"].fillna(0.0)
     distance, ratio = _nearest_split(_log((rows["open"] + dividend) / before), _log((close + dividend) / before))
+    is_jump = distance < _SPLIT_TOLERANCE
+    if not is_jump.any():
+        return is_jump
 
     earlier = close.rolling(_SPLIT_WINDOW, min_periods=1).median().shift(1)
     later = close[::-1].rolling(_SPLIT_WINDOW, min_periods=1).median()[::-1]
@@ -154,11 +157,12 @@ def split_like_jumps(rows: pd.DataFrame) -> Mask:
     adjusted = rows["adj_close"].where(rows["adj_close"] > 0)
     is_adjusted_elsewhere = np.abs(_log(adjusted / adjusted.shift(1))) < np.abs(ratio) / 2
     spread, usual_spread = _against_usual(pd.Series(_log(rows["high"] / rows["low"])))
-    turnover, usual_turnover = _against_usual(close * rows["volume"])
-    is_quiet = (spread <= np.maximum(_QUIET_RANGE * usual_spread, _QUIET_RANGE_FLOOR)) & ~(
-        turnover > _QUIET_TURNOVER * usual_turnover
-    )
-    return np.asarray((distance < _SPLIT_TOLERANCE) & stays & (is_adjusted_elsewhere | is_quiet), dtype=bool)
+    is_busy = np.ones(len(rows), dtype=bool)
+    is_quiet = spread <= np.maximum(_QUIET_RANGE * usual_spread, _QUIET_RANGE_FLOOR)
+    for traded in (rows["volume"], close * rows["volume"]):  # which of them a split scales depends on the vendor
+        amount, usual_amount = _against_usual(traded)
+        is_busy = is_busy & (amount > _QUIET_TURNOVER * usual_amount)
+    return np.asarray(is_jump & stays & (is_adjusted_elsewhere | (is_quiet & ~is_busy)), dtype=bool)
 
 
 def _log(values: pd.Series) -> npt.NDArray[np.float64]:
@@ -186,16 +190,16 @@ def _no_reverting_spikes(examined: Examined) -> Finding:
     bars = sound_bars(examined, positive=_OHLC)
     if len(bars.rows) < 3:
         return examined.nothing()
+    scale = local_scale(bars.rows["close"])
     flags = reverting_spikes(
-        bars.rows["close"], least_scales=_SPIKE_SCALES, least_size=_SPIKE_SIZE, most_net=_SPIKE_NET
+        bars.rows["close"], scale, least_scales=_SPIKE_SCALES, least_size=_SPIKE_SIZE, most_net=_SPIKE_NET
     )
-    return bars.finding(flags | lone_extremes(bars.rows), "a price far from both its neighbours")
+    return bars.finding(flags | lone_extremes(bars.rows, scale), "a price far from both its neighbours")
 
 
-def lone_extremes(rows: pd.DataFrame) -> Mask:
+def lone_extremes(rows: pd.DataFrame, scale: pd.Series) -> Mask:
     """Bars whose open, high or low lies far outside everything around it."""
     close, before = rows["close"], rows["close"].shift(1).fillna(rows["close"])
-    scale = local_scale(np.log(close).diff())
     limit = np.maximum(_WICK_SCALES * scale, _WICK_SIZE)
     upper, lower = np.maximum(close, before), np.minimum(close, before)
     open_reach = np.maximum(np.log(rows["open"] / upper), np.log(lower / rows["open"]))

@@ -75,25 +75,28 @@ def frozen_tail(values: pd.Series, least: int) -> Mask:
     return flags
 
 
-def local_scale(log_changes: pd.Series, window: int = 31) -> pd.Series:
-    """Median absolute log change around each session: a scale that one bad tick cannot move."""
-    size = log_changes.abs()
+def local_scale(values: pd.Series, window: int = 31) -> pd.Series:
+    """Median absolute log change of positive levels around each session: a scale that one bad tick cannot move."""
+    size = pd.Series(np.abs(np.diff(np.log(values.to_numpy(dtype="float64")), prepend=np.nan)))
     return size.rolling(window, center=True, min_periods=10).median().fillna(size.median()).fillna(0.0)
 
 
-def reverting_spikes(values: pd.Series, *, least_scales: float, least_size: float, most_net: float) -> Mask:
+def reverting_spikes(
+    values: pd.Series, scale: pd.Series, *, least_scales: float, least_size: float, most_net: float
+) -> Mask:
     """Values that stand alone: far from both neighbours on the same side, and the neighbours agree.
 
     Parameters
     ----------
     values : positive levels in session order.
-    least_scales : least jump, in median absolute log changes of the neighbourhood.
+    scale : their ``local_scale``.
+    least_scales : least jump, in scales.
     least_size : least jump, log change.
     most_net : most that remains of the jump a session later, as a share of it.
     """
     changes = pd.Series(np.log(values.to_numpy(dtype="float64"))).diff()
     back = changes.shift(-1)  # how the value goes on: this looks for defects, no feature sees it
     size = np.minimum(changes.abs(), back.abs())
-    limit = np.maximum(least_scales * local_scale(changes), least_size)
+    limit = np.maximum(least_scales * scale, least_size)
     is_spike = (changes * back < 0) & ((changes + back).abs() <= most_net * size) & (size > limit)
     return is_spike.to_numpy(dtype=bool)

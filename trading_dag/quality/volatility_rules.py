@@ -13,7 +13,7 @@ import pandas as pd
 
 from trading_dag.quality.price_rules import tail_is_fresh
 from trading_dag.quality.rules import Check, Examined, Finding, Mask, Rule
-from trading_dag.quality.sequences import frozen_tail, missing_sessions, reverting_spikes, sound_bars
+from trading_dag.quality.sequences import frozen_tail, local_scale, missing_sessions, reverting_spikes, sound_bars
 
 # Features fill a hole of ten sessions. VXN lacks 9 of 3,851 sessions (0.23 %), six of them in a row.
 _LONGEST_HOLE: Final = 10
@@ -104,8 +104,9 @@ def _no_reverting_spikes(examined: Examined) -> Finding:
     bars = sound_bars(examined, positive=("close",))
     if len(bars.rows) < 3:
         return examined.nothing()
+    scale = local_scale(bars.rows["close"])
     flags = reverting_spikes(
-        bars.rows["close"], least_scales=_SPIKE_SCALES, least_size=_SPIKE_SIZE, most_net=_SPIKE_NET
+        bars.rows["close"], scale, least_scales=_SPIKE_SCALES, least_size=_SPIKE_SIZE, most_net=_SPIKE_NET
     )
     return bars.finding(flags, "a close far from both its neighbours")
 

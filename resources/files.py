@@ -1,0 +1,233 @@
+"""The ``files`` source: a folder of Parquet or CSV files that the user owns, one file per kind.
+
+``prices_daily``, ``volatility_index`` and ``macro``, each as ``.parquet`` or ``.csv``; a missing file switches
+its kind off. ``dividends`` is optional and fills the dividend column for the tickers it covers. Reading only
+the rows asked for, checking the shape and deriving what the files do not say belong here; importers of other
+people's formats do not.
+
+==================  ===================================================================================
+file                columns (others are ignored)
+==================  ===================================================================================
+prices_daily        ticker, session, open, high, low, close, adj_close, volume [, split_factor, dividend]
+volatility_index    symbol, session, open, high, low, close
+macro               series_id, observation_date, value
+dividends           ticker, ex_dividend_date, cash_amount [, currency]
+==================  ===================================================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from resources.column_files import ColumnFile, FileShape, KeyFilter
+from resources.raw_frames import (
+    FALLBACK_VOLATILITY_INDEX,
+    THREE_MONTH_INDEX,
+    on_sessions,
+    require_rows,
+    since_session,
+    switched_off,
+    table_frame,
+    volatility_symbol,
+    with_index_columns,
+)
+from resources.source import SourceStatus
+from trading_dag.errors import SourceFormatError, SourceOffError
+from trading_dag.publication_lags import known_on
+from trading_dag.schemas import MACRO, MACRO_SERIES, PRICES_DAILY, VOLATILITY_INDEX, Table
+from trading_dag.sessions import all_sessions, last_closed_session, validate_ticker
+
+NAME: Final = "files"
+FOLDER_VARIABLE: Final = "TRADING_DAG_FILES"
+_PRICE_COLUMNS: Final = ("open", "high", "low", "close")
+SHAPES: Final = {
+    PRICES_DAILY.name: FileShape(
+        "ticker", "session", (*_PRICE_COLUMNS, "adj_close", "volume"), optional_numbers=("split_factor", "dividend")
+    ),
+    VOLATILITY_INDEX.name: FileShape("symbol", "session", _PRICE_COLUMNS),
+    MACRO.name: FileShape("series_id", "observation_date", ("value",)),
+}
+DIVIDENDS_SHAPE: Final = FileShape("ticker", "ex_dividend_date", ("cash_amount",), optional_texts=("currency",))
+
+
+class FilesSource:
+    """Raw tables from a folder.
+
+    Parameters
+    ----------
+    folder : the user's folder; None where it is not configured, which every fetch answers with an error.
+    """
+
+    name = NAME
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Bars of one ticker. ``split_factor`` and ``dividend`` are NULL where no file says them.
+
+        Raises
+        ------
+        SourceOffError : where no folder is configured, or it is not there.
+        SourceFormatError : for a file in another shape, doubled or future sessions.
+        EmptySourceError : for a ticker that the file does not have.
+        """
+        file = self._file(PRICES_DAILY)
+        if file is None:
+            return self._off(PRICES_DAILY)
+        bars = file.read(KeyFilter((validate_ticker(ticker),), since))
+        bars = on_sessions(_no_future(bars, file, "session"), source=NAME, what=f"{ticker} in {file.path.name}")
+        bars = require_rows(
+            bars,
+            source=NAME,
+            request=f"{file.path.name}: ticker={ticker}{_since_text(since)}",
+            problem="the file has no such rows",
+            remedy="Add them to the file, or ask for a ticker and a period that it has.",
+        )
+        if "dividend" not in bars.columns:
+            bars = bars.assign(dividend=self._dividends(ticker, bars["session"]))
+        return table_frame(bars, PRICES_DAILY, source=NAME)
+
+    def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """The ticker's index, or VIX (and ``symbol`` says so) where the file does not have it.
+
+        Rows on days that are no exchange session, which VIX has, are left out. Open, high and low may be NULL.
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError, EmptySourceError : as for prices.
+        """
+        file = self._file(VOLATILITY_INDEX)
+        if file is None:
+            return self._off(VOLATILITY_INDEX)
+        own = volatility_symbol(validate_ticker(ticker))
+        wanted = dict.fromkeys((own, FALLBACK_VOLATILITY_INDEX, THREE_MONTH_INDEX))
+        rows = file.read(KeyFilter(tuple(wanted), None)).dropna(subset=["close"])
+        rows = _no_future(rows, file, "session")
+        rows = rows[rows["session"].isin(all_sessions())]
+        symbol = own if (rows["symbol"] == own).any() else FALLBACK_VOLATILITY_INDEX
+        index = require_rows(
+            since_session(rows[rows["symbol"] == symbol], since),
+            source=NAME,
+            request=f"{file.path.name}: symbol={symbol}{_since_text(since)}",
+            problem="the file has no such rows",
+            remedy=f"Add rows of {own} or of {FALLBACK_VOLATILITY_INDEX} to the file.",
+        )
+        three_month = rows[rows["symbol"] == THREE_MONTH_INDEX]
+        named = with_index_columns(index, three_month, ticker=ticker, symbol=symbol)
+        return table_frame(named, VOLATILITY_INDEX, source=NAME)
+
+    def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Observations with a documented publication lag (``latest_vintage``: revisions stay in).
+
+        Series that the project does not use are left out, and so are missing values (holidays).
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError, EmptySourceError : as for prices.
+        """
+        file = self._file(MACRO)
+        if file is None:
+            return self._off(MACRO)
+        rows = file.read(KeyFilter(MACRO_SERIES, since)).dropna(subset=["value"])
+        rows = require_rows(
+            _no_future(rows, file, "observation_date"),
+            source=NAME,
+            request=f"{file.path.name}: {', '.join(MACRO_SERIES)}{_since_text(since)}",
+            problem="the file has no such rows",
+            remedy="Add observations of these series to the file, or remove it to switch macro data off.",
+        )
+        return table_frame(with_documented_lags(rows), MACRO, source=NAME)
+
+    def describe(self) -> list[SourceStatus]:
+        """Which files are there."""
+        statuses = []
+        for table in (PRICES_DAILY, VOLATILITY_INDEX, MACRO):
+            wanted = f"{table.name}.parquet or {table.name}.csv"
+            if self.folder is None or not self.folder.is_dir():
+                detail = "no folder is configured" if self.folder is None else f"{self.folder} is no folder"
+                status = SourceStatus(table.name, "missing", detail, f"set {FOLDER_VARIABLE} to your data folder")
+            elif len(found := self._candidates(table.name)) == 1:
+                status = SourceStatus(table.name, "on", str(found[0]))
+            elif found:
+                status = SourceStatus(table.name, "missing", f"two files in {self.folder}", f"keep one: {wanted}")
+            else:
+                status = SourceStatus(table.name, "missing", f"not in {self.folder}", f"add {wanted}")
+            statuses.append(status)
+        return statuses
+
+    def _candidates(self, name: str) -> list[Path]:
+        folder = self._existing_folder()
+        return [path for path in (folder / f"{name}.parquet", folder / f"{name}.csv") if path.is_file()]
+
+    def _existing_folder(self) -> Path:
+        if self.folder is None or not self.folder.is_dir():
+            raise SourceOffError(
+                source=NAME,
+                request="any file",
+                problem="no data folder is configured" if self.folder is None else f"{self.folder} is no folder",
+                remedy=f"Set {FOLDER_VARIABLE} to the folder with your Parquet or CSV files.",
+            )
+        return self.folder
+
+    def _file(self, table: Table) -> ColumnFile | None:
+        return self._column_file(table.name, SHAPES[table.name])
+
+    def _column_file(self, name: str, shape: FileShape) -> ColumnFile | None:
+        found = self._candidates(name)
+        if len(found) > 1:
+            raise SourceFormatError(
+                source=NAME,
+                request=name,
+                problem=f"there are two files of one kind: {found[0].name} and {found[1].name}",
+                remedy="Keep one of them.",
+            )
+        return ColumnFile(found[0], shape, source=NAME) if found else None
+
+    def _off(self, table: Table) -> pd.DataFrame:
+        return switched_off(
+            table, source=NAME, reason=f"{table.name}.parquet or {table.name}.csv is not in {self.folder}"
+        )
+
+    def _dividends(self, ticker: str, sessions: pd.Series) -> pd.Series:
+        """Cash per share by session: known from the first to the last ex-date on file, NaN outside."""
+        file = self._column_file("dividends", DIVIDENDS_SHAPE)
+        unknown = pd.Series(float("nan"), index=sessions.index)
+        if file is None:
+            return unknown
+        paid = file.read(KeyFilter((ticker,), None), is_key_unique=False)
+        if "currency" in paid.columns:
+            paid = paid[paid["currency"].isna() | (paid["currency"] == "USD")]
+        if paid.empty:
+            return unknown
+        amounts = paid.groupby("ex_dividend_date")["cash_amount"].sum()
+        is_covered = sessions.between(amounts.index.min(), amounts.index.max())
+        return sessions.map(amounts).fillna(0.0).where(is_covered)
+
+
+def with_documented_lags(observations: pd.DataFrame) -> pd.DataFrame:
+    """Add ``known_on`` by documented lag and the vintage tag that goes with it.
+
+    Parameters
+    ----------
+    observations : columns series_id, observation_date, value; at least one row.
+    """
+    parts = [
+        part.assign(known_on=known_on(str(series_id), pd.DatetimeIndex(part["observation_date"])))
+        for series_id, part in observations.groupby("series_id", sort=True)
+    ]
+    return pd.concat(parts).assign(vintage="latest_vintage")
+
+
+def _no_future(rows: pd.DataFrame, file: ColumnFile, column: str) -> pd.DataFrame:
+    late = rows.loc[rows[column] > last_closed_session(), column]
+    if len(late):
+        raise file.format_error(f"{len(late)} rows lie in the future, the first on {late.min():%Y-%m-%d}", column)
+    return rows
+
+
+def _since_text(since: pd.Timestamp | None) -> str:
+    return "" if since is None else f" since {since:%Y-%m-%d}"

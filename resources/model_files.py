@@ -1,0 +1,256 @@
+"""The files of one model version: JSON specs, scikit-learn by skops, xgboost in its own format. No pickle.
+
+Here belongs how a ``FittedModel`` becomes files in a folder and comes back from them. Which folder,
+and when it counts, stands in ``model_store``. Files::
+
+    spec.json                  windows, features, thresholds, hyperparameters, libraries, inputs, inner scores,
+                               and the SHA-256 of every other file
+    selection.json             what each fold chose, from what, and why the rest was left out
+    direction_logistic.skops   pipelines of the fitted folds of one model, in fold order
+    direction_xgboost-1.ubj    booster of one fold
+
+What comes back is checked: each file against its digest, everything together against the content
+hash, and each skops file against the types listed here before anything in it is built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from trading_dag.errors import StorageError, UntrustedModelError
+from trading_dag.features.selection import SELECTION_COLUMNS
+from trading_dag.models.fitted import FittedFold, FittedModel, canonical_json, fold_spec
+from trading_dag.sessions import TIME_UNIT
+
+SPEC_FILE: Final = "spec.json"
+SELECTION_FILE: Final = "selection.json"
+_FORMAT: Final = 1
+_MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_DAYS: Final = ("train_first_session", "train_last_session", "fitted_through", "serves_from")
+
+# Everything a median-impute, standardise, classify pipeline consists of. skops by itself would
+# accept any scikit-learn type; a type that is not listed here is refused before it is built.
+ALLOWED_TYPES: Final = frozenset(
+    {
+        "builtins.dict",
+        "builtins.list",
+        "builtins.str",
+        "builtins.tuple",
+        "numpy.dtype",
+        "numpy.float64",
+        "numpy.ndarray",
+        "sklearn.impute._base.SimpleImputer",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.StandardScaler",
+    }
+)
+_ALLOWED_LOADERS: Final = frozenset(
+    {"DTypeNode", "DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "TupleNode", "TypeNode"}
+)
+_TRUSTED_BEYOND_SKOPS: Final = ["numpy.dtype"]
+
+
+def write_model(fitted: FittedModel, folder: Path) -> None:
+    """Write a model into an empty folder, each file flushed to disk, ``spec.json`` last."""
+    files = {SELECTION_FILE: _selection_json(fitted), **_estimator_files(fitted)}
+    spec = {
+        "format": _FORMAT,
+        "name": fitted.name,
+        "ticker": fitted.ticker,
+        "horizon": fitted.horizon,
+        "minimum_presence": fitted.minimum_presence,
+        "libraries": fitted.libraries,
+        "inputs": fitted.inputs,
+        "content_hash": fitted.content_hash(),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "folds": [fold_spec(fold) for fold in fitted.folds],
+    }
+    files[SPEC_FILE] = json.dumps(spec, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    for name, content in files.items():
+        with (folder / name).open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+
+
+def read_model(folder: Path) -> FittedModel:
+    """The model that was written into a folder.
+
+    Raises
+    ------
+    UntrustedModelError : where a file differs from the spec, or holds a type that is not allowed.
+    StorageError : where a file is missing or unreadable.
+    """
+    spec = _read_spec(folder)
+    try:
+        fitted = _restore(folder, spec)
+    except (KeyError, TypeError, ValueError, IndexError) as problem:
+        raise StorageError(f"{folder} is not a complete model: {type(problem).__name__}: {problem}") from problem
+    if fitted.content_hash() != spec.get("content_hash"):
+        raise UntrustedModelError(f"{folder}: the content differs from the hash in {SPEC_FILE}")
+    return fitted
+
+
+def read_inputs(folder: Path) -> dict[str, str]:
+    """Content hash of each input of the model in a folder, without loading it."""
+    inputs = _read_spec(folder).get("inputs")
+    if not isinstance(inputs, dict):
+        raise StorageError(f"{folder / SPEC_FILE} names no inputs")
+    return {str(name): str(digest) for name, digest in inputs.items()}
+
+
+def _read_spec(folder: Path) -> dict[str, Any]:
+    path = folder / SPEC_FILE
+    try:
+        spec = json.loads(path.read_bytes())
+    except (OSError, ValueError) as problem:
+        raise StorageError(f"{path} is unreadable: {problem}") from problem
+    if not isinstance(spec, dict) or spec.get("format") != _FORMAT:
+        raise StorageError(f"{path} is not a model spec of format {_FORMAT}")
+    return spec
+
+
+def _restore(folder: Path, spec: dict[str, Any]) -> FittedModel:
+    selections = json.loads(_checked_bytes(folder, SELECTION_FILE, spec))
+    pipelines: dict[str, Iterator[Any]] = {}
+    folds = []
+    for entry in spec["folds"]:
+        model, number = str(entry["model"]), int(entry["fold"])
+        if not _MODEL_NAME.fullmatch(model):
+            raise StorageError(f"{folder / SPEC_FILE}: {model!r} is no model name")
+        estimator = None
+        if entry["status"] == "fitted":
+            booster_file = f"{model}-{number}.ubj"
+            if booster_file in spec["files"]:
+                estimator = _booster(_checked_bytes(folder, booster_file, spec))
+            else:
+                if model not in pipelines:
+                    content = _checked_bytes(folder, f"{model}.skops", spec)
+                    pipelines[model] = iter(_pipelines(content, folder / f"{model}.skops"))
+                estimator = next(pipelines[model], None)
+                if estimator is None:
+                    raise StorageError(f"{folder / model}.skops holds fewer pipelines than the spec has fitted folds")
+        folds.append(_fold(entry, estimator, selections[f"{model}-{number}"]))
+    return FittedModel(
+        name=spec["name"],
+        ticker=spec["ticker"],
+        horizon=spec["horizon"],
+        folds=tuple(folds),
+        minimum_presence=spec["minimum_presence"],
+        libraries=spec["libraries"],
+        inputs=spec["inputs"],
+    )
+
+
+def _fold(entry: dict[str, Any], estimator: Any, selection: dict[str, list[Any]]) -> FittedFold:
+    given = dict(entry)
+    for name in _DAYS:
+        given[name] = None if given[name] is None else pd.Timestamp(given[name]).as_unit(TIME_UNIT)
+    given["features"], given["classes"] = tuple(given["features"]), tuple(given["classes"])
+    given["prior"] = {name: float("nan") if share is None else share for name, share in given["prior"].items()}
+    return FittedFold(**given, estimator=estimator, selection=_selection_frame(selection))
+
+
+def _selection_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(columns, columns=list(SELECTION_COLUMNS))
+    return frame.astype(
+        {"feature": "str", "selected": "bool", "reason": "str", "score": "float64", "presence_fraction": "float64"}
+    )
+
+
+def _selection_json(fitted: FittedModel) -> bytes:
+    columns = {}
+    for fold in fitted.folds:
+        chosen = fold.selection[list(SELECTION_COLUMNS)].astype(object)
+        columns[f"{fold.model}-{fold.fold}"] = chosen.where(chosen.notna(), None).to_dict(orient="list")
+    return canonical_json(columns).encode()
+
+
+def _estimator_files(fitted: FittedModel) -> dict[str, bytes]:
+    import skops.io
+
+    files: dict[str, bytes] = {}
+    for model in fitted.models:
+        estimators = [(fold.fold, fold.estimator) for fold in fitted.folds_of(model) if fold.status == "fitted"]
+        boosters = [(number, estimator) for number, estimator in estimators if hasattr(estimator, "save_raw")]
+        pipelines = [estimator for _, estimator in estimators if not hasattr(estimator, "save_raw")]
+        files |= {f"{model}-{number}.ubj": bytes(booster.save_raw(raw_format="ubj")) for number, booster in boosters}
+        if pipelines:
+            buffer = io.BytesIO()
+            skops.io.dump(pipelines, buffer)
+            content = buffer.getvalue()
+            _audit(content, f"{model}.skops")
+            files[f"{model}.skops"] = content
+    return files
+
+
+def _checked_bytes(folder: Path, name: str, spec: dict[str, Any]) -> bytes:
+    """Content of a file whose digest is the one in the spec."""
+    expected = spec["files"].get(name)
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as problem:
+        raise StorageError(f"{folder / name} is unreadable: {problem}") from problem
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise UntrustedModelError(f"{folder / name} is not the file that was saved")
+    return content
+
+
+def _booster(content: bytes) -> Any:
+    import xgboost
+
+    try:
+        booster = xgboost.Booster(model_file=bytearray(content))
+    except xgboost.core.XGBoostError as problem:
+        raise StorageError(f"xgboost cannot read a stored model: {problem}") from problem
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+def _pipelines(content: bytes, path: Path) -> list[Any]:
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    _audit(content, str(path))
+    try:
+        pipelines = skops.io.loads(content, trusted=_TRUSTED_BEYOND_SKOPS)
+    except UntrustedTypesFoundException as problem:
+        raise UntrustedModelError(f"{path}: {problem}") from problem
+    if not isinstance(pipelines, list):
+        raise StorageError(f"{path} does not hold a list of pipelines")
+    return pipelines
+
+
+def _audit(content: bytes, where: str) -> None:
+    """Refuse a skops file with any type or loader that is not on the list, before it is loaded."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            schema = json.loads(archive.read("schema.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError) as problem:
+        raise StorageError(f"{where} is not a skops file: {problem}") from problem
+    for type_name, loader in sorted(set(_types_in(schema))):
+        if type_name not in ALLOWED_TYPES or loader not in _ALLOWED_LOADERS:
+            raise UntrustedModelError(f"{where} holds {type_name} ({loader}), which is not allowed in a stored model")
+
+
+def _types_in(node: Any) -> Iterator[tuple[str, str]]:
+    """(type, loader) of every node in a skops schema."""
+    if isinstance(node, dict):
+        if "__class__" in node or "__loader__" in node:
+            yield f"{node.get('__module__')}.{node.get('__class__')}", str(node.get("__loader__"))
+        for value in node.values():
+            yield from _types_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _types_in(value)

@@ -1,0 +1,197 @@
+"""Where fitted models live: immutable versions on disk, without pickle, and a pointer to the latest.
+
+Here belongs where versions lie, how they come to be and which one is in use; what the files of
+one version hold stands in ``model_files``. Layout::
+
+    <root>/direction_classifier/ticker=SPY/horizon=24h/
+        latest                                   name of the version in use
+        20241231T213000123456Z-1a2b3c4d/         one immutable version
+
+A version is written under a temporary name, flushed, and renamed; then ``latest`` is replaced. A
+process killed at any moment leaves the previous latest version usable; what it left half written
+is ignored and swept away by the next save.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from resources.model_files import read_inputs, read_model, write_model
+from trading_dag.errors import ModelNotFoundError, SliceBusyError, StorageError
+from trading_dag.models.fitted import FittedModel
+from trading_dag.sessions import horizon_of, validate_ticker
+
+LATEST: Final = "latest"
+LOCK_TIMEOUT_SECONDS: Final = 600.0
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_VERSION: Final = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{8}")
+_PARTIAL: Final = ".partial-"
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class ModelStore:
+    """Versions of fitted models below one folder.
+
+    Attributes
+    ----------
+    root : the folder; made when the first model is saved.
+    clock : gives the UTC time that a version is named after.
+    """
+
+    root: Path
+    clock: Callable[[], dt.datetime] = _utc_now
+
+    def save(self, fitted: FittedModel, *, make_latest: bool = True) -> str:
+        """Store a new immutable version.
+
+        Parameters
+        ----------
+        make_latest : whether it becomes the version in use; a challenger waits for ``promote``.
+
+        Returns
+        -------
+        The version: UTC time, and the first 8 digits of the content hash.
+
+        Raises
+        ------
+        StorageError : where the model has a name or slice that may not stand in a path.
+        SliceBusyError : where another process keeps saving the same slice.
+        """
+        folder = self._folder(fitted.name, ticker=fitted.ticker, horizon=fitted.horizon)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
+                _sweep(folder)
+                version = f"{self.clock():%Y%m%dT%H%M%S%fZ}-{fitted.content_hash()[:8]}"
+                if not (folder / version).exists():
+                    partial = folder / f"{_PARTIAL}{uuid4().hex}"
+                    partial.mkdir()
+                    write_model(fitted, partial)
+                    _flush_folder(partial)
+                    partial.rename(folder / version)
+                    _flush_folder(folder)
+                if make_latest:
+                    _point(folder, version)
+        except Timeout:
+            raise SliceBusyError(
+                f"{fitted.name} of {fitted.ticker} {fitted.horizon} is being saved elsewhere"
+            ) from None
+        return version
+
+    def promote(self, name: str, *, ticker: str, horizon: str, version: str) -> None:
+        """Make an existing version the one in use, forwards or backwards.
+
+        Raises
+        ------
+        ModelNotFoundError : where there is no such version.
+        """
+        folder = self._folder(name, ticker=ticker, horizon=horizon)
+        if version not in self.versions(name, ticker=ticker, horizon=horizon):
+            raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
+        with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
+            _point(folder, version)
+
+    def load(self, name: str, *, ticker: str, horizon: str, version: str | None = LATEST) -> FittedModel:
+        """A stored model that predicts exactly as it did when it was saved.
+
+        Parameters
+        ----------
+        version : a version, or ``latest``. None, what ``latest_version`` gives where there is none, is not found.
+
+        Raises
+        ------
+        ModelNotFoundError : where the model or the version does not exist.
+        UntrustedModelError : where a file differs from its spec or holds a type that is not allowed.
+        StorageError : where a file is unreadable.
+        """
+        chosen = self.latest_version(name, ticker=ticker, horizon=horizon) if version == LATEST else version
+        if chosen is None:
+            raise ModelNotFoundError(f"{name} of {ticker} {horizon} was never fitted; `trading-dag train` fits it")
+        folder = self._folder(name, ticker=ticker, horizon=horizon)
+        if not _VERSION.fullmatch(chosen) or not (folder / chosen).is_dir():
+            raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {chosen!r}")
+        fitted = read_model(folder / chosen)
+        if (fitted.name, fitted.ticker, fitted.horizon) != (name, ticker, horizon):
+            raise StorageError(f"{folder / chosen} holds {fitted.name} of {fitted.ticker} {fitted.horizon}")
+        return fitted
+
+    def versions(self, name: str, *, ticker: str, horizon: str) -> tuple[str, ...]:
+        """Every complete version, oldest first; none where the model was never fitted."""
+        folder = self._folder(name, ticker=ticker, horizon=horizon)
+        if not folder.is_dir():
+            return ()
+        return tuple(sorted(path.name for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()))
+
+    def latest_version(self, name: str, *, ticker: str, horizon: str) -> str | None:
+        """The version in use, None where the model was never fitted.
+
+        Raises
+        ------
+        StorageError : where the pointer names no version that exists.
+        """
+        pointer = self._folder(name, ticker=ticker, horizon=horizon) / LATEST
+        try:
+            version = pointer.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        if not _VERSION.fullmatch(version) or not (pointer.parent / version).is_dir():
+            raise StorageError(
+                f"{pointer} names {version!r}, which does not exist; promote one that does, or train again"
+            )
+        return version
+
+    def inputs(self, name: str, *, ticker: str, horizon: str) -> dict[str, str] | None:
+        """Content hash of each input of the version in use, None where the model was never fitted."""
+        version = self.latest_version(name, ticker=ticker, horizon=horizon)
+        if version is None:
+            return None
+        return read_inputs(self._folder(name, ticker=ticker, horizon=horizon) / version)
+
+    def _folder(self, name: str, *, ticker: str, horizon: str) -> Path:
+        """Where the versions of one slice lie; every part is checked before it becomes a path."""
+        if not _NAME.fullmatch(name):
+            raise StorageError(f"{name!r} is no model name: expected small letters, digits and underscores")
+        return self.root / name / f"ticker={validate_ticker(ticker)}" / f"horizon={horizon_of(horizon).key}"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed save left behind; called with the slice locked, so nobody is writing there."""
+    for leftover in folder.glob(f"{_PARTIAL}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def _point(folder: Path, version: str) -> None:
+    """Replace the pointer in one step."""
+    partial = folder / f"{_PARTIAL}{uuid4().hex}"
+    with partial.open("w", encoding="utf-8") as handle:
+        handle.write(f"{version}\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    partial.replace(folder / LATEST)
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

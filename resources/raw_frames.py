@@ -1,0 +1,105 @@
+"""Frames of raw tables: types, sessions and the columns that every source has to fill alike.
+
+What is the same for all sources belongs here. Where the values come from does not.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import pandas as pd
+
+from trading_dag.errors import EmptySourceError
+from trading_dag.quality.casting import empty_frame, pandas_type
+from trading_dag.schemas import Table
+from trading_dag.sessions import all_sessions
+from trading_dag.settings import VOLATILITY_INDEX_OF
+
+SOURCE_ATTRIBUTE: Final = "source"
+SOURCE_OFF_ATTRIBUTE: Final = "source_off"
+FALLBACK_VOLATILITY_INDEX: Final = "VIX"
+THREE_MONTH_INDEX: Final = "VIX3M"
+_logger = logging.getLogger(__name__)
+
+
+def switched_off(table: Table, *, source: str, reason: str) -> pd.DataFrame:
+    """A typed frame without rows that says why there are none."""
+    frame = empty_frame(table)
+    frame.attrs = {SOURCE_ATTRIBUTE: source, SOURCE_OFF_ATTRIBUTE: reason}
+    return frame
+
+
+def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFrame:
+    """The frame in the table's columns, order and types, sorted by key; columns that are missing are NULL.
+
+    Raises
+    ------
+    KeyError : where a column that must not be NULL is missing, which is a defect of the calling source.
+    """
+    columns = {}
+    for column in table.columns:
+        if column.name in frame.columns:
+            values = frame[column.name]
+        elif column.nullable:
+            values = pd.Series(float("nan"), index=frame.index, dtype="float64")
+        else:
+            raise KeyError(f"{table.qualified_name}.{column.name}")
+        columns[column.name] = values.astype(pandas_type(column))  # type: ignore[call-overload]
+    result = pd.DataFrame(columns).sort_values(list(table.key), ignore_index=True)
+    result.attrs = {SOURCE_ATTRIBUTE: source}
+    return result
+
+
+def volatility_symbol(ticker: str) -> str:
+    """The volatility index that belongs to a ticker: its own, otherwise VIX."""
+    return VOLATILITY_INDEX_OF.get(ticker, FALLBACK_VOLATILITY_INDEX)
+
+
+def on_sessions(frame: pd.DataFrame, *, source: str, what: str) -> pd.DataFrame:
+    """The rows whose ``session`` is an exchange session; the others are counted in the log."""
+    is_session = frame["session"].isin(all_sessions())
+    dropped = frame.loc[~is_session, "session"]
+    if len(dropped):
+        _logger.warning(
+            "%s: %d rows of %s are on days that are no exchange session (first %s) and were left out",
+            source, len(dropped), what, f"{dropped.min():%Y-%m-%d}",
+        )  # fmt: skip
+    return frame[is_session]
+
+
+def since_session(frame: pd.DataFrame, since: pd.Timestamp | None) -> pd.DataFrame:
+    """The rows from ``since`` on."""
+    return frame if since is None else frame[frame["session"] >= since]
+
+
+def with_index_columns(
+    index: pd.DataFrame, three_month: pd.DataFrame | None, *, ticker: str, symbol: str
+) -> pd.DataFrame:
+    """Rows of an index with ticker, symbol and the three-month index's close of the same session.
+
+    Parameters
+    ----------
+    index, three_month : columns ``session`` and ``close`` at least, one row per session.
+
+    Returns
+    -------
+    pd.DataFrame : ``vix3m_close`` is NaN where the three-month index has no row, or is None.
+    """
+    named = index.assign(ticker=ticker, symbol=symbol)
+    if three_month is None:
+        return named.assign(vix3m_close=float("nan"))
+    closes = three_month.set_index("session")["close"]
+    return named.assign(vix3m_close=named["session"].map(closes))
+
+
+def require_rows(frame: pd.DataFrame, *, source: str, request: str, problem: str, remedy: str) -> pd.DataFrame:
+    """The frame, if it has rows.
+
+    Raises
+    ------
+    EmptySourceError : where it has none.
+    """
+    if frame.empty:
+        raise EmptySourceError(source=source, request=request, problem=problem, remedy=remedy)
+    return frame

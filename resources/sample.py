@@ -1,0 +1,127 @@
+"""The ``sample`` source: real daily data that come inside the PyPI package ``arch``. No network, no keys.
+
+S&P 500 (SPX) and Nasdaq Composite (COMP) 1999–2018, VIX closes 2014–2018. Never presented as live. What is
+odd about the data is left as it is and handled by rule further down; only rows outside the exchange's sessions
+are left out here. Other sources do not belong here.
+
+The files are read where the package lies, because importing ``arch`` costs 1.5 s that reading them does not.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from resources.raw_frames import (
+    FALLBACK_VOLATILITY_INDEX,
+    on_sessions,
+    require_rows,
+    since_session,
+    switched_off,
+    table_frame,
+    with_index_columns,
+)
+from resources.source import SourceStatus
+from trading_dag.errors import SourceFormatError, UnknownTickerError
+from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX
+from trading_dag.sessions import TIME_UNIT, validate_ticker
+
+NAME: Final = "sample"
+FILE_OF_TICKER: Final = {"SPX": "sp500/sp500.csv.gz", "COMP": "nasdaq/nasdaq.csv.gz"}
+VOLATILITY_FILE: Final = "vix/vix.csv.gz"
+MACRO_OFF: Final = "the sample has no macro series: set TRADING_DAG_SOURCE to live or files"
+_COLUMNS: Final = {
+    "Date": "session",
+    "Open": "open",
+    "High": "high",
+    "Low": "low",
+    "Close": "close",
+    "Adj Close": "adj_close",
+    "Volume": "volume",
+}
+
+
+class SampleSource:
+    """Daily bars of SPX and COMP and the VIX, from the installed package ``arch``."""
+
+    name = NAME
+
+    def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Bars of an index, 1999-01-04 to 2018-12-31.
+
+        An index is not split and pays nothing: ``split_factor`` is 1 and ``dividend`` 0.
+
+        Raises
+        ------
+        UnknownTickerError : for a ticker that the sample does not have.
+        EmptySourceError : where nothing lies at or after ``since``.
+        """
+        bars = since_session(_prices(ticker), since)
+        bars = bars.assign(ticker=ticker, split_factor=1.0, dividend=0.0)
+        return table_frame(_not_empty(bars, ticker, since), PRICES_DAILY, source=NAME)
+
+    def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """VIX closes 2014-01-03 to 2018-12-31 for either ticker; open, high, low and VIX3M are NULL.
+
+        Raises
+        ------
+        UnknownTickerError : for a ticker that the sample does not have.
+        EmptySourceError : where nothing lies at or after ``since``.
+        """
+        last_price_session = _prices(ticker)["session"].max()
+        index = _read(VOLATILITY_FILE, {"Date": "session", "vix": "close"}).dropna(subset=["close"])
+        index = on_sessions(index[index["session"] <= last_price_session], source=NAME, what="VIX")
+        index = _not_empty(since_session(index, since), ticker, since)
+        rows = with_index_columns(index, None, ticker=ticker, symbol=FALLBACK_VOLATILITY_INDEX)
+        return table_frame(rows, VOLATILITY_INDEX, source=NAME)
+
+    def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
+        """No rows: the sample has no macro series."""
+        return switched_off(MACRO, source=NAME, reason=MACRO_OFF)
+
+    def describe(self) -> list[SourceStatus]:
+        """What the sample has."""
+        return [
+            SourceStatus(PRICES_DAILY.name, "on", "SPX and COMP, 1999 to 2018, from the package arch; not live"),
+            SourceStatus(VOLATILITY_INDEX.name, "on", "VIX closes, 2014 to 2018, from the package arch; no VIX3M"),
+            SourceStatus(MACRO.name, "off", "not in the sample", "set TRADING_DAG_SOURCE to live or files"),
+        ]
+
+
+def _prices(ticker: str) -> pd.DataFrame:
+    validate_ticker(ticker)
+    if ticker not in FILE_OF_TICKER:
+        raise UnknownTickerError(
+            f"the sample source has {' and '.join(FILE_OF_TICKER)}, not {ticker}; "
+            "set TRADING_DAG_SOURCE to live or files for other tickers"
+        )
+    return on_sessions(_read(FILE_OF_TICKER[ticker], _COLUMNS), source=NAME, what=ticker)
+
+
+def _read(file: str, columns: dict[str, str]) -> pd.DataFrame:
+    spec = find_spec("arch")
+    folders = spec.submodule_search_locations if spec else None
+    path = Path(folders[0]) / "data" / file if folders else Path(file)
+    try:
+        frame = pd.read_csv(path, usecols=list(columns), parse_dates=["Date"], na_values=".").rename(columns=columns)
+    except (OSError, ValueError) as error:
+        raise SourceFormatError(
+            source=NAME,
+            request=f"arch/data/{file}",
+            problem=f"the file is not in the expected shape: {error}",
+            remedy="Install the version of arch that constraints.txt names.",
+        ) from error
+    return frame.assign(session=pd.DatetimeIndex(frame["session"]).as_unit(TIME_UNIT))
+
+
+def _not_empty(frame: pd.DataFrame, ticker: str, since: pd.Timestamp | None) -> pd.DataFrame:
+    return require_rows(
+        frame,
+        source=NAME,
+        request=f"{ticker} since {since:%Y-%m-%d}" if since is not None else ticker,
+        problem="the sample ends on 2018-12-31",
+        remedy="Ask for earlier sessions, or set TRADING_DAG_SOURCE to live or files.",
+    )

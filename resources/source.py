@@ -1,0 +1,77 @@
+"""What a source of market data is, and which one the settings ask for.
+
+The protocol, the status that ``doctor`` prints and the choice by settings belong here. How bytes are fetched
+does not: each source has its own module, and no source falls back to another. The frames they hand over are
+built in ``raw_frames.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pandas as pd
+
+from trading_dag.settings import Settings
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """Whether one kind of data can be had, for ``doctor``.
+
+    Attributes
+    ----------
+    kind : table name, such as ``macro``.
+    state : ``on``; ``off`` where the source does not offer it; ``missing`` where the user could switch it on.
+    detail : what is read from where, without keys.
+    remedy : what the user can do, empty where there is nothing to do.
+    """
+
+    kind: str
+    state: Literal["on", "off", "missing"]
+    detail: str
+    remedy: str = ""
+
+
+class Source(Protocol):
+    """Where raw tables come from. Frames hold exactly the columns of their table, sorted by key.
+
+    ``since`` is inclusive: sessions (observation dates for ``macro``) before it are not fetched.
+    A kind that is switched off gives no rows and ``frame.attrs["source_off"]``, the reason.
+    """
+
+    @property
+    def name(self) -> str:
+        """``sample``, ``files`` or ``live``."""
+
+    def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Rows of ``raw.prices_daily``: finished sessions only."""
+
+    def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Rows of ``raw.volatility_index``: exchange sessions only."""
+
+    def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Rows of ``raw.macro``: observations with the session on which they became known."""
+
+    def describe(self) -> list[SourceStatus]:
+        """One status per kind, without asking the network."""
+
+
+def build_source(settings: Settings) -> Source:
+    """The source that the settings name. Nothing is read or asked yet.
+
+    Raises
+    ------
+    ConfigurationError : where its settings cannot work.
+    """
+    if settings.source == "sample":
+        from resources.sample import SampleSource
+
+        return SampleSource()
+    if settings.source == "files":
+        from resources.files import FilesSource
+
+        return FilesSource(settings.files)
+    from resources.live import build_live_source
+
+    return build_live_source(settings)

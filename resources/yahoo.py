@@ -1,0 +1,187 @@
+"""Daily bars from Yahoo by way of yfinance: finished sessions, with dividends and splits.
+
+Symbols, the cut at the last finished session and the conversion to our columns belong here. How Yahoo is asked is
+in ``yahoo_session.py``, what its answers must look like in ``yahoo_chart.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from resources.http import CACHE_FOLDER
+from resources.raw_frames import on_sessions, require_rows
+from resources.yahoo_chart import SOURCE
+from trading_dag.errors import SourceFormatError, SourceUnavailableError
+from trading_dag.sessions import FIRST_CALENDAR_DAY, NEW_YORK, TIME_UNIT, last_closed_session
+from trading_dag.settings import Settings
+
+if TYPE_CHECKING:
+    from resources.yahoo_session import YahooSession
+
+YAHOO_SYMBOL_OF: Final = {"SPX": "^GSPC", "COMP": "^IXIC"}
+VOLATILITY_SYMBOL_OF: Final = {"VIX": "^VIX", "VXN": "^VXN", "RVX": "^RVX", "VIX3M": "^VIX3M"}
+# The volatility indices close at 16:15 and the closing auction's prints come late, so a bar is taken as finished
+# half an hour after the exchange has closed.
+SETTLEMENT_DELAY: Final = pd.Timedelta(minutes=30)
+_COLUMNS: Final = {
+    "Open": "open",
+    "High": "high",
+    "Low": "low",
+    "Close": "close",
+    "Adj Close": "adj_close",
+    "Volume": "volume",
+    "Dividends": "dividend",
+    "Stock Splits": "split_factor",
+}
+_logger = logging.getLogger(__name__)
+
+
+def present() -> pd.Timestamp:
+    """The present moment, UTC."""
+    return pd.Timestamp.now("UTC")
+
+
+def yahoo_symbol(ticker: str) -> str:
+    """How Yahoo calls a ticker: SPX is ^GSPC, COMP is ^IXIC, BRK.B is BRK-B."""
+    return YAHOO_SYMBOL_OF.get(ticker, ticker.replace(".", "-"))
+
+
+class YahooClient:
+    """Asks Yahoo for daily bars.
+
+    Parameters
+    ----------
+    settings : ``yahoo_url``, ``home`` and ``http``.
+    clock : the present moment, UTC; decides which session is finished.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp] = present) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._kept_session: YahooSession | None = None
+
+    def daily_bars(self, symbol: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Bars of a Yahoo symbol, one row per finished exchange session.
+
+        Parameters
+        ----------
+        symbol : Yahoo's, such as ``SPY`` or ``^VIX``.
+        since : first session, inclusive; None for all since 1985.
+
+        Returns
+        -------
+        pd.DataFrame : columns session, open, high, low, close (split-adjusted), adj_close (also
+            dividend-adjusted, on Yahoo's present base), volume, dividend (USD per share on the ex-date, adjusted
+            for later splits, 0 otherwise), split_factor (1 otherwise). Rows without any price are left out.
+
+        Raises
+        ------
+        EmptySourceError : unknown or delisted symbol, or no finished session since then.
+        SourceUnavailableError : network, time-out, refusal, rate limit after the last attempt.
+        SourceFormatError : an answer that is not a chart.
+        """
+        request = f"daily bars of {symbol}" + ("" if since is None else f" since {since:%Y-%m-%d}")
+        now = self._clock()
+        last = self._last_finished_session(now)
+        start = pd.Timestamp(FIRST_CALENDAR_DAY) if since is None else since
+        tomorrow = now.tz_convert(NEW_YORK).tz_localize(None).normalize() + pd.Timedelta(days=1)
+        history = self._history(symbol, start=start, end=tomorrow, request=request) if start <= last else None
+        bars = _bars(history, symbol, last=last) if history is not None else pd.DataFrame()
+        return require_rows(
+            bars,
+            source=SOURCE,
+            request=request,
+            problem=f"there is no bar of a finished session (the last one is {last:%Y-%m-%d})",
+            remedy="Check the symbol and the period.",
+        )
+
+    def _history(self, symbol: str, *, start: pd.Timestamp, end: pd.Timestamp, request: str) -> pd.DataFrame:
+        import yfinance
+        from yfinance.exceptions import YFException, YFRateLimitError
+
+        _prepare_yfinance(self._settings.home / CACHE_FOLDER / "yfinance")
+        try:
+            history: pd.DataFrame = yfinance.Ticker(symbol, session=self._session()).history(
+                start=f"{start:%Y-%m-%d}",
+                end=f"{end:%Y-%m-%d}",
+                interval="1d",
+                auto_adjust=False,
+                actions=True,
+                timeout=self._settings.http.timeout_seconds,
+            )
+        except YFRateLimitError as error:
+            raise SourceUnavailableError(
+                source=SOURCE,
+                request=request,
+                problem="too many requests",
+                remedy="Try again later, and lower TRADING_DAG_HTTP__REQUESTS_PER_SECOND.",
+            ) from error
+        except (YFException, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise SourceFormatError(
+                source=SOURCE,
+                request=request,
+                problem=f"yfinance cannot read the answer: {type(error).__name__}: {error}",
+                remedy="Update yfinance; if the newest reads it no better, Yahoo has changed its answers.",
+            ) from error
+        return history
+
+    def _session(self) -> YahooSession:
+        if self._kept_session is None:
+            from resources.yahoo_session import YahooSession
+
+            self._kept_session = YahooSession(
+                home=self._settings.home,
+                http=self._settings.http,
+                base_url=self._settings.yahoo_url,
+                # An answer that was cached while a session was open must not serve after its close.
+                edition=lambda: f"{self._last_finished_session(self._clock()):%Y-%m-%d}",
+            )
+        return self._kept_session
+
+    def _last_finished_session(self, now: pd.Timestamp) -> pd.Timestamp:
+        return last_closed_session(now - SETTLEMENT_DELAY)
+
+
+def _bars(history: pd.DataFrame, symbol: str, *, last: pd.Timestamp) -> pd.DataFrame:
+    missing = [name for name in _COLUMNS if name not in history.columns]
+    if missing:
+        raise SourceFormatError(
+            source=SOURCE,
+            request=f"daily bars of {symbol}",
+            problem=f"yfinance gives no {', '.join(missing)}",
+            remedy="Install the version of yfinance that constraints.txt names.",
+        )
+    days = pd.DatetimeIndex(history.index).tz_localize(None).normalize().as_unit(TIME_UNIT)
+    bars = history[list(_COLUMNS)].rename(columns=_COLUMNS).astype("float64").assign(session=days)
+    bars = bars[bars["session"] <= last].reset_index(drop=True)
+    is_hole = bars[["open", "high", "low", "close"]].isna().all(axis=1)
+    if is_hole.any():
+        _logger.warning("yahoo: %s has no prices on %d sessions", symbol, int(is_hole.sum()))
+    bars = on_sessions(bars[~is_hole], source=SOURCE, what=symbol)
+    return bars.assign(split_factor=bars["split_factor"].where(bars["split_factor"] > 0.0, 1.0))
+
+
+@lru_cache(maxsize=1)
+def _prepare_yfinance(cache_folder: Path) -> None:
+    """Tell yfinance to raise what goes wrong instead of logging it, and to keep its caches below our home.
+
+    Both are switches of the process; once is enough.
+    """
+    import yfinance
+    from filelock import FileLock
+    from yfinance import cache
+
+    config: Any = yfinance.config
+    config.debug.hide_exceptions = False
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_folder / "lock"):
+        yfinance.set_tz_cache_location(str(cache_folder))
+        # First use creates the SQLite files, which two processes must not do at once.
+        cache.get_tz_cache().lookup("SPY")
+        cache.get_cookie_cache().lookup("basic")

@@ -1,0 +1,118 @@
+"""The shape of Yahoo's chart answer (v8), checked before yfinance reads it.
+
+yfinance takes many failures for a symbol without prices: an error page, a renamed field, a refused request. Here
+each becomes the error that it is. Turning the answer into a frame is yfinance's part.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NoReturn
+
+from resources.http import HttpAnswer, HttpRequest
+from trading_dag.errors import EmptySourceError, SourceFormatError, SourceUnavailableError
+
+SOURCE: Final = "yahoo"
+_META_FIELDS: Final = ("symbol", "currency", "instrumentType", "exchangeTimezoneName")
+_QUOTE_FIELDS: Final = ("open", "high", "low", "close", "volume")
+_EVENT_FIELDS: Final = {"dividends": ("amount", "date"), "splits": ("numerator", "denominator", "date")}
+_NO_ROWS_PHRASES: Final = ("no data found", "data doesn't exist", "delisted")
+_FORMAT_REMEDY: Final = "Update yfinance; if the newest reads it no better, Yahoo has changed its answers."
+
+
+def check_chart(request: HttpRequest, answer: HttpAnswer) -> None:
+    """Accept a chart answer that yfinance will read right.
+
+    Raises
+    ------
+    EmptySourceError : for an unknown or delisted symbol, or a period without prices.
+    SourceUnavailableError : where Yahoo says that it refuses the request.
+    SourceFormatError : for anything that is not a chart: a page, broken JSON, a missing or renamed field,
+        columns of different lengths, another symbol than was asked for.
+    """
+    try:
+        payload = json.loads(answer.body)
+    except ValueError:
+        _refuse(request, f"the answer is no JSON (status {answer.status}, begins with {answer.text[:40]!r})")
+    chart = _field(request, payload, "chart", dict)
+    error = chart.get("error")
+    if error:
+        _raise_error(request, error)
+    results = _field(request, chart, "result", list)
+    if not results:
+        _refuse(request, "chart.result is empty")
+    result = results[0]
+    meta = _field(request, result, "meta", dict)
+    for name in _META_FIELDS:
+        if name not in meta:
+            _refuse(request, f"chart.result.meta.{name} is missing")
+    asked = request.url.rpartition("/")[2].replace("%5E", "^")
+    if str(meta["symbol"]).upper() != asked.upper():
+        _refuse(request, f"the answer is about {meta['symbol']}")
+    _check_columns(request, result)
+    _check_events(request, result)
+
+
+def _check_columns(request: HttpRequest, result: dict[str, Any]) -> None:
+    indicators = _field(request, result, "indicators", dict)
+    quotes = _field(request, indicators, "quote", list)
+    quote = quotes[0] if quotes else None
+    if quote == {} and "timestamp" not in result:
+        _raise_empty(request, "Yahoo has no prices for the period")
+    times = _field(request, result, "timestamp", list)
+    if not isinstance(quote, dict):
+        _refuse(request, "indicators.quote is empty")
+    adjusted = _field(request, indicators, "adjclose", list)
+    columns = {name: quote.get(name) for name in _QUOTE_FIELDS}
+    columns["adjclose"] = adjusted[0].get("adjclose") if adjusted and isinstance(adjusted[0], dict) else None
+    for name, values in columns.items():
+        if not isinstance(values, list):
+            _refuse(request, f"column {name} is missing")
+        if len(values) != len(times):
+            _refuse(request, f"column {name} has {len(values)} values for {len(times)} sessions")
+        if not all(value is None or isinstance(value, int | float) for value in values):
+            _refuse(request, f"column {name} holds something else than numbers")
+    if not times:
+        _raise_empty(request, "Yahoo has no prices for the period")
+
+
+def _check_events(request: HttpRequest, result: dict[str, Any]) -> None:
+    events = result.get("events") or {}
+    for kind, fields in _EVENT_FIELDS.items():
+        for event in (events.get(kind) or {}).values():
+            for name in fields:
+                if not isinstance(event, dict) or not isinstance(event.get(name), int | float):
+                    _refuse(request, f"events.{kind}.{name} is missing or no number")
+
+
+def _field(request: HttpRequest, holder: Any, name: str, kind: type) -> Any:
+    value = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(value, kind):
+        _refuse(request, f"field {name} is missing or no {kind.__name__}")
+    return value
+
+
+def _raise_error(request: HttpRequest, error: Any) -> NoReturn:
+    code = str(error.get("code", "")) if isinstance(error, dict) else ""
+    description = str(error.get("description", "")) if isinstance(error, dict) else str(error)
+    if code == "Not Found" or any(phrase in description.lower() for phrase in _NO_ROWS_PHRASES):
+        _raise_empty(request, f"Yahoo says: {description or code}")
+    raise SourceUnavailableError(
+        source=SOURCE,
+        request=str(request),
+        problem=f"Yahoo refuses the request: {description or code}",
+        remedy="Try again later, or update yfinance.",
+    )
+
+
+def _raise_empty(request: HttpRequest, problem: str) -> NoReturn:
+    raise EmptySourceError(
+        source=SOURCE,
+        request=str(request),
+        problem=problem,
+        remedy="Check the symbol and the period; remove a delisted ticker from TRADING_DAG_UNIVERSE.",
+    )
+
+
+def _refuse(request: HttpRequest, problem: str) -> NoReturn:
+    raise SourceFormatError(source=SOURCE, request=str(request), problem=problem, remedy=_FORMAT_REMEDY)

@@ -1,0 +1,114 @@
+"""The HTTP session that yfinance is given: Yahoo's hosts in one place, our retries, rate limit, cache and checks.
+
+yfinance asks several hosts by name, retries little, takes an error page for a symbol without prices and refuses
+sessions that cache. So the session sits below it: it turns every ``*.yahoo.com`` address to the configured server,
+and lets a chart through only after it was checked. What the prices mean does not belong here.
+
+Imports curl_cffi (a browser's TLS, without which Yahoo refuses), so import this module where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from curl_cffi import requests as curl
+
+from resources.http import HttpAnswer, HttpClient, HttpRequest, NoAnswer, Outcome
+from resources.yahoo_chart import SOURCE, check_chart
+from trading_dag.errors import SourceUnavailableError
+from trading_dag.settings import HttpSettings
+
+CHART_PATH: Final = "/v8/finance/chart/"
+DEFAULT_URL: Final = "https://query2.finance.yahoo.com"
+_REFUSALS: Final = frozenset({401, 403})
+
+
+class YahooSession(curl.Session):  # type: ignore[type-arg]
+    """A curl_cffi session that yfinance can use.
+
+    Parameters
+    ----------
+    home, http : where the cache and the rate limit lie, and how to ask.
+    base_url : server that is asked instead of every Yahoo host, where it is not Yahoo's own.
+    edition : what distinguishes answers that must not be taken from the cache for one another.
+    """
+
+    def __init__(self, *, home: Path, http: HttpSettings, base_url: str, edition: Callable[[], str]) -> None:
+        super().__init__(impersonate="chrome")
+        self._timeout_seconds = http.timeout_seconds
+        self._base_url = base_url.rstrip("/")
+        self._edition = edition
+        self._refused: set[str] = set()
+        self._client = HttpClient(SOURCE, home=home, http=http, send=self._send)
+
+    def request(self, method: Any, url: str, params: Any = None, **options: Any) -> curl.Response:  # type: ignore[override]
+        """Send what yfinance asks; charts are checked, retried and cached, cookies and crumbs just fetched.
+
+        Raises
+        ------
+        SourceError : for a chart that cannot be had or is not one.
+        curl_cffi.requests.exceptions.RequestException : for anything else that fails; yfinance can do without it.
+        """
+        address = self._address(url)
+        if method == "GET" and CHART_PATH in urlsplit(url).path:
+            return self._chart(address, params or {})
+        self._client.limiter.wait()
+        options["timeout"] = self._timeout_seconds
+        response: curl.Response = super().request(method, address, params=params, **options)
+        return response
+
+    def _address(self, url: str) -> str:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if self._base_url == DEFAULT_URL or not (host == "yahoo.com" or host.endswith(".yahoo.com")):
+            return url
+        return f"{self._base_url}{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+
+    def _chart(self, address: str, params: Mapping[str, Any]) -> curl.Response:
+        shown = {name: str(value) for name, value in params.items() if name != "crumb"}
+        secrets = {"crumb": str(params["crumb"])} if "crumb" in params else {}
+        request = HttpRequest(SOURCE, address, shown, secrets, edition=self._edition())
+        answer = self._client.get(request, check=self._check)
+        return _response(address, answer)
+
+    def _check(self, request: HttpRequest, answer: HttpAnswer) -> None:
+        """Let a first refusal through, because yfinance then takes another crumb; the second one is final."""
+        if answer.status in _REFUSALS:
+            if str(request) not in self._refused:
+                self._refused.add(str(request))
+                return
+            self._refused.discard(str(request))
+            raise SourceUnavailableError(
+                source=SOURCE,
+                request=str(request),
+                problem=f"Yahoo refuses the request ({answer.status})",
+                remedy="Try again later; if it stays, Yahoo blocks this address or yfinance needs an update.",
+            )
+        self._refused.discard(str(request))
+        check_chart(request, answer)
+
+    def _send(self, request: HttpRequest, timeout_seconds: float) -> Outcome:
+        try:
+            response = super().request(
+                "GET", request.url, params={**request.params, **request.secrets}, timeout=timeout_seconds
+            )
+        except curl.exceptions.Timeout:
+            return NoAnswer(f"no answer within {timeout_seconds:g} s")
+        except curl.exceptions.IncompleteRead:
+            return NoAnswer("the answer broke off")
+        except curl.exceptions.RequestException as error:
+            return NoAnswer(f"no connection ({type(error).__name__})")
+        headers = {name.lower(): value or "" for name, value in response.headers.items()}
+        return HttpAnswer(response.status_code, headers, response.content)
+
+
+def _response(address: str, answer: HttpAnswer) -> curl.Response:
+    response = curl.Response()
+    response.url = address
+    response.status_code = answer.status
+    response.ok = answer.status < 400
+    response.content = answer.body
+    return response

@@ -1,0 +1,206 @@
+"""Automation through Dagster's own evaluation: what follows from new data, what does not, what a bad slice stops."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
+from assets.automation import condition_of
+from assets.partitions import Partitions
+from assets.sensors import AUTOMATION_SENSOR
+from resources.parquet_store import ParquetStore, SliceKey
+from trading_dag.definitions import build_definitions
+from trading_dag.schemas import DRIFT
+from trading_dag.sessions import sessions_between
+from trading_dag.settings import Settings
+
+PRICES = dg.AssetKey(["raw", "prices_daily"])
+TECHNICAL = dg.AssetKey(["features", "technical"])
+
+
+@pytest.fixture
+def definitions(settings: Settings) -> dg.Definitions:
+    return build_definitions(settings)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+def report(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    partition: str | None,
+    *,
+    failed_check: str | None = None,
+) -> None:
+    """A materialization and the verdicts of its checks, as an asset's own run records them."""
+    instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+    latest = instance.fetch_materializations(key, limit=1).records[0]
+    target = AssetCheckEvaluationTargetMaterializationData(
+        storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
+    )
+    graph = definitions.resolve_asset_graph()
+    for check in graph.get(key).check_keys:
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=check.name,
+                passed=check.name != failed_check,
+                blocking=graph.get(check).blocking,
+                metadata={},
+                partition=partition,
+                target_materialization_data=target,
+            )
+        )
+
+
+def requested(result: dg.EvaluateAutomationConditionsResult, key: dg.AssetKey) -> set[str]:
+    return {str(partition) for partition in result.get_requested_partitions(key)}
+
+
+def test_new_prices_ask_for_the_features_of_just_that_ticker(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    first = dg.evaluate_automation_conditions(definitions, instance)
+    assert first.total_requested == 0
+    report(definitions, instance, PRICES, "SPY")
+    second = dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor)
+    assert requested(second, TECHNICAL) == {"SPY"}
+    third = dg.evaluate_automation_conditions(definitions, instance, cursor=second.cursor)
+    assert third.total_requested == 0
+
+
+def test_a_failed_blocking_check_stops_everything_downstream(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    first = dg.evaluate_automation_conditions(definitions, instance)
+    report(definitions, instance, PRICES, "SPY", failed_check="keys_unique")
+    assert dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor).total_requested == 0
+
+
+def test_a_missing_model_is_asked_for_once_and_new_data_does_not_refit_it(instance: dg.DagsterInstance) -> None:
+    """On a pair of stand-ins with the real conditions, because only real runs record verdicts twice."""
+    partitions = Partitions(("SPY", "QQQ")).ticker
+
+    @dg.asset(partitions_def=partitions, check_specs=[dg.AssetCheckSpec("good", asset="data", blocking=True)])
+    def data() -> Iterator[dg.Output[int] | dg.AssetCheckResult]:
+        yield dg.Output(1)
+        yield dg.AssetCheckResult(passed=True)
+
+    @dg.asset(partitions_def=partitions, deps=[data], automation_condition=condition_of("on_missing"))
+    def model() -> None: ...
+
+    stand_ins = dg.Definitions(assets=[data, model])
+    cursor = dg.evaluate_automation_conditions(stand_ins, instance).cursor
+    asked: list[set[str]] = []
+    for made in (data, model, data):
+        dg.materialize([made], partition_key="SPY", instance=instance)
+        result = dg.evaluate_automation_conditions(stand_ins, instance, cursor=cursor)
+        cursor = result.cursor
+        asked.append(requested(result, model.key))
+    assert asked == [{"SPY"}, set(), set()]
+
+
+def test_automation_is_off_until_somebody_turns_it_on(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    assert {sensor.name for sensor in repository.sensor_defs} == {AUTOMATION_SENSOR, "retrain_on_drift"}
+    for item in (*repository.sensor_defs, *repository.schedule_defs):
+        assert item.default_status.value == "STOPPED"
+
+
+def tick(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, moment: dt.datetime
+) -> dg.ScheduleExecutionData:
+    repository = definitions.get_repository_def()
+    context = dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=moment,
+        resources={"settings": definitions.resources["settings"]},
+        repository_def=repository,
+    )
+    return repository.get_schedule_def(name).evaluate_tick(context)
+
+
+def test_the_schedule_asks_for_raw_data_of_every_active_ticker_after_the_close(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    evening = dt.datetime(2024, 11, 29, 23, 30, tzinfo=dt.UTC)
+    prices = tick(definitions, instance, "daily_prices", evening)
+    assert [request.partition_key for request in prices.run_requests or []] == ["SPX", "COMP"]
+    again = tick(definitions, instance, "daily_prices", evening)
+    assert [request.run_key for request in again.run_requests or []] == ["SPX-2024-11-29", "COMP-2024-11-29"]
+    macro = tick(definitions, instance, "daily_macro", evening)
+    assert len(macro.run_requests or []) == 1
+
+
+@pytest.mark.parametrize("day", [dt.date(2024, 11, 28), dt.date(2024, 11, 30), dt.date(2012, 10, 29)])
+def test_the_schedule_skips_days_without_a_session(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, day: dt.date
+) -> None:
+    evening = dt.datetime.combine(day, dt.time(23, 30), tzinfo=dt.UTC)
+    data = tick(definitions, instance, "daily_prices", evening)
+    assert not data.run_requests
+    assert "no session" in (data.skip_message or "")
+
+
+def drift_reports(breached_share: list[float]) -> pd.DataFrame:
+    """One report a session with a share of ten features beyond their limit."""
+    sessions = sessions_between("2024-01-02", "2024-12-31")[: len(breached_share)]
+    return pd.DataFrame(
+        [
+            {
+                "ticker": "SPX",
+                "horizon": "24h",
+                "as_of_session": session,
+                "feature": f"feature_{number}",
+                "psi": 1.0,
+                "psi_limit": 0.5,
+                "is_breached": number < share * 10,
+                "n_recent": 60,
+                "n_reference": 1000,
+            }
+            for session, share in zip(sessions, breached_share, strict=True)
+            for number in range(10)
+        ]
+    )
+
+
+def sensor_tick(definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
+    sensor = definitions.get_repository_def().get_sensor_def("retrain_on_drift")
+    context = dg.build_sensor_context(
+        instance=instance, resources={"settings": settings, "store": ParquetStore(settings.home)}
+    )
+    return sensor.evaluate_tick(context).run_requests or []
+
+
+def test_drift_in_two_reports_in_a_row_asks_to_retrain_just_that_slice(
+    definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    store = ParquetStore(settings.home)
+    store.write(DRIFT, SliceKey("SPX", "24h"), drift_reports([0.0, 0.9, 0.9]))
+    store.write(DRIFT, SliceKey("SPX", "48h"), drift_reports([0.0, 0.9, 0.0]).assign(horizon="48h"))
+    requests = sensor_tick(definitions, settings, instance)
+    assert [(request.job_name, str(request.partition_key)) for request in requests] == [("retrain", "24h|SPX")]
+    assert len({request.run_key for request in requests}) == 1
+
+
+def test_one_breach_is_not_enough(
+    definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    ParquetStore(settings.home).write(DRIFT, SliceKey("SPX", "24h"), drift_reports([0.0, 0.0, 0.9]))
+    assert sensor_tick(definitions, settings, instance) == []
+
+
+def test_no_reports_no_requests(definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance) -> None:
+    assert sensor_tick(definitions, settings, instance) == []

@@ -1,0 +1,291 @@
+"""Macro features: visible from the day they were known, stale after a limit, right by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trading_dag.errors import SchemaError
+from trading_dag.features.macro import build_macro
+from trading_dag.schemas import MACRO_FEATURES, TABLES
+from trading_dag.sessions import sessions_between
+
+TABLE = TABLES["features.macro"]
+
+
+def _observations(series_id: str, rows: list[tuple[str, str, float]]) -> pd.DataFrame:
+    """Rows of (reference date, known on, value)."""
+    return pd.DataFrame(
+        {
+            "series_id": series_id,
+            "observation_date": pd.to_datetime([row[0] for row in rows]).as_unit("us"),
+            "known_on": pd.to_datetime([row[1] for row in rows]).as_unit("us"),
+            "value": [row[2] for row in rows],
+            "vintage": "first_release",
+        }
+    )
+
+
+def _daily(series_id: str, values: object, first: str = "2020-01-02") -> pd.DataFrame:
+    """One observation a session, known on the next one."""
+    count = len(np.atleast_1d(np.asarray(values)))
+    sessions = sessions_between(first, "2024-12-31")[: count + 1]
+    frame = _observations(series_id, [])
+    frame = pd.DataFrame(
+        {"series_id": series_id, "observation_date": sessions[:-1], "known_on": sessions[1:], "value": values}
+    )
+    return frame.assign(vintage="first_release")
+
+
+def _by_session(macro: pd.DataFrame) -> pd.DataFrame:
+    return build_macro(macro).set_index("session")
+
+
+def test_a_value_is_seen_from_the_session_it_was_known_on_and_not_before() -> None:
+    macro = pd.concat(
+        [
+            _daily("DGS10", np.full(60, 1.5)),
+            _observations("UNRATE", [("2019-12-01", "2020-01-10", 3.5), ("2020-01-01", "2020-02-07", 3.6)]),
+        ]
+    )
+    at = _by_session(macro)["unemployment_rate"]
+    assert math.isnan(at["2020-01-09"])
+    assert at["2020-01-10"] == 3.5
+    assert at["2020-02-06"] == 3.5
+    assert at["2020-02-07"] == 3.6
+
+
+def test_rows_are_all_sessions_from_the_first_to_the_last_known_on() -> None:
+    built = build_macro(_daily("DGS10", np.full(300, 1.5)))
+    expected = sessions_between("2020-01-03", "2024-12-31")[:300]
+    assert built["session"].tolist() == expected.tolist()
+    assert tuple(built.columns) == TABLE.column_names
+    assert (built[list(MACRO_FEATURES)].dtypes == "float64").all()
+    assert built["session"].dtype == "datetime64[us]"
+
+
+def test_an_older_observation_that_comes_late_does_not_replace_a_newer_one() -> None:
+    macro = pd.concat(
+        [
+            _daily("DGS10", np.full(60, 1.5)),
+            _observations(
+                "UNRATE",
+                [
+                    ("2019-11-01", "2020-02-20", 9.9),
+                    ("2019-12-01", "2020-01-10", 3.5),
+                    ("2020-01-01", "2020-02-07", 3.6),
+                ],
+            ),
+        ]
+    )
+    at = _by_session(macro)["unemployment_rate"]
+    assert at["2020-02-20"] == 3.6
+
+
+def test_of_two_observations_known_on_one_session_the_later_reference_date_counts() -> None:
+    macro = _observations("DFF", [("2020-01-04", "2020-01-06", 1.0), ("2020-01-05", "2020-01-06", 2.0)])
+    assert _by_session(macro)["fed_funds_effective"]["2020-01-06"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("series_id", "feature", "limit"), [("DGS10", "treasury_10y", 10), ("UNRATE", "unemployment_rate", 70)]
+)
+def test_a_value_is_carried_to_its_limit_and_not_one_session_further(series_id: str, feature: str, limit: int) -> None:
+    sessions = sessions_between("2020-01-02", "2021-12-31")
+    macro = pd.concat(
+        [
+            _observations(series_id, [("2020-01-01", f"{sessions[0]:%Y-%m-%d}", 4.0)]),
+            _daily("VIXCLS", np.full(200, 20.0)),
+        ]
+    )
+    at = _by_session(macro)[feature]
+    assert at.loc[sessions[0] : sessions[limit]].eq(4.0).all()
+    assert math.isnan(at[sessions[limit + 1]])
+
+
+def test_changes_are_differences_in_sessions() -> None:
+    generator = np.random.default_rng(5)
+    series = {
+        name: np.round(generator.normal(3, 0.5, 120), 2)
+        for name in ("DFF", "DGS2", "DGS10", "DGS3MO", "T10Y2Y", "T10YIE", "DFII10", "VIXCLS")
+    }
+    built = build_macro(pd.concat([_daily(name, values) for name, values in series.items()]))
+    changes = {
+        "curve_slope_change_20d": ("T10Y2Y", 20),
+        "treasury_10y_change_5d": ("DGS10", 5),
+        "treasury_10y_change_20d": ("DGS10", 20),
+        "treasury_10y_change_60d": ("DGS10", 60),
+        "treasury_2y_change_5d": ("DGS2", 5),
+        "treasury_2y_change_20d": ("DGS2", 20),
+        "treasury_2y_change_60d": ("DGS2", 60),
+        "fed_funds_change_20d": ("DFF", 20),
+        "fed_funds_change_60d": ("DFF", 60),
+        "real_rate_change_20d": ("DFII10", 20),
+        "real_rate_change_60d": ("DFII10", 60),
+        "breakeven_change_20d": ("T10YIE", 20),
+        "breakeven_change_60d": ("T10YIE", 60),
+        "vix_fred_change_5d": ("VIXCLS", 5),
+        "vix_fred_change_20d": ("VIXCLS", 20),
+    }
+    for feature, (series_id, n) in changes.items():
+        expected = [series[series_id][t] - series[series_id][t - n] if t >= n else math.nan for t in range(120)]
+        np.testing.assert_allclose(built[feature], expected, atol=1e-12, err_msg=feature)
+    np.testing.assert_allclose(built["yield_spread_10y_3m"], series["DGS10"] - series["DGS3MO"], atol=1e-12)
+    np.testing.assert_array_equal(built["curve_inverted_10y_3m"], (series["DGS10"] < series["DGS3MO"]).astype(float))
+    np.testing.assert_array_equal(built["curve_inverted_10y_2y"], (series["T10Y2Y"] < 0).astype(float))
+    np.testing.assert_array_equal(built["vix_fred_high"], np.zeros(120))
+    levels = {
+        "fed_funds_effective": "DFF",
+        "treasury_2y": "DGS2",
+        "treasury_10y": "DGS10",
+        "treasury_3m": "DGS3MO",
+        "vix_fred": "VIXCLS",
+        "yield_spread_10y_2y": "T10Y2Y",
+        "breakeven_inflation_10y": "T10YIE",
+        "real_rate_10y": "DFII10",
+    }
+    for feature, series_id in levels.items():
+        np.testing.assert_array_equal(built[feature], series[series_id], err_msg=feature)
+
+
+def test_a_vix_of_exactly_25_is_not_high() -> None:
+    built = build_macro(_daily("VIXCLS", [25.0, 25.01]))
+    assert built["vix_fred_high"].tolist() == [0.0, 1.0]
+
+
+def test_year_on_year_figures_use_the_same_month_a_year_before() -> None:
+    macro = pd.concat(
+        [
+            _daily("DFF", np.full(40, 5.33), first="2024-01-02"),
+            _observations(
+                "CPIAUCSL",
+                [("2022-12-01", "2023-01-19", 298.812), ("2023-01-01", "2023-02-21", 300.356),
+                 ("2023-12-01", "2024-01-19", 308.735), ("2024-01-01", "2024-02-20", 309.794)],
+            ),
+            _observations(
+                "UNRATE",
+                [("2022-12-01", "2023-01-10", 3.5), ("2023-12-01", "2024-01-10", 3.8)],
+            ),
+        ]
+    )  # fmt: skip
+    at = _by_session(macro)
+    assert at.loc["2024-02-16", "cpi_yoy"] == pytest.approx((308.735 / 298.812 - 1) * 100)
+    assert at.loc["2024-02-20", "cpi_yoy"] == pytest.approx((309.794 / 300.356 - 1) * 100)
+    assert at.loc["2024-02-20", "real_fed_funds"] == pytest.approx(5.33 - (309.794 / 300.356 - 1) * 100)
+    assert at.loc["2024-01-10", "unemployment_change_12m"] == pytest.approx(0.3)
+    assert math.isnan(at.loc["2023-02-21", "cpi_yoy"])
+
+
+def test_a_month_without_its_predecessor_has_no_year_on_year_figure() -> None:
+    macro = _observations(
+        "UNRATE",
+        [("2024-12-01", "2025-01-10", 4.1), ("2025-01-01", "2025-02-10", 4.0), ("2026-01-01", "2026-02-11", 4.3)],
+    )
+    at = _by_session(macro)["unemployment_change_12m"]
+    assert at["2026-02-11"] == pytest.approx(0.3)
+    gap = _observations("UNRATE", [("2024-09-01", "2024-10-11", 4.1), ("2025-10-01", "2025-12-16", 4.4)])
+    assert math.isnan(_by_session(gap)["unemployment_change_12m"]["2025-12-16"])
+
+
+def _policy(*steps: tuple[int, float]) -> pd.DataFrame:
+    """A federal funds rate that is constant for a number of sessions at each level."""
+    return _daily("DFF", np.concatenate([np.full(n, level) for n, level in steps]))
+
+
+def test_the_first_cut_after_a_pause_is_a_pivot_and_the_next_one_is_not() -> None:
+    built = build_macro(_policy((150, 5.33), (30, 4.83), (100, 4.58)))
+    flagged = built.index[built["fed_pivot_cut"] == 1]
+    # The 10-session median follows a step after 5 sessions; the move is seen for 20 sessions from there.
+    assert flagged.min() in range(154, 157)
+    assert flagged.max() < 180
+    assert (built["fed_pivot_hike"].dropna() == 0).all()
+
+
+def test_the_first_hike_after_a_pause_is_a_pivot_and_the_next_one_is_not() -> None:
+    built = build_macro(_policy((150, 0.08), (30, 0.33), (100, 0.83)))
+    flagged = built.index[built["fed_pivot_hike"] == 1]
+    assert flagged.min() in range(154, 157)
+    assert flagged.max() < 180
+    assert (built["fed_pivot_cut"].dropna() == 0).all()
+
+
+def test_a_turn_without_a_pause_is_a_pivot_too() -> None:
+    built = build_macro(_policy((100, 4.0), (40, 4.5), (60, 4.0)))
+    assert (built["fed_pivot_cut"] == 1).any()
+
+
+def test_a_quarter_end_spike_of_the_rate_is_no_pivot() -> None:
+    values = np.full(250, 1.0)
+    values[[120, 183]] = 1.4
+    built = build_macro(_daily("DFF", values))
+    assert (built[["fed_pivot_cut", "fed_pivot_hike"]].dropna() == 0).all(axis=None)
+
+
+def test_missing_series_are_typed_columns_that_know_nothing() -> None:
+    built = build_macro(_daily("DGS2", np.full(30, 4.0)))
+    known = built.columns[built.notna().any()]
+    assert set(known) == {"session", "treasury_2y", "treasury_2y_change_5d", "treasury_2y_change_20d"}
+    assert (built[list(MACRO_FEATURES)].dtypes == "float64").all()
+
+
+def test_zero_rows_give_a_typed_frame_of_zero_rows() -> None:
+    built = build_macro(_daily("DGS2", [4.0]).iloc[:0])
+    assert tuple(built.columns) == TABLE.column_names
+    assert len(built) == 0
+    assert built["session"].dtype == "datetime64[us]"
+    assert (built[list(MACRO_FEATURES)].dtypes == "float64").all()
+
+
+def test_values_that_are_missing_are_no_observations() -> None:
+    holes = _daily("DGS10", [1.0, math.nan, 3.0])
+    assert build_macro(holes)["treasury_10y"].tolist() == [1.0, 1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        (lambda m: m.drop(columns="known_on"), "missing: known_on"),
+        (lambda m: pd.concat([m, m.iloc[[3]]]), "one value per series and reference date"),
+        (lambda m: m.assign(known_on=m["known_on"].where(m.index != 3)), "session on which it was known"),
+    ],
+)
+def test_observations_that_break_a_rule_are_refused(damage: Callable[[pd.DataFrame], pd.DataFrame], rule: str) -> None:
+    with pytest.raises(SchemaError, match=rule) as caught:
+        build_macro(damage(_daily("DGS10", np.arange(10.0))))
+    assert caught.value.table == "raw.macro"
+
+
+@pytest.mark.files_data
+def test_the_reference_session_shows_the_values_of_the_session_before(raw_macro: pd.DataFrame) -> None:
+    # FRED's own values for 2024-11-14 (DGS10 4.43, VIXCLS 14.31) are known on 2024-11-15; CPI for September
+    # (314.851 at this vintage), because October's is taken as known from 2024-11-20 on.
+    at = _by_session(raw_macro)
+    day = at.loc["2024-11-15"]
+    before = raw_macro[raw_macro["observation_date"] == "2024-11-14"].set_index("series_id")["value"]
+    for feature, series_id in {"treasury_10y": "DGS10", "vix_fred": "VIXCLS", "fed_funds_effective": "DFF"}.items():
+        assert day[feature] == before[series_id]
+    cpi = raw_macro[raw_macro["series_id"] == "CPIAUCSL"].set_index("observation_date")["value"]
+    assert day["cpi_yoy"] == pytest.approx((cpi["2024-09-01"] / cpi["2023-09-01"] - 1) * 100)
+    assert at.loc["2024-11-20", "cpi_index"] == cpi["2024-10-01"]
+
+
+@pytest.mark.files_data
+def test_pivots_are_the_turns_of_policy_that_history_knows(raw_macro: pd.DataFrame) -> None:
+    # First moves after a pause or a turn, FOMC statements: cuts of July 1995, September 1998, January 2001,
+    # November 2002, June 2003, September 2007, July 2019, March 2020, September 2024; hikes of June 2004,
+    # December 2015, December 2016, December 2017, March 2022.
+    at = _by_session(raw_macro)
+    for feature, turns in {
+        "fed_pivot_cut": "1995-07-06 1998-09-29 2001-01-03 2002-11-06 2003-06-25 2019-07-31 2020-03-03 2024-09-18",
+        "fed_pivot_hike": "2004-06-30 2015-12-16 2016-12-14 2017-12-13 2022-03-16",
+    }.items():
+        for turn in turns.split():
+            after = at.loc[turn : pd.Timestamp(turn) + pd.Timedelta(days=30), feature]
+            assert after.max() == 1.0, (feature, turn)
+            assert after.iloc[0] == 0.0, (feature, turn)
+    assert at.loc["2009":"2015-12-15", ["fed_pivot_cut", "fed_pivot_hike"]].max(axis=None) == 0.0
+    assert at.loc["2022-07":"2024-09-17", ["fed_pivot_cut", "fed_pivot_hike"]].max(axis=None) == 0.0

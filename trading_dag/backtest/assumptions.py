@@ -1,0 +1,60 @@
+"""Everything a backtest assumed, as it is printed with the result. Words and settings; nothing is computed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from trading_dag.backtest.market import Market
+from trading_dag.backtest.random_entry import RandomEntry
+
+_CONVENTIONS = {
+    "quotes": "modelled: Black-Scholes-Merton on a surface from the volatility index; no traded option price is used",
+    "entry": "open of the session after the signal's; strikes and expiration chosen from that open's quotes",
+    "entry_index": "the index's open of the entry session; where it has none, its close at the signal's session",
+    "exit": "close of the label's target session, or the first later close with an index level",
+    "expiration": "first weekly expiration (Friday, or the session before a holiday) at or after days_to_expiration; "
+    "weekly expirations and the strike grid are assumed listed in every year",
+    "settlement": "European, cash, intrinsic value at the expiration's close, without spread",
+    "time": "calendar days over 365; an open is 6.5 hours before the close",
+    "dividends": "a continuous yield; no early exercise",
+    "fills": "bought at the ask, sold at the bid, every leg both ways; not clipped to the defined risk",
+    "fees": "a leg and contract, both ways, also at settlement",
+    "sizing": "defined risk and fees within account_usd x risk_fraction x conviction (FULL 1, HALF 0.5); "
+    "profits are not reinvested",
+    "capital_limit": "defined risk and fees of open positions within starting cash plus realised profit",
+    "edge": "FULL and HALF signals trade whatever their edge; admissibility is the accuracy gate's verdict",
+    "marks": "middle of the surface at the close, last known index level, within the structure's arbitrage bounds",
+    "cash_interest": "none",
+    "risk_free_rate": "three-month bill as known the session before; where missing, the surface settings' fallback",
+    "benchmark": "the underlying bought at the first session's close and held, dividends reinvested, no costs",
+    "deflated_sharpe": "variants_tried trials; variance of their Sharpe ratios taken as 1/(n-1)",
+    "random_entry": "same structures, sizes and number of trades on sessions drawn without replacement from the signal "
+    "sessions on which each of them could be traded; statistic: summed profit after fees; no capital limit",
+}
+
+
+def assumptions_json(market: Market, *, window: slice, luck: RandomEntry) -> str:
+    """Conventions, settings, and how often a stand-in was used within the window, as a JSON object."""
+    sessions = len(market.sessions[window])
+
+    def share(flags: object) -> float | None:
+        return round(float(np.mean(np.asarray(flags)[window])), 4) if sessions else None
+
+    return json.dumps(
+        {
+            **_CONVENTIONS,
+            "surface_settings": market.settings.surface.model_dump(),
+            "backtest_settings": market.settings.backtest.model_dump(),
+            "share_of_sessions": {
+                "with_fallback_rate": share(market.is_fallback_rate),
+                "without_index_open": share(np.isnan(market.index_open)),
+                "without_index_close": share(np.isnan(market.index_close)),
+                "without_price": share(np.isnan(market.close)),
+            },
+            "random_entry_sessions": luck.sessions,
+            "random_entry_is_with_replacement": luck.is_with_replacement,
+            "random_entry_mean_usd": None if np.isnan(luck.mean_usd) else round(luck.mean_usd, 2),
+        }
+    )

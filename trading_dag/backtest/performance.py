@@ -1,0 +1,145 @@
+"""What an equity curve earned and whether luck explains it. Pure arithmetic on arrays; no trades, no quotes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from trading_dag.options.black_scholes import FloatArray
+
+SESSIONS_PER_YEAR: Final = 252
+DAYS_PER_YEAR: Final = 365.25
+_NO_SPREAD: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class EquityStatistics:
+    """Statistics of a curve; NaN where it is too short, constant, or has reached zero.
+
+    Attributes
+    ----------
+    cagr : compound annual growth over calendar time, fraction; −1 where the last value is not positive.
+    sharpe, sortino : of daily simple returns over the risk-free rate, annualised with √252.
+    max_drawdown : greatest fall below an earlier high, fraction.
+    calmar : cagr over max_drawdown.
+    """
+
+    cagr: float
+    sharpe: float
+    sortino: float
+    calmar: float
+    max_drawdown: float
+
+
+def excess_returns(equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike) -> FloatArray:
+    """Simple return of each session over what the risk-free rate of the session before earned, (n − 1,).
+
+    ``rate`` is continuously compounded, known at each session's close; calendar days accrue.
+    """
+    values = np.asarray(equity, dtype=np.float64)
+    days = np.diff(sessions.to_numpy()) / np.timedelta64(1, "D")
+    risk_free = np.expm1(np.asarray(rate, dtype=np.float64)[:-1] * days / 365.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        returns = values[1:] / values[:-1] - 1.0
+    if (values <= 0).any():
+        return np.full(len(returns), np.nan)
+    excess: FloatArray = returns - risk_free
+    return excess
+
+
+def drawdowns(equity: ArrayLike) -> FloatArray:
+    """Fraction below the highest value so far, at each session."""
+    values = np.asarray(equity, dtype=np.float64)
+    if not len(values):
+        return np.empty(0)
+    fallen: FloatArray = np.maximum(1.0 - values / np.maximum.accumulate(values), 0.0)
+    return fallen
+
+
+def sharpe_ratio(excess: FloatArray) -> float:
+    """Mean over sample standard deviation (ddof 1) of one period; NaN under two periods or without spread."""
+    if len(excess) < 2:
+        return math.nan
+    deviation = float(np.std(excess, ddof=1))
+    return float(np.mean(excess)) / deviation if deviation > _NO_SPREAD else math.nan
+
+
+def sortino_ratio(excess: FloatArray) -> float:
+    """Mean over the root mean square of the negative returns of one period; NaN where there is none."""
+    if len(excess) < 2:
+        return math.nan
+    downside = float(np.sqrt(np.mean(np.minimum(excess, 0.0) ** 2)))
+    return float(np.mean(excess)) / downside if downside > _NO_SPREAD else math.nan
+
+
+def equity_statistics(equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike) -> EquityStatistics:
+    """Statistics of an equity curve, one value a session, USD."""
+    values = np.asarray(equity, dtype=np.float64)
+    if len(values) < 2 or np.isnan(values).any():
+        return EquityStatistics(math.nan, math.nan, math.nan, math.nan, math.nan)
+    years = (sessions[-1] - sessions[0]) / pd.Timedelta(days=DAYS_PER_YEAR)
+    cagr = float((values[-1] / values[0]) ** (1.0 / years) - 1.0) if values[-1] > 0 else -1.0
+    excess = excess_returns(values, sessions, rate=rate)
+    deepest = float(drawdowns(values).max())
+    annual = math.sqrt(SESSIONS_PER_YEAR)
+    return EquityStatistics(
+        cagr=cagr,
+        sharpe=sharpe_ratio(excess) * annual,
+        sortino=sortino_ratio(excess) * annual,
+        calmar=cagr / deepest if deepest > 0 else math.nan,
+        max_drawdown=deepest,
+    )
+
+
+def expected_maximum_sharpe(*, trials: int, variance: float) -> float:
+    """Expected greatest Sharpe ratio of so many skill-less trials whose Sharpe ratios have this variance.
+
+    References
+    ----------
+    Bailey & López de Prado, "The Deflated Sharpe Ratio", Journal of Portfolio Management 40(5), 2014,
+    page 97 (equation for SR₀). One trial has nothing to be deflated by: 0.
+    """
+    from scipy.special import ndtri
+
+    if trials < 2:
+        return 0.0
+    return math.sqrt(variance) * float(
+        (1.0 - np.euler_gamma) * ndtri(1.0 - 1.0 / trials) + np.euler_gamma * ndtri(1.0 - 1.0 / (trials * math.e))
+    )
+
+
+def probabilistic_sharpe(
+    sharpe: float, benchmark: float, *, observations: int, skewness: float, kurtosis: float
+) -> float:
+    """Probability that the true Sharpe ratio exceeds the benchmark; ratios of one period, kurtosis 3 if normal."""
+    from scipy.special import ndtr
+
+    spread = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    if observations < 2 or not spread > 0:
+        return math.nan
+    return float(ndtr((sharpe - benchmark) * math.sqrt(observations - 1) / math.sqrt(spread)))
+
+
+def deflated_sharpe(excess: FloatArray, *, trials: int) -> float:
+    """Probability that the Sharpe ratio exceeds what the best of ``trials`` would show by luck alone.
+
+    The variance of the trials' Sharpe ratios is not observed; it is taken as that of an estimate
+    without skill, 1/(n − 1). NaN where the Sharpe ratio is.
+    """
+    sharpe = sharpe_ratio(excess)
+    if math.isnan(sharpe):
+        return math.nan
+    centred = excess - excess.mean()
+    second = float(np.mean(centred**2))
+    return probabilistic_sharpe(
+        sharpe,
+        expected_maximum_sharpe(trials=trials, variance=1.0 / (len(excess) - 1)),
+        observations=len(excess),
+        skewness=float(np.mean(centred**3)) / second**1.5,
+        kurtosis=float(np.mean(centred**4)) / second**2,
+    )

@@ -1,0 +1,126 @@
+"""features.implied_volatility: level, rank, premium and term structure of the ticker's volatility index.
+
+Only the index's published closes are read here. Volatility implied by single option quotes is in
+``trading_dag.options.implied_volatility``; which index belongs to which ticker is in ``settings``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.features.formulas import documents_features
+from trading_dag.features.input_rules import require_sessions, ticker_of
+from trading_dag.features.technical.bars import rolling_percentile
+from trading_dag.schemas import IMPLIED_VOLATILITY_FEATURES, IV_RANK_LAGS, TABLES
+from trading_dag.sessions import sessions_between
+
+FILL_LIMIT_SESSIONS: Final = 10
+RANK_WINDOW: Final = 252
+_ZSCORE_WINDOW: Final = 60
+_REGIME_BOUNDS: Final = {
+    "iv_regime_low": (-np.inf, 25.0),
+    "iv_regime_normal": (25.0, 50.0),
+    "iv_regime_elevated": (50.0, 75.0),
+    "iv_regime_high": (75.0, np.inf),
+}
+
+
+@documents_features((*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS))
+def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:
+    """Implied-volatility features of one ticker.
+
+    Parameters
+    ----------
+    volatility_index : ``raw.volatility_index`` of the ticker; zero rows where there is no index. Rows on
+        days that are no session are left out. It may begin before ``technical``: windows then reach back.
+    technical : ``features.technical`` of the same ticker; its sessions are the rows, its ``hv_20`` is compared.
+
+    Returns
+    -------
+    pd.DataFrame : ``features.implied_volatility``, one row per row of ``technical``, volatilities in
+        annualised percent points. ``vix_filled_sessions`` counts the sessions since the index was last
+        published (0 on the day itself).
+
+    When it is known
+    ----------------
+    The index is computed until 16:15 New York time from option quotes that stop with the options market;
+    its close is taken as known at t's close.
+
+    NaN policy
+    ----------
+    The index is filled forward over at most 10 sessions, never backward, and is NaN after that. A window needs
+    all its sessions; a zero range or zero deviation is NaN.
+
+    Raises
+    ------
+    SchemaError : for missing columns, more than one ticker, or sessions that do not ascend.
+    """
+    rows = require_sessions(technical, ("ticker", "hv_20"), table="features.technical")
+    index_sessions = require_sessions(volatility_index, ("close", "vix3m_close"), table="raw.volatility_index")
+    calendar = _calendar(index_sessions, rows)
+    published = volatility_index.set_axis(index_sessions)[["close", "vix3m_close"]].astype("float64").reindex(calendar)
+    x, three_month = (published[name].ffill(limit=FILL_LIMIT_SESSIONS) for name in ("close", "vix3m_close"))
+    hv_20 = pd.Series(technical["hv_20"].to_numpy(dtype="float64"), index=rows).reindex(calendar)
+
+    window = x.rolling(RANK_WINDOW)
+    low, high = window.min(), window.max()
+    iv_rank = (x - low) / (high - low).where(high > low) * 100
+    spread = x - hv_20
+    vix_sma_10, vix_sma_20 = x.rolling(10).mean(), x.rolling(20).mean()
+    deviation = x.rolling(_ZSCORE_WINDOW).std()
+    slope = three_month - x
+    features = pd.DataFrame(
+        {
+            "iv_rank": iv_rank,
+            "iv_percentile": rolling_percentile(x.to_numpy(), RANK_WINDOW),
+            "iv_hv_spread": spread,
+            "iv_premium": _flag(spread > 0, spread),
+            "vix_close": x,
+            "vix_sma_10": vix_sma_10,
+            "vix_sma_20": vix_sma_20,
+            "vix_change_1d": x.diff(1),
+            "vix_change_5d": x.diff(5),
+            "vix_zscore": (x - x.rolling(_ZSCORE_WINDOW).mean()) / deviation.where(deviation > 0),
+            "vix_trend": vix_sma_10 - vix_sma_20,
+            "vix_term_slope": slope,
+            "vix_term_ratio": three_month / x,
+            "vix_contango": _flag(slope > 0, slope),
+            **{
+                name: _flag((iv_rank >= lower) & (iv_rank < upper), iv_rank)
+                for name, (lower, upper) in _REGIME_BOUNDS.items()
+            },
+            "iv_rank_lag_5": iv_rank.shift(5),
+            "iv_rank_lag_10": iv_rank.shift(10),
+            "iv_rank_lag_20": iv_rank.shift(20),
+            "iv_rank_change_5d": iv_rank.diff(5),
+            "iv_rank_change_10d": iv_rank.diff(10),
+            "vix_filled_sessions": _sessions_since_published(published["close"]).where(x.notna()),
+        },
+        index=calendar,
+    )
+    frame = features.reindex(rows).reset_index(drop=True)
+    frame.insert(0, "session", rows)
+    frame.insert(0, "ticker", pd.Series(ticker_of(technical), index=frame.index, dtype="str"))
+    return frame[list(TABLES["features.implied_volatility"].column_names)]
+
+
+def _calendar(index_sessions: pd.DatetimeIndex, rows: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Exchange sessions from the first one with an index or a row to the last row."""
+    if rows.empty:
+        return rows
+    first = rows[0] if index_sessions.empty else min(index_sessions[0], rows[0])
+    return sessions_between(first, rows[-1])
+
+
+def _sessions_since_published(published: pd.Series) -> pd.Series:
+    """Rows since the last value, 0 on one; NaN before the first."""
+    position = pd.Series(np.arange(len(published), dtype="float64"), index=published.index)
+    return position - position.where(published.notna()).ffill()
+
+
+def _flag(condition: pd.Series, known: pd.Series) -> pd.Series:
+    """1.0 where the condition holds, 0.0 where not, NaN where its input is."""
+    return condition.astype("float64").where(known.notna())

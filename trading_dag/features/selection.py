@@ -1,0 +1,152 @@
+"""Which features a training part may use: presence, constancy, mutual information with the label.
+
+Here belongs what chooses columns from one training part. Nothing here knows folds, sessions or
+estimators, and nothing here computes a feature. Whoever calls this hands over training rows only:
+a selection made on more rows than that leaks through the choice itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+QUANTILE_BINS: Final = 10
+SELECTION_COLUMNS: Final = ("feature", "selected", "reason", "score", "presence_fraction")
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def presence_fractions(values: FloatArray) -> FloatArray:
+    """Share of rows in which each column is present.
+
+    Parameters
+    ----------
+    values : rows × columns, NaN where not known.
+
+    Returns
+    -------
+    One fraction per column; 0 for a column without rows.
+    """
+    if not len(values):
+        return np.zeros(values.shape[1])
+    fractions: FloatArray = 1.0 - np.isnan(values).mean(axis=0)
+    return fractions
+
+
+def rows_with_presence(values: FloatArray, *, minimum_presence: float) -> BoolArray:
+    """Rows in which at least ``minimum_presence`` of the columns are present.
+
+    Without columns no row qualifies.
+    """
+    if not values.shape[1]:
+        return np.zeros(len(values), dtype=bool)
+    mask: BoolArray = (1.0 - np.isnan(values).mean(axis=1)) >= minimum_presence
+    return mask
+
+
+def mutual_information(values: FloatArray, codes: IntArray, *, bins: int = QUANTILE_BINS) -> FloatArray:
+    """Mutual information of each column with a class label, in nats.
+
+    The column is cut at its own quantiles; the plug-in estimate over the resulting table is
+    corrected for its bias with Miller and Madow's term and floored at 0. Equal values always
+    share a bin, so a flag has two bins whatever ``bins`` says.
+
+    Parameters
+    ----------
+    values : rows × columns. NaN entries are left out column by column.
+    codes : class of each row, 0, 1, ….
+    bins : quantile bins per column.
+
+    Returns
+    -------
+    One number ≥ 0 per column; 0 where fewer than two rows are present.
+
+    References
+    ----------
+    Miller, "Note on the bias of information estimates", Information Theory in Psychology (1955), 95–100.
+    Cover and Thomas, Elements of Information Theory, 2nd ed., section 2.3, p. 19.
+    """
+    n_rows, n_columns = values.shape
+    n_classes = int(codes.max()) + 1 if n_rows else 1
+    ordered = np.sort(values, axis=0)
+    present = n_rows - np.isnan(values).sum(axis=0)
+    cells = np.empty((n_rows, n_columns), dtype=np.int64)
+    cuts = np.arange(1, bins) / bins
+    for column in range(n_columns):
+        edges = ordered[(cuts * present[column]).astype(np.int64), column] if present[column] else cuts
+        cells[:, column] = np.searchsorted(edges, values[:, column], side="right")
+    known = ~np.isnan(values)
+    flat = (np.arange(n_columns) * bins + cells) * n_classes + codes[:, None]
+    counts = np.bincount(flat[known], minlength=n_columns * bins * n_classes)
+    joint = counts.reshape(n_columns, bins, n_classes).astype(np.float64)
+    total = np.maximum(joint.sum(axis=(1, 2)), 1.0)
+    of_bin, of_class = joint.sum(axis=2, keepdims=True), joint.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(joint > 0, joint * np.log(joint * total[:, None, None] / (of_bin * of_class)), 0.0)
+    plug_in = terms.sum(axis=(1, 2)) / total
+    filled_bins = np.maximum((of_bin > 0).sum(axis=(1, 2)), 1)
+    filled_classes = np.maximum((of_class > 0).sum(axis=(1, 2)), 1)
+    corrected: FloatArray = np.maximum(plug_in - (filled_bins - 1) * (filled_classes - 1) / (2.0 * total), 0.0)
+    return corrected
+
+
+def select_features(
+    values: FloatArray,
+    codes: IntArray,
+    *,
+    names: tuple[str, ...],
+    minimum_presence: float,
+    top_features: int | None,
+) -> pd.DataFrame:
+    """Choose the columns that a model of this training part reads.
+
+    Presence is measured on every row handed over; constancy and mutual information on the rows
+    whose code is not negative and that have ``minimum_presence`` of the columns which are
+    themselves present enough.
+
+    Parameters
+    ----------
+    values : training rows × candidate columns, NaN where not known.
+    codes : class of each row, −1 for a row that is not learnt from (an ambiguous one).
+    names : the columns' names.
+    minimum_presence : a column present in a smaller share of the rows is dropped.
+    top_features : how many to keep by mutual information; None keeps all that are left.
+
+    Returns
+    -------
+    One row per candidate, in the order given: feature, selected, reason (``selected``,
+    ``below_top_k``, ``below_presence``, ``constant``), score (nats, NaN where it was not
+    measured), presence_fraction. Ties go to the column that stands first.
+    """
+    presence = presence_fractions(values)
+    kept = presence >= minimum_presence
+    usable = (codes >= 0) & rows_with_presence(values[:, kept], minimum_presence=minimum_presence)
+    learnt = values[usable]
+    varies = np.zeros(len(names), dtype=bool)
+    if len(learnt):
+        known = ~np.isnan(learnt)
+        highest = np.where(known, learnt, -np.inf).max(axis=0)
+        lowest = np.where(known, learnt, np.inf).min(axis=0)
+        varies = highest > lowest
+    candidates = np.flatnonzero(kept & varies)
+    score = np.full(len(names), np.nan)
+    score[candidates] = mutual_information(learnt[:, candidates], codes[usable])
+    ranked = candidates[np.argsort(-score[candidates], kind="stable")]
+    reason = np.where(kept, "constant", "below_presence").astype(object)
+    reason[ranked] = "selected"
+    if top_features is not None:
+        reason[ranked[top_features:]] = "below_top_k"
+    return pd.DataFrame(
+        {
+            "feature": pd.array(names, dtype="str"),
+            "selected": reason == "selected",
+            "reason": pd.array(reason, dtype="str"),
+            "score": score,
+            "presence_fraction": presence,
+        }
+    )

@@ -1,0 +1,54 @@
+"""Volume against its own past, and on-balance volume."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from trading_dag.features.technical.bars import (
+    Array,
+    Bars,
+    Columns,
+    exceeds,
+    flag,
+    lagged,
+    ratio_of,
+    rolling_mean,
+    rolling_std,
+)
+
+# Vendors give adj_close in single precision: a close that did not move may differ by 1e-6 after adjustment.
+UNCHANGED_RETURN: Final = 2e-6
+
+
+def volume_features(bars: Bars) -> Columns:
+    """Volume means, surge, z-score, OBV and dollar volume; formulas in ``features.formulas``."""
+    volume = bars.volume
+    sma_10, sma_20 = rolling_mean(volume, 10), rolling_mean(volume, 20)
+    obv = on_balance_volume(bars)
+    return {
+        "volume_sma_10": sma_10,
+        "volume_sma_20": sma_20,
+        "volume_ratio": ratio_of(volume, sma_20),
+        "obv": obv,
+        "obv_slope_20": ratio_of((obv - lagged(obv, 20)) / 20, sma_20),
+        "volume_surge": flag(exceeds(volume, 2 * sma_20), volume, sma_20),
+        "volume_zscore_20": ratio_of(volume - sma_20, rolling_std(volume, 20)),
+        "dollar_volume_20": rolling_mean(bars.split_close * volume, 20),
+    }
+
+
+def on_balance_volume(bars: Bars) -> Array:
+    """Cumulative volume signed by the close's change, started with the first volume.
+
+    A change smaller than the vendors' rounding counts as none. A session without a volume is NaN and adds
+    nothing to later ones.
+    """
+    change = np.nan_to_num(bars.log_return)
+    sign = np.sign(np.where(np.abs(change) < UNCHANGED_RETURN, 0.0, change))
+    sign[0] = 1.0
+    missing = np.isnan(bars.volume)
+    total: Array = np.cumsum(sign * np.where(missing, 0.0, bars.volume))
+    total[missing] = np.nan
+    return total

@@ -1,0 +1,192 @@
+"""Direction classifier: P(UP) at a horizon, by a logistic regression and by boosted trees.
+
+Here belongs what is special about direction: its features, classes, two learners and two
+baselines. The protocol of the folds stands in ``training``. Everything a fold learns, it learns
+from its own training part; what each forecast knew is in its ``fitted_through``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.features.input_rules import require_sessions
+from trading_dag.models.fitted import FittedModel
+from trading_dag.models.forecasting import FoldForecast, finish_predictions, forecast
+from trading_dag.models.rows import collect_rows, labels_by_session
+from trading_dag.models.training import Learner, fit_folds, fit_logistic_pipeline, library_versions
+from trading_dag.schemas import SAFE_FEATURES, TABLES
+from trading_dag.sessions import Horizon
+from trading_dag.settings import WalkForwardSettings
+from trading_dag.validation.baselines import CLASS_PRIOR, PREVIOUS_DIRECTION, previous_direction, previous_returns
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+LOGISTIC: Final = "direction_logistic"
+XGBOOST: Final = "direction_xgboost"
+CLASSES: Final = ("DOWN", "UP")
+_BASELINE_THRESHOLD: Final = 0.5
+
+
+def fit(
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    *,
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    ticker: str | None = None,
+) -> FittedModel:
+    """Fit both learners on every walk-forward fold, and once more on every label.
+
+    Per training part: the top features by mutual information among the safe ones; L2 logistic
+    regression on medians-filled, standardised values; boosted trees on the same columns; a
+    decision threshold each, from purged inner out-of-fold rows. Ambiguous rows are left out of
+    the learning, not of the folds.
+
+    Parameters
+    ----------
+    features : features.feature_table of one ticker.
+    targets : labels.targets of the same ticker and this horizon; may have no rows.
+    horizon, settings : gap between training and test part; folds, presence, seed.
+    ticker : the underlying; by default that of the feature rows.
+
+    Returns
+    -------
+    Folds 1 to ``settings.folds`` and the live model, for ``direction_logistic`` and
+    ``direction_xgboost``. Each is known from the close of its ``fitted_through`` on.
+
+    Raises
+    ------
+    SchemaError : for frames that are not of one slice or not in the shape of their tables.
+    """
+    rows = collect_rows(
+        features, targets, names=SAFE_FEATURES, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
+    )
+    folds = fit_folds(
+        rows,
+        learners=(_logistic(), _xgboost(seed=settings.seed)),
+        classes=CLASSES,
+        horizon=horizon,
+        settings=settings,
+        top_features=settings.top_features,
+        tunes_threshold=True,
+    )
+    return FittedModel(
+        name="direction_classifier",
+        ticker=rows.ticker,
+        horizon=horizon.key,
+        folds=folds,
+        minimum_presence=settings.minimum_presence,
+        libraries=library_versions(),
+        inputs=rows.inputs,
+    )
+
+
+def predict(
+    fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon, prices: pd.DataFrame
+) -> pd.DataFrame:
+    """Out-of-sample forecasts of the models and, on the same sessions, of the baselines.
+
+    ``class_prior`` is P(UP) among the serving fold's clear training rows. ``previous_direction``
+    is a hard call, probability 1 or 0: the sign of the return over the horizon's length that
+    ends at the session (0.5 where that return is zero or not known).
+
+    Parameters
+    ----------
+    fitted : result of ``fit``, from memory or from the store.
+    features : features.feature_table, also with sessions later than the fit.
+    targets : labels.targets; sessions without a label get NULL in y_true and forward_return.
+    prices : session, open, close, split-adjusted, for ``previous_direction``.
+
+    Returns
+    -------
+    predictions.direction, ordered by session, then model. Known at each session's close.
+
+    Raises
+    ------
+    SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
+    """
+    sessions = require_sessions(features, (), table="features.feature_table")
+    require_sessions(prices, ("open", "close"), table="raw.prices_daily")
+    labels = labels_by_session(
+        targets,
+        sessions=sessions,
+        columns=("direction", "forward_return"),
+        horizon=horizon,
+        ticker=fitted.ticker,
+    )
+    past = previous_direction(previous_returns(prices, horizon=horizon).reindex(sessions).to_numpy())
+    blocks = []
+    with_baselines: set[int] = set()
+    for made in forecast(fitted, features, names=SAFE_FEATURES):
+        blocks.append(_block(made, labels, model=made.fold.model, probability_up=made.probabilities[:, 1]))
+        if made.fold.fold not in with_baselines:
+            with_baselines.add(made.fold.fold)
+            prior = np.full(len(made.rows), made.fold.prior["UP"])
+            blocks.append(_block(made, labels, model=CLASS_PRIOR, probability_up=prior))
+            blocks.append(_block(made, labels, model=PREVIOUS_DIRECTION, probability_up=past[made.rows]))
+    return finish_predictions(
+        blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.direction"]
+    )
+
+
+def _block(made: FoldForecast, labels: pd.DataFrame, *, model: str, probability_up: FloatArray) -> pd.DataFrame:
+    """Forecasts of one model, or of one baseline, on the sessions that one fold serves."""
+    is_baseline = model != made.fold.model
+    threshold = _BASELINE_THRESHOLD if is_baseline or made.fold.threshold is None else made.fold.threshold
+    is_up = probability_up > threshold
+    outcome = labels.iloc[made.rows]
+    return pd.DataFrame(
+        {
+            "row": made.rows,
+            "model": model,
+            "fold": made.fold.fold,
+            "fitted_through": made.fold.fitted_through,
+            "y_true": outcome["direction"].to_numpy(dtype=object),
+            "forward_return": outcome["forward_return"].to_numpy(dtype=np.float64),
+            "y_pred": np.where(is_up, "UP", "DOWN"),
+            "probability_up": probability_up,
+            "threshold": threshold,
+            "confidence": np.where(is_up, probability_up, 1.0 - probability_up),
+            "is_baseline": is_baseline,
+        }
+    )
+
+
+def _logistic() -> Learner:
+    """L2 logistic regression, C = 0.1, on median-filled and standardised columns."""
+    hyperparameters: dict[str, Any] = {"penalty": "l2", "C": 0.1, "solver": "lbfgs", "max_iter": 1_000}
+
+    def fit_logistic(values: FloatArray, codes: IntArray) -> Any:
+        return fit_logistic_pipeline(values, codes, C=hyperparameters["C"], max_iter=hyperparameters["max_iter"])
+
+    return Learner(LOGISTIC, hyperparameters, fit_logistic)
+
+
+def _xgboost(*, seed: int) -> Learner:
+    """Small boosted trees; gaps stay gaps, one thread, so that the result does not depend on the machine's cores."""
+    parameters: dict[str, Any] = {
+        "objective": "binary:logistic",
+        "tree_method": "hist",
+        "max_depth": 3,
+        "eta": 0.05,
+        "min_child_weight": 10,
+        "subsample": 0.8,
+        "colsample_bytree": 0.8,
+        "lambda": 10.0,
+        "max_bin": 64,
+        "nthread": 1,
+        "seed": seed,
+    }
+    rounds = 100
+
+    def fit_trees(values: FloatArray, codes: IntArray) -> Any:
+        import xgboost
+
+        return xgboost.train(parameters, xgboost.DMatrix(values, codes, nthread=1), num_boost_round=rounds)
+
+    return Learner(XGBOOST, {**parameters, "num_boost_round": rounds}, fit_trees)

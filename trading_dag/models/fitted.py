@@ -1,0 +1,200 @@
+"""Fitted models as frozen values, and the tables that describe them.
+
+Here belongs what a fit leaves behind: estimators with the data window, features, threshold and
+prior that belong to them. How they are fitted stands in ``training`` and in the model modules;
+how they are stored, in ``resources.model_store``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.schemas import TABLES
+from trading_dag.table_frames import table_frame
+
+ModelName = Literal["direction_classifier", "volatility_forecaster"]
+FoldStatus = Literal["fitted", "insufficient_data"]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedFold:
+    """One model of one fold.
+
+    Attributes
+    ----------
+    model : model name as in the predictions, such as ``direction_logistic``.
+    fold : 1 … for walk-forward folds; the last number is the live model, fitted on every label.
+    estimator : scikit-learn ``Pipeline`` or xgboost ``Booster``; None where the data were insufficient.
+    features : names the estimator reads, in its column order.
+    classes : class names, in the order of the probabilities.
+    threshold : P(UP) above which UP is called; None for a model that is not binary.
+    prior : share of each class among the training rows.
+    train_first_session, train_last_session : ends of the training part; None without rows.
+    fitted_through : last target session of the training part, ambiguous rows included. What the
+        fold knows, it knows from this session's close on.
+    serves_from : first session that the fold may forecast: the first of its test part, and for the
+        live model ``fitted_through``. Never before ``fitted_through``.
+    n_train : rows that were learnt from.
+    class_counts : those rows by class.
+    status, reason : ``fitted``, or ``insufficient_data`` and why.
+    selection : rows of models.feature_selection without ticker, horizon, model and fold.
+    hyperparameters : what the estimator was given.
+    metrics : scores on purged inner out-of-fold rows of the training part.
+    """
+
+    model: str
+    fold: int
+    estimator: Any
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    threshold: float | None
+    prior: dict[str, float]
+    train_first_session: pd.Timestamp | None
+    train_last_session: pd.Timestamp | None
+    fitted_through: pd.Timestamp | None
+    serves_from: pd.Timestamp | None
+    n_train: int
+    class_counts: dict[str, int]
+    status: FoldStatus
+    reason: str | None
+    selection: pd.DataFrame
+    hyperparameters: dict[str, Any]
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def present_features(self) -> tuple[str, ...]:
+        """Names that were present enough in training: a row needs most of these to be forecast."""
+        kept = self.selection.loc[self.selection["reason"] != "below_presence", "feature"]
+        return tuple(kept.astype(object))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """Every fold of one model family for one slice.
+
+    Attributes
+    ----------
+    name : ``direction_classifier`` or ``volatility_forecaster``.
+    ticker, horizon : the slice.
+    folds : fitted folds, ordered by model, then fold.
+    minimum_presence : share of ``present_features`` that a row needs.
+    libraries : versions of the libraries that fitted it.
+    inputs : content hash of each input frame.
+    """
+
+    name: ModelName
+    ticker: str
+    horizon: str
+    folds: tuple[FittedFold, ...]
+    minimum_presence: float
+    libraries: dict[str, str]
+    inputs: dict[str, str]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Model names, in order."""
+        return tuple(dict.fromkeys(fold.model for fold in self.folds))
+
+    def folds_of(self, model: str) -> tuple[FittedFold, ...]:
+        """Folds of one model, ascending."""
+        return tuple(fold for fold in self.folds if fold.model == model)
+
+    def registry(self, version: str) -> pd.DataFrame:
+        """Rows of ``models.registry``: one per model and fold.
+
+        Parameters
+        ----------
+        version : the immutable version under which the model store holds it.
+        """
+        folds = self.folds
+        values: dict[str, Any] = {
+            name: [getattr(fold, name) for fold in folds]
+            for name in (
+                "model", "fold", "status", "reason", "train_first_session", "train_last_session", "fitted_through",
+                "n_train", "threshold",
+            )
+        } | {
+            "ticker": self.ticker,
+            "horizon": self.horizon,
+            "version": version,
+            "n_features": [len(fold.features) for fold in folds],
+            "hyperparameters": [canonical_json(fold.hyperparameters) for fold in folds],
+            "class_counts": [canonical_json(fold.class_counts) for fold in folds],
+            "libraries": canonical_json(self.libraries),
+            "inputs": canonical_json(self.inputs),
+        }  # fmt: skip
+        return table_frame(TABLES["models.registry"], values, rows=len(folds))
+
+    def feature_selection(self) -> pd.DataFrame:
+        """Rows of ``models.feature_selection``: one per model, fold and candidate feature."""
+        parts = [
+            fold.selection.assign(ticker=self.ticker, horizon=self.horizon, model=fold.model, fold=fold.fold)
+            for fold in self.folds
+            if len(fold.selection)
+        ]
+        table = TABLES["models.feature_selection"]
+        if not parts:
+            return table_frame(table, {}, rows=0)
+        frame = pd.concat(parts, ignore_index=True)
+        return table_frame(table, {name: frame[name] for name in table.column_names}, rows=len(frame))
+
+    def content_hash(self) -> str:
+        """SHA-256 of everything that decides a forecast: specs and the estimators' parameters.
+
+        The same data, seed and machine give the same hash.
+        """
+        digest = hashlib.sha256()
+        digest.update(canonical_json([self.name, self.ticker, self.horizon, self.libraries, self.inputs]).encode())
+        for fold in self.folds:
+            digest.update(canonical_json(fold_spec(fold)).encode())
+            _hash_estimator(digest, fold.estimator)
+        return digest.hexdigest()
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and without spaces, the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def fold_spec(fold: FittedFold) -> dict[str, Any]:
+    """All of a fold but its estimator and selection, in JSON types; sessions as ISO dates."""
+    days = {
+        name: None if (day := getattr(fold, name)) is None else f"{day:%Y-%m-%d}"
+        for name in ("train_first_session", "train_last_session", "fitted_through", "serves_from")
+    }
+    return {
+        "model": fold.model,
+        "fold": fold.fold,
+        "features": list(fold.features),
+        "classes": list(fold.classes),
+        "threshold": fold.threshold,
+        "prior": {name: share if np.isfinite(share) else None for name, share in fold.prior.items()},
+        **days,
+        "n_train": fold.n_train,
+        "class_counts": fold.class_counts,
+        "status": fold.status,
+        "reason": fold.reason,
+        "hyperparameters": fold.hyperparameters,
+        "metrics": fold.metrics,
+    }
+
+
+def _hash_estimator(digest: hashlib._Hash, estimator: Any) -> None:
+    """Feed an estimator's learnt numbers to the digest."""
+    if estimator is None:
+        return
+    if hasattr(estimator, "save_raw"):
+        digest.update(bytes(estimator.save_raw(raw_format="ubj")))
+        return
+    for name, step in estimator.steps:
+        digest.update(name.encode())
+        for attribute, value in sorted(vars(step).items()):
+            if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+                digest.update(attribute.encode())
+                digest.update(np.ascontiguousarray(value).tobytes())

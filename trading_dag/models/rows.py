@@ -1,0 +1,146 @@
+"""The rows a model may learn from or forecast: checked, aligned by session, as one float matrix.
+
+Here belongs what turns a feature frame and a label frame of one slice into arrays. Nothing here
+drops a row because of what a fold knows; that happens in ``training`` and ``forecasting``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.errors import SchemaError
+from trading_dag.features.input_rules import require_sessions, ticker_of
+from trading_dag.sessions import TIME_UNIT, Horizon
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+FEATURES_TABLE = "features.feature_table"
+TARGETS_TABLE = "labels.targets"
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows a model may learn from, in session order.
+
+    Attributes
+    ----------
+    ticker : the underlying.
+    sessions, target_sessions : when each row was known, and when its label was.
+    names, values : candidate features, rows × names, NaN where not known.
+    codes : position of the label in the class list; −1 for one outside it (ambiguous).
+    inputs : content hash of each input frame.
+    """
+
+    ticker: str
+    sessions: pd.DatetimeIndex
+    target_sessions: pd.DatetimeIndex
+    names: tuple[str, ...]
+    values: FloatArray
+    codes: IntArray
+    inputs: dict[str, str]
+
+
+def feature_values(features: pd.DataFrame, names: tuple[str, ...]) -> tuple[pd.DatetimeIndex, FloatArray]:
+    """Sessions and float matrix of the named features.
+
+    Raises
+    ------
+    SchemaError : for a missing column, sessions out of order, or an infinite value.
+    """
+    sessions = require_sessions(features, names, table=FEATURES_TABLE)
+    values = features[list(names)].to_numpy(dtype=np.float64, na_value=np.nan)
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise SchemaError(
+            table=FEATURES_TABLE, key=f"session={sessions[row]:%Y-%m-%d}", rule=f"{names[column]} is infinite"
+        )
+    return sessions, values
+
+
+def require_ticker(frame: pd.DataFrame, ticker: str, *, table: str) -> None:
+    """Demand that a frame with rows is the ticker's.
+
+    Raises
+    ------
+    SchemaError : naming the ticker that was found.
+    """
+    if len(frame) and ticker_of(frame) != ticker:
+        raise SchemaError(table=table, key=f"ticker={ticker_of(frame)}", rule=f"rows of {ticker} expected")
+
+
+def labels_by_session(
+    targets: pd.DataFrame, *, sessions: pd.DatetimeIndex, columns: tuple[str, ...], horizon: Horizon, ticker: str
+) -> pd.DataFrame:
+    """Label columns on the given sessions, NULL where there is no label yet; index: the sessions.
+
+    Raises
+    ------
+    SchemaError : for a missing column, sessions out of order, or labels of another ticker or horizon.
+    """
+    require_ticker(targets, ticker, table=TARGETS_TABLE)
+    known = require_sessions(targets, columns, table=TARGETS_TABLE)
+    strangers = sorted({str(key) for key in targets.get("horizon", ())} - {horizon.key})
+    if strangers:
+        raise SchemaError(table=TARGETS_TABLE, key=f"horizon={strangers[0]}", rule=f"labels of {horizon.key} expected")
+    return targets[list(columns)].set_axis(known, axis=0).reindex(sessions)
+
+
+def collect_rows(
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    *,
+    names: tuple[str, ...],
+    label: str,
+    classes: tuple[str, ...],
+    horizon: Horizon,
+    ticker: str | None = None,
+    required: str | None = None,
+) -> LabelledRows:
+    """Rows with a label and something to read.
+
+    Parameters
+    ----------
+    features, targets : features.feature_table and labels.targets of one slice.
+    names, label, classes : what is read, what is learnt, and its values; other labels get code −1.
+    ticker : the underlying; by default that of the feature rows.
+    required : feature without which a row is none; by default any one of ``names``.
+
+    Raises
+    ------
+    SchemaError : for frames that are not of this slice or not in the shape of their tables.
+    """
+    sessions, values = feature_values(features, names)
+    owner = ticker_of(features) if ticker is None else ticker
+    require_ticker(features, owner, table=FEATURES_TABLE)
+    labels = labels_by_session(
+        targets, sessions=sessions, columns=("target_session", label), horizon=horizon, ticker=owner
+    )
+    readable = ~np.isnan(values[:, names.index(required)]) if required else ~np.isnan(values).all(axis=1)
+    taken = readable & labels[label].notna().to_numpy()
+    codes = pd.Index(classes, dtype="object").get_indexer(pd.Index(labels[label], dtype="object"))
+    target_sessions = pd.DatetimeIndex(labels["target_session"]).as_unit(TIME_UNIT)
+    return LabelledRows(
+        ticker=owner,
+        sessions=sessions[taken],
+        target_sessions=target_sessions[taken],
+        names=names,
+        values=values[taken],
+        codes=codes[taken].astype(np.int64),
+        inputs={
+            "features": content_hash(features, ("session", *names)),
+            "targets": content_hash(targets, ("session", "target_session", label)),
+        },
+    )
+
+
+def content_hash(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:
+    """SHA-256 of the named columns' content, row by row."""
+    rows = pd.util.hash_pandas_object(frame[list(columns)], index=False)
+    return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()

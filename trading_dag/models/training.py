@@ -1,0 +1,264 @@
+"""What every walk-forward classifier does alike: fit each fold on its training part, and the live model on all.
+
+Here belongs the protocol of the folds. Which features, classes and estimators a model has stands
+in its own module; the split itself in ``validation.walk_forward``. Everything that is learnt
+(presence, selection, imputation, scaling, threshold, prior) is learnt from one training part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.features.selection import SELECTION_COLUMNS, rows_with_presence, select_features
+from trading_dag.models.fitted import FittedFold
+from trading_dag.models.forecasting import class_probabilities
+from trading_dag.models.rows import LabelledRows
+from trading_dag.sessions import Horizon
+from trading_dag.settings import WalkForwardSettings
+from trading_dag.validation.baselines import class_prior
+from trading_dag.validation.metrics import area_under_roc, balanced_accuracy, class_f1, confusion, point_weights
+from trading_dag.validation.walk_forward import walk_forward_folds
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+THRESHOLD_GRID: FloatArray = np.arange(30, 71) / 100.0
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One estimator of a model family.
+
+    Attributes
+    ----------
+    model : name in the predictions.
+    hyperparameters : what is recorded, and what ``fit`` uses.
+    fit : (values with NaN gaps, class codes) → estimator.
+    """
+
+    model: str
+    hyperparameters: dict[str, Any]
+    fit: Callable[[FloatArray, IntArray], Any]
+
+
+def fit_folds(
+    rows: LabelledRows,
+    *,
+    learners: tuple[Learner, ...],
+    classes: tuple[str, ...],
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    top_features: int | None,
+    tunes_threshold: bool,
+) -> tuple[FittedFold, ...]:
+    """Fit every learner on every training part, and once more on every label: the live model.
+
+    A fold whose training part holds fewer than ``minimum_class_rows`` of a class is returned with
+    status ``insufficient_data``. It stays the fold in service for its test part, so nothing is
+    forecast there: an older model never takes over unannounced.
+
+    Returns
+    -------
+    Folds ordered by learner, then number; the live model has number ``folds`` + 1.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    splits = walk_forward_folds(len(rows.sessions), folds=settings.folds, gap=horizon.gap_sessions)
+    everything = np.arange(len(rows.sessions), dtype=np.int64)
+    parts = [(fold.train, rows.sessions[fold.test[0]]) for fold in splits] or [(everything[:0], None)] * settings.folds
+    parts.append((everything if splits else everything[:0], None))
+    fitted: list[FittedFold] = []
+    with threadpool_limits(limits=1):
+        for number, (train, first_test) in enumerate(parts, start=1):
+            fitted += _fit_part(
+                rows, train, learners=learners, classes=classes, horizon=horizon, settings=settings,
+                top_features=top_features, tunes_threshold=tunes_threshold, number=number, first_test=first_test,
+            )  # fmt: skip
+    order = {learner.model: position for position, learner in enumerate(learners)}
+    return tuple(sorted(fitted, key=lambda fold: (order[fold.model], fold.fold)))
+
+
+def _fit_part(
+    rows: LabelledRows,
+    train: IntArray,
+    *,
+    learners: tuple[Learner, ...],
+    classes: tuple[str, ...],
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    top_features: int | None,
+    tunes_threshold: bool,
+    number: int,
+    first_test: pd.Timestamp | None,
+) -> list[FittedFold]:
+    """Fit every learner on one training part."""
+    lesson = _study(rows, train, settings=settings, top_features=top_features)
+    counts = np.bincount(lesson.codes, minlength=len(classes))
+    reason = _why_insufficient(train, lesson, counts, classes=classes, least=settings.minimum_class_rows)
+    fitted_through = rows.target_sessions[train].max() if len(train) else None
+    served = [day for day in (first_test, fitted_through) if day is not None]
+    folds = []
+    for learner in learners:
+        estimator = None if reason else learner.fit(lesson.values, lesson.codes)
+        threshold: float | None = None
+        scores: dict[str, float] = {}
+        if tunes_threshold and not reason:
+            threshold, scores = _tune_threshold(
+                rows, train, learner=learner, horizon=horizon, settings=settings, top_features=top_features
+            )
+        folds.append(
+            FittedFold(
+                model=learner.model,
+                fold=number,
+                estimator=estimator,
+                features=() if reason else lesson.features,
+                classes=classes,
+                threshold=threshold,
+                prior=class_prior(np.array(classes, dtype=object)[lesson.codes], classes=classes),
+                train_first_session=rows.sessions[train[0]] if len(train) else None,
+                train_last_session=rows.sessions[train[-1]] if len(train) else None,
+                fitted_through=fitted_through,
+                serves_from=max(served) if served else None,
+                n_train=len(lesson.codes),
+                class_counts={name: int(count) for name, count in zip(classes, counts, strict=True)},
+                status="insufficient_data" if reason else "fitted",
+                reason=reason,
+                selection=lesson.selection,
+                hyperparameters=learner.hyperparameters,
+                metrics=scores,
+            )
+        )
+    return folds
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What one training part offers to learn: chosen columns, and the rows that are clear and present enough."""
+
+    selection: pd.DataFrame
+    present: IntArray
+    chosen: IntArray
+    features: tuple[str, ...]
+    values: FloatArray
+    codes: IntArray
+
+
+def _study(rows: LabelledRows, train: IntArray, *, settings: WalkForwardSettings, top_features: int | None) -> _Lesson:
+    """Choose features and rows from one training part, looking at nothing else."""
+    values, codes = rows.values[train], rows.codes[train]
+    if not len(train):
+        empty = np.empty(0, dtype=np.int64)
+        return _Lesson(pd.DataFrame(columns=list(SELECTION_COLUMNS)), empty, empty, (), values[:, :0], empty)
+    selection = select_features(
+        values, codes, names=rows.names, minimum_presence=settings.minimum_presence, top_features=top_features
+    )
+    present = np.flatnonzero(selection["reason"].to_numpy() != "below_presence")
+    chosen = np.flatnonzero(selection["selected"].to_numpy())
+    learnt = (codes >= 0) & rows_with_presence(values[:, present], minimum_presence=settings.minimum_presence)
+    return _Lesson(
+        selection=selection,
+        present=present,
+        chosen=chosen,
+        features=tuple(rows.names[position] for position in chosen),
+        values=values[np.ix_(learnt, chosen)],
+        codes=codes[learnt],
+    )
+
+
+def _why_insufficient(
+    train: IntArray, lesson: _Lesson, counts: IntArray, *, classes: tuple[str, ...], least: int
+) -> str | None:
+    """The reason why a training part cannot be learnt from, None if it can."""
+    if not len(train):
+        return "too few labelled sessions to make the folds"
+    if not len(lesson.chosen):
+        return "no feature is present often enough and varies in the training part"
+    rare = [f"{count} of {name}" for name, count in zip(classes, counts, strict=True) if count < least]
+    return f"fewer than {least} training rows: {', '.join(rare)}" if rare else None
+
+
+def _tune_threshold(
+    rows: LabelledRows,
+    train: IntArray,
+    *,
+    learner: Learner,
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    top_features: int | None,
+) -> tuple[float, dict[str, float]]:
+    """Decision threshold of a binary learner, from purged out-of-fold rows inside one training part.
+
+    Selection, imputation and scaling are fitted anew in each inner training part. Without
+    out-of-fold rows of both classes the threshold is 0.5.
+    """
+    probabilities, happened = [], []
+    for inner in walk_forward_folds(len(train), folds=settings.inner_folds, gap=horizon.gap_sessions):
+        lesson = _study(rows, train[inner.train], settings=settings, top_features=top_features)
+        if not len(lesson.chosen) or len(np.unique(lesson.codes)) < 2:
+            continue
+        held_out = train[inner.test]
+        present = rows_with_presence(
+            rows.values[np.ix_(held_out, lesson.present)], minimum_presence=settings.minimum_presence
+        )
+        held_out = held_out[present & (rows.codes[held_out] >= 0)]
+        if len(held_out):
+            estimator = learner.fit(lesson.values, lesson.codes)
+            probabilities.append(class_probabilities(estimator, rows.values[np.ix_(held_out, lesson.chosen)])[:, 1])
+            happened.append(rows.codes[held_out])
+    pooled = np.concatenate(probabilities) if probabilities else np.empty(0)
+    truth = np.concatenate(happened) if happened else np.empty(0, dtype=np.int64)
+    if len(np.unique(truth)) < 2:
+        return 0.5, {}
+    scores = threshold_scores(pooled, truth, rule=settings.threshold_rule)
+    best = np.flatnonzero(scores == scores.max())
+    threshold = float(THRESHOLD_GRID[best[np.argmin(np.abs(THRESHOLD_GRID[best] - 0.5))]])
+    return threshold, {
+        f"inner_{settings.threshold_rule}": float(scores.max()),
+        "inner_auc": float(area_under_roc(point_weights(len(truth)), pooled, truth == 1)[0]),
+        "inner_rows": float(len(truth)),
+    }
+
+
+def threshold_scores(probabilities: FloatArray, codes: IntArray, *, rule: str) -> FloatArray:
+    """Score of calling class 1 above each threshold of the grid .30, .31, … .70.
+
+    Parameters
+    ----------
+    probabilities, codes : P(class 1) and the class, 0 or 1, per row.
+    rule : ``balanced_accuracy``, or ``f1`` of class 1 (which without skill answers always-UP).
+    """
+    weights = point_weights(len(codes))
+    counts = np.concatenate(
+        [
+            confusion(weights, codes, (probabilities > threshold).astype(np.int64), classes=2)
+            for threshold in THRESHOLD_GRID
+        ]
+    )
+    return balanced_accuracy(counts) if rule == "balanced_accuracy" else class_f1(counts)[:, 1]
+
+
+def fit_logistic_pipeline(values: FloatArray, codes: IntArray, *, C: float, max_iter: int) -> Any:
+    """Median imputation, standardisation and L2 logistic regression, all fitted on the rows handed over."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    steps = [
+        ("impute", SimpleImputer(strategy="median")),
+        ("scale", StandardScaler()),
+        ("classify", LogisticRegression(C=C, solver="lbfgs", max_iter=max_iter)),
+    ]
+    return Pipeline(steps).fit(values, codes)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries whose arithmetic decides a fit."""
+    return {name: version_of(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")}

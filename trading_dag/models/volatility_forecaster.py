@@ -1,0 +1,164 @@
+"""Volatility forecaster: P(LOW, NORMAL, HIGH) of the IV regime at a horizon, by multinomial logistic regression.
+
+Here belongs what is special about the IV regime: its 27 inputs, classes, learner and baselines.
+The protocol of the folds stands in ``training``. A regime persists for weeks, so the forecast
+that counts as skill is the one that beats persistence, which stands beside it in every row set.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.features.input_rules import require_sessions
+from trading_dag.models.fitted import FittedModel
+from trading_dag.models.forecasting import FoldForecast, finish_predictions, forecast
+from trading_dag.models.rows import collect_rows, labels_by_session
+from trading_dag.models.training import Learner, fit_folds, fit_logistic_pipeline, library_versions
+from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
+from trading_dag.sessions import Horizon
+from trading_dag.settings import WalkForwardSettings
+from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE, persistence
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+LOGISTIC: Final = "volatility_logistic"
+_CURRENT: Final = "iv_rank"
+
+
+def fit(
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    *,
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    ticker: str | None = None,
+) -> FittedModel:
+    """Fit the regime classifier on every walk-forward fold, and once more on every label.
+
+    Parameters
+    ----------
+    features : features.feature_table of one ticker.
+    targets : labels.targets of the same ticker and this horizon; may have no rows. Rows without
+        an IV regime, and sessions without an IV rank, are not learnt from.
+    horizon, settings : gap between training and test part; folds, presence.
+    ticker : the underlying; by default that of the feature rows.
+
+    Returns
+    -------
+    Folds 1 to ``settings.folds`` and the live model of ``volatility_logistic``. Each is known
+    from the close of its ``fitted_through`` on.
+
+    Raises
+    ------
+    SchemaError : for frames that are not of one slice or not in the shape of their tables.
+    """
+    rows = collect_rows(
+        features,
+        targets,
+        names=VOLATILITY_FORECASTER_FEATURES,
+        label="iv_regime",
+        classes=IV_REGIMES,
+        horizon=horizon,
+        ticker=ticker,
+        required=_CURRENT,
+    )
+    folds = fit_folds(
+        rows,
+        learners=(_logistic(),),
+        classes=IV_REGIMES,
+        horizon=horizon,
+        settings=settings,
+        top_features=None,
+        tunes_threshold=False,
+    )
+    return FittedModel(
+        name="volatility_forecaster",
+        ticker=rows.ticker,
+        horizon=horizon.key,
+        folds=folds,
+        minimum_presence=settings.minimum_presence,
+        libraries=library_versions(),
+        inputs=rows.inputs,
+    )
+
+
+def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon) -> pd.DataFrame:
+    """Out-of-sample forecasts of the model and, on the same sessions, of the baselines.
+
+    ``persistence`` says that the regime of the session stays, with probability 1.
+    ``class_prior`` gives the classes' shares in the serving fold's training rows.
+
+    Parameters
+    ----------
+    fitted : result of ``fit``, from memory or from the store.
+    features : features.feature_table, also with sessions later than the fit. A session without
+        an IV rank has no current regime and gets no row.
+    targets : labels.targets; sessions without a label get NULL in y_true.
+
+    Returns
+    -------
+    predictions.volatility, ordered by session, then model. Known at each session's close.
+
+    Raises
+    ------
+    SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
+    """
+    sessions = require_sessions(features, (_CURRENT,), table="features.feature_table")
+    outcomes = labels_by_session(
+        targets, sessions=sessions, columns=("iv_regime",), horizon=horizon, ticker=fitted.ticker
+    )["iv_regime"]
+    current = persistence(features[_CURRENT].to_numpy(dtype=np.float64, na_value=np.nan)).to_numpy(dtype=object)
+    code_of = {name: code for code, name in enumerate(IV_REGIMES)}
+    blocks = []
+    for made in forecast(fitted, features, names=VOLATILITY_FORECASTER_FEATURES, required=_CURRENT):
+        now = np.array([code_of[name] for name in current[made.rows]], dtype=np.int64)
+        truth = outcomes.iloc[made.rows].to_numpy(dtype=object)
+        prior = np.tile([made.fold.prior[name] for name in IV_REGIMES], (len(made.rows), 1))
+        for model, probabilities in (
+            (made.fold.model, made.probabilities),
+            (PERSISTENCE, np.eye(len(IV_REGIMES))[now]),
+            (CLASS_PRIOR, prior),
+        ):
+            blocks.append(_block(made, truth, now, model=model, probabilities=probabilities))
+    return finish_predictions(
+        blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.volatility"]
+    )
+
+
+def _block(
+    made: FoldForecast, truth: npt.NDArray[np.object_], now: IntArray, *, model: str, probabilities: FloatArray
+) -> pd.DataFrame:
+    """Forecasts of the model, or of one baseline, on the sessions that one fold serves."""
+    called = probabilities.argmax(axis=1)
+    regimes = np.array(IV_REGIMES, dtype=object)
+    changes = np.array(["CONTRACTING", "STABLE", "EXPANDING"], dtype=object)
+    return pd.DataFrame(
+        {
+            "row": made.rows,
+            "model": model,
+            "fold": made.fold.fold,
+            "fitted_through": made.fold.fitted_through,
+            "y_true": truth,
+            "current_regime": regimes[now],
+            "y_pred": regimes[called],
+            **{f"probability_{name.lower()}": probabilities[:, code] for code, name in enumerate(IV_REGIMES)},
+            "confidence": probabilities.max(axis=1),
+            "expected_change": changes[np.sign(called - now) + 1],
+            "is_baseline": model != made.fold.model,
+        }
+    )
+
+
+def _logistic() -> Learner:
+    """Multinomial L2 logistic regression, C = 0.1, on median-filled and standardised columns."""
+    hyperparameters: dict[str, Any] = {"penalty": "l2", "C": 0.1, "solver": "lbfgs", "max_iter": 1_000}
+
+    def fit_logistic(values: FloatArray, codes: IntArray) -> Any:
+        return fit_logistic_pipeline(values, codes, C=hyperparameters["C"], max_iter=hyperparameters["max_iter"])
+
+    return Learner(LOGISTIC, hyperparameters, fit_logistic)

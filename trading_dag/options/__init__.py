@@ -1,0 +1,1 @@
+"""Option pricing, the modelled surface, structures and the choice of contracts. Knows no signals and no accounts."""

@@ -1,0 +1,98 @@
+"""What a trader reads: strikes, breakevens, the sentence and the evidence of a recommendation, as text."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.structures import Structure
+from trading_dag.strategy.selector import NO_TRADE
+
+_WHY_NO_SIZE: Final = {
+    "no_edge": "past outcomes show no edge over the baselines",
+    "insufficient_data": "too few outcomes are known to judge the models",
+}
+INDICATIVE: Final = "indicative at the signal session's close on the modelled surface"
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """What the sentence of one row is made of. Confidences are fractions, NaN where there is no forecast."""
+
+    strategy: str
+    conviction: str
+    edge: str
+    direction: object
+    iv_regime: object
+    direction_confidence: float
+    iv_confidence: float
+    selection_reason: str
+    strikes: str | None
+    expiration: str | None
+    contracts: int
+    maximum_loss_usd: float
+    maximum_profit_usd: float
+
+
+def strikes_text(strikes: FloatArray) -> str:
+    """Strikes from low to high: ``560/570``."""
+    return "/".join(f"{strike:g}" for strike in sorted(strikes))
+
+
+def breakevens_text(points: Iterable[float]) -> str:
+    """Breakevens from low to high, two decimals; empty where there is none."""
+    return ", ".join(f"{point:.2f}" for point in points if math.isfinite(point))
+
+
+def legs_json(structure: Structure, strikes: FloatArray, *, expiration: str) -> str:
+    """JSON list of the legs: option_right, side, ratio, strike, expiration."""
+    return json.dumps(
+        [
+            {
+                "option_right": leg.option_right,
+                "side": leg.side,
+                "ratio": leg.ratio,
+                "strike": float(strike),
+                "expiration": expiration,
+            }
+            for leg, strike in zip(structure.legs, strikes, strict=True)
+        ]
+    )
+
+
+def sentence(reasons: Reasons) -> str:
+    """Why this row recommends what it recommends, in one sentence."""
+    forecasts = []
+    if isinstance(reasons.direction, str) and not math.isnan(reasons.direction_confidence):
+        forecasts.append(f"{reasons.direction} at {reasons.direction_confidence:.0%}")
+    if isinstance(reasons.iv_regime, str) and not math.isnan(reasons.iv_confidence):
+        forecasts.append(f"{reasons.iv_regime} implied volatility at {reasons.iv_confidence:.0%}")
+    forecast = " and ".join(forecasts) or "no forecast"
+    if reasons.strategy == NO_TRADE:
+        return f"No trade on {forecast}: {reasons.selection_reason}."
+    name = reasons.strategy.replace("_", " ")
+    article = "an" if name[0] in "aeiou" else "a"
+    if reasons.strikes is None:
+        why = "there is no price or volatility-index level to quote it from"
+        return f"{forecast} selects {article} {name}, size 0: {why}."
+    contract = f"{name} {reasons.strikes} expiring {reasons.expiration}"
+    what = f"{forecast} selects {article} {contract} at {reasons.conviction} conviction"
+    if not reasons.maximum_profit_usd > 0:
+        return f"{what}, size 0: costs leave no possible profit."
+    if reasons.edge in _WHY_NO_SIZE:
+        return f"{what}, size 0: {_WHY_NO_SIZE[reasons.edge]}."
+    if reasons.contracts == 0:
+        return f"{what}, but one structure risks {reasons.maximum_loss_usd:,.0f} USD, more than the risk budget."
+    risk = reasons.contracts * reasons.maximum_loss_usd
+    return f"{what}: {reasons.contracts} to trade, {risk:,.0f} USD at risk, because {reasons.selection_reason}."
+
+
+def evidence_json(values: dict[str, Any]) -> str:
+    """JSON object in which a missing number is null."""
+    return json.dumps(
+        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
+    )

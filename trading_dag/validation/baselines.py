@@ -1,0 +1,69 @@
+"""Naive forecasts that every model has to beat.
+
+Here belongs a forecast that needs no fitting beyond counting. Scoring is in ``metrics``, the
+comparison in ``evaluation``. None of these functions looks at what a model did: a baseline's
+forecast depends on labels, prices or the IV rank handed to it and on nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.labels import iv_regime_of
+from trading_dag.sessions import Horizon, shift_sessions
+
+FloatArray = npt.NDArray[np.float64]
+ObjectArray = npt.NDArray[np.object_]
+
+CLASS_PRIOR: Final = "class_prior"
+PREVIOUS_DIRECTION: Final = "previous_direction"
+PERSISTENCE: Final = "persistence"
+
+
+def class_prior(labels: ObjectArray, *, classes: tuple[str, ...]) -> dict[str, float]:
+    """Share of each class among training labels; labels outside ``classes`` do not count.
+
+    NaN for every class where there are no labels. Known at the last target session of the labels.
+    """
+    counts = np.array([(labels == name).sum() for name in classes], dtype=np.float64)
+    total = counts.sum()
+    return {name: float(count / total) if total else float("nan") for name, count in zip(classes, counts, strict=True)}
+
+
+def previous_returns(prices: pd.DataFrame, *, horizon: Horizon) -> pd.Series:
+    """Return over the horizon's length that **ends** at each session, a fraction.
+
+    For close-to-close horizons of h sessions: close of t over the close h sessions before. For
+    12h: open of t over the close of the session before. Known at t's close (12h: at its open).
+    Shifting the label by one row instead would use prices after t and is a leak.
+
+    Parameters
+    ----------
+    prices : session, open, close; split-adjusted.
+
+    Returns
+    -------
+    Float series indexed by session; NaN where the earlier session is not in ``prices``.
+    """
+    sessions = pd.DatetimeIndex(prices["session"])
+    closes = pd.Series(prices["close"].to_numpy(dtype=np.float64), index=sessions)
+    earlier = closes.reindex(shift_sessions(sessions, -horizon.target_offset)).to_numpy()
+    latest = prices[horizon.target_field].to_numpy(dtype=np.float64)
+    return pd.Series(latest / earlier - 1.0, index=sessions, name="previous_return")
+
+
+def previous_direction(returns: FloatArray) -> FloatArray:
+    """Hard call P(UP) = 1 after a rise and 0 after a fall; 0.5 where there was neither or it is not known."""
+    return np.where(returns > 0, 1.0, np.where(returns < 0, 0.0, 0.5))
+
+
+def persistence(iv_rank: FloatArray) -> pd.Series:
+    """The IV regime of each session, as the forecast for its target session; missing where the rank is not known.
+
+    Known at the session's close. Over a few sessions this is hard to beat: a regime lasts for weeks.
+    """
+    return iv_regime_of(iv_rank)

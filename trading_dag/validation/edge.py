@@ -1,0 +1,131 @@
+"""Whether the models may be acted on: at a session, by outcomes known then; for a backtest, by its metrics.
+
+Here belongs the gate between forecasts and trades. ``edge_to_date`` never uses an outcome whose
+target session lies after the session it judges; ``admissibility`` reads the final metrics, so it
+may label a backtest but never switch a past signal on or off.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
+from trading_dag.table_frames import require_columns
+from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE
+
+FloatArray = npt.NDArray[np.float64]
+
+DIRECTION_MODEL: Final = "direction_logistic"
+VOLATILITY_MODEL: Final = "volatility_logistic"
+# task, model, metric, baseline: what has to be no worse than its baseline
+GATES: Final = (
+    ("direction", DIRECTION_MODEL, "brier_sign", CLASS_PRIOR),
+    ("volatility", VOLATILITY_MODEL, "accuracy", PERSISTENCE),
+)
+
+
+def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_outcomes: int = 250) -> pd.DataFrame:
+    """Whether the models had been no worse than their baselines on the outcomes known at each session.
+
+    Parameters
+    ----------
+    direction, volatility : predictions.direction and predictions.volatility of one slice.
+    minimum_outcomes : fewer known outcomes of either task give ``insufficient_data``.
+
+    Returns
+    -------
+    One row per session that either table forecasts, ascending, plain index: session; edge
+    (``admissible`` where both differences are ≥ 0, ``no_edge``, ``insufficient_data``);
+    direction_difference, mean of baseline less model Brier loss of the sign, against
+    ``class_prior``; volatility_difference, accuracy of the model less that of ``persistence``;
+    n_outcomes, the smaller of the two counts. Differences are NaN without outcomes. Known at the
+    session's close: only outcomes whose target session is not after it count.
+
+    Raises
+    ------
+    SchemaError : for a missing column.
+    """
+    require_columns(direction, PREDICTIONS_DIRECTION.qualified_name, columns=PREDICTIONS_DIRECTION.column_names)
+    require_columns(volatility, PREDICTIONS_VOLATILITY.qualified_name, columns=PREDICTIONS_VOLATILITY.column_names)
+    sessions = pd.DatetimeIndex(direction["session"]).union(pd.DatetimeIndex(volatility["session"])).unique()
+    rises = (direction["forward_return"] > 0).astype(np.float64)
+    direction_gain = -((direction["probability_up"] - rises) ** 2)
+    volatility_gain = (volatility["y_pred"] == volatility["y_true"]).astype(np.float64)
+    of_direction, n_direction = _mean_to_date(
+        direction, direction_gain, sessions=sessions, model=DIRECTION_MODEL, baseline=CLASS_PRIOR
+    )
+    of_volatility, n_volatility = _mean_to_date(
+        volatility, volatility_gain, sessions=sessions, model=VOLATILITY_MODEL, baseline=PERSISTENCE
+    )
+    n_outcomes = np.minimum(n_direction, n_volatility)
+    is_no_worse = (of_direction >= 0) & (of_volatility >= 0)
+    edge = np.where(n_outcomes < minimum_outcomes, "insufficient_data", np.where(is_no_worse, "admissible", "no_edge"))
+    return pd.DataFrame(
+        {
+            "session": sessions,
+            "edge": pd.array(edge.astype(object), dtype="str"),
+            "direction_difference": of_direction,
+            "volatility_difference": of_volatility,
+            "n_outcomes": n_outcomes,
+        }
+    )
+
+
+def _mean_to_date(
+    frame: pd.DataFrame, gain: pd.Series, *, sessions: pd.DatetimeIndex, model: str, baseline: str
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Mean gain of the model over the baseline, and the count, on outcomes known at each session."""
+    known = frame["y_true"].notna()
+    gains = {
+        name: gain[known & (frame["model"] == name)].set_axis(frame.loc[known & (frame["model"] == name), "session"])
+        for name in (model, baseline)
+    }
+    paired = (gains[model] - gains[baseline]).dropna()
+    targets = frame.loc[known & (frame["model"] == model)].set_index("session")["target_session"].reindex(paired.index)
+    order = np.argsort(targets.to_numpy(), kind="stable")
+    running = np.concatenate([[0.0], np.cumsum(paired.to_numpy(dtype=np.float64)[order])])
+    n = np.searchsorted(targets.to_numpy()[order], sessions.to_numpy(), side="right").astype(np.int64)
+    return np.where(n > 0, running[n] / np.maximum(n, 1), np.nan), n
+
+
+class Admissibility(NamedTuple):
+    """Whether a backtest of a slice may be called admissible: the answer, and each gate's verdict in words."""
+
+    is_admissible: bool
+    reason: str
+
+
+def admissibility(metrics: pd.DataFrame) -> Admissibility:
+    """Judge a slice by its final metrics: each gated model no worse than its baseline.
+
+    Parameters
+    ----------
+    metrics : evaluation.metrics of one slice. Without a gate's row the slice is not admissible.
+
+    Raises
+    ------
+    SchemaError : for a missing column.
+    """
+    require_columns(metrics, METRICS.qualified_name, columns=METRICS.column_names)
+    verdicts, reasons = [], []
+    for task, model, metric, baseline in GATES:
+        found = metrics[
+            (metrics["task"] == task)
+            & (metrics["model"] == model)
+            & (metrics["metric"] == metric)
+            & (metrics["baseline"] == baseline)
+        ]
+        verdict = str(found["verdict"].iloc[0]) if len(found) else "insufficient_data"
+        verdicts.append(verdict in ("skilled", "admissible"))
+        if not len(found):
+            reasons.append(f"{model} has no {metric} against {baseline}")
+        elif verdict == "insufficient_data":
+            reasons.append(f"{model}: {found['reason'].iloc[0]}")
+        else:
+            gap = float(found["difference"].iloc[0])
+            reasons.append(f"{model} is {verdict} against {baseline} ({metric} {gap:+.4f})")
+    return Admissibility(all(verdicts), "; ".join(reasons))

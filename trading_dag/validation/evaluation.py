@@ -1,0 +1,220 @@
+"""evaluation.metrics: every score of every model, beside its baselines, with interval and verdict.
+
+Here belongs what is compared with what, on which rows, and what may be said about it. It is a
+pure function of the two prediction tables, so anybody can recompute it from what is stored.
+
+A difference is positive where the model is better (baseline minus model where less is better).
+``skilled``: its interval lies above 0. ``admissible``: it is not negative. ``unskilled``: it is,
+or the row stands alone (baseline ``none``), since skill is only ever shown against something.
+``insufficient_data``: a class has too few rows, and the value is NULL.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
+from trading_dag.sessions import Horizon
+from trading_dag.settings import BootstrapSettings
+from trading_dag.table_frames import require_columns, table_frame
+from trading_dag.validation.baselines import CLASS_PRIOR
+from trading_dag.validation.metrics import Weights, point_weights
+from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows, lower_is_better
+from trading_dag.validation.significance import AccuracyTest, clark_west, diebold_mariano
+from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
+
+FloatArray = npt.NDArray[np.float64]
+
+NO_BASELINE: Final = "none"
+
+
+def evaluate(
+    direction: pd.DataFrame,
+    volatility: pd.DataFrame,
+    *,
+    horizon: Horizon,
+    settings: BootstrapSettings,
+    minimum_class_rows: int = 30,
+) -> pd.DataFrame:
+    """Score the models and baselines of one slice on the sessions whose outcome is known.
+
+    Each model is held against each baseline on the sessions that both forecast, with the same
+    bootstrap draws for both. Blocks are max(2h, Politis–White) sessions long on average; of the
+    lengths that a task's differences of Brier losses ask for, the longest serves them all. Draws
+    are made over all rows; conditional metrics then use the clear rows of each draw.
+
+    ``diebold_mariano_p_…`` and ``clark_west_p_…`` rows carry a one-sided p-value as value and the
+    difference of the Brier losses as difference; Clark–West stands only beside ``class_prior``,
+    which the direction models contain.
+
+    The interval of a calibration error is shifted upwards, because resampling adds noise to every
+    bin; read its difference instead.
+
+    Parameters
+    ----------
+    direction, volatility : predictions.direction and predictions.volatility of one slice.
+    horizon : h, for block lengths and the lag of the tests.
+    settings : draws, confidence and seed of the bootstrap.
+    minimum_class_rows : a metric with fewer rows of a class is ``insufficient_data``.
+
+    Returns
+    -------
+    evaluation.metrics; no rows for a task without forecasts. Known at the last target session.
+
+    Raises
+    ------
+    SchemaError : for a missing column.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    rows: list[dict[str, Any]] = []
+    tasks: tuple[tuple[str, pd.DataFrame, Table, Callable[[pd.DataFrame], ScoredRows]], ...] = (
+        ("direction", direction, PREDICTIONS_DIRECTION, DirectionRows.of),
+        ("volatility", volatility, PREDICTIONS_VOLATILITY, VolatilityRows.of),
+    )
+    with threadpool_limits(limits=1):
+        for name, frame, table, scored in tasks:
+            require_columns(frame, table.qualified_name, columns=table.column_names)
+            if len(frame):
+                task = _Task(name, frame, scored, horizon, settings, minimum_class_rows)
+                rows += [{"ticker": frame["ticker"].iloc[0], **row} for row in task.rows()]
+    values = {column: [row.get(column) for row in rows] for column in METRICS.column_names} | {"horizon": horizon.key}
+    return table_frame(METRICS, values if rows else {}, rows=len(rows))
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Rows of one model, their scores, and the scores of every bootstrap draw."""
+
+    rows: ScoredRows
+    values: dict[str, FloatArray]
+    draws: dict[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One task of one slice: its forecasts and how they are scored."""
+
+    name: str
+    frame: pd.DataFrame
+    scored: Callable[[pd.DataFrame], ScoredRows]
+    horizon: Horizon
+    settings: BootstrapSettings
+    minimum_class_rows: int
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Rows of evaluation.metrics without ticker and horizon."""
+        kinds = self.frame.groupby("model")["is_baseline"].first()
+        pairs = [(str(model), str(baseline)) for model in kinds.index[~kinds] for baseline in kinds.index[kinds]]
+        known = self.frame[self.frame["y_true"].notna()]
+        by_model = {
+            str(model): known[known["model"] == model].set_index("session").sort_index() for model in kinds.index
+        }
+        shared = {(one, two): by_model[one].index.intersection(by_model[two].index) for one, two in pairs}
+        block = self._block_length(by_model, shared)
+        weights: dict[int, Weights] = {}
+        scorings: dict[tuple[str, bytes], _Scoring] = {}
+
+        def scoring(model: str, sessions: pd.Index) -> _Scoring:
+            key = model, sessions.to_numpy().tobytes()
+            if key not in scorings:
+                n = len(sessions)
+                if n not in weights:
+                    weights[n] = bootstrap_weights(n, mean_block=block, settings=self.settings)
+                rows = self.scored(by_model[model].loc[sessions])
+                scorings[key] = _Scoring(rows, rows.scores(point_weights(n)), rows.scores(weights[n]))
+            return scorings[key]
+
+        for model, part in by_model.items():
+            yield from self._alone(model, scoring(model, part.index))
+        for (model, baseline), sessions in shared.items():
+            yield from self._against(model, baseline, scoring(model, sessions), scoring(baseline, sessions))
+
+    def _block_length(self, by_model: dict[str, pd.DataFrame], shared: dict[tuple[str, str], pd.Index]) -> int:
+        """Expected block length of the task: the longest that any of its loss differences asks for."""
+        lengths = [1]
+        for (model, baseline), sessions in shared.items():
+            gained = [self.scored(by_model[name].loc[sessions]).losses for name in (baseline, model)]
+            lengths.append(mean_block_length(gained[0] - gained[1], horizon=self.horizon))
+        return max(lengths)
+
+    def _alone(self, model: str, own: _Scoring) -> Iterator[dict[str, Any]]:
+        """A model's or baseline's own scores."""
+        for metric, value in own.values.items():
+            row = self._head(model, NO_BASELINE, metric, own.rows)
+            if row["reason"] is None:
+                low, high = percentile_interval(own.draws[metric], confidence=self.settings.confidence)
+                row |= {"value": float(value[0]), "ci_low": low, "ci_high": high, "verdict": "unskilled"}
+            yield row
+
+    def _against(self, model: str, baseline: str, ours: _Scoring, theirs: _Scoring) -> Iterator[dict[str, Any]]:
+        """A model's scores held against a baseline's on the same sessions and draws."""
+        for metric in ours.values:
+            row = self._head(model, baseline, metric, ours.rows)
+            if row["reason"] is None:
+                low, high = percentile_interval(ours.draws[metric], confidence=self.settings.confidence)
+                row |= {
+                    "value": float(ours.values[metric][0]),
+                    "ci_low": low,
+                    "ci_high": high,
+                    "baseline_value": float(theirs.values[metric][0]),
+                    **self._difference(metric, ours, theirs),
+                }
+            yield row
+        loss = "brier_sign" if "brier_sign" in ours.values else "brier"
+        for test, outcome in self._tests(baseline, ours.rows, theirs.rows).items():
+            row = self._head(model, baseline, f"{test}_p_{loss}", ours.rows)
+            if row["reason"] is None:
+                row |= {"value": outcome.p_value, **self._difference(loss, ours, theirs)}
+            yield row
+
+    def _tests(self, baseline: str, ours: ScoredRows, theirs: ScoredRows) -> dict[str, AccuracyTest]:
+        """Tests of equal accuracy that apply to this pair."""
+        steps = self.horizon.gap_sessions
+        tests = {"diebold_mariano": diebold_mariano(theirs.losses, ours.losses, steps=steps)}
+        if baseline == CLASS_PRIOR and isinstance(ours, DirectionRows) and isinstance(theirs, DirectionRows):
+            happened = (ours.forward_return > 0).astype(np.float64)
+            tests["clark_west"] = clark_west(happened, theirs.probability_up, ours.probability_up, steps=steps)
+        return tests
+
+    def _head(self, model: str, baseline: str, metric: str, rows: ScoredRows) -> dict[str, Any]:
+        """What every row says, and why it cannot say more."""
+        return {
+            "task": self.name,
+            "model": model,
+            "metric": metric,
+            "baseline": baseline,
+            "n": rows.rows_of(metric),
+            "n_ambiguous": rows.n_ambiguous,
+            "verdict": "insufficient_data",
+            "reason": rows.rare_classes(metric, least=self.minimum_class_rows),
+        }
+
+    def _difference(self, metric: str, ours: _Scoring, theirs: _Scoring) -> dict[str, Any]:
+        """How much better the model is, the paired interval and the verdict they give."""
+        sign = -1.0 if lower_is_better(metric) else 1.0
+        difference = float(sign * (ours.values[metric][0] - theirs.values[metric][0]))
+        drawn = sign * (ours.draws[metric] - theirs.draws[metric])
+        low, high = percentile_interval(drawn, confidence=self.settings.confidence)
+        return {
+            "difference": difference,
+            "difference_ci_low": low,
+            "difference_ci_high": high,
+            "verdict": verdict_of(difference, low),
+        }
+
+
+def verdict_of(difference: float, ci_low: float) -> str:
+    """skilled where the interval lies above 0, admissible where the difference is not negative, else unskilled."""
+    if math.isnan(difference):
+        return "insufficient_data"
+    if ci_low > 0:
+        return "skilled"
+    return "admissible" if difference >= 0 else "unskilled"

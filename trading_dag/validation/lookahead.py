@@ -1,0 +1,251 @@
+"""The look-ahead prober: does a row at t change when everything after t is cut off, or is different?
+
+It knows nothing of features: it recomputes whatever pure builder it is given and compares rows. Which builders
+are probed, on which data and when, is decided where the checks are defined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.errors import ConfigurationError
+from trading_dag.sessions import TIME_UNIT, session_close
+
+Kind = Literal["truncated", "perturbed"]
+Builder = Callable[..., pd.DataFrame]
+Cell = float | str | None
+
+RELATIVE_TOLERANCE: Final = 1e-9
+ABSOLUTE_TOLERANCE: Final = 1e-12
+DROPPED_FRACTION: Final = 0.3
+LARGEST_FACTOR: Final = 3.0
+
+
+@dataclass(frozen=True)
+class LookaheadViolation:
+    """One feature of one row that depends on what came later.
+
+    Attributes
+    ----------
+    table, feature : what was probed. A row that appears or disappears is reported under its row column.
+    session : the row.
+    kind : whether later data were cut off (``truncated``) or changed (``perturbed``).
+    expected : the value computed from all data.
+    got : the value computed without the later data; None where there is none.
+    """
+
+    table: str
+    feature: str
+    session: pd.Timestamp
+    kind: Kind
+    expected: Cell
+    got: Cell
+
+
+def probe_lookahead(
+    build: Builder,
+    inputs: dict[str, pd.DataFrame],
+    *,
+    time_columns: dict[str, str],
+    table: str,
+    cuts: int = 3,
+    seed: int = 42,
+    row_column: str = "session",
+) -> list[LookaheadViolation]:
+    """Recompute a table without, and with different, later data, and report every row that changes.
+
+    At each cut t the builder runs on the inputs up to t, and on inputs whose later rows are partly dropped
+    and otherwise multiplied by random factors. All rows up to t must be the same as those computed from all data:
+    equal within 1e-9 relative and 1e-12 absolute, NaN where it was NaN, equal strings, no row more or less.
+
+    Parameters
+    ----------
+    build : pure function of the inputs as keyword arguments. It must not reject merely unlikely values, for
+        later prices are perturbed.
+    inputs : the frames by argument name.
+    time_columns : for every input, the column that says when a row became known: ``session`` for bars,
+        ``known_on`` for macro. Timezone-aware columns are compared with the close of the session t.
+    table : name for the reports.
+    cuts : how many t. The first is the first row (a warm-up filled from behind shows there), the last is the last
+        row but one, the others are spread between, on a session where an input has a gap if there is one nearby
+        (a gap filled from behind shows only there). One cut is the last of these.
+    seed : of the random factors and drops.
+    row_column : the column of the result that says which session a row belongs to; unique.
+
+    Returns
+    -------
+    list[LookaheadViolation] : at most one per feature, kind and cut: the earliest row. Empty is good.
+
+    Raises
+    ------
+    ConfigurationError : for an input without a time column, a time column or row column that is not there,
+        rows of the result that share a session, or less than one cut.
+    """
+    _check_arguments(inputs, time_columns, cuts)
+    expected = _rows(build(**inputs), row_column)
+    violations: list[LookaheadViolation] = []
+    for number, cut in enumerate(_cuts(pd.DatetimeIndex(expected.index), inputs, time_columns, cuts)):
+        known = {name: _known_at(frame[time_columns[name]], cut) for name, frame in inputs.items()}
+        truncated = {name: frame[known[name]].reset_index(drop=True) for name, frame in inputs.items()}
+        generator = np.random.default_rng([seed, number])
+        perturbed = {name: _perturb(frame, known[name], generator) for name, frame in inputs.items()}
+        last_input = _last_known(truncated, time_columns)
+        for kind, changed in _both_kinds(truncated, perturbed):
+            got = _rows(build(**changed), row_column)
+            violations += [
+                LookaheadViolation(table, feature, session, kind, left, right)
+                for feature, session, left, right in _differences(
+                    expected, got, cut=cut, must_exist_to=last_input, row_column=row_column
+                )
+            ]
+    return violations
+
+
+def _check_arguments(inputs: dict[str, pd.DataFrame], time_columns: dict[str, str], cuts: int) -> None:
+    if cuts < 1:
+        raise ConfigurationError(f"a probe needs at least one cut, not {cuts}")
+    for name, frame in inputs.items():
+        column = time_columns.get(name)
+        if column is None:
+            raise ConfigurationError(f"input {name!r} has no time column: name the column that says when it was known")
+        if column not in frame.columns:
+            raise ConfigurationError(f"input {name!r} has no column {column!r}")
+
+
+def _both_kinds(
+    truncated: dict[str, pd.DataFrame], perturbed: dict[str, pd.DataFrame]
+) -> Iterator[tuple[Kind, dict[str, pd.DataFrame]]]:
+    yield "truncated", truncated
+    yield "perturbed", perturbed
+
+
+def _rows(result: pd.DataFrame, row_column: str) -> pd.DataFrame:
+    """The result indexed by its rows' sessions."""
+    if row_column not in result.columns:
+        raise ConfigurationError(f"the result has no column {row_column!r}")
+    index = pd.DatetimeIndex(result[row_column]).as_unit(TIME_UNIT)
+    if not index.is_unique:
+        raise ConfigurationError(f"the result has several rows of one {row_column}")
+    return result.drop(columns=row_column).set_axis(index, axis=0)
+
+
+def _moment(cut: pd.Timestamp, times: pd.Series) -> pd.Timestamp:
+    """What t means for a column: the date itself, or the session's close where times carry a timezone."""
+    return session_close(cut) if isinstance(times.dtype, pd.DatetimeTZDtype) else cut
+
+
+def _known_at(times: pd.Series, cut: pd.Timestamp) -> np.ndarray:
+    """Which rows of an input were known at the close of t."""
+    return (pd.to_datetime(times) <= _moment(cut, pd.to_datetime(times))).to_numpy()
+
+
+def _last_known(inputs: dict[str, pd.DataFrame], time_columns: dict[str, str]) -> pd.Timestamp:
+    """The latest date of the inputs; a builder that lays its rows on the inputs' range need not go beyond it."""
+    latest = pd.Timestamp.min
+    for name, frame in inputs.items():
+        times = pd.to_datetime(frame[time_columns[name]])
+        if isinstance(times.dtype, pd.DatetimeTZDtype):
+            times = times.dt.tz_convert("America/New_York").dt.tz_localize(None).dt.normalize()
+        if times.notna().any():
+            latest = max(latest, times.max())
+    return latest
+
+
+def _cuts(
+    rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_columns: dict[str, str], cuts: int
+) -> list[pd.Timestamp]:
+    """Sessions at which to cut: the last row but one, the first, the others spread and drawn to gaps."""
+    rows = rows.sort_values()
+    last = len(rows) - 2
+    if last < 0:
+        return []
+    wanted = [last] if cuts == 1 else [round(position) for position in np.linspace(0, last, cuts)]
+    gaps = np.flatnonzero(_has_gap(rows, inputs, time_columns))
+    reach = -(-last // max(cuts - 1, 1))
+    chosen = []
+    for position in wanted:
+        nearest = gaps[np.abs(gaps - position).argmin()] if len(gaps) and 0 < position < last else position
+        chosen.append(int(nearest) if abs(int(nearest) - position) <= reach else position)
+    return [rows[position] for position in sorted(set(chosen))]
+
+
+def _has_gap(rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_columns: dict[str, str]) -> np.ndarray:
+    """Sessions, save the last, on which an input has no row or a missing number, and has one both before and after."""
+    gap = np.zeros(len(rows), dtype=bool)
+    for name, frame in inputs.items():
+        times = pd.to_datetime(frame[time_columns[name]])
+        if isinstance(times.dtype, pd.DatetimeTZDtype) or times.duplicated().any():
+            continue
+        index = pd.DatetimeIndex(times).as_unit(TIME_UNIT)
+        numbers = frame.select_dtypes("number").set_axis(index, axis=0)
+        present = numbers.notna().reindex(rows, fill_value=False).to_numpy()
+        before = np.maximum.accumulate(present, axis=0)
+        after = np.maximum.accumulate(present[::-1], axis=0)[::-1]
+        gap |= (~present & before & after).any(axis=1)
+    gap[-1:] = False
+    return gap
+
+
+def _perturb(frame: pd.DataFrame, known: np.ndarray, generator: np.random.Generator) -> pd.DataFrame:
+    """The frame with later rows partly dropped and their numbers multiplied by factors from 1/3 to 3."""
+    later = ~known
+    dropped = later & (generator.random(len(frame)) < DROPPED_FRACTION)
+    changed = frame.copy()
+    for name in frame.select_dtypes("number").columns:
+        factors = np.exp(generator.uniform(-np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR), len(frame)))
+        values = frame[name].to_numpy(dtype="float64", na_value=np.nan)
+        moved = pd.Series(np.where(later, values * factors, values), index=frame.index)
+        whole = pd.api.types.is_integer_dtype(frame[name].dtype)
+        changed[name] = moved.round().astype(frame[name].dtype) if whole else moved.astype(frame[name].dtype)
+    return changed[~dropped].reset_index(drop=True)
+
+
+def _differences(
+    expected: pd.DataFrame, got: pd.DataFrame, *, cut: pd.Timestamp, must_exist_to: pd.Timestamp, row_column: str
+) -> Iterator[tuple[str, pd.Timestamp, Cell, Cell]]:
+    """The earliest lost row, the earliest extra row and the earliest differing row of each feature, up to the cut."""
+    before, after = expected[expected.index <= cut], got[got.index <= cut]
+    for day in before.index[before.index <= must_exist_to].difference(after.index).sort_values()[:1]:
+        yield row_column, day, f"{day:%Y-%m-%d}", None
+    for day in after.index.difference(before.index).sort_values()[:1]:
+        yield row_column, day, None, f"{day:%Y-%m-%d}"
+    common = pd.DatetimeIndex(before.index.intersection(after.index)).sort_values()
+    for feature in expected.columns.union(got.columns, sort=False) if len(common) else ():
+        left, right = _column(before, feature, common), _column(after, feature, common)
+        differs = ~_same(left, right)
+        if differs.any():
+            position = int(differs.argmax())
+            yield str(feature), common[position], _plain(left.iloc[position]), _plain(right.iloc[position])
+
+
+def _column(rows: pd.DataFrame, feature: str, index: pd.DatetimeIndex) -> pd.Series:
+    """A column at the wanted rows; NaN where the table does not have it."""
+    return rows[feature].reindex(index) if feature in rows else pd.Series(np.nan, index=index)
+
+
+def _same(left: pd.Series, right: pd.Series) -> np.ndarray:
+    """Whether values are equal: numbers within the tolerance, anything else exactly, missing only to missing."""
+    if pd.api.types.is_numeric_dtype(left.dtype) and pd.api.types.is_numeric_dtype(right.dtype):
+        close: np.ndarray = np.isclose(
+            left.to_numpy(dtype="float64", na_value=np.nan),
+            right.to_numpy(dtype="float64", na_value=np.nan),
+            rtol=RELATIVE_TOLERANCE,
+            atol=ABSOLUTE_TOLERANCE,
+            equal_nan=True,
+        )
+        return close
+    both_missing = (left.isna() & right.isna()).to_numpy()
+    equal: np.ndarray = both_missing | (left.astype(object) == right.astype(object)).to_numpy()
+    return equal
+
+
+def _plain(value: object) -> Cell:
+    """A value for a report."""
+    if isinstance(value, (bool, int, float, np.number, np.bool_)):
+        return float(value)
+    return None if value is None or value is pd.NaT else str(value)

@@ -1,0 +1,184 @@
+"""Which scores a direction and a volatility forecast get, from rows of their prediction tables.
+
+Here belongs the list of metrics of each task and how a table's columns become arrays. The
+arithmetic of a single score stands in ``metrics``; baselines, intervals and verdicts in ``evaluation``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.schemas import IV_REGIMES
+from trading_dag.validation import metrics
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+CONDITIONAL: Final = "_conditional"
+_LOWER_IS_BETTER: Final = ("brier", "calibration_error")
+
+
+class ScoredRows(Protocol):
+    """Forecasts of one model with their outcomes, in session order."""
+
+    @property
+    def losses(self) -> FloatArray:
+        """Brier loss per row, on every row: what block lengths and Diebold–Mariano are computed from."""
+
+    @property
+    def n_ambiguous(self) -> int:
+        """Rows within the dead band."""
+
+    def rows_of(self, metric: str) -> int:
+        """How many rows a metric scores."""
+
+    def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
+        """Every metric of the task, one value per draw."""
+
+    def rare_classes(self, metric: str, *, least: int) -> str | None:
+        """Why a metric has too little to go by, None if it has enough."""
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value of the metric is the better one."""
+    return metric.startswith(_LOWER_IS_BETTER)
+
+
+@dataclass(frozen=True)
+class DirectionRows:
+    """Direction forecasts with outcomes.
+
+    Attributes
+    ----------
+    probability_up, calls_up : forecast and call per row.
+    is_clear, is_up : whether the move left the dead band, and upwards.
+    forward_return : what happened. A return of exactly 0 is a miss for either call, and not up.
+    """
+
+    probability_up: FloatArray
+    calls_up: BoolArray
+    is_clear: BoolArray
+    is_up: BoolArray
+    forward_return: FloatArray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> DirectionRows:
+        """From rows of predictions.direction whose outcome is known."""
+        truth = frame["y_true"].to_numpy(dtype=object)
+        return cls(
+            probability_up=frame["probability_up"].to_numpy(dtype=np.float64),
+            calls_up=frame["y_pred"].to_numpy(dtype=object) == "UP",
+            is_clear=truth != "AMBIGUOUS",
+            is_up=truth == "UP",
+            forward_return=frame["forward_return"].to_numpy(dtype=np.float64),
+        )
+
+    @property
+    def losses(self) -> FloatArray:
+        """(P(UP) − whether the return was positive)² on every row."""
+        squared: FloatArray = (self.probability_up - (self.forward_return > 0)) ** 2
+        return squared
+
+    @property
+    def n_ambiguous(self) -> int:
+        """Rows within the dead band."""
+        return int((~self.is_clear).sum())
+
+    def rows_of(self, metric: str) -> int:
+        """Clear rows for conditional metrics, all rows for the others."""
+        return int(self.is_clear.sum()) if metric.endswith(CONDITIONAL) else len(self.is_clear)
+
+    def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
+        """Conditional metrics on clear rows, UP being the positive class; hit rate and Brier of the sign on all."""
+        weights = weights.astype(np.float64, copy=False)
+        clear = weights[:, self.is_clear]
+        up, calls = self.is_up[self.is_clear], self.calls_up[self.is_clear]
+        probability = self.probability_up[self.is_clear]
+        happened = up.astype(np.float64)
+        counts = metrics.confusion(clear, up.astype(np.int64), calls.astype(np.int64), classes=2)
+        hits = np.where(self.calls_up, self.forward_return > 0, self.forward_return < 0).astype(np.float64)
+        return {
+            "auc_conditional": metrics.area_under_roc(clear, probability, up),
+            "accuracy_conditional": metrics.accuracy(counts),
+            "balanced_accuracy_conditional": metrics.balanced_accuracy(counts),
+            "precision_conditional": metrics.class_precision(counts)[:, 1],
+            "recall_conditional": metrics.class_recall(counts)[:, 1],
+            "f1_conditional": metrics.class_f1(counts)[:, 1],
+            "brier_conditional": metrics.mean_of(clear, (probability - happened) ** 2),
+            "calibration_error_conditional": metrics.calibration_error(clear, probability, happened),
+            "hit_rate": metrics.mean_of(weights, hits),
+            "brier_sign": metrics.mean_of(weights, self.losses),
+        }
+
+    def rare_classes(self, metric: str, *, least: int) -> str | None:
+        """UP and DOWN for conditional metrics; rises and falls for the others."""
+        if metric.endswith(CONDITIONAL):
+            counts = {"UP": self.is_up.sum(), "DOWN": (self.is_clear & ~self.is_up).sum()}
+        else:
+            counts = {"rises": (self.forward_return > 0).sum(), "falls": (self.forward_return < 0).sum()}
+        return _too_rare({name: int(count) for name, count in counts.items()}, least=least)
+
+
+@dataclass(frozen=True)
+class VolatilityRows:
+    """IV-regime forecasts with outcomes: probabilities (rows × LOW, NORMAL, HIGH), called and true class."""
+
+    probabilities: FloatArray
+    called: IntArray
+    truth: IntArray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> VolatilityRows:
+        """From rows of predictions.volatility whose outcome is known."""
+        regimes = pd.Index(IV_REGIMES, dtype="object")
+        return cls(
+            probabilities=frame[[f"probability_{name.lower()}" for name in IV_REGIMES]].to_numpy(dtype=np.float64),
+            called=regimes.get_indexer(pd.Index(frame["y_pred"], dtype="object")).astype(np.int64),
+            truth=regimes.get_indexer(pd.Index(frame["y_true"], dtype="object")).astype(np.int64),
+        )
+
+    @property
+    def losses(self) -> FloatArray:
+        """Squared distance of the three probabilities from the outcome, per row."""
+        return metrics.multiclass_brier_losses(self.probabilities, self.truth)
+
+    @property
+    def n_ambiguous(self) -> int:
+        """0: a regime has no dead band."""
+        return 0
+
+    def rows_of(self, metric: str) -> int:  # noqa: ARG002
+        """Every metric scores all rows."""
+        return len(self.truth)
+
+    def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
+        """Macro means run over all three classes; calibration is that of the called class."""
+        weights = weights.astype(np.float64, copy=False)
+        counts = metrics.confusion(weights, self.truth, self.called, classes=len(IV_REGIMES))
+        confidence = self.probabilities[np.arange(len(self.called)), self.called]
+        hits = (self.called == self.truth).astype(np.float64)
+        return {
+            "accuracy": metrics.accuracy(counts),
+            "balanced_accuracy": metrics.balanced_accuracy(counts),
+            "macro_precision": metrics.class_precision(counts).mean(axis=1),
+            "macro_recall": metrics.class_recall(counts).mean(axis=1),
+            "macro_f1": metrics.class_f1(counts).mean(axis=1),
+            "brier": metrics.mean_of(weights, self.losses),
+            "calibration_error": metrics.calibration_error(weights, confidence, hits),
+        }
+
+    def rare_classes(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002
+        """LOW, NORMAL and HIGH."""
+        counts = np.bincount(self.truth, minlength=len(IV_REGIMES))
+        return _too_rare({name: int(count) for name, count in zip(IV_REGIMES, counts, strict=True)}, least=least)
+
+
+def _too_rare(counts: dict[str, int], *, least: int) -> str | None:
+    rare = [f"{count} of {name}" for name, count in counts.items() if count < least]
+    return f"fewer than {least} rows: {', '.join(rare)}" if rare else None

@@ -1,0 +1,115 @@
+"""Tests of equal forecast accuracy: Diebold–Mariano and Clark–West.
+
+Here belongs a test statistic of two forecast error series and its p-value. Which series are
+compared is decided in ``evaluation``. Both tests ask whether the model beats the baseline, so
+both p-values are one-sided: small means better.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AccuracyTest:
+    """Outcome of a test of equal accuracy.
+
+    Attributes
+    ----------
+    statistic : positive where the model did better; NaN where the test is undefined.
+    p_value : probability of a statistic at least as large if neither were better; NaN likewise.
+    n : sessions compared.
+    """
+
+    statistic: float
+    p_value: float
+    n: int
+
+
+def long_run_variance(series: FloatArray, *, lag: int) -> float:
+    """Variance of √n × the mean of a dependent series, from its autocovariances up to ``lag``.
+
+    Equal weights (the errors of optimal h-step forecasts are dependent up to lag h − 1 and no
+    further). That sum can turn out negative; then Bartlett's weights are used, which cannot.
+
+    References
+    ----------
+    Diebold and Mariano, JBES 13 (1995), p. 254; Newey and West, Econometrica 55 (1987), 703–708.
+    """
+    n = len(series)
+    centred = series - series.mean()
+    covariances = np.array([centred[k:] @ centred[: n - k] / n for k in range(min(lag, n - 1) + 1)])
+    equal = covariances[0] + 2.0 * covariances[1:].sum()
+    if equal > 0:
+        return float(equal)
+    bartlett = 1.0 - np.arange(1, len(covariances)) / len(covariances)
+    return float(covariances[0] + 2.0 * (bartlett * covariances[1:]).sum())
+
+
+def diebold_mariano(baseline_losses: FloatArray, model_losses: FloatArray, *, steps: int) -> AccuracyTest:
+    """Diebold–Mariano test with the correction of Harvey, Leybourne and Newbold.
+
+    Parameters
+    ----------
+    baseline_losses, model_losses : loss per session, in order, on the same sessions.
+    steps : sessions the forecast looks ahead, h ≥ 1. Autocovariances up to h − 1 are used.
+
+    Returns
+    -------
+    Statistic and one-sided p-value from Student's t with n − 1 degrees of freedom. Undefined
+    (NaN) for fewer than two sessions, for n too short for h, and where the losses never differ.
+
+    References
+    ----------
+    Harvey, Leybourne and Newbold, International Journal of Forecasting 13 (1997), p. 283, equation 9.
+    """
+    from scipy.stats import t as student
+
+    difference = np.asarray(baseline_losses, dtype=np.float64) - np.asarray(model_losses, dtype=np.float64)
+    n = len(difference)
+    if n < 2:
+        return AccuracyTest(math.nan, math.nan, n)
+    correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
+    variance = long_run_variance(difference, lag=steps - 1)
+    if variance <= 0 or correction <= 0:
+        return AccuracyTest(math.nan, math.nan, n)
+    statistic = math.sqrt(correction) * float(difference.mean()) / math.sqrt(variance / n)
+    return AccuracyTest(statistic, float(student.sf(statistic, n - 1)), n)
+
+
+def clark_west(outcome: FloatArray, baseline: FloatArray, model: FloatArray, *, steps: int) -> AccuracyTest:
+    """Clark–West test for a model that contains the baseline.
+
+    A larger model pays for estimating coefficients that may be zero, so its squared error is
+    larger under the null; the test takes that part, (baseline − model)², out of the comparison.
+
+    Parameters
+    ----------
+    outcome, baseline, model : what happened and the two forecasts of it, per session in order.
+    steps : sessions the forecast looks ahead; the variance uses autocovariances up to h − 1.
+
+    Returns
+    -------
+    Statistic and one-sided p-value from the normal distribution.
+
+    References
+    ----------
+    Clark and West, Journal of Econometrics 138 (2007), p. 294, equations 2.1 to 2.3.
+    """
+    from scipy.stats import norm
+
+    n = len(outcome)
+    if n < 2:
+        return AccuracyTest(math.nan, math.nan, n)
+    adjusted = (outcome - baseline) ** 2 - ((outcome - model) ** 2 - (baseline - model) ** 2)
+    variance = long_run_variance(adjusted, lag=steps - 1)
+    if variance <= 0:
+        return AccuracyTest(math.nan, math.nan, n)
+    statistic = float(adjusted.mean()) / math.sqrt(variance / n)
+    return AccuracyTest(statistic, float(norm.sf(statistic)), n)

@@ -1,0 +1,87 @@
+"""How uncertain a score is: the stationary bootstrap, its block length, and intervals from draws.
+
+Here belongs what draws and what it means for an interval. What is scored stands in ``metrics``.
+Daily forecasts that look several sessions ahead overlap, so their errors are dependent; drawing
+blocks instead of rows keeps that dependence in every draw.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from trading_dag.sessions import Horizon
+    from trading_dag.settings import BootstrapSettings
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -> npt.NDArray[np.int16]:
+    """How often each of ``n`` rows occurs in each draw of the stationary bootstrap.
+
+    A draw is a chain of blocks of geometric length, wrapped around the end, so each row of the
+    result sums to ``n``. The same ``n``, block and seed give the same draws: a model and its
+    baseline scored with one weight matrix are compared draw by draw.
+
+    Parameters
+    ----------
+    n : rows, in session order.
+    mean_block : expected block length in rows, at least 1.
+    settings : number of draws and seed.
+
+    Returns
+    -------
+    draws × n counts.
+
+    References
+    ----------
+    Politis and Romano, "The stationary bootstrap", JASA 89 (1994), 1303–1313.
+    """
+    from arch.bootstrap import StationaryBootstrap
+
+    weights = np.zeros((settings.draws, n), dtype=np.int16)
+    if not n:
+        return weights
+    bootstrap = StationaryBootstrap(mean_block, np.arange(n), seed=np.random.default_rng(settings.seed))
+    for draw, (resampled, _) in enumerate(bootstrap.bootstrap(settings.draws)):
+        weights[draw] = np.bincount(resampled[0], minlength=n)
+    return weights
+
+
+def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
+    """Expected block length for a series: max(2h, Politis–White), in whole rows, at most n.
+
+    Parameters
+    ----------
+    losses : a loss, or a difference of losses, per session in order.
+    horizon : h is its number of sessions.
+
+    References
+    ----------
+    Politis and White, Econometric Reviews 23 (2004), 53–70; correction by Patton, Politis and White 28 (2009), 372–375.
+    """
+    from arch.bootstrap import optimal_block_length
+
+    n = len(losses)
+    least = 2 * horizon.gap_sessions
+    if n < 10 or np.ptp(losses) < 1e-12:
+        return max(1, min(least, n))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        optimal = float(optimal_block_length(np.asarray(losses, dtype=np.float64))["stationary"].iloc[0])
+    return max(1, min(max(least, math.ceil(optimal) if math.isfinite(optimal) else least), n))
+
+
+def percentile_interval(draws: FloatArray, *, confidence: float) -> tuple[float, float]:
+    """Lower and upper percentile of the draws; draws in which the score is undefined are left out.
+
+    Both are NaN where it is undefined in every draw.
+    """
+    defined = draws[np.isfinite(draws)]
+    if not len(defined):
+        return math.nan, math.nan
+    low, high = np.quantile(defined, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0])
+    return float(low), float(high)
