@@ -16,14 +16,17 @@ RAW_FRESHNESS: Final = dg.FreshnessPolicy.time_window(
 )
 
 
-def condition_of(name: str) -> dg.AutomationCondition | None:
+Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+
+
+def condition_of(name: str) -> Condition | None:
     """The condition of a name.
 
     ``eager``: after any input was updated. ``on_missing``: after any input was updated, but only where it
     was never made; new data does not make it again. ``none``: only schedules, sensors and people ask for it.
     """
-    checked = dg.AutomationCondition.all_deps_blocking_checks_passed()
-    conditions = {
+    checked: Condition = dg.AutomationCondition.all_deps_blocking_checks_passed()
+    conditions: dict[str, Condition | None] = {
         "eager": (dg.AutomationCondition.eager() & checked).with_label("eager, inputs checked"),
         "on_missing": (dg.AutomationCondition.eager() & dg.AutomationCondition.missing() & checked).with_label(
             "where missing, inputs checked"

@@ -48,10 +48,9 @@ def verdicts_of(
 def _lookahead_verdict(
     declaration: Declaration, table: Table, frame: pd.DataFrame, at: Slice, inputs: dict[str, Any]
 ) -> RuleVerdict:
-    from trading_dag.validation.lookahead import probe_lookahead
-
     from assets.declaration import LOOKAHEAD_RULE
     from resources.expectations import RuleVerdict
+    from trading_dag.validation.lookahead import probe_lookahead
 
     probes = declaration.probes or {}
     violations = probe_lookahead(

@@ -18,7 +18,7 @@ import pandas as pd
 
 from assets.automation import RAW_FRESHNESS, condition_of
 from assets.partitions import Partitions, slice_of
-from resources.parquet_io import COLUMNS_METADATA, PROVENANCE_ATTRIBUTE, StoredModel, WriteProvenance
+from resources.parquet_io import COLUMNS_METADATA, PROVENANCE_ATTRIBUTE, StoredModel
 from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import BadSliceError, StorageError
 from trading_dag.quality import Rule, empty_frame, rules_of
@@ -192,11 +192,14 @@ class Declaration:
                 for table in self.tables:
                     held.enter_context(at.store.lock(table, at.key))
             produced = self.function(at, **inputs)
-            result = produced if isinstance(produced, Result) else Result({self.name: produced})
             if self.is_model:
-                fitted = replace(result.frames[self.name], inputs=hashes)
-                yield dg.Output(fitted, output_name=self.name, metadata=result.metadata)
+                yield dg.Output(replace(produced, inputs=hashes), output_name=self.name)
                 return
+            result = produced if isinstance(produced, Result) else Result({self.name: produced})
+            result = _with_reason_for_no_rows(result, inputs)
+            if not self.is_fetched:
+                for table in self.tables:
+                    result.frames[table.name] = _in_key_order(result.frames[table.name], table)
             failures: list[BadSliceError] = []
             checks = [
                 check for table in self.tables for check in self._check(context, table, result, at, inputs, failures)
@@ -257,12 +260,12 @@ class Declaration:
     ) -> dg.Output[pd.DataFrame]:
         frame = result.frames[table.name]
         frame.attrs = {
-            PROVENANCE_ATTRIBUTE: WriteProvenance(
-                source=frame.attrs.get("source", at.source.name if self.is_fetched else sources),
-                source_off=result.source_off,
-                code_version=self.code_version,
-                inputs=hashes,
-            )
+            PROVENANCE_ATTRIBUTE: {
+                "source": frame.attrs.get("source", at.source.name if self.is_fetched else sources),
+                "source_off": result.source_off,
+                "code_version": self.code_version,
+                "inputs": hashes,
+            }
         }
         metadata = dict(result.metadata) if table is self.tables[0] else {}
         if result.source_off:
@@ -354,6 +357,21 @@ def _sources(inputs: Mapping[str, Any]) -> str | None:
     """Source of the first input that has one; inputs of other sources are read as empty."""
     frames = [value for value in inputs.values() if isinstance(value, pd.DataFrame)]
     return next((frame.attrs["source"] for frame in frames if frame.attrs.get("source")), None)
+
+
+def _with_reason_for_no_rows(result: Result, inputs: Mapping[str, Any]) -> Result:
+    """Where nothing came out because an input's source is off, the reason is passed on."""
+    if result.source_off or any(len(frame) for frame in result.frames.values()):
+        return result
+    frames = (value for value in inputs.values() if isinstance(value, pd.DataFrame))
+    return replace(result, source_off=next(filter(None, (frame.attrs.get("source_off") for frame in frames)), None))
+
+
+def _in_key_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Rows in the order of the key, which is how they are stored."""
+    if not set(table.key) <= set(frame.columns):
+        return frame
+    return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
 
 
 def _description(function: Callable[..., Any], table: Table | None) -> str:

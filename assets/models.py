@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declaration import Declaration, Read, Slice, model_asset, table_asset
 from trading_dag.schemas import FEATURE_SELECTION, FEATURE_TABLE, REGISTRY, TARGETS
 
 if TYPE_CHECKING:
     from resources.parquet_io import StoredModel
+    from trading_dag.models.fitted import FittedModel
 
 _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
@@ -24,13 +25,12 @@ _MODELS: Final = {
     kinds=("scikitlearn", "xgboost"),
     uses=("walk_forward",),
 )
-def direction_classifier(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
+def direction_classifier(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """P(UP) by a logistic regression and by XGBoost: five walk-forward folds and the live model, each fold with its
     own feature selection, scaling and threshold."""
     from trading_dag.models.direction_classifier import fit
 
-    fitted = fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
-    return Result({"direction_classifier": fitted})
+    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
 
 
 @model_asset(
@@ -39,12 +39,11 @@ def direction_classifier(at: Slice, features: pd.DataFrame, targets: pd.DataFram
     kinds=("scikitlearn",),
     uses=("walk_forward",),
 )
-def volatility_forecaster(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
+def volatility_forecaster(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """P(LOW), P(NORMAL), P(HIGH) of the IV regime at the target by a multinomial logistic regression."""
     from trading_dag.models.volatility_forecaster import fit
 
-    fitted = fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
-    return Result({"volatility_forecaster": fitted})
+    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
 
 
 @table_asset(FEATURE_SELECTION, reads=_MODELS, code_version="1")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
 from resources.restatement import merge_history, overlap_start
+from trading_dag.quality.casting import cast_frame
 from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX, Table
 
 RESTATEMENTS_SHOWN: Final = 50
@@ -33,6 +34,9 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     if off:
         return Result({table.name: stored if not is_first else fresh}, source_off=off if is_first else None)
     fresh.attrs["source"] = at.source.name
+    if cast_frame(fresh, table)[1]:
+        # Not in the shape of the table, so nothing to merge: the checks refuse it by name.
+        return Result({table.name: fresh})
     merged = merge_history(stored, fresh, table=table)
     metadata: dict[str, Any] = {"appended rows": merged.appended, "restated values": len(merged.restated)}
     frame = merged.frame
@@ -47,7 +51,8 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
 
 def _restatement_table(restated: pd.DataFrame) -> dg.TableMetadataValue:
     shown = restated.head(RESTATEMENTS_SHOWN).astype(str)
-    return dg.MetadataValue.table(records=[dg.TableRecord(dict(row)) for row in shown.to_dict("records")])
+    records = [dg.TableRecord({str(name): value for name, value in row.items()}) for row in shown.to_dict("records")]
+    return dg.MetadataValue.table(records=records)
 
 
 @table_asset(PRICES_DAILY, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import dagster as dg
@@ -64,7 +64,7 @@ def _runs_in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return list(instance.get_runs(filters=dg.RunsFilter(statuses=statuses)))
 
 
-def _owner_lives(tags: dict[str, str]) -> bool:
+def _owner_lives(tags: Mapping[str, str]) -> bool:
     import psutil
 
     if tags.get(OWNER_HOST_TAG) != socket.gethostname():

@@ -5,6 +5,7 @@ What is an unknown series, a rejected key, a page instead of data or a renamed f
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ OBSERVATIONS_TAG: Final = "observations"
 VINTAGES_TAG: Final = "vintage_dates"
 _OBSERVATION_FIELDS: Final = ("date", "value", "realtime_start")
 _DATE_HEADERS: Final = ("observation_date", "DATE")
+_ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 
 
@@ -67,6 +69,9 @@ def check_xml(request: HttpRequest, answer: HttpAnswer, *, expected: str) -> Non
             if missing:
                 raise format_error(request, f"attribute {missing[0]} is missing from an observation")
             _require_number(request, str(row.get("value")))
+            _require_dates(request, [str(row.get("date")), str(row.get("realtime_start"))])
+    else:
+        _require_dates(request, [str(row.text) for row in root])
 
 
 def format_error(request: HttpRequest, problem: str) -> SourceFormatError:
@@ -86,6 +91,12 @@ def _require_number(request: HttpRequest, value: str) -> None:
         float(value)
     except ValueError as error:
         raise format_error(request, f"the value {value[:20]!r} is no number") from error
+
+
+def _require_dates(request: HttpRequest, values: list[str]) -> None:
+    for value in values:
+        if not _ISO_DATE.fullmatch(value):
+            raise format_error(request, f"{value[:20]!r} is no date")
 
 
 def _error_of(request: HttpRequest, status: int, message: str) -> SourceError:

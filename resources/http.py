@@ -142,9 +142,9 @@ class HttpClient:
         self._cache = ResponseCache(home / CACHE_FOLDER / "http" / source, maximum_age_seconds=http.cache_seconds)
         self._send = send
         self._sleep = sleep
-        self._backoff = tenacity.wait_exponential_jitter(
-            initial=http.backoff_seconds, max=http.backoff_maximum_seconds, jitter=http.backoff_seconds
-        )
+        self._backoff = tenacity.wait_exponential(
+            multiplier=http.backoff_seconds, max=http.backoff_maximum_seconds
+        ) + tenacity.wait_random(0, http.backoff_seconds)
 
     def get(self, request: HttpRequest, *, check: Check) -> HttpAnswer:
         """The answer to a request, from the cache where it is young enough.

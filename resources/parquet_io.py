@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import pandas as pd
 
 from resources.parquet_store import ParquetStore, SliceKey
+from trading_dag.errors import ModelNotFoundError
 from trading_dag.schemas import Table, table_of
+
+if TYPE_CHECKING:
+    from resources.model_store import ModelStore
+    from trading_dag.models.fitted import FittedModel
 
 PROVENANCE_ATTRIBUTE: Final = "provenance"
 COLUMNS_METADATA: Final = "columns"
-
-
-@dataclass(frozen=True)
-class WriteProvenance:
-    """What an asset knows of a frame it hands over, stored with the slice.
-
-    Travels in ``frame.attrs["provenance"]``.
-    """
-
-    source: str | None = None
-    source_off: str | None = None
-    code_version: str | None = None
-    inputs: dict[str, str] = field(default_factory=dict)
 
 
 def table_of_asset(key: dg.AssetKey) -> Table:
@@ -34,8 +26,8 @@ def table_of_asset(key: dg.AssetKey) -> Table:
 
 
 def slice_of_partition(partition: str | None) -> SliceKey:
-    """The slice of a partition key such as ``SPY`` or ``24h|SPY``."""
-    if partition is None:
+    """The slice of a partition key such as ``SPY`` or ``24h|SPY``; without one, the whole table."""
+    if not partition:
         return SliceKey()
     horizon, _, ticker = partition.rpartition("|")
     return SliceKey(ticker, horizon or None)
@@ -43,6 +35,9 @@ def slice_of_partition(partition: str | None) -> SliceKey:
 
 class ParquetIOManager(dg.IOManager):
     """Stores one table slice per partition; loads one frame, or ``{partition: frame}`` for several.
+
+    What an asset knows of a frame (source, code version, inputs) travels in ``frame.attrs["provenance"]``,
+    as the keyword arguments of ``ParquetStore.write``.
 
     An input reads only the columns named in its metadata: ``AssetIn(metadata={"columns": [...]})``.
     """
@@ -58,22 +53,11 @@ class ParquetIOManager(dg.IOManager):
         SchemaError : where a frame breaks its schema; what is stored stays.
         """
         table = table_of_asset(context.asset_key)
-        frames: dict[str | None, pd.DataFrame]
-        if isinstance(obj, dict):
-            frames = dict(obj)
-        else:
-            frames = {context.partition_key if context.has_asset_partitions else None: obj}
-        for partition, frame in frames.items():
-            given = frame.attrs.get(PROVENANCE_ATTRIBUTE, WriteProvenance())
-            stored = self.store.write(
-                table,
-                slice_of_partition(partition),
-                frame,
-                source=given.source,
-                source_off=given.source_off,
-                code_version=given.code_version,
-                inputs=given.inputs,
-            )
+        own = context.partition_key if context.has_asset_partitions else None
+        frames = list(obj.items()) if isinstance(obj, dict) else [(own, obj)]
+        for partition, frame in frames:
+            given = frame.attrs.get(PROVENANCE_ATTRIBUTE, {})
+            stored = self.store.write(table, slice_of_partition(partition), frame, **given)
             if len(frames) == 1:
                 context.add_output_metadata(
                     {
@@ -90,32 +74,38 @@ class ParquetIOManager(dg.IOManager):
         """Read the upstream slice, or every upstream slice of an input that spans several."""
         table = table_of_asset(context.asset_key)
         columns = (context.definition_metadata or {}).get(COLUMNS_METADATA)
-        partitions = list(context.asset_partition_keys) if context.has_asset_partitions else [None]
+        partitions = list(context.asset_partition_keys) if context.has_asset_partitions else [""]
         frames = {
             partition: self.store.read(table, slice_of_partition(partition), columns=columns)
             for partition in partitions
         }
-        return frames[partitions[0]] if len(partitions) == 1 else frames  # type: ignore[return-value]
+        return frames[partitions[0]] if len(partitions) == 1 else frames
 
 
 class ModelIOManager(dg.IOManager):
     """Stores fitted models in the model store; loads the latest version of the slice."""
 
-    def __init__(self, model_store: Any) -> None:
+    def __init__(self, model_store: ModelStore) -> None:
         self.model_store = model_store
 
-    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: FittedModel) -> None:
         """Save a new immutable version and make it the latest."""
         version = self.model_store.save(obj)
         context.add_output_metadata({"version": version, "folds": len(obj.folds)})
 
     def load_input(self, context: dg.InputContext) -> StoredModel:
-        """The latest version of the upstream model."""
+        """The latest version of the upstream model.
+
+        Raises
+        ------
+        ModelNotFoundError : where it was never fitted.
+        """
         key = slice_of_partition(context.asset_partition_key)
-        name = context.asset_key.path[-1]
-        version = self.model_store.latest_version(name, ticker=key.ticker, horizon=key.horizon)
-        fitted = self.model_store.load(name, ticker=key.ticker, horizon=key.horizon, version=version)
-        return StoredModel(version=version, fitted=fitted)
+        name, ticker, horizon = context.asset_key.path[-1], key.ticker or "", key.horizon or ""
+        version = self.model_store.latest_version(name, ticker=ticker, horizon=horizon)
+        if version is None:
+            raise ModelNotFoundError(f"models.{name} [{key}] is not there yet: fit it first")
+        return StoredModel(version, self.model_store.load(name, ticker=ticker, horizon=horizon, version=version))
 
 
 @dataclass(frozen=True)
@@ -123,4 +113,4 @@ class StoredModel:
     """A fitted model and the version under which it is stored."""
 
     version: str
-    fitted: Any
+    fitted: FittedModel

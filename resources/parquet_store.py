@@ -272,7 +272,7 @@ def _to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
     for name in frame.columns:
         column: Column = table.column(name)
         if column.type == "date":
-            frame[name] = frame[name].astype(f"datetime64[{TIME_UNIT}]")
+            frame[name] = frame[name].dt.as_unit(TIME_UNIT)
         elif column.type == "int64" and column.nullable:
             frame[name] = frame[name].astype("Int64")
         elif column.type == "string":

@@ -4,7 +4,9 @@ Incremental loading as pure comparison of two frames belongs here. Fetching, loc
 
 A restatement is taken, and recorded. A *rebase* is another matter: a dividend or a split makes the vendor divide
 everything before it by one factor, and fresh rows on the new base must never stand beside stored rows on the
-old one. It shows in the earliest session that both frames have: if that one has moved, so has all before it.
+old one. It shows in the earliest row that both frames have: if that one has moved, so has all before it. Another
+volatility index in the place of the stored one, or first releases in the place of the latest vintage (a FRED key
+was added), are the same kind of change.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ RATIO_TOLERANCE: Final = 1e-5
 OBSERVATION_OVERLAP_DAYS: Final = 6 * 366
 OBSERVATION_DATE: Final = "observation_date"
 _PRICES: Final = ("open", "high", "low", "close")
-_IDENTITY: Final = "symbol"
+# What a row is about, and not what it says: where this changes, no value is a correction of the one before.
+_IDENTITIES: Final = ("symbol", "vintage")
 _RESTATED_VALUES: Final = ("column", "old", "new")
 
 Matrix = npt.NDArray[np.bool_]
@@ -45,7 +48,8 @@ class MergeResult:
     appended : keys that were not stored.
     restated : one row per changed value: the table's key, ``column``, ``old``, ``new`` (as the values are, of type
         object). The values that a rebase explains count once, as the first of them.
-    rebased : the vendor's base moved, so the caller has to fetch the whole slice and store that.
+    rebased : the vendor's base moved, the rows are about something else, or no row is in both frames, so that the
+        caller has to fetch the whole slice and store that.
     """
 
     frame: pd.DataFrame
@@ -81,6 +85,10 @@ def merge_history(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) ->
     old, new = stored[columns].set_index(key), fresh[columns].set_index(key)
     common = old.index.intersection(new.index).sort_values()
     appended = len(new) - len(common)
+    if len(new) and not len(common):
+        # Without a row in common nobody can say whether both are on one base.
+        kept = stored[columns].sort_values(key, ignore_index=True)
+        return _result(kept, fresh, appended=0, restated=_no_restatements(table), rebased=True)
     before, after = old.loc[common], new.loc[common]
     changed = pd.DataFrame({name: _differs(before[name], after[name]) for name in before.columns}, index=common)
 
@@ -124,8 +132,7 @@ def _explained_by_rebase(
     explained = pd.DataFrame(False, index=changed.index, columns=changed.columns)
     if changed.empty:
         return explained
-    if _IDENTITY in changed.columns and changed[_IDENTITY].iloc[0]:
-        # Another index took the place of the one that is stored: none of its values is a correction.
+    if any(changed[name].iloc[0] for name in _IDENTITIES if name in changed.columns):
         return changed.copy()
     if table.session_column is None or "adj_close" not in changed.columns:
         return explained
@@ -145,7 +152,7 @@ def _explained_by_rebase(
 
 def _first_explained(explained: pd.DataFrame) -> pd.DataFrame:
     """Of the values that a rebase explains, the one that stands for all: the earliest, of the telling column."""
-    name = next(name for name in (_IDENTITY, "close", "adj_close") if explained.get(name, pd.Series()).any())
+    name = next(name for name in (*_IDENTITIES, "close", "adj_close") if explained.get(name, pd.Series()).any())
     first = pd.DataFrame(False, index=explained.index, columns=explained.columns)
     first.loc[first.index[0], name] = True
     return first

@@ -7,6 +7,7 @@ in ``yahoo_session.py``, what its answers must look like in ``yahoo_chart.py``.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -107,14 +108,17 @@ class YahooClient:
 
         _prepare_yfinance(self._settings.home / CACHE_FOLDER / "yfinance")
         try:
-            history: pd.DataFrame = yfinance.Ticker(symbol, session=self._session()).history(
-                start=f"{start:%Y-%m-%d}",
-                end=f"{end:%Y-%m-%d}",
-                interval="1d",
-                auto_adjust=False,
-                actions=True,
-                timeout=self._settings.http.timeout_seconds,
-            )
+            with warnings.catch_warnings():
+                # yfinance's own use of pandas is its affair.
+                warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
+                history: pd.DataFrame = yfinance.Ticker(symbol, session=self._session()).history(
+                    start=f"{start:%Y-%m-%d}",
+                    end=f"{end:%Y-%m-%d}",
+                    interval="1d",
+                    auto_adjust=False,
+                    actions=True,
+                    timeout=self._settings.http.timeout_seconds,
+                )
         except YFRateLimitError as error:
             raise SourceUnavailableError(
                 source=SOURCE,

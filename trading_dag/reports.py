@@ -6,6 +6,7 @@ Pure: SQL texts and functions from frames to tables. Running the SQL is the call
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -187,7 +188,7 @@ def _called(name: Any, confidence: Any) -> str:
     return "–" if pd.isna(name) else f"{name} {confidence:.2f}"
 
 
-def _skill(row: dict[str, Any], task: str, *, scale: float, digits: int) -> str:
+def _skill(row: Mapping[Hashable, Any], task: str, *, scale: float, digits: int) -> str:
     difference = row[f"{task}_skill"]
     if pd.isna(difference):
         return _text(row[f"{task}_verdict"]).replace("_", " ")
@@ -197,7 +198,7 @@ def _skill(row: dict[str, Any], task: str, *, scale: float, digits: int) -> str:
     return f"{form.format(difference * scale)} {_interval(low * scale, high * scale, form)}{star}"
 
 
-def _backtest(row: dict[str, Any]) -> str:
+def _backtest(row: Mapping[Hashable, Any]) -> str:
     if row["backtest"] != "backtested":
         return _text(row["backtest"]).replace("_", " ")
     return (

@@ -86,8 +86,8 @@ TECHNICAL_FORMULAS: Final[dict[str, str]] = {
     "volume_sma_10": "mean of V over 10 sessions; shares; look-back 10",
     "volume_sma_20": "mean of V over 20 sessions; shares; look-back 20",
     "volume_ratio": "V / volume_sma_20; ratio; look-back 20",
-    "obv": "on-balance volume: sum since the first session of +V on a higher, −V on a lower close (a change under "
-    "2e-6 is none), started with V; shares; look-back 1",
+    "obv": "on-balance volume: sum since the first session of +V on a higher, −V on a lower close, started with V; "
+    "shares; look-back 1",
     "obv_slope_20": "(obv − obv[−20]) / 20 / volume_sma_20; mean daily volumes per session; look-back 21",
     "volume_surge": "1 where V > 2 · volume_sma_20; flag; look-back 20",
     "volume_zscore_20": "(V − volume_sma_20) / standard deviation (ddof 1) of V over 20 sessions; look-back 20",
@@ -200,7 +200,9 @@ C, O, H, L are close, open, high and low, adjusted for splits and dividends by t
 dividend, which rebases the vendor's whole `adj_close`, changes no earlier row. V is the vendor's volume.
 x is the close of the ticker's volatility index on exchange sessions, forward-filled over at most
 10 sessions (`vix_filled_sessions` says how many). Fractions are fractions (0.01 is one percent) unless the
-unit says percent. *Safe* features have a scale that does not drift with the level of prices or volume.
+unit says percent. Macro values are visible from `raw.macro.known_on` on, and stale (NULL) 10 sessions after it for
+daily, 70 for monthly series; `trading_dag/publication_lags.py` says when each series is known.
+*Safe* features have a scale that does not drift with the level of prices or volume.
 """
 
 

@@ -46,8 +46,8 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
 
     When it is known
     ----------------
-    The index is computed until 16:15 New York time from option quotes that stop with the options market;
-    its close is taken as known at t's close.
+    The index's close is struck at 16:15 New York time, a quarter of an hour after the session's, and is taken as
+    known at t's close: whatever acts on row t acts on the next session at the earliest.
 
     NaN policy
     ----------

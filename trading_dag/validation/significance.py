@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,15 @@ def long_run_variance(series: FloatArray, *, lag: int) -> float:
 
     Equal weights (the errors of optimal h-step forecasts are dependent up to lag h − 1 and no
     further). That sum can turn out negative; then Bartlett's weights are used, which cannot.
+    A series that is constant up to rounding has variance 0.
 
     References
     ----------
     Diebold and Mariano, JBES 13 (1995), p. 254; Newey and West, Econometrica 55 (1987), 703–708.
     """
     n = len(series)
+    if np.ptp(series) <= _ROUNDING * max(1.0, float(np.abs(series).max())):
+        return 0.0
     centred = series - series.mean()
     covariances = np.array([centred[k:] @ centred[: n - k] / n for k in range(min(lag, n - 1) + 1)])
     equal = covariances[0] + 2.0 * covariances[1:].sum()

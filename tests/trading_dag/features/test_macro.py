@@ -191,6 +191,12 @@ def test_a_month_without_its_predecessor_has_no_year_on_year_figure() -> None:
     assert math.isnan(_by_session(gap)["unemployment_change_12m"]["2025-12-16"])
 
 
+def test_a_predecessor_that_became_known_later_is_not_used() -> None:
+    macro = _observations("UNRATE", [("2019-01-01", "2020-03-02", 4.0), ("2020-01-01", "2020-02-07", 3.6)])
+    at = _by_session(macro)["unemployment_change_12m"]
+    assert at.isna().all()
+
+
 def _policy(*steps: tuple[int, float]) -> pd.DataFrame:
     """A federal funds rate that is constant for a number of sessions at each level."""
     return _daily("DFF", np.concatenate([np.full(n, level) for n, level in steps]))

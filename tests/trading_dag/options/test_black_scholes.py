@@ -62,9 +62,7 @@ def test_the_greek_is_the_one_that_haug_prints(greek, is_call, k, s, q, r, t, v,
 
 def test_hulls_example_15_6_gives_476_and_081():
     # Hull, Options, Futures, and Other Derivatives, Example 15.6: S 42, K 40, r 10 %, volatility 20 %, six months.
-    both = price(
-        spot=42.0, strike=40.0, years=0.5, rate=0.1, dividend_yield=0.0, volatility=0.2, is_call=[True, False]
-    )
+    both = price(spot=42.0, strike=40.0, years=0.5, rate=0.1, dividend_yield=0.0, volatility=0.2, is_call=[True, False])
     assert both == pytest.approx([4.76, 0.81], abs=0.005)
 
 

@@ -91,12 +91,17 @@ def test_the_probability_of_profit_is_the_lognormal_mass_where_it_profits(name, 
     mean = np.log(100.0) + (rate - dividend_yield - 0.5 * volatility**2) * years
     generator = np.random.default_rng(3)
     drawn = np.exp(mean + volatility * np.sqrt(years) * generator.standard_normal(400_000))
-    simulated = float((payoff(structure, np.repeat([strikes], 1, axis=0), spot=drawn[np.newaxis, :])[0] > premium).mean())
+    simulated = float(
+        (payoff(structure, np.repeat([strikes], 1, axis=0), spot=drawn[np.newaxis, :])[0] > premium).mean()
+    )
     assert float(ours[0]) == pytest.approx(simulated, abs=4 * 0.5 / np.sqrt(400_000))
 
 
 def test_a_structure_that_always_or_never_profits_has_probability_one_or_zero():
-    structure, surface = structure_of("bull_call_spread"), ModelledSurface(np.array([20.0, 20.0, np.nan]), 0.0, 0.0, FLAT)
+    structure, surface = (
+        structure_of("bull_call_spread"),
+        ModelledSurface(np.array([20.0, 20.0, np.nan]), 0.0, 0.0, FLAT),
+    )
     ours = probability_of_profit(
         structure, [[100.0, 105.0]] * 3, premium=[-1.0, 6.0, np.nan], spot=[100.0] * 3, years=[0.1] * 3, surface=surface
     )

@@ -68,9 +68,7 @@ def test_a_bill_yield_becomes_a_continuous_rate_and_a_missing_one_the_fallback()
 def test_quotes_stand_half_a_spread_from_the_middle_and_round_against_the_trader():
     surface = ModelledSurface(20.0, 0.0, 0.0, SurfaceSettings(atm_ratio=1, term_slope=0, skew=0, curvature=0))
     book = BacktestSettings(half_spread_fraction=0.02, half_spread_minimum_usd=0.01, price_tick_usd=0.01)
-    quotes = modelled_quotes(
-        surface, 100.0, strike=[100.0, 130.0, 160.0], years=30 / 365, is_call=True, settings=book
-    )
+    quotes = modelled_quotes(surface, 100.0, strike=[100.0, 130.0, 160.0], years=30 / 365, is_call=True, settings=book)
     middle = float(surface.price(100.0, 100.0, years=30 / 365, is_call=True))
     assert quotes.bid[0] == pytest.approx(math.floor(0.98 * middle * 100) / 100)
     assert quotes.ask[0] == pytest.approx(math.ceil(1.02 * middle * 100) / 100)
@@ -83,9 +81,7 @@ def test_quotes_stand_half_a_spread_from_the_middle_and_round_against_the_trader
 @pytest.mark.files_data
 def test_the_default_shape_is_within_two_volatility_points_of_the_real_smiles_of_2026(real_data):
     # Shape only: each slice's own at-the-money volatility is taken as given, because no index level covers 2026.
-    chain = pd.read_parquet(
-        real_data / "option_chain_eod.parquet", filters=[("ticker", "==", "SPY")]
-    )
+    chain = pd.read_parquet(real_data / "option_chain_eod.parquet", filters=[("ticker", "==", "SPY")])
     days = (pd.to_datetime(chain["expiration"]) - pd.to_datetime(chain["quote_date"])).dt.days
     is_call = chain["right"] == "C"
     out_of_the_money = is_call == (chain["strike"] >= chain["underlying_price"])

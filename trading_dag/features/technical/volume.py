@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from trading_dag.features.technical.bars import (
@@ -17,9 +15,6 @@ from trading_dag.features.technical.bars import (
     rolling_mean,
     rolling_std,
 )
-
-# Vendors give adj_close in single precision: a close that did not move may differ by 1e-6 after adjustment.
-UNCHANGED_RETURN: Final = 2e-6
 
 
 def volume_features(bars: Bars) -> Columns:
@@ -40,15 +35,10 @@ def volume_features(bars: Bars) -> Columns:
 
 
 def on_balance_volume(bars: Bars) -> Array:
-    """Cumulative volume signed by the close's change, started with the first volume.
+    """TA-Lib's OBV of the adjusted close. A session without a volume is NaN and adds nothing to later ones."""
+    import talib
 
-    A change smaller than the vendors' rounding counts as none. A session without a volume is NaN and adds
-    nothing to later ones.
-    """
-    change = np.nan_to_num(bars.log_return)
-    sign = np.sign(np.where(np.abs(change) < UNCHANGED_RETURN, 0.0, change))
-    sign[0] = 1.0
     missing = np.isnan(bars.volume)
-    total: Array = np.cumsum(sign * np.where(missing, 0.0, bars.volume))
+    total: Array = talib.OBV(bars.close, np.where(missing, 0.0, bars.volume))
     total[missing] = np.nan
     return total

@@ -1,0 +1,188 @@
+"""Bad input through the real graph: a failed check or a typed error, and the last good slice stays in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from assets.execution import Outcome, SliceRunner, WorkItem
+from assets.runs import bury_dead_runs, owner_tags, refuse_if_busy
+from resources.parquet_store import ParquetStore, SliceKey
+from resources.source import build_source
+from trading_dag.definitions import build_definitions
+from trading_dag.errors import SliceBusyError
+from trading_dag.schemas import PRICES_DAILY, TECHNICAL, VOLATILITY_INDEX
+from trading_dag.settings import Settings
+
+SPX = SliceKey("SPX")
+
+
+class SpoiledSource:
+    """The sample source with a spoiler between it and the project."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.inner = build_source(settings)
+        self.name = self.inner.name
+        self.spoil: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+        self.spoil_index: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+
+    def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        return self._spoiled(self.inner.prices_daily(ticker, since=since), self.spoil)
+
+    def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        return self._spoiled(self.inner.volatility_index(ticker, since=since), self.spoil_index)
+
+    def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        return self.inner.macro(since=since)
+
+    @staticmethod
+    def _spoiled(frame: pd.DataFrame, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+        attributes = dict(frame.attrs)
+        spoiled = spoil(frame.copy())
+        spoiled.attrs = attributes
+        return spoiled
+
+
+class Bench:
+    """A runner on a temporary home whose source can be spoiled."""
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        self.source = SpoiledSource(settings)
+        self.store = ParquetStore(settings.home)
+        self.instance = instance
+        definitions = build_definitions(settings, {"source": dg.ResourceDefinition.hardcoded_resource(self.source)})
+        self.runner = SliceRunner(definitions, instance, settings)
+
+    def market(self) -> Outcome:
+        return self.runner.bring_up_to_date(WorkItem("ticker", SPX, "refresh"))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("bench"), source="sample")
+    with dg.instance_for_test() as instance:
+        bench = Bench(settings, instance)
+        assert bench.runner.bring_up_to_date(WorkItem("none", SliceKey(), "run")).is_success
+        outcome = bench.market()
+        assert outcome.is_success, outcome.errors
+        yield bench
+
+
+def set_value(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def spoil(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[frame.index[row], column] = value
+        return frame
+
+    return spoil
+
+
+def scale_before_tail(factor: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def spoil(frame: pd.DataFrame) -> pd.DataFrame:
+        columns = ["open", "high", "low", "close", "adj_close"]
+        frame.loc[frame.index[-3:], columns] = frame.loc[frame.index[-3:], columns] / factor
+        return frame
+
+    return spoil
+
+
+def append_future(frame: pd.DataFrame) -> pd.DataFrame:
+    last = frame.tail(1).assign(session=pd.Timestamp("2099-01-02").as_unit("us"))
+    return pd.concat([frame, last], ignore_index=True)
+
+
+SPOILERS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "a negative price": set_value(-2, "close", -5.0),
+    "a price of zero": set_value(-2, "low", 0.0),
+    "a missing price": set_value(-2, "close", np.nan),
+    "an infinite price": set_value(-2, "high", np.inf),
+    "high below low": lambda frame: set_value(-2, "high", frame["low"].iloc[-2] * 0.9)(frame),
+    "an unadjusted split": scale_before_tail(2.0),
+    "a bad tick": lambda frame: set_value(-3, "close", frame["close"].iloc[-3] * 1.5)(
+        set_value(-3, "high", frame["close"].iloc[-3] * 1.6)(frame)
+    ),
+    "a missing session": lambda frame: frame.drop(index=frame.index[-4]).reset_index(drop=True),
+    "a duplicate session": lambda frame: pd.concat([frame, frame.tail(1)], ignore_index=True),
+    "a future session": append_future,
+    "a missing column": lambda frame: frame.drop(columns="high"),
+    "a wrong type": lambda frame: frame.assign(close="dear"),
+}
+
+
+@pytest.mark.parametrize("defect", list(SPOILERS))
+def test_a_bad_price_slice_is_refused_by_name_and_the_good_one_stays(bench: Bench, defect: str) -> None:
+    path = bench.store.path(PRICES_DAILY, SPX)
+    features = bench.store.path(TECHNICAL, SPX)
+    stored = bench.store.read(PRICES_DAILY, SPX)
+    trimmed = stored.iloc[:-5].reset_index(drop=True)
+    bench.store.write(PRICES_DAILY, SPX, trimmed, source="sample")
+    before, features_before = path.read_bytes(), features.read_bytes()
+    bench.source.spoil = SPOILERS[defect]
+    outcome = bench.market()
+    assert not outcome.is_success
+    assert "raw.prices_daily" in outcome.errors[0]
+    assert "ticker=SPX" in outcome.errors[0]
+    assert path.read_bytes() == before
+    assert features.read_bytes() == features_before
+    bench.source.spoil = lambda frame: frame
+    assert bench.market().is_success
+    assert len(bench.store.read(PRICES_DAILY, SPX)) == len(stored)
+
+
+def test_a_volatility_index_shifted_by_a_session_never_reaches_the_features(bench: Bench) -> None:
+    def shift(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(session=frame["session"].shift(1)).dropna(subset="session")
+
+    good = bench.store.path(VOLATILITY_INDEX, SPX).read_bytes()
+    bench.store.path(VOLATILITY_INDEX, SPX).unlink()
+    bench.source.spoil_index = shift
+    outcome = bench.market()
+    bench.source.spoil_index = lambda frame: frame
+    bench.store.path(VOLATILITY_INDEX, SPX).write_bytes(good)
+    assert any("not_shifted_against_prices" in error for error in outcome.errors), outcome.errors
+
+
+def test_the_failed_check_is_recorded_with_its_partition(bench: Bench) -> None:
+    bench.source.spoil = SPOILERS["an unadjusted split"]
+    trimmed = bench.store.read(PRICES_DAILY, SPX).iloc[:-5].reset_index(drop=True)
+    bench.store.write(PRICES_DAILY, SPX, trimmed, source="sample")
+    bench.market()
+    bench.source.spoil = lambda frame: frame
+    check = dg.AssetCheckKey(dg.AssetKey(["raw", "prices_daily"]), "no_unadjusted_split")
+    record = bench.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)[0]
+    assert record.status.value == "FAILED"
+    assert record.partition == "SPX"
+
+
+def test_a_run_whose_process_was_killed_is_buried_and_blocks_nobody(settings: Settings, tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        tags = {**owner_tags(), "trading_dag/pid": "999999999", "dagster/partition": "SPX"}
+        run = instance.create_run(
+            job_name="market", status=dg.DagsterRunStatus.STARTED, tags=tags, run_id=None, run_config=None,
+            resolved_op_selection=None, step_keys_to_execute=None, execution_plan_snapshot=None, job_snapshot=None,
+            parent_job_snapshot=None, root_run_id=None, parent_run_id=None, asset_selection=None,
+            asset_check_selection=None, op_selection=None, remote_job_origin=None, job_code_origin=None,
+            asset_graph=build_definitions(settings).resolve_asset_graph(),
+        )  # fmt: skip
+        with pytest.raises(SliceBusyError, match="SPX"):
+            refuse_if_busy(instance, [SPX])
+        assert bury_dead_runs(instance) == [run.run_id]
+        refuse_if_busy(instance, [SPX])
+
+
+def test_a_run_under_way_on_the_same_slice_is_named_and_refused(settings: Settings) -> None:
+    with dg.instance_for_test() as instance:
+        definitions = build_definitions(settings)
+        run = instance.create_run_for_job(
+            definitions.resolve_job_def("market"), tags={**owner_tags(), "dagster/partition": "SPX"},
+            status=dg.DagsterRunStatus.STARTED,
+        )  # fmt: skip
+        assert bury_dead_runs(instance) == []
+        with pytest.raises(SliceBusyError, match=run.run_id[:8]):
+            refuse_if_busy(instance, [SPX, SliceKey("COMP")])
+        refuse_if_busy(instance, [SliceKey("COMP")])

@@ -1,0 +1,169 @@
+"""The main job on the sample source, from the command line to the stored tables."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pandas as pd
+import pytest
+
+from resources.parquet_store import ParquetStore, SliceKey
+from tests.conftest import SAMPLE_HORIZONS, Workspace
+from trading_dag.schemas import (
+    FEATURE_TABLE,
+    METRICS,
+    PREDICTIONS_DIRECTION,
+    PREDICTIONS_VOLATILITY,
+    RECOMMENDATION,
+    SUMMARY,
+    TABLES,
+    TARGETS,
+    TECHNICAL,
+)
+from trading_dag.sessions import horizon_of
+from trading_dag.settings import Settings
+from trading_dag.validation.evaluation import evaluate
+
+HORIZONS = SAMPLE_HORIZONS.split(",")
+
+
+@pytest.fixture
+def store(sample_run: Workspace) -> ParquetStore:
+    return ParquetStore(sample_run.home)
+
+
+def test_every_table_holds_a_slice_for_what_was_asked(store: ParquetStore) -> None:
+    expected = {
+        "none": [SliceKey()],
+        "ticker": [SliceKey("SPX")],
+        "ticker_horizon": [SliceKey("SPX", horizon) for horizon in HORIZONS],
+    }
+    for table in TABLES.values():
+        assert store.slices(table) == expected[table.slice], table.qualified_name
+
+
+def test_the_last_table_is_one_a_trader_can_read(sample_run: Workspace) -> None:
+    done = sample_run.run("run", "--tickers", "SPX", "--horizons", "24h")
+    assert done.returncode == 0, done.stderr
+    assert "up to date" in done.stdout
+    for words in ("direction skill", "IV skill", "structure", "backtest", "SPX", "24h", "Look next"):
+        assert words in done.stdout
+
+
+def test_a_second_run_computes_nothing_that_is_stored(sample_run: Workspace, store: ParquetStore) -> None:
+    key = SliceKey("SPX", "168h")
+    before = store.path(PREDICTIONS_DIRECTION, key).stat().st_mtime_ns
+    assert sample_run.run("run", "--tickers", "SPX", "--horizons", "168h").returncode == 0
+    assert store.path(PREDICTIONS_DIRECTION, key).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_the_metrics_can_be_computed_again_from_the_stored_predictions(store: ParquetStore, horizon: str) -> None:
+    key, defaults = SliceKey("SPX", horizon), Settings(_env_file=None)
+    again = evaluate(
+        store.read(PREDICTIONS_DIRECTION, key),
+        store.read(PREDICTIONS_VOLATILITY, key),
+        horizon=horizon_of(horizon),
+        settings=defaults.bootstrap,
+    )
+    order = list(METRICS.key)
+    stored = store.read(METRICS, key).sort_values(order, ignore_index=True)
+    again = again.sort_values(order, ignore_index=True)
+    assert stored[order].equals(again[order].astype(stored[order].dtypes))
+    numbers = [name for name in stored.columns if stored[name].dtype == "float64"]
+    pd.testing.assert_frame_equal(stored[numbers], again[numbers], rtol=0, atol=1e-9)
+
+
+def test_what_the_sample_does_not_have_is_a_typed_null_column(store: ParquetStore) -> None:
+    features = store.read(FEATURE_TABLE, SliceKey("SPX"))
+    assert features["treasury_10y"].isna().all()
+    assert features["treasury_10y"].dtype == "float64"
+    assert features["vix_term_slope"].isna().all()
+    first_rank = features.loc[features["iv_rank"].notna(), "session"].min()
+    assert first_rank.year == 2015
+
+
+def test_opens_that_copy_the_close_give_no_12h_rows(store: ParquetStore) -> None:
+    """The index's open equals the prior close until about 2006; such rows would be invented outcomes."""
+    overnight = store.read(TARGETS, SliceKey("SPX", "12h"))["session"]
+    daily = store.read(TARGETS, SliceKey("SPX", "24h"))["session"]
+    assert daily.min().year == 1999
+    assert 2005 <= overnight.min().year <= 2009
+
+
+def test_a_rare_class_is_insufficient_data_and_no_number(store: ParquetStore) -> None:
+    metrics = store.read(METRICS, SliceKey("SPX", "168h"))
+    insufficient = metrics[metrics["verdict"] == "insufficient_data"]
+    assert insufficient["difference_ci_low"].isna().all()
+    assert insufficient["reason"].notna().all()
+
+
+def test_a_horizon_that_ends_at_its_entry_has_no_backtest_and_says_so(store: ParquetStore) -> None:
+    summary = store.read(SUMMARY, SliceKey("SPX", "12h")).iloc[0]
+    assert summary["status"] == "horizon_before_entry"
+    assert summary["trades"] == 0
+
+
+def test_a_backtest_states_its_assumptions(store: ParquetStore) -> None:
+    assumptions = json.loads(store.read(SUMMARY, SliceKey("SPX", "168h"))["assumptions"].iloc[0])
+    text = json.dumps(assumptions)
+    for word in ("fee", "spread", "account", "multiplier", "surface"):
+        assert word in text
+
+
+def test_every_forecast_comes_from_a_model_that_had_seen_nothing_later(store: ParquetStore) -> None:
+    for table in (PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY):
+        for horizon in HORIZONS:
+            frame = store.read(table, SliceKey("SPX", horizon))
+            assert (frame["fitted_through"] <= frame["session"]).all()
+            assert frame["is_out_of_sample"].all()
+
+
+def test_there_is_a_recommendation_for_the_last_session(store: ParquetStore) -> None:
+    last = store.read(TECHNICAL, SliceKey("SPX"), columns=["session"])["session"].max()
+    for horizon in HORIZONS:
+        assert store.read(RECOMMENDATION, SliceKey("SPX", horizon))["session"].max() == last
+
+
+def test_the_dagster_instance_knows_every_run_and_check(sample_run: Workspace) -> None:
+    with sqlite3.connect(sample_run.home / ".dagster" / "history" / "runs.db") as runs:
+        statuses = dict(runs.execute("select status, count(*) from runs group by status").fetchall())
+    assert set(statuses) == {"SUCCESS"}
+    assert statuses["SUCCESS"] >= 5
+
+
+def test_signal_evaluate_backtest_and_sql_show_what_is_stored(sample_run: Workspace) -> None:
+    for arguments in (
+        ("signal", "SPX", "--horizons", SAMPLE_HORIZONS),
+        ("evaluate", "--tickers", "SPX"),
+        ("backtest", "--tickers", "SPX"),
+        ("sql", "select ticker, count(*) as n from features.technical group by ticker"),
+        ("doctor",),
+    ):
+        done = sample_run.run(*arguments)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        assert "SPX" in done.stdout or arguments == ("doctor",)
+
+
+def test_json_output_is_json(sample_run: Workspace) -> None:
+    done = sample_run.run("signal", "SPX", "--horizons", "24h", "--json")
+    rows = json.loads(done.stdout)
+    assert [row["horizon"] for row in rows] == ["24h"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("run", "--tickers", "../x"), "no ticker"),
+        (("run", "--tickers", "ZZZ"), "universe"),
+        (("signal", "SPX", "--horizons", "13h"), "horizon"),
+        (("sql", "from raw.nothing"), "nothing"),
+        (("run", "--source", "files"), "TRADING_DAG_FILES"),
+    ],
+)
+def test_bad_usage_is_one_line_and_an_exit_code(sample_run: Workspace, arguments: tuple[str, ...], word: str) -> None:
+    done = sample_run.run(*arguments)
+    assert done.returncode in (1, 2)
+    assert word in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,132 @@
+"""Random entry is fair on a fair market, exact where it can be counted, and never a free lunch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trading_dag.backtest.fills import make_round_trips
+from trading_dag.backtest.market import build_market
+from trading_dag.backtest.random_entry import profit_by_session, random_entry_test
+from trading_dag.options.structures import structure_of
+from trading_dag.sessions import all_sessions
+from trading_dag.settings import BacktestSettings
+
+VOLATILITY = 0.2
+SESSION_DAYS = 6.5 / 24
+FREE = {"fee_per_leg_contract_usd": 0.0, "half_spread_fraction": 0.0, "half_spread_minimum_usd": 0.0,
+        "price_tick_usd": 1e-9}  # fmt: skip
+
+
+def fair_market(seed: int, *, sessions: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """A martingale in calendar time whose volatility is the index, so that every middle price is fair."""
+    generator = np.random.default_rng(seed)
+    start = int(all_sessions().searchsorted(pd.Timestamp("2022-01-03")))
+    days = all_sessions()[start : start + sessions]
+    elapsed = np.diff(days.to_numpy()) / np.timedelta64(1, "D")
+    night = np.concatenate([[1.0], elapsed]) - SESSION_DAYS
+    steps = np.column_stack([night, np.full(sessions, SESSION_DAYS)]).ravel() / 365
+    moves = VOLATILITY * np.sqrt(steps) * generator.standard_normal(2 * sessions) - 0.5 * VOLATILITY**2 * steps
+    path = 500.0 * np.exp(np.cumsum(moves)).reshape(sessions, 2)
+    prices = pd.DataFrame(
+        {"ticker": "SPY", "session": days, "open": path[:, 0], "close": path[:, 1], "adj_close": path[:, 1]}
+    )
+    index = pd.DataFrame({"ticker": "SPY", "session": days, "open": 100 * VOLATILITY, "close": 100 * VOLATILITY})
+    return prices, index, pd.DataFrame({"session": days, "treasury_3m": 0.0})
+
+
+@pytest.mark.parametrize("costs", [FREE, {}])
+def test_random_entry_earns_minus_its_costs_on_a_fair_market(flat, costs):
+    settings = flat.model_copy(update={"backtest": BacktestSettings(random_entry_runs=100, **costs)})
+    book = settings.backtest
+    program = [("iron_condor", 0.5), ("bull_call_spread", 1.0), ("long_put", 1.0)]
+    errors = []
+    for path in range(80):
+        prices, index, rates = fair_market(path, sessions=50)
+        market = build_market(prices, index, rates=rates, settings=settings)
+        signal = np.arange(40)
+        profits = profit_by_session(market, program=program, signal=signal, holding_sessions=5)
+        luck = random_entry_test(profits, kind=np.arange(3), total_usd=0.0, runs=100, seed=path)
+        # Costs of each trade, from its own fills: fees, and what each leg paid beyond the middle of its quote.
+        expected = 0.0
+        for name, size in program:
+            trips = make_round_trips(structure_of(name), market, signal=signal, holding_sessions=5)
+            entry = market.entry_surface(trips.entry).columns().price(
+                trips.entry_spot[:, None], trips.positions.strikes, years=trips.positions.years[:, None],
+                is_call=trips.structure.is_call,
+            )  # fmt: skip
+            left = trips.positions.years - SESSION_DAYS / 365
+            held = (market.sessions[trips.exit] - market.sessions[trips.entry]) / pd.Timedelta(days=1)
+            leave = market.close_surface(trips.exit).columns().price(
+                trips.exit_spot[:, None], trips.positions.strikes, years=(left - np.asarray(held) / 365)[:, None],
+                is_call=trips.structure.is_call,
+            )  # fmt: skip
+            beyond = np.abs(trips.positions.leg_prices - entry) + np.abs(trips.exit_leg_prices - leave)
+            cost = beyond.sum(axis=1) * 100 + 2 * book.fee_per_leg_contract_usd * len(trips.structure.legs)
+            expected += float((cost * trips.contracts(size, book)).mean())
+        errors.append(luck.mean_usd + expected)
+    standard_error = np.std(errors, ddof=1) / math.sqrt(len(errors))
+    assert abs(np.mean(errors)) <= 4 * standard_error
+    assert standard_error < 250.0
+
+
+def test_the_p_value_counts_the_runs_that_did_at_least_as_well():
+    profits = np.array([[0.0, 1.0, 2.0, 3.0]])
+    luck = random_entry_test(profits, kind=np.array([0]), total_usd=3.0, runs=4_000, seed=1)
+    # One session in four reaches 3: (1 + k) / 4,001 with k binomial, four standard errors either way.
+    assert luck.p_value == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 4_000))
+    assert random_entry_test(profits, kind=np.array([0]), total_usd=3.5, runs=999, seed=1).p_value == 1 / 1_000
+    assert random_entry_test(profits, kind=np.array([0]), total_usd=-1.0, runs=999, seed=1).p_value == 1.0
+
+
+def test_sessions_are_drawn_without_replacement_so_a_full_calendar_leaves_nothing_to_chance():
+    profits = np.array([[5.0, -3.0, 2.5, 0.125]])
+    luck = random_entry_test(profits, kind=np.zeros(4, dtype=int), total_usd=4.625, runs=500, seed=2)
+    assert luck.p_value == 1.0
+    assert luck.mean_usd == 4.625
+    crowded = random_entry_test(profits, kind=np.zeros(5, dtype=int), total_usd=4.625, runs=500, seed=2)
+    assert crowded.is_with_replacement
+    assert 0.0 < crowded.p_value < 1.0
+
+
+def test_each_kind_keeps_its_own_profits_and_untradable_sessions_are_never_drawn():
+    profits = np.array([[1.0, np.nan, 1.0], [10.0, 10.0, 10.0]])
+    luck = random_entry_test(profits, kind=np.array([0, 1]), total_usd=11.0, runs=200, seed=3)
+    assert luck.sessions == 2
+    assert luck.mean_usd == 11.0
+    assert luck.p_value == 1.0
+
+
+def test_without_trades_or_sessions_there_is_no_p_value():
+    assert math.isnan(
+        random_entry_test(np.ones((1, 5)), kind=np.empty(0, dtype=int), total_usd=0, runs=10, seed=0).p_value
+    )
+    nothing = np.full((1, 5), np.nan)
+    assert math.isnan(random_entry_test(nothing, kind=np.array([0]), total_usd=0, runs=10, seed=0).p_value)
+
+
+def test_the_same_seed_draws_the_same_runs_and_another_seed_others():
+    profits = np.random.default_rng(0).normal(size=(2, 300))
+    kind = np.array([0, 1] * 20)
+    first, again, other = (
+        random_entry_test(profits, kind=kind, total_usd=5.0, runs=200, seed=seed) for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first.mean_usd != other.mean_usd
+
+
+def test_a_program_that_knew_the_future_gets_the_smallest_p_value(random_frames, flat):
+    frames = random_frames(11, sessions=200)
+    market = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=flat)
+    profits = profit_by_session(market, program=[("long_call", 1.0)], signal=np.arange(190), holding_sessions=5)[0]
+    best = np.argsort(np.nan_to_num(profits, nan=-1e9))[-20:]
+    conviction = np.where(np.isin(np.arange(200), best), "FULL", "NONE")
+    strategy = np.where(conviction == "FULL", "long_call", "no_trade")
+    clairvoyant = frames.changed(signals=frames.signals.assign(strategy=strategy, conviction=conviction))
+    result = clairvoyant.run("168h", flat)
+    assert result.summary["trades"].tolist() == [20]
+    assert result.summary["total_pnl_usd"].iloc[0] == pytest.approx(profits[best].sum())
+    assert result.summary["random_entry_p_value"].tolist() == [1 / 1_001]

@@ -1,0 +1,108 @@
+"""Feature selection: mutual information against counting by hand, and the reasons for leaving columns out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trading_dag.features.selection import mutual_information, rows_with_presence, select_features
+
+
+def test_mutual_information_of_a_flag_is_the_hand_counted_one_less_the_miller_madow_term() -> None:
+    # joint counts  class0 class1
+    #      flag 0     30     10
+    #      flag 1     20     40
+    flag = np.repeat([0.0, 0.0, 1.0, 1.0], [30, 10, 20, 40])
+    codes = np.repeat([0, 1, 0, 1], [30, 10, 20, 40])
+    by_hand = (
+        0.30 * math.log(0.30 / (0.40 * 0.50))
+        + 0.10 * math.log(0.10 / (0.40 * 0.50))
+        + 0.20 * math.log(0.20 / (0.60 * 0.50))
+        + 0.40 * math.log(0.40 / (0.60 * 0.50))
+    )
+    assert mutual_information(flag[:, None], codes)[0] == pytest.approx(by_hand - 1 / 200, abs=1e-12)
+
+
+def test_a_column_that_tells_the_class_carries_its_whole_entropy() -> None:
+    codes = np.arange(1_000) % 2
+    column = codes + np.linspace(0, 0.4, 1_000)
+    # ten bins, two classes: the correction is (10 − 1)(2 − 1) / (2 · 1000)
+    assert mutual_information(column[:, None], codes)[0] == pytest.approx(math.log(2) - 9 / 2_000, abs=1e-12)
+
+
+def test_a_non_monotone_relation_is_seen_and_noise_is_not() -> None:
+    generator = np.random.default_rng(1)
+    values = generator.normal(size=(4_000, 2))
+    codes = (np.abs(values[:, 0]) > 0.67).astype(np.int64)
+    related, noise = mutual_information(values, codes)
+    assert related > 0.4
+    assert noise < 0.005
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_an_increasing_transformation_changes_nothing_and_the_score_is_within_its_bounds(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(300, 3))
+    values[generator.random((300, 3)) < 0.1] = np.nan
+    codes = generator.integers(0, 3, 300)
+    scores = mutual_information(values, codes)
+    assert ((scores >= 0) & (scores <= math.log(3))).all()
+    np.testing.assert_array_equal(scores, mutual_information(np.exp(values) * 7 + 1, codes))
+
+
+def test_gaps_are_left_out_of_a_columns_score() -> None:
+    generator = np.random.default_rng(3)
+    column, codes = generator.normal(size=500), generator.integers(0, 2, 500)
+    codes[column > 0.5] = 1
+    with_gaps = np.concatenate([column, np.full(200, np.nan)])[:, None]
+    longer = np.concatenate([codes, generator.integers(0, 2, 200)])
+    assert mutual_information(with_gaps, longer)[0] == mutual_information(column[:, None], codes)[0]
+
+
+def test_each_candidate_is_given_the_reason_for_its_fate() -> None:
+    generator = np.random.default_rng(0)
+    codes = np.arange(400) % 2
+    strong, weak = codes + generator.normal(0, 0.3, 400), codes + generator.normal(0, 3.0, 400)
+    sparse = np.where(generator.random(400) < 0.7, codes, np.nan)
+    values = np.column_stack([weak, strong, np.ones(400), sparse])
+    chosen = select_features(
+        values, codes, names=("weak", "strong", "flat", "sparse"), minimum_presence=0.8, top_features=1
+    )
+    assert dict(zip(chosen["feature"], chosen["reason"], strict=True)) == {
+        "weak": "below_top_k",
+        "strong": "selected",
+        "flat": "constant",
+        "sparse": "below_presence",
+    }
+    assert chosen["selected"].tolist() == [False, True, False, False]
+    assert chosen["score"].isna().tolist() == [False, False, True, True]
+    assert chosen["presence_fraction"].iloc[3] == pytest.approx(1 - np.isnan(sparse).mean())
+
+
+def test_rows_outside_the_classes_count_for_presence_and_not_for_the_score() -> None:
+    codes = np.array([0, 1] * 100 + [-1] * 100)
+    column = np.concatenate([np.tile([0.0, 1.0], 100), np.full(100, np.nan)])
+    kept = select_features(column[:, None], codes, names=("x",), minimum_presence=0.6, top_features=None)
+    dropped = select_features(column[:, None], codes, names=("x",), minimum_presence=0.7, top_features=None)
+    assert kept["reason"].tolist() == ["selected"]
+    assert kept["score"].iloc[0] == pytest.approx(math.log(2) - 1 / 400, abs=1e-12)
+    assert dropped["reason"].tolist() == ["below_presence"]
+
+
+def test_equal_scores_go_to_the_column_that_stands_first() -> None:
+    codes = np.arange(100) % 2
+    same = np.column_stack([codes.astype(float)] * 3)
+    chosen = select_features(same, codes, names=("a", "b", "c"), minimum_presence=0.8, top_features=2)
+    assert chosen["selected"].tolist() == [True, True, False]
+
+
+def test_a_row_needs_the_share_of_columns_it_is_asked_for() -> None:
+    gap = np.nan
+    values = np.array([[1.0, 1, 1, 1, 1], [gap, 1, 1, 1, 1], [gap, gap, 1, 1, 1]])
+    assert rows_with_presence(values, minimum_presence=0.8).tolist() == [True, True, False]
+    assert rows_with_presence(values[:, :0], minimum_presence=0.8).tolist() == [False, False, False]

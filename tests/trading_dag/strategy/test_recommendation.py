@@ -1,0 +1,222 @@
+"""A recommendation is the selector's choice, priced at the signal's close, sized by edge, and explained."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trading_dag.errors import SchemaError
+from trading_dag.schemas import RECOMMENDATION
+from trading_dag.sessions import horizon_of, sessions_between, target_sessions
+from trading_dag.settings import BacktestSettings, Settings, SurfaceSettings
+from trading_dag.strategy.recommendation import build_recommendations
+
+DAY = horizon_of("24h")
+# One row a case: direction, its confidence, regime, its confidence, edge → structure, conviction, size.
+CASES = [
+    ("UP", 0.80, "HIGH", 0.80, "skilled", "bull_put_spread", "FULL", 1.0),
+    ("DOWN", 0.60, "NORMAL", 0.60, "admissible", "bear_put_spread", "HALF", 0.5),
+    ("UP", 0.80, "LOW", 0.80, "no_edge", "long_call", "FULL", 0.0),
+    ("DOWN", 0.80, "LOW", 0.80, "insufficient_data", "long_put", "FULL", 0.0),
+    ("UP", 0.50, "HIGH", 0.80, "skilled", "iron_condor", "HALF", 0.5),
+    ("UP", 0.50, "LOW", 0.80, "skilled", "no_trade", "NONE", 0.0),
+]
+SESSIONS = sessions_between("2024-02-26", "2024-03-04")
+
+
+def normal(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2.0))
+
+
+@pytest.fixture
+def flat(settings: Settings) -> Settings:
+    """A surface at the index level itself, without carry, so that textbook formulas apply."""
+    surface = SurfaceSettings(atm_ratio=1, term_slope=0, skew=0, curvature=0, risk_free_rate=0.0, dividend_yield=0.0)
+    return settings.model_copy(update={"surface": surface, "backtest": BacktestSettings()})
+
+
+@pytest.fixture
+def inputs() -> dict[str, pd.DataFrame]:
+    """Six sessions, one case each, with the underlying at 100 and the index at 20."""
+    n = len(SESSIONS)
+    assert n == len(CASES)
+    head = {"ticker": "SPY", "horizon": "24h", "session": SESSIONS, "target_session": target_sessions(SESSIONS, DAY)}
+    through = SESSIONS - pd.Timedelta(days=7)
+    return {
+        "direction": pd.DataFrame({
+            **head, "model": "direction_logistic", "fold": 2, "fitted_through": through,
+            "y_pred": [case[0] for case in CASES], "confidence": [case[1] for case in CASES],
+        }),
+        "volatility": pd.DataFrame({
+            **head, "model": "volatility_logistic", "fold": 3, "fitted_through": through,
+            "y_pred": [case[2] for case in CASES], "confidence": [case[3] for case in CASES],
+        }),
+        "prices": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 100.0)}),
+        "volatility_index": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 20.0)}),
+        "edge": pd.DataFrame({
+            "session": SESSIONS, "edge": [case[4] for case in CASES], "direction_difference": 0.01,
+            "volatility_difference": np.nan, "n_outcomes": 250,
+        }),
+        "rates": pd.DataFrame({"session": SESSIONS, "treasury_3m": 0.0}),
+    }  # fmt: skip
+
+
+def build(inputs: dict[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
+    return build_recommendations(
+        inputs["direction"], inputs["volatility"], inputs["prices"], inputs["volatility_index"],
+        edge=inputs["edge"], rates=inputs["rates"], horizon=DAY, settings=settings,
+    )  # fmt: skip
+
+
+def test_rows_are_the_table_in_stored_order_with_what_the_selector_chose(inputs, flat):
+    rows = build(inputs, flat)
+    assert tuple(rows.columns) == RECOMMENDATION.column_names
+    assert rows["strategy"].tolist() == [case[5] for case in CASES]
+    assert rows["conviction"].tolist() == [case[6] for case in CASES]
+    assert rows["position_size"].tolist() == [case[7] for case in CASES]
+    assert rows["edge"].tolist() == [case[4] for case in CASES]
+    for column in RECOMMENDATION.columns:
+        if not column.nullable:
+            assert rows[column.name].notna().all(), column.name
+        if column.allowed:
+            assert set(rows[column.name].dropna()) <= set(column.allowed), column.name
+        if column.minimum is not None:
+            assert (rows[column.name].dropna() >= column.minimum).all(), column.name
+        if column.maximum is not None:
+            assert (rows[column.name].dropna() <= column.maximum).all(), column.name
+
+
+def test_a_bull_put_spread_is_priced_as_by_hand(inputs, flat):
+    row = build(inputs, flat).iloc[0]
+    # 2024-02-26 + 21 days = 2024-03-18, first Friday from there 2024-03-22: 25 days.
+    assert row["expiration"] == pd.Timestamp("2024-03-22")
+    deviation = 0.2 * math.sqrt(25 / 365)
+
+    def put(strike: float) -> tuple[float, float]:
+        d1 = math.log(100 / strike) / deviation + 0.5 * deviation
+        return normal(-d1), strike * normal(deviation - d1) - 100 * normal(-d1)
+
+    grid = np.arange(80.0, 100.5, 0.5)
+    sold = min(grid, key=lambda k: abs(put(k)[0] - 0.30))
+    bought = min(grid, key=lambda k: abs(put(k)[0] - 0.15))
+    bid = math.floor(0.98 * put(sold)[1] * 100) / 100
+    ask = math.ceil(1.02 * put(bought)[1] * 100) / 100
+    credit = bid - ask
+    assert row["strikes"] == f"{bought:g}/{sold:g}"
+    assert row["net_premium_usd"] == pytest.approx(-100 * credit)
+    assert row["max_profit_usd"] == pytest.approx(100 * credit)
+    assert row["max_loss_usd"] == pytest.approx(100 * (sold - bought - credit))
+    assert float(row["breakevens"]) == pytest.approx(sold - credit, abs=0.005)
+    assert row["contracts"] == math.floor(2_000 / (row["max_loss_usd"] + 4 * 0.65))
+    d2 = math.log(100 / (sold - credit)) / deviation - 0.5 * deviation
+    assert row["probability_of_profit"] == pytest.approx(normal(d2), abs=1e-9)
+    assert row["profit_target_usd"] == pytest.approx(50 * credit)
+    assert row["stop_loss_fraction"] == 0.02
+    assert json.loads(row["legs"]) == [
+        {"option_right": "P", "side": "sell", "ratio": 1, "strike": sold, "expiration": "2024-03-22"},
+        {"option_right": "P", "side": "buy", "ratio": 1, "strike": bought, "expiration": "2024-03-22"},
+    ]
+
+
+def test_a_structure_without_edge_is_shown_with_size_zero_and_says_why(inputs, flat):
+    rows = build(inputs, flat)
+    assert rows["contracts"].tolist()[2:4] == [0, 0]
+    assert rows["legs"].notna().tolist() == [True] * 5 + [False]
+    assert "no edge over the baselines" in rows["reasoning"][2]
+    assert "too few outcomes are known" in rows["reasoning"][3]
+    assert rows["reasoning"][5].startswith("No trade on UP at 50% and LOW implied volatility at 80%: direction")
+
+
+def test_an_unlimited_profit_is_null_and_its_target_is_on_the_premium(inputs, flat):
+    row = build(inputs, flat).iloc[2]
+    assert np.isnan(row["max_profit_usd"])
+    assert row["max_loss_usd"] == row["net_premium_usd"] > 0
+    assert row["profit_target_usd"] == pytest.approx(0.5 * row["net_premium_usd"])
+
+
+def test_without_a_volatility_forecast_there_is_no_trade_and_the_reason_says_so(inputs, flat):
+    inputs["volatility"] = inputs["volatility"].iloc[:0]
+    rows = build(inputs, flat)
+    assert set(rows["strategy"]) == {"no_trade"}
+    assert rows["reasoning"].str.contains("there is no volatility forecast").all()
+    assert rows["iv_regime"].isna().all()
+    assert rows["contracts"].tolist() == [0] * len(CASES)
+
+
+def test_a_session_without_an_index_level_keeps_its_structure_unpriced_at_size_zero(inputs, flat):
+    inputs["volatility_index"] = inputs["volatility_index"].iloc[1:].reset_index(drop=True)
+    rows = build(inputs, flat)
+    assert rows["strategy"][0] == "bull_put_spread"
+    assert rows["conviction"][0] == "FULL"
+    assert rows["position_size"][0] == 0.0
+    assert rows["contracts"][0] == 0
+    assert rows.loc[0, ["legs", "expiration", "max_loss_usd", "probability_of_profit"]].isna().all()
+    assert "no price or volatility-index level" in rows["reasoning"][0]
+    assert rows["position_size"][1] == 0.5
+
+
+def test_a_session_without_an_edge_row_counts_as_insufficient_data(inputs, flat):
+    inputs["edge"] = inputs["edge"].iloc[1:].reset_index(drop=True)
+    rows = build(inputs, flat)
+    assert rows["edge"][0] == "insufficient_data"
+    assert rows["position_size"][0] == 0.0
+    assert json.loads(rows["evidence"][0])["n_outcomes"] == 0
+
+
+def test_a_risk_above_the_budget_trades_nothing_and_says_so(inputs, flat):
+    small = flat.model_copy(update={"backtest": BacktestSettings(account_usd=1_000.0)})
+    row = build(inputs, small).iloc[0]
+    assert row["contracts"] == 0
+    assert "more than the risk budget" in row["reasoning"]
+
+
+def test_the_evidence_names_models_folds_and_what_they_had_seen(inputs, flat):
+    evidence = json.loads(build(inputs, flat)["evidence"][0])
+    assert evidence["direction_fold"] == 2
+    assert evidence["volatility_fold"] == 3
+    assert evidence["direction_fitted_through"] == "2024-02-19"
+    assert evidence["direction_difference"] == 0.01
+    assert evidence["volatility_difference"] is None
+    assert evidence["n_outcomes"] == 250
+
+
+def test_only_the_rows_of_the_two_logistic_models_are_read(inputs, flat):
+    expected = build(inputs, flat)
+    for name in ("direction", "volatility"):
+        other = inputs[name].assign(model="baseline", y_pred="DOWN" if name == "direction" else "LOW", confidence=0.99)
+        inputs[name] = pd.concat([other, inputs[name]], ignore_index=True).sample(frac=1.0, random_state=1)
+    pd.testing.assert_frame_equal(build(inputs, flat), expected)
+
+
+def test_a_row_does_not_change_when_later_data_does(inputs, flat):
+    before = build(inputs, flat).iloc[:3]
+    for name, column in (("prices", "close"), ("volatility_index", "close"), ("rates", "treasury_3m")):
+        inputs[name].loc[3:, column] = 37.0
+    after = build(inputs, flat)
+    pd.testing.assert_frame_equal(after.iloc[:3], before)
+    assert not after.iloc[3:]["strikes"].equals(before["strikes"])
+
+
+def test_no_direction_rows_give_a_typed_table_of_zero_rows(inputs, flat):
+    inputs["direction"] = inputs["direction"].iloc[:0]
+    rows = build(inputs, flat)
+    assert len(rows) == 0
+    assert tuple(rows.columns) == RECOMMENDATION.column_names
+    assert str(rows["session"].dtype) == "datetime64[us]"
+    assert str(rows["contracts"].dtype) == "int64"
+
+
+def test_a_missing_column_or_a_repeated_session_is_a_typed_error(inputs, flat):
+    broken = {**inputs, "prices": inputs["prices"].drop(columns="close")}
+    with pytest.raises(SchemaError, match=r"raw\.prices_daily"):
+        build(broken, flat)
+    broken = {**inputs, "direction": pd.concat([inputs["direction"]] * 2, ignore_index=True)}
+    with pytest.raises(SchemaError, match=r"predictions\.direction"):
+        build(broken, flat)
+    broken = {**inputs, "volatility": inputs["volatility"].drop(columns="model")}
+    with pytest.raises(SchemaError, match=r"predictions\.volatility"):
+        build(broken, flat)

@@ -1,0 +1,157 @@
+"""The gate: causal to the session, equal to the final metrics at the end, closed where data are thin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
+from trading_dag.sessions import horizon_of, sessions_between, target_sessions
+from trading_dag.settings import BootstrapSettings
+from trading_dag.table_frames import table_frame
+from trading_dag.validation.edge import admissibility, edge_to_date
+from trading_dag.validation.evaluation import evaluate
+
+HORIZON = horizon_of("72h")
+
+
+def _tables(
+    n: int = 400, *, skill: float = 0.2, knows: float = 0.3, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Forecasts of ``n`` sessions, the last three without an outcome, as they would stand at the last close."""
+    generator = np.random.default_rng(seed)
+    sessions = sessions_between("2018-01-02", "2024-12-31")[:n]
+    labelled = np.arange(n) < n - HORIZON.target_offset
+    returns = np.where(labelled, generator.normal(0, 0.02, n), np.nan)
+    head = {
+        "ticker": "SPY",
+        "horizon": HORIZON.key,
+        "session": sessions,
+        "target_session": target_sessions(sessions, HORIZON),
+        "fold": 1,
+        "fitted_through": sessions[0],
+        "is_out_of_sample": True,
+    }
+    leaning = np.clip(0.5 + skill * np.where(returns > 0, 1, -1) + generator.normal(0, 0.1, n), 0, 1)
+    truth = np.where(labelled, np.where(returns > 0, "UP", "DOWN"), None)
+    direction = [
+        table_frame(
+            PREDICTIONS_DIRECTION,
+            head
+            | {
+                "model": model,
+                "y_true": truth,
+                "forward_return": returns,
+                "y_pred": np.where(probability > 0.5, "UP", "DOWN"),
+                "probability_up": probability,
+                "threshold": 0.5,
+                "confidence": np.maximum(probability, 1 - probability),
+                "is_baseline": model == "class_prior",
+            },
+            rows=n,
+        )
+        for model, probability in (("direction_logistic", leaning), ("class_prior", np.full(n, 0.52)))
+    ]
+    names = np.array(IV_REGIMES, dtype=object)
+    regime, stayed = generator.integers(0, 3, n), generator.integers(0, 3, n)
+    informed = np.where(generator.random(n) < knows, regime, generator.integers(0, 3, n))
+    volatility = [
+        table_frame(
+            PREDICTIONS_VOLATILITY,
+            head
+            | {
+                "model": model,
+                "y_true": np.where(labelled, names[regime], None),
+                "current_regime": names[stayed],
+                "y_pred": names[called],
+                **{f"probability_{name.lower()}": np.eye(3)[called][:, code] for code, name in enumerate(IV_REGIMES)},
+                "confidence": 1.0,
+                "expected_change": "STABLE",
+                "is_baseline": model == "persistence",
+            },
+            rows=n,
+        )
+        for model, called in (("volatility_logistic", informed), ("persistence", stayed))
+    ]
+    return pd.concat(direction, ignore_index=True), pd.concat(volatility, ignore_index=True)
+
+
+def test_at_the_last_session_the_differences_are_those_of_the_metrics() -> None:
+    direction, volatility = _tables()
+    last = edge_to_date(direction, volatility).iloc[-1]
+    scores = evaluate(direction, volatility, horizon=HORIZON, settings=BootstrapSettings(draws=100))
+    keyed = scores.set_index(["model", "metric", "baseline"])["difference"]
+    assert last["direction_difference"] == pytest.approx(
+        keyed["direction_logistic", "brier_sign", "class_prior"], abs=1e-12
+    )
+    assert last["volatility_difference"] == pytest.approx(
+        keyed["volatility_logistic", "accuracy", "persistence"], abs=1e-12
+    )
+    assert last["n_outcomes"] == 397
+    assert last["edge"] == "admissible"
+
+
+def test_each_session_uses_the_outcomes_known_at_its_close_and_no_others() -> None:
+    """Against a loop over sessions."""
+    direction, volatility = _tables(120)
+    found = edge_to_date(direction, volatility, minimum_outcomes=20).set_index("session")
+    model = direction[direction["model"] == "direction_logistic"].set_index("session")
+    prior = direction[direction["model"] == "class_prior"].set_index("session")
+    for session in model.index[[2, 3, 4, 50, 119]]:
+        gains = []
+        for day in model.index:
+            row = model.loc[day]
+            if row["target_session"] <= session and row["y_true"] is not None and not pd.isna(row["y_true"]):
+                rose = float(row["forward_return"] > 0)
+                gains.append((prior.loc[day, "probability_up"] - rose) ** 2 - (row["probability_up"] - rose) ** 2)
+        assert found.loc[session, "n_outcomes"] == len(gains)
+        if gains:
+            assert found.loc[session, "direction_difference"] == pytest.approx(np.mean(gains), abs=1e-12)
+        else:
+            assert np.isnan(found.loc[session, "direction_difference"])
+
+
+@pytest.mark.parametrize("position", [30, 150, 300])
+def test_changing_outcomes_after_a_session_changes_nothing_at_it(position: int) -> None:
+    direction, volatility = _tables()
+    before = edge_to_date(direction, volatility, minimum_outcomes=20)
+    session = before["session"].iloc[position]
+    later_direction, later_volatility = direction.copy(), volatility.copy()
+    later = direction["target_session"] > session
+    later_direction.loc[later, "forward_return"] *= -1
+    later_volatility.loc[volatility["target_session"] > session, "y_true"] = "LOW"
+    after = edge_to_date(later_direction, later_volatility, minimum_outcomes=20)
+    pd.testing.assert_frame_equal(after.iloc[: position + 1], before.iloc[: position + 1], check_exact=True)
+    assert not after.iloc[position + 10 :].equals(before.iloc[position + 10 :])
+
+
+def test_too_few_outcomes_are_insufficient_and_a_deficit_in_either_task_is_no_edge() -> None:
+    edges = edge_to_date(*_tables())
+    assert (edges["edge"] == np.where(edges["n_outcomes"] < 250, "insufficient_data", "admissible")).all()
+    assert edges["n_outcomes"].tolist()[:4] == [0, 0, 0, 1]
+    assert edge_to_date(*_tables(skill=-0.2))["edge"].iloc[-1] == "no_edge"
+    assert edge_to_date(*_tables(knows=0.0, seed=8), minimum_outcomes=20).tail(100)["edge"].isin(["no_edge"]).any()
+
+
+def test_without_forecasts_of_a_task_there_is_no_edge_to_speak_of() -> None:
+    direction, volatility = _tables()
+    edges = edge_to_date(direction, volatility.iloc[:0])
+    assert set(edges["edge"]) == {"insufficient_data"}
+    assert (edges["n_outcomes"] == 0).all()
+    nothing = edge_to_date(direction.iloc[:0], volatility.iloc[:0])
+    assert nothing.dtypes.astype(str).to_dict() == edges.dtypes.astype(str).to_dict()
+    assert len(nothing) == 0
+
+
+def test_a_backtest_is_admissible_where_both_models_are_no_worse_than_their_baselines() -> None:
+    settings = BootstrapSettings(draws=100)
+    good = admissibility(evaluate(*_tables(), horizon=HORIZON, settings=settings))
+    assert good.is_admissible
+    assert "direction_logistic is skilled against class_prior (brier_sign +0." in good.reason
+    bad = admissibility(evaluate(*_tables(skill=-0.2), horizon=HORIZON, settings=settings))
+    assert not bad.is_admissible
+    assert "unskilled" in bad.reason
+    nothing = admissibility(table_frame(METRICS, {}, rows=0))
+    assert not nothing.is_admissible
+    assert "volatility_logistic has no accuracy against persistence" in nothing.reason

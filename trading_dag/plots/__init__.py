@@ -1,0 +1,20 @@
+"""Figures of forecasts, skill and backtests, for the Dagster UI and the dashboard.
+
+Each function takes a table of one slice and returns a figure; a table without enough rows gives a figure that says
+so. Nothing here computes a result that a table does not hold, and nothing is written to disk.
+"""
+
+from trading_dag.plots.backtest import equity_against_benchmark
+from trading_dag.plots.canvas import to_png
+from trading_dag.plots.direction import calibration, forecast_against_outcome
+from trading_dag.plots.skill import skill_against_baseline
+from trading_dag.plots.volatility import regime_confusion
+
+__all__ = [
+    "calibration",
+    "equity_against_benchmark",
+    "forecast_against_outcome",
+    "regime_confusion",
+    "skill_against_baseline",
+    "to_png",
+]

@@ -1,0 +1,118 @@
+"""How every figure looks: size, colours, axes, and the figure that says that there is nothing to show.
+
+Figures are built by the object interface on the Agg canvas; no global state of the plotting library is read or set.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI: Final = 110
+WIDTH_INCHES: Final = 900 / DPI
+# Okabe and Ito (2008), "Color universal design": distinguishable with any colour vision.
+BLUE: Final = "#0072B2"
+VERMILION: Final = "#D55E00"
+GREEN: Final = "#009E73"
+ORANGE: Final = "#E69F00"
+PURPLE: Final = "#CC79A7"
+SKY: Final = "#56B4E9"
+GREY: Final = "#8A8A8A"
+LIGHT_GREY: Final = "#D9D9D9"
+INK: Final = "#222222"
+SERIES_COLOURS: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+_SMALL: Final = 8.5
+_BODY: Final = 9.5
+_TITLE: Final = 11.5
+MAXIMUM_COLOURS: Final = 128
+
+
+def new_figure(height_inches: float) -> Figure:
+    """An empty figure 900 pixels wide on the Agg canvas."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def dress(axes: Axes, *, x_label: str = "", y_label: str = "", title: str = "") -> None:
+    """Labels, a light grid and no frame but the two axes."""
+    axes.set_xlabel(x_label, fontsize=_BODY, color=INK)
+    axes.set_ylabel(y_label, fontsize=_BODY, color=INK)
+    if title:
+        axes.set_title(title, fontsize=_BODY, color=INK, loc="left")
+    axes.tick_params(labelsize=_SMALL, colors=INK, length=3)
+    axes.grid(visible=True, color=LIGHT_GREY, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(GREY)
+
+
+def date_axis(axes: Axes) -> None:
+    """Dates along x, as few words as they need."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def headline(figure: Figure, title: str, subtitle: str = "") -> None:
+    """The title of the figure, and a second line in smaller type."""
+    figure.suptitle(title if not subtitle else f"{title}\n", fontsize=_TITLE, color=INK, x=0.01, ha="left")
+    if subtitle:
+        below_title = 1.0 - 0.38 / figure.get_figheight()
+        figure.text(0.01, below_title, subtitle, fontsize=_BODY, color=INK, ha="left", va="center")
+
+
+def legend_above(axes: Axes, *, columns: int) -> None:
+    """A legend over the axes, where it covers no data."""
+    axes.legend(
+        fontsize=_SMALL, frameon=False, labelcolor=INK, ncols=columns, loc="lower left", bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2, handlelength=1.6, columnspacing=1.6,
+    )  # fmt: skip
+
+
+def legend_beside_title(figure: Figure, handles: Sequence[Any]) -> None:
+    """A legend of the whole figure in its upper right corner."""
+    figure.legend(
+        handles=handles, fontsize=_SMALL, frameon=False, labelcolor=INK, loc="upper right", ncols=len(handles)
+    )
+
+
+def insufficient_data(title: str, reason: str) -> Figure:
+    """A figure that says in words that there is nothing to show, and why."""
+    figure = new_figure(2.4)
+    headline(figure, title)
+    figure.text(0.5, 0.42, "insufficient data", fontsize=15, color=GREY, ha="center", va="center")
+    figure.text(0.5, 0.24, reason, fontsize=_BODY, color=GREY, ha="center", va="center")
+    return figure
+
+
+def slice_title(frame: pd.DataFrame, what: str) -> str:
+    """``SPY · 24h · what``, from the first row of a slice."""
+    names = [str(frame[name].iloc[0]) for name in ("ticker", "horizon") if name in frame and len(frame)]
+    return " · ".join([*names, what])
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as a PNG at 110 dots per inch with a palette of its own; the same figure gives the same bytes."""
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
+    picture = Image.open(drawn).convert("RGB").quantize(MAXIMUM_COLOURS, dither=Image.Dither.NONE)
+    packed = io.BytesIO()
+    picture.save(packed, format="PNG", optimize=True)
+    return packed.getvalue()

@@ -1,0 +1,165 @@
+"""Figures of direction forecasts: are the probabilities right, and what happened lately. No scores are made here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from trading_dag.plots import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Numbers = npt.NDArray[np.float64]
+
+_BINS: Final = 10
+_HARD_CALLS: Final = ("previous_direction",)
+_CLEAR: Final = ("UP", "DOWN")
+_NORMAL_QUANTILE: Final = 1.96
+_RARE: Final = 30
+
+
+def calibration(direction_predictions: pd.DataFrame) -> Figure:
+    """Forecast probability of a rise against how often prices rose, with the number of forecasts below.
+
+    Parameters
+    ----------
+    direction_predictions : ``predictions.direction`` of one slice. Only clear outcomes (UP, DOWN) count, because the
+        probability is that of a rise given a clear move; baselines that only call a side are left out.
+
+    Returns
+    -------
+    One curve per model, points for the class prior, in ten equally wide bins with 95 % Wilson intervals; bins of
+    fewer than 30 forecasts are hollow. The subtitle gives the Brier scores on the clear outcomes.
+    """
+    title = canvas.slice_title(direction_predictions, "calibration of P(UP) on clear moves")
+    rows = direction_predictions[direction_predictions["y_true"].isin(_CLEAR)]
+    rows = rows[~rows["model"].isin(_HARD_CALLS)]
+    if rows.empty:
+        return canvas.insufficient_data(title, "no forecast has a clear outcome yet")
+
+    figure = canvas.new_figure(5.6)
+    curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    curve.plot([0, 1], [0, 1], color=canvas.GREY, linewidth=1, linestyle="--", label="perfect calibration")
+    scores = []
+    names = _models_first(rows)
+    for position, (name, colour) in enumerate(zip(names, canvas.SERIES_COLOURS, strict=False)):
+        probability = rows.loc[rows["model"] == name, "probability_up"].to_numpy(dtype="float64")
+        rose = np.asarray(rows.loc[rows["model"] == name, "y_true"] == "UP", dtype="float64")
+        scores.append(f"{_spoken(name)} {np.mean((probability - rose) ** 2):.3f}")
+        is_baseline = bool(rows.loc[rows["model"] == name, "is_baseline"].iloc[0])
+        label = f"{_spoken(name)} (n = {len(rose):,})"
+        _reliability(curve, probability, rose, label=label, colour=colour, line="none" if is_baseline else "-")
+        held = np.bincount(_bin_of(probability), minlength=_BINS)
+        width = 0.8 / _BINS / len(names)
+        lefts = np.arange(_BINS) / _BINS + 0.1 / _BINS + position * width
+        counts.bar(lefts, held, width=width, align="edge", color=colour)
+    canvas.dress(curve, y_label="share of sessions that rose")
+    canvas.dress(counts, x_label="forecast probability of a rise", y_label="forecasts")
+    curve.set(xlim=(0, 1), ylim=(-0.02, 1.02))
+    canvas.legend_above(curve, columns=2)
+    canvas.headline(figure, title, "Brier score (lower is better): " + " · ".join(scores))
+    return figure
+
+
+def _models_first(rows: pd.DataFrame) -> list[str]:
+    order = rows.groupby("model")["is_baseline"].first().reset_index().sort_values(["is_baseline", "model"])
+    return [str(name) for name in order["model"]]
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _bin_of(probability: Numbers) -> npt.NDArray[np.intp]:
+    return np.minimum((probability * _BINS).astype(np.intp), _BINS - 1)
+
+
+def _reliability(axes: Axes, probability: Numbers, rose: Numbers, *, label: str, colour: str, line: str) -> None:
+    """Mean forecast and share of rises per bin that has forecasts, with Wilson's interval; rare bins are hollow."""
+    bins = _bin_of(probability)
+    count = np.bincount(bins, minlength=_BINS).astype("float64")
+    held = count > 0
+    count = count[held]
+    forecast = np.bincount(bins, weights=probability, minlength=_BINS)[held] / count
+    share = np.bincount(bins, weights=rose, minlength=_BINS)[held] / count
+    squared = _NORMAL_QUANTILE**2
+    centre = (share + squared / (2 * count)) / (1 + squared / count)
+    reach = _NORMAL_QUANTILE / (1 + squared / count) * np.sqrt(share * (1 - share) / count + squared / (4 * count**2))
+    axes.vlines(forecast, centre - reach, centre + reach, color=colour, linewidth=1.2, alpha=0.7)
+    axes.plot(forecast, share, color=colour, marker="o", markersize=5.5, linewidth=1.4, linestyle=line, label=label)
+    rare = count < _RARE
+    axes.plot(forecast[rare], share[rare], color=colour, marker="o", markersize=3.5, linestyle="none", mfc="white")
+
+
+def forecast_against_outcome(
+    direction_predictions: pd.DataFrame, *, model: str | None = None, sessions: int = 250
+) -> Figure:
+    """The latest forecasts of one model, its decision threshold, and what happened.
+
+    Parameters
+    ----------
+    direction_predictions : ``predictions.direction`` of one slice.
+    model : whose forecasts; default: the first model by name that is no baseline.
+    sessions : how many of the latest sessions to show.
+
+    Returns
+    -------
+    Above: probability of a rise, threshold, and a mark at the edge for each clear outcome, filled where the call was
+    right. Below: the return to the target, ambiguous moves included.
+    """
+    title = canvas.slice_title(direction_predictions, f"the last {sessions} forecasts of a rise")
+    candidates = direction_predictions
+    if model is None:
+        candidates = direction_predictions[~direction_predictions["is_baseline"].astype(bool)]
+        model = str(candidates["model"].min()) if len(candidates) else None
+    rows = candidates[candidates["model"] == model].sort_values("session").tail(sessions)
+    if rows.empty:
+        return canvas.insufficient_data(title, "there is no forecast")
+
+    figure = canvas.new_figure(5.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
+    upper.plot(rows["session"], rows["probability_up"], color=canvas.BLUE, linewidth=1.3, label="P(UP)")
+    upper.plot(
+        rows["session"], rows["threshold"], color=canvas.INK, linewidth=1, linestyle="--", label="threshold",
+        drawstyle="steps-post",
+    )  # fmt: skip
+    _outcome_marks(upper, rows)
+    canvas.dress(upper, y_label="probability of a rise")
+    upper.set(ylim=(-0.1, 1.1), yticks=np.arange(0, 1.01, 0.25))
+    canvas.legend_above(upper, columns=3)
+
+    known = rows.dropna(subset=["forward_return"])
+    right = _is_right(known)
+    for is_right, colour in ((True, canvas.BLUE), (False, canvas.VERMILION)):
+        part = known[right == is_right]
+        lower.bar(part["session"], part["forward_return"] * 100, width=1.0, color=colour)
+    lower.axhline(0, color=canvas.GREY, linewidth=0.8)
+    canvas.dress(lower, x_label="session of the forecast", y_label="return to target (%)")
+    canvas.date_axis(lower)
+    hits = (
+        f"right side of zero in {int(right.sum())} of {len(known)} known outcomes" if len(known) else "none known yet"
+    )
+    canvas.headline(figure, title, f"{_spoken(str(model))}: {hits}; blue was right, vermilion wrong")
+    return figure
+
+
+def _is_right(known: pd.DataFrame) -> pd.Series:
+    return (known["y_pred"] == "UP") == (known["forward_return"] > 0)
+
+
+def _outcome_marks(axes: Axes, rows: pd.DataFrame) -> None:
+    known = rows.dropna(subset=["y_true", "forward_return"])
+    right = _is_right(known)
+    for outcome, height, shape in (("UP", 1.05, "^"), ("DOWN", -0.05, "v")):
+        for is_right, colour in ((True, canvas.BLUE), (False, canvas.VERMILION)):
+            part = known[(known["y_true"] == outcome) & (right == is_right)]
+            label = f"{outcome}, called {'right' if is_right else 'wrong'}"
+            axes.plot(
+                part["session"], np.full(len(part), height), linestyle="none", marker=shape, markersize=4.5,
+                color=colour, markerfacecolor=colour if is_right else "white", label=label,
+            )  # fmt: skip

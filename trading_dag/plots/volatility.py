@@ -1,0 +1,71 @@
+"""The figure of volatility-regime forecasts: which regime was called when which came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.plots import canvas
+from trading_dag.schemas import IV_REGIMES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PERSISTENCE: Final = "persistence"
+_DARK: Final = 0.55
+
+
+def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
+    """Confusion matrices of each model and of persistence on the same sessions, side by side.
+
+    Parameters
+    ----------
+    volatility_predictions : ``predictions.volatility`` of one slice.
+
+    Returns
+    -------
+    A row is the regime that came, a column the regime that was forecast; each cell gives the count and its share of
+    the row. Only sessions that every shown model forecast and whose outcome is known are counted.
+    """
+    title = canvas.slice_title(volatility_predictions, "IV regime: forecast against outcome")
+    is_shown = ~volatility_predictions["is_baseline"].astype(bool) | (volatility_predictions["model"] == _PERSISTENCE)
+    rows = volatility_predictions[is_shown & volatility_predictions["y_true"].notna()]
+    names = sorted(rows["model"].unique(), key=lambda name: (name == _PERSISTENCE, name))
+    per_session = rows.groupby("session")["model"].nunique()
+    rows = rows[rows["session"].isin(per_session.index[per_session == len(names)])]
+    if rows.empty:
+        return canvas.insufficient_data(title, "no forecast has a known outcome yet")
+
+    figure = canvas.new_figure(4.1)
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        _matrix(axes, rows[rows["model"] == name], name.replace("_", " "))
+    panels[0].set_ylabel("regime that came", fontsize=9.5, color=canvas.INK)
+    sessions = rows["session"].nunique()
+    canvas.headline(figure, title, f"{sessions:,} sessions forecast out of sample; share of the row in brackets")
+    return figure
+
+
+def _matrix(axes: Any, rows: pd.DataFrame, name: str) -> None:
+    counts = pd.crosstab(rows["y_true"], rows["y_pred"]).reindex(index=IV_REGIMES, columns=IV_REGIMES, fill_value=0)
+    held = counts.to_numpy(dtype="float64")
+    totals = held.sum(axis=1, keepdims=True)
+    shares = np.divide(held, totals, out=np.zeros_like(held), where=totals > 0)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(held.shape):
+        share = shares[row, column]
+        axes.text(
+            column, row, f"{int(held[row, column]):,}\n({share:.0%})", ha="center", va="center", fontsize=9.5,
+            color="white" if share > _DARK else canvas.INK,
+        )  # fmt: skip
+    ticks = range(len(IV_REGIMES))
+    axes.set_xticks(ticks, IV_REGIMES)
+    axes.set_yticks(ticks, IV_REGIMES)
+    axes.tick_params(labelsize=8.5, colors=canvas.INK, length=0)
+    axes.set_xlabel("regime forecast", fontsize=9.5, color=canvas.INK)
+    accuracy = np.trace(held) / held.sum()
+    axes.set_title(f"{name}: accuracy {accuracy:.3f}", fontsize=9.5, color=canvas.INK, loc="left")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
