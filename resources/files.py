@@ -75,10 +75,11 @@ class FilesSource:
         SourceFormatError : for a file in another shape, doubled or future sessions.
         EmptySourceError : for a ticker that the file does not have.
         """
+        validate_ticker(ticker)
         file = self._file(PRICES_DAILY)
         if file is None:
             return self._off(PRICES_DAILY)
-        bars = file.read(KeyFilter((validate_ticker(ticker),), since))
+        bars = file.read(KeyFilter((ticker,), since))
         bars = on_sessions(_no_future(bars, file, "session"), source=NAME, what=f"{ticker} in {file.path.name}")
         bars = require_rows(
             bars,
@@ -100,10 +101,10 @@ class FilesSource:
         ------
         SourceOffError, SourceFormatError, EmptySourceError : as for prices.
         """
+        own = volatility_symbol(validate_ticker(ticker))
         file = self._file(VOLATILITY_INDEX)
         if file is None:
             return self._off(VOLATILITY_INDEX)
-        own = volatility_symbol(validate_ticker(ticker))
         wanted = dict.fromkeys((own, FALLBACK_VOLATILITY_INDEX, THREE_MONTH_INDEX))
         rows = file.read(KeyFilter(tuple(wanted), None)).dropna(subset=["close"])
         rows = _no_future(rows, file, "session")

@@ -239,9 +239,15 @@ def _audit(content: bytes, where: str) -> None:
             schema = json.loads(archive.read("schema.json"))
     except (zipfile.BadZipFile, KeyError, ValueError) as problem:
         raise StorageError(f"{where} is not a skops file: {problem}") from problem
-    for type_name, loader in sorted(set(_types_in(schema))):
-        if type_name not in ALLOWED_TYPES or loader not in _ALLOWED_LOADERS:
-            raise UntrustedModelError(f"{where} holds {type_name} ({loader}), which is not allowed in a stored model")
+    strangers = sorted(
+        {
+            f"{type_name} ({loader})"
+            for type_name, loader in _types_in(schema)
+            if type_name not in ALLOWED_TYPES or loader not in _ALLOWED_LOADERS
+        }
+    )
+    if strangers:
+        raise UntrustedModelError(f"{where} holds {', '.join(strangers)}, which is not allowed in a stored model")
 
 
 def _types_in(node: Any) -> Iterator[tuple[str, str]]:

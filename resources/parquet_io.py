@@ -66,7 +66,7 @@ class ParquetIOManager(dg.IOManager):
                         "last session": stored.last_session or "–",
                         "source": stored.source or "–",
                         "content hash": stored.content_hash,
-                        "fetched at": stored.fetched_at,
+                        "stored at": stored.fetched_at,
                     }
                 )
 

@@ -82,15 +82,16 @@ def merge_history(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) ->
         return _result(merged, fresh, appended=len(fresh), restated=_no_restatements(table))
     _require_same_source(stored, fresh, table)
 
-    old, new = stored[columns].set_index(key), fresh[columns].set_index(key)
-    common = old.index.intersection(new.index).sort_values()
-    appended = len(new) - len(common)
-    if len(new) and not len(common):
+    stored, fresh_rows = (frame[columns].sort_values(key, ignore_index=True) for frame in (stored, fresh))
+    pairs = _common_rows(stored, fresh_rows, key)
+    is_new = ~fresh_rows.index.isin(pairs["fresh"])
+    if len(fresh_rows) and pairs.empty:
         # Without a row in common nobody can say whether both are on one base.
-        kept = stored[columns].sort_values(key, ignore_index=True)
-        return _result(kept, fresh, appended=0, restated=_no_restatements(table), rebased=True)
-    before, after = old.loc[common], new.loc[common]
-    changed = pd.DataFrame({name: _differs(before[name], after[name]) for name in before.columns}, index=common)
+        return _result(stored, fresh, appended=0, restated=_no_restatements(table), rebased=True)
+    before = stored.take(pairs["stored"]).reset_index(drop=True)
+    after = fresh_rows.take(pairs["fresh"]).reset_index(drop=True)
+    values = [name for name in columns if name not in key]
+    changed = pd.DataFrame({name: _differs(before[name], after[name]) for name in values}, index=before.index)
 
     explained = _explained_by_rebase(before, after, changed, table)
     rebased = bool(explained.any(axis=None))
@@ -98,16 +99,17 @@ def merge_history(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) ->
     if rebased:
         moved = _restatements(before, after, _first_explained(explained), table)
         restated = pd.concat([moved, restated], ignore_index=True) if len(restated) else moved
-        if old.index.difference(new.index).size:
-            kept = stored[columns].sort_values(key, ignore_index=True)
-            return _result(kept, fresh, appended=0, restated=restated, rebased=True)
+        if len(pairs) < len(stored):
+            return _result(stored, fresh, appended=0, restated=restated, rebased=True)
 
-    values = {name: after[name].where(changed[name], before[name]) for name in before.columns}
-    updated = pd.DataFrame(values, index=common)
-    parts = [part for part in (old.drop(common), updated, new.drop(common)) if len(part)]
-    merged = pd.concat(parts).reset_index()[columns].sort_values(key, ignore_index=True)
+    updated = stored.copy()
+    for name in changed.columns[changed.any()]:
+        rows = changed[name].to_numpy()
+        updated.loc[pairs["stored"].to_numpy()[rows], name] = after.loc[rows, name].to_numpy()
+    parts = [part for part in (updated, fresh_rows[is_new]) if len(part)]
+    merged = pd.concat(parts).sort_values(key, ignore_index=True)
     types: dict[str, Any] = {column.name: pandas_type(column) for column in table.columns}
-    return _result(merged.astype(types), fresh, appended=appended, restated=restated, rebased=rebased)
+    return _result(merged.astype(types), fresh, appended=int(is_new.sum()), restated=restated, rebased=rebased)
 
 
 def overlap_start(stored: pd.DataFrame, *, table: Table, overlap_sessions: int) -> pd.Timestamp | None:
@@ -123,6 +125,13 @@ def overlap_start(stored: pd.DataFrame, *, table: Table, overlap_sessions: int) 
     last = pd.DatetimeIndex([stored[table.session_column].max()])
     start = shift_sessions(last, -overlap_sessions)[0]
     return None if pd.isna(start) else pd.Timestamp(start)
+
+
+def _common_rows(stored: pd.DataFrame, fresh: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Positions ``stored`` and ``fresh`` of the keys that both have, in the order of the stored rows."""
+    return (
+        stored[key].assign(stored=stored.index).merge(fresh[key].assign(fresh=fresh.index), on=key)[["stored", "fresh"]]
+    )
 
 
 def _explained_by_rebase(
@@ -178,13 +187,17 @@ def _restatements(before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataFra
     rows, positions = np.nonzero(mask)
     if not len(rows):
         return _no_restatements(table)
-    keys = changed.index.take(rows.tolist()).to_frame(index=False)
     names = list(changed.columns.take(positions.tolist()))
     pairs = list(zip(rows, names, strict=True))
-    return keys.assign(
-        column=pd.Series(names, dtype="str"),
-        old=pd.Series([before[name].iloc[row] for row, name in pairs], dtype="object"),
-        new=pd.Series([after[name].iloc[row] for row, name in pairs], dtype="object"),
+    return (
+        before[list(table.key)]
+        .take(rows.tolist())
+        .reset_index(drop=True)
+        .assign(
+            column=pd.Series(names, dtype="str"),
+            old=pd.Series([before[name].iloc[row] for row, name in pairs], dtype="object"),
+            new=pd.Series([after[name].iloc[row] for row, name in pairs], dtype="object"),
+        )
     )
 
 

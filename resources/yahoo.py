@@ -104,21 +104,23 @@ class YahooClient:
 
     def _history(self, symbol: str, *, start: pd.Timestamp, end: pd.Timestamp, request: str) -> pd.DataFrame:
         import yfinance
+        from yfinance.data import YfData
         from yfinance.exceptions import YFException, YFRateLimitError
 
         _prepare_yfinance(self._settings.home / CACHE_FOLDER / "yfinance")
+        # yfinance keeps charts of past periods as long as the process lives; ours is the cache that ages.
+        YfData.cache_get.cache_clear()
+        # How yfinance uses pandas is its affair; on import it asks for these to be shown. Setting it twice is once.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
         try:
-            with warnings.catch_warnings():
-                # yfinance's own use of pandas is its affair.
-                warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
-                history: pd.DataFrame = yfinance.Ticker(symbol, session=self._session()).history(
-                    start=f"{start:%Y-%m-%d}",
-                    end=f"{end:%Y-%m-%d}",
-                    interval="1d",
-                    auto_adjust=False,
-                    actions=True,
-                    timeout=self._settings.http.timeout_seconds,
-                )
+            history: pd.DataFrame = yfinance.Ticker(symbol, session=self._session()).history(
+                start=f"{start:%Y-%m-%d}",
+                end=f"{end:%Y-%m-%d}",
+                interval="1d",
+                auto_adjust=False,
+                actions=True,
+                timeout=self._settings.http.timeout_seconds,
+            )
         except YFRateLimitError as error:
             raise SourceUnavailableError(
                 source=SOURCE,

@@ -154,7 +154,7 @@ def backtest_table(frame: pd.DataFrame) -> Table:
             row["status"].replace("_", " "),
             f"{row['trades']}",
             _number(row["win_rate"], "{:.0%}"),
-            _number(row["total_pnl_usd"], "${:+,.0f}"),
+            _number(row["total_pnl_usd"], "{:+,.0f} USD"),
             _number(row["cagr"], "{:+.1%}"),
             _number(row["sharpe"], "{:+.2f}"),
             _number(row["max_drawdown"], "{:.0%}"),
@@ -202,7 +202,7 @@ def _backtest(row: Mapping[Hashable, Any]) -> str:
     if row["backtest"] != "backtested":
         return _text(row["backtest"]).replace("_", " ")
     return (
-        f"{row['trades']:.0f} trades, ${row['total_pnl_usd']:+,.0f}, Sharpe {_number(row['sharpe'], '{:+.2f}')}, "
+        f"{row['trades']:.0f} trades, {row['total_pnl_usd']:+,.0f} USD, Sharpe {_number(row['sharpe'], '{:+.2f}')}, "
         f"random-entry p {_number(row['random_entry_p_value'], '{:.2f}')}"
     )
 

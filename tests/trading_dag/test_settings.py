@@ -112,7 +112,7 @@ def test_what_is_no_ticker_is_refused(monkeypatch: pytest.MonkeyPatch, ticker: s
 
 
 def test_a_ticker_outside_the_universe_is_refused_and_the_remedy_named() -> None:
-    with pytest.raises(UnknownTickerError, match="TLT is not in the universe.*TRADING_DAG_UNIVERSE"):
+    with pytest.raises(UnknownTickerError, match=r"TLT is not in the universe.*TRADING_DAG_UNIVERSE"):
         Settings(tickers=("TLT",))
     assert Settings(tickers=("TLT",), universe=("TLT",)).active_tickers == ("TLT",)
 

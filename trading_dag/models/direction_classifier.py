@@ -17,7 +17,7 @@ from trading_dag.features.input_rules import require_sessions
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import FoldForecast, finish_predictions, forecast
 from trading_dag.models.rows import collect_rows, labels_by_session
-from trading_dag.models.training import Learner, fit_folds, fit_logistic_pipeline, library_versions
+from trading_dag.models.training import Learner, Recipe, fit_folds, library_versions, logistic_learner
 from trading_dag.schemas import SAFE_FEATURES, TABLES
 from trading_dag.sessions import Horizon
 from trading_dag.settings import WalkForwardSettings
@@ -66,15 +66,13 @@ def fit(
     rows = collect_rows(
         features, targets, names=SAFE_FEATURES, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
     )
-    folds = fit_folds(
-        rows,
-        learners=(_logistic(), _xgboost(seed=settings.seed)),
+    recipe = Recipe(
+        learners=(logistic_learner(LOGISTIC), _xgboost(seed=settings.seed)),
         classes=CLASSES,
-        horizon=horizon,
-        settings=settings,
         top_features=settings.top_features,
         tunes_threshold=True,
     )
+    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings)
     return FittedModel(
         name="direction_classifier",
         ticker=rows.ticker,
@@ -155,16 +153,6 @@ def _block(made: FoldForecast, labels: pd.DataFrame, *, model: str, probability_
             "is_baseline": is_baseline,
         }
     )
-
-
-def _logistic() -> Learner:
-    """L2 logistic regression, C = 0.1, on median-filled and standardised columns."""
-    hyperparameters: dict[str, Any] = {"penalty": "l2", "C": 0.1, "solver": "lbfgs", "max_iter": 1_000}
-
-    def fit_logistic(values: FloatArray, codes: IntArray) -> Any:
-        return fit_logistic_pipeline(values, codes, C=hyperparameters["C"], max_iter=hyperparameters["max_iter"])
-
-    return Learner(LOGISTIC, hyperparameters, fit_logistic)
 
 
 def _xgboost(*, seed: int) -> Learner:

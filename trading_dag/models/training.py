@@ -48,15 +48,26 @@ class Learner:
     fit: Callable[[FloatArray, IntArray], Any]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What is fitted on each training part.
+
+    Attributes
+    ----------
+    learners : estimators, each fitted on the same rows and columns.
+    classes : class names, in the order of the codes.
+    top_features : columns kept by mutual information, None for all that are present and vary.
+    tunes_threshold : whether a decision threshold is chosen; needs two classes.
+    """
+
+    learners: tuple[Learner, ...]
+    classes: tuple[str, ...]
+    top_features: int | None
+    tunes_threshold: bool
+
+
 def fit_folds(
-    rows: LabelledRows,
-    *,
-    learners: tuple[Learner, ...],
-    classes: tuple[str, ...],
-    horizon: Horizon,
-    settings: WalkForwardSettings,
-    top_features: int | None,
-    tunes_threshold: bool,
+    rows: LabelledRows, recipe: Recipe, *, horizon: Horizon, settings: WalkForwardSettings
 ) -> tuple[FittedFold, ...]:
     """Fit every learner on every training part, and once more on every label: the live model.
 
@@ -78,10 +89,9 @@ def fit_folds(
     with threadpool_limits(limits=1):
         for number, (train, first_test) in enumerate(parts, start=1):
             fitted += _fit_part(
-                rows, train, learners=learners, classes=classes, horizon=horizon, settings=settings,
-                top_features=top_features, tunes_threshold=tunes_threshold, number=number, first_test=first_test,
-            )  # fmt: skip
-    order = {learner.model: position for position, learner in enumerate(learners)}
+                rows, train, recipe=recipe, horizon=horizon, settings=settings, number=number, first_test=first_test
+            )
+    order = {learner.model: position for position, learner in enumerate(recipe.learners)}
     return tuple(sorted(fitted, key=lambda fold: (order[fold.model], fold.fold)))
 
 
@@ -89,29 +99,27 @@ def _fit_part(
     rows: LabelledRows,
     train: IntArray,
     *,
-    learners: tuple[Learner, ...],
-    classes: tuple[str, ...],
+    recipe: Recipe,
     horizon: Horizon,
     settings: WalkForwardSettings,
-    top_features: int | None,
-    tunes_threshold: bool,
     number: int,
     first_test: pd.Timestamp | None,
 ) -> list[FittedFold]:
     """Fit every learner on one training part."""
-    lesson = _study(rows, train, settings=settings, top_features=top_features)
+    classes = recipe.classes
+    lesson = _study(rows, train, settings=settings, top_features=recipe.top_features)
     counts = np.bincount(lesson.codes, minlength=len(classes))
     reason = _why_insufficient(train, lesson, counts, classes=classes, least=settings.minimum_class_rows)
     fitted_through = rows.target_sessions[train].max() if len(train) else None
     served = [day for day in (first_test, fitted_through) if day is not None]
     folds = []
-    for learner in learners:
+    for learner in recipe.learners:
         estimator = None if reason else learner.fit(lesson.values, lesson.codes)
         threshold: float | None = None
         scores: dict[str, float] = {}
-        if tunes_threshold and not reason:
+        if recipe.tunes_threshold and not reason:
             threshold, scores = _tune_threshold(
-                rows, train, learner=learner, horizon=horizon, settings=settings, top_features=top_features
+                rows, train, learner=learner, horizon=horizon, settings=settings, top_features=recipe.top_features
             )
         folds.append(
             FittedFold(
@@ -242,6 +250,23 @@ def threshold_scores(probabilities: FloatArray, codes: IntArray, *, rule: str) -
         ]
     )
     return balanced_accuracy(counts) if rule == "balanced_accuracy" else class_f1(counts)[:, 1]
+
+
+def logistic_learner(model: str) -> Learner:
+    """L2 logistic regression, C = 0.1, on median-filled and standardised columns; multinomial beyond two classes."""
+    hyperparameters: dict[str, Any] = {
+        "impute": "median",
+        "scale": "standard",
+        "penalty": "l2",
+        "C": 0.1,
+        "solver": "lbfgs",
+        "max_iter": 1_000,
+    }
+
+    def fit(values: FloatArray, codes: IntArray) -> Any:
+        return fit_logistic_pipeline(values, codes, C=hyperparameters["C"], max_iter=hyperparameters["max_iter"])
+
+    return Learner(model, hyperparameters, fit)
 
 
 def fit_logistic_pipeline(values: FloatArray, codes: IntArray, *, C: float, max_iter: int) -> Any:

@@ -7,7 +7,7 @@ that counts as skill is the one that beats persistence, which stands beside it i
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from trading_dag.features.input_rules import require_sessions
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import FoldForecast, finish_predictions, forecast
 from trading_dag.models.rows import collect_rows, labels_by_session
-from trading_dag.models.training import Learner, fit_folds, fit_logistic_pipeline, library_versions
+from trading_dag.models.training import Recipe, fit_folds, library_versions, logistic_learner
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.sessions import Horizon
 from trading_dag.settings import WalkForwardSettings
@@ -67,15 +67,10 @@ def fit(
         ticker=ticker,
         required=_CURRENT,
     )
-    folds = fit_folds(
-        rows,
-        learners=(_logistic(),),
-        classes=IV_REGIMES,
-        horizon=horizon,
-        settings=settings,
-        top_features=None,
-        tunes_threshold=False,
+    recipe = Recipe(
+        learners=(logistic_learner(LOGISTIC),), classes=IV_REGIMES, top_features=None, tunes_threshold=False
     )
+    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings)
     return FittedModel(
         name="volatility_forecaster",
         ticker=rows.ticker,
@@ -152,13 +147,3 @@ def _block(
             "is_baseline": model != made.fold.model,
         }
     )
-
-
-def _logistic() -> Learner:
-    """Multinomial L2 logistic regression, C = 0.1, on median-filled and standardised columns."""
-    hyperparameters: dict[str, Any] = {"penalty": "l2", "C": 0.1, "solver": "lbfgs", "max_iter": 1_000}
-
-    def fit_logistic(values: FloatArray, codes: IntArray) -> Any:
-        return fit_logistic_pipeline(values, codes, C=hyperparameters["C"], max_iter=hyperparameters["max_iter"])
-
-    return Learner(LOGISTIC, hyperparameters, fit_logistic)

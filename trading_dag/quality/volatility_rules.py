@@ -31,6 +31,9 @@ _SPIKE_NET: Final = 0.5
 # shifted throughout has about −0.65.
 _SHIFT_WINDOWS: Final = ((42, -0.3), (126, 0.0))
 _CHANGE_LIMIT: Final = 0.15
+# Median over the windows of the strongest of the three correlations: −0.70 (EFA) to −0.86 (S&P 500) for shares,
+# −0.10 for TLT and −0.14 for GLD, whose prices say nothing about the timing of VIX.
+_RELATED: Final = -0.5
 
 
 def volatility_index_checks() -> tuple[Check, ...]:
@@ -127,7 +130,7 @@ def _not_shifted_against_prices(examined: Examined) -> Finding:
     is_fresh = rows["vix_filled_sessions"].fillna(0.0) == 0
     pairs = pd.DataFrame({"change": changes.where(is_fresh), "return": rows["session"].map(returns)})
     flags, detail = shifted_windows(pairs["change"], pairs["return"])
-    return bars.finding(flags, detail) if detail else examined.nothing("" if len(rows) else "no index")
+    return bars.finding(flags, detail) if flags.any() else examined.nothing(detail)
 
 
 def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:
@@ -139,13 +142,17 @@ def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:
 
     Returns
     -------
-    One flag per session, and a phrase about the worst window (empty where there is none).
+    One flag per session, and a phrase about the worst window (empty where there is none). No flag where index and
+    price are hardly related at any of the three lags, as with bonds or gold; the phrase then says so.
     """
     flags = np.zeros(len(changes), dtype=bool)
     worst, phrase = 0.0, ""
     for window, least_margin in _SHIFT_WINDOWS:
         least = window * 3 // 4
         same, late, early = (changes.rolling(window, min_periods=least).corr(returns.shift(lag)) for lag in (0, 1, -1))
+        strongest = np.minimum(np.minimum(late, early), same)
+        if not strongest.median() <= _RELATED:
+            return flags & False, "not examined: index and price are hardly related"
         margin = np.minimum(late, early) - same
         failed = (margin < least_margin).to_numpy(dtype=bool)
         flags |= failed

@@ -49,7 +49,7 @@ class Listing:
             if day <= last:
                 bars.loc[day, name] = value
         factor = pd.Series(1.0, index=bars.index)
-        for day, amount in self.dividends.items():
+        for day in self.dividends:
             if day <= last:
                 before = bars.index[bars.index < day]
                 factor[before] *= 1.0 - self.adjusted_dividend(day, last) / bars.loc[before[-1], "close"]

@@ -12,7 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading_dag.backtest.engine import run_backtest
+from trading_dag.backtest.fills import mark_positions
+from trading_dag.backtest.market import build_market
 from trading_dag.errors import SchemaError
+from trading_dag.options.structures import structure_of
 from trading_dag.schemas import EQUITY, SUMMARY, TRADES, Table
 from trading_dag.sessions import horizon_of, shift_sessions
 from trading_dag.settings import BacktestSettings, SurfaceSettings
@@ -244,15 +247,15 @@ def test_an_early_close_at_the_natural_price_may_lose_more_than_the_defined_risk
 
 
 def test_marks_stay_within_the_arbitrage_bounds_of_the_structure_where_the_surface_does_not(make_frames, flat):
-    # So steep a skew makes the lower put dearer than the higher one: the surface alone says a negative debit.
-    steep = flat.model_copy(update={"surface": flat.surface.model_copy(update={"skew": -1.5, "curvature": 0.0})})
-    frames = make_frames(**{**MARKET, "closes": [99.5, 112.0, 112.0]}, signals={0: ("bear_put_spread", "FULL")})
-    result = frames.run("72h", steep)
-    assert result.trades["status"].tolist() == ["open"]
-    legs = json.loads(result.trades["legs"].iloc[0])
-    atm = [steep.surface.skew * math.log(leg["strike"] / 112.0) for leg in legs]
-    assert atm[1] > atm[0]
-    assert (result.equity["marks_usd"] >= 0.0).all()
+    # So steep a skew makes the lower put dearer than the higher one: the surface alone gives a debit spread away.
+    steep = flat.model_copy(update={"surface": flat.surface.model_copy(update={"skew": -1.5})})
+    frames = make_frames(**MARKET, signals={0: ("bear_put_spread", "FULL")})
+    market = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=steep)
+    at, strikes, years = np.array([1]), np.array([[98.0, 96.0]]), 0.06
+    higher, lower = market.marking_surface(at).columns().price(101.0, strikes, years=years, is_call=False)[0]
+    assert higher < lower
+    bought = mark_positions(structure_of("bear_put_spread"), market, at=at, strikes=strikes, years=np.array([years]))
+    assert bought.tolist() == [0.0]
 
 
 def test_open_risk_never_exceeds_the_account(make_frames, flat):

@@ -62,7 +62,7 @@ def test_the_index_moves_with_prices_on_the_day_in_sample_and_spy(market) -> Non
 
 
 @pytest.mark.files_data
-@pytest.mark.parametrize("ticker", ["QQQ", "IWM"])
+@pytest.mark.parametrize("ticker", ["QQQ", "IWM", "EFA"])
 def test_the_index_moves_with_prices_on_the_day_in_every_window(markets, ticker: str) -> None:
     assert shift_finding(markets[ticker]).count == 0
 
@@ -85,6 +85,21 @@ def test_without_returns_the_verdict_says_that_nothing_was_examined(sample_marke
     finding = examine(IMPLIED_VOLATILITY, frame, context=sample_market.context())[SHIFT]
     assert finding.count == 0
     assert finding.detail.startswith("not examined")
+
+
+@pytest.mark.files_data
+@pytest.mark.parametrize("ticker", ["TLT", "GLD"])
+def test_nothing_is_refused_where_prices_say_nothing_about_the_index(markets, ticker: str) -> None:
+    finding = shift_finding(markets[ticker])
+    assert finding.count == 0
+    assert finding.detail == "not examined: index and price are hardly related"
+
+
+def test_a_listing_too_short_to_tell_is_not_refused(sample_market) -> None:
+    few = pd.Series(np.linspace(-0.01, 0.01, 20))
+    flags, detail = shifted_windows(few, few)
+    assert not flags.any()
+    assert detail.startswith("not examined")
 
 
 def test_filled_sessions_are_no_evidence_of_a_shift() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from sklearn import metrics as reference
 
 from trading_dag.errors import SchemaError
@@ -297,6 +299,27 @@ def test_no_forecasts_give_no_rows_of_the_right_types() -> None:
 def test_a_missing_column_is_named(direction: pd.DataFrame) -> None:
     with pytest.raises(SchemaError, match="probability_up"):
         evaluate(direction.drop(columns="probability_up"), NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+
+
+def test_the_paired_interval_is_that_of_archs_bootstrap_with_the_politis_white_block() -> None:
+    """Rebuilt from arch alone, on losses that depend on each other for far longer than two horizons."""
+    table = volatility_table(1_000, stay=0.97)
+    scores = evaluate(NO_DIRECTION, table, horizon=HORIZON, settings=SETTINGS)
+    columns = [f"probability_{name.lower()}" for name in IV_REGIMES]
+    losses = {}
+    for model, rows in table.groupby("model"):
+        outcome = np.eye(3)[pd.Index(IV_REGIMES).get_indexer(rows["y_true"].astype(object))]
+        losses[model] = ((rows[columns].to_numpy() - outcome) ** 2).sum(axis=1)
+    gains = {name: losses[name] - losses["volatility_logistic"] for name in ("persistence", "class_prior")}
+    block = max(math.ceil(optimal_block_length(gain)["stationary"].iloc[0]) for gain in gains.values())
+    assert block > 2 * HORIZON.gap_sessions
+    for name, gain in gains.items():
+        bootstrap = StationaryBootstrap(block, gain, seed=np.random.default_rng(SETTINGS.seed))
+        means = [sample[0].mean() for sample, _ in bootstrap.bootstrap(SETTINGS.draws)]
+        row = scores[(scores["baseline"] == name) & (scores["metric"] == "brier")].iloc[0]
+        assert row["difference"] == pytest.approx(gain.mean(), abs=1e-12)
+        expected = tuple(np.quantile(means, [0.025, 0.975]))
+        assert (row["difference_ci_low"], row["difference_ci_high"]) == pytest.approx(expected, abs=1e-12)
 
 
 def test_intervals_are_wider_where_forecast_errors_last_longer() -> None:

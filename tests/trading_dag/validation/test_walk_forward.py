@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ def test_folds_never_overlap_keep_the_gap_and_expand(n_rows: int, folds: int, ga
         assert fold.train[0] == 0
         assert np.array_equal(fold.train, np.arange(len(fold.train)))
         assert fold.test[0] - fold.train[-1] == gap + 1
-    for earlier, later in zip(splits, splits[1:], strict=False):
+    for earlier, later in pairwise(splits):
         assert set(earlier.train) < set(later.train)
 
 
