@@ -88,8 +88,8 @@ def merge_history(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) ->
     if len(fresh_rows) and pairs.empty:
         # Without a row in common nobody can say whether both are on one base.
         return _result(stored, fresh, appended=0, restated=_no_restatements(table), rebased=True)
-    before = stored.take(pairs["stored"]).reset_index(drop=True)
-    after = fresh_rows.take(pairs["fresh"]).reset_index(drop=True)
+    before = stored.take(pairs["stored"].to_numpy()).reset_index(drop=True)
+    after = fresh_rows.take(pairs["fresh"].to_numpy()).reset_index(drop=True)
     values = [name for name in columns if name not in key]
     changed = pd.DataFrame({name: _differs(before[name], after[name]) for name in values}, index=before.index)
 

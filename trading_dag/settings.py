@@ -74,6 +74,9 @@ class BacktestSettings(_Frozen):
     half_spread_minimum_usd: float = Field(0.01, ge=0, description="least half spread per share")
     price_tick_usd: float = Field(0.01, gt=0, description="bids are rounded down and asks up to this tick")
     multiplier: int = Field(100, gt=0)
+    index_multiplier: int = Field(
+        10, gt=0, description="multiplier of the cash indices SPX and COMP: contracts on a tenth, as XSP is of SPX"
+    )
     strike_step_fraction: float = Field(0.0025, gt=0, description="strike grid as a share of spot, rounded to a tick")
     days_to_expiration: int = Field(21, ge=8, le=60, description="target calendar days to expiration at entry")
     long_leg_delta: float = Field(0.45, gt=0, lt=1)

@@ -193,6 +193,16 @@ def test_no_more_requests_are_made_than_the_rate_allows(tmp_path: Path) -> None:
     assert sleeps == pytest.approx([0.5, 0.5, 0.5])
 
 
+def test_every_attempt_of_a_client_waits_for_its_turn(tmp_path: Path) -> None:
+    sleeps: list[float] = []
+    send = Script(HttpAnswer(503, {}, b""), OK)
+    asked = client(tmp_path, send, sleeps, requests_per_second=0.5, backoff_seconds=0.0)
+    asked.get(REQUEST, check=accept)
+    asked.get(REQUEST, check=accept)
+    waits = [seconds for seconds in sleeps if seconds > 0.0]
+    assert waits == pytest.approx([2.0, 4.0], abs=0.5)
+
+
 def test_postponing_holds_back_every_client_of_the_home(tmp_path: Path) -> None:
     now, sleeps = [100.0], []
     first, second = (

@@ -245,6 +245,13 @@ def test_prices_come_without_crumb_and_cookie_too(
     assert len(bars_of(vendor, tmp_path)) == 120
 
 
+def test_every_request_to_yahoo_keeps_the_rate_cookies_and_crumbs_too(vendor: LoopbackVendor, tmp_path: Path) -> None:
+    bars_of(vendor, tmp_path, requests_per_second=10.0)
+    moments = [one.at for one in vendor.requests]
+    assert len(moments) >= 3
+    assert moments[-1] - moments[0] >= (len(moments) - 1) * 0.1 - 0.05
+
+
 def test_an_unknown_symbol_is_an_error_with_what_to_do(source: LiveSource) -> None:
     with pytest.raises(EmptySourceError, match="may be delisted") as caught:
         source.prices_daily("NOPE")

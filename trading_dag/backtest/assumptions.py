@@ -16,6 +16,7 @@ _CONVENTIONS = {
     "exit": "close of the label's target session, or the first later close with an index level",
     "expiration": "first weekly expiration (Friday, or the session before a holiday) at or after days_to_expiration; "
     "weekly expirations and the strike grid are assumed listed in every year",
+    "contract": "multiplier of the backtest settings, for the cash indices SPX and COMP already the index_multiplier",
     "settlement": "European, cash, intrinsic value at the expiration's close, without spread",
     "time": "calendar days over 365; an open is 6.5 hours before the close",
     "dividends": "a continuous yield; no early exercise",
@@ -26,7 +27,7 @@ _CONVENTIONS = {
     "capital_limit": "defined risk and fees of open positions within starting cash plus realised profit",
     "edge": "FULL and HALF signals trade whatever their edge; admissibility is the accuracy gate's verdict",
     "marks": "middle of the surface at the close, last known index level, within the structure's arbitrage bounds",
-    "cash_interest": "none",
+    "cash_interest": "none, so no rate is subtracted in the Sharpe ratio of the trades; buy and hold is over the bill",
     "risk_free_rate": "three-month bill as known the session before; where missing, the surface settings' fallback",
     "benchmark": "the underlying bought at the first session's close and held, dividends reinvested, no costs",
     "deflated_sharpe": "variants_tried trials; variance of their Sharpe ratios taken as 1/(n-1)",

@@ -26,16 +26,18 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def class_probabilities(estimator: Any, values: FloatArray) -> FloatArray:
-    """Probability of each class per row, from either kind of estimator.
+def class_probabilities(estimator: Any, values: FloatArray, *, classes: int) -> FloatArray:
+    """Probability of each class per row, from either kind of estimator; 0 for a class it was never shown.
 
     Parameters
     ----------
     estimator : scikit-learn ``Pipeline``, or xgboost ``Booster`` with a binary logistic objective.
     values : rows × the estimator's features, NaN where not known.
+    classes : how many classes the label has.
     """
     if hasattr(estimator, "predict_proba"):
-        probabilities: FloatArray = estimator.predict_proba(values)
+        probabilities = np.zeros((len(values), classes))
+        probabilities[:, estimator.classes_] = estimator.predict_proba(values)
         return probabilities
     from xgboost import DMatrix
 
@@ -94,7 +96,7 @@ def forecast(
                 rows = np.flatnonzero((service == fold.fold) & known & enough)
                 if len(rows):
                     taken = values[rows][:, [position[name] for name in fold.features]]
-                    forecasts.append(FoldForecast(fold, rows, class_probabilities(fold.estimator, taken)))
+                    forecasts.append(FoldForecast(fold, rows, class_probabilities(fold.estimator, taken, classes=len(fold.classes))))
     return forecasts
 
 

@@ -29,6 +29,7 @@ from trading_dag.validation.walk_forward import walk_forward_folds
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+LEAST_CLASSES: Final = 2
 THRESHOLD_GRID: FloatArray = np.arange(30, 71) / 100.0
 
 
@@ -71,8 +72,9 @@ def fit_folds(
 ) -> tuple[FittedFold, ...]:
     """Fit every learner on every training part, and once more on every label: the live model.
 
-    A fold whose training part holds fewer than ``minimum_class_rows`` of a class is returned with
-    status ``insufficient_data``. It stays the fold in service for its test part, so nothing is
+    A fold whose training part holds ``minimum_class_rows`` of fewer than two classes is returned with
+    status ``insufficient_data``; a third class that is rarer is learnt from the rows there are, and one
+    that never occurred gets probability 0. Whether a rare class can be *scored* is the evaluation's business. It stays the fold in service for its test part, so nothing is
     forecast there: an older model never takes over unannounced.
 
     Returns
@@ -189,7 +191,8 @@ def _why_insufficient(
     if not len(lesson.chosen):
         return "no feature is present often enough and varies in the training part"
     rare = [f"{count} of {name}" for name, count in zip(classes, counts, strict=True) if count < least]
-    return f"fewer than {least} training rows: {', '.join(rare)}" if rare else None
+    learnable = len(classes) - len(rare)
+    return f"fewer than {least} training rows: {', '.join(rare)}" if learnable < LEAST_CLASSES else None
 
 
 def _tune_threshold(
@@ -218,7 +221,7 @@ def _tune_threshold(
         held_out = held_out[present & (rows.codes[held_out] >= 0)]
         if len(held_out):
             estimator = learner.fit(lesson.values, lesson.codes)
-            probabilities.append(class_probabilities(estimator, rows.values[np.ix_(held_out, lesson.chosen)])[:, 1])
+            probabilities.append(class_probabilities(estimator, rows.values[np.ix_(held_out, lesson.chosen)], classes=2)[:, 1])
             happened.append(rows.codes[held_out])
     pooled = np.concatenate(probabilities) if probabilities else np.empty(0)
     truth = np.concatenate(happened) if happened else np.empty(0, dtype=np.int64)

@@ -150,7 +150,7 @@ def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:
     for window, least_margin in _SHIFT_WINDOWS:
         least = window * 3 // 4
         same, late, early = (changes.rolling(window, min_periods=least).corr(returns.shift(lag)) for lag in (0, 1, -1))
-        strongest = np.minimum(np.minimum(late, early), same)
+        strongest = pd.concat([same, late, early], axis=1).min(axis=1)
         if not strongest.median() <= _RELATED:
             return flags & False, "not examined: index and price are hardly related"
         margin = np.minimum(late, early) - same

@@ -32,7 +32,7 @@ from trading_dag.strategy.explanation import (
     strikes_text,
 )
 from trading_dag.strategy.selector import NO_TRADE, Selection, select
-from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes
+from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
 from trading_dag.table_frames import require_columns, table_frame, values_at_sessions
 
 DIRECTION_MODEL: Final = "direction_logistic"
@@ -101,6 +101,7 @@ def build_recommendations(
     sessions = require_sessions(
         calls, ("target_session", "y_pred", "confidence", "fold", "fitted_through"), table="predictions.direction"
     )
+    settings = settings_for_contract(ticker_of(calls), settings)
     regimes = _rows_of_model(volatility, VOLATILITY_MODEL, table="predictions.volatility")
     require_sessions(regimes, ("y_pred", "confidence", "fold", "fitted_through"), table="predictions.volatility")
     require_sessions(

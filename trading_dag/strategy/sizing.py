@@ -7,7 +7,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.settings import Settings
+
+CASH_INDICES: Final = frozenset({"SPX", "COMP"})
 CONVICTION_SIZE: Final[dict[str, float]] = {"FULL": 1.0, "HALF": 0.5, "NONE": 0.0}
+
+
+def settings_for_contract(ticker: str, settings: Settings) -> Settings:
+    """The settings with the multiplier of the ticker's contracts: ``index_multiplier`` for a cash index.
+
+    One full-size index structure risks more than a retail account's budget, so that nothing would trade.
+    """
+    if ticker not in CASH_INDICES:
+        return settings
+    book = settings.backtest.model_copy(update={"multiplier": settings.backtest.index_multiplier})
+    return settings.model_copy(update={"backtest": book})
 
 
 def conviction_sizes(conviction: ArrayLike) -> NDArray[np.float64]:

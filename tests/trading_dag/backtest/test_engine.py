@@ -121,6 +121,16 @@ def test_a_condor_is_kept_to_the_cent_as_in_a_ledger_by_hand(make_frames, flat):
     assert bool(result.summary["is_admissible"].iloc[0]) is False
 
 
+def test_a_cash_index_pays_ten_dollars_a_point_and_says_so(make_frames, flat):
+    frames = make_frames(**MARKET, signals={0: ("bull_put_spread", "FULL")})
+    frames = frames.changed(signals=frames.signals.assign(ticker="SPX"), prices=frames.prices.assign(ticker="SPX"))
+    result = frames.run("48h", flat)
+    # The vertical above at a tenth: risk 19.50 and fees 2.60, 2,000 / 22.10 = 90.5 structures of 0.26 · 10 less 2.60.
+    assert result.trades["contracts"].tolist() == [90]
+    assert result.trades["pnl_usd"].iloc[0] == pytest.approx(90 * (2.60 - 2.60), abs=1e-9)
+    assert json.loads(result.summary["assumptions"].iloc[0])["backtest_settings"]["multiplier"] == 10
+
+
 def test_a_24h_trade_opens_and_closes_in_the_session_after_its_signal(make_frames, flat):
     frames = make_frames(**MARKET, signals={0: ("long_call", "FULL")})
     trade = frames.run("24h", flat).trades.iloc[0]
@@ -259,16 +269,28 @@ def test_marks_stay_within_the_arbitrage_bounds_of_the_structure_where_the_surfa
 
 
 def test_open_risk_never_exceeds_the_account(make_frames, flat):
-    n = 10
+    n = 12
     frames = make_frames(
         "2024-03-04", opens=[100.0] * n, closes=[100.0] * n, index_opens=[20.0] * n, index_closes=[20.0] * n,
-        signals=dict.fromkeys(range(n - 6), ("bull_put_spread", "FULL")),
+        signals=dict.fromkeys((0, 1, 2, 4, 5), ("bull_put_spread", "FULL")),
     )  # fmt: skip
     greedy = flat.model_copy(update={"backtest": BacktestSettings(risk_fraction=0.4)})
     trades = frames.run("168h", greedy).trades
-    # Two positions of 40 % fit and the third does not until one of them is closed, five sessions after its signal.
-    assert trades["status"].tolist() == ["closed", "closed", "skipped", "skipped"]
-    assert trades["exit_reason"].tolist()[2:] == ["capital_limit"] * 2
+    # Two positions of 40 % fit, a third does not. The first is closed at session 5's close, which is after the open
+    # at which the signal of session 4 would enter, and before that of session 5.
+    assert trades["status"].tolist() == ["closed", "closed", "skipped", "skipped", "closed"]
+    assert trades["exit_reason"].tolist()[2:4] == ["capital_limit"] * 2
+
+
+def test_the_entry_is_discounted_at_the_rate_known_before_its_open(make_frames, flat):
+    frames = make_frames(**MARKET, signals={0: ("long_call", "FULL")})
+    costs = []
+    for session in (None, 0, 1):
+        rates = frames.rates.copy()
+        if session is not None:
+            rates.loc[session, "treasury_3m"] = 10.0
+        costs.append(frames.changed(rates=rates).run("48h", flat).trades["legs"].iloc[0].split("exit_price")[0])
+    assert costs[0] == costs[2] != costs[1]
 
 
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -54,6 +54,13 @@ def test_breaches_before_the_last_training_do_not_count() -> None:
     assert not should_retrain(reports, last_retrained=DAYS[100], settings=SETTINGS).is_due
 
 
+def test_a_breach_before_and_one_after_the_last_training_are_not_two_in_a_row() -> None:
+    restless = SETTINGS.model_copy(update={"rest_sessions": 0})
+    reports = history([0.9, 0.9], first=10)
+    assert not should_retrain(reports, last_retrained=DAYS[10], settings=restless).is_due
+    assert should_retrain(reports, last_retrained=DAYS[9], settings=restless).is_due
+
+
 def test_a_slice_that_was_never_trained_needs_no_rest() -> None:
     assert should_retrain(history([0.9, 0.9]), last_retrained=None, settings=SETTINGS).is_due
 

@@ -83,16 +83,32 @@ def test_a_session_without_an_iv_rank_has_no_forecast(research: Any, volatility_
     assert features["session"].iloc[701] in set(forecasts["session"])
 
 
-def test_folds_in_which_a_regime_is_rare_are_insufficient_and_later_ones_are_not(slice_of: Callable[..., Any]) -> None:
+def test_a_regime_that_never_occurred_gets_probability_zero_and_the_fold_is_fitted(
+    slice_of: Callable[..., Any],
+) -> None:
+    research = slice_of(900, seed=4)
+    targets = research.targets.copy()
+    targets.loc[(targets["iv_regime"] == "HIGH") & (targets.index < 300), "iv_regime"] = "LOW"
+    model = volatility_forecaster.fit(research.features, targets, horizon=research.horizon, settings=SETTINGS)
+    assert model.folds[0].status == "fitted", model.folds[0].reason
+    assert model.folds[0].class_counts["HIGH"] == 0
+    forecasts = volatility_forecaster.predict(model, research.features, targets, horizon=research.horizon)
+    first = forecasts[(forecasts["fold"] == 1) & (forecasts["model"] == "volatility_logistic")]
+    assert len(first)
+    assert (first["probability_high"] == 0.0).all()
+    assert np.allclose(first["probability_low"] + first["probability_normal"], 1.0)
+
+
+def test_folds_with_a_single_learnable_regime_are_insufficient_and_later_ones_are_not(
+    slice_of: Callable[..., Any],
+) -> None:
     research = slice_of(600, seed=4)
     targets = research.targets.copy()
-    early_highs = targets.index[(targets["iv_regime"] == "HIGH") & (targets.index < 300)]
-    targets.loc[early_highs, "iv_regime"] = "NORMAL"
+    targets.loc[targets.index < 300, "iv_regime"] = "NORMAL"
     model = volatility_forecaster.fit(research.features, targets, horizon=research.horizon, settings=SETTINGS)
-    statuses = [fold.status for fold in model.folds]
-    assert statuses[0] == "insufficient_data"
-    assert statuses[-1] == "fitted"
-    assert "of HIGH" in str(model.folds[0].reason)
+    assert model.folds[0].status == "insufficient_data"
+    assert model.folds[-1].status == "fitted"
+    assert "0 of LOW" in str(model.folds[0].reason)
     forecasts = volatility_forecaster.predict(model, research.features, targets, horizon=research.horizon)
     fitted = [fold.fold for fold in model.folds if fold.status == "fitted"]
     assert sorted(forecasts["fold"].unique()) == fitted

@@ -95,7 +95,7 @@ def metrics() -> pd.DataFrame:
         for baseline in ("class_prior", "previous_direction"):
             for metric in ("brier_sign", "hit_rate", "diebold_mariano_p_brier_sign"):
                 low = 0.01 if baseline == "previous_direction" else -0.02
-                rows.append(("direction", model, metric, baseline, low + 0.02, low, low + 0.04))
+                rows.append(("direction", model, metric, baseline, low + 0.03, low, low + 0.05))
         rows.append(("direction", model, "hit_rate", "none", np.nan, np.nan, np.nan))
     rows.append(("volatility", "volatility_logistic", "accuracy", "persistence", -0.04, -0.1, 0.01))
     rows.append(("volatility", "volatility_logistic", "brier", "persistence", np.nan, np.nan, np.nan))

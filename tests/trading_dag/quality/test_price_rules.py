@@ -195,6 +195,18 @@ def test_a_crash_to_half_in_a_wild_session_is_no_split(sample_market) -> None:
     assert split_like_jumps(prices).sum() == 0
 
 
+def test_a_wild_session_does_not_hide_a_split_that_the_adjusted_close_contradicts(sample_market) -> None:
+    prices = sample_market.prices.copy()
+    prices.loc[:1_499, OHLC] *= 2
+    prices.loc[1_500, "high"] = prices.loc[1_500, "close"] * 1.4
+    assert split_like_jumps(prices).nonzero()[0].tolist() == [1_500]
+
+
+def test_of_two_rows_with_one_key_the_second_is_flagged(sample_market) -> None:
+    finding = examine(PRICES_DAILY, _doubled_row(sample_market.prices), context=sample_market.context())["keys_unique"]
+    assert finding.mask.nonzero()[0].tolist() == [101]
+
+
 def test_a_recorded_special_dividend_of_a_third_is_no_split(sample_market) -> None:
     prices = sample_market.prices.copy()
     prices.loc[:1_499, OHLC] *= 1.5

@@ -128,6 +128,27 @@ def test_a_row_that_knew_too_much_or_says_too_much_breaks_its_rule(
     assert broken == {rule} | extra
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "second", "rule", "may_be_equal"),
+    [
+        ("raw.macro", "observation_date", "known_on", "known_after_observation", False),
+        ("labels.targets", "session", "target_session", "target_after_session", False),
+        ("predictions.direction", "fitted_through", "session", "fitted_before_session", True),
+        ("predictions.volatility", "fitted_through", "session", "fitted_before_session", True),
+        ("backtests.trades", "signal_session", "entry_session", "entry_after_signal", False),
+        ("backtests.trades", "entry_session", "exit_session", "exit_not_before_entry", True),
+    ],
+)
+def test_two_dates_may_be_equal_only_where_that_is_no_foreknowledge(
+    name: str, first: str, second: str, rule: str, may_be_equal: bool
+) -> None:
+    table = TABLES[name]
+    frame = sound_frame(table)
+    frame[second if first in table.key else first] = frame[first if first in table.key else second]
+    finding = examine(table, frame, context=CONTEXT)[rule]
+    assert finding.count == (0 if may_be_equal else len(frame))
+
+
 def test_naming_the_rules_imports_no_heavy_library() -> None:
     code = (
         "import sys; from trading_dag.quality import rules_of; from trading_dag.schemas import TABLES;"

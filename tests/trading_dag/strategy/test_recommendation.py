@@ -174,6 +174,14 @@ def test_a_risk_above_the_budget_trades_nothing_and_says_so(inputs, flat):
     assert "more than the risk budget" in row["reasoning"]
 
 
+def test_the_fees_of_every_leg_both_ways_count_towards_the_risk(inputs, flat):
+    dear = flat.model_copy(update={"backtest": BacktestSettings(fee_per_leg_contract_usd=20.0)})
+    rows = build(inputs, dear)
+    spread, condor = rows.iloc[0], rows.iloc[4]
+    assert spread["contracts"] == math.floor(2_000 / (spread["max_loss_usd"] + 2 * 2 * 20))
+    assert condor["contracts"] == math.floor(1_000 / (condor["max_loss_usd"] + 2 * 4 * 20))
+
+
 def test_the_evidence_names_models_folds_and_what_they_had_seen(inputs, flat):
     evidence = json.loads(build(inputs, flat)["evidence"][0])
     assert evidence["direction_fold"] == 2

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes
+from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
 
 
 def test_contracts_are_the_budget_over_risk_and_fees_rounded_down():
@@ -26,7 +27,7 @@ def test_without_a_defined_positive_risk_that_fits_nothing_is_traded(risk):
     assert ours.tolist() == [0]
 
 
-@settings(deadline=None, max_examples=100)
+@hypothesis_settings(deadline=None, max_examples=100)
 @given(risk=st.floats(0.01, 5_000), fees=st.floats(0, 50), size=st.sampled_from([0.0, 0.5, 1.0]))
 def test_the_budget_is_never_exceeded_and_one_more_would_exceed_it(risk, fees, size):
     count = int(
@@ -36,6 +37,13 @@ def test_the_budget_is_never_exceeded_and_one_more_would_exceed_it(risk, fees, s
     )
     assert count * (risk + fees) <= 2_000 * size * (1 + 1e-9)
     assert (count + 1) * (risk + fees) > 2_000 * size * (1 - 1e-9)
+
+
+def test_a_cash_index_is_traded_in_contracts_on_a_tenth_and_an_etf_in_full_ones(settings):
+    assert settings_for_contract("SPX", settings).backtest.multiplier == 10
+    assert settings_for_contract("COMP", settings).backtest.multiplier == 10
+    assert settings_for_contract("SPY", settings) is settings
+    assert settings.backtest.multiplier == 100
 
 
 def test_conviction_words_have_sizes_and_any_other_word_is_an_error():

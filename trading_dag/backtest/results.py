@@ -1,0 +1,212 @@
+"""The three tables of a backtest, written from books and ledger. Nothing is traded or decided here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trading_dag.backtest.assumptions import assumptions_json
+from trading_dag.backtest.ledger import Book, Ledger
+from trading_dag.backtest.market import Market
+from trading_dag.backtest.performance import deflated_sharpe, drawdowns, equity_statistics, excess_returns
+from trading_dag.backtest.random_entry import RandomEntry
+from trading_dag.schemas import EQUITY, SUMMARY, TRADES
+from trading_dag.table_frames import table_frame
+
+OPEN_AT_END: Final = "open_at_end_of_data"
+MODELLED: Final = "modelled"
+_CENT: Final = 0.005
+TextArray = NDArray[Any]
+
+
+def trades_frame(
+    head: dict[str, str],
+    sessions: pd.DatetimeIndex,
+    *,
+    strategy: TextArray,
+    conviction: TextArray,
+    reason: TextArray,
+    books: list[Book],
+    market: Market,
+) -> pd.DataFrame:
+    """``backtests.trades``: one row a signal."""
+    book_settings = market.settings.backtest
+    rows = len(sessions)
+    number = {
+        name: np.full(rows, np.nan)
+        for name in (
+            "entry_spot", "exit_spot", "entry_cost_usd", "exit_value_usd", "fees_usd", "pnl_usd", "max_loss_usd",
+        )
+    }  # fmt: skip
+    day = {
+        name: np.full(rows, np.datetime64("NaT"), dtype="datetime64[us]")
+        for name in ("entry_session", "exit_session", "expiration")
+    }
+    contracts = np.zeros(rows, dtype=np.int64)
+    status = np.full(rows, "skipped", dtype=object)
+    why, legs, source = reason.copy(), np.full(rows, None, dtype=object), np.full(rows, None, dtype=object)
+    calendar = market.sessions.to_numpy()
+    for book in books:
+        traded = np.flatnonzero(book.contracts > 0)
+        trips, into, count = book.trips, book.rows[traded], book.contracts[traded]
+        is_closed = trips.exit[traded] >= 0
+        fees = trips.fees_one_way_usd(book_settings) * count
+        contracts[into] = count
+        status[into] = np.where(is_closed, "closed", "open")
+        why[into] = np.where(is_closed, trips.exit_reason[traded], OPEN_AT_END)
+        source[into] = MODELLED
+        day["entry_session"][into] = calendar[trips.entry[traded]]
+        day["exit_session"][into[is_closed]] = calendar[trips.exit[traded][is_closed]]
+        day["expiration"][into] = trips.positions.expirations.to_numpy()[traded]
+        number["entry_spot"][into] = trips.entry_spot[traded]
+        number["exit_spot"][into] = trips.exit_spot[traded]
+        number["entry_cost_usd"][into] = trips.positions.premium[traded] * book_settings.multiplier * count
+        number["exit_value_usd"][into] = trips.exit_premium[traded] * book_settings.multiplier * count
+        number["fees_usd"][into] = np.where(is_closed, 2.0 * fees, fees)
+        number["max_loss_usd"][into] = trips.maximum_loss_usd(book_settings)[traded] * count
+        legs[into] = _legs_json(book, traded)
+    number["pnl_usd"] = number["exit_value_usd"] - number["entry_cost_usd"] - number["fees_usd"]
+    return table_frame(
+        TRADES,
+        {
+            **head,
+            **day,
+            **number,
+            "signal_session": sessions,
+            "structure": strategy,
+            "status": status,
+            "exit_reason": why,
+            "quote_source": source,
+            "legs": legs,
+            "contracts": contracts,
+            "return_on_risk": number["pnl_usd"] / number["max_loss_usd"],
+            "conviction": conviction,
+        },
+        rows=rows,
+    )
+
+
+def _legs_json(book: Book, traded: NDArray[np.int64]) -> TextArray:
+    """JSON list of the legs of each trade with their fills, USD a share; a missing exit is null."""
+    positions, legs = book.trips.positions, book.trips.structure.legs
+    days = np.datetime_as_string(positions.expirations.to_numpy()[traded].astype("datetime64[D]"))
+    rows = zip(
+        positions.strikes[traded].tolist(),
+        positions.leg_prices[traded].round(6).tolist(),
+        book.trips.exit_leg_prices[traded].round(6).tolist(),
+        positions.leg_volatilities[traded].round(6).tolist(),
+        days.tolist(),
+        strict=True,
+    )
+    return np.array(
+        [
+            json.dumps(
+                [
+                    {
+                        "option_right": leg.option_right,
+                        "side": leg.side,
+                        "ratio": leg.ratio,
+                        "strike": strike,
+                        "expiration": expiration,
+                        "entry_price": entry,
+                        "exit_price": None if leave != leave else leave,
+                        "entry_implied_volatility": volatility,
+                    }
+                    for leg, strike, entry, leave, volatility in zip(
+                        legs, strikes, entries, exits, volatilities, strict=True
+                    )
+                ]
+            )
+            for strikes, entries, exits, volatilities, expiration in rows
+        ],
+        dtype=object,
+    )
+
+
+def equity_frame(head: dict[str, str], ledger: Ledger, market: Market, *, window: slice) -> pd.DataFrame:
+    """``backtests.equity``: one row a session of the window."""
+    sessions = market.sessions[window]
+    equity = ledger.equity[window]
+    return table_frame(
+        EQUITY,
+        {
+            **head,
+            "session": sessions,
+            "cash_usd": ledger.cash[window],
+            "marks_usd": ledger.marks[window],
+            "equity_usd": equity,
+            "drawdown": drawdowns(equity),
+            "open_positions": ledger.open_positions[window],
+            "benchmark_usd": market.benchmark(window),
+        },
+        rows=len(sessions),
+    )
+
+
+def summary_frame(
+    head: dict[str, str],
+    trades: pd.DataFrame,
+    equity: pd.DataFrame,
+    *,
+    status: str,
+    gate: tuple[bool, str],
+    market: Market,
+    window: slice,
+    ledger: Ledger,
+    luck: RandomEntry,
+) -> pd.DataFrame:
+    """``backtests.summary``: one row."""
+    closed = trades[trades["status"] == "closed"]
+    skipped = trades[trades["status"] == "skipped"]
+    profit = closed["pnl_usd"].to_numpy(dtype=np.float64)
+    gains, losses = float(profit[profit > 0].sum()), -float(profit[profit < 0].sum())
+    sessions = pd.DatetimeIndex(equity["session"])
+    rate = market.rate[window]
+    # The account earns no interest, so its returns are those of the trades alone: nothing is left to subtract.
+    unfunded = np.zeros_like(rate)
+    own = equity_statistics(equity["equity_usd"], sessions, rate=unfunded)
+    benchmark = equity_statistics(equity["benchmark_usd"], sessions, rate=rate)
+    excess = excess_returns(equity["equity_usd"], sessions, rate=unfunded) if len(sessions) else np.empty(0)
+    is_backtested = status == "backtested"
+    beyond = profit < -(closed["max_loss_usd"] + closed["fees_usd"]).to_numpy(dtype=np.float64) - _CENT
+    return table_frame(
+        SUMMARY,
+        {
+            **head,
+            "status": status,
+            "is_admissible": bool(gate[0]) and is_backtested,
+            "admissibility_reason": gate[1] if is_backtested else f"{status}; {gate[1]}",
+            "first_session": sessions[0] if len(sessions) else None,
+            "last_session": sessions[-1] if len(sessions) else None,
+            "trades": len(closed),
+            "skipped": len(skipped),
+            "win_rate": float((profit > 0).mean()) if len(profit) else np.nan,
+            "profit_factor": gains / losses if losses > 0 else np.nan,
+            "total_pnl_usd": float(profit.sum()),
+            "cagr": own.cagr,
+            "sharpe": own.sharpe,
+            "sortino": own.sortino,
+            "calmar": own.calmar,
+            "max_drawdown": own.max_drawdown,
+            "exposure": float(ledger.is_exposed[window].mean()) if len(sessions) else np.nan,
+            "fees_usd": float(trades["fees_usd"].sum()),
+            "deflated_sharpe": deflated_sharpe(excess, trials=market.settings.backtest.variants_tried),
+            "random_entry_p_value": luck.p_value,
+            "benchmark_cagr": benchmark.cagr,
+            "benchmark_sharpe": benchmark.sharpe,
+            "open_trades": int((trades["status"] == "open").sum()),
+            "losses_beyond_defined_risk": int(beyond.sum()),
+            "skip_reasons": json.dumps(
+                {
+                    str(reason): int(count)
+                    for reason, count in skipped["exit_reason"].value_counts().sort_index().items()
+                }
+            ),
+            "assumptions": assumptions_json(market, window=window, luck=luck),
+        },
+        rows=1,
+    )
