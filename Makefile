@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export TRADING_DAG_STATE ?= $(CURDIR)/.dagster
 export DAGSTER_HOME ?= $(CURDIR)
+export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench ui clean install install-dev browser docs

@@ -54,6 +54,7 @@ class Workplace:
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         os.environ["TRADING_DAG_STATE"] = str(self.settings.home / ".dagster")
         os.environ["DAGSTER_HOME"] = str(dagster_home(self.settings))
+        os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # the web server makes folders for it even where it is off
         (self.settings.home / ".dagster").mkdir(parents=True, exist_ok=True)
 
     @property

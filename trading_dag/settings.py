@@ -70,7 +70,7 @@ class BacktestSettings(_Frozen):
     account_usd: float = Field(100_000.0, gt=0)
     risk_fraction: float = Field(0.02, gt=0, le=1, description="account at risk per full-size trade")
     fee_per_leg_contract_usd: float = Field(0.65, ge=0)
-    half_spread_fraction: float = Field(0.02, ge=0, description="half bid-ask spread as a share of the leg's value")
+    half_spread_fraction: float = Field(0.01, ge=0, description="half bid-ask spread as a share of the leg's value")
     half_spread_minimum_usd: float = Field(0.01, ge=0, description="least half spread per share")
     price_tick_usd: float = Field(0.01, gt=0, description="bids are rounded down and asks up to this tick")
     multiplier: int = Field(100, gt=0)

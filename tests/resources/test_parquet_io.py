@@ -1,6 +1,5 @@
 """The IO managers inside Dagster: projection, fan-in over partitions, unpartitioned tables, refusal."""
 
-
 from pathlib import Path
 
 import dagster as dg

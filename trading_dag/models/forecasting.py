@@ -96,7 +96,9 @@ def forecast(
                 rows = np.flatnonzero((service == fold.fold) & known & enough)
                 if len(rows):
                     taken = values[rows][:, [position[name] for name in fold.features]]
-                    forecasts.append(FoldForecast(fold, rows, class_probabilities(fold.estimator, taken, classes=len(fold.classes))))
+                    forecasts.append(
+                        FoldForecast(fold, rows, class_probabilities(fold.estimator, taken, classes=len(fold.classes)))
+                    )
     return forecasts
 
 

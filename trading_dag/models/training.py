@@ -221,7 +221,9 @@ def _tune_threshold(
         held_out = held_out[present & (rows.codes[held_out] >= 0)]
         if len(held_out):
             estimator = learner.fit(lesson.values, lesson.codes)
-            probabilities.append(class_probabilities(estimator, rows.values[np.ix_(held_out, lesson.chosen)], classes=2)[:, 1])
+            probabilities.append(
+                class_probabilities(estimator, rows.values[np.ix_(held_out, lesson.chosen)], classes=2)[:, 1]
+            )
             happened.append(rows.codes[held_out])
     pooled = np.concatenate(probabilities) if probabilities else np.empty(0)
     truth = np.concatenate(happened) if happened else np.empty(0, dtype=np.int64)

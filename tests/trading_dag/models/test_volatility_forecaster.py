@@ -86,7 +86,7 @@ def test_a_session_without_an_iv_rank_has_no_forecast(research: Any, volatility_
 def test_a_regime_that_never_occurred_gets_probability_zero_and_the_fold_is_fitted(
     slice_of: Callable[..., Any],
 ) -> None:
-    research = slice_of(900, seed=4)
+    research = slice_of(1200, seed=4)
     targets = research.targets.copy()
     targets.loc[(targets["iv_regime"] == "HIGH") & (targets.index < 300), "iv_regime"] = "LOW"
     model = volatility_forecaster.fit(research.features, targets, horizon=research.horizon, settings=SETTINGS)

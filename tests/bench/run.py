@@ -1,0 +1,224 @@
+"""``make bench``: every figure the project promises, measured side by side in one run, into docs/benchmarks.md.
+
+Whole jobs run as processes of their own. Jobs on real data need its folder (see tests/conftest.py) and
+are left out with a note where it is absent. Times on a shared machine are noisy: read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from tests.bench import bench_technical, concurrent_writers
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+JOB = ("-m", "trading_dag.cli")
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table."""
+
+    what: str
+    figure: str
+    bound: str
+    is_met: bool | None
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A finished command: wall seconds, and the largest sum of its processes' private memory, MB."""
+
+    seconds: float
+    peak_megabytes: float
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """The caller's environment without settings of the project, then these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRADING_DAG_", "DAGSTER_"))}
+    return {**kept, "TRADING_DAG_HOME": str(home), "COLUMNS": "160", **settings}
+
+
+def timed(*arguments: str, env: dict[str, str]) -> Timed:
+    """Run Python with these arguments to its end; fail loudly where it fails."""
+    started = time.perf_counter()
+    process = psutil.Popen([sys.executable, *arguments], cwd=REPOSITORY, env=env, stdout=subprocess.DEVNULL)
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, _private_megabytes(process))
+        time.sleep(0.25)
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}")
+    return Timed(seconds, peak)
+
+
+def _private_megabytes(process: psutil.Process) -> float:
+    total = 0
+    try:
+        for member in [process, *process.children(recursive=True)]:
+            total += member.memory_full_info().pss
+    except psutil.NoSuchProcess:
+        return 0.0
+    return total / MEGABYTE
+
+
+def sample_job(work: Path) -> list[Line]:
+    """The main job on the sample source from an empty home."""
+    job = timed(*JOB, "run", env=environment(work / "sample"))
+    return [
+        Line("sample main job, 2 × 6 slices", f"{job.seconds:.0f} s", "≤ 300 s", job.seconds <= 300),
+        Line("its peak memory, all processes", f"{job.peak_megabytes:.0f} MB", "< 2,048 MB", job.peak_megabytes < 2048),
+    ]
+
+
+def files_jobs(work: Path, data: Path) -> list[Line]:
+    """The main job on real data, the same as a plain script, and what a refresh costs."""
+    older = _without_last_session(data, work / "older")
+    home = work / "files"
+    env = environment(home, TRADING_DAG_SOURCE="files", TRADING_DAG_FILES=str(older))
+    full = timed(*JOB, "run", env=env)
+    plain = timed("-m", "tests.bench.plain_job", "--out", str(work / "plain"), env=env)
+    idle = timed(*JOB, "refresh", env=env)
+    models_before = _model_versions(home)
+    news = timed(*JOB, "refresh", env={**env, "TRADING_DAG_FILES": str(data)})
+    refitted = _model_versions(home) - models_before
+    return [
+        Line("files main job, 3 × 6 slices", f"{full.seconds:.0f} s", "≤ 600 s", full.seconds <= 600),
+        Line("the same as a plain script", f"{plain.seconds:.0f} s", "", None),
+        _ratio("DAG tax: job over plain script", full.seconds / plain.seconds, 1.25),
+        _ratio("refresh, nothing new, over a full run", idle.seconds / full.seconds, 0.10),
+        _ratio("refresh, one new session, over a full run", news.seconds / full.seconds, 0.25),
+        Line("models refitted by that refresh", f"{len(refitted)}", "0", not refitted),
+    ]
+
+
+def _without_last_session(data: Path, target: Path) -> Path:
+    """A folder with the same files, each without its last session."""
+    target.mkdir(parents=True)
+    for name, column in (("prices_daily", "session"), ("volatility_index", "session"), ("macro", "observation_date")):
+        frame = pd.read_parquet(data / f"{name}.parquet")
+        frame[frame[column] < frame[column].max()].to_parquet(target / f"{name}.parquet", index=False)
+    return target
+
+
+def _model_versions(home: Path) -> set[Path]:
+    return {path.relative_to(home) for path in (home / "models").glob("*/*/*/*/spec.json")}
+
+
+def definitions_load(runs: int = 7) -> list[Line]:
+    """A fresh interpreter that loads the definitions against one that imports Dagster, in turn."""
+    codes = {"dagster": "import dagster", "ours": "import trading_dag.definitions as d; d.defs.get_repository_def()"}
+    seconds: dict[str, list[float]] = {name: [] for name in codes}
+    with tempfile.TemporaryDirectory() as home:
+        env = environment(Path(home))
+        for _ in range(runs):
+            for name, code in codes.items():
+                started = time.perf_counter()
+                subprocess.run([sys.executable, "-c", code], env=env, cwd=REPOSITORY, check=True)
+                seconds[name].append(time.perf_counter() - started)
+    ratios = [ours / theirs for ours, theirs in zip(seconds["ours"], seconds["dagster"], strict=True)]
+    return [_ratio("loading the definitions over `import dagster`", statistics.median(ratios), 2.0)]
+
+
+def technical_features() -> list[Line]:
+    """83 features on 8,000 sessions against pandas-ta-classic."""
+    measured = bench_technical.measure()
+    speedup = measured["ratio"]
+    return [
+        Line("features.technical, 83 columns × 8,000 sessions", f"{measured['ours_seconds'] * 1e3:.1f} ms", "", None),
+        Line("how much faster than pandas-ta-classic", f"{speedup:.1f}×", "≥ 5×", speedup >= 5),
+    ]
+
+
+def writers(seconds: float) -> list[Line]:
+    """Eight writers and four readers on our warehouse, then on one shared DuckDB file."""
+    ours = concurrent_writers.measure(seconds)
+    peer = concurrent_writers.measure(min(seconds, 15.0), is_peer=True)
+    errors = ours["write errors"] + ours["read errors"]
+    peer_errors = peer["write errors"] + peer["read errors"]
+    return [
+        Line(f"8 writers, 4 readers, {seconds:.0f} s: writes, reads", f"{ours['writes']}, {ours['reads']}", "", None),
+        Line("errors", f"{errors}", "0", errors == 0),
+        Line("torn reads", f"{ours['torn reads']}", "0", ours["torn reads"] == 0),
+        Line(
+            "the same on one shared DuckDB file, 15 s: done, errors",
+            f"{peer['writes'] + peer['reads']}, {peer_errors}",
+            "for comparison",
+            None,
+        ),
+    ]
+
+
+def _ratio(what: str, ratio: float, bound: float) -> Line:
+    return Line(what, f"{ratio:.2f}×", f"≤ {bound:.2f}×", ratio <= bound)
+
+
+def write_page(lines: list[Line]) -> None:
+    """The table, with what it was measured on."""
+    marks = {True: "met", False: "**missed**", None: ""}
+    rows = [f"| {line.what} | {line.figure} | {line.bound} | {marks[line.is_met]} |" for line in lines]
+    machine = (
+        f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, Python {sys.version.split()[0]}"
+    )
+    page = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench` on {time.strftime('%Y-%m-%d')} ({machine}). Every ratio comes from one run, side by",
+        "side. Times on a shared machine are noisy; the ratios are what to compare.",
+        "",
+        "| what | figure | bound | |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ]
+    PAGE.write_text("\n".join(page))
+
+
+def main() -> None:
+    """Measure, print, write the page; exit 1 where a bound is missed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the writers' test")
+    parser.add_argument("--only", default="", help="names of measures, comma-separated")
+    chosen = parser.parse_args()
+    data = Path(os.environ.get("TRADING_DAG_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for name in ("sample", "files"):
+            (work / name).mkdir()
+        measures: dict[str, Callable[[], list[Line]]] = {
+            "definitions": definitions_load,
+            "technical": technical_features,
+            "sample": lambda: sample_job(work),
+            "files": lambda: files_jobs(work, data),
+            "writers": lambda: writers(chosen.seconds),
+        }
+        if not (data / "prices_daily.parquet").is_file():
+            print(f"no real data at {data}: the files jobs are left out")
+            del measures["files"]
+        wanted = [name for name in chosen.only.split(",") if name] or list(measures)
+        lines = []
+        for name in wanted:
+            for line in measures[name]():
+                lines.append(line)
+                print(f"{line.what}: {line.figure}  {line.bound}  {line.is_met if line.is_met is not None else ''}")
+    if not chosen.only:
+        write_page(lines)
+    sys.exit(any(line.is_met is False for line in lines))
+
+
+if __name__ == "__main__":
+    main()
