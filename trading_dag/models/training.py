@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -73,9 +73,9 @@ def fit_folds(
     """Fit every learner on every training part, and once more on every label: the live model.
 
     A fold whose training part holds ``minimum_class_rows`` of fewer than two classes is returned with
-    status ``insufficient_data``; a third class that is rarer is learnt from the rows there are, and one
-    that never occurred gets probability 0. Whether a rare class can be *scored* is the evaluation's business. It stays the fold in service for its test part, so nothing is
-    forecast there: an older model never takes over unannounced.
+    status ``insufficient_data``. It stays the fold in service for its test part, so nothing is forecast
+    there: an older model never takes over unannounced. A third class that is rarer is learnt from the rows
+    there are, and one that never occurred gets probability 0; whether it can be scored is for the evaluation.
 
     Returns
     -------
