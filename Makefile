@@ -56,7 +56,7 @@ bench: install-dev  ## The measured ratios; writes docs/benchmarks.md
 
 docs: install-dev  ## The generated pages: tables and features
 	$(BIN)/python -m trading_dag.table_docs
-	$(BIN)/python -m trading_dag.features.formulas
+	$(BIN)/python -m trading_dag.features.formulas > docs/features.md
 
 clean:  ## Remove everything that was made, but not the virtual environment
 	rm -rf data models warehouse.duckdb .dagster .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -220,6 +220,6 @@ def _day(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None or (not isinstance(value, (list, dict)) and pd.isna(value)):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return "–"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -160,7 +160,7 @@ VOLATILITY_FORECASTER_FEATURES: Final = (
     "parkinson_hv_20", "returns_5d",
 )  # fmt: skip
 
-# Levels of price, volume and macro series have no stationary scale; the safe set leaves them out.
+# Levels of price, volume and the CPI have no stationary scale; the safe set leaves them out. Rates stay in.
 LEVEL_FEATURES: Final = frozenset(
     """
     sma_20 sma_50 sma_200 ema_12 ema_26 macd macd_signal macd_histogram macd_histogram_change_1d

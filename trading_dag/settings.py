@@ -124,6 +124,12 @@ class HttpSettings(_Frozen):
     overlap_sessions: int = Field(10, ge=1, description="stored sessions fetched again to catch restatements")
 
 
+def default_home() -> Path:
+    """The checkout this package is used from, or the current directory where it was installed without one."""
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "dagster.yaml").is_file() else Path.cwd()
+
+
 class Settings(BaseSettings):
     """The composition root's input. Frozen; build another with ``model_copy(update=…)``."""
 
@@ -136,7 +142,7 @@ class Settings(BaseSettings):
         extra="ignore",
     )
 
-    home: Path = Field(default_factory=Path.cwd, description="where data/, models/ and warehouse.duckdb live")
+    home: Path = Field(default_factory=default_home, description="where data/, models/ and warehouse.duckdb live")
     source: SourceName = "sample"
     files: Path | None = Field(None, description="folder of the files source")
     tickers: Annotated[tuple[str, ...], NoDecode] = Field((), description="what to work on; empty: by source")

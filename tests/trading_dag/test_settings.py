@@ -28,10 +28,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_first_run_needs_no_configuration_no_key_and_no_network(tmp_path: Path) -> None:
+def test_a_first_run_needs_no_configuration_no_key_and_no_network() -> None:
     settings = Settings()
     assert settings.source == "sample"
-    assert settings.home == tmp_path.resolve()
+    assert settings.home == Path(__file__).resolve().parents[2]
     assert settings.fred_api_key is None
     assert settings.active_tickers == ("SPX", "COMP")
     assert settings.horizons == HORIZON_KEYS

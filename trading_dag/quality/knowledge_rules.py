@@ -25,6 +25,15 @@ def knowledge_checks(qualified_name: str) -> tuple[Check, ...]:
             _in_order("target_after_session", "session", "<", "target_session"),
             _not_after_now("no_future_targets", "target_session"),
         ),
+        "models.registry": (
+            Check(
+                Rule(
+                    "training_parts_grow", "Each fold of a model learns from more rows, to a later day, than the last."
+                ),
+                _training_parts_grow,
+                needs=("model", "fold", "fitted_through", "n_train"),
+            ),
+        ),
         "predictions.direction": _prediction_checks(),
         "predictions.volatility": (
             *_prediction_checks(),
@@ -80,6 +89,18 @@ def _not_after_now(name: str, column: str) -> Check:
 def _all_out_of_sample(examined: Examined) -> Finding:
     wrong = ~examined.frame["is_out_of_sample"].astype("boolean").fillna(True)
     return Finding.of_rows(wrong.to_numpy(dtype=bool), "forecast within the training window")
+
+
+def _training_parts_grow(examined: Examined) -> Finding:
+    """An expanding walk-forward whose folds do not grow has shown a fold what it is tested on."""
+    frame = examined.frame.reset_index(drop=True)
+    ordered = frame[frame["fitted_through"].notna()].sort_values(["model", "fold"])
+    earlier = ordered.groupby("model")
+    shorter = ordered["n_train"].astype("float64") < earlier["n_train"].shift().astype("float64")
+    same_rows = (ordered["n_train"] == earlier["n_train"].shift()) & (ordered["n_train"] > 0)
+    not_later = ordered["fitted_through"] <= earlier["fitted_through"].shift()
+    wrong = (shorter | same_rows.fillna(False) | not_later).reindex(frame.index, fill_value=False)
+    return Finding.of_rows(wrong.to_numpy(dtype=bool), "a fold did not learn from more than the fold before it")
 
 
 def _probabilities_sum_to_one(examined: Examined) -> Finding:

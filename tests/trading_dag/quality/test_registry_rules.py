@@ -1,0 +1,47 @@
+"""A walk-forward whose training parts do not grow is refused: some fold has seen what it is tested on."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from trading_dag.quality import QualityContext, diagnose
+from trading_dag.schemas import REGISTRY
+
+CONTEXT = QualityContext(now_session=pd.Timestamp("2024-12-31"))
+
+
+def registry(n_train: list[int], fitted_through: list[str | None]) -> pd.DataFrame:
+    rows = len(n_train)
+    frame = pd.DataFrame({column.name: [None] * rows for column in REGISTRY.columns})
+    return frame.assign(
+        ticker="SPY",
+        horizon="24h",
+        model="direction_logistic",
+        fold=range(1, rows + 1),
+        version="v",
+        status="fitted",
+        n_features=40,
+        n_train=n_train,
+        fitted_through=pd.to_datetime(fitted_through).as_unit("us"),
+    )
+
+
+DAYS = ["2020-01-02", "2021-01-04", "2022-01-03"]
+
+
+@pytest.mark.parametrize(
+    ("n_train", "days", "wrong"),
+    [
+        ([100, 200, 300], DAYS, [False, False, False]),
+        ([300, 300, 300], DAYS, [False, True, True]),
+        ([100, 90, 300], DAYS, [False, True, False]),
+        ([100, 200, 300], [DAYS[0], DAYS[2], DAYS[1]], [False, False, True]),
+        ([0, 0, 0], [None, None, None], [False, False, False]),
+    ],
+)
+def test_training_parts_that_do_not_grow_are_found(
+    n_train: list[int], days: list[str | None], wrong: list[bool]
+) -> None:
+    found = diagnose(REGISTRY, registry(n_train, days), context=CONTEXT)
+    assert found["training_parts_grow"].tolist() == wrong
