@@ -23,7 +23,7 @@ from trading_dag.schemas import EQUITY, METRICS, PRICES_DAILY, RECOMMENDATION, S
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="1",
+    code_version="2",
     uses=("surface", "backtest"),
 )
 def recommended_structure(
@@ -37,9 +37,8 @@ def recommended_structure(
     """Enters at the open after the signal, leaves at the horizon, on the modelled surface; beside buy and hold and
     random entries."""
     from trading_dag.backtest.engine import run_backtest
-    from trading_dag.validation.edge import admissibility
-
     from trading_dag.plots import equity_against_benchmark
+    from trading_dag.validation.edge import admissibility
 
     result = run_backtest(
         recommendation,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from assets.declaration import LOOKAHEAD_RULE, Declaration, Result, Slice
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import Table
 from trading_dag.sessions import last_closed_session
 
 if TYPE_CHECKING:
-    from assets.declaration import Declaration, Result, Slice
     from resources.expectations import RuleVerdict
 
 LIVE_SOURCE: Final = "live"
@@ -48,7 +48,6 @@ def verdicts_of(
 def _lookahead_verdict(
     declaration: Declaration, table: Table, frame: pd.DataFrame, at: Slice, inputs: dict[str, Any]
 ) -> RuleVerdict:
-    from assets.declaration import LOOKAHEAD_RULE
     from resources.expectations import RuleVerdict
     from trading_dag.validation.lookahead import probe_lookahead
 

@@ -1,35 +1,25 @@
 """How an asset is declared here: its tables, what it reads, and one thin function.
 
-``@table_asset`` turns a function into a declaration; ``Declaration.build`` turns the declaration into
-a Dagster asset once the universe is known. Every asset gets the same treatment in one place: the
-tables' schema as metadata, the checks of ``schemas.py`` run *before* the slice is stored, provenance,
-a data version. What the tables hold is not decided here.
+``@table_asset`` turns a function into a declaration. ``materialization.py`` turns the declaration into a
+Dagster asset once the universe is known. What the tables hold is not decided here.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dagster as dg
 import pandas as pd
 
-from assets.automation import RAW_FRESHNESS, condition_of
-from assets.partitions import Partitions, slice_of
-from resources.parquet_io import COLUMNS_METADATA, PROVENANCE_ATTRIBUTE, StoredModel
 from resources.parquet_store import ParquetStore, SliceKey
-from trading_dag.errors import BadSliceError, StorageError
-from trading_dag.quality import Rule, empty_frame, rules_of
-from trading_dag.schemas import Column, SliceKind, Table
+from trading_dag.errors import StorageError
+from trading_dag.quality import Rule, rules_of
+from trading_dag.schemas import SliceKind, Table
 from trading_dag.sessions import Horizon, horizon_of
 from trading_dag.settings import Settings
 
-OWNERS: Final = ["team:research"]
-TABLE_IO: Final = "parquet_io"
-MODEL_IO: Final = "model_io"
-RESOURCES: Final = {"settings", "source", "store"}
 LOOKAHEAD_RULE: Final = Rule(
     name="no_lookahead",
     description="Cutting or perturbing the input after a session changes no row at or before it.",
@@ -131,147 +121,6 @@ class Declaration:
         """Checks of one of its tables."""
         return (*rules_of(table), LOOKAHEAD_RULE) if self.probes else rules_of(table)
 
-    def build(self, partitions: Partitions) -> dg.AssetsDefinition:
-        """The Dagster asset."""
-        definition = partitions.of(self.slice)
-        checks = [
-            dg.AssetCheckSpec(
-                name=rule.name,
-                asset=dg.AssetKey([table.group, table.name]),
-                description=rule.description,
-                blocking=rule.is_blocking,
-                partitions_def=definition,
-            )
-            for table in self.tables
-            for rule in self.rules(table)
-        ]
-
-        @dg.multi_asset(
-            name=f"{self.group}__{self.name}",
-            outs={key.path[-1]: self._out(key) for key in self.asset_keys},
-            ins={name: self._in(read) for name, read in self.reads.items()},
-            partitions_def=definition,
-            check_specs=checks,
-            required_resource_keys=RESOURCES,
-            group_name=self.group,
-        )
-        def compute(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
-            yield from self._run(context, inputs)
-
-        return compute
-
-    def _out(self, key: dg.AssetKey) -> dg.AssetOut:
-        table = next((table for table in self.tables if table.name == key.path[-1]), None)
-        return dg.AssetOut(
-            key=key,
-            description=_description(self.function, table),
-            io_manager_key=MODEL_IO if self.is_model else TABLE_IO,
-            metadata={} if table is None else {"dagster/column_schema": _column_schema(table)},
-            code_version=self.code_version,
-            automation_condition=condition_of(self.automation),
-            freshness_policy=RAW_FRESHNESS if self.is_fetched else None,
-            owners=OWNERS,
-            kinds=set(self.kinds),
-        )
-
-    def _in(self, read: Read) -> dg.AssetIn:
-        return dg.AssetIn(key=read.asset_key, metadata={COLUMNS_METADATA: list(read.columns)} if read.columns else None)
-
-    def _run(self, context: dg.AssetExecutionContext, inputs: dict[str, Any]) -> Iterator[Any]:
-        at = Slice(
-            key=slice_of(context, self.slice),
-            settings=context.resources.settings,
-            source=context.resources.source,
-            store=context.resources.store,
-        )
-        sources = _sources(inputs)
-        hashes = {**input_hashes(self.reads, inputs), **self.fingerprint(at.settings)}
-        inputs = self._of_one_source(inputs)
-        with ExitStack() as held:
-            if self.is_fetched:
-                for table in self.tables:
-                    held.enter_context(at.store.lock(table, at.key))
-            produced = self.function(at, **inputs)
-            if self.is_model:
-                yield dg.Output(replace(produced, inputs=hashes), output_name=self.name)
-                return
-            result = produced if isinstance(produced, Result) else Result({self.name: produced})
-            result = _with_reason_for_no_rows(result, inputs)
-            if not self.is_fetched:
-                for table in self.tables:
-                    result.frames[table.name] = _in_key_order(result.frames[table.name], table)
-            failures: list[BadSliceError] = []
-            checks = [
-                check for table in self.tables for check in self._check(context, table, result, at, inputs, failures)
-            ]
-            if failures:
-                yield from checks
-                raise failures[0]
-            for table in self.tables:
-                yield self._output(table, result, at, hashes=hashes, sources=sources)
-            # After the outputs: Dagster counts a verdict only for the materialization that precedes it.
-            yield from checks
-
-    def _of_one_source(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        kept = dict(inputs)
-        for name, read in self.reads.items():
-            if read.same_source_as is None or read.table is None:
-                continue
-            other = inputs[read.same_source_as].attrs.get("source")
-            if inputs[name].attrs.get("source") != other:
-                kept[name] = empty_frame(read.table)
-        return kept
-
-    def _check(
-        self,
-        context: dg.AssetExecutionContext,
-        table: Table,
-        result: Result,
-        at: Slice,
-        inputs: dict[str, Any],
-        failures: list[BadSliceError],
-    ) -> Iterator[dg.AssetCheckResult]:
-        from assets.checks import verdicts_of
-
-        key = dg.AssetKey([table.group, table.name])
-        for verdict in verdicts_of(self, table, result, at, inputs):
-            severity = dg.AssetCheckSeverity.ERROR if verdict.rule.severity == "error" else dg.AssetCheckSeverity.WARN
-            yield dg.AssetCheckResult(
-                asset_key=key,
-                check_name=verdict.rule.name,
-                passed=verdict.passed,
-                severity=severity,
-                description=verdict.detail or None,
-                metadata={
-                    "unexpected": verdict.unexpected_count,
-                    "rows": verdict.total,
-                    **({"examples": ", ".join(verdict.examples)} if verdict.examples else {}),
-                },
-            )
-            if not verdict.passed:
-                context.log.warning("%s [%s] %s: %s", table.qualified_name, at.key, verdict.rule.name, verdict.detail)
-                if verdict.rule.is_blocking:
-                    where = f"{at.key}; {', '.join(verdict.examples)}" if verdict.examples else str(at.key)
-                    rule = f"{verdict.rule.name}: {verdict.detail or verdict.rule.description}"
-                    failures.append(BadSliceError(table=table.qualified_name, key=where, rule=rule))
-
-    def _output(
-        self, table: Table, result: Result, at: Slice, *, hashes: dict[str, str], sources: str | None
-    ) -> dg.Output[pd.DataFrame]:
-        frame = result.frames[table.name]
-        frame.attrs = {
-            PROVENANCE_ATTRIBUTE: {
-                "source": frame.attrs.get("source", at.source.name if self.is_fetched else sources),
-                "source_off": result.source_off,
-                "code_version": self.code_version,
-                "inputs": hashes,
-            }
-        }
-        metadata = dict(result.metadata) if table is self.tables[0] else {}
-        if result.source_off:
-            metadata["source_off"] = result.source_off
-        return dg.Output(frame, output_name=table.name, metadata=metadata)
-
 
 def table_asset(
     *tables: Table,
@@ -341,59 +190,3 @@ def model_asset(
         )
 
     return declare
-
-
-def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Content hash of each input by asset name: what staleness compares."""
-    return {
-        ".".join(read.asset_key.path): (
-            inputs[name].version if isinstance(inputs[name], StoredModel) else inputs[name].attrs["content_hash"]
-        )
-        for name, read in reads.items()
-    }
-
-
-def _sources(inputs: Mapping[str, Any]) -> str | None:
-    """Source of the first input that has one; inputs of other sources are read as empty."""
-    frames = [value for value in inputs.values() if isinstance(value, pd.DataFrame)]
-    return next((frame.attrs["source"] for frame in frames if frame.attrs.get("source")), None)
-
-
-def _with_reason_for_no_rows(result: Result, inputs: Mapping[str, Any]) -> Result:
-    """Where nothing came out because an input's source is off, the reason is passed on."""
-    if result.source_off or any(len(frame) for frame in result.frames.values()):
-        return result
-    frames = (value for value in inputs.values() if isinstance(value, pd.DataFrame))
-    return replace(result, source_off=next(filter(None, (frame.attrs.get("source_off") for frame in frames)), None))
-
-
-def _in_key_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Rows in the order of the key, which is how they are stored."""
-    if not set(table.key) <= set(frame.columns):
-        return frame
-    return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
-
-
-def _description(function: Callable[..., Any], table: Table | None) -> str:
-    doc = " ".join((function.__doc__ or "").split())
-    return doc if table is None else f"{table.description}\n\n{doc}"
-
-
-def _column_schema(table: Table) -> dg.TableSchema:
-    return dg.TableSchema(columns=[_table_column(column, table) for column in table.columns])
-
-
-def _table_column(column: Column, table: Table) -> dg.TableColumn:
-    bounds = [
-        *([f"≥ {column.minimum:g}"] if column.minimum is not None else []),
-        *([f"≤ {column.maximum:g}"] if column.maximum is not None else []),
-        *([" | ".join(column.allowed)] if column.allowed else []),
-    ]
-    return dg.TableColumn(
-        name=column.name,
-        type=column.type,
-        description=column.description,
-        constraints=dg.TableColumnConstraints(
-            nullable=column.nullable, unique=table.key == (column.name,), other=bounds or None
-        ),
-    )

@@ -14,14 +14,13 @@ from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLA
 @table_asset(
     METRICS,
     reads={"direction": PREDICTIONS_DIRECTION, "volatility": PREDICTIONS_VOLATILITY},
-    code_version="1",
+    code_version="2",
     uses=("bootstrap", "walk_forward"),
 )
 def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame) -> Result:
     """Pooled over the test folds, from the prediction tables alone; intervals by stationary bootstrap."""
-    from trading_dag.validation.evaluation import evaluate
-
     from trading_dag.plots import skill_against_baseline
+    from trading_dag.validation.evaluation import evaluate
 
     scores = evaluate(
         direction,

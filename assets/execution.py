@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import dagster as dg
-from resources.model_store import ModelStore
+from sqlalchemy.exc import OperationalError
 
 from assets.catalog import DECLARATIONS
 from assets.declaration import Declaration
@@ -24,8 +26,9 @@ from assets.jobs import MACRO_JOB, MARKET_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
 from assets.runs import owner_tags
 from assets.staleness import Staleness
+from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
-from trading_dag.errors import TradingDagError
+from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.schemas import SliceKind
 from trading_dag.settings import Settings
 
@@ -37,6 +40,10 @@ JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
     "ticker_horizon": RESEARCH_JOB,
 }
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+OWN_ERRORS: Final = "trading_dag.errors."
+WORKER_LOST: Final = (
+    "a worker process was ended from outside (out of memory?); lower TRADING_DAG_WORKERS and run the same command again"
+)
 QUIET_CONSOLE: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -82,7 +89,7 @@ def execute(
     horizons: tuple[str, ...],
     mode: Mode,
     build: DefinitionsFactory,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Bring macro data, then each ticker, then its horizons up to date; yield each outcome as it comes.
 
     Parameters
@@ -90,32 +97,63 @@ def execute(
     mode : ``run`` computes what is missing or stale, models included. ``refresh`` fetches and follows up,
         but refits no model that exists. ``train`` refits every model. ``force`` computes everything.
     build : makes the definitions in each worker.
+
+    Leaving the iteration early (Ctrl-C) ends the workers. A worker that is killed fails the slices that
+    were not finished, and no others.
     """
     context = multiprocessing.get_context("spawn")
     workers = min(settings.workers, max(len(tickers), 1) * max(len(horizons), 1))
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(settings, build, os.getpid())
-    ) as pool:
-        macro = pool.submit(_work, WorkItem("none", SliceKey(), mode)).result()
-        yield macro
+    )
+    others = set(multiprocessing.active_children())
+    try:
+        macro = WorkItem("none", SliceKey(), mode)
+        yield _outcome(_submit(pool, macro), macro)
         waiting: dict[Future[Outcome], WorkItem] = {}
         for ticker in tickers:
             item = WorkItem("ticker", SliceKey(ticker), mode)
-            waiting[pool.submit(_work, item)] = item
+            waiting[_submit(pool, item)] = item
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 item = waiting.pop(future)
-                outcome = future.result()
+                outcome = _outcome(future, item)
                 yield outcome
                 if item.kind != "ticker":
                     continue
                 for horizon in horizons:
                     following = WorkItem("ticker_horizon", SliceKey(item.key.ticker, horizon), mode)
                     if outcome.is_success:
-                        waiting[pool.submit(_work, following)] = following
+                        waiting[_submit(pool, following)] = following
                     else:
                         yield Outcome(following, 0.0, blocked_by=str(item))
+    except BaseException:
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, item: WorkItem) -> Future[Outcome]:
+    """Hand an item to the pool. Workers inherit the mask: Ctrl-C is the parent's to answer, also while they import."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_work, item)
+    except BrokenProcessPool as error:
+        lost: Future[Outcome] = Future()
+        lost.set_exception(error)
+        return lost
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _outcome(future: Future[Outcome], item: WorkItem) -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return Outcome(item, 0.0, errors=(WORKER_LOST,))
 
 
 class SliceRunner:
@@ -142,6 +180,8 @@ class SliceRunner:
         fetched = [declaration for declaration in everything if declaration.is_fetched]
         materialized: list[str] = []
         errors: list[str] = []
+        if item.mode == "force":
+            self._set_aside_what_is_unreadable(item, fetched)
         is_new = any(not self.store.exists(table, item.key) for entry in fetched for table in entry.tables)
         if item.mode == "force" or (fetched and is_new):
             batches: list[Callable[[], list[Declaration]]] = [lambda: everything]
@@ -153,6 +193,16 @@ class SliceRunner:
                 done, errors = self._run(item, declarations)
                 materialized += done
         return Outcome(item, time.perf_counter() - started, tuple(materialized), tuple(errors))
+
+    def _set_aside_what_is_unreadable(self, item: WorkItem, fetched: list[Declaration]) -> None:
+        """A fetched slice is merged into what is stored; where that cannot be read, all of it is fetched anew."""
+        for declaration in fetched:
+            for table in declaration.tables:
+                if self.store.exists(table, item.key):
+                    try:
+                        self.store.read(table, item.key)
+                    except StorageError:
+                        self.store.set_aside(table, item.key)
 
     def _follow_up(self, item: WorkItem, everything: list[Declaration]) -> list[Declaration]:
         if item.mode == "train" and item.kind == "ticker_horizon":
@@ -179,12 +229,13 @@ class SliceRunner:
 
 
 def _error_line(event: dg.DagsterEvent) -> str:
+    """The project's own error where there is one, because it says what to do; otherwise the innermost."""
     error: Any = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and not error.message.startswith(OWN_ERRORS):
         error = error.cause
     message = error.message.strip() if error is not None else "failed without an error"
     step = (event.step_key or "").replace("__", ".")
-    return f"{step}: {message.removeprefix('trading_dag.errors.')}"
+    return f"{step}: {message.removeprefix(OWN_ERRORS)}"
 
 
 class _Worker:
@@ -209,4 +260,10 @@ def _end_with_parent(parent: int) -> None:
 def _work(item: WorkItem) -> Outcome:
     if _Worker.runner is None:
         raise TradingDagError("the worker was not started")
-    return _Worker.runner.bring_up_to_date(item)
+    started = time.perf_counter()
+    try:
+        return _Worker.runner.bring_up_to_date(item)
+    except (TradingDagError, OSError, OperationalError) as error:
+        # What is stored, or the disk or database that holds it, fails this slice; the others go on.
+        message = str(error.orig if isinstance(error, OperationalError) else error)
+        return Outcome(item, time.perf_counter() - started, errors=(message,))

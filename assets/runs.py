@@ -1,13 +1,16 @@
-"""Who is running what: refuses to work on slices that another run works on, and buries runs whose process died."""
+"""Who is working on what: claims tickers for a command, refuses slices that automation works on, buries dead runs."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from assets.partitions import partition_key
@@ -18,6 +21,36 @@ OWNER_PID_TAG: Final = "trading_dag/pid"
 OWNER_STARTED_TAG: Final = "trading_dag/process_started"
 OWNER_HOST_TAG: Final = "trading_dag/host"
 PARTITION_TAG: Final = "dagster/partition"
+BACKFILL_UNDER_WAY: Final = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+
+
+@contextmanager
+def claim(state: Path, tickers: Iterable[str]) -> Iterator[None]:
+    """Hold tickers for the length of one command, also before it has made a run that others could see.
+
+    The kernel frees what a killed command held.
+
+    Parameters
+    ----------
+    state : the ``.dagster`` folder of the home.
+
+    Raises
+    ------
+    SliceBusyError : at once, where another command holds one of them.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = state / "claims"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        for ticker in sorted(set(tickers)):
+            try:
+                held.enter_context(FileLock(folder / f"{ticker}.lock", timeout=0))
+            except Timeout:
+                raise SliceBusyError(
+                    f"another trading-dag command on this home is working on {ticker}; wait for it, or end it"
+                ) from None
+        yield
 
 
 def owner_tags() -> dict[str, str]:
@@ -43,11 +76,11 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def refuse_if_busy(instance: dg.DagsterInstance, keys: Iterable[SliceKey]) -> None:
-    """Raise where a run that is queued or under way works on one of the slices.
+    """Raise where a run or a backfill that is queued or under way works on one of the slices.
 
     Raises
     ------
-    SliceBusyError : naming the run, its job and its slice.
+    SliceBusyError : naming the run or backfill and its slice.
     """
     wanted = {str(partition) for partition in map(partition_key, keys) if partition is not None}
     for run in _runs_in_progress(instance):
@@ -57,6 +90,22 @@ def refuse_if_busy(instance: dg.DagsterInstance, keys: Iterable[SliceKey]) -> No
                 f"{partition} is being materialized by run {run.run_id[:8]} of job {run.job_name}; "
                 "wait for it, or end it in the Dagster UI"
             )
+
+    # Between two of its runs only the backfill itself says that more will follow.
+    for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=BACKFILL_UNDER_WAY)):
+        common = sorted(wanted & _partitions_of(backfill))
+        if common:
+            raise SliceBusyError(
+                f"{common[0]} is part of backfill {backfill.backfill_id}, which is under way; "
+                "wait for it, or end it in the Dagster UI"
+            )
+
+
+def _partitions_of(backfill: PartitionBackfill) -> set[str]:
+    if backfill.asset_backfill_data is None:
+        return set(backfill.partition_names or ())
+    targets = backfill.asset_backfill_data.target_subset.iterate_asset_partitions()
+    return {str(target.partition_key) for target in targets if target.partition_key is not None}
 
 
 def _runs_in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:

@@ -25,6 +25,7 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=60,
+        description="Evaluates every asset's automation condition: what follows from new data is computed by itself.",
     )
 
 

@@ -28,7 +28,7 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="1",
+    code_version="2",
     uses=("selector", "surface", "backtest"),
 )
 def recommendation(
@@ -40,9 +40,8 @@ def recommendation(
     rates: pd.DataFrame,
 ) -> pd.DataFrame:
     """One row a session. Without an edge on outcomes known by then the structure is shown and the size is zero."""
-    from trading_dag.validation.edge import edge_to_date
-
     from trading_dag.strategy.recommendation import build_recommendations
+    from trading_dag.validation.edge import edge_to_date
 
     return build_recommendations(
         direction,

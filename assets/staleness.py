@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from resources.model_store import ModelStore
-
 from assets.catalog import DECLARATIONS
 from assets.declaration import Declaration, Read
-from resources.parquet_store import ParquetStore, SliceKey
-from trading_dag.schemas import SliceKind
+from resources.model_store import ModelStore
+from resources.parquet_store import ParquetStore, Provenance, SliceKey
+from trading_dag.errors import StorageError
+from trading_dag.schemas import SliceKind, Table
 from trading_dag.settings import Settings
 
 _SLICING: Final[dict[str, SliceKind]] = {
@@ -68,7 +68,7 @@ class Staleness:
     def _recorded(self, declaration: Declaration, key: SliceKey) -> dict[str, str] | None:
         if declaration.is_model:
             return self.models.inputs(declaration.name, ticker=key.ticker or "", horizon=key.horizon or "")
-        records = [self.store.provenance(table, key) for table in declaration.tables]
+        records = [self._provenance(table, key) for table in declaration.tables]
         found = [record.inputs for record in records if record is not None]
         return found[0] if len(found) == len(records) and all(inputs == found[0] for inputs in found) else None
 
@@ -81,5 +81,12 @@ class Staleness:
             "ticker": SliceKey(key.ticker),
             "ticker_horizon": key,
         }[kind]
-        provenance = self.store.provenance(read.table, upstream)
+        provenance = self._provenance(read.table, upstream)
         return None if provenance is None else provenance.content_hash
+
+    def _provenance(self, table: Table, key: SliceKey) -> Provenance | None:
+        """What is recorded of a slice. One that cannot be read is as good as never made: it is computed again."""
+        try:
+            return self.store.provenance(table, key)
+        except StorageError:
+            return None

@@ -174,7 +174,7 @@ class ParquetStore:
             folder = self.slice_folder(table, key)
             for leftover in folder.glob(f".{FILE_NAME}.*.tmp"):
                 leftover.unlink(missing_ok=True)
-            _replace(folder / FILE_NAME, lambda path: pq.write_table(arrow, path, compression="zstd"))
+            _replace(folder / FILE_NAME, lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True))
         return provenance
 
     def read(self, table: Table, key: SliceKey, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -190,13 +190,11 @@ class ParquetStore:
 
         path = self.path(table, key)
         try:
-            arrow = pq.ParquetFile(path).read(columns=list(columns) if columns is not None else None)
+            arrow = pq.ParquetFile(path, page_checksum_verification=True).read(columns=list(columns) if columns is not None else None)
         except FileNotFoundError:
             raise SliceNotFoundError(f"{table.qualified_name} [{key}] is not there yet: materialize it first") from None
-        except pa.ArrowInvalid as error:
-            raise StorageError(
-                f"{table.qualified_name} [{key}]: {path} is no readable Parquet file: {error}"
-            ) from error
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(table, key, path, error) from error
         frame = _to_pandas(arrow, table)
         provenance = _provenance_of(arrow.schema, table, key)
         frame.attrs = {
@@ -211,20 +209,44 @@ class ParquetStore:
         return self.read(table, key) if self.exists(table, key) else empty_frame(table)
 
     def provenance(self, table: Table, key: SliceKey) -> Provenance | None:
-        """Provenance of a stored slice, read from the file's footer; None where there is none."""
+        """Provenance of a stored slice, read from the file's footer; None where there is none.
+
+        Raises
+        ------
+        StorageError : where the file cannot be read, or was not written here.
+        """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = self.path(table, key)
-        return _provenance_of(pq.read_schema(path), table, key) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            schema = pq.read_schema(path)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(table, key, path, error) from error
+        return _provenance_of(schema, table, key)
+
+    def set_aside(self, table: Table, key: SliceKey) -> Path:
+        """Rename a file that cannot be read, so that the slice counts as never written; return where it lies now."""
+        path = self.path(table, key)
+        aside = path.with_name(f"{path.name}.unreadable")
+        with self.lock(table, key):
+            path.replace(aside)
+        return aside
 
     def ensure_schema_file(self, table: Table) -> None:
         """Keep a file without rows beside the slices, so that a view over an empty table has its columns."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = self.table_folder(table) / SCHEMA_FILE_NAME
         expected = _arrow_schema(table)
-        if path.is_file() and pq.read_schema(path).remove_metadata().equals(expected):
-            return
+        try:
+            if pq.read_schema(path).remove_metadata().equals(expected):
+                return
+        except (FileNotFoundError, pa.ArrowInvalid):
+            path.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, lambda target: pq.write_table(expected.empty_table(), target))
 
@@ -244,6 +266,14 @@ def _replace(path: Path, write: Any) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unreadable(table: Table, key: SliceKey, path: Path, error: Exception) -> StorageError:
+    problem = " ".join(str(error).split())
+    return StorageError(
+        f"{table.qualified_name} [{key}]: {path} is no readable Parquet file ({problem}). "
+        "Put back a copy, or make it again with trading-dag run --force"
+    )
 
 
 def _arrow_schema(table: Table) -> pa.Schema:
@@ -283,5 +313,8 @@ def _to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
 def _provenance_of(schema: pa.Schema, table: Table, key: SliceKey) -> Provenance:
     raw = (schema.metadata or {}).get(METADATA_KEY)
     if raw is None:
-        raise StorageError(f"{table.qualified_name} [{key}]: the file carries no provenance; it was not written here")
+        raise StorageError(
+            f"{table.qualified_name} [{key}]: the file carries no provenance, so it was not written here. "
+            "Take it away, or make the slice again with trading-dag run --force"
+        )
     return Provenance(**json.loads(raw))

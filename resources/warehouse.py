@@ -80,11 +80,14 @@ class Warehouse:
             return False
         import duckdb
 
-        with duckdb.connect(str(self.path), read_only=True) as connection:
-            stored = connection.execute(
-                "SELECT comment FROM duckdb_views() WHERE schema_name = ? AND view_name = ?",
-                [PRICES_DAILY.group, PRICES_DAILY.name],
-            ).fetchone()
+        try:
+            with duckdb.connect(str(self.path), read_only=True) as connection:
+                stored = connection.execute(
+                    "SELECT comment FROM duckdb_views() WHERE schema_name = ? AND view_name = ?",
+                    [PRICES_DAILY.group, PRICES_DAILY.name],
+                ).fetchone()
+        except duckdb.Error:
+            return False  # torn, or of another version: it holds no data, so it is built again
         return stored is not None and stored[0] == self._fingerprint()
 
     def _build(self) -> None:

@@ -1,6 +1,6 @@
 """The command line. Everything it materializes goes through the Dagster instance, so the UI shows it.
 
-Exit codes: 0 done, 1 work failed, 2 bad usage.
+Exit codes: 0 done, 1 work failed, 2 bad usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,7 +17,7 @@ import typer
 from pydantic import ValidationError
 
 from trading_dag import reports
-from trading_dag.errors import ConfigurationError, TradingDagError
+from trading_dag.errors import ConfigurationError, StorageError, TradingDagError
 from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 WORK_FAILED: Final = 1
 BAD_USAGE: Final = 2
+INTERRUPTED: Final = 130
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 UI_HOST: Final = "127.0.0.1"
 
@@ -52,10 +55,11 @@ class Workplace:
         given = {"source": source} if source else {}
         self.settings = Settings(**given)  # type: ignore[arg-type]
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
-        os.environ["TRADING_DAG_STATE"] = str(self.settings.home / ".dagster")
+        self.state = self.settings.home / ".dagster"
+        os.environ["TRADING_DAG_STATE"] = str(self.state)
         os.environ["DAGSTER_HOME"] = str(dagster_home(self.settings))
         os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # the web server makes folders for it even where it is off
-        (self.settings.home / ".dagster").mkdir(parents=True, exist_ok=True)
+        self.state.mkdir(parents=True, exist_ok=True)
 
     @property
     def console(self) -> Console:
@@ -200,22 +204,28 @@ def _materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
     import dagster as dg
 
     from assets.execution import execute
-    from assets.runs import bury_dead_runs, refuse_if_busy
+    from assets.runs import bury_dead_runs, claim, refuse_if_busy
     from resources.parquet_store import SliceKey
     from trading_dag.definitions import build_definitions
 
     keys = [SliceKey(ticker) for ticker in place.tickers]
     keys += [SliceKey(ticker, horizon) for ticker in place.tickers for horizon in place.horizons]
-    with dg.DagsterInstance.get() as instance:
+    with claim(place.state, place.tickers), _run_history(place), dg.DagsterInstance.get() as instance:
         bury_dead_runs(instance)
         refuse_if_busy(instance, keys)
-    place.warehouse.ensure()
-    outcomes = _with_progress(
-        place,
-        execute(place.settings, tickers=place.tickers, horizons=place.horizons, mode=mode, build=build_definitions),
-        total=1 + len(keys),
-        quiet=as_json,
-    )
+        place.warehouse.ensure()
+        work = execute(
+            place.settings, tickers=place.tickers, horizons=place.horizons, mode=mode, build=build_definitions
+        )
+        with closing(work):
+            try:
+                outcomes = _with_progress(place, work, total=1 + len(keys), quiet=as_json)
+            except KeyboardInterrupt:
+                work.close()
+                bury_dead_runs(instance)
+                typer.echo("stopped: every stored slice is whole, and the same command goes on from here", err=True)
+                raise typer.Exit(INTERRUPTED) from None
+        bury_dead_runs(instance)
     frame = place.query(reports.SUMMARY_SQL)
     if as_json:
         failures = [
@@ -229,6 +239,17 @@ def _materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
         _print_outcomes(place, outcomes)
     if not all(outcome.is_success for outcome in outcomes):
         raise typer.Exit(WORK_FAILED)
+
+
+@contextmanager
+def _run_history(place: Workplace) -> Iterator[None]:
+    """Dagster's SQLite files are on a disk that can be full or read-only: an error of the place, not of the project."""
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        raise StorageError(f"the run history in {place.state} cannot be read or written: {error.orig}") from error
 
 
 def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:
@@ -305,6 +326,9 @@ def main() -> None:
         sys.exit(BAD_USAGE)
     except TradingDagError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(WORK_FAILED)
+    except OSError as error:
+        typer.echo(f"error: {error}", err=True)  # no space, no right to write, no such folder: it names the file
         sys.exit(WORK_FAILED)
 
 

@@ -13,6 +13,7 @@ import dagster as dg
 
 from assets.catalog import DECLARATIONS
 from assets.jobs import REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
+from assets.materialization import build_asset
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
 from assets.sensors import build_automation_sensor, build_drift_sensor
@@ -35,7 +36,7 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         # Partitioned checks and the conditions on them are in preview in Dagster 1.13; everything else is heard.
         for known in (dg.PreviewWarning, dg.BetaWarning):
             warnings.simplefilter("ignore", known)
-        assets = [declaration.build(partitions) for declaration in DECLARATIONS]
+        assets = [build_asset(declaration, partitions) for declaration in DECLARATIONS]
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),

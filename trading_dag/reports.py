@@ -38,7 +38,8 @@ SELECT ticker, horizon, latest.session, latest.direction, latest.direction_confi
     volatility.difference AS volatility_skill, volatility.difference_ci_low AS volatility_skill_low,
     volatility.difference_ci_high AS volatility_skill_high, volatility.verdict AS volatility_verdict,
     summary.status AS backtest, summary.trades, summary.win_rate, summary.total_pnl_usd, summary.sharpe,
-    summary.max_drawdown, summary.random_entry_p_value, summary.is_admissible
+    summary.max_drawdown, summary.random_entry_p_value, summary.is_admissible,
+    CAST(summary.skip_reasons ->> '$.capital_limit' AS INTEGER) AS signals_without_capital
 FROM latest
 LEFT JOIN direction USING (ticker, horizon)
 LEFT JOIN volatility USING (ticker, horizon)
@@ -137,6 +138,10 @@ def metrics_table(frame: pd.DataFrame) -> Table:
             row["verdict"].replace("_", " "),
             f"{row['n']}",
         )
+    table.caption = (
+        "persistence and previous_direction are hard calls, probability 0 or 1: any hedged forecast beats their Brier "
+        "score and calibration.\nAgainst these two only accuracy, hit rate, precision, recall and F1 show skill."
+    )
     return table
 
 
@@ -201,9 +206,11 @@ def _skill(row: Mapping[Hashable, Any], task: str, *, scale: float, digits: int)
 def _backtest(row: Mapping[Hashable, Any]) -> str:
     if row["backtest"] != "backtested":
         return _text(row["backtest"]).replace("_", " ")
+    refused = row["signals_without_capital"]
     return (
         f"{row['trades']:.0f} trades, {row['total_pnl_usd']:+,.0f} USD, Sharpe {_number(row['sharpe'], '{:+.2f}')}, "
         f"random-entry p {_number(row['random_entry_p_value'], '{:.2f}')}"
+        + ("" if pd.isna(refused) else f"; {refused:,.0f} more signals found no capital")
     )
 
 

@@ -177,13 +177,16 @@ def drift_reports(breached_share: list[float]) -> pd.DataFrame:
 
 
 def sensor_tick(definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
-    sensor = definitions.get_repository_def().get_sensor_def("retrain_on_drift")
+    repository = definitions.get_repository_def()
     context = dg.build_sensor_context(
-        instance=instance, resources={"settings": settings, "store": ParquetStore(settings.home)}
+        instance=instance,
+        repository_def=repository,
+        resources={"settings": settings, "store": ParquetStore(settings.home)},
     )
-    return sensor.evaluate_tick(context).run_requests or []
+    return repository.get_sensor_def("retrain_on_drift").evaluate_tick(context).run_requests or []
 
 
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
 def test_drift_in_two_reports_in_a_row_asks_to_retrain_just_that_slice(
     definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance
 ) -> None:

@@ -186,3 +186,49 @@ def test_a_run_under_way_on_the_same_slice_is_named_and_refused(settings: Settin
         with pytest.raises(SliceBusyError, match=run.run_id[:8]):
             refuse_if_busy(instance, [SPX, SliceKey("COMP")])
         refuse_if_busy(instance, [SliceKey("COMP")])
+
+
+def test_a_backfill_under_way_counts_as_work_on_its_slices_between_two_of_its_runs(settings: Settings) -> None:
+    with dg.instance_for_test() as instance:
+        graph = build_definitions(settings).resolve_asset_graph()
+        backfill = PartitionBackfill.from_asset_graph_subset(
+            backfill_id="between",
+            dynamic_partitions_store=instance,
+            backfill_timestamp=0.0,
+            asset_graph_subset=AssetGraphSubset.from_asset_partition_set(
+                {dg.AssetKeyPartitionKey(dg.AssetKey(["raw", "prices_daily"]), "SPX")}, graph
+            ),
+            tags={},
+            title=None,
+            description=None,
+            run_config=None,
+        )
+        instance.add_backfill(backfill)
+        with pytest.raises(SliceBusyError, match="between"):
+            refuse_if_busy(instance, [SPX])
+        refuse_if_busy(instance, [SliceKey("COMP")])
+
+
+def test_a_torn_feature_slice_is_computed_again(bench: Bench) -> None:
+    good = bench.store.read(TECHNICAL, SPX)
+    path = bench.store.path(TECHNICAL, SPX)
+    path.write_bytes(path.read_bytes()[:1000])
+    outcome = bench.market()
+    assert outcome.is_success, outcome.errors
+    assert "features.technical" in outcome.materialized
+    pd.testing.assert_frame_equal(bench.store.read(TECHNICAL, SPX), good)
+
+
+def test_a_torn_raw_slice_is_reported_with_its_remedy_and_force_fetches_it_anew(bench: Bench) -> None:
+    good = bench.store.read(PRICES_DAILY, SPX)
+    path = bench.store.path(PRICES_DAILY, SPX)
+    torn = path.read_bytes()[:1000]
+    path.write_bytes(torn)
+    outcome = bench.market()
+    assert len(outcome.errors) == 1
+    assert "StorageError" in outcome.errors[0]
+    assert str(path) in outcome.errors[0]
+    assert "--force" in outcome.errors[0]
+    assert path.read_bytes() == torn
+    assert bench.runner.bring_up_to_date(WorkItem("ticker", SPX, "force")).is_success
+    pd.testing.assert_frame_equal(bench.store.read(PRICES_DAILY, SPX), good)

@@ -164,3 +164,35 @@ def test_the_lock_of_a_slice_is_reentrant_so_that_read_merge_write_is_one(store:
     with store.lock(PRICES_DAILY, SPY):
         store.write(PRICES_DAILY, SPY, bars())
     assert store.exists(PRICES_DAILY, SPY)
+
+
+def test_a_flipped_byte_in_the_middle_of_a_file_is_noticed_when_it_is_read(store: ParquetStore) -> None:
+    store.write(PRICES_DAILY, SPY, bars(200), source="sample")
+    path = store.path(PRICES_DAILY, SPY)
+    column = pq.ParquetFile(path).metadata.row_group(0).column(5)
+    content = bytearray(path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match="--force"):
+        store.read(PRICES_DAILY, SPY)
+
+
+@pytest.mark.parametrize("content", [b"", b"no parquet", b"PAR1"])
+def test_a_file_that_is_no_parquet_is_a_typed_error_that_says_what_to_do(store: ParquetStore, content: bytes) -> None:
+    store.write(PRICES_DAILY, SPY, bars(), source="sample")
+    path = store.path(PRICES_DAILY, SPY)
+    path.write_bytes(content)
+    for attempt in (store.read, store.provenance):
+        with pytest.raises(StorageError, match="--force"):
+            attempt(PRICES_DAILY, SPY)
+    assert store.set_aside(PRICES_DAILY, SPY).read_bytes() == content
+    assert not store.exists(PRICES_DAILY, SPY)
+
+
+def test_a_torn_schema_file_is_written_again(store: ParquetStore) -> None:
+    store.ensure_schema_file(PRICES_DAILY)
+    path = store.table_folder(PRICES_DAILY) / "schema.parquet"
+    good = path.read_bytes()
+    path.write_bytes(b"torn")
+    store.ensure_schema_file(PRICES_DAILY)
+    assert path.read_bytes() == good

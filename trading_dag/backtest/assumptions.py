@@ -29,10 +29,13 @@ _CONVENTIONS = {
     "marks": "middle of the surface at the close, last known index level, within the structure's arbitrage bounds",
     "cash_interest": "none, so no rate is subtracted in the Sharpe ratio of the trades; buy and hold is over the bill",
     "risk_free_rate": "three-month bill as known the session before; where missing, the surface settings' fallback",
-    "benchmark": "the underlying bought at the first session's close and held, dividends reinvested, no costs",
+    "benchmark": "the underlying bought at the first session's close and held, at the vendor's adjusted close, "
+    "no costs: ETFs with their dividends reinvested, the cash indices SPX and COMP without dividends",
+    "period": "from the first session with both forecasts to the last exit, also after the capital has run out",
     "deflated_sharpe": "variants_tried trials; variance of their Sharpe ratios taken as 1/(n-1)",
-    "random_entry": "same structures, sizes and number of trades on sessions drawn without replacement from the signal "
-    "sessions on which each of them could be traded; statistic: summed profit after fees; no capital limit",
+    "random_entry": "same structures, sizes and number of trades, moved in shuffled blocks of 21 sessions on average, "
+    "so that they crowd together as the real ones do; sessions drawn without replacement from those with both "
+    "forecasts on which each of them could be traded; statistic: summed profit after fees; no capital limit",
 }
 
 

@@ -58,7 +58,8 @@ def run_backtest(
     Parameters
     ----------
     recommendations : signals.recommendation of one ticker and horizon. Rows of FULL and HALF conviction
-        trade whatever their edge; the gate alone decides whether the result is admissible.
+        trade whatever their edge; the gate alone decides whether the result is admissible. Rows without
+        ``overall_confidence`` lack a forecast: before the first that has one, no signal was possible.
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
     rates : session, treasury_3m in percent or NaN, as known at the session's close.
     gate : whether the models pass the accuracy gate, and its verdict in words.
@@ -74,7 +75,11 @@ def run_backtest(
     ------
     SchemaError : for missing columns, repeated or unsorted sessions, or prices that are not positive.
     """
-    sessions = require_sessions(recommendations, ("strategy", "conviction"), table="signals.recommendation")
+    sessions = require_sessions(
+        recommendations, ("strategy", "conviction", "overall_confidence"), table="signals.recommendation"
+    )
+    has_forecasts = recommendations["overall_confidence"].notna().to_numpy()
+    forecast_sessions = sessions[has_forecasts] if has_forecasts.any() else sessions
     ticker = ticker_of(recommendations) or ticker_of(prices)
     settings = settings_for_contract(ticker, settings)
     market = build_market(prices, volatility_index, rates=rates, settings=settings)
@@ -100,11 +105,11 @@ def run_backtest(
     if not ticker:
         return BacktestResult(trades, table_frame(EQUITY, {}, rows=0), table_frame(SUMMARY, {}, rows=0))
     ledger = keep_ledger(books, market)
-    window = _window(sessions, market, books=books) if status in ("backtested", "no_trades") else slice(0, 0)
+    window = _window(forecast_sessions, market, books=books) if status in ("backtested", "no_trades") else slice(0, 0)
     equity = equity_frame(head, ledger, market, window=window)
     luck = RandomEntry(np.nan, np.nan, 0, is_with_replacement=False)
     if status == "backtested":
-        luck = _random_entry(trades, sessions, market, horizon=horizon)
+        luck = _random_entry(trades, forecast_sessions, market, horizon=horizon)
     summary = summary_frame(
         head, trades, equity, status=status, gate=gate, market=market, window=window, ledger=ledger, luck=luck
     )
@@ -197,7 +202,7 @@ def _status_of(trades: pd.DataFrame, market: Market, *, horizon: Horizon) -> str
 
 
 def _window(sessions: pd.DatetimeIndex, market: Market, *, books: list[Book]) -> slice:
-    """Market positions from the first signal to the last exit, to the end of data where a position is open."""
+    """Market positions from the first of the sessions to the last exit, to the end of data where one is open."""
     last = len(market) - 1
     ends = [int(market.sessions.searchsorted(sessions[-1], side="right")) - 1]
     for book in books:
@@ -207,18 +212,18 @@ def _window(sessions: pd.DatetimeIndex, market: Market, *, books: list[Book]) ->
 
 
 def _random_entry(trades: pd.DataFrame, sessions: pd.DatetimeIndex, market: Market, *, horizon: Horizon) -> RandomEntry:
-    """The random-entry test of the closed trades, drawn from the sessions that had a signal row."""
+    """The random-entry test of the closed trades, drawn from the sessions on which a signal was possible."""
     closed = trades[trades["status"] == "closed"]
     sizes = conviction_sizes(closed["conviction"].to_numpy(dtype=object))
     kinds = list(zip(closed["structure"], sizes.tolist(), strict=True))
     program = sorted(set(kinds))
     signal = _positions_of(sessions, market)
-    profits = profit_by_session(
-        market, program=program, signal=signal[signal >= 0], holding_sessions=horizon.target_offset
-    )
+    signal = signal[signal >= 0]
+    profits = profit_by_session(market, program=program, signal=signal, holding_sessions=horizon.target_offset)
     return random_entry_test(
         profits,
         kind=np.array([program.index(kind) for kind in kinds], dtype=np.int64),
+        at=np.searchsorted(signal, _positions_of(pd.DatetimeIndex(closed["signal_session"]), market)),
         total_usd=float(closed["pnl_usd"].sum()),
         runs=market.settings.backtest.random_entry_runs,
         seed=market.settings.backtest.seed,

@@ -233,8 +233,9 @@ def probability_of_profit(
 ) -> FloatArray:
     """Risk-neutral probability of a profit at expiration, (n,).
 
-    Each breakeven is passed with the lognormal probability of its own volatility on the surface. It is
-    a statement about the modelled surface, not a forecast. NaN where strikes or premium are NaN.
+    Each breakeven is passed with the probability that the surface's own option prices imply, slope of the
+    skew included. It is a statement about the modelled surface, not a forecast. NaN where strikes or
+    premium are NaN.
     """
     k = np.atleast_2d(np.asarray(strikes, dtype=np.float64))
     cost = np.broadcast_to(np.asarray(premium, dtype=np.float64), (len(k),))

@@ -90,14 +90,32 @@ class ModelledSurface:
         )  # fmt: skip
 
     def probability_above(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Risk-neutral P(S_T > strike), lognormal with the strike's own volatility: N(d2)."""
+        """Risk-neutral P(S_T > strike) on this surface: N(d2) − K·√T·φ(d2)·∂σ/∂K, where the surface is smooth.
+
+        This is −exp(rT)·∂C/∂K of the surface's own call prices. N(d2) at the strike's volatility alone
+        would leave out the slope of the skew and be several points off near the money.
+
+        References
+        ----------
+        Breeden & Litzenberger, "Prices of State-Contingent Claims Implicit in Option Prices", Journal of
+        Business 51, 1978, page 627; Gatheral, *The Volatility Surface*, 2006, page 103 (digital options).
+        """
         from scipy.special import ndtr
 
+        volatility = self.implied_volatility(spot, strike, years)
         terms = black_scholes.black_scholes_terms(
             spot=spot, strike=strike, years=years, rate=self.rate, dividend_yield=self.dividend_yield,
-            volatility=self.implied_volatility(spot, strike, years), is_call=True,
+            volatility=volatility, is_call=True,
         )  # fmt: skip
-        probability: FloatArray = np.where(terms.is_valid, ndtr(terms.d2), np.nan)
+        atm = self.atm_volatility(terms.years)
+        with np.errstate(all="ignore"):
+            x = np.log(terms.strike / self.forward(terms.spot, terms.years)) / (atm * np.sqrt(terms.years))
+            is_sloped = (np.abs(x) < MONEYNESS_LIMIT) & (volatility > self.settings.minimum_volatility)
+            # K·√T·∂σ/∂K, since x moves by 1/(K·atm·√T) a USD of strike
+            slope = np.where(is_sloped, self.settings.skew + 2.0 * self.settings.curvature * x, 0.0)
+            density = np.exp(-0.5 * terms.d2 * terms.d2) / np.sqrt(2.0 * np.pi)
+            above = np.clip(ndtr(terms.d2) - density * slope, 0.0, 1.0)
+        probability: FloatArray = np.where(terms.is_valid, above, np.nan)
         return probability
 
     def rows(self, where: NDArray[np.int64]) -> ModelledSurface:

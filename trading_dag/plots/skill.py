@@ -69,7 +69,11 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
         for model, colour in colours.items()
     ]
     canvas.legend_beside_title(figure, marks)
-    canvas.headline(figure, title, "right of zero is better; filled: so is the whole 95% interval")
+    canvas.headline(
+        figure,
+        title,
+        "right of zero is better; filled: so is the whole 95% interval. Hedging alone beats a hard call's brier",
+    )
     return figure
 
 

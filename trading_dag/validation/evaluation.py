@@ -54,6 +54,8 @@ def evaluate(
     difference of the Brier losses as difference; Clark–West stands only beside ``class_prior``,
     which the direction models contain.
 
+    ``class_prior`` ranks nothing, so its AUC is ½, also where the prior differs from fold to fold.
+
     The interval of a calibration error is shifted upwards, because resampling adds noise to every
     bin; read its difference instead.
 
@@ -129,7 +131,10 @@ class _Task:
                 if n not in weights:
                     weights[n] = bootstrap_weights(n, mean_block=block, settings=self.settings)
                 rows = self.scored(by_model[model].loc[sessions])
-                scorings[key] = _Scoring(rows, rows.scores(point_weights(n)), rows.scores(weights[n]))
+                scores = [rows.scores(drawn) for drawn in (point_weights(n), weights[n])]
+                if model == CLASS_PRIOR:
+                    scores = [_without_ranking(values) for values in scores]
+                scorings[key] = _Scoring(rows, *scores)
             return scorings[key]
 
         for model, part in by_model.items():
@@ -209,6 +214,18 @@ class _Task:
             "difference_ci_high": high,
             "verdict": verdict_of(difference, low),
         }
+
+
+def _without_ranking(scores: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Scores of a baseline that ranks no row above another: its AUC is ½ wherever it is defined.
+
+    A prior is one number a fold. Pooled over folds its drift would count as a ranking, by accident below ½,
+    and a model without any would look better than it.
+    """
+    return {
+        name: np.where(np.isnan(values), np.nan, 0.5) if name.startswith("auc") else values
+        for name, values in scores.items()
+    }
 
 
 def verdict_of(difference: float, ci_low: float) -> str:

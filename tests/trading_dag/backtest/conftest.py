@@ -37,8 +37,9 @@ class Frames:
 
 @pytest.fixture
 def flat(settings: Settings) -> Settings:
-    """Default costs and rules on a flat surface at the index level, without carry: textbook formulas apply."""
-    return settings.model_copy(update={"surface": FLAT_SURFACE, "backtest": BacktestSettings()})
+    """Half spreads of 2 % and default rules on a flat surface at the index level: textbook formulas apply."""
+    book = BacktestSettings(half_spread_fraction=0.02)
+    return settings.model_copy(update={"surface": FLAT_SURFACE, "backtest": book})
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def make_frames() -> Callable[..., Frames]:
         recommended = pd.DataFrame({
             "ticker": "SPY", "session": sessions[where],
             "strategy": [signals[row][0] for row in where], "conviction": [signals[row][1] for row in where],
+            "overall_confidence": 0.6,
         })  # fmt: skip
         rates = pd.DataFrame({"session": sessions, "treasury_3m": 0.0})
         return Frames(prices, index, rates, recommended)
@@ -93,7 +95,9 @@ def random_frames() -> Callable[..., Frames]:
         ]  # fmt: skip
         strategy = generator.choice(names, sessions)
         conviction = np.where(strategy == "no_trade", "NONE", generator.choice(["FULL", "HALF"], sessions))
-        signals = pd.DataFrame({"ticker": "SPY", "session": days, "strategy": strategy, "conviction": conviction})
+        signals = pd.DataFrame({
+            "ticker": "SPY", "session": days, "strategy": strategy, "conviction": conviction, "overall_confidence": 0.6,
+        })  # fmt: skip
         rates = pd.DataFrame({"session": days, "treasury_3m": 2.0})
         return Frames(prices, volatility_index, rates, signals)
 

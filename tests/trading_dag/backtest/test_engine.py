@@ -433,6 +433,20 @@ def test_the_result_is_the_same_for_the_same_seed_and_prints_what_it_assumed(ran
     assert "drawn without replacement" in assumed["random_entry"]
 
 
+def test_statistics_and_random_entry_begin_where_both_forecasts_do(random_frames, flat):
+    frames = random_frames(5, sessions=60)
+    waiting = frames.signals.copy()
+    waiting.loc[:19, ["strategy", "conviction"]] = ["no_trade", "NONE"]
+    waiting.loc[:19, "overall_confidence"] = np.nan
+    whole = frames.changed(signals=waiting).run("72h", flat)
+    late = frames.changed(signals=waiting.iloc[20:].reset_index(drop=True)).run("72h", flat)
+    assert whole.equity["session"].iloc[0] == waiting["session"].iloc[20]
+    pd.testing.assert_frame_equal(whole.equity, late.equity)
+    same = [name for name in whole.summary.columns if name not in ("skipped", "skip_reasons")]
+    pd.testing.assert_frame_equal(whole.summary[same], late.summary[same])
+    assert whole.summary["skipped"].iloc[0] == late.summary["skipped"].iloc[0] + 20
+
+
 @pytest.mark.files_data
 def test_a_program_on_fifteen_years_of_real_spy_prices_balances(real_data, flat):
     def read(name: str, column: str, value: str) -> pd.DataFrame:
@@ -444,7 +458,7 @@ def test_a_program_on_fifteen_years_of_real_spy_prices_balances(real_data, flat)
     index = read("volatility_index.parquet", "symbol", "VIX")
     index = index[index["session"].isin(prices["session"])].reset_index(drop=True)
     signals = pd.DataFrame({
-        "ticker": "SPY", "session": prices["session"], "conviction": "HALF",
+        "ticker": "SPY", "session": prices["session"], "conviction": "HALF", "overall_confidence": 0.6,
         "strategy": np.resize(["bull_put_spread", "iron_condor", "long_call", "bear_put_spread"], len(prices)),
     })  # fmt: skip
     real = flat.model_copy(update={"surface": SurfaceSettings()})

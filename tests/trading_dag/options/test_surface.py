@@ -100,3 +100,25 @@ def test_the_default_shape_is_within_two_volatility_points_of_the_real_smiles_of
     assert len(error) > 5_000
     assert float(np.sqrt((error**2).mean())) < 2.0
     assert abs(float(error.mean())) < 0.75
+
+
+@pytest.mark.parametrize("years", [7 / 365, 24 / 365, 0.25])
+def test_the_probability_above_a_strike_is_minus_the_slope_of_the_surfaces_own_call_prices(years):
+    surface = ModelledSurface(18.0, 0.04, 0.015, SurfaceSettings())
+    strikes = np.arange(400.0, 601.0, 12.5)
+    step = 1e-3
+    prices = [surface.price(500.0, strikes + move, years=years, is_call=True) for move in (-step, step)]
+    expected = np.exp(0.04 * years) * (prices[0] - prices[1]) / (2 * step)
+    assert surface.probability_above(500.0, strikes, years) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_probability_above_a_strike_beyond_the_surfaces_limits_has_no_slope():
+    """Beyond three deviations, and where the floor holds, the volatility is constant: N(d2) is exact."""
+    from scipy.stats import norm
+
+    far = ModelledSurface(18.0, 0.0, 0.0, SurfaceSettings())
+    floored = ModelledSurface(1.0, 0.0, 0.0, SurfaceSettings())
+    for surface, strike in ((far, 300.0), (far, 800.0), (floored, 500.0), (floored, 505.0)):
+        volatility = float(surface.implied_volatility(500.0, strike, 0.1))
+        d2 = np.log(500.0 / strike) / (volatility * np.sqrt(0.1)) - 0.5 * volatility * np.sqrt(0.1)
+        assert float(surface.probability_above(500.0, strike, 0.1)) == pytest.approx(norm.cdf(d2), abs=1e-12)

@@ -103,8 +103,9 @@ def test_a_bull_put_spread_is_priced_as_by_hand(inputs, flat):
     grid = np.arange(80.0, 100.5, 0.5)
     sold = min(grid, key=lambda k: abs(put(k)[0] - 0.30))
     bought = min(grid, key=lambda k: abs(put(k)[0] - 0.15))
-    bid = math.floor(0.98 * put(sold)[1] * 100) / 100
-    ask = math.ceil(1.02 * put(bought)[1] * 100) / 100
+    # Half a spread is 1 % of the leg and at least a cent.
+    bid = math.floor((put(sold)[1] - max(0.01 * put(sold)[1], 0.01)) * 100) / 100
+    ask = math.ceil((put(bought)[1] + max(0.01 * put(bought)[1], 0.01)) * 100) / 100
     credit = bid - ask
     assert row["strikes"] == f"{bought:g}/{sold:g}"
     assert row["net_premium_usd"] == pytest.approx(-100 * credit)

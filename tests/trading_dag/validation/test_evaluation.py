@@ -269,6 +269,23 @@ def test_model_and_baseline_are_compared_on_the_sessions_both_have(direction: pd
     assert row["n"] == 600 - 200 - 2
 
 
+def test_a_prior_that_moves_from_fold_to_fold_ranks_nothing() -> None:
+    """Pooled, its drift would rank rows, here backwards, and a model without skill would look skilled."""
+    table = direction_table(skill=0.0, seed=4)
+    rises = table.groupby("session")["forward_return"].first().gt(0).rolling(200).mean().bfill()
+    prior = (table["model"] == "class_prior").to_numpy()
+    table.loc[prior, "probability_up"] = 1.0 - rises.to_numpy()
+    scores = evaluate(table, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+    ranking = scores[scores["metric"] == "auc_conditional"].set_index(["model", "baseline"])
+    alone = ranking.loc[("class_prior", "none")]
+    assert alone[["value", "ci_low", "ci_high"]].tolist() == [0.5, 0.5, 0.5]
+    against = ranking.loc[("direction_logistic", "class_prior")]
+    assert against["baseline_value"] == 0.5
+    assert against["difference"] == pytest.approx(against["value"] - 0.5, abs=1e-12)
+    assert against["difference_ci_low"] == pytest.approx(against["ci_low"] - 0.5, abs=1e-12)
+    assert against["verdict"] != "skilled"
+
+
 @pytest.mark.parametrize(
     ("thin", "reason"),
     [

@@ -1,0 +1,234 @@
+"""Turns a declaration into a Dagster asset: reads, computes, verifies, hands over for storing, reports the verdicts.
+
+Every asset gets the same treatment here: the tables' schema as metadata, the checks of ``schemas.py`` run
+*before* the slice is stored, provenance, and a data version, by which the UI tells what is unsynced. What an
+asset computes stands in its own function.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Final
+
+import dagster as dg
+import pandas as pd
+
+from assets.automation import RAW_FRESHNESS, condition_of
+from assets.checks import verdicts_of
+from assets.declaration import Declaration, Read, Result, Slice
+from assets.partitions import Partitions, slice_of
+from resources.parquet_io import COLUMNS_METADATA, PROVENANCE_ATTRIBUTE, StoredModel
+from resources.parquet_store import content_hash
+from trading_dag.errors import BadSliceError
+from trading_dag.quality import conform, empty_frame
+from trading_dag.schemas import Column, Table
+
+OWNERS: Final = ["team:research"]
+TABLE_IO: Final = "parquet_io"
+MODEL_IO: Final = "model_io"
+RESOURCES: Final = {"settings", "source", "store"}
+
+
+def build_asset(declaration: Declaration, partitions: Partitions) -> dg.AssetsDefinition:
+    """The Dagster asset of a declaration, with its checks, for one universe."""
+    definition = partitions.of(declaration.slice)
+    checks = [
+        dg.AssetCheckSpec(
+            name=rule.name,
+            asset=dg.AssetKey([table.group, table.name]),
+            description=rule.description,
+            blocking=rule.is_blocking,
+            partitions_def=definition,
+        )
+        for table in declaration.tables
+        for rule in declaration.rules(table)
+    ]
+
+    @dg.multi_asset(
+        name=f"{declaration.group}__{declaration.name}",
+        outs={key.path[-1]: _out(declaration, key) for key in declaration.asset_keys},
+        ins={name: _in(read) for name, read in declaration.reads.items()},
+        partitions_def=definition,
+        check_specs=checks,
+        required_resource_keys=RESOURCES,
+        group_name=declaration.group,
+    )
+    def compute(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
+        yield from _run(declaration, context, inputs)
+
+    return compute
+
+
+def _out(declaration: Declaration, key: dg.AssetKey) -> dg.AssetOut:
+    table = next((table for table in declaration.tables if table.name == key.path[-1]), None)
+    return dg.AssetOut(
+        key=key,
+        description=_description(declaration.function, table),
+        io_manager_key=MODEL_IO if declaration.is_model else TABLE_IO,
+        metadata={} if table is None else {"dagster/column_schema": _column_schema(table)},
+        code_version=declaration.code_version,
+        automation_condition=condition_of(declaration.automation),
+        freshness_policy=RAW_FRESHNESS if declaration.is_fetched else None,
+        owners=OWNERS,
+        kinds=set(declaration.kinds),
+    )
+
+
+def _in(read: Read) -> dg.AssetIn:
+    return dg.AssetIn(key=read.asset_key, metadata={COLUMNS_METADATA: list(read.columns)} if read.columns else None)
+
+
+def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: dict[str, Any]) -> Iterator[Any]:
+    at = Slice(
+        key=slice_of(context, declaration.slice),
+        settings=context.resources.settings,
+        source=context.resources.source,
+        store=context.resources.store,
+    )
+    sources = _sources(inputs)
+    hashes = {**input_hashes(declaration.reads, inputs), **declaration.fingerprint(at.settings)}
+    inputs = _of_one_source(declaration, inputs)
+    with ExitStack() as held:
+        if declaration.is_fetched:
+            for table in declaration.tables:
+                held.enter_context(at.store.lock(table, at.key))
+        produced = declaration.function(at, **inputs)
+        if declaration.is_model:
+            yield dg.Output(replace(produced, inputs=hashes), output_name=declaration.name)
+            return
+        result = produced if isinstance(produced, Result) else Result({declaration.name: produced})
+        result = _with_reason_for_no_rows(result, inputs)
+        if not declaration.is_fetched:
+            for table in declaration.tables:
+                result.frames[table.name] = _in_key_order(result.frames[table.name], table)
+        failures: list[BadSliceError] = []
+        checks = [
+            check
+            for table in declaration.tables
+            for check in _check(declaration, context, table, result, at, inputs, failures)
+        ]
+        if failures:
+            yield from checks
+            raise failures[0]
+        for table in declaration.tables:
+            yield _output(declaration, table, result, at, hashes=hashes, sources=sources)
+        # After the outputs: Dagster counts a verdict only for the materialization that precedes it.
+        yield from checks
+
+
+def _of_one_source(declaration: Declaration, inputs: dict[str, Any]) -> dict[str, Any]:
+    kept = dict(inputs)
+    for name, read in declaration.reads.items():
+        if read.same_source_as is None or read.table is None:
+            continue
+        other = inputs[read.same_source_as].attrs.get("source")
+        if inputs[name].attrs.get("source") != other:
+            kept[name] = empty_frame(read.table)
+    return kept
+
+
+def _check(
+    declaration: Declaration,
+    context: dg.AssetExecutionContext,
+    table: Table,
+    result: Result,
+    at: Slice,
+    inputs: dict[str, Any],
+    failures: list[BadSliceError],
+) -> Iterator[dg.AssetCheckResult]:
+    key = dg.AssetKey([table.group, table.name])
+    for verdict in verdicts_of(declaration, table, result, at, inputs):
+        severity = dg.AssetCheckSeverity.ERROR if verdict.rule.severity == "error" else dg.AssetCheckSeverity.WARN
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=verdict.rule.name,
+            passed=verdict.passed,
+            severity=severity,
+            description=verdict.detail or None,
+            metadata={
+                "unexpected": verdict.unexpected_count,
+                "rows": verdict.total,
+                **({"examples": ", ".join(verdict.examples)} if verdict.examples else {}),
+            },
+        )
+        if not verdict.passed:
+            context.log.warning("%s [%s] %s: %s", table.qualified_name, at.key, verdict.rule.name, verdict.detail)
+            if verdict.rule.is_blocking:
+                where = f"{at.key}; {', '.join(verdict.examples)}" if verdict.examples else str(at.key)
+                rule = f"{verdict.rule.name}: {verdict.detail or verdict.rule.description}"
+                failures.append(BadSliceError(table=table.qualified_name, key=where, rule=rule))
+
+
+def _output(
+    declaration: Declaration, table: Table, result: Result, at: Slice, *, hashes: dict[str, str], sources: str | None
+) -> dg.Output[pd.DataFrame]:
+    source = result.frames[table.name].attrs.get("source", at.source.name if declaration.is_fetched else sources)
+    frame = conform(result.frames[table.name], table, slice_key=str(at.key))
+    frame.attrs = {
+        PROVENANCE_ATTRIBUTE: {
+            "source": source,
+            "source_off": result.source_off,
+            "code_version": declaration.code_version,
+            "inputs": hashes,
+        }
+    }
+    metadata = dict(result.metadata) if table is declaration.tables[0] else {}
+    if result.source_off:
+        metadata["source_off"] = result.source_off
+    return dg.Output(frame, output_name=table.name, metadata=metadata, data_version=dg.DataVersion(content_hash(frame)))
+
+
+def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Content hash of each input by asset name: what staleness compares."""
+    return {
+        ".".join(read.asset_key.path): (
+            inputs[name].version if isinstance(inputs[name], StoredModel) else inputs[name].attrs["content_hash"]
+        )
+        for name, read in reads.items()
+    }
+
+
+def _sources(inputs: Mapping[str, Any]) -> str | None:
+    """Source of the first input that has one; inputs of other sources are read as empty."""
+    frames = [value for value in inputs.values() if isinstance(value, pd.DataFrame)]
+    return next((frame.attrs["source"] for frame in frames if frame.attrs.get("source")), None)
+
+
+def _with_reason_for_no_rows(result: Result, inputs: Mapping[str, Any]) -> Result:
+    """Where nothing came out because an input's source is off, the reason is passed on."""
+    if result.source_off or any(len(frame) for frame in result.frames.values()):
+        return result
+    frames = (value for value in inputs.values() if isinstance(value, pd.DataFrame))
+    return replace(result, source_off=next(filter(None, (frame.attrs.get("source_off") for frame in frames)), None))
+
+
+def _in_key_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Rows in the order of the key, which is how they are stored."""
+    if not set(table.key) <= set(frame.columns):
+        return frame
+    return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
+
+
+def _description(function: Callable[..., Any], table: Table | None) -> str:
+    doc = " ".join((function.__doc__ or "").split())
+    return doc if table is None else f"{table.description}\n\n{doc}"
+
+
+def _column_schema(table: Table) -> dg.TableSchema:
+    return dg.TableSchema(columns=[_table_column(column, table) for column in table.columns])
+
+
+def _table_column(column: Column, table: Table) -> dg.TableColumn:
+    bounds = [
+        *([f"≥ {column.minimum:g}"] if column.minimum is not None else []),
+        *([f"≤ {column.maximum:g}"] if column.maximum is not None else []),
+        *([" | ".join(column.allowed)] if column.allowed else []),
+    ]
+    return dg.TableColumn(
+        name=column.name,
+        type=column.type,
+        description=column.description,
+        constraints=dg.TableColumnConstraints(
+            nullable=column.nullable, unique=table.key == (column.name,), other=bounds or None
+        ),
+    )

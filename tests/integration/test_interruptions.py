@@ -1,0 +1,108 @@
+"""What an operator does to a run: Ctrl-C, a killed worker, a second command, a home that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Workspace
+
+RUN = ("run", "--tickers", "SPX", "--horizons", "24h")
+
+
+def start(home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "trading_dag.cli", *RUN],
+        cwd=home,
+        env=Workspace(home).environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Worker processes, as soon as there is one."""
+    for _ in range(600):
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        if workers:
+            return workers
+        time.sleep(0.05)
+    pytest.fail("no worker was started")
+
+
+def unfinished_runs(home: Path) -> int:
+    database = home / ".dagster" / "history" / "runs.db"
+    if not database.is_file():
+        return 0
+    with sqlite3.connect(database) as runs:
+        query = "select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')"
+        return int(runs.execute(query).fetchone()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 7.0], ids=["while workers import", "while a slice is computed"])
+def test_ctrl_c_ends_a_run_with_one_line_and_leaves_nothing_running(tmp_path: Path, seconds: float) -> None:
+    process = start(tmp_path)
+    workers = workers_of(process)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    assert "stopped" in output
+    psutil.wait_procs(workers, timeout=5)
+    assert not [worker for worker in workers if worker.is_running()]
+    assert unfinished_runs(tmp_path) == 0
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    worker = workers_of(process)[0]
+    time.sleep(5)
+    worker.kill()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "Traceback" not in output
+    assert "worker process was ended" in output
+    assert unfinished_runs(tmp_path) == 0
+
+
+@pytest.mark.slow
+def test_a_second_command_on_the_same_ticker_is_refused_before_the_first_has_made_a_run(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    workers_of(first)
+    second = Workspace(tmp_path).run(*RUN)
+    os.killpg(first.pid, signal.SIGINT)
+    first.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "another trading-dag command" in second.stderr
+    assert "SPX" in second.stderr
+
+
+def test_a_home_that_is_a_file_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "trading_dag.cli", *RUN],
+        cwd=tmp_path,
+        env=Workspace(home).environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert str(home) in done.stderr
