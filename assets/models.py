@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from assets.declaration import Declaration, Read, Slice, model_asset, table_asset
+from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import FEATURE_SELECTION, FEATURE_TABLE, REGISTRY, TARGETS
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
     "volatility_forecaster": Read(model="volatility_forecaster"),
 }
+
+
+def _require_rows(at: Slice, features: pd.DataFrame) -> None:
+    if features.empty:
+        reason = features.attrs.get("source_off") or "features.feature_table has no rows"
+        raise InsufficientDataError(f"nothing to fit {at.ticker} {at.horizon.key} on: {reason}")
 
 
 @model_asset(
@@ -30,6 +37,7 @@ def direction_classifier(at: Slice, features: pd.DataFrame, targets: pd.DataFram
     own feature selection, scaling and threshold."""
     from trading_dag.models.direction_classifier import fit
 
+    _require_rows(at, features)
     return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
 
 
@@ -43,6 +51,7 @@ def volatility_forecaster(at: Slice, features: pd.DataFrame, targets: pd.DataFra
     """P(LOW), P(NORMAL), P(HIGH) of the IV regime at the target by a multinomial logistic regression."""
     from trading_dag.models.volatility_forecaster import fit
 
+    _require_rows(at, features)
     return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
 
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from trading_dag import reports
 from trading_dag.errors import ConfigurationError, StorageError, TradingDagError
-from trading_dag.settings import Settings
+from trading_dag.settings import Settings, unknown_variables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,7 @@ class Workplace:
     def __init__(self, source: str = "", tickers: str = "", horizons: str = "") -> None:
         given = {"source": source} if source else {}
         self.settings = Settings(**given)  # type: ignore[arg-type]
+        _warn_of_typos()
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         self.state = self.settings.home / ".dagster"
         os.environ["TRADING_DAG_STATE"] = str(self.state)
@@ -81,6 +82,19 @@ class Workplace:
         """A report's SQL on the chosen tickers and horizons."""
         chosen = [list(self.tickers), list(self.horizons)]
         return self.warehouse.query(sql, chosen)  # type: ignore[arg-type]
+
+
+def _warn_of_typos() -> None:
+    """A misspelt variable would silently mean the default, such as the sample in the place of live data."""
+    from difflib import get_close_matches
+
+    from dotenv import dotenv_values
+
+    known = [f"TRADING_DAG_{name.upper()}" for name in Settings.model_fields]
+    for name in unknown_variables({**dotenv_values(".env"), **os.environ}):
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        typer.echo(f"warning: {name} is no setting and changes nothing{hint}", err=True)
 
 
 def dagster_home(settings: Settings) -> Path:

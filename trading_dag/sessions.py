@@ -45,6 +45,11 @@ class Horizon:
     gap_sessions: int
     scaling_sessions: float
 
+    @property
+    def outlasts_entry(self) -> bool:
+        """Whether it ends after the next session's open, the first moment at which a signal can be traded."""
+        return self.target_offset > 1 or (self.target_offset == 1 and self.target_field == "close")
+
 
 HORIZONS: Final[dict[str, Horizon]] = {
     horizon.key: horizon

@@ -6,6 +6,7 @@ Keys of vendors are read from their own variables and are never printed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -128,6 +129,21 @@ def default_home() -> Path:
     """The checkout this package is used from, or the current directory where it was installed without one."""
     checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "dagster.yaml").is_file() else Path.cwd()
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """Names that begin like a setting and are none, sorted. ``STATE`` is Dagster's, set by the command line.
+
+    Nested settings are not looked at: a wrong name there is refused when the settings are read.
+    """
+    prefix = str(Settings.model_config["env_prefix"])
+    known = {*Settings.model_fields, "state"}
+    asked = (name.upper() for name in names)
+    return sorted(
+        name
+        for name in asked
+        if name.startswith(prefix) and name.removeprefix(prefix).partition("__")[0].lower() not in known
+    )
 
 
 class Settings(BaseSettings):

@@ -87,7 +87,7 @@ def run_backtest(
     conviction = recommendations["conviction"].to_numpy(dtype=object)
     head = {"ticker": ticker, "horizon": horizon.key}
 
-    if _ends_before_entry(horizon):
+    if not horizon.outlasts_entry:
         reason = np.full(len(sessions), HORIZON_BEFORE_ENTRY, dtype=object)
         books: list[Book] = []
     else:
@@ -114,11 +114,6 @@ def run_backtest(
         head, trades, equity, status=status, gate=gate, market=market, window=window, ledger=ledger, luck=luck
     )
     return BacktestResult(trades, equity, summary)
-
-
-def _ends_before_entry(horizon: Horizon) -> bool:
-    """Whether the horizon is over at the open of the session after the signal's, when the entry would fill."""
-    return horizon.target_offset < 1 or (horizon.target_offset == 1 and horizon.target_field == "open")
 
 
 def _positions_of(sessions: pd.DatetimeIndex, market: Market) -> PositionArray:
@@ -196,7 +191,7 @@ def _status_of(trades: pd.DataFrame, market: Market, *, horizon: Horizon) -> str
     """The summary's status."""
     if trades.empty or not len(market):
         return "insufficient_data"
-    if _ends_before_entry(horizon):
+    if not horizon.outlasts_entry:
         return HORIZON_BEFORE_ENTRY
     return "backtested" if (trades["status"] == "closed").any() else "no_trades"
 

@@ -36,6 +36,7 @@ class Reasons:
     contracts: int
     maximum_loss_usd: float
     maximum_profit_usd: float
+    has_time_to_enter: bool
 
 
 def strikes_text(strikes: FloatArray) -> str:
@@ -83,6 +84,8 @@ def sentence(reasons: Reasons) -> str:
     what = f"{forecast} selects {article} {contract} at {reasons.conviction} conviction"
     if not reasons.maximum_profit_usd > 0:
         return f"{what}, size 0: costs leave no possible profit."
+    if not reasons.has_time_to_enter:
+        return f"{what}, size 0: the horizon ends at the open at which it would be entered."
     if reasons.edge in _WHY_NO_SIZE:
         return f"{what}, size 0: {_WHY_NO_SIZE[reasons.edge]}."
     if reasons.contracts == 0:

@@ -86,9 +86,9 @@ def build_recommendations(
     Returns
     -------
     One row for every session with a direction forecast, ascending, known at that session's close.
-    ``conviction`` comes from confidence alone; ``position_size`` and ``contracts`` are 0 where the edge
-    is ``no_edge`` or ``insufficient_data``, or where nothing can be quoted. Premium, risk and
-    probability are for one structure at its natural price (bought at the ask, sold at the bid), fees
+    ``conviction`` comes from confidence alone; ``position_size`` and ``contracts`` are 0 where the horizon
+    ends at its entry, where the edge is ``no_edge`` or ``insufficient_data``, and where nothing can be
+    quoted. Premium, risk and probability are for one structure at its natural price (bought at the ask, sold at the bid), fees
     not counted; the number of contracts counts fees both ways.
 
     Raises
@@ -137,7 +137,8 @@ def build_recommendations(
     book = settings.backtest
     maximum_loss_usd = quoted.maximum_loss * book.multiplier
     maximum_profit_usd = quoted.maximum_profit * book.multiplier
-    is_tradable = quoted.is_quoted & (quoted.maximum_profit > 0) & (quoted.maximum_loss > 0)
+    has_time_to_enter = horizon.outlasts_entry
+    is_tradable = has_time_to_enter & quoted.is_quoted & (quoted.maximum_profit > 0) & (quoted.maximum_loss > 0)
     position_size = np.where(
         np.isin(verdict, EDGES_WITH_SIZE) & is_tradable, conviction_sizes(selection.conviction), 0.0
     )
@@ -156,7 +157,7 @@ def build_recommendations(
             selection.strategy, selection.conviction, verdict, called, regime,
             direction_confidence.tolist(), iv_confidence.tolist(), selection.reason, quoted.strikes,
             quoted.expiration, contracts.tolist(), maximum_loss_usd.tolist(), maximum_profit_usd.tolist(),
-            strict=True,
+            [has_time_to_enter] * len(sessions), strict=True,
         )
     ]  # fmt: skip
     return table_frame(

@@ -132,6 +132,20 @@ def test_a_structure_without_edge_is_shown_with_size_zero_and_says_why(inputs, f
     assert rows["reasoning"][5].startswith("No trade on UP at 50% and LOW implied volatility at 80%: direction")
 
 
+def test_a_horizon_that_ends_at_its_entry_carries_no_size_and_says_why(inputs, flat):
+    """12h ends at the next open, which is the first moment at which the signal could be traded."""
+    overnight = horizon_of("12h")
+    for name in ("direction", "volatility"):
+        targets = target_sessions(pd.DatetimeIndex(inputs[name]["session"]), overnight)
+        inputs[name] = inputs[name].assign(horizon="12h", target_session=targets)
+    table = build_recommendations(**inputs, horizon=overnight, settings=flat)
+    assert (table["position_size"] == 0.0).all()
+    assert (table["contracts"] == 0).all()
+    traded = table[table["strategy"] != "no_trade"]
+    assert len(traded)
+    assert traded["reasoning"].str.contains("horizon ends at the open at which it would be entered").all()
+
+
 def test_an_unlimited_profit_is_null_and_its_target_is_on_the_premium(inputs, flat):
     row = build(inputs, flat).iloc[2]
     assert np.isnan(row["max_profit_usd"])
