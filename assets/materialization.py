@@ -5,6 +5,7 @@ Every asset gets the same treatment here: the tables' schema as metadata, the ch
 asset computes stands in its own function.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -175,7 +176,11 @@ def _output(
     metadata = dict(result.metadata) if table is declaration.tables[0] else {}
     if result.source_off:
         metadata["source_off"] = result.source_off
-    return dg.Output(frame, output_name=table.name, metadata=metadata, data_version=dg.DataVersion(content_hash(frame)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
+        return dg.Output(
+            frame, output_name=table.name, metadata=metadata, data_version=dg.DataVersion(content_hash(frame))
+        )
 
 
 def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[str, str]:

@@ -174,7 +174,10 @@ class ParquetStore:
             folder = self.slice_folder(table, key)
             for leftover in folder.glob(f".{FILE_NAME}.*.tmp"):
                 leftover.unlink(missing_ok=True)
-            _replace(folder / FILE_NAME, lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True))
+            _replace(
+                folder / FILE_NAME,
+                lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True),
+            )
         return provenance
 
     def read(self, table: Table, key: SliceKey, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -190,7 +193,9 @@ class ParquetStore:
 
         path = self.path(table, key)
         try:
-            arrow = pq.ParquetFile(path, page_checksum_verification=True).read(columns=list(columns) if columns is not None else None)
+            arrow = pq.ParquetFile(path, page_checksum_verification=True).read(
+                columns=list(columns) if columns is not None else None
+            )
         except FileNotFoundError:
             raise SliceNotFoundError(f"{table.qualified_name} [{key}] is not there yet: materialize it first") from None
         except (pa.ArrowException, OSError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal as signals
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -193,6 +194,8 @@ def ui(
     arguments = [sys.executable, "-m", module, *([] if webserver_only else ["dev"])]
     arguments += ["-h", UI_HOST, "-p", str(port), "-w", workspace]
     place.console.print(f"Dagster UI: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
+    # A script's background job ignores Ctrl-C, would hand that on, and Dagster could then not end its parts.
+    signals.signal(signals.SIGINT, signals.SIG_DFL)
     os.execv(sys.executable, arguments)  # noqa: S606
 
 

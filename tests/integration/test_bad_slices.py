@@ -10,6 +10,9 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._core.execution.backfill import PartitionBackfill
 
 from assets.execution import Outcome, SliceRunner, WorkItem
 from assets.runs import bury_dead_runs, owner_tags, refuse_if_busy
@@ -196,7 +199,7 @@ def test_a_backfill_under_way_counts_as_work_on_its_slices_between_two_of_its_ru
             dynamic_partitions_store=instance,
             backfill_timestamp=0.0,
             asset_graph_subset=AssetGraphSubset.from_asset_partition_set(
-                {dg.AssetKeyPartitionKey(dg.AssetKey(["raw", "prices_daily"]), "SPX")}, graph
+                {AssetKeyPartitionKey(dg.AssetKey(["raw", "prices_daily"]), "SPX")}, graph
             ),
             tags={},
             title=None,
@@ -232,3 +235,16 @@ def test_a_torn_raw_slice_is_reported_with_its_remedy_and_force_fetches_it_anew(
     assert path.read_bytes() == torn
     assert bench.runner.bring_up_to_date(WorkItem("ticker", SPX, "force")).is_success
     pd.testing.assert_frame_equal(bench.store.read(PRICES_DAILY, SPX), good)
+
+
+def test_a_switched_off_price_source_is_the_reason_why_nothing_is_fitted(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    settings = Settings(_env_file=None, home=tmp_path, source="files", files=folder)
+    with dg.instance_for_test() as instance:
+        runner = SliceRunner(build_definitions(settings), instance, settings)
+        for kind, key in (("none", SliceKey()), ("ticker", SliceKey("SPY"))):
+            assert runner.bring_up_to_date(WorkItem(kind, key, "run")).is_success
+        outcome = runner.bring_up_to_date(WorkItem("ticker_horizon", SliceKey("SPY", "24h"), "run"))
+    assert len(outcome.errors) == 2
+    assert all("prices_daily.parquet or prices_daily.csv is not in" in error for error in outcome.errors)

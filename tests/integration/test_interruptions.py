@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -106,3 +107,48 @@ def test_a_home_that_is_a_file_is_one_line_and_no_traceback(tmp_path: Path) -> N
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert str(home) in done.stderr
+
+
+def test_a_misspelt_variable_is_named_with_what_was_meant(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TRADING_DAG_WORKRS=1\n")
+    done = Workspace(tmp_path, (("TRADING_DAG_SORCE", "live"), ("TRADING_DAG_HTTP__ATTEMPTS", "2"))).run("doctor")
+    assert "TRADING_DAG_SORCE is no setting and changes nothing; did you mean TRADING_DAG_SOURCE?" in done.stderr
+    assert "TRADING_DAG_WORKRS" in done.stderr
+    assert done.stderr.count("warning") == 2
+
+
+@pytest.mark.slow
+def test_a_user_interface_that_a_script_started_in_the_background_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a shell does for a background job of a script
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trading_dag.cli", "ui", "--port", str(port)],
+            cwd=tmp_path,
+            env=Workspace(tmp_path).environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    started = time.monotonic()
+    while time.monotonic() - started < 90:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.5)
+    parts = psutil.Process(process.pid).children(recursive=True)
+    assert len(parts) >= 3
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+        _, alive = psutil.wait_procs(parts, timeout=30)
+        assert not alive
+    finally:
+        for part in parts:
+            if part.is_running():
+                part.kill()
+        process.kill()

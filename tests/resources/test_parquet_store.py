@@ -167,11 +167,13 @@ def test_the_lock_of_a_slice_is_reentrant_so_that_read_merge_write_is_one(store:
 
 
 def test_a_flipped_byte_in_the_middle_of_a_file_is_noticed_when_it_is_read(store: ParquetStore) -> None:
-    store.write(PRICES_DAILY, SPY, bars(200), source="sample")
+    closes = 100.0 + np.random.default_rng(1).random(200)
+    store.write(PRICES_DAILY, SPY, bars(200).assign(adj_close=closes), source="sample")
     path = store.path(PRICES_DAILY, SPY)
-    column = pq.ParquetFile(path).metadata.row_group(0).column(5)
+    column = pq.ParquetFile(path).metadata.row_group(0).column(6)
+    start = column.dictionary_page_offset or column.data_page_offset
     content = bytearray(path.read_bytes())
-    content[column.data_page_offset + column.total_compressed_size // 2] ^= 0xFF
+    content[start + column.total_compressed_size // 2] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(StorageError, match="--force"):
         store.read(PRICES_DAILY, SPY)

@@ -67,3 +67,8 @@ def test_nobody_can_write_through_the_window(warehouse: Warehouse) -> None:
 def test_a_wrong_query_is_a_typed_error_with_duckdbs_reason(warehouse: Warehouse) -> None:
     with pytest.raises(StorageError, match="nothing"):
         warehouse.query("from raw.nothing")
+
+
+def test_a_torn_window_is_built_again_because_it_holds_no_data(warehouse: Warehouse) -> None:
+    warehouse.ensure().write_bytes(b"no database")
+    assert warehouse.query("select 1 as one")["one"].tolist() == [1]

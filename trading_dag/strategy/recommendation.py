@@ -88,8 +88,8 @@ def build_recommendations(
     One row for every session with a direction forecast, ascending, known at that session's close.
     ``conviction`` comes from confidence alone; ``position_size`` and ``contracts`` are 0 where the horizon
     ends at its entry, where the edge is ``no_edge`` or ``insufficient_data``, and where nothing can be
-    quoted. Premium, risk and probability are for one structure at its natural price (bought at the ask, sold at the bid), fees
-    not counted; the number of contracts counts fees both ways.
+    quoted. Premium, risk and probability are for one structure at its natural price (bought at the ask,
+    sold at the bid), fees not counted; the number of contracts counts fees both ways.
 
     Raises
     ------
