@@ -18,7 +18,7 @@ import pytest
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey, content_hash
 from tests.conftest import Workspace
-from trading_dag.schemas import PREDICTIONS_DIRECTION, TABLES
+from trading_dag.schemas import PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, TABLES
 
 KILLS = int(os.environ.get("TRADING_DAG_KILLS", "5"))
 LONGEST_SECONDS = 14.0
@@ -76,8 +76,9 @@ def test_a_kill_at_any_moment_tears_nothing_loses_nothing_and_the_next_run_compl
     done = workspace.run(*RUN)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_every_slice_is_whole(tmp_path)
-    undisturbed = ParquetStore(sample_run.home).provenance(PREDICTIONS_DIRECTION, KEY)
-    killed = ParquetStore(tmp_path).provenance(PREDICTIONS_DIRECTION, KEY)
-    assert undisturbed is not None
-    assert killed is not None
-    assert killed.content_hash == undisturbed.content_hash
+    for table in (PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY):
+        undisturbed = ParquetStore(sample_run.home).provenance(table, KEY)
+        killed = ParquetStore(tmp_path).provenance(table, KEY)
+        assert undisturbed is not None
+        assert killed is not None
+        assert killed.content_hash == undisturbed.content_hash
