@@ -42,7 +42,7 @@ lint: install-dev  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test: lint browser  ## Lint and every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \

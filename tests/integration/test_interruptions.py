@@ -20,15 +20,20 @@ RUN = ("run", "--tickers", "SPX", "--horizons", "24h")
 
 
 def start(home: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "trading_dag.cli", *RUN],
-        cwd=home,
-        env=Workspace(home).environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    """The command as from a terminal: Ctrl-C reaches it, also where these tests run in the background of a script."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "trading_dag.cli", *RUN],
+            cwd=home,
+            env=Workspace(home).environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
