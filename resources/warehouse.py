@@ -65,9 +65,10 @@ class Warehouse:
     def _view(self, table: Table) -> str:
         pattern = str(self.store.table_folder(table).resolve() / "**" / "*.parquet").replace("'", "''")
         columns = ", ".join(f'"{name}"' for name in table.column_names)
+        # Not union_by_name: it opens every file twice, and one replaced in between is read with the old one's footer.
         return (
             f'CREATE VIEW "{table.group}"."{table.name}" AS '
-            f"SELECT {columns} FROM read_parquet('{pattern}', union_by_name = true, hive_partitioning = false)"
+            f"SELECT {columns} FROM read_parquet('{pattern}', hive_partitioning = false)"
         )
 
     def _fingerprint(self) -> str:
