@@ -17,8 +17,8 @@ from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import StorageError
 from trading_dag.quality import Rule, rules_of
 from trading_dag.schemas import SliceKind, Table
-from trading_dag.sessions import Horizon, horizon_of
 from trading_dag.settings import Settings
+from trading_dag.slices import Horizon, horizon_of
 
 LOOKAHEAD_RULE: Final = Rule(
     name="no_lookahead",
@@ -117,9 +117,12 @@ class Declaration:
         """Whether it makes a fitted model and no table."""
         return not self.tables
 
-    def rules(self, table: Table) -> tuple[Rule, ...]:
-        """Checks of one of its tables."""
-        return (*rules_of(table), LOOKAHEAD_RULE) if self.probes else rules_of(table)
+    def checks(self, table: Table) -> dict[str, tuple[Rule, ...]]:
+        """Asset checks of one of its tables by name, each with the rules that it reports."""
+        checks: dict[str, tuple[Rule, ...]] = {}
+        for rule in (*rules_of(table), LOOKAHEAD_RULE) if self.probes else rules_of(table):
+            checks[rule.check_name] = (*checks.get(rule.check_name, ()), rule)
+        return checks
 
 
 def table_asset(

@@ -19,7 +19,7 @@ from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLA
 )
 def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame) -> Result:
     """Pooled over the test folds, from the prediction tables alone; intervals by stationary bootstrap."""
-    from trading_dag.plots import skill_against_baseline
+    from trading_dag import plots
     from trading_dag.validation.evaluation import evaluate
 
     scores = evaluate(
@@ -29,7 +29,13 @@ def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame) -> Res
         settings=at.settings.bootstrap,
         minimum_class_rows=at.settings.walk_forward.minimum_class_rows,
     )
-    return Result({"metrics": scores}, {"skill against baseline": picture(skill_against_baseline(scores))})
+    figures = {
+        "skill against baseline": plots.skill_against_baseline(scores),
+        "calibration": plots.calibration(direction),
+        "regime confusion": plots.regime_confusion(volatility),
+        "forecast against outcome": plots.forecast_against_outcome(direction),
+    }
+    return Result({"metrics": scores}, {name: picture(figure) for name, figure in figures.items()})
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (metrics,)

@@ -1,20 +1,19 @@
 """Materializes slices through the Dagster instance, several at once, one in-process run a slice.
 
 A run of many small steps costs far less in one process than with a process a step, and a bad slice
-stops only itself. The command line decides what to ask for; this module plans, runs and reports.
+stops only itself. The command line decides what to ask for; this module plans, runs and reports. How the
+worker processes come to be stands in ``workers.py``.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import dagster as dg
@@ -26,20 +25,27 @@ from assets.jobs import MACRO_JOB, MARKET_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
 from assets.runs import owner_tags
 from assets.staleness import Staleness
+from assets.workers import enter_worker, interrupts_left_to_the_parent, start_server
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.schemas import SliceKind
 from trading_dag.settings import Settings
 
-Mode = Literal["run", "refresh", "train", "force"]
+Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest"]
+Part = Literal["all", "fetch", "follow_up"]
 DefinitionsFactory = Callable[[Settings], dg.Definitions]
 JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
     "none": MACRO_JOB,
     "ticker": MARKET_JOB,
     "ticker_horizon": RESEARCH_JOB,
 }
-THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# Asset groups to which a mode is confined; the others have no such bounds. A refresh goes the way to the signals.
+REFRESHED: Final[frozenset[str]] = frozenset({"raw", "features", "labels", "models", "predictions", "signals"})
+REPORTS: Final[dict[Mode, frozenset[str]]] = {
+    "evaluate": frozenset({"evaluation"}),
+    "backtest": frozenset({"evaluation", "backtests"}),
+}
 OWN_ERRORS: Final = "trading_dag.errors."
 WORKER_LOST: Final = (
     "a worker process was ended from outside (out of memory?); lower TRADING_DAG_WORKERS and run the same command again"
@@ -49,11 +55,12 @@ QUIET_CONSOLE: Final = {"loggers": {"console": {"config": {"log_level": "CRITICA
 
 @dataclass(frozen=True)
 class WorkItem:
-    """One slice to bring up to date."""
+    """One slice to bring up to date, or a part of it: what is fetched from the source, or what follows from that."""
 
     kind: SliceKind
     key: SliceKey
     mode: Mode
+    part: Part = "all"
 
     def __str__(self) -> str:
         return "macro" if self.kind == "none" else " ".join(filter(None, (self.key.ticker, self.key.horizon)))
@@ -94,40 +101,25 @@ def execute(
 
     Parameters
     ----------
-    mode : ``run`` computes what is missing or stale, models included. ``refresh`` fetches and follows up,
-        but refits no model that exists. ``train`` refits every model. ``force`` computes everything.
+    mode : ``run`` computes what is missing or stale, models included. ``refresh`` fetches and follows up to the
+        signals, but refits no model that exists. ``train`` refits every model. ``force`` computes everything.
+        ``evaluate`` and ``backtest`` fetch nothing: they bring the scores, or the scores and the backtests, up to
+        date with the forecasts and signals that are stored.
     build : makes the definitions in each worker.
 
     Leaving the iteration early (Ctrl-C) ends the workers. A worker that is killed fails the slices that
     were not finished, and no others.
     """
-    context = multiprocessing.get_context("spawn")
     workers = min(settings.workers, max(len(tickers), 1) * max(len(horizons), 1))
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(settings, build, os.getpid())
+        workers,
+        mp_context=start_server(),
+        initializer=_start_worker,
+        initargs=(settings, build, dict(os.environ)),
     )
     others = set(multiprocessing.active_children())
     try:
-        macro = WorkItem("none", SliceKey(), mode)
-        yield _outcome(_submit(pool, macro), macro)
-        waiting: dict[Future[Outcome], WorkItem] = {}
-        for ticker in tickers:
-            item = WorkItem("ticker", SliceKey(ticker), mode)
-            waiting[_submit(pool, item)] = item
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                item = waiting.pop(future)
-                outcome = _outcome(future, item)
-                yield outcome
-                if item.kind != "ticker":
-                    continue
-                for horizon in horizons:
-                    following = WorkItem("ticker_horizon", SliceKey(item.key.ticker, horizon), mode)
-                    if outcome.is_success:
-                        waiting[_submit(pool, following)] = following
-                    else:
-                        yield Outcome(following, 0.0, blocked_by=str(item))
+        yield from _Plan(pool, tickers, horizons, mode).outcomes()
     except BaseException:
         for worker in set(multiprocessing.active_children()) - others:
             worker.terminate()
@@ -136,17 +128,82 @@ def execute(
         pool.shutdown(cancel_futures=True)
 
 
-def _submit(pool: ProcessPoolExecutor, item: WorkItem) -> Future[Outcome]:
-    """Hand an item to the pool. Workers inherit the mask: Ctrl-C is the parent's to answer, also while they import."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return pool.submit(_work, item)
-    except BrokenProcessPool as error:
-        lost: Future[Outcome] = Future()
-        lost.set_exception(error)
-        return lost
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+class _Plan:
+    """What may run when: macro data and the tickers' raw data at once, features after both, horizons after features."""
+
+    def __init__(
+        self, pool: ProcessPoolExecutor, tickers: tuple[str, ...], horizons: tuple[str, ...], mode: Mode
+    ) -> None:
+        self.pool = pool
+        self.tickers = tickers
+        self.horizons = horizons
+        self.mode = mode
+        self.running: dict[Future[Outcome], WorkItem] = {}
+
+    def outcomes(self) -> Generator[Outcome]:
+        """Each outcome as it comes: one for macro data, one a ticker, one a ticker and horizon."""
+        macro = WorkItem("none", SliceKey(), self.mode)
+        if self.mode in REPORTS:
+            for ticker in self.tickers:
+                self._submit_horizons(ticker)
+        else:
+            self._submit(macro)
+            for ticker in self.tickers:
+                self._submit(WorkItem("ticker", SliceKey(ticker), self.mode, "fetch"))
+        is_macro_done = False
+        fetched: dict[WorkItem, Outcome] = {}
+        while self.running:
+            done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+            for future in done:
+                item = self.running.pop(future)
+                outcome = _outcome(future, item)
+                if item.part == "fetch" and outcome.is_success:
+                    following = replace(item, part="follow_up")
+                    fetched[following] = outcome
+                    if is_macro_done:
+                        self._submit(following)
+                elif item == macro:
+                    yield outcome
+                    is_macro_done = True
+                    for following in fetched:
+                        self._submit(following)
+                elif item.kind == "ticker":
+                    whole = _joined(fetched.get(item), outcome)
+                    yield whole
+                    if whole.is_success:
+                        self._submit_horizons(item.key.ticker)
+                    else:
+                        for blocked in self._horizons_of(item.key.ticker):
+                            yield Outcome(blocked, 0.0, blocked_by=str(item))
+                else:
+                    yield outcome
+
+    def _horizons_of(self, ticker: str | None) -> list[WorkItem]:
+        return [WorkItem("ticker_horizon", SliceKey(ticker, horizon), self.mode) for horizon in self.horizons]
+
+    def _submit_horizons(self, ticker: str | None) -> None:
+        for item in self._horizons_of(ticker):
+            self._submit(item)
+
+    def _submit(self, item: WorkItem) -> None:
+        try:
+            with interrupts_left_to_the_parent():
+                future = self.pool.submit(_work, item)
+        except BrokenProcessPool as error:
+            future = Future()
+            future.set_exception(error)
+        self.running[future] = item
+
+
+def _joined(fetched: Outcome | None, followed: Outcome) -> Outcome:
+    """Both parts of a ticker as one outcome."""
+    if fetched is None:
+        return followed
+    return replace(
+        followed,
+        seconds=fetched.seconds + followed.seconds,
+        materialized=fetched.materialized + followed.materialized,
+    )
 
 
 def _outcome(future: Future[Outcome], item: WorkItem) -> Outcome:
@@ -180,17 +237,14 @@ class SliceRunner:
         fetched = [declaration for declaration in everything if declaration.is_fetched]
         materialized: list[str] = []
         errors: list[str] = []
-        if item.mode == "force":
-            self._set_aside_what_is_unreadable(item, fetched)
-        is_new = any(not self.store.exists(table, item.key) for entry in fetched for table in entry.tables)
-        if item.mode == "force" or (fetched and is_new):
-            batches: list[Callable[[], list[Declaration]]] = [lambda: everything]
-        else:
-            batches = [lambda: fetched, lambda: self._follow_up(item, everything)]
-        for batch in batches:
-            declarations = batch()
-            if declarations and not errors:
-                done, errors = self._run(item, declarations)
+        if item.part != "follow_up" and fetched:
+            if item.mode == "force":
+                self._set_aside_what_is_unreadable(item, fetched)
+            materialized, errors = self._run(item, fetched)
+        if item.part != "fetch" and not errors:
+            following = self._follow_up(item, [entry for entry in everything if not entry.is_fetched])
+            if following:
+                done, errors = self._run(item, following)
                 materialized += done
         return Outcome(item, time.perf_counter() - started, tuple(materialized), tuple(errors))
 
@@ -204,10 +258,10 @@ class SliceRunner:
                     except StorageError:
                         self.store.set_aside(table, item.key)
 
-    def _follow_up(self, item: WorkItem, everything: list[Declaration]) -> list[Declaration]:
-        if item.mode == "train" and item.kind == "ticker_horizon":
-            return everything
-        return self.staleness.stale(item.kind, item.key, refit=item.mode != "refresh")
+    def _follow_up(self, item: WorkItem, derived: list[Declaration]) -> list[Declaration]:
+        if item.mode == "force" or (item.mode == "train" and item.kind == "ticker_horizon"):
+            return derived
+        return stale_in_mode(self.staleness, item.kind, item.key, item.mode)
 
     def _run(self, item: WorkItem, declarations: list[Declaration]) -> tuple[list[str], list[str]]:
         job = self.definitions.resolve_job_def(JOB_OF_SLICE[item.kind])
@@ -228,6 +282,15 @@ class SliceRunner:
         return done, [_error_line(event) for event in result.all_events if event.is_step_failure]
 
 
+def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mode) -> list[Declaration]:
+    """What a mode has to compute of a slice, fetching aside."""
+    if mode in REPORTS:
+        return staleness.stale(kind, key, refit=False, groups=REPORTS[mode], needs_inputs=True)
+    if mode == "refresh":
+        return staleness.stale(kind, key, refit=False, groups=REFRESHED)
+    return staleness.stale(kind, key, refit=True)
+
+
 def _error_line(event: dg.DagsterEvent) -> str:
     """The project's own error where there is one, because it says what to do; otherwise the innermost."""
     error: Any = event.step_failure_data.error
@@ -244,17 +307,9 @@ class _Worker:
     runner: SliceRunner | None = None
 
 
-def _start_worker(settings: Settings, build: DefinitionsFactory, parent: int) -> None:
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+def _start_worker(settings: Settings, build: DefinitionsFactory, environment: dict[str, str]) -> None:
+    enter_worker(environment)
     _Worker.runner = SliceRunner(build(settings), dg.DagsterInstance.get(), settings)
-
-
-def _end_with_parent(parent: int) -> None:
-    """Leave when the parent was killed, so that no worker goes on writing for nobody."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _work(item: WorkItem) -> Outcome:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import pandas as pd
@@ -18,15 +18,26 @@ from assets.automation import RAW_FRESHNESS, condition_of
 from assets.checks import verdicts_of
 from assets.declaration import Declaration, Read, Result, Slice
 from assets.partitions import Partitions, slice_of
-from resources.parquet_io import COLUMNS_METADATA, PROVENANCE_ATTRIBUTE, StoredModel
-from resources.parquet_store import content_hash
+from resources.parquet_io import COLUMNS_METADATA, StoredModel
+from resources.parquet_store import PreparedSlice
 from trading_dag.errors import BadSliceError
-from trading_dag.quality import conform, empty_frame
+from trading_dag.quality import empty_frame
 from trading_dag.schemas import Column, Table
+
+if TYPE_CHECKING:
+    from resources.expectations import RuleVerdict
 
 OWNERS: Final = ["team:research"]
 TABLE_IO: Final = "parquet_io"
 MODEL_IO: Final = "model_io"
+RULES_SCHEMA: Final = dg.TableSchema(
+    columns=[
+        dg.TableColumn("rule", "string"),
+        dg.TableColumn("holds", "bool"),
+        dg.TableColumn("unexpected", "int"),
+        dg.TableColumn("examples", "string"),
+    ]
+)
 RESOURCES: Final = {"settings", "source", "store"}
 
 
@@ -35,14 +46,14 @@ def build_asset(declaration: Declaration, partitions: Partitions) -> dg.AssetsDe
     definition = partitions.of(declaration.slice)
     checks = [
         dg.AssetCheckSpec(
-            name=rule.name,
+            name=name,
             asset=dg.AssetKey([table.group, table.name]),
-            description=rule.description,
-            blocking=rule.is_blocking,
+            description=" ".join(rule.description for rule in rules),
+            blocking=all(rule.is_blocking for rule in rules),
             partitions_def=definition,
         )
         for table in declaration.tables
-        for rule in declaration.rules(table)
+        for name, rules in declaration.checks(table).items()
     ]
 
     @dg.multi_asset(
@@ -137,49 +148,67 @@ def _check(
     inputs: dict[str, Any],
     failures: list[BadSliceError],
 ) -> Iterator[dg.AssetCheckResult]:
-    key = dg.AssetKey([table.group, table.name])
+    verdicts: dict[str, list[RuleVerdict]] = {}
     for verdict in verdicts_of(declaration, table, result, at, inputs):
-        severity = dg.AssetCheckSeverity.ERROR if verdict.rule.severity == "error" else dg.AssetCheckSeverity.WARN
-        yield dg.AssetCheckResult(
-            asset_key=key,
-            check_name=verdict.rule.name,
-            passed=verdict.passed,
-            severity=severity,
-            description=verdict.detail or None,
-            metadata={
-                "unexpected": verdict.unexpected_count,
-                "rows": verdict.total,
-                **({"examples": ", ".join(verdict.examples)} if verdict.examples else {}),
-            },
-        )
+        verdicts.setdefault(verdict.rule.check_name, []).append(verdict)
         if not verdict.passed:
             context.log.warning("%s [%s] %s: %s", table.qualified_name, at.key, verdict.rule.name, verdict.detail)
             if verdict.rule.is_blocking:
                 where = f"{at.key}; {', '.join(verdict.examples)}" if verdict.examples else str(at.key)
                 rule = f"{verdict.rule.name}: {verdict.detail or verdict.rule.description}"
                 failures.append(BadSliceError(table=table.qualified_name, key=where, rule=rule))
+    key = dg.AssetKey([table.group, table.name])
+    for name, of_check in verdicts.items():
+        yield _check_result(key, name, of_check)
+
+
+def _check_result(key: dg.AssetKey, name: str, verdicts: "list[RuleVerdict]") -> dg.AssetCheckResult:
+    """One asset check out of the verdicts on its rules; the first broken rule speaks for it."""
+    is_error = any(verdict.rule.severity == "error" for verdict in verdicts)
+    broken = [verdict for verdict in verdicts if not verdict.passed]
+    records = [
+        dg.TableRecord(
+            {
+                "rule": verdict.rule.name,
+                "holds": verdict.passed,
+                "unexpected": verdict.unexpected_count,
+                "examples": ", ".join(verdict.examples),
+            }
+        )
+        for verdict in verdicts
+    ]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=name,
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description="; ".join(f"{verdict.rule.name}: {verdict.detail}" for verdict in broken) or None,
+        metadata={"rows": verdicts[0].total, "rules": dg.MetadataValue.table(records, schema=RULES_SCHEMA)},
+    )
 
 
 def _output(
     declaration: Declaration, table: Table, result: Result, at: Slice, *, hashes: dict[str, str], sources: str | None
-) -> dg.Output[pd.DataFrame]:
-    source = result.frames[table.name].attrs.get("source", at.source.name if declaration.is_fetched else sources)
-    frame = conform(result.frames[table.name], table, slice_key=str(at.key))
-    frame.attrs = {
-        PROVENANCE_ATTRIBUTE: {
-            "source": source,
-            "source_off": result.source_off,
-            "code_version": declaration.code_version,
-            "inputs": hashes,
-        }
-    }
+) -> dg.Output[PreparedSlice]:
+    prepared = at.store.prepare(
+        table,
+        at.key,
+        result.frames[table.name],
+        source=result.frames[table.name].attrs.get("source", at.source.name if declaration.is_fetched else sources),
+        source_off=result.source_off,
+        code_version=declaration.code_version,
+        inputs=hashes,
+    )
     metadata = dict(result.metadata) if table is declaration.tables[0] else {}
     if result.source_off:
         metadata["source_off"] = result.source_off
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
         return dg.Output(
-            frame, output_name=table.name, metadata=metadata, data_version=dg.DataVersion(content_hash(frame))
+            prepared,
+            output_name=table.name,
+            metadata=metadata,
+            data_version=dg.DataVersion(prepared.provenance.content_hash),
         )
 
 

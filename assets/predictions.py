@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Result, Slice, table_asset
-from assets.pictures import picture
+from assets.declaration import Declaration, Read, Slice, table_asset
 from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PRICES_DAILY, TARGETS
 
 if TYPE_CHECKING:
@@ -33,17 +32,11 @@ def direction(
     features: pd.DataFrame,
     targets: pd.DataFrame,
     prices: pd.DataFrame,
-) -> Result:
+) -> pd.DataFrame:
     """Each session is forecast by the newest fold that had seen nothing after it; baselines stand beside the models."""
     from trading_dag.models.direction_classifier import predict
-    from trading_dag.plots import calibration, forecast_against_outcome
 
-    forecast = predict(direction_classifier.fitted, features, targets, horizon=at.horizon, prices=prices)
-    pictures = {
-        "calibration": picture(calibration(forecast)),
-        "forecast against outcome": picture(forecast_against_outcome(forecast)),
-    }
-    return Result({"direction": forecast}, pictures)
+    return predict(direction_classifier.fitted, features, targets, horizon=at.horizon, prices=prices)
 
 
 @table_asset(
@@ -56,13 +49,13 @@ def direction(
     code_version="1",
     kinds=("scikitlearn", "parquet"),
 )
-def volatility(at: Slice, volatility_forecaster: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
+def volatility(
+    at: Slice, volatility_forecaster: StoredModel, features: pd.DataFrame, targets: pd.DataFrame
+) -> pd.DataFrame:
     """The regime forecast beside persistence, which is hard to beat."""
     from trading_dag.models.volatility_forecaster import predict
-    from trading_dag.plots import regime_confusion
 
-    forecast = predict(volatility_forecaster.fitted, features, targets, horizon=at.horizon)
-    return Result({"volatility": forecast}, {"regime confusion": picture(regime_confusion(forecast))})
+    return predict(volatility_forecaster.fitted, features, targets, horizon=at.horizon)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (direction, volatility)

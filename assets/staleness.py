@@ -35,17 +35,31 @@ class Staleness:
         self.models = models
         self.settings = settings
 
-    def stale(self, kind: SliceKind, key: SliceKey, *, refit: bool) -> list[Declaration]:
+    def stale(
+        self,
+        kind: SliceKind,
+        key: SliceKey,
+        *,
+        refit: bool,
+        groups: frozenset[str] | None = None,
+        needs_inputs: bool = False,
+    ) -> list[Declaration]:
         """Declarations of one slice that need computing, in order, each with what follows from it.
 
         Parameters
         ----------
         refit : whether a fitted model counts as stale when its inputs changed. A missing one always does.
+        groups : asset groups to look at; None for all.
+        needs_inputs : whether to leave out what reads a slice that was never made.
         """
         stale: list[Declaration] = []
         names: set[str] = set()
         for declaration in DECLARATIONS:
             if declaration.slice != kind or declaration.is_fetched:
+                continue
+            if groups is not None and declaration.group not in groups:
+                continue
+            if needs_inputs and not self._has_inputs(declaration, key, names):
                 continue
             if self._is_stale(declaration, key, names, refit=refit):
                 stale.append(declaration)
@@ -64,6 +78,12 @@ class Staleness:
             ".".join(read.asset_key.path): self._current(read, key) for read in declaration.reads.values()
         } | declaration.fingerprint(self.settings)
         return recorded != expected
+
+    def _has_inputs(self, declaration: Declaration, key: SliceKey, stale: set[str]) -> bool:
+        return all(
+            ".".join(read.asset_key.path) in stale or self._current(read, key) is not None
+            for read in declaration.reads.values()
+        )
 
     def _recorded(self, declaration: Declaration, key: SliceKey) -> dict[str, str] | None:
         if declaration.is_model:

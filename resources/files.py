@@ -38,7 +38,8 @@ from resources.source import SourceStatus
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.publication_lags import known_on
 from trading_dag.schemas import MACRO, MACRO_SERIES, PRICES_DAILY, VOLATILITY_INDEX, Table
-from trading_dag.sessions import all_sessions, last_closed_session, validate_ticker
+from trading_dag.sessions import all_sessions, last_closed_session
+from trading_dag.slices import validate_ticker
 
 NAME: Final = "files"
 FOLDER_VARIABLE: Final = "TRADING_DAG_FILES"

@@ -23,8 +23,8 @@ from resources.source import SourceStatus
 from resources.yahoo import VOLATILITY_SYMBOL_OF, YahooClient, present, yahoo_symbol
 from trading_dag.errors import EmptySourceError
 from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX
-from trading_dag.sessions import validate_ticker
 from trading_dag.settings import Settings
+from trading_dag.slices import validate_ticker
 
 NAME: Final = "live"
 _logger = logging.getLogger(__name__)

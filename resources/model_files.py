@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from trading_dag.errors import StorageError, UntrustedModelError
@@ -163,10 +164,14 @@ def _fold(entry: dict[str, Any], estimator: Any, selection: dict[str, list[Any]]
 
 
 def _selection_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(columns, columns=list(SELECTION_COLUMNS))
-    return frame.astype(
-        {"feature": "str", "selected": "bool", "reason": "str", "score": "float64", "presence_fraction": "float64"}
-    )
+    numbers = {name: np.array(columns[name], dtype="float64") for name in ("score", "presence_fraction")}
+    frame = {
+        "feature": pd.array(columns["feature"], dtype="str"),
+        "selected": np.array(columns["selected"], dtype="bool"),
+        "reason": pd.array(columns["reason"], dtype="str"),
+        **numbers,
+    }
+    return pd.DataFrame(frame, columns=list(SELECTION_COLUMNS))
 
 
 def _selection_json(fitted: FittedModel) -> bytes:

@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 from resources.model_files import read_inputs, read_model, write_model
 from trading_dag.errors import ModelNotFoundError, SliceBusyError, StorageError
 from trading_dag.models.fitted import FittedModel
-from trading_dag.sessions import horizon_of, validate_ticker
+from trading_dag.slices import horizon_of, validate_ticker
 
 LATEST: Final = "latest"
 LOCK_TIMEOUT_SECONDS: Final = 600.0

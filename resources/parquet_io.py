@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 import pandas as pd
 
-from resources.parquet_store import ParquetStore, SliceKey
-from trading_dag.errors import ModelNotFoundError
+from resources.parquet_store import ParquetStore, PreparedSlice, Provenance, SliceKey
+from trading_dag.errors import ModelNotFoundError, StorageError
 from trading_dag.schemas import Table, table_of
 
 if TYPE_CHECKING:
     from resources.model_store import ModelStore
     from trading_dag.models.fitted import FittedModel
 
-PROVENANCE_ATTRIBUTE: Final = "provenance"
 COLUMNS_METADATA: Final = "columns"
 
 
@@ -36,39 +35,48 @@ def slice_of_partition(partition: str | None) -> SliceKey:
 class ParquetIOManager(dg.IOManager):
     """Stores one table slice per partition; loads one frame, or ``{partition: frame}`` for several.
 
-    What an asset knows of a frame (source, code version, inputs) travels in ``frame.attrs["provenance"]``,
-    as the keyword arguments of ``ParquetStore.write``.
+    An asset that knows where its frame comes from hands over a ``PreparedSlice``; bare frames are prepared here.
 
-    An input reads only the columns named in its metadata: ``AssetIn(metadata={"columns": [...]})``.
+    An input reads only the columns named in its metadata: ``AssetIn(metadata={"columns": [...]})``. Several assets of
+    a run read the same slices: what was read is kept for as long as this manager, one run, unless the run replaces it.
     """
 
     def __init__(self, store: ParquetStore) -> None:
         self.store = store
+        self._read: dict[tuple[Table, SliceKey], dict[tuple[str, ...] | None, pd.DataFrame]] = {}
 
-    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | dict[str, pd.DataFrame]) -> None:
-        """Validate and replace the slice. A step over several partitions hands over one frame for each.
+    def handle_output(
+        self, context: dg.OutputContext, obj: PreparedSlice | pd.DataFrame | dict[str, pd.DataFrame]
+    ) -> None:
+        """Replace the slice. A step over several partitions hands over one frame for each.
 
         Raises
         ------
         SchemaError : where a frame breaks its schema; what is stored stays.
         """
-        table = table_of_asset(context.asset_key)
-        own = context.partition_key if context.has_asset_partitions else None
-        frames = list(obj.items()) if isinstance(obj, dict) else [(own, obj)]
-        for partition, frame in frames:
-            given = frame.attrs.get(PROVENANCE_ATTRIBUTE, {})
-            stored = self.store.write(table, slice_of_partition(partition), frame, **given)
-            if len(frames) == 1:
-                context.add_output_metadata(
-                    {
-                        "dagster/row_count": stored.rows,
-                        "first session": stored.first_session or "–",
-                        "last session": stored.last_session or "–",
-                        "source": stored.source or "–",
-                        "content hash": stored.content_hash,
-                        "stored at": stored.fetched_at,
-                    }
-                )
+        if isinstance(obj, dict):
+            for partition, frame in obj.items():
+                self._put(context, partition, frame)
+            return
+        stored = self._put(context, context.partition_key if context.has_asset_partitions else None, obj)
+        context.add_output_metadata(
+            {
+                "dagster/row_count": stored.rows,
+                "first session": stored.first_session or "–",
+                "last session": stored.last_session or "–",
+                "source": stored.source or "–",
+                "content hash": stored.content_hash,
+                "stored at": stored.fetched_at,
+            }
+        )
+
+    def _put(self, context: dg.OutputContext, partition: str | None, value: PreparedSlice | pd.DataFrame) -> Provenance:
+        table, key = table_of_asset(context.asset_key), slice_of_partition(partition)
+        prepared = value if isinstance(value, PreparedSlice) else self.store.prepare(table, key, value)
+        if (prepared.table, prepared.key) != (table, key):
+            raise StorageError(f"{table.qualified_name} [{key}] was handed {prepared.table.qualified_name}")
+        self._read.pop((table, key), None)
+        return self.store.put(prepared)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Read the upstream slice, or every upstream slice of an input that spans several."""
@@ -76,17 +84,27 @@ class ParquetIOManager(dg.IOManager):
         columns = (context.definition_metadata or {}).get(COLUMNS_METADATA)
         partitions = list(context.asset_partition_keys) if context.has_asset_partitions else [""]
         frames = {
-            partition: self.store.read(table, slice_of_partition(partition), columns=columns)
+            partition: self._load(table, slice_of_partition(partition), None if columns is None else tuple(columns))
             for partition in partitions
         }
         return frames[partitions[0]] if len(partitions) == 1 else frames
 
+    def _load(self, table: Table, key: SliceKey, columns: tuple[str, ...] | None) -> pd.DataFrame:
+        kept = self._read.setdefault((table, key), {})
+        if columns not in kept:
+            kept[columns] = self.store.read(table, key, columns=columns)
+        return kept[columns].copy(deep=False)  # pandas copies on write, so one asset cannot change another's input
+
 
 class ModelIOManager(dg.IOManager):
-    """Stores fitted models in the model store; loads the latest version of the slice."""
+    """Stores fitted models in the model store; loads the latest version of the slice.
+
+    Several assets of a run read the same model: what was loaded is kept for as long as this manager, one run.
+    """
 
     def __init__(self, model_store: ModelStore) -> None:
         self.model_store = model_store
+        self._loaded: dict[tuple[str, str, str, str], StoredModel] = {}
 
     def handle_output(self, context: dg.OutputContext, obj: FittedModel) -> None:
         """Save a new immutable version and make it the latest."""
@@ -105,7 +123,11 @@ class ModelIOManager(dg.IOManager):
         version = self.model_store.latest_version(name, ticker=ticker, horizon=horizon)
         if version is None:
             raise ModelNotFoundError(f"models.{name} [{key}] is not there yet: fit it first")
-        return StoredModel(version, self.model_store.load(name, ticker=ticker, horizon=horizon, version=version))
+        wanted = (name, ticker, horizon, version)
+        if wanted not in self._loaded:
+            fitted = self.model_store.load(name, ticker=ticker, horizon=horizon, version=version)
+            self._loaded[wanted] = StoredModel(version, fitted)
+        return self._loaded[wanted]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import pandas as pd
 from trading_dag.errors import SliceNotFoundError, StorageError
 from trading_dag.quality import conform, empty_frame
 from trading_dag.schemas import HORIZON_KEYS, Column, Table
-from trading_dag.sessions import TIME_UNIT, horizon_of, validate_ticker
+from trading_dag.sessions import TIME_UNIT
+from trading_dag.slices import horizon_of, validate_ticker
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,6 +75,23 @@ class Provenance:
     first_session: str | None
     last_session: str | None
     inputs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PreparedSlice:
+    """A frame that holds its schema, with what will be recorded of it: ready to be stored.
+
+    Attributes
+    ----------
+    table, key : where it belongs.
+    frame : conformed rows.
+    provenance : as it will stand in the file.
+    """
+
+    table: Table
+    key: SliceKey
+    frame: pd.DataFrame
+    provenance: Provenance
 
 
 def content_hash(frame: pd.DataFrame) -> str:
@@ -136,7 +154,7 @@ class ParquetStore:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS, is_singleton=True)
 
-    def write(
+    def prepare(
         self,
         table: Table,
         key: SliceKey,
@@ -146,15 +164,13 @@ class ParquetStore:
         source_off: str | None = None,
         code_version: str | None = None,
         inputs: dict[str, str] | None = None,
-    ) -> Provenance:
-        """Validate a frame against its schema and replace the slice by it, at once or not at all.
+    ) -> PreparedSlice:
+        """Validate a frame against its schema, and put down what will be recorded of it.
 
         Raises
         ------
-        SchemaError : where the frame breaks the schema; the stored slice stays as it was.
+        SchemaError : where the frame breaks the schema.
         """
-        import pyarrow.parquet as pq
-
         conformed = conform(frame, table, slice_key=str(key))
         sessions = conformed[table.session_column] if table.session_column and len(conformed) else None
         provenance = Provenance(
@@ -168,7 +184,14 @@ class ParquetStore:
             last_session=None if sessions is None else f"{sessions.max():%Y-%m-%d}",
             inputs=dict(inputs or {}),
         )
-        arrow = _to_arrow(conformed, table, provenance)
+        return PreparedSlice(table, key, conformed, provenance)
+
+    def put(self, prepared: PreparedSlice) -> Provenance:
+        """Replace a slice by a prepared one, at once or not at all."""
+        import pyarrow.parquet as pq
+
+        table, key = prepared.table, prepared.key
+        arrow = _to_arrow(prepared.frame, table, prepared.provenance)
         self.ensure_schema_file(table)
         with self.lock(table, key):
             folder = self.slice_folder(table, key)
@@ -178,7 +201,16 @@ class ParquetStore:
                 folder / FILE_NAME,
                 lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True),
             )
-        return provenance
+        return prepared.provenance
+
+    def write(self, table: Table, key: SliceKey, frame: pd.DataFrame, **recorded: Any) -> Provenance:
+        """Prepare a frame (which see for the keywords) and replace the slice by it.
+
+        Raises
+        ------
+        SchemaError : where the frame breaks the schema; the stored slice stays as it was.
+        """
+        return self.put(self.prepare(table, key, frame, **recorded))
 
     def read(self, table: Table, key: SliceKey, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One slice, or some of its columns. ``attrs`` carry ``content_hash``, ``source`` and ``source_off``.

@@ -27,7 +27,8 @@ from resources.raw_frames import (
 from resources.source import SourceStatus
 from trading_dag.errors import SourceFormatError, UnknownTickerError
 from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX
-from trading_dag.sessions import TIME_UNIT, validate_ticker
+from trading_dag.sessions import TIME_UNIT
+from trading_dag.slices import validate_ticker
 
 NAME: Final = "sample"
 FILE_OF_TICKER: Final = {"SPX": "sp500/sp500.csv.gz", "COMP": "nasdaq/nasdaq.csv.gz"}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import duckdb
 
 WAREHOUSE_FILE: Final = "warehouse.duckdb"
+READ_ATTEMPTS: Final = 3
+REPLACED_WHILE_READ: Final = "TProtocolException"
 
 
 class Warehouse:
@@ -45,17 +47,30 @@ class Warehouse:
     def query(self, sql: str, parameters: list[object] | None = None) -> pd.DataFrame:
         """Run one statement and return its rows.
 
+        A file that is replaced while DuckDB opens it can look torn, about once in a thousand reads beside eight busy
+        writers (docs/benchmarks.md); the statement is then run again.
+
         Raises
         ------
         StorageError : where DuckDB refuses the statement, with its reason.
         """
         import duckdb
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
+        attempts = Retrying(
+            retry=retry_if_exception(lambda error: REPLACED_WHILE_READ in str(error)),
+            stop=stop_after_attempt(READ_ATTEMPTS),
+            reraise=True,
+        )
+        try:
+            frame: pd.DataFrame = attempts(self._run, sql, parameters or [])
+        except duckdb.Error as error:
+            raise StorageError(f"{self.path.name}: {error}") from error
+        return frame
+
+    def _run(self, sql: str, parameters: list[object]) -> pd.DataFrame:
         with self.connect() as connection:
-            try:
-                return connection.execute(sql, parameters or []).df()
-            except duckdb.Error as error:
-                raise StorageError(f"{self.path.name}: {error}") from error
+            return connection.execute(sql, parameters).df()
 
     def _statements(self) -> list[str]:
         groups = sorted({table.group for table in TABLES.values()})

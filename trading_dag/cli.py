@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from pydantic import ValidationError
 
-from trading_dag import reports
-from trading_dag.errors import ConfigurationError, StorageError, TradingDagError
+from trading_dag.errors import ConfigurationError, SliceBusyError, StorageError, TradingDagError
 from trading_dag.settings import Settings, unknown_variables
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from assets.execution import Mode, Outcome
+    from resources.parquet_store import SliceKey
     from resources.warehouse import Warehouse
 
 WORK_FAILED: Final = 1
@@ -79,6 +79,13 @@ class Workplace:
 
         return Warehouse(ParquetStore(self.settings.home))
 
+    @property
+    def research_slices(self) -> list[SliceKey]:
+        """The chosen tickers by the chosen horizons."""
+        from resources.parquet_store import SliceKey
+
+        return [SliceKey(ticker, horizon) for ticker in self.tickers for horizon in self.horizons]
+
     def query(self, sql: str) -> pd.DataFrame:
         """A report's SQL on the chosen tickers and horizons."""
         chosen = [list(self.tickers), list(self.horizons)]
@@ -125,7 +132,7 @@ def run(
 
 @app.command()
 def refresh(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
-    """Fetch what is new and follow it through to the signals. No model is refitted."""
+    """Fetch what is new and follow it to the signals. No model is refitted; scores and backtests wait to be asked."""
     _materialize(Workplace(source, tickers, horizons), "refresh", as_json=as_json)
 
 
@@ -144,6 +151,8 @@ def signal(
     as_json: AsJson = False,
 ) -> None:
     """Show the latest recommendation of each ticker and horizon."""
+    from trading_dag import reports
+
     if ticker and show_all:
         raise typer.BadParameter("give a ticker or --all, not both")
     _show(Workplace(source, ticker, horizons), reports.SIGNAL_SQL, reports.signal_table, as_json=as_json)
@@ -151,14 +160,22 @@ def signal(
 
 @app.command()
 def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
-    """Show every score beside its baseline, with intervals."""
-    _show(Workplace(source, tickers, horizons), reports.METRICS_SQL, reports.metrics_table, as_json=as_json)
+    """Score the stored forecasts where that is due; show every score beside its baseline, with intervals."""
+    from trading_dag import reports
+
+    place = Workplace(source, tickers, horizons)
+    is_current = _bring_reports_up_to_date(place, "evaluate", quiet=as_json)
+    _show(place, reports.METRICS_SQL, reports.metrics_table, as_json=as_json, is_current=is_current)
 
 
 @app.command()
 def backtest(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
-    """Show the backtests of the recommended structures; --json includes every assumption."""
-    _show(Workplace(source, tickers, horizons), reports.BACKTEST_SQL, reports.backtest_table, as_json=as_json)
+    """Backtest the recommended structures where that is due; show it. --json includes every assumption."""
+    from trading_dag import reports
+
+    place = Workplace(source, tickers, horizons)
+    is_current = _bring_reports_up_to_date(place, "backtest", quiet=as_json)
+    _show(place, reports.BACKTEST_SQL, reports.backtest_table, as_json=as_json, is_current=is_current)
 
 
 @app.command()
@@ -170,6 +187,8 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Query the warehouse, read-only, also while runs are writing."""
+    from trading_dag import reports
+
     place = Workplace()
     listing = (
         "SELECT schema_name || '.' || view_name AS name, column_count AS columns FROM duckdb_views() "
@@ -218,15 +237,53 @@ def doctor(source: Source = "", as_json: AsJson = False) -> None:
 
 
 def _materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
+    outcomes = _execute(place, mode, quiet=as_json)
+
+    from trading_dag import reports
+
+    query, table = (
+        (reports.SIGNAL_SQL, reports.signal_table)
+        if mode == "refresh"
+        else (reports.SUMMARY_SQL, reports.summary_table)
+    )
+    frame = place.query(query)
+    if as_json:
+        failures = [
+            {"slice": str(outcome.item), "errors": list(outcome.errors), "blocked_by": outcome.blocked_by}
+            for outcome in outcomes
+            if not outcome.is_success
+        ]
+        _print_json({"slices": reports.records(frame), "failures": failures})
+    else:
+        place.console.print(table(frame))
+        _print_outcomes(place, outcomes)
+    if not all(outcome.is_success for outcome in outcomes):
+        raise typer.Exit(WORK_FAILED)
+
+
+def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
+    """Do the work of a mode on the chosen slices, with progress; Ctrl-C ends it in order."""
+    try:
+        return _work(place, mode, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo("stopped: every stored slice is whole, and the same command goes on from here", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
+    from assets.workers import start_server
+
+    start_server()  # it imports what workers need while this process does the same
+
     import dagster as dg
 
-    from assets.execution import execute
+    from assets.execution import REPORTS, execute
     from assets.runs import bury_dead_runs, claim, refuse_if_busy
     from resources.parquet_store import SliceKey
     from trading_dag.definitions import build_definitions
 
-    keys = [SliceKey(ticker) for ticker in place.tickers]
-    keys += [SliceKey(ticker, horizon) for ticker in place.tickers for horizon in place.horizons]
+    keys = [] if mode in REPORTS else [SliceKey(ticker) for ticker in place.tickers]
+    keys += place.research_slices
     with claim(place.state, place.tickers), _run_history(place), dg.DagsterInstance.get() as instance:
         bury_dead_runs(instance)
         refuse_if_busy(instance, keys)
@@ -236,26 +293,37 @@ def _materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
         )
         with closing(work):
             try:
-                outcomes = _with_progress(place, work, total=1 + len(keys), quiet=as_json)
+                total = len(keys) + (mode not in REPORTS)  # macro data comes first
+                outcomes = _with_progress(place, work, total=total, quiet=quiet)
             except KeyboardInterrupt:
                 work.close()
                 bury_dead_runs(instance)
-                typer.echo("stopped: every stored slice is whole, and the same command goes on from here", err=True)
-                raise typer.Exit(INTERRUPTED) from None
+                raise
         bury_dead_runs(instance)
-    frame = place.query(reports.SUMMARY_SQL)
-    if as_json:
-        failures = [
-            {"slice": str(outcome.item), "errors": list(outcome.errors), "blocked_by": outcome.blocked_by}
-            for outcome in outcomes
-            if not outcome.is_success
-        ]
-        _print_json({"slices": reports.records(frame), "failures": failures})
-    else:
-        place.console.print(reports.summary_table(frame))
-        _print_outcomes(place, outcomes)
-    if not all(outcome.is_success for outcome in outcomes):
-        raise typer.Exit(WORK_FAILED)
+    return outcomes
+
+
+def _bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bool:
+    """Compute the scores, or the backtests, that forecasts and signals have left behind.
+
+    Returns
+    -------
+    False where the work failed. While another run works on the slices nothing is computed, and that is said.
+    """
+    from assets.execution import stale_in_mode
+    from assets.staleness import Staleness
+    from resources.model_store import ModelStore
+    from resources.parquet_store import ParquetStore
+
+    staleness = Staleness(ParquetStore(place.settings.home), ModelStore(place.settings.home / "models"), place.settings)
+    if not any(stale_in_mode(staleness, "ticker_horizon", key, mode) for key in place.research_slices):
+        return True
+    try:
+        outcomes = _execute(place, mode, quiet=quiet)
+    except SliceBusyError as error:
+        typer.echo(f"shown as stored, not up to date: {error}", err=True)
+        return True
+    return all(outcome.is_success for outcome in outcomes)
 
 
 @contextmanager
@@ -309,16 +377,18 @@ def _print_outcomes(place: Workplace, outcomes: list[Outcome]) -> None:
     place.console.print("Research software, no investment advice. Backtests use a modelled option surface.")
 
 
-def _show(place: Workplace, query: str, table: Any, *, as_json: bool) -> None:
+def _show(place: Workplace, query: str, table: Any, *, as_json: bool, is_current: bool = True) -> None:
+    from trading_dag.reports import records
+
     frame = place.query(query)
     if as_json:
-        _print_json(reports.records(frame))
+        _print_json(records(frame))
     elif frame.empty:
         place.console.print("Nothing is stored for these slices yet: trading-dag run makes it.")
     else:
         shown: Table = table(frame)
         place.console.print(shown)
-    if frame.empty:
+    if frame.empty or not is_current:
         raise typer.Exit(WORK_FAILED)
 
 

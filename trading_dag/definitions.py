@@ -53,7 +53,9 @@ def _default_resources(settings: Settings) -> dict[str, Any]:
         "settings": dg.ResourceDefinition.hardcoded_resource(settings, "Settings of this deployment."),
         "store": dg.ResourceDefinition.hardcoded_resource(store, "Parquet slices below TRADING_DAG_HOME."),
         "source": dg.ResourceDefinition(lambda _: _source(settings), description="Where raw data comes from."),
-        "parquet_io": dg.IOManagerDefinition.hardcoded_io_manager(ParquetIOManager(store), "Tables as Parquet slices."),
+        "parquet_io": dg.IOManagerDefinition(
+            lambda _: ParquetIOManager(store), description="Tables as Parquet slices."
+        ),
         "model_io": dg.IOManagerDefinition(lambda _: _model_io(settings), description="Fitted models, no pickle."),
     }
 

@@ -14,7 +14,8 @@ import pandas as pd
 
 from trading_dag.features.input_rules import require_prices, require_sessions, ticker_of
 from trading_dag.schemas import TABLES
-from trading_dag.sessions import TIME_UNIT, Horizon, target_sessions
+from trading_dag.sessions import TIME_UNIT, target_sessions
+from trading_dag.slices import Horizon
 
 SESSIONS_PER_YEAR: Final = 252
 DEAD_BAND_WEEKLY: Final = 0.01
@@ -38,7 +39,7 @@ def build_targets(
     prices : ``raw.prices_daily`` of one ticker.
     technical : ``features.technical`` of the same ticker, for ``hv_20`` at the session.
     implied_volatility : ``features.implied_volatility`` of the same ticker, for ``iv_rank`` at the target session.
-    horizon : one of ``sessions.HORIZONS``.
+    horizon : one of ``slices.HORIZONS``.
 
     Returns
     -------

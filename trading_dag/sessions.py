@@ -1,4 +1,4 @@
-"""New York Stock Exchange sessions and the six horizons. The only place that knows the calendar.
+"""New York Stock Exchange sessions, and where horizons end among them. The only place that knows the calendar.
 
 A session is a timezone-naive midnight timestamp (``datetime64[us]``) that names a trading day.
 Nothing here is weekday arithmetic: every step is a step in the XNYS calendar.
@@ -7,86 +7,20 @@ Nothing here is weekday arithmetic: every step is a step in the XNYS calendar.
 from __future__ import annotations
 
 import datetime as dt
-import re
 import warnings
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
-
-from trading_dag.errors import UnknownHorizonError, UnknownTickerError
 
 if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
 
+    from trading_dag.slices import Horizon
+
 FIRST_CALENDAR_DAY: Final = "1985-01-02"
 TIME_UNIT: Final = "us"
 NEW_YORK: Final = "America/New_York"
-_TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}([.-][A-Z0-9]{1,4})?")
-
-
-@dataclass(frozen=True)
-class Horizon:
-    """How far ahead a forecast looks, counted from the close of session t.
-
-    Attributes
-    ----------
-    key : partition key, such as ``24h``.
-    target_offset : sessions from t to the target session.
-    target_field : whether the horizon ends at the target session's open or close.
-    gap_sessions : purge and embargo between a training and a test part.
-    scaling_sessions : length in sessions for square-root-of-time scaling.
-    """
-
-    key: str
-    target_offset: int
-    target_field: Literal["open", "close"]
-    gap_sessions: int
-    scaling_sessions: float
-
-    @property
-    def outlasts_entry(self) -> bool:
-        """Whether it ends after the next session's open, the first moment at which a signal can be traded."""
-        return self.target_offset > 1 or (self.target_offset == 1 and self.target_field == "close")
-
-
-HORIZONS: Final[dict[str, Horizon]] = {
-    horizon.key: horizon
-    for horizon in (
-        Horizon("12h", 1, "open", 1, 0.5),
-        Horizon("24h", 1, "close", 1, 1.0),
-        Horizon("48h", 2, "close", 2, 2.0),
-        Horizon("72h", 3, "close", 3, 3.0),
-        Horizon("96h", 4, "close", 4, 4.0),
-        Horizon("168h", 5, "close", 5, 5.0),
-    )
-}
-
-
-def horizon_of(key: str) -> Horizon:
-    """The horizon of a partition key.
-
-    Raises
-    ------
-    UnknownHorizonError : for a key that is not one of the six.
-    """
-    try:
-        return HORIZONS[key]
-    except KeyError:
-        raise UnknownHorizonError(f"unknown horizon {key!r}; choose from {', '.join(HORIZONS)}") from None
-
-
-def validate_ticker(ticker: str) -> str:
-    """Return the ticker if it has the form of one, so that it may stand in a path or a partition key.
-
-    Raises
-    ------
-    UnknownTickerError : for anything else, such as ``../x`` or ``'; drop``.
-    """
-    if not isinstance(ticker, str) or not _TICKER.fullmatch(ticker):
-        raise UnknownTickerError(f"{ticker!r} is no ticker: expected capital letters and digits such as SPY or BRK.B")
-    return ticker
 
 
 @lru_cache(maxsize=1)

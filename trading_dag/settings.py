@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
 from trading_dag.schemas import HORIZON_KEYS
-from trading_dag.sessions import horizon_of, validate_ticker
+from trading_dag.slices import horizon_of, validate_ticker
 
 SourceName = Literal["sample", "files", "live"]
 DEFAULT_TICKERS: Final[tuple[str, ...]] = ("SPY", "QQQ", "IWM", "SPX", "COMP")

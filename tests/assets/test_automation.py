@@ -85,7 +85,7 @@ def test_a_failed_blocking_check_stops_everything_downstream(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     first = dg.evaluate_automation_conditions(definitions, instance)
-    report(definitions, instance, PRICES, "SPY", failed_check="keys_unique")
+    report(definitions, instance, PRICES, "SPY", failed_check="schema")
     assert dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor).total_requested == 0
 
 

@@ -57,7 +57,7 @@ def _write(home: Path, number: int, seconds: float, is_peer: bool, results: Any)
             counts["writes"] += 1
         except Exception as error:  # noqa: BLE001  (the benchmark counts every kind of failure)
             counts["write errors"] += 1
-            counts[type(error).__name__] += 1
+            counts[f"{type(error).__name__}: {error}"] += 1
     results.put(dict(counts))
 
 
@@ -87,7 +87,7 @@ def _read(home: Path, seconds: float, is_peer: bool, results: Any) -> None:
             counts["torn reads"] += sum(1 for _, n, versions, _ in rows if n != ROWS or versions != 1)
         except Exception as error:  # noqa: BLE001  (the benchmark counts every kind of failure)
             counts["read errors"] += 1
-            counts[type(error).__name__] += 1
+            counts[f"{type(error).__name__}: {error}"] += 1
     results.put(dict(counts))
 
 

@@ -1,6 +1,8 @@
-"""The main job as a plain script: the same pure functions, the same parallelism, no Dagster, no checks.
+"""The main job as a plain script: the same pure functions, the same parallelism, nothing else.
 
-``python -m tests.bench.plain_job --source files --files DIR --out DIR`` is what the DAG is held against.
+``python -m tests.bench.plain_job --out DIR`` is what the DAG is held against. It computes, judges every table by its
+rules, probes the features for look-ahead, draws and stores. It has no Dagster, no Great Expectations, no provenance
+and no recovery. ``--no-checks`` leaves out the rules and the probes.
 """
 
 from __future__ import annotations
@@ -8,79 +10,121 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from trading_dag import schemas
+from trading_dag.quality import empty_frame
+from trading_dag.schemas import Table
 from trading_dag.settings import Settings
 
 
-def _save(out: Path, name: str, key: str, frame: pd.DataFrame) -> None:
-    folder = out / name / key
-    folder.mkdir(parents=True, exist_ok=True)
-    frame.attrs = {}
-    frame.to_parquet(folder / "data.parquet", compression="zstd")
+@dataclass(frozen=True)
+class Place:
+    """Where the tables go, and whether they are judged first."""
+
+    out: Path
+    has_checks: bool
+
+    def save(self, table: Table, ticker: str, horizon: str, frame: pd.DataFrame) -> None:
+        """Judge a frame by the rules of its table, bring it into the table's shape, write it."""
+        from trading_dag.quality import QualityContext, conform, examine, rules_of
+        from trading_dag.sessions import last_closed_session
+
+        if self.has_checks:
+            findings = examine(table, frame, context=QualityContext(last_closed_session()))
+            broken = [rule.name for rule in rules_of(table) if rule.is_blocking and findings[rule.name].count]
+            if broken:
+                raise RuntimeError(f"{table.qualified_name} {ticker} {horizon}: {broken}")
+            frame = conform(frame, table, slice_key=f"{ticker} {horizon}")
+        path = self.path(table, ticker, horizon)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.attrs = {}
+        frame.to_parquet(path, compression="zstd")
+
+    def path(self, table: Table, ticker: str = "", horizon: str = "") -> Path:
+        """File of a slice."""
+        return self.out / table.qualified_name / f"{ticker}-{horizon}.parquet"
+
+    def read(self, table: Table, ticker: str = "") -> pd.DataFrame:
+        """A slice without horizon."""
+        return pd.read_parquet(self.path(table, ticker))
+
+    def probe(self, table: Table, build: Callable[..., pd.DataFrame], **inputs: pd.DataFrame) -> None:
+        """Hold a feature table against its own past."""
+        from trading_dag.validation.lookahead import probe_lookahead
+
+        if not self.has_checks:
+            return
+        columns = {name: "known_on" if "known_on" in frame else "session" for name, frame in inputs.items()}
+        if probe_lookahead(build, inputs, time_columns=columns, table=table.qualified_name):
+            raise RuntimeError(f"{table.qualified_name} looks ahead")
 
 
-def _macro(settings: Settings, out: Path) -> pd.DataFrame:
+def _macro(settings: Settings, place: Place) -> None:
     from resources.source import build_source
     from trading_dag.features.macro import build_macro
 
     raw = build_source(settings).macro()
-    table = build_macro(raw)
-    _save(out, "raw.macro", "all", raw)
-    _save(out, "features.macro", "all", table)
-    return table
+    place.save(schemas.MACRO, "", "", raw)
+    place.probe(schemas.MACRO_TABLE, build_macro, macro=raw)
+    place.save(schemas.MACRO_TABLE, "", "", build_macro(raw))
 
 
-def _market(settings: Settings, out: Path, ticker: str) -> None:
+def _market(settings: Settings, place: Place, ticker: str) -> None:
     from resources.source import build_source
     from trading_dag.features.feature_table import build_feature_table
     from trading_dag.features.implied_volatility import build_implied_volatility
     from trading_dag.features.technical import build_technical
 
     source = build_source(settings)
-    macro = pd.read_parquet(out / "features.macro" / "all" / "data.parquet")
+    macro = place.read(schemas.MACRO_TABLE)
     prices, index = source.prices_daily(ticker), source.volatility_index(ticker)
     technical = build_technical(prices)
     implied = build_implied_volatility(index, technical)
+    read = technical[["ticker", "session", "hv_20", "log_return_1d"]]
+    place.probe(schemas.TECHNICAL, build_technical, prices=prices)
+    place.probe(schemas.IMPLIED_VOLATILITY, build_implied_volatility, volatility_index=index, technical=read)
+    place.probe(
+        schemas.FEATURE_TABLE, build_feature_table, technical=technical, implied_volatility=implied, macro=macro
+    )
     tables = {
-        "prices": prices,
-        "index": index,
-        "technical": technical,
-        "implied": implied,
-        "features": build_feature_table(technical, implied, macro),
+        schemas.PRICES_DAILY: prices,
+        schemas.VOLATILITY_INDEX: index,
+        schemas.TECHNICAL: technical,
+        schemas.IMPLIED_VOLATILITY: implied,
+        schemas.FEATURE_TABLE: build_feature_table(technical, implied, macro),
     }
-    for name, frame in tables.items():
-        _save(out, name, ticker, frame)
+    for table, frame in tables.items():
+        place.save(table, ticker, "", frame)
 
 
-def _research(settings: Settings, out: Path, ticker: str, horizon_key: str) -> None:
+def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -> None:
     from resources.model_store import ModelStore
     from trading_dag import plots
     from trading_dag.backtest.engine import run_backtest
     from trading_dag.drift.psi import drift_report
     from trading_dag.labels import build_targets
     from trading_dag.models import direction_classifier, volatility_forecaster
-    from trading_dag.sessions import horizon_of
+    from trading_dag.slices import horizon_of
     from trading_dag.strategy.recommendation import build_recommendations
     from trading_dag.validation.edge import admissibility, edge_to_date
     from trading_dag.validation.evaluation import evaluate
 
     horizon = horizon_of(horizon_key)
-    read: dict[str, Any] = {
-        name: pd.read_parquet(out / name / ticker / "data.parquet")
-        for name in ("prices", "index", "technical", "implied", "features")
-    }
-    macro = pd.read_parquet(out / "features.macro" / "all" / "data.parquet")
+    macro = place.read(schemas.MACRO_TABLE)
     rates = macro[["session", "treasury_3m"]]
-    prices, index, features = read["prices"], read["index"], read["features"]
-    targets = build_targets(prices, read["technical"], read["implied"], horizon=horizon)
+    prices, index = place.read(schemas.PRICES_DAILY, ticker), place.read(schemas.VOLATILITY_INDEX, ticker)
+    technical, implied = place.read(schemas.TECHNICAL, ticker), place.read(schemas.IMPLIED_VOLATILITY, ticker)
+    features = place.read(schemas.FEATURE_TABLE, ticker)
+    targets = build_targets(prices, technical, implied, horizon=horizon)
     classifier = direction_classifier.fit(features, targets, horizon=horizon, settings=settings.walk_forward)
     forecaster = volatility_forecaster.fit(features, targets, horizon=horizon, settings=settings.walk_forward)
-    models = ModelStore(out / "models")
+    models = ModelStore(place.out / "models")
     versions = [models.save(classifier), models.save(forecaster)]
     direction = direction_classifier.predict(classifier, features, targets, horizon=horizon, prices=prices)
     volatility = volatility_forecaster.predict(forecaster, features, targets, horizon=horizon)
@@ -106,25 +150,27 @@ def _research(settings: Settings, out: Path, ticker: str, horizon_key: str) -> N
         plots.equity_against_benchmark(result.equity, ticker),
     ):
         plots.to_png(figure)
+    drift = drift.assign(ticker=ticker, horizon=horizon_key) if len(drift) else empty_frame(schemas.DRIFT)
     tables = {
-        "targets": targets,
-        "selection": pd.concat([classifier.feature_selection(), forecaster.feature_selection()]),
-        "registry": pd.concat([classifier.registry(versions[0]), forecaster.registry(versions[1])]),
-        "direction": direction,
-        "volatility": volatility,
-        "metrics": metrics,
-        "signals": signals,
-        "trades": result.trades,
-        "equity": result.equity,
-        "summary": result.summary,
-        "drift": drift,
+        schemas.TARGETS: targets,
+        schemas.FEATURE_SELECTION: pd.concat([classifier.feature_selection(), forecaster.feature_selection()]),
+        schemas.REGISTRY: pd.concat([classifier.registry(versions[0]), forecaster.registry(versions[1])]),
+        schemas.PREDICTIONS_DIRECTION: direction,
+        schemas.PREDICTIONS_VOLATILITY: volatility,
+        schemas.METRICS: metrics,
+        schemas.RECOMMENDATION: signals,
+        schemas.TRADES: result.trades,
+        schemas.EQUITY: result.equity,
+        schemas.SUMMARY: result.summary,
+        schemas.DRIFT: drift,
     }
-    for name, frame in tables.items():
-        _save(out, name, f"{ticker}-{horizon_key}", frame)
+    for table, frame in tables.items():
+        in_order = frame.sort_values(list(table.key), kind="stable", ignore_index=True)
+        place.save(table, ticker, horizon_key, in_order)
 
 
 def _one_thread() -> None:
-    from assets.execution import THREAD_VARIABLES
+    from assets.workers import THREAD_VARIABLES
 
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
@@ -133,16 +179,18 @@ def main() -> None:
     """Run the job; everything lands below ``--out``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
-    out: Path = parser.parse_args().out
+    parser.add_argument("--checks", action=argparse.BooleanOptionalAction, default=True)
+    given = parser.parse_args()
+    place = Place(given.out, given.checks)
     settings = Settings()
     tickers, horizons = settings.active_tickers, settings.horizons
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(settings.workers, mp_context=context, initializer=_one_thread) as pool:
-        pool.submit(_macro, settings, out).result()
-        for done in [pool.submit(_market, settings, out, ticker) for ticker in tickers]:
+        pool.submit(_macro, settings, place).result()
+        for done in [pool.submit(_market, settings, place, ticker) for ticker in tickers]:
             done.result()
         pairs = [(ticker, horizon) for ticker in tickers for horizon in horizons]
-        for done in [pool.submit(_research, settings, out, *pair) for pair in pairs]:
+        for done in [pool.submit(_research, settings, place, *pair) for pair in pairs]:
             done.result()
 
 

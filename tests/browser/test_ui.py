@@ -89,7 +89,7 @@ def test_an_asset_page_shows_its_checks_and_their_verdicts(page) -> None:  # typ
 
 
 def test_an_asset_page_shows_a_picture(page) -> None:  # type: ignore[no-untyped-def]
-    page.goto("/assets/predictions/direction?view=partitions&partition=24h%7CSPX")
+    page.goto("/assets/evaluation/metrics?view=partitions&partition=24h%7CSPX")
     page.get_by_text("Show markdown", exact=False).first.click()
     picture = page.locator("img[src^='data:image/png']").first
     picture.wait_for()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -36,15 +37,25 @@ def start(home: Path) -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, inherited)
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Worker processes, as soon as there is one."""
-    for _ in range(600):
-        children = psutil.Process(process.pid).children(recursive=True)
-        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        if workers:
-            return workers
+def descendants_of(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
+    """The server that workers are forked from, and the workers; the two look alike but for their parents."""
+    found: dict[str, list[psutil.Process]] = {"server": [], "worker": []}
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # of which a zombie is one
+            if "forkserver" in " ".join(child.cmdline()):
+                found["server" if child.ppid() == process.pid else "worker"].append(child)
+    return found
+
+
+def wait_for(process: subprocess.Popen[str], kind: str) -> list[psutil.Process]:
+    """Server or workers, as soon as there is one."""
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()[0]
+        found = descendants_of(process)[kind]
+        if found:
+            return found
         time.sleep(0.05)
-    pytest.fail("no worker was started")
+    pytest.fail(f"no {kind} was started")
 
 
 def unfinished_runs(home: Path) -> int:
@@ -57,25 +68,43 @@ def unfinished_runs(home: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.3, 7.0], ids=["while workers import", "while a slice is computed"])
-def test_ctrl_c_ends_a_run_with_one_line_and_leaves_nothing_running(tmp_path: Path, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [("server", 2.5), ("worker", 0.1), ("worker", 7.0)],
+    ids=["while the server imports", "while a worker starts", "while a slice is computed"],
+)
+def test_ctrl_c_ends_a_run_with_one_line_and_leaves_nothing_running(tmp_path: Path, kind: str, seconds: float) -> None:
     process = start(tmp_path)
-    workers = workers_of(process)
+    wait_for(process, kind)
     time.sleep(seconds)
+    parts = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "Traceback" not in output
     assert "stopped" in output
-    psutil.wait_procs(workers, timeout=5)
-    assert not [worker for worker in workers if worker.is_running()]
+    _, alive = psutil.wait_procs(parts, timeout=10)
+    assert not alive
     assert unfinished_runs(tmp_path) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "seconds"), [("server", 2.5), ("worker", 4.0)])
+def test_nothing_goes_on_after_a_command_that_was_killed(tmp_path: Path, kind: str, seconds: float) -> None:
+    process = start(tmp_path)
+    wait_for(process, kind)
+    time.sleep(seconds)
+    parts = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(parts, timeout=10)
+    assert not alive
 
 
 @pytest.mark.slow
 def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_path: Path) -> None:
     process = start(tmp_path)
-    worker = workers_of(process)[0]
+    worker = wait_for(process, "worker")[0]
     time.sleep(5)
     worker.kill()
     output, _ = process.communicate(timeout=60)
@@ -88,7 +117,8 @@ def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_
 @pytest.mark.slow
 def test_a_second_command_on_the_same_ticker_is_refused_before_the_first_has_made_a_run(tmp_path: Path) -> None:
     first = start(tmp_path)
-    workers_of(first)
+    wait_for(first, "server")
+    time.sleep(1.5)
     second = Workspace(tmp_path).run(*RUN)
     os.killpg(first.pid, signal.SIGINT)
     first.communicate(timeout=60)

@@ -11,7 +11,15 @@ import pytest
 from resources.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from tests.resources.loopback.server import LoopbackVendor, error_page, server_error, too_many_requests
-from trading_dag.schemas import MACRO_TABLE, PREDICTIONS_DIRECTION, PRICES_DAILY, RECOMMENDATION, TECHNICAL
+from trading_dag.schemas import (
+    MACRO_TABLE,
+    METRICS,
+    PREDICTIONS_DIRECTION,
+    PRICES_DAILY,
+    RECOMMENDATION,
+    TECHNICAL,
+    TRADES,
+)
 
 CHOSEN = ("--tickers", "SPY", "--horizons", "24h")
 SPY = SliceKey("SPY")
@@ -67,6 +75,33 @@ def test_a_new_session_reaches_the_signals_and_no_model_is_refitted(market: Mark
     both = earlier.merge(later, on=["session", "model"], suffixes=("_earlier", "_later"))
     assert len(both) == len(earlier)
     assert both["probability_up_earlier"].equals(both["probability_up_later"])
+
+
+@pytest.mark.slow
+def test_scores_and_backtests_wait_until_somebody_asks(market: Market) -> None:
+    market.vendor.advance_one_session()
+    before = market.store.path(METRICS, SPY_24H).read_bytes()
+    shown = market.refresh()
+    assert "Latest recommendations" in shown
+    assert market.store.path(METRICS, SPY_24H).read_bytes() == before
+    trades = market.store.path(TRADES, SPY_24H).read_bytes()
+
+    done = market.workspace.run("evaluate", *CHOSEN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    scored = market.store.provenance(METRICS, SPY_24H)
+    forecast = market.store.provenance(PREDICTIONS_DIRECTION, SPY_24H)
+    assert scored is not None
+    assert forecast is not None
+    assert scored.inputs["predictions.direction"] == forecast.content_hash
+    assert market.store.path(TRADES, SPY_24H).read_bytes() == trades
+
+    assert market.workspace.run("backtest", *CHOSEN).returncode == 0
+    traded = market.store.provenance(TRADES, SPY_24H)
+    assert traded is not None
+    assert traded.inputs["evaluation.metrics"] == scored.content_hash
+    written = market.store.path(METRICS, SPY_24H).stat().st_mtime_ns
+    assert market.workspace.run("evaluate", *CHOSEN).returncode == 0
+    assert market.store.path(METRICS, SPY_24H).stat().st_mtime_ns == written
 
 
 @pytest.mark.slow

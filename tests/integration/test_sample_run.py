@@ -21,8 +21,8 @@ from trading_dag.schemas import (
     TARGETS,
     TECHNICAL,
 )
-from trading_dag.sessions import horizon_of
 from trading_dag.settings import Settings
+from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate
 
 HORIZONS = SAMPLE_HORIZONS.split(",")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from assets.execution import Mode, stale_in_mode
 from assets.staleness import Staleness
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
@@ -33,6 +34,16 @@ def stale(home: Path, key: SliceKey, *, refit: bool = True, settings: Settings |
     return [f"{declaration.group}.{declaration.name}" for declaration in found]
 
 
+def shorten_features(home: Path) -> ParquetStore:
+    """Features other than those that everything was computed from."""
+    store = ParquetStore(home)
+    record = store.provenance(FEATURE_TABLE, SPX)
+    assert record is not None
+    shorter = store.read(FEATURE_TABLE, SPX).iloc[:-1]
+    store.write(FEATURE_TABLE, SPX, shorter, source=record.source, inputs=record.inputs)
+    return store
+
+
 def test_nothing_is_stale_after_a_run(home: Path) -> None:
     assert stale(home, SPX) == []
     assert stale(home, SPX_24H) == []
@@ -50,15 +61,31 @@ def test_a_lost_slice_is_computed_again_with_what_follows(home: Path) -> None:
 
 
 def test_new_features_refit_no_model_unless_asked(home: Path) -> None:
-    store = ParquetStore(home)
-    record = store.provenance(FEATURE_TABLE, SPX)
-    assert record is not None
-    shorter = store.read(FEATURE_TABLE, SPX).iloc[:-1]
-    store.write(FEATURE_TABLE, SPX, shorter, source=record.source, inputs=record.inputs)
+    shorten_features(home)
     refreshed, refitted = stale(home, SPX_24H, refit=False), stale(home, SPX_24H, refit=True)
     assert not [name for name in refreshed if name.startswith("models.")]
     assert {"models.direction_classifier", "models.volatility_forecaster"} <= set(refitted)
     assert {"predictions.direction", "evaluation.metrics", "backtests.recommended_structure"} <= set(refreshed)
+
+
+def test_a_mode_looks_at_its_own_groups_only(home: Path) -> None:
+    store = shorten_features(home)
+    staleness = Staleness(store, ModelStore(home / "models"), Settings(_env_file=None, home=home))
+
+    def groups(mode: Mode) -> set[str]:
+        return {declaration.group for declaration in stale_in_mode(staleness, "ticker_horizon", SPX_24H, mode)}
+
+    assert groups("refresh") == {"predictions", "signals"}
+    assert groups("run") == {"models", "predictions", "evaluation", "signals", "backtests", "monitoring"}
+    assert groups("evaluate") == groups("backtest") == set()  # they follow the forecasts as stored
+    store.path(METRICS, SPX_24H).unlink()
+    assert groups("evaluate") == {"evaluation"}
+    assert groups("backtest") == {"evaluation", "backtests"}
+
+
+def test_there_is_nothing_to_score_where_nothing_was_forecast(tmp_path: Path) -> None:
+    staleness = Staleness(ParquetStore(tmp_path), ModelStore(tmp_path), Settings(_env_file=None, home=tmp_path))
+    assert stale_in_mode(staleness, "ticker_horizon", SPX_24H, "backtest") == []
 
 
 def test_a_missing_model_is_fitted_even_in_a_refresh(home: Path) -> None:

@@ -120,11 +120,12 @@ def test_no_column_however_ugly_raises(sample_bars: pd.DataFrame, column: str, v
 
 def test_the_suite_has_a_say_of_its_own(sample_bars: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence that the library sees and the count does not is a failure too."""
-    seen = pd.DataFrame({rule.name: [rule.name == "keys_unique"] for rule in rules_of(PRICES_DAILY)})
+    seen = pd.DataFrame({rule.check_name: [rule.check_name == "schema"] for rule in rules_of(PRICES_DAILY)})
     outcome = expectations._run_suite(PRICES_DAILY, seen)
-    assert [name for name, (success, _) in outcome.items() if not success] == ["keys_unique"]
+    assert [name for name, (success, _) in outcome.items() if not success] == ["schema"]
     monkeypatch.setattr(expectations, "_run_suite", lambda table, evidence: outcome)
-    assert set(failed(verify(PRICES_DAILY, sample_bars, context=CONTEXT))) == {"keys_unique"}
+    of_check = {rule.name for rule in rules_of(PRICES_DAILY) if rule.check_name == "schema"}
+    assert set(failed(verify(PRICES_DAILY, sample_bars, context=CONTEXT))) == of_check
 
 
 def test_great_expectations_is_not_imported_before_the_first_verdict() -> None:

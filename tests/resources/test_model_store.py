@@ -30,8 +30,9 @@ from trading_dag.errors import (
 from trading_dag.models import direction_classifier, volatility_forecaster
 from trading_dag.models.fitted import FittedModel, fold_spec
 from trading_dag.schemas import FEATURE_TABLE, IV_REGIMES, TARGETS
-from trading_dag.sessions import horizon_of, sessions_between, target_sessions
+from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.settings import WalkForwardSettings
+from trading_dag.slices import horizon_of
 from trading_dag.table_frames import table_frame
 
 HORIZON = horizon_of("24h")

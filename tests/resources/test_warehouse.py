@@ -72,3 +72,25 @@ def test_a_wrong_query_is_a_typed_error_with_duckdbs_reason(warehouse: Warehouse
 def test_a_torn_window_is_built_again_because_it_holds_no_data(warehouse: Warehouse) -> None:
     warehouse.ensure().write_bytes(b"no database")
     assert warehouse.query("select 1 as one")["one"].tolist() == [1]
+
+
+def test_a_slice_that_looks_torn_because_it_is_being_replaced_is_read_again(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.store.write(PRICES_DAILY, SliceKey("SPY"), bars())
+    path = warehouse.store.path(PRICES_DAILY, SliceKey("SPY"))
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[-8:-4], "little")
+    torn = whole[: -8 - length] + bytes(length) + whole[-8:]
+    connect, contents = warehouse.connect, [torn, torn, whole]
+
+    def connect_to_the_next() -> duckdb.DuckDBPyConnection:
+        path.write_bytes(contents.pop(0))
+        return connect()
+
+    monkeypatch.setattr(warehouse, "connect", connect_to_the_next)
+    assert warehouse.query("select count(*) as n from raw.prices_daily")["n"].tolist() == [5]
+    contents[:] = [torn, torn, torn]
+    with pytest.raises(StorageError, match="TProtocolException"):
+        warehouse.query("select count(*) as n from raw.prices_daily")
+    assert contents == []

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from trading_dag.errors import SchemaError
 from trading_dag.labels import build_targets, open_is_previous_close
 from trading_dag.schemas import TABLES
-from trading_dag.sessions import HORIZONS, sessions_between, target_sessions
+from trading_dag.sessions import sessions_between, target_sessions
+from trading_dag.slices import HORIZONS
 
 COLUMNS = TABLES["labels.targets"].column_names
 THETA = {"12h": 0.003162278, "24h": 0.004472136, "48h": 0.006324555, "72h": 0.007745967, "96h": 0.008944272,

@@ -26,7 +26,7 @@ from trading_dag.schemas import (
     feature_column,
     table_of,
 )
-from trading_dag.sessions import HORIZONS
+from trading_dag.slices import HORIZONS
 
 DUCKDB_RESERVED = {"right", "left", "order", "group", "end", "primary", "references", "table", "when", "window"}
 

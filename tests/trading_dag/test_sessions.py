@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
 from trading_dag.sessions import (
-    HORIZONS,
     all_sessions,
-    horizon_of,
     is_session,
     last_closed_session,
     session_close,
@@ -20,8 +18,8 @@ from trading_dag.sessions import (
     sessions_between,
     shift_sessions,
     target_sessions,
-    validate_ticker,
 )
+from trading_dag.slices import HORIZONS, horizon_of, validate_ticker
 
 
 def day(text: str) -> pd.DatetimeIndex:

@@ -23,8 +23,8 @@ from trading_dag.backtest.results import equity_frame, summary_frame, trades_fra
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.options.structures import STRUCTURES
 from trading_dag.schemas import EQUITY, SUMMARY
-from trading_dag.sessions import Horizon
 from trading_dag.settings import BacktestSettings, Settings
+from trading_dag.slices import Horizon
 from trading_dag.strategy.selector import NO_TRADE
 from trading_dag.strategy.sizing import conviction_sizes, settings_for_contract
 from trading_dag.table_frames import table_frame

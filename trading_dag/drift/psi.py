@@ -60,10 +60,13 @@ def bin_edges(reference: Numbers, *, bins: int) -> Numbers:
     A value that fills several quantiles (ties) is one edge; where it is the largest value, the edge below it is the
     largest smaller value, so that the tie has its own bin.
     """
-    distinct = np.unique(reference)
+    ordered = np.sort(reference)
+    distinct: Numbers = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
     if len(distinct) <= bins:
         return distinct
-    edges = np.unique(np.quantile(reference, np.arange(1, bins) / bins, method="inverted_cdf"))
+    # The quantile that inverts the empirical distribution function: the smallest value with that share at or below it.
+    ranks = np.ceil(len(ordered) * np.arange(1, bins) / bins).astype("int64") - 1
+    edges: Numbers = np.unique(ordered[ranks])
     if edges[-1] == distinct[-1]:
         edges = np.unique(np.append(edges[:-1], distinct[-2]))
     return edges
@@ -140,11 +143,14 @@ def _block_counts(reference: Numbers, edges: Numbers, *, window: int) -> Numbers
     """Observations per bin (columns) in windows of the training window (rows), the last one ending at its end."""
     size = len(edges) + 1
     bins = np.where(np.isnan(reference), size, np.searchsorted(edges, reference))  # column `size` collects NaN
-    held = np.zeros((len(reference) + 1, size + 1))
-    held[np.arange(1, len(held)), bins] = 1.0
-    running = held.cumsum(axis=0)
     ends = np.arange(len(reference), window - 1, -max(window // _STRIDES_PER_BLOCK, 1))
-    return np.asarray(running[ends] - running[ends - window], dtype="float64")[:, :size]
+    # Counts between the borders of windows, then differences of their running sums: far fewer rows than sessions.
+    borders = np.unique(np.concatenate([[0], ends - window, ends]))
+    between = np.searchsorted(borders, np.arange(len(reference)), side="right")
+    held = np.bincount(between * (size + 1) + bins, minlength=(len(borders) + 1) * (size + 1))
+    running = held.reshape(len(borders) + 1, size + 1).cumsum(axis=0)
+    counts = running[np.searchsorted(borders, ends)] - running[np.searchsorted(borders, ends - window)]
+    return np.asarray(counts, dtype="float64")[:, :size]
 
 
 def _psi(reference: Numbers, recent: Numbers) -> Numbers:

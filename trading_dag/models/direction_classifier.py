@@ -15,12 +15,12 @@ import pandas as pd
 
 from trading_dag.features.input_rules import require_sessions
 from trading_dag.models.fitted import FittedModel
-from trading_dag.models.forecasting import FoldForecast, finish_predictions, forecast
+from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Learner, Recipe, fit_folds, library_versions, logistic_learner
 from trading_dag.schemas import SAFE_FEATURES, TABLES
-from trading_dag.sessions import Horizon
 from trading_dag.settings import WalkForwardSettings
+from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, PREVIOUS_DIRECTION, previous_direction, previous_returns
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,6 +30,7 @@ LOGISTIC: Final = "direction_logistic"
 XGBOOST: Final = "direction_xgboost"
 CLASSES: Final = ("DOWN", "UP")
 _BASELINE_THRESHOLD: Final = 0.5
+_CALLS: Final = np.array(["DOWN", "UP"], dtype=object)
 
 
 def fit(
@@ -117,41 +118,48 @@ def predict(
         horizon=horizon,
         ticker=fitted.ticker,
     )
+    truth = labels["direction"].to_numpy(dtype=object)
+    forward_return = labels["forward_return"].to_numpy(dtype=np.float64, na_value=np.nan)
     past = previous_direction(previous_returns(prices, horizon=horizon).reindex(sessions).to_numpy())
     blocks = []
     with_baselines: set[int] = set()
     for made in forecast(fitted, features, names=SAFE_FEATURES):
-        blocks.append(_block(made, labels, model=made.fold.model, probability_up=made.probabilities[:, 1]))
+        blocks.append(
+            _block(made, truth, forward_return, model=made.fold.model, probability_up=made.probabilities[:, 1])
+        )
         if made.fold.fold not in with_baselines:
             with_baselines.add(made.fold.fold)
             prior = np.full(len(made.rows), made.fold.prior["UP"])
-            blocks.append(_block(made, labels, model=CLASS_PRIOR, probability_up=prior))
-            blocks.append(_block(made, labels, model=PREVIOUS_DIRECTION, probability_up=past[made.rows]))
+            blocks.append(_block(made, truth, forward_return, model=CLASS_PRIOR, probability_up=prior))
+            blocks.append(_block(made, truth, forward_return, model=PREVIOUS_DIRECTION, probability_up=past[made.rows]))
     return finish_predictions(
         blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.direction"]
     )
 
 
-def _block(made: FoldForecast, labels: pd.DataFrame, *, model: str, probability_up: FloatArray) -> pd.DataFrame:
+def _block(
+    made: FoldForecast,
+    truth: npt.NDArray[np.object_],
+    forward_return: FloatArray,
+    *,
+    model: str,
+    probability_up: FloatArray,
+) -> Block:
     """Forecasts of one model, or of one baseline, on the sessions that one fold serves."""
     is_baseline = model != made.fold.model
     threshold = _BASELINE_THRESHOLD if is_baseline or made.fold.threshold is None else made.fold.threshold
     is_up = probability_up > threshold
-    outcome = labels.iloc[made.rows]
-    return pd.DataFrame(
+    return Block(
+        made,
+        model,
         {
-            "row": made.rows,
-            "model": model,
-            "fold": made.fold.fold,
-            "fitted_through": made.fold.fitted_through,
-            "y_true": outcome["direction"].to_numpy(dtype=object),
-            "forward_return": outcome["forward_return"].to_numpy(dtype=np.float64),
-            "y_pred": np.where(is_up, "UP", "DOWN"),
+            "y_true": truth[made.rows],
+            "forward_return": forward_return[made.rows],
+            "y_pred": _CALLS[is_up.astype(np.intp)],
             "probability_up": probability_up,
             "threshold": threshold,
             "confidence": np.where(is_up, probability_up, 1.0 - probability_up),
-            "is_baseline": is_baseline,
-        }
+        },
     )
 
 

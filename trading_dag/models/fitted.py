@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -67,11 +68,11 @@ class FittedFold:
     hyperparameters: dict[str, Any]
     metrics: dict[str, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def present_features(self) -> tuple[str, ...]:
         """Names that were present enough in training: a row needs most of these to be forecast."""
-        kept = self.selection.loc[self.selection["reason"] != "below_presence", "feature"]
-        return tuple(kept.astype(object))
+        names, reasons = self.selection["feature"].tolist(), self.selection["reason"].tolist()
+        return tuple(name for name, reason in zip(names, reasons, strict=True) if reason != "below_presence")
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,8 @@ from trading_dag.features.selection import rows_with_presence
 from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.rows import FEATURES_TABLE, feature_values, require_ticker
 from trading_dag.schemas import Table
-from trading_dag.sessions import Horizon, target_sessions
+from trading_dag.sessions import TIME_UNIT, target_sessions
+from trading_dag.slices import Horizon
 from trading_dag.table_frames import table_frame
 from trading_dag.validation.walk_forward import fold_in_service
 
@@ -91,9 +92,9 @@ def forecast(
             for fold in folds:
                 if fold.status != "fitted":
                     continue
-                present = values[:, [position[name] for name in fold.present_features]]
-                enough = rows_with_presence(present, minimum_presence=fitted.minimum_presence)
-                rows = np.flatnonzero((service == fold.fold) & known & enough)
+                served = np.flatnonzero((service == fold.fold) & known)
+                present = values[served][:, [position[name] for name in fold.present_features]]
+                rows = served[rows_with_presence(present, minimum_presence=fitted.minimum_presence)]
                 if len(rows):
                     taken = values[rows][:, [position[name] for name in fold.features]]
                     forecasts.append(
@@ -102,15 +103,35 @@ def forecast(
     return forecasts
 
 
+@dataclass(frozen=True)
+class Block:
+    """Forecasts of one model, or of one baseline, on the sessions that one fold serves.
+
+    Attributes
+    ----------
+    made : the fold and its rows.
+    model : who forecasts.
+    columns : the other columns of the predictions table, an array entry a row or one value for all.
+    """
+
+    made: FoldForecast
+    model: str
+    columns: dict[str, Any]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is not the fold's own model."""
+        return self.model != self.made.fold.model
+
+
 def finish_predictions(
-    blocks: list[pd.DataFrame], *, fitted: FittedModel, sessions: pd.DatetimeIndex, horizon: Horizon, table: Table
+    blocks: list[Block], *, fitted: FittedModel, sessions: pd.DatetimeIndex, horizon: Horizon, table: Table
 ) -> pd.DataFrame:
-    """Put blocks of forecasts into the shape of a predictions table.
+    """Put blocks of forecasts into the shape of a predictions table, ordered by session, then model.
 
     Parameters
     ----------
-    blocks : frames with ``row`` (position among ``sessions``), ``fitted_through`` and every column
-        of the table that is not named here; without any, the table has no rows.
+    blocks : without any, the table has no rows.
 
     Raises
     ------
@@ -118,16 +139,25 @@ def finish_predictions(
     """
     if not blocks:
         return table_frame(table, {}, rows=0)
-    stacked = pd.concat(blocks, ignore_index=True)
-    stacked = stacked.sort_values(["row", "model"], kind="stable", ignore_index=True)
-    days = sessions[stacked["row"].to_numpy()]
-    is_out_of_sample = stacked["fitted_through"].to_numpy() <= days.to_numpy()
+    rows = np.concatenate([block.made.rows for block in blocks])
+    names = sorted({block.model for block in blocks})
+    rank = _stacked(blocks, [names.index(block.model) for block in blocks])
+    order = np.lexsort((rank, rows))
+    days = sessions[rows[order]]
+    fitted_through = [np.datetime64(block.made.fold.fitted_through, TIME_UNIT) for block in blocks]
+    values: dict[str, Any] = {
+        "model": np.array(names, dtype=object)[rank[order]],
+        "fold": _stacked(blocks, [block.made.fold.fold for block in blocks])[order],
+        "fitted_through": _stacked(blocks, fitted_through)[order],
+        "is_baseline": _stacked(blocks, [block.is_baseline for block in blocks])[order],
+    }
+    is_out_of_sample = values["fitted_through"] <= days.to_numpy()
     if not is_out_of_sample.all():
         early = days[int(np.argmin(is_out_of_sample))]
         raise DataQualityError(
             table=table.qualified_name, key=f"session={early:%Y-%m-%d}", rule="the model had seen a later session"
         )
-    values: dict[str, Any] = {name: stacked[name] for name in stacked.columns if name != "row"}
+    values |= {name: _stacked(blocks, [block.columns[name] for block in blocks])[order] for name in blocks[0].columns}
     values |= {
         "ticker": fitted.ticker,
         "horizon": horizon.key,
@@ -135,4 +165,11 @@ def finish_predictions(
         "target_session": target_sessions(days, horizon),
         "is_out_of_sample": is_out_of_sample,
     }
-    return table_frame(table, values, rows=len(stacked))
+    return table_frame(table, values, rows=len(rows))
+
+
+def _stacked(blocks: list[Block], parts: list[Any]) -> npt.NDArray[Any]:
+    """The parts of all blocks one after the other; a single value stands for every row of its block."""
+    return np.concatenate(
+        [np.broadcast_to(part, len(block.made.rows)) for block, part in zip(blocks, parts, strict=True)]
+    )

@@ -15,7 +15,8 @@ import pandas as pd
 
 from trading_dag.errors import SchemaError
 from trading_dag.features.input_rules import require_sessions, ticker_of
-from trading_dag.sessions import TIME_UNIT, Horizon
+from trading_dag.sessions import TIME_UNIT
+from trading_dag.slices import Horizon
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -86,7 +87,7 @@ def labels_by_session(
     """
     require_ticker(targets, ticker, table=TARGETS_TABLE)
     known = require_sessions(targets, columns, table=TARGETS_TABLE)
-    strangers = sorted({str(key) for key in targets.get("horizon", ())} - {horizon.key})
+    strangers = sorted(set(map(str, pd.unique(targets["horizon"]) if "horizon" in targets else ())) - {horizon.key})
     if strangers:
         raise SchemaError(table=TARGETS_TABLE, key=f"horizon={strangers[0]}", rule=f"labels of {horizon.key} expected")
     return targets[list(columns)].set_axis(known, axis=0).reindex(sessions)

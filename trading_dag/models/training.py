@@ -20,8 +20,8 @@ from trading_dag.features.selection import SELECTION_COLUMNS, rows_with_presence
 from trading_dag.models.fitted import FittedFold
 from trading_dag.models.forecasting import class_probabilities
 from trading_dag.models.rows import LabelledRows
-from trading_dag.sessions import Horizon
 from trading_dag.settings import WalkForwardSettings
+from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import class_prior
 from trading_dag.validation.metrics import area_under_roc, balanced_accuracy, class_f1, confusion, point_weights
 from trading_dag.validation.walk_forward import walk_forward_folds

@@ -15,12 +15,12 @@ import pandas as pd
 
 from trading_dag.features.input_rules import require_sessions
 from trading_dag.models.fitted import FittedModel
-from trading_dag.models.forecasting import FoldForecast, finish_predictions, forecast
+from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe, fit_folds, library_versions, logistic_learner
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
-from trading_dag.sessions import Horizon
 from trading_dag.settings import WalkForwardSettings
+from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE, persistence
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,6 +28,8 @@ IntArray = npt.NDArray[np.int64]
 
 LOGISTIC: Final = "volatility_logistic"
 _CURRENT: Final = "iv_rank"
+_REGIMES: Final = np.array(IV_REGIMES, dtype=object)
+_CHANGES: Final = np.array(["CONTRACTING", "STABLE", "EXPANDING"], dtype=object)
 
 
 def fit(
@@ -104,22 +106,21 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
     SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
     """
     sessions = require_sessions(features, (_CURRENT,), table="features.feature_table")
-    outcomes = labels_by_session(
+    truth = labels_by_session(
         targets, sessions=sessions, columns=("iv_regime",), horizon=horizon, ticker=fitted.ticker
-    )["iv_regime"]
+    )["iv_regime"].to_numpy(dtype=object)
     current = persistence(features[_CURRENT].to_numpy(dtype=np.float64, na_value=np.nan)).to_numpy(dtype=object)
     code_of = {name: code for code, name in enumerate(IV_REGIMES)}
     blocks = []
     for made in forecast(fitted, features, names=VOLATILITY_FORECASTER_FEATURES, required=_CURRENT):
         now = np.array([code_of[name] for name in current[made.rows]], dtype=np.int64)
-        truth = outcomes.iloc[made.rows].to_numpy(dtype=object)
         prior = np.tile([made.fold.prior[name] for name in IV_REGIMES], (len(made.rows), 1))
         for model, probabilities in (
             (made.fold.model, made.probabilities),
             (PERSISTENCE, np.eye(len(IV_REGIMES))[now]),
             (CLASS_PRIOR, prior),
         ):
-            blocks.append(_block(made, truth, now, model=model, probabilities=probabilities))
+            blocks.append(_block(made, truth[made.rows], now, model=model, probabilities=probabilities))
     return finish_predictions(
         blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.volatility"]
     )
@@ -127,23 +128,18 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
 
 def _block(
     made: FoldForecast, truth: npt.NDArray[np.object_], now: IntArray, *, model: str, probabilities: FloatArray
-) -> pd.DataFrame:
+) -> Block:
     """Forecasts of the model, or of one baseline, on the sessions that one fold serves."""
     called = probabilities.argmax(axis=1)
-    regimes = np.array(IV_REGIMES, dtype=object)
-    changes = np.array(["CONTRACTING", "STABLE", "EXPANDING"], dtype=object)
-    return pd.DataFrame(
+    return Block(
+        made,
+        model,
         {
-            "row": made.rows,
-            "model": model,
-            "fold": made.fold.fold,
-            "fitted_through": made.fold.fitted_through,
             "y_true": truth,
-            "current_regime": regimes[now],
-            "y_pred": regimes[called],
+            "current_regime": _REGIMES[now],
+            "y_pred": _REGIMES[called],
             **{f"probability_{name.lower()}": probabilities[:, code] for code, name in enumerate(IV_REGIMES)},
             "confidence": probabilities.max(axis=1),
-            "expected_change": changes[np.sign(called - now) + 1],
-            "is_baseline": model != made.fold.model,
-        }
+            "expected_change": _CHANGES[np.sign(called - now) + 1],
+        },
     )

@@ -27,6 +27,9 @@ def pandas_type(column: Column) -> str:
     return {"string": "str", "date": _DATE, "timestamp": _TIMESTAMP, "float64": "float64"}[column.type]
 
 
+_MICROSECONDS_A_DAY: Final = 86_400_000_000
+
+
 def empty_frame(table: Table) -> pd.DataFrame:
     """A frame of zero rows with the columns and types of the table."""
     return pd.DataFrame({column.name: pd.Series([], dtype=pandas_type(column)) for column in table.columns})
@@ -133,7 +136,8 @@ def _cast_date(values: pd.Series, target: str) -> tuple[pd.Series, str]:
             return _wrong(values, "a date")
         values = pd.to_datetime(pd.Series(values.array), errors="coerce")
     days = values.astype(target)  # type: ignore[call-overload]
-    if not ((days == days.dt.normalize()) | days.isna()).all():
+    present = days.to_numpy()
+    if (present[~np.isnat(present)].view("int64") % _MICROSECONDS_A_DAY).any():
         return values, "holds times of day, expected dates"
     return days, ""
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from trading_dag.quality.rules import Check, Examined, Finding, Rule
+from trading_dag.quality.rules import POINT_IN_TIME, Check, Examined, Finding, Rule
 
 _PROBABILITY_TOLERANCE: Final = 1e-6
 _Order = Literal["<", "<="]
@@ -56,7 +56,11 @@ def _prediction_checks() -> tuple[Check, ...]:
         _in_order("target_after_session", "session", "<", "target_session"),
         _in_order("fitted_before_session", "fitted_through", "<=", "session"),
         Check(
-            Rule("all_out_of_sample", "Every forecast was made by a model that had not seen its outcome."),
+            Rule(
+                "all_out_of_sample",
+                "Every forecast was made by a model that had not seen its outcome.",
+                check=POINT_IN_TIME,
+            ),
             _all_out_of_sample,
             needs=("is_out_of_sample",),
         ),
@@ -66,7 +70,8 @@ def _prediction_checks() -> tuple[Check, ...]:
 def _in_order(name: str, first: str, order: _Order, second: str) -> Check:
     """A check that one date comes before another; NULLs are not compared."""
     words = "before" if order == "<" else "not after"
-    return Check(Rule(name, f"{first} is {words} {second}."), _examine_order(first, order, second), (first, second))
+    rule = Rule(name, f"{first} is {words} {second}.", check=POINT_IN_TIME)
+    return Check(rule, _examine_order(first, order, second), (first, second))
 
 
 def _examine_order(first: str, order: _Order, second: str) -> Callable[[Examined], Finding]:
@@ -83,7 +88,7 @@ def _not_after_now(name: str, column: str) -> Check:
         after = (examined.frame[column] > examined.context.now_session).to_numpy(dtype=bool)
         return Finding.of_rows(after, f"after {examined.context.now_session:%Y-%m-%d}")
 
-    return Check(Rule(name, f"{column} has already happened."), examine, (column,))
+    return Check(Rule(name, f"{column} has already happened.", check=POINT_IN_TIME), examine, (column,))
 
 
 def _all_out_of_sample(examined: Examined) -> Finding:

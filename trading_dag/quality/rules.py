@@ -15,6 +15,8 @@ from trading_dag.schemas import Table
 Severity = Literal["error", "warn"]
 Mask = npt.NDArray[np.bool_]
 EXAMPLES: Final = 5
+SCHEMA: Final = "schema"
+POINT_IN_TIME: Final = "point_in_time"
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,23 @@ class Rule:
 
     Attributes
     ----------
-    name : snake_case, also the name of the asset check and of the diagnostic column.
+    name : snake_case, also the name of the diagnostic column.
     description : one sentence that is true of a good slice.
     severity : how bad it is to break it.
     is_blocking : whether a slice that breaks it may not be stored.
+    check : the asset check under which it is reported together with others; its own name where it stands alone.
     """
 
     name: str
     description: str
     severity: Severity = "error"
     is_blocking: bool = True
+    check: str = ""
+
+    @property
+    def check_name(self) -> str:
+        """The asset check that reports it."""
+        return self.check or self.name
 
 
 @dataclass(frozen=True)

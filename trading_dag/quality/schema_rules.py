@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.quality.rules import Check, Examined, Finding, Mask, Rule
+from trading_dag.quality.rules import POINT_IN_TIME, SCHEMA, Check, Examine, Examined, Finding, Mask, Rule
 from trading_dag.schemas import Column, Table
 from trading_dag.sessions import all_sessions
 
@@ -19,37 +19,36 @@ _GROUPS_WITH_ROWS = ("raw", "features", "labels")
 @lru_cache(maxsize=64)
 def schema_checks(table: Table) -> tuple[Check, ...]:
     """The checks that follow from the columns, the key and the slice of a table."""
-    checks = [Check(Rule("columns_and_types", "Has exactly the columns of the schema, in types that fit."), _columns)]
+    checks = [_schema_check("columns_and_types", "Has exactly the columns of the schema, in types that fit.", _columns)]
     if table.group in _GROUPS_WITH_ROWS:
-        checks.append(Check(Rule("not_empty", "Has rows, unless its source is switched off."), _not_empty))
-    checks.append(
-        Check(Rule("keys_unique", f"No two rows share {', '.join(table.key)}."), _keys_unique, needs=table.key)
-    )
-    checks.append(Check(Rule("sorted_by_key", f"Rows ascend by {', '.join(table.key)}."), _sorted, needs=table.key))
+        checks.append(_schema_check("not_empty", "Has rows, unless its source is switched off.", _not_empty))
+    key = table.key
+    checks.append(_schema_check("keys_unique", f"No two rows share {', '.join(key)}.", _keys_unique, needs=key))
+    checks.append(_schema_check("sorted_by_key", f"Rows ascend by {', '.join(key)}.", _sorted, needs=key))
     if table.slice != "none":
         partition = _partition_columns(table)
-        checks.append(
-            Check(Rule("one_slice_only", f"Holds a single {' and '.join(partition)}."), _one_slice, needs=partition)
-        )
+        single = f"Holds a single {' and '.join(partition)}."
+        checks.append(_schema_check("one_slice_only", single, _one_slice, needs=partition))
     checks.append(
-        Check(Rule("no_nulls_in_required", "Required columns have a value in every row."), _no_nulls_in_required)
+        _schema_check("no_nulls_in_required", "Required columns have a value in every row.", _no_nulls_in_required)
     )
     checks.append(
-        Check(Rule("values_in_bounds", "Numbers are finite and within the bounds of the schema."), _values_in_bounds)
+        _schema_check("values_in_bounds", "Numbers are finite and within the bounds of the schema.", _values_in_bounds)
     )
     if any(column.allowed for column in table.columns):
         checks.append(
-            Check(Rule("values_in_set", "Closed text columns hold only values of their list."), _values_in_set)
+            _schema_check("values_in_set", "Closed text columns hold only values of their list.", _values_in_set)
         )
     if table.session_column is not None:
+        future = Rule("no_future_sessions", "No row belongs to a session that has not closed yet.", check=POINT_IN_TIME)
+        calendar = Rule("sessions_on_calendar", "Every row belongs to a session of the exchange.", check=POINT_IN_TIME)
         needs = (table.session_column,)
-        checks.append(
-            Check(Rule("no_future_sessions", "No row belongs to a session that has not closed yet."), _future, needs)
-        )
-        checks.append(
-            Check(Rule("sessions_on_calendar", "Every row belongs to a session of the exchange."), _on_calendar, needs)
-        )
+        checks += [Check(future, _future, needs), Check(calendar, _on_calendar, needs)]
     return tuple(checks)
+
+
+def _schema_check(name: str, description: str, examine: Examine, *, needs: tuple[str, ...] = ()) -> Check:
+    return Check(Rule(name, description, check=SCHEMA), examine, needs)
 
 
 def describe_key(frame: pd.DataFrame, key: tuple[str, ...], position: int) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
-from trading_dag.options.black_scholes import FloatArray
 from trading_dag.options.structures import Structure
 from trading_dag.strategy.selector import NO_TRADE
 
@@ -39,7 +39,7 @@ class Reasons:
     has_time_to_enter: bool
 
 
-def strikes_text(strikes: FloatArray) -> str:
+def strikes_text(strikes: Sequence[float]) -> str:
     """Strikes from low to high: ``560/570``."""
     return "/".join(f"{strike:g}" for strike in sorted(strikes))
 
@@ -49,20 +49,17 @@ def breakevens_text(points: Iterable[float]) -> str:
     return ", ".join(f"{point:.2f}" for point in points if math.isfinite(point))
 
 
-def legs_json(structure: Structure, strikes: FloatArray, *, expiration: str) -> str:
-    """JSON list of the legs: option_right, side, ratio, strike, expiration."""
-    return json.dumps(
-        [
-            {
-                "option_right": leg.option_right,
-                "side": leg.side,
-                "ratio": leg.ratio,
-                "strike": float(strike),
-                "expiration": expiration,
-            }
-            for leg, strike in zip(structure.legs, strikes, strict=True)
-        ]
+def legs_json(structure: Structure, strikes: Sequence[float], *, expiration: str) -> str:
+    """JSON list of the legs: option_right, side, ratio, strike, expiration.
+
+    Written out, because thousands of rows a slice through ``json.dumps`` take ten times as long; a test compares.
+    """
+    legs = (
+        f'{{"option_right": "{leg.option_right}", "side": "{leg.side}", "ratio": {leg.ratio}, '
+        f'"strike": {strike!r}, "expiration": "{expiration}"}}'
+        for leg, strike in zip(structure.legs, strikes, strict=True)
     )
+    return f"[{', '.join(legs)}]"
 
 
 def sentence(reasons: Reasons) -> str:
@@ -94,8 +91,18 @@ def sentence(reasons: Reasons) -> str:
     return f"{what}: {reasons.contracts} to trade, {risk:,.0f} USD at risk, because {reasons.selection_reason}."
 
 
-def evidence_json(values: dict[str, Any]) -> str:
-    """JSON object in which a missing number is null."""
-    return json.dumps(
-        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
-    )
+def evidence_json(before: str, numbers: dict[str, float | int], after: str) -> str:
+    """JSON object of two parts that many rows share and the numbers between them; a missing number is null.
+
+    Parameters
+    ----------
+    before, after : the shared parts, from ``shared_json``.
+    """
+    between = ", ".join(f'"{name}": {"null" if value != value else repr(value)}' for name, value in numbers.items())
+    return f"{{{before}, {between}, {after}}}"
+
+
+@lru_cache(maxsize=1024)
+def shared_json(*items: tuple[str, str | int | None]) -> str:
+    """Members of a JSON object, without its braces."""
+    return json.dumps(dict(items))[1:-1]

@@ -20,8 +20,8 @@ from trading_dag.options.quotes import construct_positions
 from trading_dag.options.structures import STRUCTURES, breakevens, probability_of_profit
 from trading_dag.options.surface import ModelledSurface, continuous_rate
 from trading_dag.schemas import RECOMMENDATION
-from trading_dag.sessions import Horizon
 from trading_dag.settings import Settings
+from trading_dag.slices import Horizon
 from trading_dag.strategy.explanation import (
     INDICATIVE,
     Reasons,
@@ -29,6 +29,7 @@ from trading_dag.strategy.explanation import (
     evidence_json,
     legs_json,
     sentence,
+    shared_json,
     strikes_text,
 )
 from trading_dag.strategy.selector import NO_TRADE, Selection, select
@@ -241,11 +242,17 @@ def _quote(
         )  # fmt: skip
         points = breakevens(structure, positions.strikes, premium=positions.premium)
         dates = np.datetime_as_string(positions.expirations.to_numpy().astype("datetime64[D]"))
-        for row, position in zip(where[is_quoted], np.flatnonzero(is_quoted), strict=True):
-            strikes, expiration = positions.strikes[position], str(dates[position])
+        written = zip(
+            where[is_quoted].tolist(),
+            positions.strikes[is_quoted].tolist(),
+            points[is_quoted].tolist(),
+            dates[is_quoted].tolist(),
+            strict=True,
+        )
+        for row, strikes, points_of_row, expiration in written:
             quoted.strikes[row] = strikes_text(strikes)
             quoted.legs[row] = legs_json(structure, strikes, expiration=expiration)
-            quoted.breakevens[row] = breakevens_text(points[position])
+            quoted.breakevens[row] = breakevens_text(points_of_row)
             quoted.expiration[row] = expiration
         quoted.expirations[where] = np.where(is_quoted, positions.expirations.to_numpy(), np.datetime64("NaT"))
         quoted.premium[where] = np.where(is_quoted, positions.premium, np.nan)
@@ -279,19 +286,20 @@ def _evidence(calls: pd.DataFrame, regimes: pd.DataFrame, edge: pd.DataFrame, *,
     return np.array(
         [
             evidence_json(
+                shared_json(
+                    ("direction_model", DIRECTION_MODEL),
+                    ("direction_fold", direction_fold),
+                    ("direction_fitted_through", direction_fitted),
+                    ("volatility_model", VOLATILITY_MODEL),
+                    ("volatility_fold", None if volatility_fold != volatility_fold else int(volatility_fold)),
+                    ("volatility_fitted_through", volatility_fitted),
+                ),
                 {
-                    "direction_model": DIRECTION_MODEL,
-                    "direction_fold": direction_fold,
-                    "direction_fitted_through": direction_fitted,
-                    "volatility_model": VOLATILITY_MODEL,
-                    "volatility_fold": None if volatility_fold != volatility_fold else int(volatility_fold),
-                    "volatility_fitted_through": volatility_fitted,
                     "direction_difference": direction_difference,
                     "volatility_difference": volatility_difference,
                     "n_outcomes": n_outcomes,
-                    "selection": reason,
-                    "quotes": INDICATIVE,
-                }
+                },
+                shared_json(("selection", reason), ("quotes", INDICATIVE)),
             )
             for (
                 direction_fold, direction_fitted, volatility_fold, volatility_fitted,

@@ -21,8 +21,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
-from trading_dag.sessions import Horizon
 from trading_dag.settings import BootstrapSettings
+from trading_dag.slices import Horizon
 from trading_dag.table_frames import require_columns, table_frame
 from trading_dag.validation.baselines import CLASS_PRIOR
 from trading_dag.validation.metrics import Weights, point_weights

@@ -193,16 +193,20 @@ def _has_gap(rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_colum
 
 def _perturb(frame: pd.DataFrame, known: np.ndarray, generator: np.random.Generator) -> pd.DataFrame:
     """The frame with later rows partly dropped and their numbers multiplied by factors from 1/3 to 3."""
-    later = ~known
-    dropped = later & (generator.random(len(frame)) < DROPPED_FRACTION)
-    changed = frame.copy()
-    for name in frame.select_dtypes("number").columns:
-        factors = np.exp(generator.uniform(-np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR), len(frame)))
-        values = frame[name].to_numpy(dtype="float64", na_value=np.nan)
-        moved = pd.Series(np.where(later, values * factors, values), index=frame.index)
-        whole = pd.api.types.is_integer_dtype(frame[name].dtype)
-        changed[name] = moved.round().astype(frame[name].dtype) if whole else moved.astype(frame[name].dtype)
-    return changed[~dropped].reset_index(drop=True)
+    later = np.flatnonzero(~known)
+    kept = later[generator.random(len(later)) >= DROPPED_FRACTION]
+    rows = np.concatenate([np.flatnonzero(known), kept])
+    rows.sort()
+    numbers = frame.select_dtypes("number")
+    values = numbers.to_numpy(dtype="float64", na_value=np.nan)[rows]
+    reach = np.log(LARGEST_FACTOR)
+    factors = np.exp(generator.uniform(-reach, reach, (len(kept), len(numbers.columns))))
+    values[np.isin(rows, kept, assume_unique=True)] *= factors
+    moved = pd.DataFrame(values, columns=numbers.columns)
+    for name in moved.columns[[pd.api.types.is_integer_dtype(dtype) for dtype in numbers.dtypes]]:
+        moved[name] = moved[name].round().astype(frame[name].dtype)
+    others = frame[frame.columns.difference(numbers.columns, sort=False)].take(rows).reset_index(drop=True)
+    return pd.concat([others, moved], axis=1)[list(frame.columns)]
 
 
 def _differences(
@@ -215,33 +219,39 @@ def _differences(
     for day in after.index.difference(before.index).sort_values()[:1]:
         yield row_column, day, None, f"{day:%Y-%m-%d}"
     common = pd.DatetimeIndex(before.index.intersection(after.index)).sort_values()
-    for feature in expected.columns.union(got.columns, sort=False) if len(common) else ():
-        left, right = _column(before, feature, common), _column(after, feature, common)
-        differs = ~_same(left, right)
-        if differs.any():
-            position = int(differs.argmax())
-            yield str(feature), common[position], _plain(left.iloc[position]), _plain(right.iloc[position])
+    if not len(common):
+        return
+    features = expected.columns.union(got.columns, sort=False)
+    left, right = (rows.reindex(index=common, columns=features) for rows in (before, after))
+    same = _same(left, right)
+    for position in np.flatnonzero(~same.all(axis=0)).tolist():
+        row = int((~same[:, position]).argmax())
+        values = left.iloc[row, position], right.iloc[row, position]
+        yield str(features[position]), common[row], _plain(values[0]), _plain(values[1])
 
 
-def _column(rows: pd.DataFrame, feature: str, index: pd.DatetimeIndex) -> pd.Series:
-    """A column at the wanted rows; NaN where the table does not have it."""
-    return rows[feature].reindex(index) if feature in rows else pd.Series(np.nan, index=index)
-
-
-def _same(left: pd.Series, right: pd.Series) -> np.ndarray:
-    """Whether values are equal: numbers within the tolerance, anything else exactly, missing only to missing."""
-    if pd.api.types.is_numeric_dtype(left.dtype) and pd.api.types.is_numeric_dtype(right.dtype):
-        close: np.ndarray = np.isclose(
-            left.to_numpy(dtype="float64", na_value=np.nan),
-            right.to_numpy(dtype="float64", na_value=np.nan),
-            rtol=RELATIVE_TOLERANCE,
-            atol=ABSOLUTE_TOLERANCE,
-            equal_nan=True,
-        )
-        return close
-    both_missing = (left.isna() & right.isna()).to_numpy()
-    equal: np.ndarray = both_missing | (left.astype(object) == right.astype(object)).to_numpy()
-    return equal
+def _same(left: pd.DataFrame, right: pd.DataFrame) -> np.ndarray:
+    """Where values are equal: numbers within the tolerance, anything else exactly, missing only to missing."""
+    is_number = np.array(
+        [
+            pd.api.types.is_numeric_dtype(mine) and pd.api.types.is_numeric_dtype(theirs)
+            for mine, theirs in zip(left.dtypes, right.dtypes, strict=True)
+        ],
+        dtype=bool,
+    )
+    same = np.empty(left.shape, dtype=bool)
+    same[:, is_number] = np.isclose(
+        left.loc[:, is_number].to_numpy(dtype="float64", na_value=np.nan),
+        right.loc[:, is_number].to_numpy(dtype="float64", na_value=np.nan),
+        rtol=RELATIVE_TOLERANCE,
+        atol=ABSOLUTE_TOLERANCE,
+        equal_nan=True,
+    )
+    for position in np.flatnonzero(~is_number).tolist():
+        mine, theirs = left.iloc[:, position], right.iloc[:, position]
+        both_missing = (mine.isna() & theirs.isna()).to_numpy()
+        same[:, position] = both_missing | (mine.astype(object) == theirs.astype(object)).to_numpy()
+    return same
 
 
 def _plain(value: object) -> Cell:

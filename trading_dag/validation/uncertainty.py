@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from trading_dag.sessions import Horizon
     from trading_dag.settings import BootstrapSettings
+    from trading_dag.slices import Horizon
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -18,8 +18,9 @@ from trading_dag.models.fitted import FittedFold, FittedModel, fold_spec
 from trading_dag.models.training import fit_logistic_pipeline
 from trading_dag.quality import conform
 from trading_dag.schemas import FEATURE_SELECTION, PREDICTIONS_DIRECTION, REGISTRY, SAFE_FEATURES
-from trading_dag.sessions import horizon_of, target_sessions
+from trading_dag.sessions import target_sessions
 from trading_dag.settings import BootstrapSettings, WalkForwardSettings
+from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate
 from trading_dag.validation.walk_forward import walk_forward_folds
 

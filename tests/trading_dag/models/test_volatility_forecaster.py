@@ -21,8 +21,9 @@ from trading_dag.schemas import (
     TARGETS,
     VOLATILITY_FORECASTER_FEATURES,
 )
-from trading_dag.sessions import horizon_of, target_sessions
+from trading_dag.sessions import target_sessions
 from trading_dag.settings import BootstrapSettings, WalkForwardSettings
+from trading_dag.slices import horizon_of
 from trading_dag.table_frames import table_frame
 from trading_dag.validation.evaluation import evaluate
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_dag.sessions import HORIZONS, horizon_of, sessions_between
+from trading_dag.sessions import sessions_between
+from trading_dag.slices import HORIZONS, horizon_of
 from trading_dag.validation.baselines import class_prior, persistence, previous_direction, previous_returns
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
-from trading_dag.sessions import horizon_of, sessions_between, target_sessions
+from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.settings import BootstrapSettings
+from trading_dag.slices import horizon_of
 from trading_dag.table_frames import table_frame
 from trading_dag.validation.edge import admissibility, edge_to_date
 from trading_dag.validation.evaluation import evaluate

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import TimeSeriesSplit
 
-from trading_dag.sessions import HORIZONS, sessions_between, target_sessions
+from trading_dag.sessions import sessions_between, target_sessions
+from trading_dag.slices import HORIZONS
 from trading_dag.validation.walk_forward import fold_in_service, walk_forward_folds
 
 
