@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 
 import pandas as pd
 
+from trading_dag.errors import ConfigurationError
+from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings
 
 
@@ -75,3 +77,15 @@ def build_source(settings: Settings) -> Source:
     from resources.live import build_live_source
 
     return build_live_source(settings)
+
+
+def require_prices(settings: Settings) -> None:
+    """Refuse a source that cannot give prices, before anything is started for it.
+
+    Raises
+    ------
+    ConfigurationError : where ``raw.prices_daily`` cannot be had, with what to do.
+    """
+    for status in build_source(settings).describe():
+        if status.kind == PRICES_DAILY.name and status.state == "missing":
+            raise ConfigurationError(f"source {settings.source}: {status.detail}; {status.remedy}")

@@ -280,10 +280,13 @@ def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
     from assets.execution import REPORTS, execute
     from assets.runs import bury_dead_runs, claim, refuse_if_busy
     from resources.parquet_store import SliceKey
+    from resources.source import require_prices
     from trading_dag.definitions import build_definitions
 
-    keys = [] if mode in REPORTS else [SliceKey(ticker) for ticker in place.tickers]
-    keys += place.research_slices
+    keys = place.research_slices
+    if mode not in REPORTS:
+        require_prices(place.settings)
+        keys = [SliceKey(ticker) for ticker in place.tickers] + keys
     with claim(place.state, place.tickers), _run_history(place), dg.DagsterInstance.get() as instance:
         bury_dead_runs(instance)
         refuse_if_busy(instance, keys)

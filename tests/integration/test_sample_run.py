@@ -126,9 +126,14 @@ def test_there_is_a_recommendation_for_the_last_session(store: ParquetStore) -> 
         assert store.read(RECOMMENDATION, SliceKey("SPX", horizon))["session"].max() == last
 
 
+def recorded_runs(workspace: Workspace) -> dict[str, int]:
+    """Number of Dagster runs by status."""
+    with sqlite3.connect(workspace.home / ".dagster" / "history" / "runs.db") as runs:
+        return dict(runs.execute("select status, count(*) from runs group by status").fetchall())
+
+
 def test_the_dagster_instance_knows_every_run_and_check(sample_run: Workspace) -> None:
-    with sqlite3.connect(sample_run.home / ".dagster" / "history" / "runs.db") as runs:
-        statuses = dict(runs.execute("select status, count(*) from runs group by status").fetchall())
+    statuses = recorded_runs(sample_run)
     assert set(statuses) == {"SUCCESS"}
     assert statuses["SUCCESS"] >= 5
 
@@ -163,7 +168,9 @@ def test_json_output_is_json(sample_run: Workspace) -> None:
     ],
 )
 def test_bad_usage_is_one_line_and_an_exit_code(sample_run: Workspace, arguments: tuple[str, ...], word: str) -> None:
+    before = recorded_runs(sample_run)
     done = sample_run.run(*arguments)
     assert done.returncode in (1, 2)
     assert word in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+    assert recorded_runs(sample_run) == before
