@@ -7,6 +7,7 @@ readers never wait for writers.
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 WAREHOUSE_FILE: Final = "warehouse.duckdb"
 READ_ATTEMPTS: Final = 3
-REPLACED_WHILE_READ: Final = "TProtocolException"
+CLOCK_STEP_SECONDS: Final = 0.02
 
 
 class Warehouse:
@@ -47,8 +48,9 @@ class Warehouse:
     def query(self, sql: str, parameters: list[object] | None = None) -> pd.DataFrame:
         """Run one statement and return its rows.
 
-        A file that is replaced while DuckDB opens it can look torn, about once in a thousand reads beside eight busy
-        writers (docs/benchmarks.md); the statement is then run again.
+        DuckDB opens a Parquet file twice, for its footer and for its pages; one that is replaced in between looks torn,
+        about once in a thousand reads beside eight busy writers (docs/benchmarks.md). So a statement that fails while
+        a slice is written is run again.
 
         Raises
         ------
@@ -57,8 +59,9 @@ class Warehouse:
         import duckdb
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
+        started = time.time()
         attempts = Retrying(
-            retry=retry_if_exception(lambda error: REPLACED_WHILE_READ in str(error)),
+            retry=retry_if_exception(lambda error: isinstance(error, duckdb.Error) and self._is_written_since(started)),
             stop=stop_after_attempt(READ_ATTEMPTS),
             reraise=True,
         )
@@ -67,6 +70,10 @@ class Warehouse:
         except duckdb.Error as error:
             raise StorageError(f"{self.path.name}: {error}") from error
         return frame
+
+    def _is_written_since(self, moment: float) -> bool:
+        """Whether any slice was put in place since then; file systems tell time in steps of some milliseconds."""
+        return any(path.stat().st_ctime >= moment - CLOCK_STEP_SECONDS for path in self.store.data.glob("**/*.parquet"))
 
     def _run(self, sql: str, parameters: list[object]) -> pd.DataFrame:
         with self.connect() as connection:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from resources.parquet_store import ParquetStore, SliceKey
-from resources.warehouse import Warehouse
+from resources.warehouse import CLOCK_STEP_SECONDS, Warehouse
 from tests.resources.test_parquet_store import bars
 from trading_dag.errors import StorageError
 from trading_dag.schemas import PRICES_DAILY, TABLES
@@ -94,3 +95,18 @@ def test_a_slice_that_looks_torn_because_it_is_being_replaced_is_read_again(
     with pytest.raises(StorageError, match="TProtocolException"):
         warehouse.query("select count(*) as n from raw.prices_daily")
     assert contents == []
+
+
+def test_a_mistake_is_told_at_once_where_nothing_is_being_written(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = warehouse.store.path(PRICES_DAILY, SliceKey("SPY"))
+    warehouse.store.write(PRICES_DAILY, SliceKey("SPY"), bars())
+    path.write_bytes(b"not a Parquet file")
+    warehouse.ensure()
+    time.sleep(2 * CLOCK_STEP_SECONDS)
+    connect, tries = warehouse.connect, []
+    monkeypatch.setattr(warehouse, "connect", lambda: (tries.append(1), connect())[1])
+    with pytest.raises(StorageError):
+        warehouse.query("select count(*) as n from raw.prices_daily")
+    assert len(tries) == 1
