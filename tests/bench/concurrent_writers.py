@@ -1,7 +1,9 @@
 """Eight processes write different slices while four read through ``warehouse.duckdb``: errors and torn reads.
 
-A slice is torn where a reader sees rows of two versions: every version has one value in every row.
-``--peer`` does the same with one DuckDB file that all processes open, as dagster-duckdb's IO manager does.
+A slice is torn where a reader sees rows of two versions (every version has one value in every row), or misses one that
+it has seen before. The readers are of three kinds: ``warehouse``, the project's own; ``duckdb``, the same file opened
+with nothing but DuckDB; ``shared_file``, one DuckDB file that writers and readers open, as dagster-duckdb's IO manager
+does.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 WRITERS = 8
 READERS = 4
 ROWS = 2_000
+Kind = Literal["warehouse", "duckdb", "shared_file"]
 READ = "SELECT ticker, count(*), count(DISTINCT close), min(close) FROM raw.prices_daily GROUP BY ticker"
 
 
@@ -41,7 +44,7 @@ def _ticker(number: int) -> str:
     return f"T{number}"
 
 
-def _write(home: Path, number: int, seconds: float, is_peer: bool, results: Any) -> None:
+def _write(home: Path, number: int, seconds: float, kind: Kind, results: Any) -> None:
     from resources.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 
@@ -50,7 +53,7 @@ def _write(home: Path, number: int, seconds: float, is_peer: bool, results: Any)
         version += 1
         frame = _frame(_ticker(number), version)
         try:
-            if is_peer:
+            if kind == "shared_file":
                 _write_shared_file(home, frame, _ticker(number))
             else:
                 store.write(PRICES_DAILY, SliceKey(_ticker(number)), frame)
@@ -74,24 +77,34 @@ def _write_shared_file(home: Path, frame: Any, ticker: str) -> None:
         connection.execute("COMMIT")
 
 
-def _read(home: Path, seconds: float, is_peer: bool, results: Any) -> None:
+def _read(home: Path, seconds: float, kind: Kind, results: Any) -> None:
     import duckdb
 
+    from resources.parquet_store import ParquetStore
+    from resources.warehouse import Warehouse
+
     counts, end = Counter[str](), time.monotonic() + seconds
-    path = home / ("shared.duckdb" if is_peer else "warehouse.duckdb")
+    warehouse = Warehouse(ParquetStore(home))
+    path = home / "shared.duckdb" if kind == "shared_file" else warehouse.path
+    seen: set[str] = set()
     while time.monotonic() < end:
         try:
-            with duckdb.connect(str(path), read_only=True) as connection:
-                rows = connection.execute(READ).fetchall()
+            if kind == "warehouse":
+                rows = list(warehouse.query(READ).itertuples(index=False, name=None))
+            else:
+                with duckdb.connect(str(path), read_only=True) as connection:
+                    rows = connection.execute(READ).fetchall()
             counts["reads"] += 1
             counts["torn reads"] += sum(1 for _, n, versions, _ in rows if n != ROWS or versions != 1)
+            counts["torn reads"] += len(seen - {ticker for ticker, *_ in rows})
+            seen |= {ticker for ticker, *_ in rows}
         except Exception as error:  # noqa: BLE001  (the benchmark counts every kind of failure)
             counts["read errors"] += 1
             counts[f"{type(error).__name__}: {error}"] += 1
     results.put(dict(counts))
 
 
-def measure(seconds: float = 60.0, *, is_peer: bool = False) -> dict[str, int]:
+def measure(seconds: float = 60.0, *, kind: Kind = "warehouse") -> dict[str, int]:
     """Counts of writes, reads, errors and torn reads."""
     from resources.parquet_store import ParquetStore
     from resources.warehouse import Warehouse
@@ -102,8 +115,8 @@ def measure(seconds: float = 60.0, *, is_peer: bool = False) -> dict[str, int]:
         Warehouse(ParquetStore(home)).ensure()
         results = context.Queue()
         processes = [
-            context.Process(target=_write, args=(home, number, seconds, is_peer, results)) for number in range(WRITERS)
-        ] + [context.Process(target=_read, args=(home, seconds, is_peer, results)) for _ in range(READERS)]
+            context.Process(target=_write, args=(home, number, seconds, kind, results)) for number in range(WRITERS)
+        ] + [context.Process(target=_read, args=(home, seconds, kind, results)) for _ in range(READERS)]
         for process in processes:
             process.start()
         total: Counter[str] = Counter({"writes": 0, "reads": 0, "write errors": 0, "read errors": 0, "torn reads": 0})
@@ -117,6 +130,6 @@ def measure(seconds: float = 60.0, *, is_peer: bool = False) -> dict[str, int]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--kind", choices=get_args(Kind), default="warehouse")
     chosen = parser.parse_args()
-    print(json.dumps(measure(chosen.seconds, is_peer=chosen.peer)))
+    print(json.dumps(measure(chosen.seconds, kind=chosen.kind)))
