@@ -1,0 +1,172 @@
+"""The commands and their options. Everything they materialize goes through the Dagster instance, so the UI shows it.
+
+Exit codes: 0 done, 1 work failed, 2 bad usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+import sys
+from typing import Annotated, Final
+
+import typer
+from pydantic import ValidationError
+
+from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
+from trading_dag.cli.printing import print_json, show
+from trading_dag.cli.work import bring_reports_up_to_date, materialize
+from trading_dag.cli.workplace import Workplace, dagster_home
+from trading_dag.errors import ConfigurationError, TradingDagError
+
+UI_HOST: Final = "127.0.0.1"
+
+app = typer.Typer(
+    name="trading-dag",
+    help="Short-dated options research on ETFs as a Dagster DAG in which every number is honest.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Tickers = Annotated[str, typer.Option("--tickers", help="Comma-separated, such as SPY,QQQ. Default: by source.")]
+Horizons = Annotated[str, typer.Option("--horizons", help="Comma-separated, of 12h,24h,48h,72h,96h,168h.")]
+Source = Annotated[str, typer.Option("--source", help="sample, files or live. Default: TRADING_DAG_SOURCE or sample.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command()
+def run(
+    tickers: Tickers = "",
+    horizons: Horizons = "",
+    source: Source = "",
+    as_json: AsJson = False,
+    force: Annotated[bool, typer.Option("--force", help="Compute everything again, stored or not.")] = False,
+) -> None:
+    """Bring everything up to date: data, features, models, forecasts, evaluation, signals, backtests."""
+    materialize(Workplace(source, tickers, horizons), "force" if force else "run", as_json=as_json)
+
+
+@app.command()
+def refresh(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
+    """Fetch what is new and follow it to the signals. No model is refitted; scores and backtests wait to be asked."""
+    materialize(Workplace(source, tickers, horizons), "refresh", as_json=as_json)
+
+
+@app.command()
+def train(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
+    """Refit every model of the chosen slices and what follows from them."""
+    materialize(Workplace(source, tickers, horizons), "train", as_json=as_json)
+
+
+@app.command()
+def signal(
+    ticker: Annotated[str, typer.Argument(help="One ticker; without it, all.")] = "",
+    show_all: Annotated[bool, typer.Option("--all", help="Every ticker.")] = False,
+    horizons: Horizons = "",
+    source: Source = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the latest recommendation of each ticker and horizon."""
+    from trading_dag import reports
+
+    if ticker and show_all:
+        raise typer.BadParameter("give a ticker or --all, not both")
+    show(Workplace(source, ticker, horizons), reports.SIGNAL_SQL, reports.signal_table, as_json=as_json)
+
+
+@app.command()
+def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
+    """Score the stored forecasts where that is due; show every score beside its baseline, with intervals."""
+    from trading_dag import reports
+
+    place = Workplace(source, tickers, horizons)
+    is_current = bring_reports_up_to_date(place, "evaluate", quiet=as_json)
+    show(place, reports.METRICS_SQL, reports.metrics_table, as_json=as_json, is_current=is_current)
+
+
+@app.command()
+def backtest(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
+    """Backtest the recommended structures where that is due; show it. --json includes every assumption."""
+    from trading_dag import reports
+
+    place = Workplace(source, tickers, horizons)
+    is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)
+    show(place, reports.BACKTEST_SQL, reports.backtest_table, as_json=as_json, is_current=is_current)
+
+
+@app.command()
+def sql(
+    query: Annotated[
+        str, typer.Argument(help='Such as "from backtests.summary". Without it: the list of tables.')
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Rows shown in a table.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Query the warehouse, read-only, also while runs are writing."""
+    from trading_dag import reports
+
+    place = Workplace()
+    listing = (
+        "SELECT schema_name || '.' || view_name AS name, column_count AS columns FROM duckdb_views() "
+        "WHERE NOT internal ORDER BY 1"
+    )
+    frame = place.warehouse.query(query or listing)
+    if as_json:
+        print_json(reports.records(frame))
+    else:
+        place.console.print(reports.plain_table(frame, limit=limit))
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    webserver_only: Annotated[bool, typer.Option("--webserver-only", help="No schedules and sensors.")] = False,
+) -> None:
+    """Open the Dagster UI on 127.0.0.1, with everything that the command line made."""
+    place = Workplace()
+    workspace = str(dagster_home(place.settings) / "workspace.yaml")
+    module = "dagster_webserver" if webserver_only else "dagster"
+    arguments = [sys.executable, "-m", module, *([] if webserver_only else ["dev"])]
+    arguments += ["-h", UI_HOST, "-p", str(port), "-w", workspace]
+    place.console.print(f"Dagster UI: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
+    # A script's background job ignores Ctrl-C, would hand that on, and Dagster could then not end its parts.
+    signals.signal(signals.SIGINT, signals.SIG_DFL)
+    os.execv(sys.executable, arguments)  # noqa: S606
+
+
+@app.command()
+def doctor(source: Source = "", as_json: AsJson = False) -> None:
+    """Say what is set up, what is missing, and what to do."""
+    from resources.diagnosis import diagnose_installation
+
+    place = Workplace(source)
+    findings = diagnose_installation(place.settings)
+    if as_json:
+        print_json([finding.__dict__ for finding in findings])
+    else:
+        marks = {"ok": "[green]ok[/]", "off": "[yellow]off[/]", "missing": "[red]missing[/]"}
+        for finding in findings:
+            line = f"{marks[finding.state]:<18} {finding.subject}: {finding.detail}"
+            place.console.print(line + (f"  → {finding.remedy}" if finding.remedy else ""))
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(WORK_FAILED)
+
+
+def main() -> None:
+    """Entry point: typed errors become one line and an exit code."""
+    try:
+        app()
+    except ConfigurationError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(BAD_USAGE)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        typer.echo(f"error: settings: {problems}", err=True)
+        sys.exit(BAD_USAGE)
+    except TradingDagError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(WORK_FAILED)
+    except OSError as error:
+        typer.echo(f"error: {error}", err=True)  # no space, no right to write, no such folder: it names the file
+        sys.exit(WORK_FAILED)

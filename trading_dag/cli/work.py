@@ -1,0 +1,161 @@
+"""The work behind the commands: materialize through the Dagster instance, with progress, and say how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from trading_dag.cli.exits import INTERRUPTED, WORK_FAILED
+from trading_dag.cli.printing import print_json
+from trading_dag.cli.workplace import Workplace
+from trading_dag.errors import SliceBusyError, StorageError
+
+if TYPE_CHECKING:
+    from assets.execution import Mode, Outcome
+
+
+def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
+    outcomes = _execute(place, mode, quiet=as_json)
+
+    from trading_dag import reports
+
+    query, table = (
+        (reports.SIGNAL_SQL, reports.signal_table)
+        if mode == "refresh"
+        else (reports.SUMMARY_SQL, reports.summary_table)
+    )
+    frame = place.query(query)
+    if as_json:
+        failures = [
+            {"slice": str(outcome.item), "errors": list(outcome.errors), "blocked_by": outcome.blocked_by}
+            for outcome in outcomes
+            if not outcome.is_success
+        ]
+        print_json({"slices": reports.records(frame), "failures": failures})
+    else:
+        place.console.print(table(frame))
+        _print_outcomes(place, outcomes)
+    if not all(outcome.is_success for outcome in outcomes):
+        raise typer.Exit(WORK_FAILED)
+
+
+def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
+    """Do the work of a mode on the chosen slices, with progress; Ctrl-C ends it in order."""
+    try:
+        return _work(place, mode, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo("stopped: every stored slice is whole, and the same command goes on from here", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
+    from assets.workers import start_server
+
+    start_server()  # it imports what workers need while this process does the same
+
+    import dagster as dg
+
+    from assets.execution import REPORTS, execute
+    from assets.runs import bury_dead_runs, claim, refuse_if_busy
+    from resources.parquet_store import SliceKey
+    from resources.source import require_prices
+    from trading_dag.definitions import build_definitions
+
+    keys = place.research_slices
+    if mode not in REPORTS:
+        require_prices(place.settings)
+        keys = [SliceKey(ticker) for ticker in place.tickers] + keys
+    with claim(place.state, place.tickers), _run_history(place), dg.DagsterInstance.get() as instance:
+        bury_dead_runs(instance)
+        refuse_if_busy(instance, keys)
+        place.warehouse.ensure()
+        work = execute(
+            place.settings, tickers=place.tickers, horizons=place.horizons, mode=mode, build=build_definitions
+        )
+        with closing(work):
+            try:
+                total = len(keys) + (mode not in REPORTS)  # macro data comes first
+                outcomes = _with_progress(place, work, total=total, quiet=quiet)
+            except KeyboardInterrupt:
+                work.close()
+                bury_dead_runs(instance)
+                raise
+        bury_dead_runs(instance)
+    return outcomes
+
+
+def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bool:
+    """Compute the scores, or the backtests, that forecasts and signals have left behind.
+
+    Returns
+    -------
+    False where the work failed. While another run works on the slices nothing is computed, and that is said.
+    """
+    from assets.execution import stale_in_mode
+    from assets.staleness import Staleness
+    from resources.model_store import ModelStore
+    from resources.parquet_store import ParquetStore
+
+    staleness = Staleness(ParquetStore(place.settings.home), ModelStore(place.settings.home / "models"), place.settings)
+    if not any(stale_in_mode(staleness, "ticker_horizon", key, mode) for key in place.research_slices):
+        return True
+    try:
+        outcomes = _execute(place, mode, quiet=quiet)
+    except SliceBusyError as error:
+        typer.echo(f"shown as stored, not up to date: {error}", err=True)
+        return True
+    return all(outcome.is_success for outcome in outcomes)
+
+
+@contextmanager
+def _run_history(place: Workplace) -> Iterator[None]:
+    """Dagster's SQLite files are on a disk that can be full or read-only: an error of the place, not of the project."""
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        raise StorageError(f"the run history in {place.state} cannot be read or written: {error.orig}") from error
+
+
+def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = place.console
+    finished: list[Outcome] = []
+    with Progress(*columns, console=console, disable=quiet) as progress:
+        task = progress.add_task("starting", total=total)
+        for outcome in outcomes:
+            finished.append(outcome)
+            progress.update(task, advance=1, description=f"slices (last: {outcome.item})")
+            if not quiet:
+                progress.console.print(_line(outcome))
+    return finished
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.blocked_by:
+        return f"[yellow]skipped[/] {outcome.item}: {outcome.blocked_by} failed"
+    if outcome.errors:
+        from rich.markup import escape
+
+        return f"[red]failed[/]  {outcome.item}: " + escape("; ".join(outcome.errors))
+    done = f"{len(outcome.materialized)} assets" if outcome.materialized else "up to date"
+    return f"[green]done[/]    {outcome.item!s:<12} {done:<12} {outcome.seconds:6.1f} s"
+
+
+def _print_outcomes(place: Workplace, outcomes: list[Outcome]) -> None:
+    failed = [outcome for outcome in outcomes if not outcome.is_success]
+    if failed:
+        place.console.print(
+            f"[red]{len(failed)} of {len(outcomes)} slices are not up to date[/]; what they held before is untouched."
+        )
+    place.console.print(
+        "Look next:  trading-dag signal --all  |  trading-dag evaluate  |  trading-dag backtest  |  "
+        'trading-dag sql "from backtests.trades"  |  make ui'
+    )
+    place.console.print("Research software, no investment advice. Backtests use a modelled option surface.")

@@ -1,0 +1,95 @@
+"""Where one command works: its settings, the console, the warehouse, the Dagster home. No command and no work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from trading_dag.errors import ConfigurationError
+from trading_dag.settings import Settings, unknown_variables
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from resources.parquet_store import SliceKey
+    from resources.warehouse import Warehouse
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+
+
+class Workplace:
+    """Settings of one command, with what it needs to work: console, warehouse, Dagster instance."""
+
+    def __init__(self, source: str = "", tickers: str = "", horizons: str = "") -> None:
+        given = {"source": source} if source else {}
+        self.settings = Settings(**given)  # type: ignore[arg-type]
+        _warn_of_typos()
+        self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
+        self.state = self.settings.home / ".dagster"
+        os.environ["TRADING_DAG_STATE"] = str(self.state)
+        os.environ["DAGSTER_HOME"] = str(dagster_home(self.settings))
+        os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # the web server makes folders for it even where it is off
+        self.state.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def console(self) -> Console:
+        """Where progress and tables go."""
+        from rich.console import Console
+
+        width = None if sys.stdout.isatty() else max(int(os.environ.get("COLUMNS", "180")), 80)
+        return Console(width=width, highlight=False)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """SQL over what is stored."""
+        from resources.parquet_store import ParquetStore
+        from resources.warehouse import Warehouse
+
+        return Warehouse(ParquetStore(self.settings.home))
+
+    @property
+    def research_slices(self) -> list[SliceKey]:
+        """The chosen tickers by the chosen horizons."""
+        from resources.parquet_store import SliceKey
+
+        return [SliceKey(ticker, horizon) for ticker in self.tickers for horizon in self.horizons]
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """A report's SQL on the chosen tickers and horizons."""
+        chosen = [list(self.tickers), list(self.horizons)]
+        return self.warehouse.query(sql, chosen)  # type: ignore[arg-type]
+
+
+def _warn_of_typos() -> None:
+    """A misspelt variable would silently mean the default, such as the sample in the place of live data."""
+    from difflib import get_close_matches
+
+    from dotenv import dotenv_values
+
+    known = [f"TRADING_DAG_{name.upper()}" for name in Settings.model_fields]
+    for name in unknown_variables({**dotenv_values(".env"), **os.environ}):
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        typer.echo(f"warning: {name} is no setting and changes nothing{hint}", err=True)
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The folder that holds ``dagster.yaml``: the home itself, or the checkout.
+
+    Raises
+    ------
+    ConfigurationError : where neither has one.
+    """
+    for folder in (settings.home, CHECKOUT):
+        if (folder / "dagster.yaml").is_file():
+            return folder
+    raise ConfigurationError(f"no dagster.yaml in {settings.home} or {CHECKOUT}; work from a checkout of the project")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
