@@ -8,11 +8,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from trading_dag.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# The same examples in every run, so that a red test is red for everybody; --hypothesis-profile=explore draws new ones.
+hypothesis.settings.register_profile("project", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1_000)
+hypothesis.settings.load_profile("project")
+
 SAMPLE_TICKERS = "SPX"
 SAMPLE_HORIZONS = "12h,24h,168h"
 
