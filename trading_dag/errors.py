@@ -19,6 +19,7 @@ TradingDagError
 │   └── UntrustedModelError       a stored model that holds a type nobody allowed, or was altered
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
+│   └── StructureError            legs or rules of a structure that cannot be (names structure, leg and rule)
 └── SliceBusyError                another run is materializing the same slices
 """
 
@@ -125,6 +126,10 @@ class InsufficientDataError(TradingDagError):
 
 class OptionPricingError(TradingDagError):
     """Arguments outside the domain of a pricing function."""
+
+
+class StructureError(OptionPricingError):
+    """Legs or rules of an option structure that cannot be; names the structure, the leg and the rule."""
 
 
 class SliceBusyError(TradingDagError):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
+from trading_dag.options.structure_settings import StructureSettings, parse_structures
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.slices import horizon_of, validate_ticker
 
@@ -54,12 +55,16 @@ class BootstrapSettings(_Frozen):
 
 
 class SurfaceSettings(_Frozen):
-    """The implied-volatility surface that is used where there is no chain. All are assumptions, printed as such."""
+    """The implied-volatility surface that is used where there is no chain. All are assumptions, printed as such.
 
-    atm_ratio: float = Field(0.86, gt=0, description="30-day ATM volatility over the volatility index")
-    term_slope: float = Field(0.04, description="change of ATM volatility, as a share, per unit of ln(days/30)")
-    skew: float = Field(-0.16, description="change of volatility, as a share of ATM, per standardised log-moneyness")
-    curvature: float = Field(0.03, description="the same, per squared standardised log-moneyness")
+    The defaults of the shape are ``surface_fit.fit_surface`` on chains of SPY, QQQ, IWM and SPX of 2015, 2020,
+    2024 and 2026 (docs/surface.md). A backtest of earlier sessions therefore assumes what was not known then.
+    """
+
+    atm_ratio: float = Field(0.90, gt=0, description="30-day ATM volatility over the volatility index")
+    term_slope: float = Field(0.036, description="change of ATM volatility, as a share, per unit of ln(days/30)")
+    skew: float = Field(-0.146, description="change of volatility, as a share of ATM, per standardised log-moneyness")
+    curvature: float = Field(0.030, description="the same, per squared standardised log-moneyness")
     minimum_volatility: float = Field(0.03, gt=0)
     risk_free_rate: float = Field(0.03, description="used where the macro table has no 3-month bill; fraction")
     dividend_yield: float = Field(0.015, ge=0, description="continuous, fraction")
@@ -170,6 +175,9 @@ class Settings(BaseSettings):
     fred_csv_url: str = "https://fred.stlouisfed.org/graph/fredgraph.csv"
     fred_api_key: SecretStr | None = Field(None, validation_alias="FRED_API_KEY")
 
+    structures: Annotated[tuple[StructureSettings, ...], NoDecode] = Field(
+        (), description="option structures beyond the built-in ones, a JSON list"
+    )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     surface: SurfaceSettings = SurfaceSettings()
@@ -184,6 +192,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("structures", mode="before")
+    @classmethod
+    def _structures_can_be(cls, value: object) -> tuple[StructureSettings, ...]:
+        return parse_structures(value)
 
     @field_validator("home", "files", mode="after")
     @classmethod

@@ -76,7 +76,7 @@ class Positions:
     expirations : (n,) sessions; NaT where the calendar ends first.
     years : (n,) time to expiration at the quote.
     strikes, leg_prices, leg_volatilities : (n, legs) in the order of the legs; prices are natural.
-    premium : (n,) USD a share, positive where paid.
+    premium : (n,) USD a share, positive where paid; the shares of a covered call belong to it, at spot.
     maximum_loss, maximum_profit : (n,) USD a share at expiration, fees not counted.
     is_quoted : (n,) every leg has a strike and a price.
     """
@@ -118,6 +118,8 @@ def construct_positions(
     )  # fmt: skip
     leg_prices = quotes.natural(structure.signed_ratios)
     premium = leg_prices @ structure.signed_ratios
+    if structure.underlying_ratio:
+        premium = premium + structure.underlying_ratio * spot
     return Positions(
         structure=structure,
         expirations=expirations,

@@ -1,4 +1,4 @@
-"""Which contracts: strikes by delta on a grid, and the weekly expiration.
+"""Which contracts: strikes by the legs' rules on a grid, and weekly expirations, front and back.
 
 Reads a spot, a surface and the exchange calendar, all known at the quote. It sees no chain and no account.
 """
@@ -13,7 +13,17 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from trading_dag.options.black_scholes import FloatArray
-from trading_dag.options.structures import DeltaRule, Structure
+from trading_dag.options.structures import (
+    AtTheMoneyRule,
+    BackExpiryRule,
+    DeltaRule,
+    Leg,
+    OffsetRule,
+    SameStrikeRule,
+    Structure,
+    TargetDeltaRule,
+    WidthRule,
+)
 from trading_dag.options.surface import DAYS_PER_YEAR, ModelledSurface
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import BacktestSettings
@@ -82,6 +92,26 @@ def strike_at_delta(
     return np.where(np.isfinite(exact), chosen, np.nan)
 
 
+def strike_at_the_money(spot: ArrayLike, *, step: ArrayLike) -> FloatArray:
+    """The strike on the grid nearest to spot, the lower of two equally near, at least one step; NaN where spot is."""
+    grid = np.asarray(step, dtype=np.float64)
+    steps = np.ceil(np.asarray(spot, dtype=np.float64) / grid - 0.5)
+    strike: FloatArray = np.maximum(steps, 1.0) * grid
+    return strike
+
+
+def _strike_beside(
+    rule: OffsetRule | WidthRule, other: FloatArray, *, spot: FloatArray, step: FloatArray
+) -> FloatArray:
+    """The strike of a rule that counts from another leg's; a width is rounded to the grid and is at least one step."""
+    if isinstance(rule, OffsetRule):
+        return other + rule.steps * step
+    usd = abs(rule.width) * (spot if rule.unit == "spot_fraction" else 1.0)
+    steps = np.maximum(np.round(usd / step), 1.0)
+    beside: FloatArray = other + np.sign(rule.width) * steps * step
+    return beside
+
+
 def choose_strikes(
     structure: Structure,
     surface: ModelledSurface,
@@ -93,28 +123,63 @@ def choose_strikes(
     """Strikes of every leg, (n, legs), in the order of the legs; NaN rows where spot or index is NaN.
 
     Legs that must stay apart are moved out by as many steps of the grid as that needs.
+
+    Parameters
+    ----------
+    spot : (n,) USD.
+    years : (n,) time to the one expiration, or (n, legs) where legs expire at different dates.
     """
     price = np.atleast_1d(np.asarray(spot, dtype=np.float64))
+    term = np.asarray(years, dtype=np.float64)
+    terms = np.broadcast_to(term if term.ndim == 2 else term[..., np.newaxis], (len(price), len(structure.legs)))
     step = strike_step(price, fraction=settings.strike_step_fraction)
+    strikes: list[FloatArray] = []
+    for leg, leg_years in zip(structure.legs, terms.T, strict=True):
+        strike = _strike_by_rule(
+            leg, surface, spot=price, years=leg_years, step=step, earlier=strikes, settings=settings
+        )
+        if leg.apart_from is not None:
+            other = strikes[leg.apart_from]
+            is_call = leg.option_right == "C"
+            strike = np.maximum(strike, other + step) if is_call else np.minimum(strike, other - step)
+        strikes.append(np.where(strike > 0, strike, np.nan))
+    is_known = np.isfinite(price) & np.isfinite(np.asarray(surface.index_points, dtype=np.float64))
+    return np.where(is_known[:, np.newaxis], np.column_stack(strikes), np.nan)
+
+
+def _strike_by_rule(
+    leg: Leg,
+    surface: ModelledSurface,
+    *,
+    spot: FloatArray,
+    years: FloatArray,
+    step: FloatArray,
+    earlier: list[FloatArray],
+    settings: BacktestSettings,
+) -> FloatArray:
+    """What the leg's strike rule says, (n,), before legs are moved apart."""
+    rule = leg.strike_rule
+    if isinstance(rule, AtTheMoneyRule):
+        return strike_at_the_money(spot, step=step)
+    if isinstance(rule, SameStrikeRule):
+        return earlier[rule.leg]
+    if isinstance(rule, DeltaRule | TargetDeltaRule):
+        return strike_at_delta(
+            surface, spot, years=years, is_call=leg.option_right == "C",
+            absolute_delta=_absolute_delta(rule, settings=settings), step=step,
+        )  # fmt: skip
+    return _strike_beside(rule, earlier[rule.leg], spot=spot, step=step)
+
+
+def _absolute_delta(rule: DeltaRule | TargetDeltaRule, *, settings: BacktestSettings) -> float:
+    if isinstance(rule, TargetDeltaRule):
+        return rule.absolute_delta
     deltas = {
         "long_leg": settings.long_leg_delta,
         "short_leg": settings.short_leg_delta,
         "wing": settings.wing_delta,
     }
-    strikes: list[FloatArray] = []
-    for leg in structure.legs:
-        is_call = leg.option_right == "C"
-        if isinstance(leg.strike_rule, DeltaRule):
-            strike = strike_at_delta(
-                surface, price, years=years, is_call=is_call, absolute_delta=deltas[leg.strike_rule.role], step=step
-            )
-        else:
-            strike = strikes[leg.strike_rule.leg] + leg.strike_rule.steps * step
-        if leg.apart_from is not None:
-            other = strikes[leg.apart_from]
-            strike = np.maximum(strike, other + step) if is_call else np.minimum(strike, other - step)
-        strikes.append(np.where(strike > 0, strike, np.nan))
-    return np.column_stack(strikes)
+    return deltas[rule.role]
 
 
 @lru_cache(maxsize=1)
@@ -135,6 +200,23 @@ def choose_expirations(sessions: pd.DatetimeIndex, *, days_to_expiration: int) -
     inside = position < len(expirations)
     chosen = pd.Series(expirations[np.minimum(position, len(expirations) - 1)])
     return pd.DatetimeIndex(chosen.where(inside))
+
+
+def choose_leg_expirations(
+    structure: Structure, sessions: pd.DatetimeIndex, *, days_to_expiration: int
+) -> tuple[pd.DatetimeIndex, ...]:
+    """The expiration of every leg, one index over the sessions a leg; NaT beyond the calendar.
+
+    The front is the first weekly expiration at least ``days_to_expiration`` calendar days after the session, a
+    back one the first at least ``days_after_front`` days after that front, so it is always later.
+    """
+    front = choose_expirations(sessions, days_to_expiration=days_to_expiration)
+    return tuple(
+        choose_expirations(front, days_to_expiration=leg.expiry_rule.days_after_front)
+        if isinstance(leg.expiry_rule, BackExpiryRule)
+        else front
+        for leg in structure.legs
+    )
 
 
 def years_to_expiration(

@@ -1,8 +1,9 @@
 """The implied-volatility surface that stands in where there is no option chain.
 
 It is an ASSUMPTION: one at-the-money level from the volatility index, a term slope, a skew and a
-curvature, all from ``settings.SurfaceSettings`` and printed with everything that uses them. Nothing is
-fitted here, and no market quote is read.
+curvature, all from ``settings.SurfaceSettings`` and printed with everything that uses them. Their defaults
+were fitted to chains of 2015-2026 by ``surface_fit``, so no feature may use them: it would know later data.
+Nothing is fitted here, and no market quote is read.
 """
 
 from __future__ import annotations

@@ -13,12 +13,26 @@ from hypothesis import strategies as st
 from trading_dag.options.greeks import greeks
 from trading_dag.options.strike_selection import (
     choose_expirations,
+    choose_leg_expirations,
     choose_strikes,
     strike_at_delta,
+    strike_at_the_money,
     strike_step,
     years_to_expiration,
 )
-from trading_dag.options.structures import DeltaRule, Leg, OffsetRule, Structure, structure_of
+from trading_dag.options.structures import (
+    STRUCTURES,
+    AtTheMoneyRule,
+    BackExpiryRule,
+    DeltaRule,
+    Leg,
+    OffsetRule,
+    SameStrikeRule,
+    Structure,
+    TargetDeltaRule,
+    WidthRule,
+    structure_of,
+)
 from trading_dag.options.surface import ModelledSurface
 from trading_dag.settings import BacktestSettings, SurfaceSettings
 
@@ -72,6 +86,105 @@ def test_an_offset_rule_counts_steps_of_the_grid_from_its_leg():
     surface = ModelledSurface(np.array([20.0]), 0.0, 0.0, SurfaceSettings())
     bought, sold = choose_strikes(structure, surface, spot=[580.0], years=[21 / 365], settings=BacktestSettings())[0]
     assert sold - bought == 4.0
+
+
+@settings(deadline=None, max_examples=200)
+@given(spot=st.floats(0.3, 9_000.0), step=st.sampled_from([0.5, 1.0, 2.5, 5.0]))
+def test_the_strike_at_the_money_is_the_nearest_on_the_grid(spot, step):
+    grid = np.arange(1, math.ceil(spot / step) + 3) * step
+    nearest = grid[np.abs(grid - spot).argmin()]
+    assert float(strike_at_the_money(spot, step=step)) == nearest
+
+
+def test_of_two_strikes_equally_near_to_spot_the_lower_is_at_the_money():
+    assert strike_at_the_money([100.5, 101.5, np.nan], step=1.0)[:2].tolist() == [100.0, 101.0]
+    assert np.isnan(strike_at_the_money([np.nan], step=1.0)).all()
+
+
+def _strikes(*legs: Leg, spot: float = 580.0) -> list[float]:
+    surface = ModelledSurface(np.array([20.0]), 0.0, 0.0, SurfaceSettings())
+    chosen = choose_strikes(Structure("s", legs), surface, spot=[spot], years=[21 / 365], settings=BacktestSettings())
+    return chosen[0].tolist()
+
+
+def test_widths_count_from_their_leg_round_to_the_grid_and_are_never_nothing():
+    body = Leg("C", "sell", AtTheMoneyRule())
+    assert _strikes(body, Leg("C", "buy", WidthRule(0, 5.0))) == [580.0, 585.0]
+    assert _strikes(body, Leg("P", "buy", WidthRule(0, -7.4))) == [580.0, 573.0]
+    # 3 % of 580 is 17.4, on a grid of 1 it is 17.
+    assert _strikes(body, Leg("C", "buy", WidthRule(0, 0.03, "spot_fraction"))) == [580.0, 597.0]
+    assert _strikes(body, Leg("C", "buy", WidthRule(0, 0.01))) == [580.0, 581.0]
+    assert _strikes(body, Leg("P", "sell", SameStrikeRule(0)), Leg("P", "buy", OffsetRule(1, -2))) == [
+        580.0,
+        580.0,
+        578.0,
+    ]
+
+
+def test_an_explicit_delta_chooses_what_the_setting_of_that_delta_chooses():
+    role = _strikes(Leg("P", "sell", DeltaRule("short_leg")))
+    assert _strikes(Leg("P", "sell", TargetDeltaRule(BacktestSettings().short_leg_delta))) == role
+
+
+@settings(deadline=None, max_examples=40)
+@given(name=st.sampled_from(sorted(STRUCTURES)), spot=st.floats(20.0, 6_000.0), index=st.floats(9.0, 80.0))
+def test_every_structure_has_strikes_in_the_order_that_makes_it(name, spot, index):
+    structure = STRUCTURES[name]
+    surface = ModelledSurface(np.array([index]), 0.03, 0.015, SurfaceSettings())
+    k = choose_strikes(structure, surface, spot=[spot], years=[21 / 365], settings=BacktestSettings())[0]
+    expected = {
+        "bull_call_spread": k[0] < k[-1], "bear_put_spread": k[0] > k[-1], "bull_put_spread": k[0] > k[-1],
+        "bear_call_spread": k[0] < k[-1], "long_straddle": k[0] == k[-1], "short_straddle": k[0] == k[-1],
+        "long_strangle": k[0] < k[-1], "short_strangle": k[0] < k[-1], "calendar": k[0] == k[-1],
+        "put_calendar": k[0] == k[-1],
+    }  # fmt: skip
+    if name == "iron_condor":
+        assert k[1] < k[0] < k[2] < k[3]
+    elif name == "iron_butterfly":
+        assert k[0] == k[2]
+        assert k[0] - k[1] == pytest.approx(k[3] - k[0])
+        assert k[1] < k[0]
+    elif name.endswith("_butterfly"):
+        assert k[0] - k[1] == pytest.approx(k[2] - k[0])
+        assert k[1] < k[0]
+    else:
+        assert expected.get(name, len(k) == 1)
+
+
+def test_each_leg_of_a_calendar_is_chosen_at_its_own_time():
+    legs = (Leg("C", "sell", TargetDeltaRule(0.3)), Leg("C", "buy", TargetDeltaRule(0.3), expiry_rule=BackExpiryRule()))
+    surface = ModelledSurface(np.array([20.0]), 0.0, 0.0, SurfaceSettings())
+    near, far = (
+        choose_strikes(Structure("s", legs[:1]), surface, spot=[580.0], years=[t], settings=BacktestSettings())[0, 0]
+        for t in (21 / 365, 49 / 365)
+    )
+    both = choose_strikes(
+        Structure("diagonal", legs), surface, spot=[580.0], years=[[21 / 365, 49 / 365]], settings=BacktestSettings()
+    )
+    assert both[0].tolist() == [near, far]
+    assert near < far
+
+
+def test_the_back_expiration_is_the_first_weekly_one_after_its_days():
+    sessions = pd.DatetimeIndex(["2024-11-15", "2024-03-05"])
+    front, back = choose_leg_expirations(structure_of("calendar"), sessions, days_to_expiration=21)
+    assert front.tolist() == [pd.Timestamp("2024-12-06"), pd.Timestamp("2024-03-28")]
+    # 28 days after Friday 2024-12-06; after Thursday 2024-03-28 (Good Friday is closed) they end on a Thursday.
+    assert back.tolist() == [pd.Timestamp("2025-01-03"), pd.Timestamp("2024-04-26")]
+
+
+def test_a_back_expiration_beyond_the_calendar_does_not_exist():
+    _, back = choose_leg_expirations(structure_of("calendar"), pd.DatetimeIndex(["2200-01-03"]), days_to_expiration=21)
+    assert back.isna().all()
+
+
+def test_a_row_without_an_index_level_has_no_strikes_even_at_the_money():
+    surface = ModelledSurface(np.array([20.0, np.nan]), 0.0, 0.0, SurfaceSettings())
+    strikes = choose_strikes(
+        structure_of("long_straddle"), surface, spot=[100.0, 100.0], years=[0.06, 0.06], settings=BacktestSettings()
+    )
+    assert strikes[0].tolist() == [100.0, 100.0]
+    assert np.isnan(strikes[1]).all()
 
 
 def test_a_row_without_an_index_level_has_no_strikes():

@@ -1,19 +1,27 @@
-"""Structures pay at expiration what a hand calculation and a brute-force grid say."""
+"""Structures pay at expiration what a hand calculation and a brute-force grid say, a user's own too."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_dag.errors import OptionPricingError
+from trading_dag.errors import OptionPricingError, StructureError
+from trading_dag.options.structure_settings import parse_structures, structures_by_name
 from trading_dag.options.structures import (
     STRUCTURES,
+    AtTheMoneyRule,
+    BackExpiryRule,
     DeltaRule,
     Leg,
     OffsetRule,
+    SameStrikeRule,
     Structure,
+    TargetDeltaRule,
+    WidthRule,
     breakevens,
     maximum_loss,
     maximum_profit,
@@ -23,7 +31,7 @@ from trading_dag.options.structures import (
     structure_of,
 )
 from trading_dag.options.surface import ModelledSurface
-from trading_dag.settings import SurfaceSettings
+from trading_dag.settings import Settings, SurfaceSettings
 
 # structure, strikes in leg order, premium, maximum loss, maximum profit, breakevens: by hand.
 BY_HAND = [
@@ -34,7 +42,18 @@ BY_HAND = [
     ("bull_put_spread", [95.0, 90.0], -1.5, 3.5, 1.5, [93.5]),
     ("bear_call_spread", [105.0, 110.0], -1.5, 3.5, 1.5, [106.5]),
     ("iron_condor", [95.0, 90.0, 105.0, 110.0], -2.0, 3.0, 2.0, [93.0, 107.0]),
+    ("iron_butterfly", [100.0, 95.0, 100.0, 105.0], -3.0, 2.0, 3.0, [97.0, 103.0]),
+    ("long_straddle", [100.0, 100.0], 6.0, 6.0, np.inf, [94.0, 106.0]),
+    ("short_straddle", [100.0, 100.0], -6.0, np.inf, 6.0, [94.0, 106.0]),
+    ("long_strangle", [95.0, 105.0], 3.0, 3.0, np.inf, [92.0, 108.0]),
+    ("short_strangle", [95.0, 105.0], -3.0, np.inf, 3.0, [92.0, 108.0]),
+    ("call_butterfly", [100.0, 95.0, 105.0], 1.0, 1.0, 4.0, [96.0, 104.0]),
+    ("put_butterfly", [100.0, 95.0, 105.0], 1.0, 1.0, 4.0, [96.0, 104.0]),
+    # 100 shares at 100 less a call sold at 2: 98 is lost at zero, 105 - 98 is all there is to gain.
+    ("covered_call", [105.0], 98.0, 98.0, 7.0, [98.0]),
+    ("cash_secured_put", [95.0], -2.0, 93.0, 2.0, [93.0]),
 ]
+EXPIRE_TOGETHER = sorted(name for name, structure in STRUCTURES.items() if structure.expires_together)
 FLAT = SurfaceSettings(atm_ratio=1, term_slope=0, skew=0, curvature=0)
 
 
@@ -55,7 +74,7 @@ def test_the_condor_pays_by_hand_at_seven_prices():
 
 @settings(deadline=None, max_examples=100)
 @given(
-    name=st.sampled_from(sorted(STRUCTURES)),
+    name=st.sampled_from(EXPIRE_TOGETHER),
     steps=st.lists(st.integers(1, 12), min_size=4, max_size=4),
     premium=st.floats(-4.0, 8.0),
 )
@@ -64,13 +83,15 @@ def test_bounds_and_breakevens_agree_with_a_brute_force_grid(name, steps, premiu
     ascending = 80.0 + np.cumsum(steps)
     order = {
         "bull_call_spread": [0, 1], "bear_call_spread": [0, 1], "bear_put_spread": [1, 0], "bull_put_spread": [1, 0],
-        "iron_condor": [1, 0, 2, 3],
+        "iron_condor": [1, 0, 2, 3], "iron_butterfly": [1, 0, 1, 2], "long_straddle": [1, 1],
+        "short_straddle": [1, 1], "long_strangle": [0, 1], "short_strangle": [0, 1], "call_butterfly": [1, 0, 2],
+        "put_butterfly": [1, 0, 2],
     }.get(name, [0])  # fmt: skip
     strikes = ascending[order][np.newaxis, :]
     grid = np.arange(0.0, 400.0, 0.25)[np.newaxis, :]
     paid = payoff(structure, strikes, spot=grid)[0]
     bounds = payoff_bounds(structure, strikes)
-    assert paid.min() == bounds.least[0]
+    assert paid.min() == bounds.least[0] or (np.isneginf(bounds.least[0]) and paid.min() == paid[-1])
     assert paid.max() == bounds.greatest[0] or (np.isposinf(bounds.greatest[0]) and paid.max() == paid[-1])
     found = breakevens(structure, strikes, premium=premium)[0]
     for point in found[np.isfinite(found)]:
@@ -109,12 +130,170 @@ def test_a_structure_that_always_or_never_profits_has_probability_one_or_zero():
     assert np.isnan(ours[2])
 
 
-def test_impossible_structures_are_refused_with_a_typed_error():
-    with pytest.raises(OptionPricingError, match="no legs"):
-        Structure("empty", ())
-    with pytest.raises(OptionPricingError, match="ratio"):
-        Structure("zero", (Leg("C", "buy", DeltaRule("long_leg"), ratio=0),))
-    with pytest.raises(OptionPricingError, match="not before it"):
-        Structure("forward", (Leg("C", "buy", OffsetRule(leg=1, steps=1)), Leg("C", "sell", DeltaRule("short_leg"))))
-    with pytest.raises(OptionPricingError, match="unknown structure"):
+def test_every_structure_of_the_contract_is_on_the_menu():
+    assert set(STRUCTURES) >= {
+        "long_call", "long_put", "bull_call_spread", "bear_put_spread", "bull_put_spread", "bear_call_spread",
+        "iron_condor", "iron_butterfly", "long_straddle", "short_straddle", "long_strangle", "short_strangle",
+        "call_butterfly", "put_butterfly", "calendar", "covered_call", "cash_secured_put",
+    }  # fmt: skip
+
+
+def test_only_naked_calls_have_no_defined_risk():
+    naked = {name for name in EXPIRE_TOGETHER if not STRUCTURES[name].has_defined_risk}
+    assert naked == {"short_straddle", "short_strangle"}
+    assert Structure("naked", (Leg("C", "sell", AtTheMoneyRule()),)).has_defined_risk is False
+    assert (
+        Structure("covered", (Leg("C", "sell", AtTheMoneyRule(), ratio=2),), underlying_ratio=1).has_defined_risk
+        is False
+    )
+
+
+def test_a_covered_call_pays_the_shares_until_its_strike():
+    prices = np.array([[0.0, 50.0, 100.0, 105.0, 200.0]])
+    assert payoff(structure_of("covered_call"), [[105.0]], spot=prices)[0].tolist() == [0.0, 50.0, 100.0, 105.0, 105.0]
+
+
+def test_a_covered_call_profits_exactly_like_the_put_sold_at_its_strike():
+    """Parity: stock − call = strike − put at expiration, at any price."""
+    prices = np.linspace(0.0, 300.0, 61)[np.newaxis, :]
+    covered = payoff(structure_of("covered_call"), [[105.0]], spot=prices)
+    put = payoff(structure_of("cash_secured_put"), [[105.0]], spot=prices)
+    assert (covered == put + 105.0).all()
+
+
+@pytest.mark.parametrize("name", ["calendar", "put_calendar"])
+def test_a_payoff_of_legs_that_expire_at_different_dates_is_refused(name):
+    structure, strikes = structure_of(name), [[100.0, 100.0]]
+    surface = ModelledSurface(np.array([20.0]), 0.0, 0.0, FLAT)
+    for refused in (
+        lambda: payoff(structure, strikes, spot=100.0),
+        lambda: payoff_bounds(structure, strikes),
+        lambda: maximum_loss(structure, strikes, premium=1.0),
+        lambda: maximum_profit(structure, strikes, premium=1.0),
+        lambda: breakevens(structure, strikes, premium=1.0),
+        lambda: probability_of_profit(structure, strikes, premium=1.0, spot=[100.0], years=[0.1], surface=surface),
+        lambda: structure.has_defined_risk,
+    ):
+        with pytest.raises(OptionPricingError, match=f"'{name}' has legs that expire at different dates"):
+            refused()
+
+
+_DELTA = DeltaRule("long_leg")
+
+
+@pytest.mark.parametrize(
+    ("legs", "message"),
+    [
+        ((), "no legs"),
+        ((Leg("C", "buy", _DELTA, ratio=0),), "leg 0: ratio 0 is below 1"),
+        ((Leg("X", "buy", _DELTA),), "leg 0: option_right 'X' is neither"),
+        ((Leg("C", "hold", _DELTA),), "leg 0: side 'hold' is neither"),
+        ((Leg("C", "buy", DeltaRule("body")),), r"leg 0: DeltaRule\(role='body'\) has a role"),
+        ((Leg("C", "buy", TargetDeltaRule(1.0)),), r"TargetDeltaRule\(absolute_delta=1.0\) is not between"),
+        ((Leg("C", "buy", TargetDeltaRule(float("nan"))),), "is not between 0 and 1"),
+        ((Leg("C", "buy", OffsetRule(1, 1)), Leg("C", "sell", _DELTA)), r"leg 0: OffsetRule.*a leg not before it"),
+        ((Leg("C", "buy", _DELTA), Leg("C", "sell", SameStrikeRule(1))), r"leg 1: SameStrikeRule.*not before it"),
+        ((Leg("C", "buy", _DELTA), Leg("C", "sell", WidthRule(-1, 5.0))), r"leg 1: WidthRule.*not before it"),
+        ((Leg("C", "buy", _DELTA, apart_from=0),), "apart_from 0 names a leg not before it"),
+        ((Leg("C", "buy", _DELTA), Leg("C", "sell", WidthRule(0, 0.0))), "leg 1: WidthRule.*has no width"),
+        ((Leg("C", "buy", _DELTA), Leg("C", "sell", WidthRule(0, 5.0, "points"))), "unit that is none of"),
+        ((Leg("C", "buy", _DELTA), Leg("C", "sell", SameStrikeRule(0), apart_from=0)), "contradicts apart_from 0"),
+        ((Leg("C", "sell", _DELTA), Leg("C", "buy", _DELTA, expiry_rule=BackExpiryRule(0))), "not after the front"),
+        ((Leg("C", "sell", _DELTA, expiry_rule=BackExpiryRule()),), "no leg at the front expiration"),
+    ],
+)
+def test_an_impossible_structure_is_refused_naming_structure_leg_and_rule(legs, message):
+    with pytest.raises(StructureError, match=message) as refusal:
+        Structure("impossible", legs)
+    assert "'impossible'" in str(refusal.value)
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(OptionPricingError, match=r"unknown structure 'iron_albatross'; choose from long_call"):
         structure_of("iron_albatross")
+
+
+JADE_LIZARD = """
+[{"name": "jade_lizard", "legs": [
+    {"option_right": "P", "side": "sell", "delta": "short_leg"},
+    {"option_right": "C", "side": "sell", "delta": 0.25, "apart_from": 0},
+    {"option_right": "C", "side": "buy", "width_usd": 5, "from_leg": 1}
+]}]
+"""
+
+
+def test_a_structure_of_the_user_comes_from_ten_lines_of_the_environment(monkeypatch):
+    assert len(JADE_LIZARD.strip().splitlines()) <= 10
+    monkeypatch.setenv("TRADING_DAG_STRUCTURES", JADE_LIZARD)
+    menu = structures_by_name(Settings(_env_file=None).structures)
+    assert structure_of("jade_lizard", menu=menu) == Structure(
+        "jade_lizard",
+        (
+            Leg("P", "sell", DeltaRule("short_leg")),
+            Leg("C", "sell", TargetDeltaRule(0.25), apart_from=0),
+            Leg("C", "buy", WidthRule(1, 5.0, "usd")),
+        ),
+    )
+    assert structure_of("iron_condor", menu=menu) is STRUCTURES["iron_condor"]
+
+
+def test_every_rule_can_be_written_in_settings():
+    [parsed] = parse_structures(
+        [
+            {
+                "name": "everything",
+                "underlying_ratio": -1,
+                "is_cash_secured": True,
+                "legs": [
+                    {"option_right": "C", "side": "sell", "at_the_money": True, "ratio": 2},
+                    {"option_right": "C", "side": "buy", "same_strike_as": 0, "days_after_front": 35},
+                    {"option_right": "P", "side": "buy", "steps": -4, "from_leg": 0},
+                    {"option_right": "C", "side": "buy", "width_spot_fraction": 0.02, "from_leg": 2},
+                ],
+            }
+        ]
+    )
+    assert parsed.structure() == Structure(
+        "everything",
+        (
+            Leg("C", "sell", AtTheMoneyRule(), ratio=2),
+            Leg("C", "buy", SameStrikeRule(0), expiry_rule=BackExpiryRule(35)),
+            Leg("P", "buy", OffsetRule(0, -4)),
+            Leg("C", "buy", WidthRule(2, 0.02, "spot_fraction")),
+        ),
+        underlying_ratio=-1,
+        is_cash_secured=True,
+    )
+
+
+def _one_leg(**leg: object) -> str:
+    return json.dumps([{"name": "mine", "legs": [{"option_right": "C", "side": "buy", **leg}]}])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "no JSON"),
+        ("{}", "a JSON list"),
+        ("[3]", "structure 0"),
+        ('[{"legs": []}]', "structure 0: name: Field required"),
+        ('[{"name": "mine", "legs": []}]', "'mine' has no legs"),
+        ('[{"name": "My Own", "legs": []}]', "'My Own': name"),
+        (_one_leg(option_right="X", delta=0.3), "'mine', leg 0: option_right 'X'"),
+        (_one_leg(delta="middle"), "'mine', leg 0: delta 'middle'"),
+        (_one_leg(delta=0.3, ratio=0), "'mine', leg 0: ratio 0 is below 1"),
+        (_one_leg(delta=1.5), "'mine', leg 0: TargetDeltaRule"),
+        (_one_leg(), "'mine', leg 0: needs exactly one strike rule"),
+        (_one_leg(delta=0.3, steps=2), "'mine', leg 0: needs exactly one strike rule"),
+        (_one_leg(steps=2), "'mine', leg 0: rule steps needs from_leg"),
+        (_one_leg(delta=0.3, from_leg=0), "'mine', leg 0: rule delta takes no from_leg"),
+        (_one_leg(steps=2, from_leg=1), "'mine', leg 0: OffsetRule.*not before it"),
+        (_one_leg(delta=0.3, strike=100), "'mine', leg 0: strike 100"),
+        (_one_leg(delta=0.3).replace("mine", "long_call"), "'long_call' is built in"),
+        (json.dumps(json.loads(_one_leg(delta=0.3)) * 2), "'mine' is built in or given twice"),
+    ],
+)
+def test_settings_that_describe_no_structure_are_refused_with_what_is_wrong(text, message, monkeypatch):
+    monkeypatch.setenv("TRADING_DAG_STRUCTURES", text)
+    with pytest.raises(StructureError, match=message):
+        Settings(_env_file=None)
