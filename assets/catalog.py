@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from assets import backtests, evaluation, features, labels, models, monitoring, predictions, raw, signals
+from assets import backtests, evaluation, features, labels, models, monitoring, option_chain, predictions, raw, signals
 from assets.declaration import Declaration
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *raw.DECLARATIONS,
     *features.DECLARATIONS,
+    *option_chain.DECLARATIONS,
     *labels.DECLARATIONS,
     *models.DECLARATIONS,
     *predictions.DECLARATIONS,

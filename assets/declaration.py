@@ -16,7 +16,7 @@ import pandas as pd
 from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import StorageError
 from trading_dag.quality import Rule, rules_of
-from trading_dag.schemas import SliceKind, Table
+from trading_dag.schemas import OPTION_CHAIN, SliceKind, Table
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon, horizon_of
 
@@ -64,6 +64,11 @@ class Read:
     columns: tuple[str, ...] = ()
     model: str | None = None
     same_source_as: str | None = None
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is the handle on a ticker's stored option chains, and no frame."""
+        return self.table is OPTION_CHAIN
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -119,10 +124,15 @@ class Declaration:
 
     def checks(self, table: Table) -> dict[str, tuple[Rule, ...]]:
         """Asset checks of one of its tables by name, each with the rules that it reports."""
-        checks: dict[str, tuple[Rule, ...]] = {}
-        for rule in (*rules_of(table), LOOKAHEAD_RULE) if self.probes else rules_of(table):
-            checks[rule.check_name] = (*checks.get(rule.check_name, ()), rule)
-        return checks
+        return checks_of(table, (LOOKAHEAD_RULE,) if self.probes else ())
+
+
+def checks_of(table: Table, further: tuple[Rule, ...] = ()) -> dict[str, tuple[Rule, ...]]:
+    """Asset checks of a table by name, each with the rules that it reports."""
+    checks: dict[str, tuple[Rule, ...]] = {}
+    for rule in (*rules_of(table), *further):
+        checks[rule.check_name] = (*checks.get(rule.check_name, ()), rule)
+    return checks
 
 
 def table_asset(

@@ -279,7 +279,7 @@ class SliceRunner:
             for event in result.all_events
             if event.is_step_materialization and event.asset_key is not None
         ]
-        return done, [_error_line(event) for event in result.all_events if event.is_step_failure]
+        return done, [error_line(event) for event in result.all_events if event.is_step_failure]
 
 
 def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mode) -> list[Declaration]:
@@ -291,7 +291,7 @@ def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mo
     return staleness.stale(kind, key, refit=True)
 
 
-def _error_line(event: dg.DagsterEvent) -> str:
+def error_line(event: dg.DagsterEvent) -> str:
     """The project's own error where there is one, because it says what to do; otherwise the innermost."""
     error: Any = event.step_failure_data.error
     while error is not None and error.cause is not None and not error.message.startswith(OWN_ERRORS):

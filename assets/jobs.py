@@ -11,6 +11,7 @@ from typing import Final
 import dagster as dg
 
 from assets.catalog import DECLARATIONS
+from assets.option_chain import OPTION_CHAIN_KEY
 
 MACRO_JOB: Final = "macro"
 MARKET_JOB: Final = "market"
@@ -18,6 +19,8 @@ RESEARCH_JOB: Final = "research"
 REFRESH_RAW_JOB: Final = "refresh_raw"
 REFRESH_MACRO_JOB: Final = "refresh_macro"
 RETRAIN_JOB: Final = "retrain"
+OPTION_CHAIN_JOB: Final = "option_chain"
+OPTIONS_JOB: Final = "options"
 HOUR_SECONDS: Final = 3600
 
 
@@ -31,12 +34,15 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     fetched = {kind: _fetched(kind) for kind in ("none", "ticker")}
     research = keys_of_slice("ticker_horizon")
     labels = [key for key in research if key.path[0] == "labels"]
+    options = [key for key in keys_of_slice("ticker") if key.path[0] == "options"]
     return [
         _job(MACRO_JOB, keys_of_slice("none"), "Macro series and their features."),
         _job(MARKET_JOB, keys_of_slice("ticker"), "Raw data and features of one ticker."),
         _job(RESEARCH_JOB, research, "Labels to backtest of one ticker and horizon."),
         _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
         _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations."),
+        _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
+        _job(OPTIONS_JOB, options, "What the stored option chains of one ticker come down to."),
         _job(
             RETRAIN_JOB,
             [key for key in research if key not in labels],

@@ -17,7 +17,7 @@ import pandas as pd
 from assets.automation import RAW_FRESHNESS, condition_of
 from assets.checks import verdicts_of
 from assets.declaration import Declaration, Read, Result, Slice
-from assets.partitions import Partitions, slice_of
+from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
 from resources.parquet_io import COLUMNS_METADATA, StoredModel
 from resources.parquet_store import PreparedSlice
 from trading_dag.errors import BadSliceError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OWNERS: Final = ["team:research"]
 TABLE_IO: Final = "parquet_io"
 MODEL_IO: Final = "model_io"
+CHAIN_IO: Final = "chain_io"
 RULES_SCHEMA: Final = dg.TableSchema(
     columns=[
         dg.TableColumn("rule", "string"),
@@ -77,7 +78,7 @@ def _out(declaration: Declaration, key: dg.AssetKey) -> dg.AssetOut:
         key=key,
         description=_description(declaration.function, table),
         io_manager_key=MODEL_IO if declaration.is_model else TABLE_IO,
-        metadata={} if table is None else {"dagster/column_schema": _column_schema(table)},
+        metadata={} if table is None else {"dagster/column_schema": column_schema(table)},
         code_version=declaration.code_version,
         automation_condition=condition_of(declaration.automation),
         freshness_policy=RAW_FRESHNESS if declaration.is_fetched else None,
@@ -87,6 +88,9 @@ def _out(declaration: Declaration, key: dg.AssetKey) -> dg.AssetOut:
 
 
 def _in(read: Read) -> dg.AssetIn:
+    if read.is_chain:
+        mapping = dg.MultiToSingleDimensionPartitionMapping(TICKER_DIMENSION)
+        return dg.AssetIn(key=read.asset_key, input_manager_key=CHAIN_IO, partition_mapping=mapping)
     return dg.AssetIn(key=read.asset_key, metadata={COLUMNS_METADATA: list(read.columns)} if read.columns else None)
 
 
@@ -148,17 +152,23 @@ def _check(
     inputs: dict[str, Any],
     failures: list[BadSliceError],
 ) -> Iterator[dg.AssetCheckResult]:
-    verdicts: dict[str, list[RuleVerdict]] = {}
-    for verdict in verdicts_of(declaration, table, result, at, inputs):
-        verdicts.setdefault(verdict.rule.check_name, []).append(verdict)
+    verdicts = verdicts_of(declaration, table, result, at, inputs)
+    for verdict in verdicts:
         if not verdict.passed:
             context.log.warning("%s [%s] %s: %s", table.qualified_name, at.key, verdict.rule.name, verdict.detail)
             if verdict.rule.is_blocking:
                 where = f"{at.key}; {', '.join(verdict.examples)}" if verdict.examples else str(at.key)
                 rule = f"{verdict.rule.name}: {verdict.detail or verdict.rule.description}"
                 failures.append(BadSliceError(table=table.qualified_name, key=where, rule=rule))
-    key = dg.AssetKey([table.group, table.name])
-    for name, of_check in verdicts.items():
+    yield from check_results(dg.AssetKey([table.group, table.name]), verdicts)
+
+
+def check_results(key: dg.AssetKey, verdicts: "list[RuleVerdict]") -> Iterator[dg.AssetCheckResult]:
+    """One result for each asset check that the verdicts belong to."""
+    by_check: dict[str, list[RuleVerdict]] = {}
+    for verdict in verdicts:
+        by_check.setdefault(verdict.rule.check_name, []).append(verdict)
+    for name, of_check in by_check.items():
         yield _check_result(key, name, of_check)
 
 
@@ -248,7 +258,8 @@ def _description(function: Callable[..., Any], table: Table | None) -> str:
     return doc if table is None else f"{table.description}\n\n{doc}"
 
 
-def _column_schema(table: Table) -> dg.TableSchema:
+def column_schema(table: Table) -> dg.TableSchema:
+    """The columns of a table with their descriptions and bounds, for the UI."""
     return dg.TableSchema(columns=[_table_column(column, table) for column in table.columns])
 
 

@@ -3,6 +3,8 @@
 - ``ticker``: raw data and features belong to an underlying and to no horizon.
 - ``ticker × horizon``: labels and all that is fitted, forecast or traded depend on how far ahead one looks.
 - Macro series belong to neither and are unpartitioned.
+- ``date × ticker``: an option chain is the quotes of one session. Dates are dynamic: a session is a partition as soon
+  as there is a chain of it, so that no calendar has to be loaded to list them.
 
 Folds, models and structures are rows and columns: Dagster allows two dimensions, and a third would
 multiply slices that are always computed together. Dagster orders the dimensions of a key by name,
@@ -11,16 +13,23 @@ so a key reads ``24h|SPY``.
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from resources.parquet_io import slice_of_partition
 from resources.parquet_store import SliceKey
+from trading_dag.errors import ConfigurationError
 from trading_dag.schemas import HORIZON_KEYS, SliceKind
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TICKER_DIMENSION: Final = "ticker"
 HORIZON_DIMENSION: Final = "horizon"
+DATE_DIMENSION: Final = "date"
+OPTION_CHAIN_DATES: Final = dg.DynamicPartitionsDefinition(name="option_chain_date")
 HORIZON_PARTITIONS: Final = dg.StaticPartitionsDefinition(list(HORIZON_KEYS))
 
 
@@ -37,10 +46,18 @@ class Partitions:
         self.ticker_horizon = dg.MultiPartitionsDefinition(
             {TICKER_DIMENSION: self.ticker, HORIZON_DIMENSION: HORIZON_PARTITIONS}
         )
+        self.date_ticker = dg.MultiPartitionsDefinition(
+            {DATE_DIMENSION: OPTION_CHAIN_DATES, TICKER_DIMENSION: self.ticker}
+        )
 
     def of(self, kind: SliceKind) -> dg.PartitionsDefinition | None:
         """The definition for a table's slicing, None for an unpartitioned table."""
-        return {"none": None, "ticker": self.ticker, "ticker_horizon": self.ticker_horizon}[kind]
+        return {
+            "none": None,
+            "ticker": self.ticker,
+            "ticker_horizon": self.ticker_horizon,
+            "ticker_year": self.date_ticker,  # a session's chain is merged into the file of its year
+        }[kind]
 
 
 def partition_key(key: SliceKey) -> str | None:
@@ -55,3 +72,29 @@ def partition_key(key: SliceKey) -> str | None:
 def slice_of(context: dg.AssetExecutionContext, kind: SliceKind) -> SliceKey:
     """The slice that a running asset works on. An unpartitioned asset ignores the run's partition."""
     return SliceKey() if kind == "none" else slice_of_partition(context.partition_key)
+
+
+def chain_partition_key(session: pd.Timestamp, ticker: str) -> dg.MultiPartitionKey:
+    """Dagster's partition key of a session's option chain."""
+    return dg.MultiPartitionKey({DATE_DIMENSION: f"{session:%Y-%m-%d}", TICKER_DIMENSION: ticker})
+
+
+def chain_slice_of(partition: str) -> tuple[pd.Timestamp, str]:
+    """Session and ticker of a partition key such as ``2024-11-15|SPY``.
+
+    Raises
+    ------
+    ConfigurationError : where the date is no session of the exchange.
+    """
+    import pandas as pd
+
+    from trading_dag.sessions import all_sessions
+
+    date, _, ticker = partition.partition("|")
+    try:
+        session = pd.Timestamp(datetime.strptime(date, "%Y-%m-%d"))
+    except ValueError:
+        raise ConfigurationError(f"{date!r} is no date, so there is no option chain of it") from None
+    if session not in all_sessions():
+        raise ConfigurationError(f"{date} is no session of the exchange, so there is no option chain of it")
+    return session, ticker

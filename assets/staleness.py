@@ -10,6 +10,8 @@ from typing import Final
 
 from assets.catalog import DECLARATIONS
 from assets.declaration import Declaration, Read
+from resources.chain_io import chain_digest
+from resources.chain_store import ChainStore
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, Provenance, SliceKey
 from trading_dag.errors import StorageError
@@ -95,6 +97,8 @@ class Staleness:
     def _current(self, read: Read, key: SliceKey) -> str | None:
         if read.table is None:
             return self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=key.horizon or "")
+        if read.is_chain:
+            return chain_digest(ChainStore(self.store.root), key.ticker or "")
         kind = _SLICING[read.table.qualified_name]
         upstream = {
             "none": SliceKey(),

@@ -25,6 +25,7 @@ import pandas as pd
 from resources.column_files import ColumnFile, FileShape, KeyFilter
 from resources.raw_frames import (
     FALLBACK_VOLATILITY_INDEX,
+    IMPORT_CHAINS,
     THREE_MONTH_INDEX,
     on_sessions,
     require_rows,
@@ -37,11 +38,12 @@ from resources.raw_frames import (
 from resources.source import SourceStatus
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.publication_lags import known_on
-from trading_dag.schemas import MACRO, MACRO_SERIES, PRICES_DAILY, VOLATILITY_INDEX, Table
+from trading_dag.schemas import MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker
 
 NAME: Final = "files"
+CHAIN_FILES: Final = "option_chain*.parquet"
 FOLDER_VARIABLE: Final = "TRADING_DAG_FILES"
 _PRICE_COLUMNS: Final = ("open", "high", "low", "close")
 SHAPES: Final = {
@@ -144,6 +146,39 @@ class FilesSource:
         )
         return table_frame(with_documented_lags(rows), MACRO, source=NAME)
 
+    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
+        """One session's chain from the files ``option_chain*.parquet`` of the folder, whose rows are taken together.
+
+        Raises
+        ------
+        SourceOffError : where no folder is configured, or it is not there.
+        SourceFormatError : for a file in another shape.
+        EmptySourceError : where the files have no quotes of that ticker and session.
+        """
+        from resources.chain_files import open_chain_file
+        from trading_dag.options.chain import repeated_rows
+
+        validate_ticker(ticker)
+        paths = sorted(self._existing_folder().glob(CHAIN_FILES))
+        if not paths:
+            return switched_off(OPTION_CHAIN, source=NAME, reason=f"{CHAIN_FILES} is not in {self.folder}")
+        pieces = [
+            rows[(rows["ticker"] == ticker) & (rows["quote_date"] == session)]
+            for path in paths
+            for rows in (sifted.kept for sifted in open_chain_file(path).batches())
+        ]
+        found = require_rows(
+            pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True),
+            source=NAME,
+            request=f"{CHAIN_FILES}: ticker={ticker}, quote_date={session:%Y-%m-%d}",
+            problem="the files have no such rows",
+            remedy="Add them to a file, or ask for a session that they have.",
+        )
+        copies, conflicts = repeated_rows(found)
+        chain = found[~(copies | conflicts)].sort_values(list(OPTION_CHAIN.key), ignore_index=True)
+        chain.attrs["source"] = NAME
+        return chain
+
     def describe(self) -> list[SourceStatus]:
         """Which files are there."""
         statuses = []
@@ -159,7 +194,14 @@ class FilesSource:
             else:
                 status = SourceStatus(table.name, "missing", f"not in {self.folder}", f"add {wanted}")
             statuses.append(status)
+        statuses.append(self._chain_status())
         return statuses
+
+    def _chain_status(self) -> SourceStatus:
+        paths = [] if self.folder is None else sorted(self.folder.glob(CHAIN_FILES))
+        if paths:
+            return SourceStatus(OPTION_CHAIN.name, "on", ", ".join(str(path) for path in paths))
+        return SourceStatus(OPTION_CHAIN.name, "off", f"no {CHAIN_FILES} in {self.folder}", IMPORT_CHAINS)
 
     def _candidates(self, name: str) -> list[Path]:
         folder = self._existing_folder()

@@ -14,7 +14,9 @@ import pandas as pd
 from resources.fred import FredClient
 from resources.raw_frames import (
     FALLBACK_VOLATILITY_INDEX,
+    IMPORT_CHAINS,
     THREE_MONTH_INDEX,
+    switched_off,
     table_frame,
     volatility_symbol,
     with_index_columns,
@@ -22,7 +24,7 @@ from resources.raw_frames import (
 from resources.source import SourceStatus
 from resources.yahoo import VOLATILITY_SYMBOL_OF, YahooClient, present, yahoo_symbol
 from trading_dag.errors import EmptySourceError
-from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX
+from trading_dag.schemas import MACRO, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 from trading_dag.slices import validate_ticker
 
@@ -78,6 +80,10 @@ class LiveSource:
         """
         return table_frame(self._fred.observations(since=since), MACRO, source=NAME)
 
+    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
+        """No rows: no vendor of chains is asked."""
+        return switched_off(OPTION_CHAIN, source=NAME, reason=f"no vendor of option chains is asked; {IMPORT_CHAINS}")
+
     def describe(self) -> list[SourceStatus]:
         """What is asked, and whether FRED has a key."""
         yahoo = "Yahoo by way of yfinance; no key needed"
@@ -94,6 +100,7 @@ class LiveSource:
             SourceStatus(PRICES_DAILY.name, "on", yahoo),
             SourceStatus(VOLATILITY_INDEX.name, "on", yahoo),
             macro,
+            SourceStatus(OPTION_CHAIN.name, "off", "no vendor of option chains is asked", IMPORT_CHAINS),
         ]
 
     def _index(self, symbol: str, *, since: pd.Timestamp | None) -> pd.DataFrame | None:

@@ -18,6 +18,7 @@ from trading_dag.settings import VOLATILITY_INDEX_OF
 
 SOURCE_ATTRIBUTE: Final = "source"
 SOURCE_OFF_ATTRIBUTE: Final = "source_off"
+IMPORT_CHAINS: Final = "trading-dag import-chains PATH brings in files of them"
 FALLBACK_VOLATILITY_INDEX: Final = "VIX"
 THREE_MONTH_INDEX: Final = "VIX3M"
 _logger = logging.getLogger(__name__)

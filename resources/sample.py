@@ -17,6 +17,7 @@ import pandas as pd
 
 from resources.raw_frames import (
     FALLBACK_VOLATILITY_INDEX,
+    IMPORT_CHAINS,
     on_sessions,
     require_rows,
     since_session,
@@ -26,7 +27,7 @@ from resources.raw_frames import (
 )
 from resources.source import SourceStatus
 from trading_dag.errors import SourceFormatError, UnknownTickerError
-from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX
+from trading_dag.schemas import MACRO, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.slices import validate_ticker
 
@@ -34,6 +35,7 @@ NAME: Final = "sample"
 FILE_OF_TICKER: Final = {"SPX": "sp500/sp500.csv.gz", "COMP": "nasdaq/nasdaq.csv.gz"}
 VOLATILITY_FILE: Final = "vix/vix.csv.gz"
 MACRO_OFF: Final = "the sample has no macro series: set TRADING_DAG_SOURCE to live or files"
+CHAIN_OFF: Final = f"the sample has no option chains; {IMPORT_CHAINS}"
 _COLUMNS: Final = {
     "Date": "session",
     "Open": "open",
@@ -83,12 +85,17 @@ class SampleSource:
         """No rows: the sample has no macro series."""
         return switched_off(MACRO, source=NAME, reason=MACRO_OFF)
 
+    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
+        """No rows: the sample has no option chains."""
+        return switched_off(OPTION_CHAIN, source=NAME, reason=CHAIN_OFF)
+
     def describe(self) -> list[SourceStatus]:
         """What the sample has."""
         return [
             SourceStatus(PRICES_DAILY.name, "on", "SPX and COMP, 1999 to 2018, from the package arch; not live"),
             SourceStatus(VOLATILITY_INDEX.name, "on", "VIX closes, 2014 to 2018, from the package arch; no VIX3M"),
             SourceStatus(MACRO.name, "off", "not in the sample", "set TRADING_DAG_SOURCE to live or files"),
+            SourceStatus(OPTION_CHAIN.name, "off", "not in the sample", IMPORT_CHAINS),
         ]
 
 

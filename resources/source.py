@@ -55,6 +55,9 @@ class Source(Protocol):
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.macro``: observations with the session on which they became known."""
 
+    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
+        """Rows of ``raw.option_chain`` of one session. Years of them come in by ``trading-dag import-chains``."""
+
     def describe(self) -> list[SourceStatus]:
         """One status per kind, without asking the network."""
 

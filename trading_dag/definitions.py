@@ -14,6 +14,7 @@ import dagster as dg
 from assets.catalog import DECLARATIONS
 from assets.jobs import REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
 from assets.materialization import build_asset
+from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
 from assets.sensors import build_automation_sensor, build_drift_sensor
@@ -28,7 +29,8 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
     Parameters
     ----------
     settings : the universe, the source and where data lives. Nothing is read or fetched here.
-    resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``.
+    resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``,
+        ``chain_io``.
     """
     partitions = Partitions(settings.all_tickers)
     jobs = {job.name: job for job in build_jobs()}
@@ -37,6 +39,7 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         for known in (dg.PreviewWarning, dg.BetaWarning):
             warnings.simplefilter("ignore", known)
         assets = [build_asset(declaration, partitions) for declaration in DECLARATIONS]
+        assets.append(build_option_chain(partitions))
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),
@@ -57,6 +60,9 @@ def _default_resources(settings: Settings) -> dict[str, Any]:
             lambda _: ParquetIOManager(store), description="Tables as Parquet slices."
         ),
         "model_io": dg.IOManagerDefinition(lambda _: _model_io(settings), description="Fitted models, no pickle."),
+        "chain_io": dg.IOManagerDefinition(
+            lambda _: _chain_io(settings), description="Option chains by ticker and year."
+        ),
     }
 
 
@@ -70,6 +76,12 @@ def _model_io(settings: Settings) -> ModelIOManager:
     from resources.model_store import ModelStore
 
     return ModelIOManager(ModelStore(settings.home / "models"))
+
+
+def _chain_io(settings: Settings) -> dg.IOManager:
+    from resources.chain_io import ChainIOManager
+
+    return ChainIOManager(settings.home)
 
 
 defs = build_definitions(Settings())

@@ -16,8 +16,14 @@ from trading_dag.schemas import HORIZON_KEYS
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from trading_dag.options.indication import Indication
+    from trading_dag.options.session_analytics import SessionAnalysis
+
 _HORIZON_ORDER: Final = " ".join(f"WHEN '{key}' THEN {rank}" for rank, key in enumerate(HORIZON_KEYS))
 _ORDER: Final = f"ORDER BY ticker, CASE horizon {_HORIZON_ORDER} END"
+_SMILE_COLUMNS: Final = ("atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility", "skew_25_delta")
+DAYS_PER_YEAR: Final = 365.0
+_LIMITS: Final = ("max_loss_usd", "max_profit_usd")
 _SELECTED: Final = "list_contains(?, ticker) AND list_contains(?, horizon)"
 
 SUMMARY_SQL: Final = f"""
@@ -115,6 +121,100 @@ def signal_table(frame: pd.DataFrame) -> Table:
             row["reasoning"],
         )
     return table
+
+
+def indication_tables(indication: Indication) -> tuple[Table, Table]:
+    """The legs of a structure, and what it costs and pays."""
+    found = indication.record()
+    title = (
+        f"{found['structure'].replace('_', ' ')} on {found['ticker']}, indicative at the close of {found['session']}"
+    )
+    legs = _table(title, ("side", "ratio", "right", "strike", "expiration", "price", "implied volatility"))
+    for leg in found["legs"]:
+        legs.add_row(
+            leg["side"],
+            str(leg["ratio"]),
+            leg["option_right"],
+            f"{leg['strike']:g}",
+            found["expiration"],
+            f"{leg['price']:.2f}",
+            f"{leg['implied_volatility']:.1%}",
+        )
+    if found["shares"]:
+        side = "buy" if found["shares"] > 0 else "sell"
+        legs.add_row(side, str(abs(found["shares"])), "shares", "", "", f"{found['spot']:.2f}", "")
+    heads = ("spot", "net premium", "max loss", "max profit", "breakeven", "P(profit)", "quotes")
+    whole = _table("One structure, fees not counted", heads)
+    unlimited = {name: "unlimited" if found[name] is None else f"${found[name]:,.0f}" for name in _LIMITS}
+    paid = found["net_premium_usd"]
+    whole.add_row(
+        f"{found['spot']:,.2f}",
+        f"pays ${paid:,.0f}" if paid > 0 else f"receives ${-paid:,.0f}",
+        *unlimited.values(),
+        ", ".join(f"{point:,.2f}" for point in found["breakevens"]) or "none",
+        f"{found['probability_of_profit']:.0%}",
+        found["quote_source"],
+    )
+    return legs, whole
+
+
+def import_table(files: list[dict[str, Any]]) -> Table:
+    """What became of imported chain files."""
+    heads = ("file", "layout", "state", "rows", "appended", "restated", "unchanged", "refused")
+    table = _table("Option chains imported", heads)
+    for file in files:
+        refused = ", ".join(f"{reason} {count:,}" for reason, count in file["refused"].items())
+        numbers = [f"{file[name]:,}" for name in ("rows", "appended", "restated", "unchanged")]
+        state = "imported" if file["is_new"] else "known already"
+        table.add_row(file["path"].rpartition("/")[2], file["layout"], state, *numbers, refused or "none")
+    return table
+
+
+def chain_record(analysis: SessionAnalysis) -> dict[str, Any]:
+    """One session's analysis for JSON."""
+    return {
+        "ticker": analysis.ticker,
+        "session": f"{analysis.session:%Y-%m-%d}",
+        "spot": analysis.spot,
+        "expirations": records(analysis.smiles),
+        "dealer_exposure": records(analysis.exposure_row("").drop(columns=["chain_digest"]))[0],
+        "refused": analysis.refused,
+        "arbitrage": analysis.arbitrage.counts,
+    }
+
+
+def chain_tables(analysis: SessionAnalysis) -> tuple[Table, Table]:
+    """Expirations of a session's chain, and what dealers would hold."""
+    heads = ("expiration", "days", "forward", "yield", "ATM", "25Δ put", "25Δ call", "skew", "fit error", "quotes",
+             "with IV", "refused", "arbitrage")  # fmt: skip
+    table = _table(f"{analysis.ticker} option chain at the close of {analysis.session:%Y-%m-%d}", heads)
+    for row in analysis.smiles.to_dict("records"):
+        violations = row["vertical_violations"] + row["butterfly_violations"] + row["calendar_violations"]
+        table.add_row(
+            f"{row['expiration']:%Y-%m-%d}",
+            _number(row["years"] * DAYS_PER_YEAR, "{:.0f}"),
+            _number(row["forward"], "{:,.2f}"),
+            _number(row["dividend_yield"], "{:.2%}"),
+            *(_number(row[name], "{:.1%}") for name in _SMILE_COLUMNS),
+            _number(row["svi_rmse"], "{:.2%}"),
+            *(f"{row[name]:,}" for name in ("contracts", "fitted_contracts", "refused")),
+            f"{violations:,}",
+        )
+    exposure = analysis.exposure
+    dealers = _table(
+        "Dealers, if long every call and short every put of the open interest",
+        ("spot", "net gamma, USD per 1 %", "gamma flip", "distance", "call wall", "put wall", "contracts"),
+    )
+    dealers.add_row(
+        f"{analysis.spot:,.2f}",
+        _number(exposure.net_gamma, "{:,.0f}"),
+        _number(exposure.gamma_flip, "{:,.2f}"),
+        _number(exposure.distance_to_gamma_flip, "{:+.2%}"),
+        _number(exposure.call_wall_strike, "{:g}"),
+        _number(exposure.put_wall_strike, "{:g}"),
+        f"{exposure.contracts:,}",
+    )
+    return table, dealers
 
 
 def metrics_table(frame: pd.DataFrame) -> Table:

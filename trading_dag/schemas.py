@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 ColumnType = Literal["string", "date", "timestamp", "float64", "int64", "bool"]
-SliceKind = Literal["none", "ticker", "ticker_horizon"]
+SliceKind = Literal["none", "ticker", "ticker_horizon", "ticker_year"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,13 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """Names in stored order."""
         return tuple(self._by_name)
+
+    @property
+    def slice_columns(self) -> tuple[str, ...]:
+        """Columns that have one value in every row of a slice."""
+        return {"none": (), "ticker": ("ticker",), "ticker_year": ("ticker",), "ticker_horizon": ("ticker", "horizon")}[
+            self.slice
+        ]
 
     def column(self, name: str) -> Column:
         """The column of that name (KeyError if there is none)."""
@@ -545,10 +552,87 @@ DRIFT: Final = Table(
     session_column="as_of_session",
 )  # fmt: skip
 
+OPTION_CHAIN: Final = Table(
+    "raw", "option_chain", "ticker_year", ("quote_date", "ticker", "expiration", "option_right", "strike"),
+    (
+        Column("quote_date", "date", "session of the end-of-day quote", nullable=False),
+        TICKER,
+        _price("underlying_price", "underlying at the quote; NULL where the source does not say", nullable=True),
+        Column("expiration", "date", "expiration as the exchange dated it, which was a Saturday until 2015",
+               nullable=False),
+        _price("strike", "strike"),
+        _text("option_right", "C for a call, P for a put", allowed=("C", "P"), nullable=False),
+        _number("bid", "best bid, USD a share", minimum=0.0),
+        _number("ask", "best offer, USD a share", minimum=0.0),
+        _number("last", "last trade, perhaps of an earlier session, USD a share", minimum=0.0),
+        _number("volume", "contracts traded in the session", minimum=0.0),
+        _number("open_interest", "contracts open, published on the morning of the quote date", minimum=0.0),
+        _number("implied_volatility", "the vendor's, as a fraction; NULL where the vendor has none", minimum=0.0),
+    ),
+    "End-of-day quotes of listed options, as found: one row a contract and session.",
+    session_column="quote_date",
+)  # fmt: skip
+
+CHAIN_ANALYTICS: Final = Table(
+    "options", "chain_analytics", "ticker", ("ticker", "session", "expiration"),
+    (
+        TICKER,
+        SESSION,
+        Column("expiration", "date", "expiration as the exchange dated it", nullable=False),
+        _price("spot", "underlying at the quotes", nullable=True),
+        _number("years", "calendar time from the close to settlement, years of 365 days"),
+        _number("rate", "continuously compounded, fraction"),
+        _price("forward", "median of put-call parity within 2 % of spot", nullable=True),
+        _number("forward_deviation", "median distance of the strikes from it, USD", minimum=0.0),
+        _number("dividend_yield", "what the forward leaves over: rate − ln(forward/spot)/years, fraction"),
+        _number("atm_volatility", "implied volatility at the forward, fraction", minimum=0.0),
+        _number("put_25_delta_volatility", "of the 25-delta put, fraction", minimum=0.0),
+        _number("call_25_delta_volatility", "of the 25-delta call, fraction", minimum=0.0),
+        _number("skew_25_delta", "25-delta put less 25-delta call, fraction"),
+        _number("svi_a", "raw SVI slice, level of total variance"),
+        _number("svi_b", "raw SVI slice, slope of the wings", minimum=0.0),
+        _number("svi_rho", "raw SVI slice, tilt", minimum=-1.0, maximum=1.0),
+        _number("svi_m", "raw SVI slice, centre in log-moneyness"),
+        _number("svi_s", "raw SVI slice, curvature", minimum=0.0),
+        _number("svi_rmse", "root mean square error of the fitted volatilities, by vega, fraction", minimum=0.0),
+        _number("least_durrleman", "least density function g of the slice; below zero is a butterfly arbitrage"),
+        _number("calendar_slack", "least growth of total variance since the expiration before; arbitrage below zero"),
+        Column("pairs", "int64", "strikes whose parity made the forward", minimum=0),
+        Column("contracts", "int64", "clean quotes", nullable=False, minimum=0),
+        Column("fitted_contracts", "int64", "of these with an implied volatility", nullable=False, minimum=0),
+        Column("refused", "int64", "quotes left out", nullable=False, minimum=0),
+        Column("vertical_violations", "int64", "vertical spreads with a free profit", nullable=False, minimum=0),
+        Column("butterfly_violations", "int64", "butterflies with a free profit", nullable=False, minimum=0),
+        Column("calendar_violations", "int64", "calendars with a free profit", nullable=False, minimum=0),
+    ),
+    "What each expiration of a session's chain comes down to: forward, smile, fitted slice, arbitrage.",
+)  # fmt: skip
+DEALER_EXPOSURE: Final = Table(
+    "options", "dealer_exposure", "ticker", ("ticker", "session"),
+    (
+        TICKER,
+        SESSION,
+        _price("spot", "underlying at the quotes", nullable=True),
+        _number("net_delta", "dealers long calls and short puts, shares"),
+        _number("net_gamma", "gamma exposure, USD of delta per 1 % move"),
+        _number("net_vega", "USD per volatility point"),
+        _number("net_theta", "USD per calendar day"),
+        _number("net_vanna", "shares per volatility point"),
+        _number("net_charm", "shares per calendar day"),
+        _price("gamma_flip", "nearest spot at which net_gamma is zero; NULL for none within 15 %", nullable=True),
+        _number("distance_to_gamma_flip", "(spot − gamma_flip)/spot, fraction"),
+        _price("call_wall_strike", "strike with the greatest gamma exposure of calls", nullable=True),
+        _price("put_wall_strike", "strike with the greatest gamma exposure of puts", nullable=True),
+        Column("contracts", "int64", "contracts that count", nullable=False, minimum=0),
+        _text("chain_digest", "of the quotes, rate and method that the session was computed from", nullable=False),
+    ),
+    "What dealers would hold against the open interest, under a stated convention.",
+)  # fmt: skip
+
 TABLES: Final[dict[str, Table]] = {
     table.qualified_name: table
     for table in (
-        PRICES_DAILY, VOLATILITY_INDEX, MACRO,
+        PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN, CHAIN_ANALYTICS, DEALER_EXPOSURE,
         TECHNICAL, IMPLIED_VOLATILITY, MACRO_TABLE, FEATURE_TABLE,
         TARGETS, FEATURE_SELECTION, REGISTRY, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY,
         METRICS, RECOMMENDATION, TRADES, EQUITY, SUMMARY, DRIFT,

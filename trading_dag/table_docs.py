@@ -19,6 +19,7 @@ _SLICES: Final = {
     "none": "one slice",
     "ticker": "one slice per ticker",
     "ticker_horizon": "one slice per ticker and horizon",
+    "ticker_year": "one slice per ticker and year",
 }
 _ROUNDING: Final = 1e-5
 _HEAD: Final = """\

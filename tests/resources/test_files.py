@@ -149,14 +149,43 @@ def test_a_missing_file_switches_its_kind_off(tmp_path: Path, name: str) -> None
     frame = source.macro() if name == "macro" else getattr(source, name)("SPY")
     assert len(frame) == 0
     assert f"{name}.parquet or {name}.csv" in frame.attrs["source_off"]
-    assert [status.state for status in source.describe()] == ["missing"] * 3
+    assert [status.state for status in source.describe()] == ["missing", "missing", "missing", "off"]
 
 
 @pytest.mark.parametrize("folder", [None, Path("/no/such/folder")])
 def test_without_a_folder_every_fetch_says_what_to_set(folder: Path | None) -> None:
     with pytest.raises(SourceOffError, match="TRADING_DAG_FILES"):
         FilesSource(folder).prices_daily("SPY")
-    assert all("TRADING_DAG_FILES" in status.remedy for status in FilesSource(folder).describe())
+    statuses = [status for status in FilesSource(folder).describe() if status.kind != "option_chain"]
+    assert all("TRADING_DAG_FILES" in status.remedy for status in statuses)
+
+
+def chain_rows(session: str, ticker: str = "SPY") -> pd.DataFrame:
+    strikes = [95.0, 100.0, 105.0]
+    return pd.DataFrame(
+        {
+            "quote_date": session, "ticker": ticker, "underlying_price": 100.0, "expiration": "2024-12-20",
+            "strike": strikes, "right": "C", "bid": 1.0, "ask": 1.1, "open_interest": 10,
+        }
+    )  # fmt: skip
+
+
+def test_a_chain_is_the_rows_of_its_ticker_and_session_from_every_chain_file(tmp_path: Path) -> None:
+    first = pd.concat([chain_rows("2024-11-14"), chain_rows("2024-11-15"), chain_rows("2024-11-15", "QQQ")])
+    first.to_parquet(tmp_path / "option_chain_a.parquet", index=False)
+    again = chain_rows("2024-11-15").assign(strike=[105.0, 110.0, 115.0])
+    again.to_parquet(tmp_path / "option_chain_b.parquet", index=False)
+    chain = FilesSource(tmp_path).option_chain("SPY", session=pd.Timestamp("2024-11-15"))
+    assert chain["strike"].tolist() == [95.0, 100.0, 105.0, 110.0, 115.0]
+    assert chain["quote_date"].unique().tolist() == [pd.Timestamp("2024-11-15")]
+    with pytest.raises(EmptySourceError, match="quote_date=2024-11-13"):
+        FilesSource(tmp_path).option_chain("SPY", session=pd.Timestamp("2024-11-13"))
+
+
+def test_without_chain_files_chains_are_off_and_that_stops_nothing(tmp_path: Path) -> None:
+    chain = FilesSource(tmp_path).option_chain("SPY", session=pd.Timestamp("2024-11-15"))
+    assert chain.empty
+    assert "option_chain" in chain.attrs["source_off"]
 
 
 def test_a_ticker_that_the_file_does_not_have_is_an_error_and_not_an_empty_frame(tmp_path: Path) -> None:

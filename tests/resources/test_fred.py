@@ -105,7 +105,8 @@ def test_more_vintages_than_fred_allows_are_asked_for_in_parts_and_give_the_same
     released = vendor.fred.as_of(vendor.market.last + pd.Timedelta(days=1)).of("DGS10").set_index("date")
     assert released["start"].nunique() > MAXIMUM_VINTAGES
     rows = with_key(vendor, tmp_path).series("DGS10", since=since).set_index("observation_date")
-    assert len(vendor.asked(OBSERVATIONS)) == 2
+    periods = {request.query["realtime_start"] for request in vendor.asked(OBSERVATIONS)}
+    assert len(periods) == 2  # a request that timed out on a busy machine is asked again, for the same period
     assert list(rows.index) == list(released.index)
     assert list(rows["value"]) == list(released["value"])
     later = released[released["start"] > TAKEN_OVER_ON]

@@ -10,10 +10,10 @@ import pytest
 from resources.raw_frames import on_sessions, switched_off, table_frame, volatility_symbol
 from resources.source import Source, SourceStatus, build_source
 from tests.resources.loopback.server import FRED_KEY
-from trading_dag.schemas import MACRO, PRICES_DAILY, TABLES, VOLATILITY_INDEX
+from trading_dag.schemas import MACRO, OPTION_CHAIN, PRICES_DAILY, TABLES, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 
-KINDS = (PRICES_DAILY.name, VOLATILITY_INDEX.name, MACRO.name)
+KINDS = (PRICES_DAILY.name, VOLATILITY_INDEX.name, MACRO.name, OPTION_CHAIN.name)
 
 
 @pytest.mark.parametrize("name", ["sample", "files", "live"])

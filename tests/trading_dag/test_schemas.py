@@ -70,8 +70,7 @@ def test_a_table_is_whole(table: Table) -> None:
     assert all(not table.column(name).nullable for name in table.key)
     assert table.session_column is None or table.column(table.session_column).type == "date"
     assert table.description.endswith(".")
-    partition = {"none": (), "ticker": ("ticker",), "ticker_horizon": ("ticker", "horizon")}[table.slice]
-    assert set(partition) <= set(table.key)
+    assert set(table.slice_columns) <= set(table.key)
     assert table_of(table.qualified_name) is table
 
 

@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 
 from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
+from trading_dag.cli.option_commands import chain, import_chains, payoff
 from trading_dag.cli.printing import print_json, show
 from trading_dag.cli.work import bring_reports_up_to_date, materialize
 from trading_dag.cli.workplace import Workplace, dagster_home
@@ -93,6 +94,11 @@ def backtest(tickers: Tickers = "", horizons: Horizons = "", source: Source = ""
     place = Workplace(source, tickers, horizons)
     is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)
     show(place, reports.BACKTEST_SQL, reports.backtest_table, as_json=as_json, is_current=is_current)
+
+
+app.command("import-chains")(import_chains)
+app.command()(chain)
+app.command()(payoff)
 
 
 @app.command()

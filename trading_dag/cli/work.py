@@ -68,7 +68,7 @@ def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
     if mode not in REPORTS:
         require_prices(place.settings)
         keys = [SliceKey(ticker) for ticker in place.tickers] + keys
-    with claim(place.state, place.tickers), _run_history(place), dg.DagsterInstance.get() as instance:
+    with claim(place.state, place.tickers), run_history(place), dg.DagsterInstance.get() as instance:
         bury_dead_runs(instance)
         refuse_if_busy(instance, keys)
         place.warehouse.ensure()
@@ -111,7 +111,7 @@ def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bo
 
 
 @contextmanager
-def _run_history(place: Workplace) -> Iterator[None]:
+def run_history(place: Workplace) -> Iterator[None]:
     """Dagster's SQLite files are on a disk that can be full or read-only: an error of the place, not of the project."""
     from sqlalchemy.exc import OperationalError
 

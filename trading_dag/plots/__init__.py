@@ -7,6 +7,7 @@ so. Nothing here computes a result that a table does not hold, and nothing is wr
 from trading_dag.plots.backtest import equity_against_benchmark
 from trading_dag.plots.canvas import to_png
 from trading_dag.plots.direction import calibration, forecast_against_outcome
+from trading_dag.plots.options import net_gamma_by_strike, payoff_at_expiration, smiles, term_structure
 from trading_dag.plots.skill import skill_against_baseline
 from trading_dag.plots.volatility import regime_confusion
 
@@ -14,7 +15,11 @@ __all__ = [
     "calibration",
     "equity_against_benchmark",
     "forecast_against_outcome",
+    "net_gamma_by_strike",
+    "payoff_at_expiration",
     "regime_confusion",
     "skill_against_baseline",
+    "smiles",
+    "term_structure",
     "to_png",
 ]

@@ -80,10 +80,8 @@ def _refuse(cast: pd.DataFrame, table: Table, slice_key: str, *, mask: Mask, rul
 
 
 def _refuse_other_slices(cast: pd.DataFrame, table: Table, slice_key: str) -> None:
-    if table.slice == "none":
-        return
     words = set(_SLICE_WORDS.split(slice_key))
-    for name in ("ticker",) if table.slice == "ticker" else ("ticker", "horizon"):
+    for name in table.slice_columns:
         held = cast[name].unique()
         if len(held) > 1 or (len(held) == 1 and held[0] not in words):
             mask = (~cast[name].isin(words) | (cast[name] != held[0])).to_numpy()

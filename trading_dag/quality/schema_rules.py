@@ -26,7 +26,7 @@ def schema_checks(table: Table) -> tuple[Check, ...]:
     checks.append(_schema_check("keys_unique", f"No two rows share {', '.join(key)}.", _keys_unique, needs=key))
     checks.append(_schema_check("sorted_by_key", f"Rows ascend by {', '.join(key)}.", _sorted, needs=key))
     if table.slice != "none":
-        partition = _partition_columns(table)
+        partition = table.slice_columns
         single = f"Holds a single {' and '.join(partition)}."
         checks.append(_schema_check("one_slice_only", single, _one_slice, needs=partition))
     checks.append(
@@ -61,10 +61,6 @@ def describe_key(frame: pd.DataFrame, key: tuple[str, ...], position: int) -> st
 
 def _text(value: object) -> str:
     return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else str(value)
-
-
-def _partition_columns(table: Table) -> tuple[str, ...]:
-    return ("ticker",) if table.slice == "ticker" else ("ticker", "horizon")
 
 
 def _columns(examined: Examined) -> Finding:
@@ -114,7 +110,7 @@ def _sorted(examined: Examined) -> Finding:
 
 def _one_slice(examined: Examined) -> Finding:
     mask = np.zeros(len(examined.frame), dtype=bool)
-    for name in _partition_columns(examined.table):
+    for name in examined.table.slice_columns:
         values = examined.frame[name]
         if len(values):
             mask |= (values.notna() & (values != values.mode().get(0))).to_numpy(dtype=bool)

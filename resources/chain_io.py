@@ -1,0 +1,98 @@
+"""The Dagster IO manager of option chains: one session of one ticker in, a handle on all of a ticker's sessions out.
+
+A chain of years does not fit into one frame, so an input is a ``StoredChain`` that reads a session when it is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+import pandas as pd
+
+from resources.parquet_io import slice_of_partition
+from trading_dag.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from resources.chain_store import ChainStore
+
+NO_CHAIN: Final = "no option chain is stored: trading-dag import-chains PATH brings it in"
+
+
+def chain_digest(store: ChainStore, ticker: str) -> str:
+    """One hash for everything that is stored of a ticker's chains; of nothing, where there is none."""
+    digest = hashlib.sha256()
+    for year in store.years(ticker):
+        record = store.provenance(ticker, year)
+        digest.update(f"{year}:{'' if record is None else record.content_hash}".encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class StoredChain:
+    """The stored chains of one ticker.
+
+    Attributes
+    ----------
+    store, ticker : where, and of which underlying.
+    attrs : ``content_hash`` and ``source``, as frames of other inputs carry them, and ``source_off`` without chains.
+    """
+
+    store: ChainStore
+    ticker: str
+    attrs: dict[str, Any]
+
+    @classmethod
+    def of(cls, store: ChainStore, ticker: str) -> StoredChain:
+        """The handle, with what is recorded of it now."""
+        years = store.years(ticker)
+        records = [store.provenance(ticker, year) for year in years]
+        sources = "+".join(dict.fromkeys(record.source for record in records if record is not None and record.source))
+        attrs = {"content_hash": chain_digest(store, ticker), "source": sources or None}
+        return cls(store, ticker, attrs if years else {**attrs, "source_off": NO_CHAIN})
+
+    def sessions(self) -> pd.DatetimeIndex:
+        """Quote dates, ascending; empty where nothing is stored."""
+        if not self.store.years(self.ticker):
+            return pd.DatetimeIndex([], dtype="datetime64[us]")
+        pieces = [piece["quote_date"].unique() for piece in self.store.batches(self.ticker, columns=["quote_date"])]
+        return pd.DatetimeIndex(sorted({day for piece in pieces for day in piece})).as_unit("us")
+
+    def read(self, session: pd.Timestamp) -> pd.DataFrame:
+        """Rows of ``raw.option_chain`` of one quote date; none where there are none."""
+        return self.store.read(self.ticker, first=session, last=session)
+
+
+class ChainIOManager(dg.IOManager):
+    """Merges one session's rows into the file of its ticker and year; loads the handle."""
+
+    def __init__(self, root: Path) -> None:
+        from resources.chain_store import ChainStore
+
+        self.store = ChainStore(root)
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Merge the rows; an empty frame, of a source that is off, changes nothing.
+
+        Raises
+        ------
+        SchemaError : where rows break the schema; what is stored stays.
+        """
+        if obj.empty:
+            return
+        ticker, dates = str(obj["ticker"].iloc[0]), obj["quote_date"].dt.year.unique()
+        if len(dates) != 1:
+            raise StorageError(f"raw.option_chain [{ticker}]: one session's chain has rows of the years {list(dates)}")
+        counts = self.store.merge(ticker, int(dates[0]), obj, source=str(obj.attrs.get("source", "")))
+        context.add_output_metadata({"dagster/row_count": len(obj), **counts.__dict__})
+
+    def load_input(self, context: dg.InputContext) -> StoredChain:
+        """The handle on the chains of the ticker of the running slice."""
+        ticker = slice_of_partition(context.partition_key).ticker
+        if ticker is None:
+            raise StorageError("an unpartitioned asset has no chain of its own")
+        return StoredChain.of(self.store, ticker)

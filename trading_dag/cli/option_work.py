@@ -1,0 +1,133 @@
+"""The work behind the commands about options: an import within a Dagster run, the analysis of what it brought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trading_dag.cli.work import run_history
+from trading_dag.cli.workplace import Workplace
+from trading_dag.errors import SliceNotFoundError
+
+if TYPE_CHECKING:
+    import dagster as dg
+    import pandas as pd
+
+    from resources.chain_import import ChainImport, FileImport, ImportProgress
+    from resources.chain_store import ChainStore
+    from trading_dag.options.session_analytics import SessionAnalysis
+
+
+@dataclass(frozen=True)
+class OptionWork:
+    """What imports and analyses need: the place, the chains, the Dagster instance."""
+
+    place: Workplace
+    store: ChainStore
+    instance: dg.DagsterInstance
+
+    def import_files(self, path: Path, *, ticker: str | None, quiet: bool) -> ChainImport:
+        """Import with a progress bar."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        from assets.chain_import import run_import
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.place.console, disable=quiet) as bar:
+            task = bar.add_task("reading")
+
+            def show(at: ImportProgress) -> None:
+                files = f"file {min(at.files_done + 1, at.files)} of {at.files}"
+                bar.update(task, description=f"{at.path.name} ({files}), rows", completed=at.rows, total=at.file_rows)
+
+            return run_import(
+                self.instance, self.store, path, tickers=self.place.settings.all_tickers, ticker=ticker, progress=show
+            )
+
+    def analyse(self, imported: ChainImport, *, quiet: bool) -> list[str]:
+        """Bring ``options`` up to date for every ticker of the universe that the files hold; one line a failure."""
+        from assets.jobs import MACRO_JOB, OPTIONS_JOB
+        from resources.parquet_store import ParquetStore, SliceKey
+        from trading_dag.definitions import build_definitions
+        from trading_dag.schemas import MACRO_TABLE
+
+        definitions = build_definitions(self.place.settings)
+        held = {name.split("/")[0] for file in imported.files for name in file.slices}
+        failures = []
+        if not ParquetStore(self.place.settings.home).exists(MACRO_TABLE, SliceKey()):
+            failures += self._run(
+                definitions.resolve_job_def(MACRO_JOB), None
+            )  # the rates that prices are discounted at
+        for ticker in sorted(held & set(self.place.settings.all_tickers)) if not failures else []:
+            if not quiet:
+                self.place.console.print(f"analysing {ticker} ...")
+            failures += self._run(definitions.resolve_job_def(OPTIONS_JOB), ticker)
+        return failures
+
+    def _run(self, job: dg.JobDefinition, partition: str | None) -> list[str]:
+        from assets.chain_import import QUIET_CONSOLE
+        from assets.execution import error_line
+        from assets.runs import owner_tags
+
+        result = job.execute_in_process(
+            instance=self.instance, partition_key=partition, run_config=QUIET_CONSOLE, raise_on_error=False,
+            tags=owner_tags(),
+        )  # fmt: skip
+        return [f"{partition or 'macro'}: {error_line(event)}" for event in result.all_events if event.is_step_failure]
+
+
+@contextmanager
+def option_work(place: Workplace) -> Iterator[OptionWork]:
+    """The instance open, dead runs buried, views there."""
+    import dagster as dg
+
+    from assets.runs import bury_dead_runs
+    from resources.chain_store import ChainStore
+
+    with run_history(place), dg.DagsterInstance.get() as instance:
+        bury_dead_runs(instance)
+        place.warehouse.ensure()
+        yield OptionWork(place, ChainStore(place.settings.home), instance)
+
+
+def import_record(file: FileImport) -> dict[str, Any]:
+    """What became of a file, for JSON and tables."""
+    return {**asdict(file), "path": str(file.path)}
+
+
+def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | None) -> SessionAnalysis:
+    """Analyse one stored session.
+
+    Raises
+    ------
+    SliceNotFoundError : where there is no chain of that ticker and session.
+    """
+    import pandas as pd
+
+    from resources.chain_io import StoredChain
+    from resources.chain_store import ChainStore
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.options.session_analytics import analyse_session
+    from trading_dag.options.surface import continuous_rate
+    from trading_dag.schemas import MACRO_TABLE
+    from trading_dag.table_frames import values_at_sessions
+
+    stored = StoredChain.of(ChainStore(place.settings.home), ticker)
+    sessions = stored.sessions()
+    if not len(sessions):
+        raise SliceNotFoundError(f"no option chain of {ticker} is stored: trading-dag import-chains PATH brings it in")
+    at = sessions[-1] if session is None else session
+    if at not in sessions:
+        raise SliceNotFoundError(
+            f"no option chain of {ticker} on {at:%Y-%m-%d} is stored: there are {len(sessions)} sessions "
+            f"from {sessions[0]:%Y-%m-%d} to {sessions[-1]:%Y-%m-%d}"
+        )
+    macro = ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
+    bill = values_at_sessions(macro, pd.DatetimeIndex([at]), column="treasury_3m", table=MACRO_TABLE.qualified_name)
+    rate = float(continuous_rate(bill, fallback=place.settings.surface.risk_free_rate)[0])
+    earlier = sessions[sessions < at]
+    before = stored.read(earlier[-1]) if len(earlier) else None
+    return analyse_session(stored.read(at), rate=rate, before=before)

@@ -1,0 +1,301 @@
+"""One session's chain from quotes to numbers: cleaning, forwards, volatilities, fitted smiles, arbitrage, exposure.
+
+This is the one way through the chain modules, in order; each step is theirs. A session uses its own quotes and the one
+before (for stale quotes), never a later one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.errors import InsufficientDataError
+from trading_dag.options.arbitrage import ArbitrageReport, check_arbitrage
+from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.chain import repeated_rows
+from trading_dag.options.chain_analytics import contract_analytics, smile_summary
+from trading_dag.options.chain_cleaning import CleaningRules, clean_chain
+from trading_dag.options.contracts import is_adjusted_root, is_morning_settled, terms_of, years_to_settlement
+from trading_dag.options.dealer_exposure import DealerExposure, OpenContracts, dealer_exposure
+from trading_dag.options.forward import SLICE_KEY, implied_forwards
+from trading_dag.options.svi import FittedSmile, calendar_slack, fit_smile
+from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, Table
+from trading_dag.table_frames import table_frame
+
+ANALYSIS_VERSION: Final = "1"  # raise it when the same quotes give other numbers
+_SMILES: Final = (
+    "years", "forward", "dividend_yield", "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility",
+    "skew_25_delta",
+)  # fmt: skip
+_FORWARDS: Final = ("rate", "pairs", "forward_deviation")
+
+
+@dataclass(frozen=True)
+class SessionAnalysis:
+    """What one session's chain comes down to.
+
+    Attributes
+    ----------
+    ticker, session, spot : of which chain; spot in USD, the median of the rows.
+    contracts : clean rows with ``chain_analytics.ANALYTIC_COLUMNS``, and ``slice_volatility`` of the fitted smile.
+    smiles : rows of ``options.chain_analytics``, one an expiration.
+    fitted : the fitted smile of each expiration that has one.
+    open_contracts : every contract with open interest, for exposure and its picture.
+    exposure : of the dealers.
+    refused : rows left out, by reason.
+    arbitrage : violations among the clean rows.
+    """
+
+    ticker: str
+    session: pd.Timestamp
+    spot: float
+    contracts: pd.DataFrame
+    smiles: pd.DataFrame
+    fitted: dict[pd.Timestamp, FittedSmile]
+    open_contracts: OpenContracts
+    exposure: DealerExposure
+    refused: dict[str, int]
+    arbitrage: ArbitrageReport
+
+    def exposure_row(self, digest: str) -> pd.DataFrame:
+        """One row of ``options.dealer_exposure``; ``digest`` is of what it was computed from."""
+        head = {"ticker": self.ticker, "session": self.session, "spot": self.spot, "chain_digest": digest}
+        return table_frame(DEALER_EXPOSURE, {**head, **self.exposure.__dict__}, rows=1)
+
+
+@dataclass(frozen=True)
+class ChainHistory:
+    """The tables of many sessions.
+
+    Attributes
+    ----------
+    smiles, exposure : ``options.chain_analytics`` and ``options.dealer_exposure``.
+    latest : the last session in full, for pictures; None without sessions.
+    computed : sessions that were not taken from what is stored.
+    """
+
+    smiles: pd.DataFrame
+    exposure: pd.DataFrame
+    latest: SessionAnalysis | None
+    computed: int
+
+
+def analyse_history(
+    sessions: pd.DatetimeIndex,
+    read: Callable[[pd.Timestamp], pd.DataFrame],
+    *,
+    rates: pd.Series,
+    stored: tuple[pd.DataFrame, pd.DataFrame],
+) -> ChainHistory:
+    """Analyse every session whose quotes are not those of the stored row; keep the other rows.
+
+    Parameters
+    ----------
+    sessions : quote dates, ascending.
+    read : the chain of one of them. It is asked for each, because only its rows say whether they changed.
+    rates : continuously compounded fraction by session.
+    stored : the two tables as they are, perhaps empty.
+    """
+    smiles, exposure = stored
+    known = dict(zip(exposure["session"], exposure["chain_digest"], strict=True))
+    new_smiles, new_exposure, latest, before = [], [], None, None
+    for session in sessions:
+        chain, rate = read(session), float(rates.loc[session])
+        digest = _digest(chain, before, rate)
+        if known.get(session) != digest or session == sessions[-1]:
+            latest = analyse_session(chain, rate=rate, before=before)
+            new_smiles.append(latest.smiles)
+            new_exposure.append(latest.exposure_row(digest))
+        before = chain
+    computed = pd.DatetimeIndex([frame["session"].iloc[0] for frame in new_exposure])
+    kept = [frame[frame["session"].isin(sessions) & ~frame["session"].isin(computed)] for frame in (smiles, exposure)]
+    return ChainHistory(
+        _joined([kept[0], *new_smiles], CHAIN_ANALYTICS), _joined([kept[1], *new_exposure], DEALER_EXPOSURE),
+        latest, len(computed),
+    )  # fmt: skip
+
+
+def _joined(frames: list[pd.DataFrame], table: Table) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return table_frame(table, {}, rows=0)
+    return pd.concat(filled, ignore_index=True).sort_values(list(table.key), kind="stable", ignore_index=True)
+
+
+def _digest(chain: pd.DataFrame, before: pd.DataFrame | None, rate: float) -> str:
+    """Of everything that a session's analysis depends on: its quotes, those before, the rate, and how it is done."""
+    digest = hashlib.sha256(f"{ANALYSIS_VERSION} {rate!r}".encode())
+    for frame in (chain, before):
+        if frame is not None:
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def analyse_session(
+    chain: pd.DataFrame, *, rate: float, before: pd.DataFrame | None = None, rules: CleaningRules | None = None
+) -> SessionAnalysis:
+    """Analyse the chain of one ticker on one session.
+
+    Parameters
+    ----------
+    chain : rows of ``raw.option_chain`` of one ticker and quote date.
+    rate : continuously compounded, known at the session; flat over the expirations.
+    before : the chain of the quote date before, by which quotes that stood still are told; None for none.
+    rules : what is asked of a quote.
+
+    Known at the session's close; open interest is that published on its morning.
+
+    Raises
+    ------
+    InsufficientDataError : for a chain without rows, or of several tickers or dates.
+    """
+    ticker, session = _the_only(chain)
+    both = chain if before is None or before.empty else pd.concat([before, chain], ignore_index=True)
+    sifted = clean_chain(both, rules=rules)
+    clean, refused = (part[part["quote_date"] == session] for part in (sifted.kept, sifted.refused))
+    forwards = implied_forwards(clean, rate=rate)
+    contracts = contract_analytics(clean.reset_index(drop=True), forwards)
+    fitted = _fit_smiles(contracts)
+    contracts["slice_volatility"] = _slice_volatility(contracts, fitted)
+    exercise = terms_of(ticker).exercise
+    arbitrage = check_arbitrage(clean, forwards=forwards, exercise=exercise)
+    spot = float(chain["underlying_price"].median())
+    held = _open_contracts(chain, contracts, forwards, fitted)
+    return SessionAnalysis(
+        ticker=ticker,
+        session=session,
+        spot=spot,
+        contracts=contracts,
+        smiles=_smile_rows(forwards, contracts, fitted, refused, arbitrage),
+        fitted=fitted,
+        open_contracts=held,
+        exposure=dealer_exposure(held, spot=spot, multiplier=terms_of(ticker).multiplier),
+        refused={str(reason): int(count) for reason, count in refused["reason"].value_counts().items()},
+        arbitrage=arbitrage,
+    )
+
+
+def _the_only(chain: pd.DataFrame) -> tuple[str, pd.Timestamp]:
+    found = chain[["ticker", "quote_date"]].drop_duplicates()
+    if len(found) != 1:
+        raise InsufficientDataError(f"a session's chain holds one ticker and one date, not {len(found)} of them")
+    return str(found["ticker"].iloc[0]), pd.Timestamp(found["quote_date"].iloc[0])
+
+
+def _fit_smiles(contracts: pd.DataFrame) -> dict[pd.Timestamp, FittedSmile]:
+    """A slice for each expiration with enough volatilities, weighted by vega; the others have none."""
+    known = contracts[contracts["fitted_volatility"].notna()]
+    fitted = {}
+    for expiration in np.unique(known["expiration"].to_numpy()):
+        rows = known[known["expiration"] == expiration]
+        moneyness = np.log(rows["strike"].to_numpy() / rows["forward"].to_numpy())
+        try:
+            fitted[pd.Timestamp(expiration)] = fit_smile(
+                moneyness, rows["fitted_volatility"].to_numpy(), years=float(rows["years"].iloc[0]),
+                weights=rows["vega"].to_numpy(),
+            )  # fmt: skip
+        except InsufficientDataError:
+            continue  # too few strikes: the row of this expiration says so by a fit that is NULL
+    return fitted
+
+
+def _slice_volatility(rows: pd.DataFrame, fitted: dict[pd.Timestamp, FittedSmile]) -> FloatArray:
+    """The fitted smile at each contract within the range of its quotes; NaN beyond it and where there is none."""
+    volatility = np.full(len(rows), np.nan)
+    moneyness = np.log(rows["strike"].to_numpy(np.float64) / rows["forward"].to_numpy(np.float64))
+    expirations = rows["expiration"].to_numpy()
+    for expiration, smile in fitted.items():
+        inside = (
+            (expirations == expiration.to_datetime64()) & (moneyness >= smile.lowest) & (moneyness <= smile.highest)
+        )
+        volatility[inside] = smile.implied_volatility(moneyness[inside])
+    return volatility
+
+
+def _smile_rows(
+    forwards: pd.DataFrame,
+    contracts: pd.DataFrame,
+    fitted: dict[pd.Timestamp, FittedSmile],
+    refused: pd.DataFrame,
+    arbitrage: ArbitrageReport,
+) -> pd.DataFrame:
+    """Rows of ``options.chain_analytics``: every expiration that has a clean quote."""
+    smile = smile_summary(contracts).drop(columns=["years", "forward", "dividend_yield"])
+    # Without any fitted contract the summary has no rows and so no types.
+    rows = forwards.merge(smile.astype(forwards.dtypes[SLICE_KEY].to_dict()), on=SLICE_KEY, how="left")
+    expirations = [pd.Timestamp(day) for day in rows["expiration"]]
+    smiles = [fitted.get(day) for day in expirations]
+    parameters = {
+        f"svi_{name}": [np.nan if smile is None else getattr(smile.parameters, name) for smile in smiles]
+        for name in ("a", "b", "rho", "m", "s")
+    }
+    violations = arbitrage.violations
+    by_kind = {
+        f"{kind}_violations": rows["expiration"].map(
+            violations.loc[violations["kind"] == kind, "expiration"].value_counts()
+        )
+        for kind in ("vertical", "butterfly", "calendar")
+    }
+    counts = {
+        "contracts": contracts["expiration"].value_counts(),
+        "fitted_contracts": contracts.loc[contracts["fitted_volatility"].notna(), "expiration"].value_counts(),
+        "refused": refused["expiration"].value_counts(),
+    }
+    return table_frame(
+        CHAIN_ANALYTICS,
+        {
+            "ticker": rows["ticker"],
+            "session": rows["quote_date"],
+            "expiration": rows["expiration"],
+            "spot": rows["spot"],
+            **{name: rows[name] for name in (*_SMILES, *_FORWARDS)},
+            **parameters,
+            "svi_rmse": [np.nan if smile is None else smile.rmse for smile in smiles],
+            "least_durrleman": [np.nan if smile is None else smile.least_durrleman for smile in smiles],
+            "calendar_slack": _calendar_slacks(smiles),
+            **{name: column.fillna(0).astype("int64") for name, column in by_kind.items()},
+            **{name: rows["expiration"].map(count).fillna(0).astype("int64") for name, count in counts.items()},
+        },
+        rows=len(rows),
+    )
+
+
+def _calendar_slacks(smiles: list[FittedSmile | None]) -> list[float]:
+    """Least growth of total variance since the fitted expiration before; NaN for the first and for those without."""
+    slacks, nearer = [], None
+    for smile in smiles:
+        is_later = smile is not None and nearer is not None and smile.years > nearer.years
+        slacks.append(
+            calendar_slack(nearer, smile) if is_later and nearer is not None and smile is not None else np.nan
+        )
+        nearer = smile or nearer
+    return slacks
+
+
+def _open_contracts(
+    chain: pd.DataFrame, contracts: pd.DataFrame, forwards: pd.DataFrame, fitted: dict[pd.Timestamp, FittedSmile]
+) -> OpenContracts:
+    """Every standard contract of the chain, quoted or not: its own volatility, the slice's, or else the vendor's."""
+    later, differing = repeated_rows(chain)
+    rows = chain[~later & ~differing & ~is_adjusted_root(chain["ticker"]).to_numpy()].reset_index(drop=True)
+    key = [*SLICE_KEY, "option_right", "strike"]
+    rows = rows.merge(contracts[[*key, "smile_volatility"]], on=key, how="left")
+    rows = rows.merge(forwards[[*SLICE_KEY, "rate", "forward", "dividend_yield"]], on=SLICE_KEY, how="left")
+    is_morning = is_morning_settled(rows["ticker"], rows["expiration"])
+    volatility = rows["smile_volatility"].to_numpy(np.float64)
+    for other in (_slice_volatility(rows, fitted), rows["implied_volatility"].to_numpy(np.float64)):
+        volatility = np.where(np.isnan(volatility), other, volatility)
+    return OpenContracts(
+        strike=rows["strike"].to_numpy(np.float64),
+        years=years_to_settlement(rows["quote_date"], rows["expiration"], is_morning=is_morning),
+        rate=rows["rate"].fillna(0.0).to_numpy(np.float64),
+        dividend_yield=rows["dividend_yield"].fillna(0.0).to_numpy(np.float64),
+        implied_volatility=volatility,
+        open_interest=rows["open_interest"].to_numpy(np.float64),
+        is_call=(rows["option_right"] == "C").to_numpy(),
+    )

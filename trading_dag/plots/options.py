@@ -1,0 +1,146 @@
+"""Figures of options: what a structure pays, the smile and its term structure, and where dealers' gamma lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from trading_dag.options.dealer_exposure import GammaByStrike
+from trading_dag.options.structures import Structure, breakevens, payoff
+from trading_dag.options.surface import DAYS_PER_YEAR
+from trading_dag.plots import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SPOT_POINTS: Final = 401
+SMILES_SHOWN: Final = 6
+NEAR_SPOT: Final = 0.10
+MILLION: Final = 1e6
+
+
+def payoff_at_expiration(
+    structure: Structure, strikes: ArrayLike, *, premium: float, spot: float, multiplier: float = 100.0, title: str = ""
+) -> Figure:
+    """Profit of one structure at expiration against the underlying's price, breakevens marked; fees not counted.
+
+    Parameters
+    ----------
+    strikes : (legs,) USD, in the order of the legs.
+    premium : USD a share, positive where paid.
+    spot : USD, marked.
+    """
+    heading = title or structure.name.replace("_", " ")
+    leg_strikes = np.asarray(strikes, dtype=np.float64)
+    if not np.isfinite([*leg_strikes, premium, spot]).all():
+        return canvas.insufficient_data(heading, "the structure is not quoted")
+    reach = max(float(np.abs(leg_strikes - spot).max()) * 1.6, 0.06 * spot)
+    prices = np.linspace(max(spot - reach, 0.0), spot + reach, SPOT_POINTS)
+    profit = (payoff(structure, leg_strikes[np.newaxis], spot=prices[np.newaxis])[0] - premium) * multiplier
+    points = breakevens(structure, leg_strikes[np.newaxis], premium=[premium])[0]
+    points = points[np.isfinite(points)]
+    figure = canvas.new_figure(3.6)
+    axes = figure.subplots()
+    axes.plot(prices, profit, color=canvas.INK, linewidth=1.4)
+    axes.fill_between(prices, profit, 0.0, where=(profit > 0).tolist(), color=canvas.GREEN, alpha=0.22, linewidth=0)
+    axes.fill_between(prices, profit, 0.0, where=(profit < 0).tolist(), color=canvas.VERMILION, alpha=0.22, linewidth=0)
+    axes.axhline(0.0, color=canvas.GREY, linewidth=0.8)
+    axes.axvline(spot, color=canvas.BLUE, linewidth=1.0, linestyle="--", label=f"spot {spot:,.2f}")
+    axes.plot(points, np.zeros_like(points), "o", color=canvas.INK, markersize=4, label="breakeven")
+    canvas.dress(axes, x_label="underlying at expiration (USD)", y_label="profit of one structure (USD)")
+    canvas.legend_above(axes, columns=2)
+    paid = f"pays {premium * multiplier:,.0f} USD" if premium > 0 else f"receives {-premium * multiplier:,.0f} USD"
+    at = ", ".join(f"{point:,.2f}" for point in points) or "none"
+    canvas.headline(figure, f"{heading} · payoff at expiration", f"{paid}, breakeven {at}")
+    return figure
+
+
+def smiles(contracts: pd.DataFrame, title: str) -> Figure:
+    """Implied volatility against log-moneyness, one colour an expiration; dots are quotes, lines the fitted slices.
+
+    Parameters
+    ----------
+    contracts : expiration, years, strike, forward, fitted_volatility and slice_volatility (fractions or NaN), as
+        ``session_analytics`` gives them.
+    """
+    heading = f"{title} · smile by expiration"
+    known = contracts.dropna(subset=["forward", "fitted_volatility"])
+    expirations = np.sort(known["expiration"].unique())
+    if not len(expirations):
+        return canvas.insufficient_data(heading, "no contract has an implied volatility")
+    shown = expirations[np.unique(np.linspace(0, len(expirations) - 1, SMILES_SHOWN).astype(int))]
+    figure = canvas.new_figure(4.2)
+    axes = figure.subplots()
+    for expiration, colour in zip(shown, canvas.SERIES_COLOURS, strict=False):
+        rows = known[known["expiration"] == expiration].sort_values("strike")
+        moneyness = np.log(rows["strike"].to_numpy() / rows["forward"].to_numpy())
+        days = rows["years"].iloc[0] * DAYS_PER_YEAR
+        label = f"{pd.Timestamp(expiration):%Y-%m-%d} ({days:.0f} d)"
+        axes.plot(moneyness, rows["fitted_volatility"] * 100, ".", color=colour, markersize=4, label=label)
+        axes.plot(moneyness, rows["slice_volatility"] * 100, "-", color=colour, linewidth=1.2)
+    axes.axvline(0.0, color=canvas.GREY, linewidth=0.8)
+    canvas.dress(axes, x_label="log-moneyness ln(K/F)", y_label="implied volatility (%)")
+    canvas.legend_above(axes, columns=3)
+    canvas.headline(figure, heading, f"{len(shown)} of {len(expirations)} expirations; lines are fitted slices")
+    return figure
+
+
+def term_structure(expirations: pd.DataFrame, title: str) -> Figure:
+    """At-the-money volatility and 25-delta skew against days to expiration.
+
+    Parameters
+    ----------
+    expirations : rows of ``options.chain_analytics`` of one session.
+    """
+    heading = f"{title} · term structure"
+    rows = expirations.dropna(subset=["atm_volatility"]).sort_values("years")
+    if len(rows) < 2:
+        return canvas.insufficient_data(heading, "fewer than two expirations have an at-the-money volatility")
+    days = rows["years"] * DAYS_PER_YEAR
+    figure = canvas.new_figure(4.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    upper.plot(days, rows["atm_volatility"] * 100, "o-", color=canvas.BLUE, linewidth=1.3, markersize=3.5)
+    lower.plot(days, rows["skew_25_delta"] * 100, "o-", color=canvas.VERMILION, linewidth=1.1, markersize=3.5)
+    lower.axhline(0.0, color=canvas.GREY, linewidth=0.8)
+    canvas.dress(upper, y_label="at the money (%)")
+    canvas.dress(lower, x_label="calendar days to expiration", y_label="25Δ put − call\n(points)")
+    ends = [f"{rows['atm_volatility'].iloc[end]:.1%} at {days.iloc[end]:.0f} days" for end in (0, -1)]
+    canvas.headline(figure, heading, ", ".join(ends))
+    return figure
+
+
+def net_gamma_by_strike(by_strike: GammaByStrike, *, spot: float, flip: float, title: str) -> Figure:
+    """Dealers' gamma exposure at each strike within 10 % of spot, calls up and puts down, with the flip.
+
+    Parameters
+    ----------
+    flip : spot at which the total is zero, USD; NaN where there is none.
+    """
+    heading = f"{title} · dealers' gamma by strike"
+    near = np.abs(by_strike.strike / spot - 1.0) <= NEAR_SPOT
+    if not near.any():
+        return canvas.insufficient_data(heading, "no contract near spot has open interest and a volatility")
+    strikes = by_strike.strike[near]
+    width = float(np.median(np.diff(strikes))) * 0.9 if len(strikes) > 1 else 1.0
+    figure = canvas.new_figure(3.8)
+    axes = figure.subplots()
+    for values, colour, label in (
+        (by_strike.calls, canvas.GREEN, "calls"),
+        (by_strike.puts, canvas.VERMILION, "puts"),
+    ):
+        axes.bar(strikes, values[near] / MILLION, width=width, color=colour, alpha=0.55, label=label)
+    axes.plot(strikes, by_strike.net[near] / MILLION, color=canvas.INK, linewidth=1.1, label="net")
+    axes.axvline(spot, color=canvas.BLUE, linewidth=1.0, linestyle="--", label=f"spot {spot:,.2f}")
+    if np.isfinite(flip):
+        axes.axvline(flip, color=canvas.PURPLE, linewidth=1.2, label=f"flip {flip:,.2f}")
+    canvas.dress(axes, x_label="strike (USD)", y_label="million USD per 1 % move")
+    canvas.legend_above(axes, columns=5)
+    where = f"flip at {flip:,.2f}" if np.isfinite(flip) else "no flip within 15 %"
+    total = by_strike.net.sum() / MILLION
+    canvas.headline(
+        figure, heading, f"net {total:+,.0f} million USD per 1 % move, {where}; dealers long calls, short puts"
+    )
+    return figure
