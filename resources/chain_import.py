@@ -20,7 +20,7 @@ import pandas as pd
 
 from resources.chain_files import ChainFile, find_chain_files, open_chain_file
 from resources.chain_store import ChainStore
-from resources.parquet_store import _replace
+from resources.parquet_store import replace_file
 from trading_dag.errors import SliceBusyError
 from trading_dag.options.chain import REASON
 from trading_dag.slices import validate_ticker
@@ -182,7 +182,7 @@ def _import_file(store: ChainStore, file: ChainFile, report: _Reporter) -> FileI
         **{name: totals[name] for name in ("appended", "restated", "completed", "unchanged")},
     )  # fmt: skip
     content = json.dumps({**asdict(done), "path": str(file.path)}, indent=1)
-    _replace(record, lambda target: target.write_text(content, encoding="utf-8"))
+    replace_file(record, lambda target: target.write_text(content, encoding="utf-8"))
     shutil.rmtree(staging, ignore_errors=True)
     return done
 

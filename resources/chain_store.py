@@ -19,11 +19,11 @@ from resources.parquet_store import (
     FILE_NAME,
     ParquetStore,
     SliceKey,
-    _provenance_of,
-    _replace,
-    _to_arrow,
-    _to_pandas,
-    _unreadable,
+    provenance_of,
+    replace_file,
+    to_arrow,
+    to_pandas,
+    unreadable,
 )
 from trading_dag.errors import SliceNotFoundError, StorageError
 from trading_dag.options.chain import repeated_rows
@@ -87,7 +87,7 @@ class ChainStore:
         path = self.path(ticker, year)
         if not path.is_file():
             return None
-        return _provenance_of(self._open(path).schema_arrow, _BY_TICKER, SliceKey(ticker))
+        return provenance_of(self._open(path).schema_arrow, _BY_TICKER, SliceKey(ticker))
 
     def merge(self, ticker: str, year: int, fresh: pd.DataFrame, *, source: str) -> MergeCounts:
         """Merge rows into the slice of a ticker and year.
@@ -243,19 +243,19 @@ class ChainStore:
         try:
             return pq.ParquetFile(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(_BY_TICKER, _key_of(path), path, error) from error
+            raise unreadable(_BY_TICKER, _key_of(path), path, error) from error
 
     def _put(self, ticker: str, year: int, frame: pd.DataFrame, *, source: str) -> None:
         import pyarrow.parquet as pq
 
         prepared = self._slices.prepare(_BY_TICKER, SliceKey(ticker), frame, source=source)
-        arrow = _to_arrow(prepared.frame, OPTION_CHAIN, prepared.provenance)
+        arrow = to_arrow(prepared.frame, OPTION_CHAIN, prepared.provenance)
         self._slices.ensure_schema_file(OPTION_CHAIN)
         path = self.path(ticker, year)
         path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in path.parent.glob(f".{FILE_NAME}.*.tmp"):
             leftover.unlink(missing_ok=True)
-        _replace(
+        replace_file(
             path,
             lambda target: pq.write_table(
                 arrow, target, compression="zstd", row_group_size=ROW_GROUP_ROWS, write_page_checksum=True
@@ -269,8 +269,8 @@ def _rows(path: Path, file: pq.ParquetFile, groups: list[int], columns: list[str
     try:
         arrow = file.read_row_groups(groups, columns=columns)
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(_BY_TICKER, _key_of(path), path, error) from error
-    return _to_pandas(arrow.select(columns), OPTION_CHAIN)
+        raise unreadable(_BY_TICKER, _key_of(path), path, error) from error
+    return to_pandas(arrow.select(columns), OPTION_CHAIN)
 
 
 def _overlapping(file: pq.ParquetFile, low: pd.Timestamp | None, high: pd.Timestamp | None) -> list[int]:

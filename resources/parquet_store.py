@@ -191,13 +191,13 @@ class ParquetStore:
         import pyarrow.parquet as pq
 
         table, key = prepared.table, prepared.key
-        arrow = _to_arrow(prepared.frame, table, prepared.provenance)
+        arrow = to_arrow(prepared.frame, table, prepared.provenance)
         self.ensure_schema_file(table)
         with self.lock(table, key):
             folder = self.slice_folder(table, key)
             for leftover in folder.glob(f".{FILE_NAME}.*.tmp"):
                 leftover.unlink(missing_ok=True)
-            _replace(
+            replace_file(
                 folder / FILE_NAME,
                 lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True),
             )
@@ -231,9 +231,9 @@ class ParquetStore:
         except FileNotFoundError:
             raise SliceNotFoundError(f"{table.qualified_name} [{key}] is not there yet: materialize it first") from None
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(table, key, path, error) from error
-        frame = _to_pandas(arrow, table)
-        provenance = _provenance_of(arrow.schema, table, key)
+            raise unreadable(table, key, path, error) from error
+        frame = to_pandas(arrow, table)
+        provenance = provenance_of(arrow.schema, table, key)
         frame.attrs = {
             "content_hash": provenance.content_hash,
             "source": provenance.source,
@@ -261,8 +261,8 @@ class ParquetStore:
         try:
             schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(table, key, path, error) from error
-        return _provenance_of(schema, table, key)
+            raise unreadable(table, key, path, error) from error
+        return provenance_of(schema, table, key)
 
     def set_aside(self, table: Table, key: SliceKey) -> Path:
         """Rename a file that cannot be read, so that the slice counts as never written; return where it lies now."""
@@ -285,10 +285,10 @@ class ParquetStore:
         except (FileNotFoundError, pa.ArrowInvalid):
             path.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, lambda target: pq.write_table(expected.empty_table(), target))
+        replace_file(path, lambda target: pq.write_table(expected.empty_table(), target))
 
 
-def _replace(path: Path, write: Any) -> None:
+def replace_file(path: Path, write: Any) -> None:
     """Write a sibling, flush it to disk, rename it over ``path``, flush the folder."""
     temporary = path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
     try:
@@ -305,7 +305,8 @@ def _replace(path: Path, write: Any) -> None:
         os.close(descriptor)
 
 
-def _unreadable(table: Table, key: SliceKey, path: Path, error: Exception) -> StorageError:
+def unreadable(table: Table, key: SliceKey, path: Path, error: Exception) -> StorageError:
+    """The error for a file that cannot be read: which slice, which file, why, and what to do."""
     problem = " ".join(str(error).split())
     return StorageError(
         f"{table.qualified_name} [{key}]: {path} is no readable Parquet file ({problem}). "
@@ -327,14 +328,16 @@ def _arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([pa.field(column.name, types[column.type]) for column in table.columns])
 
 
-def _to_arrow(frame: pd.DataFrame, table: Table, provenance: Provenance) -> pa.Table:
+def to_arrow(frame: pd.DataFrame, table: Table, provenance: Provenance) -> pa.Table:
+    """A conformed frame in the types of its table, with its provenance in the metadata."""
     import pyarrow as pa
 
     arrow = pa.Table.from_pandas(frame, schema=_arrow_schema(table), preserve_index=False)
     return arrow.replace_schema_metadata({METADATA_KEY: json.dumps(provenance.__dict__, sort_keys=True).encode()})
 
 
-def _to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
+def to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
+    """What was stored as a frame in the types of the project."""
     frame: pd.DataFrame = arrow.replace_schema_metadata(None).to_pandas(date_as_object=False)
     for name in frame.columns:
         column: Column = table.column(name)
@@ -347,7 +350,13 @@ def _to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
     return frame
 
 
-def _provenance_of(schema: pa.Schema, table: Table, key: SliceKey) -> Provenance:
+def provenance_of(schema: pa.Schema, table: Table, key: SliceKey) -> Provenance:
+    """Provenance out of a file's schema.
+
+    Raises
+    ------
+    StorageError : where the file carries none, so that it was not written here.
+    """
     raw = (schema.metadata or {}).get(METADATA_KEY)
     if raw is None:
         raise StorageError(

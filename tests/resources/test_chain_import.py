@@ -201,7 +201,7 @@ elif moment == "renaming":
     Path.replace = lambda path, target: die() if "2020" in str(target) else replace(path, target)
     import_chains(ChainStore(Path(home)), Path(vendor))
 else:
-    chain_import._replace = die
+    chain_import.replace_file = die
     import_chains(ChainStore(Path(home)), Path(vendor))
 """
 
