@@ -1,0 +1,66 @@
+"""On a market where every option costs what it is worth, a program earns nothing but its costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.trading_dag.backtest.program_chains import fair_chain, small_market
+from trading_dag.backtest.chain_programs import run_program
+from trading_dag.backtest.entries import entries_at
+from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.options.structures import structure_of
+
+PATHS = 600
+SESSIONS = 25
+VOLATILITY = 0.2
+PROGRAMS = [
+    Program(name, structure_of(name), strikes, ExpirationChoice(21, 15, 27), exits, AccountRules(account_usd=1e6))
+    for name, strikes, exits in (
+        ("bull_put_spread", (TargetDelta(0.30), TargetDelta(0.10)), ExitRules()),
+        (
+            "bull_put_spread",
+            (TargetDelta(0.30), TargetDelta(0.10)),
+            ExitRules(profit_target_fraction=0.5, stop_premium_multiple=2.0, days_to_expiration=7),
+        ),
+        (
+            "iron_condor",
+            (TargetDelta(0.25), Width(0, 4.0), TargetDelta(0.25), Width(2, 4.0)),
+            ExitRules(profit_target_fraction=0.5, stop_underlying_fraction=0.03, horizon_sessions=8),
+        ),
+        ("long_straddle", (TargetDelta(0.50), Width(0, 0.0)), ExitRules(horizon_sessions=6)),
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Profit and costs, USD a structure, of every program on independent paths without drift, rate or dividend."""
+    generator = np.random.default_rng(20240102)
+    results: list[tuple[list[float], list[float]]] = [([], []) for _ in PROGRAMS]
+    days = pd.bdate_range("2024-01-02", periods=SESSIONS)
+    gaps = np.diff(days) / np.timedelta64(365, "D")
+    for _ in range(PATHS):
+        steps = generator.normal(size=SESSIONS - 1) * VOLATILITY * np.sqrt(gaps) - 0.5 * VOLATILITY**2 * gaps
+        spots = 100.0 * np.exp(np.concatenate([[0.0], np.cumsum(steps)]))
+        market = small_market(fair_chain(spots, volatility=VOLATILITY, half_spread=0.005))
+        for program, (profits, costs) in zip(PROGRAMS, results, strict=True):
+            # The entry is drawn before the path is seen: the second session of each.
+            trade = run_program(market, program, entries=entries_at(market, [1])).trades().iloc[0]
+            if trade["status"] != "closed":
+                continue
+            profits.append(trade["pnl_usd"] / trade["contracts"])
+            costs.append((trade["fees_usd"] + trade["spread_cost_usd"]) / trade["contracts"])
+    return [(np.array(profits), np.array(costs)) for profits, costs in results]
+
+
+@pytest.mark.parametrize("which", range(len(PROGRAMS)))
+def test_the_mean_profit_is_minus_the_costs_within_four_standard_errors(outcomes, which):
+    profits, costs = outcomes[which]
+    assert len(profits) == PATHS
+    error = (profits + costs).std(ddof=1) / np.sqrt(PATHS)
+    assert abs((profits + costs).mean()) <= 4.0 * error
+    # A program that takes half a USD a share too much or too little would be seen.
+    assert 4.0 * error < 50.0
+    assert (costs > 0.0).all()

@@ -1,0 +1,73 @@
+"""Figures of a small program against a calculation by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from tests.trading_dag.backtest.program_chains import chain_frame, small_market
+from trading_dag.backtest.chain_programs import run_program, run_programs
+from trading_dag.backtest.entries import entries_at
+from trading_dag.backtest.program_summary import comparison, summarize
+from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.options.structures import structure_of
+
+# A put bought at 2.00, 3.00, 1.00, 2.00 and sold the session after at 2.80, 0.80, 1.80.
+QUOTES = [(1.8, 2.0), (2.8, 3.0), (0.8, 1.0), (1.8, 2.0)]
+DAYS = ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-07"]
+
+
+def results(names=("one",)):
+    chain = {day: (100.0, {("P", 100.0): (*quote, -0.5)}) for day, quote in zip(DAYS, QUOTES, strict=True)}
+    market = small_market(chain_frame(chain, expiration="2024-03-15"))
+    put, expiration = structure_of("long_put"), ExpirationChoice(9, 5, 20)
+    programs = [
+        Program(name, put, (TargetDelta(0.5),), expiration, ExitRules(horizon_sessions=held))
+        for held, name in enumerate(names, start=1)
+    ]
+    return run_programs(market, programs, entries=entries_at(market, [0, 1, 2, 3]))
+
+
+def test_the_summary_is_that_of_a_calculation_by_hand():
+    summary = summarize(results()[0])
+    # 2,000/201.30 = 9 puts earn 80 − 1.30 each; 2,000/301.30 = 6 lose 220 + 1.30; 2,000/101.30 = 19 earn 78.70.
+    gains, losses = 9 * 78.70 + 19 * 78.70, 6 * 221.30
+    assert (summary.closed, summary.open_at_end, summary.skipped) == (3, 1, 0)
+    assert summary.win_rate == pytest.approx(2 / 3)
+    assert summary.profit_factor == pytest.approx(gains / losses)
+    assert summary.total_usd == pytest.approx(gains - losses)
+    assert summary.fees_usd == pytest.approx((9 + 6 + 19) * 1.30 + 9 * 0.65)
+    assert summary.exposure == 1.0
+    assert summary.profit_by_exit_reason == {"horizon": (3, pytest.approx(gains - losses))}
+    assert summary.skip_reasons == {}
+    # Equity at the closes: each entry pays its half spread and fee at once.
+    first = 100_000 - 9 * (10 + 0.65)
+    second = 100_000 + 9 * 78.70 - 6 * (10 + 0.65)
+    third = 100_000 + 9 * 78.70 - 6 * 221.30 - 19 * (10 + 0.65)
+    equity = results()[0].history.equity
+    assert equity[:3].tolist() == pytest.approx([first, second, third])
+    assert summary.statistics.max_drawdown == pytest.approx(1 - third / second)
+
+
+def test_without_trades_nothing_is_judged():
+    chain = chain_frame({day: (100.0, {("P", 100.0): (1.0, 1.1, -0.5)}) for day in DAYS}, expiration="2024-12-20")
+    market = small_market(chain)
+    program = Program("none", structure_of("long_put"), (TargetDelta(0.5),))
+    summary = summarize(run_program(market, program, entries=entries_at(market, [0])))
+    assert (summary.closed, summary.skipped, summary.skip_reasons) == (0, 1, {"no_expiration": 1})
+    assert math.isnan(summary.win_rate)
+    assert math.isnan(summary.profit_factor)
+    assert math.isnan(summary.statistics.sharpe)
+
+
+def test_programs_are_compared_best_first_and_deflated_by_how_many_were_tried():
+    tried = results(("one session", "two sessions", "three sessions"))
+    frame = comparison(tried)
+    assert set(frame["program"]) == {"one session", "two sessions", "three sessions"}
+    assert frame["total_pnl_usd"].is_monotonic_decreasing
+    alone = {each.program.name: summarize(each).deflated_sharpe for each in tried}
+    deflated = frame.set_index("program")["deflated_sharpe"]
+    pd.testing.assert_index_equal(deflated.index.sort_values(), pd.Index(sorted(alone), name="program"))
+    assert all(deflated[name] < value for name, value in alone.items())

@@ -1,0 +1,178 @@
+"""Which positions an account takes, how many of each, and its cash, marks and equity session by session.
+
+One linear pass in the order of the entries: a position needs its margin and fees of what is not already
+held against open positions. cash = starting cash + signed fills + settlements − fees + interest;
+equity = cash + marks.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
+from trading_dag.backtest.entries import TextArray
+from trading_dag.backtest.exits import Exits
+from trading_dag.backtest.margin import margin_requirement
+from trading_dag.backtest.paths import PositionPaths
+from trading_dag.backtest.positions import OpenedPositions
+from trading_dag.backtest.programs import AccountRules
+from trading_dag.options.black_scholes import FloatArray
+
+EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
+EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"
+CAPITAL_LIMIT: Final = "capital_limit"
+POSITION_LIMIT: Final = "position_limit"
+NOTHING_TO_ROLL: Final = "nothing_to_roll"
+_DAYS_PER_YEAR: Final = 365.0
+
+
+@dataclass(frozen=True)
+class SizedPositions:
+    """How many structures each position would be, before the account's limits.
+
+    Attributes
+    ----------
+    contracts : (n,) structures; 0 where none.
+    margin_usd : (n,) of one structure, fees not counted; NaN where it could not be opened.
+    skip_reason : (n,) the positions' own, or why the size is 0.
+    """
+
+    contracts: IntegerArray
+    margin_usd: FloatArray
+    skip_reason: TextArray
+
+
+def size_positions(positions: OpenedPositions, account: AccountRules) -> SizedPositions:
+    """Structures whose margin and fees both ways stay within the risk budget, and within the volume shares."""
+    margin = margin_requirement(positions) * account.multiplier
+    one = margin + 2.0 * fees_one_way_usd(positions, account)
+    budget = account.account_usd * account.risk_fraction * positions.entries.size
+    is_sizable = positions.can_open & np.isfinite(one) & (margin > 0.0)
+    by_risk = np.where(is_sizable, np.floor(budget / np.where(is_sizable, one, 1.0) + 1e-9), 0.0)
+    contracts = np.minimum(by_risk, np.where(np.isnan(positions.contract_limit), 0.0, positions.contract_limit))
+    reason = np.where(
+        positions.can_open & (by_risk < 1.0),
+        EXCEEDS_RISK_BUDGET,
+        np.where(positions.can_open & (contracts < 1.0), EXCEEDS_VOLUME_SHARE, positions.skip_reason),
+    ).astype(object)
+    return SizedPositions(contracts.astype(np.int64), margin, reason)
+
+
+def fees_one_way_usd(positions: OpenedPositions, account: AccountRules) -> float:
+    """Fees of one structure, in or out: every leg and every contract pays."""
+    return account.fee_per_leg_contract_usd * positions.program.structure.contracts_per_structure
+
+
+def profit_usd(
+    positions: OpenedPositions, exits: Exits, *, contracts: IntegerArray, account: AccountRules
+) -> FloatArray:
+    """Profit of so many structures after fees both ways, (n,); NaN where open."""
+    gross = (exits.value - positions.premium) * account.multiplier
+    return np.asarray(contracts * (gross - 2.0 * fees_one_way_usd(positions, account)), dtype=np.float64)
+
+
+def admit_positions(
+    positions: OpenedPositions,
+    exits: Exits,
+    *,
+    sized: SizedPositions,
+    account: AccountRules,
+    rolled_from: IntegerArray,
+) -> tuple[IntegerArray, TextArray]:
+    """Contracts that the account takes, and why it takes none: its capital or its number of positions.
+
+    A position that replaces an earlier one (``rolled_from``, −1 for none) needs that one to have been taken.
+
+    Margin and fees both ways of open positions must stay within starting cash and realised profit. What
+    leaves at a session's quote frees its capital for what enters there; marks of open positions do not count.
+    """
+    contracts, reason = sized.contracts.copy(), sized.skip_reason.copy()
+    wanted = np.flatnonzero(contracts > 0)
+    fees = 2.0 * fees_one_way_usd(positions, account)
+    need = (contracts * (sized.margin_usd + fees))[wanted].tolist()
+    profit = profit_usd(positions, exits, contracts=contracts, account=account)[wanted].tolist()
+    entry, leave = positions.entry[wanted].tolist(), exits.exit[wanted].tolist()
+    parents, most = rolled_from.tolist(), account.maximum_open_positions
+    free = account.account_usd
+    held: list[tuple[int, float]] = []
+    for row, at, until, required, gained in zip(wanted.tolist(), entry, leave, need, profit, strict=True):
+        while held and held[0][0] <= at:
+            free += heapq.heappop(held)[1]
+        if parents[row] >= 0 and not contracts[parents[row]]:
+            contracts[row], reason[row] = 0, NOTHING_TO_ROLL
+        elif most is not None and len(held) >= most:
+            contracts[row], reason[row] = 0, POSITION_LIMIT
+        elif required > free + 1e-9:
+            contracts[row], reason[row] = 0, CAPITAL_LIMIT
+        else:
+            free -= required
+            # An open position never returns its capital within the data.
+            heapq.heappush(held, (until, required + gained) if until >= 0 else (np.iinfo(np.int64).max, 0.0))
+    return contracts, reason
+
+
+@dataclass(frozen=True)
+class AccountHistory:
+    """One entry for every session of the market, USD.
+
+    Attributes
+    ----------
+    cash : after all fills, settlements, fees and interest of the session.
+    marks : value of the positions held over the close.
+    interest : paid into cash at the session.
+    open_positions : how many are held over the close.
+    """
+
+    cash: FloatArray
+    marks: FloatArray
+    interest: FloatArray
+    open_positions: IntegerArray
+
+    @property
+    def equity(self) -> FloatArray:
+        """Cash and marks."""
+        return self.cash + self.marks
+
+
+def account_history(
+    market: ChainMarket, paths: PositionPaths, exits: Exits, *, contracts: IntegerArray, account: AccountRules
+) -> AccountHistory:
+    """Add up the fills, settlements, fees and marks of every position that was taken."""
+    positions, sessions = paths.positions, len(market)
+    taken = np.flatnonzero(contracts > 0)
+    size = contracts[taken] * float(account.multiplier)
+    fees = contracts[taken] * fees_one_way_usd(positions, account)
+    leave = exits.exit[taken]
+    is_closed = leave >= 0
+    flow = np.zeros(sessions)
+    np.add.at(flow, positions.entry[taken], -size * positions.premium[taken] - fees)
+    np.add.at(flow, leave[is_closed], (size * exits.value[taken] - fees)[is_closed])
+    columns = np.arange(paths.at.shape[1])
+    is_marked = paths.is_held[taken] & (columns < np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
+    at = paths.at[taken][is_marked]
+    marks = np.zeros(sessions)
+    np.add.at(marks, at, (size[:, np.newaxis] * paths.mark[taken])[is_marked])
+    interest = _interest(market, flow, account)
+    return AccountHistory(
+        cash=account.account_usd + np.cumsum(flow + interest),
+        marks=marks,
+        interest=interest,
+        open_positions=np.bincount(at, minlength=sessions).astype(np.int64),
+    )
+
+
+def _interest(market: ChainMarket, flow: FloatArray, account: AccountRules) -> FloatArray:
+    """Interest paid at each session on the positive cash held since the one before."""
+    interest = np.zeros(len(flow))
+    if account.interest_rate == 0.0:
+        return interest
+    growth = np.expm1(account.interest_rate * np.diff(market.days) / _DAYS_PER_YEAR)
+    cash = account.account_usd
+    for session in range(1, len(flow)):
+        cash += flow[session - 1] + interest[session - 1]
+        interest[session] = max(cash, 0.0) * growth[session - 1]
+    return interest

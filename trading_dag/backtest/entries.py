@@ -1,0 +1,145 @@
+"""When a program enters: every session, weekly, or at the quote after a signal.
+
+An entry is a session of the market, known before that session's quotes are. Contracts, prices and sizes
+come later (``positions``, ``account``). A signal that cannot become an entry keeps its row and its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArray
+from trading_dag.errors import SchemaError
+from trading_dag.options.black_scholes import FloatArray
+
+ENTRY_AFTER_DATA: Final = "entry_after_data"
+HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
+TextArray = NDArray[Any]
+_MONDAY_OFFSET: Final = 3
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Candidate entries of one program, one a row, in the order of their sessions.
+
+    Attributes
+    ----------
+    signal : (n,) session whose close produced the signal; NaT for a rule, which reads no price at all.
+    entry : (n,) position of the entry's session in the market, after the signal's; −1 where skipped.
+    horizon : (n,) position of the first session at or after the signal's target, ``len(market)`` beyond the
+        data; −1 where the signal sets none.
+    flip : (n,) position of the first session after that of an opposite signal; ``len(market)`` for none.
+    size : (n,) share of the risk budget, 1 in full.
+    skip_reason : (n,) empty where the entry can be tried.
+    """
+
+    signal: DateArray
+    entry: IntegerArray
+    horizon: IntegerArray
+    flip: IntegerArray
+    size: FloatArray
+    skip_reason: TextArray
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+
+def entries_every_session(market: ChainMarket) -> Entries:
+    """An entry at every session of the market."""
+    return entries_at(market, np.arange(len(market)))
+
+
+def entries_weekly(market: ChainMarket) -> Entries:
+    """An entry at the market's first session of each week, which begins on Monday."""
+    week = (market.days + _MONDAY_OFFSET) // 7
+    return entries_at(market, np.flatnonzero(np.diff(week, prepend=-1)))
+
+
+def entries_at(market: ChainMarket, positions: ArrayLike) -> Entries:
+    """Entries at these positions of the market's sessions, ascending."""
+    entry = np.asarray(positions, dtype=np.int64)
+    rows = len(entry)
+    return Entries(
+        signal=np.full(rows, np.datetime64("NaT"), dtype="datetime64[D]"),
+        entry=entry,
+        horizon=np.full(rows, -1, dtype=np.int64),
+        flip=np.full(rows, len(market), dtype=np.int64),
+        size=np.ones(rows),
+        skip_reason=np.full(rows, "", dtype=object),
+    )
+
+
+def entries_from_signals(
+    market: ChainMarket,
+    sessions: ArrayLike,
+    *,
+    targets: ArrayLike | None = None,
+    directions: ArrayLike | None = None,
+    sizes: ArrayLike | None = None,
+) -> Entries:
+    """Enter at the first quote date after each signal's session.
+
+    Parameters
+    ----------
+    sessions : (n,) sessions whose close produced the signals, strictly ascending; they need not be in the market.
+    targets : (n,) session in which the signal's horizon ends; NaT for none. Where it is not after the
+        entry's session, the signal is skipped with ``horizon_before_entry``.
+    directions : (n,) positive up, negative down, 0 neither; a position flips at the first quote date after
+        the session of a later signal of the other sign.
+    sizes : (n,) share of the risk budget; 0 for a signal that is not to be traded.
+
+    Raises
+    ------
+    SchemaError : sessions that are not strictly ascending, sizes or directions that are no numbers.
+    """
+    signal = np.asarray(sessions).astype("datetime64[D]")
+    if (np.diff(signal) <= np.timedelta64(0, "D")).any() or np.isnat(signal).any():
+        raise SchemaError(table="signals.recommendation", key="session", rule="strictly ascending")
+    share = _finite("position_size", np.ones(len(signal)) if sizes is None else sizes)
+    signs = np.sign(_finite("direction", np.zeros(len(signal)) if directions is None else directions))
+    if (share < 0).any():
+        raise SchemaError(table="signals.recommendation", key="position_size", rule="not negative")
+    last = len(market)
+    entry = market.days.searchsorted(signal.astype(np.int64), side="right").astype(np.int64)
+    horizon = np.full(len(signal), -1, dtype=np.int64)
+    is_too_early = np.zeros(len(signal), dtype=np.bool_)
+    if targets is not None:
+        target = np.asarray(targets).astype("datetime64[D]")
+        has_target = ~np.isnat(target)
+        day = np.where(has_target, target, signal).astype(np.int64)
+        horizon = np.where(has_target, market.days.searchsorted(day), -1).astype(np.int64)
+        # An entry beyond the data has no quote yet, but it is after the signal's session in any case.
+        entry_day = np.where(entry < last, market.days[np.minimum(entry, last - 1)], signal.astype(np.int64) + 1)
+        is_too_early = has_target & (day <= entry_day)
+    skip_reason = np.select([is_too_early, entry >= last], [HORIZON_BEFORE_ENTRY, ENTRY_AFTER_DATA], "").astype(object)
+    return Entries(
+        signal=signal,
+        entry=np.where(skip_reason == "", entry, -1),
+        horizon=horizon,
+        flip=_flip_positions(entry, signs, beyond=last),
+        size=share,
+        skip_reason=skip_reason,
+    )
+
+
+def _finite(name: str, values: ArrayLike) -> FloatArray:
+    numbers = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise SchemaError(table="signals.recommendation", key=name, rule="finite numbers")
+    return numbers
+
+
+def _flip_positions(entry: IntegerArray, signs: FloatArray, *, beyond: int) -> IntegerArray:
+    """First position after a later signal of the other sign; one pass from the last signal to the first."""
+    flip = np.full(len(entry), beyond, dtype=np.int64)
+    next_of_sign = {1: beyond, -1: beyond}
+    for row in range(len(entry) - 1, -1, -1):
+        sign = int(signs[row])
+        if sign:
+            flip[row] = next_of_sign[-sign]
+            next_of_sign[sign] = int(entry[row])
+    return flip

@@ -1,0 +1,234 @@
+"""What a program was exposed to: profit by cause, Greeks through time, and spot × volatility scenarios.
+
+All of it is a model's view of the marks: every leg's volatility is the one that its own mark implies
+(Black–Scholes–Merton, European). Where a mark implies none, nothing is explained and profit stays in the
+residual. The ledger reads none of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from trading_dag.backtest.chain_market import IntegerArray
+from trading_dag.backtest.program_results import ProgramResult
+from trading_dag.options.black_scholes import BoolArray, FloatArray
+
+DAYS_PER_YEAR: Final = 365.0
+
+
+@dataclass(frozen=True)
+class PositionGreeks:
+    """Greeks of the trades that were taken, one structure, a share; (trades, sessions since entry).
+
+    Attributes
+    ----------
+    rows : (trades,) rows of the result.
+    size : (trades,) contracts times multiplier.
+    is_marked : the position is held over that session's close.
+    volatility : (trades, sessions, legs) that the mark implies; NaN where it implies none.
+    delta, gamma, vega, theta : units as in ``options.greeks``; NaN where a leg's volatility is.
+    vega_by_leg : (trades, sessions, legs) signed by side and ratio.
+    """
+
+    rows: IntegerArray
+    size: FloatArray
+    is_marked: BoolArray
+    volatility: FloatArray
+    delta: FloatArray
+    gamma: FloatArray
+    vega: FloatArray
+    theta: FloatArray
+    vega_by_leg: FloatArray
+
+
+@dataclass(frozen=True)
+class ProfitAttribution:
+    """Profit before fees by cause, (n,) USD by entry; NaN where skipped or open. The parts add up to it.
+
+    Attributes
+    ----------
+    delta, gamma : first and second order in the underlying's move, with the Greeks of the session before.
+    theta : calendar time passed.
+    vega : change of each leg's implied volatility.
+    residual : the rest: higher orders, spreads and slippage, sessions whose marks imply no volatility.
+    """
+
+    delta: FloatArray
+    gamma: FloatArray
+    theta: FloatArray
+    vega: FloatArray
+    residual: FloatArray
+
+
+@dataclass(frozen=True)
+class AccountGreeks:
+    """Greeks of all positions held over each session's close, (sessions,); 0 without positions.
+
+    Attributes
+    ----------
+    delta : USD per USD of the underlying.
+    gamma : delta per USD of the underlying.
+    vega : USD per 1.00 of volatility.
+    theta : USD per year.
+    unexplained : positions left out because a mark implies no volatility.
+    """
+
+    delta: FloatArray
+    gamma: FloatArray
+    vega: FloatArray
+    theta: FloatArray
+    unexplained: IntegerArray
+
+
+def position_greeks(result: ProgramResult, *, rate: float = 0.0, dividend_yield: float = 0.0) -> PositionGreeks:
+    """Greeks of every trade at every session of its path, the exit's included.
+
+    Parameters
+    ----------
+    rate, dividend_yield : continuously compounded, for every session.
+    """
+    from trading_dag.options.greeks import greeks
+    from trading_dag.options.implied_volatility import implied_volatility
+
+    paths, structure = result.paths, result.program.structure
+    rows = np.flatnonzero(result.is_taken)
+    columns = np.arange(paths.at.shape[1])
+    exit_column = np.where(result.exits.exit >= 0, result.exits.column, len(columns))[rows]
+    is_held = paths.is_held[rows]
+    is_seen = is_held & (columns <= exit_column[:, np.newaxis])
+    trade, column = np.nonzero(is_seen)
+    arguments: dict[str, Any] = {
+        "spot": paths.spot[rows[trade], column][:, np.newaxis],
+        "strike": paths.positions.strikes[rows[trade]],
+        "years": (paths.days_left[rows[trade], column] / DAYS_PER_YEAR)[:, np.newaxis],
+        "rate": rate,
+        "dividend_yield": dividend_yield,
+        "is_call": structure.is_call,
+    }
+    implied = implied_volatility(price=_marks(result, rows[trade], column), **arguments)
+    found = greeks(volatility=implied, **arguments)
+    ratios = structure.signed_ratios
+    shape = is_seen.shape
+
+    def spread(values: FloatArray) -> FloatArray:
+        whole = np.full((*shape, *values.shape[1:]), np.nan)
+        whole[trade, column] = values
+        return whole
+
+    return PositionGreeks(
+        rows=rows,
+        size=np.asarray(result.contracts[rows] * float(result.program.account.multiplier), dtype=np.float64),
+        is_marked=is_held & (columns < exit_column[:, np.newaxis]),
+        volatility=spread(implied),
+        delta=spread(found.delta @ ratios + structure.underlying_ratio),
+        gamma=spread(found.gamma @ ratios),
+        vega=spread(found.vega @ ratios),
+        theta=spread(found.theta @ ratios),
+        vega_by_leg=spread(found.vega * ratios),
+    )
+
+
+def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttribution:
+    """Split the profit before fees of each closed trade, session by session, with the Greeks at its start."""
+    paths = result.paths
+    spot, days = paths.spot[held.rows], paths.days_left[held.rows]
+    move, years = np.diff(spot, axis=1), -np.diff(days, axis=1) / DAYS_PER_YEAR
+    steps = held.is_marked[:, :-1]
+    change = np.diff(held.volatility, axis=1)
+    parts = {
+        "delta": held.delta[:, :-1] * move,
+        "gamma": 0.5 * held.gamma[:, :-1] * move**2,
+        "theta": held.theta[:, :-1] * years,
+        "vega": np.where(np.isfinite(change), held.vega_by_leg[:, :-1] * change, 0.0).sum(axis=2),
+    }
+    total = (result.exits.value - paths.positions.premium)[held.rows] * held.size
+    is_explained = steps & np.all([np.isfinite(part) for part in parts.values()], axis=0)
+    sums = {name: np.where(is_explained, part, 0.0).sum(axis=1) * held.size for name, part in parts.items()}
+    residual = total - np.sum(list(sums.values()), axis=0)
+    return ProfitAttribution(**{
+        name: _by_entry(result, held.rows, values) for name, values in {**sums, "residual": residual}.items()
+    })  # fmt: skip
+
+
+def greeks_through_time(result: ProgramResult, held: PositionGreeks) -> AccountGreeks:
+    """Add up the Greeks of the positions held over each session's close."""
+    sessions = len(result.market)
+    is_known = held.is_marked & np.isfinite(held.delta + held.gamma + held.vega + held.theta)
+    at = result.paths.at[held.rows]
+
+    def summed(values: FloatArray) -> FloatArray:
+        total = np.zeros(sessions)
+        np.add.at(total, at[is_known], (held.size[:, np.newaxis] * values)[is_known])
+        return total
+
+    unexplained = np.bincount(at[held.is_marked & ~is_known], minlength=sessions).astype(np.int64)
+    return AccountGreeks(
+        summed(held.delta), summed(held.gamma), summed(held.vega), summed(held.theta), unexplained
+    )  # fmt: skip
+
+
+def scenario_profit(
+    result: ProgramResult,
+    held: PositionGreeks,
+    *,
+    session: int,
+    spot_moves: ArrayLike,
+    volatility_moves: ArrayLike,
+    rate: float = 0.0,
+    dividend_yield: float = 0.0,
+) -> FloatArray:
+    """Instantaneous profit of the positions held over a session's close, (spot moves, volatility moves), USD.
+
+    Parameters
+    ----------
+    session : position in the market.
+    spot_moves : fractions of the underlying's price.
+    volatility_moves : fractions (0.05 is five points) added to every leg's volatility, which stays at least 0.
+
+    Positions with a leg whose mark implies no volatility are left out; ``AccountGreeks.unexplained`` counts them.
+    """
+    from trading_dag.options.black_scholes import price
+
+    structure, paths = result.program.structure, result.paths
+    is_here = held.is_marked & (paths.at[held.rows] == session) & np.isfinite(held.volatility).all(axis=2)
+    trade, column = np.nonzero(is_here)
+    rows = held.rows[trade]
+    # Axes: positions, spot moves, volatility moves, legs.
+    spot = paths.spot[rows, column].reshape(-1, 1, 1, 1)
+    moved = spot * (1.0 + np.asarray(spot_moves, dtype=np.float64)[:, np.newaxis, np.newaxis])
+    volatility = held.volatility[trade, column][:, np.newaxis, np.newaxis, :]
+    shocked = np.maximum(volatility + np.asarray(volatility_moves, dtype=np.float64)[:, np.newaxis], 0.0)
+    arguments: dict[str, Any] = {
+        "strike": paths.positions.strikes[rows][:, np.newaxis, np.newaxis, :],
+        "years": (paths.days_left[rows, column] / DAYS_PER_YEAR).reshape(-1, 1, 1, 1),
+        "rate": rate,
+        "dividend_yield": dividend_yield,
+        "is_call": structure.is_call,
+    }
+    before: FloatArray = price(spot=spot, volatility=volatility, **arguments)
+    after: FloatArray = price(spot=moved, volatility=shocked, **arguments)
+    shares = structure.underlying_ratio * (moved - spot)[..., 0]
+    profit: FloatArray = np.einsum("n,nsv->sv", held.size[trade], (after - before) @ structure.signed_ratios + shares)
+    return profit
+
+
+def _marks(result: ProgramResult, rows: IntegerArray, column: IntegerArray) -> FloatArray:
+    """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
+    market, paths = result.market, result.paths
+    found = market.rows_of(
+        paths.at[rows, column][:, np.newaxis],
+        paths.positions.expiration_day[rows][:, np.newaxis],
+        is_call=result.program.structure.is_call,
+        strike=paths.positions.strikes[rows],
+    )
+    return market.mark(found)
+
+
+def _by_entry(result: ProgramResult, rows: IntegerArray, values: FloatArray) -> FloatArray:
+    whole = np.full(len(result.contracts), np.nan)
+    whole[rows] = np.where(result.is_closed[rows], values, np.nan)
+    return whole

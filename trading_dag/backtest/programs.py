@@ -1,0 +1,209 @@
+"""An options program as data: structure, strikes, expiration, exits, fills and account. Nothing is computed.
+
+A program says what would be traded and when it would be left; it holds no prices. Entries are apart from it
+(``entries``), so that one program runs on signals, on a calendar rule, or on random sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from trading_dag.errors import ConfigurationError
+from trading_dag.options.structures import Structure
+
+AdverseMove = Literal["down", "up", "either"]
+
+STOP_EXIT: Final = "stop"
+PROFIT_TARGET_EXIT: Final = "profit_target"
+HORIZON_EXIT: Final = "horizon"
+DAYS_TO_EXPIRATION_EXIT: Final = "days_to_expiration"
+SIGNAL_FLIP_EXIT: Final = "signal_flip"
+ROLL_EXIT: Final = "roll"
+ASSIGNMENT_EXIT: Final = "assignment"
+EXPIRATION_EXIT: Final = "expiration"
+EXIT_ORDER: Final = (
+    STOP_EXIT,
+    PROFIT_TARGET_EXIT,
+    HORIZON_EXIT,
+    DAYS_TO_EXPIRATION_EXIT,
+    SIGNAL_FLIP_EXIT,
+    ROLL_EXIT,
+    ASSIGNMENT_EXIT,
+    EXPIRATION_EXIT,
+)
+
+
+@dataclass(frozen=True)
+class TargetDelta:
+    """The quoted strike whose absolute delta is nearest; none further away than ``tolerance``. Ties: the lower."""
+
+    absolute_delta: float
+    tolerance: float = 0.10
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.absolute_delta < 1.0 or not self.tolerance > 0.0:
+            raise ConfigurationError(f"{self}: delta must lie within 0 and 1, the tolerance be positive")
+
+
+@dataclass(frozen=True)
+class Width:
+    """The quoted strike nearest to so many USD further out of the money (negative: in) than an earlier leg's.
+
+    Out of the money is up for calls and down for puts. On that side of the leg and no further from what was
+    asked than half the width; a width of 0 is the same strike exactly. Ties: the lower.
+    """
+
+    from_leg: int
+    usd: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.usd):
+            raise ConfigurationError(f"{self}: a width must be finite")
+
+
+StrikeChoice = TargetDelta | Width
+
+
+@dataclass(frozen=True)
+class ExpirationChoice:
+    """The listed expiration whose calendar days are nearest to ``target_days`` within the bounds. Ties: the earlier."""
+
+    target_days: int = 30
+    minimum_days: int = 1
+    maximum_days: int = 60
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minimum_days <= self.target_days <= self.maximum_days:
+            raise ConfigurationError(f"{self}: needs 0 < minimum_days <= target_days <= maximum_days")
+
+
+@dataclass(frozen=True)
+class ExitRules:
+    """When a position is left; None switches a rule off. Judged at quotes on which every leg can be closed.
+
+    Attributes
+    ----------
+    profit_target_fraction : of the maximum profit; of the premium where the maximum is infinite. Judged,
+        as the premium stop is, on what closing would pay, fees not counted.
+    stop_underlying_fraction : adverse move of the underlying from entry, of the entry's price.
+    stop_premium_multiple : loss as a multiple of the premium received or paid.
+    adverse_move : which way hurts; None takes it from the payoff (either way for a two-sided structure).
+    horizon_sessions : sessions after the entry; a signal's own target date takes precedence.
+    days_to_expiration : calendar days left, or fewer.
+    on_signal_flip : at the first quote after the session of an opposite signal.
+    roll_days_to_expiration : leave with so many days left and open the same program anew on the same quote date.
+    roll_short_delta : the same where a short leg's absolute delta has reached this (up or down, and out).
+    """
+
+    profit_target_fraction: float | None = None
+    stop_underlying_fraction: float | None = None
+    stop_premium_multiple: float | None = None
+    adverse_move: AdverseMove | None = None
+    horizon_sessions: int | None = None
+    days_to_expiration: int | None = None
+    on_signal_flip: bool = False
+    roll_days_to_expiration: int | None = None
+    roll_short_delta: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("profit_target_fraction", "stop_underlying_fraction", "stop_premium_multiple", "roll_short_delta"):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                raise ConfigurationError(f"{name} must be positive, not {value}")
+        for name, least in (("horizon_sessions", 1), ("days_to_expiration", 0), ("roll_days_to_expiration", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigurationError(f"{name} must be at least {least}, not {value}")
+
+    @property
+    def rolls(self) -> bool:
+        """A roll rule is on."""
+        return self.roll_days_to_expiration is not None or self.roll_short_delta is not None
+
+
+@dataclass(frozen=True)
+class FillAssumptions:
+    """How quotes become fills.
+
+    Attributes
+    ----------
+    half_spread_fraction, half_spread_minimum_usd : half spread around a last trade, of its value and at least.
+    slippage_fraction : of the price, against the trader, on every fill of every leg, in and out.
+    price_tick_usd : sold prices are rounded down to it, bought prices up.
+    minimum_volume, minimum_open_interest : least contracts of the entry's session for a leg to be opened.
+    volume_share, open_interest_share : a leg trades at most this share of the entry session's; None: no limit.
+    """
+
+    half_spread_fraction: float = 0.01
+    half_spread_minimum_usd: float = 0.01
+    slippage_fraction: float = 0.0
+    price_tick_usd: float = 0.01
+    minimum_volume: float = 0.0
+    minimum_open_interest: float = 0.0
+    volume_share: float | None = None
+    open_interest_share: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.price_tick_usd > 0.0:
+            raise ConfigurationError(f"price_tick_usd must be positive, not {self.price_tick_usd}")
+        if not (self.half_spread_fraction >= 0.0 and self.half_spread_minimum_usd >= 0.0):
+            raise ConfigurationError("a half spread must not be negative")
+        if not 0.0 <= self.slippage_fraction < 1.0:
+            raise ConfigurationError(f"slippage_fraction must lie in [0, 1), not {self.slippage_fraction}")
+
+
+@dataclass(frozen=True)
+class AccountRules:
+    """Size, fees and limits.
+
+    Attributes
+    ----------
+    account_usd : starting cash.
+    risk_fraction : of the starting cash at risk a trade; profits are not reinvested.
+    fee_per_leg_contract_usd : every leg and contract pays, in and out, also at settlement.
+    maximum_open_positions : None for no limit but the capital.
+    interest_rate : continuously compounded, on positive cash over calendar days.
+    """
+
+    account_usd: float = 100_000.0
+    risk_fraction: float = 0.02
+    fee_per_leg_contract_usd: float = 0.65
+    multiplier: int = 100
+    maximum_open_positions: int | None = None
+    interest_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.account_usd > 0.0 and 0.0 < self.risk_fraction <= 1.0 and self.multiplier > 0):
+            raise ConfigurationError("account_usd and multiplier must be positive, risk_fraction within (0, 1]")
+        if not self.fee_per_leg_contract_usd >= 0.0:
+            raise ConfigurationError("fee_per_leg_contract_usd must not be negative")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is traded: one choice of strike for each leg of the structure, an expiration, exits, an account.
+
+    Raises
+    ------
+    ConfigurationError : not one choice a leg, or a width from a leg that is not before its own.
+    """
+
+    name: str
+    structure: Structure
+    strikes: tuple[StrikeChoice, ...]
+    expiration: ExpirationChoice = field(default_factory=ExpirationChoice)
+    exits: ExitRules = field(default_factory=ExitRules)
+    account: AccountRules = field(default_factory=AccountRules)
+
+    def __post_init__(self) -> None:
+        if len(self.strikes) != len(self.structure.legs):
+            raise ConfigurationError(
+                f"program {self.name!r}: {len(self.strikes)} strikes for {len(self.structure.legs)} legs"
+            )
+        for position, choice in enumerate(self.strikes):
+            if isinstance(choice, Width) and not 0 <= choice.from_leg < position:
+                raise ConfigurationError(f"program {self.name!r}, leg {position}: width from a leg not before it")
+        if not self.structure.expires_together:
+            raise ConfigurationError(f"program {self.name!r}: all legs must expire together")
