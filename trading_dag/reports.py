@@ -217,6 +217,35 @@ def chain_tables(analysis: SessionAnalysis) -> tuple[Table, Table]:
     return table, dealers
 
 
+def program_tables(record: dict[str, Any]) -> tuple[Table, Table, Table]:
+    """Figures of an options program, its profit by exit, and the entries that it skipped."""
+    summary = record["summary"]
+    whole = _table(
+        f"{record['program'].replace('_', ' ')} on {record['ticker']}, {record['first_session']} to "
+        f"{record['last_session']}",
+        ("trades", "open", "skipped", "win rate", "profit factor", "P&L", "fees", "Sharpe", "max drawdown",
+         "random-entry p", "beyond defined risk"),
+    )  # fmt: skip
+    whole.add_row(
+        *(f"{summary[name]:,}" for name in ("closed", "open_at_end", "skipped")),
+        _number(summary["win_rate"], "{:.0%}"),
+        _number(summary["profit_factor"], "{:.2f}"),
+        f"${summary['total_usd']:+,.0f}",
+        f"${summary['fees_usd']:,.0f}",
+        _number(summary["statistics"]["sharpe"], "{:+.2f}"),
+        _number(summary["statistics"]["max_drawdown"], "{:.1%}"),
+        _number(summary["random_entry_p_value"], "{:.2f}"),
+        f"{summary['losses_beyond_defined_risk']:,}",
+    )
+    exits = _table("Profit by exit", ("exit", "trades", "P&L"))
+    for name, (count, usd) in summary["profit_by_exit_reason"].items():
+        exits.add_row(name.replace("_", " "), f"{count:,}", f"${usd:+,.0f}")
+    skipped = _table("Entries that were skipped", ("reason", "entries"))
+    for name, count in summary["skip_reasons"].items():
+        skipped.add_row(name.replace("_", " "), f"{count:,}")
+    return whole, exits, skipped
+
+
 def metrics_table(frame: pd.DataFrame) -> Table:
     """Every model and metric against every baseline."""
     table = _table(

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from tests.bench import bench_technical, concurrent_writers
+from tests.bench import bench_options, bench_programs, bench_technical, concurrent_writers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -156,6 +156,43 @@ def technical_features() -> list[Line]:
     ]
 
 
+def option_prices() -> list[Line]:
+    """Implied volatilities and Greeks from process start to result, beside QuantLib in a loop."""
+    found = bench_options.measure()
+    lines = []
+    for name, what, bound in (
+        ("implied_volatility", "implied volatility, whole domain", 4e6),
+        ("greeks", "price and 8 Greeks", 12e6),
+    ):
+        rate, ratio = found[f"{name}_per_second"], found[f"{name}_ratio"]
+        figure = f"{rate / 1e6:.1f} million/s"
+        lines += [
+            Line(f"{what}, process start included", figure, f"≥ {bound / 1e6:.0f} million/s", rate >= bound),
+            Line("how much faster than QuantLib in a loop", f"{ratio:.0f}×", "for comparison", None),
+        ]
+    return lines
+
+
+def option_programs() -> list[Line]:
+    """Backtests on chains from process start to result, and how their cost grows."""
+    found = bench_programs.measure()
+    lines = []
+    for name, what, seconds, megabytes in (
+        ("put_spreads", f"put-spread program, {bench_programs.ROWS / 1e6:.1f} million quotes", 3.0, 600),
+        ("condors", "450 iron-condor rule sets, SPY chain", 1.0, 1024),
+        ("random_entries", "1,000 random-entry runs", 5.0, 1024),
+    ):
+        if name in found:
+            took, peak = found[name]["seconds"], found[name]["peak_megabytes"]
+            lines += [
+                Line(what, f"{took:.2f} s", f"≤ {seconds:.0f} s", took <= seconds),
+                Line("its peak memory", f"{peak:.0f} MB", f"≤ {megabytes:,} MB", peak <= megabytes),
+            ]
+    for name, what in (("growth_in_rows", "rows"), ("growth_in_trades", "trades")):
+        lines.append(Line(f"exponent of its cost in {what}", f"{found[name]['exponent']:.2f}", "linear", None))
+    return lines
+
+
 def writers(seconds: float) -> list[Line]:
     """Eight writers and four readers: our own, bare DuckDB on our views, and all of them on one DuckDB file."""
     ours = concurrent_writers.measure(seconds)
@@ -232,6 +269,8 @@ def main() -> None:
         measures: dict[str, Callable[[], list[Line]]] = {
             "definitions": definitions_load,
             "technical": technical_features,
+            "prices": option_prices,
+            "programs": option_programs,
             "sample": lambda: sample_job(work),
             "files": lambda: files_jobs(work, data),
             "writers": lambda: writers(chosen.seconds),

@@ -107,6 +107,41 @@ def test_a_session_is_shown_by_expiration(imported: Workspace, tmp_path: Path) -
     assert "2024-12-20" in imported.run("chain", "SPY", "--date", "2024-11-14").stdout
 
 
+def test_a_structure_is_backtested_on_the_stored_chains(imported: Workspace, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    command = ("backtest", "--structure", "bull_put_spread", "--ticker", "SPY", "--entry", "daily", "--days", "35")
+    done = imported.run(*command, "--exit", "horizon=1", "--json", "--html", str(page))
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    first = record["trades"][0]
+    assert first["status"] == "closed", first
+    assert (first["entry_session"], first["exit_session"]) == ("2024-11-14", "2024-11-15")
+    assert (first["exit_reason"], first["quote_source"]) == ("horizon", "chain")
+    entry, leave = first["entry_prices"], first["exit_prices"]
+    profit = ((entry[0] - entry[1]) - (leave[0] - leave[1])) * 100 * first["contracts"] - first["fees_usd"]
+    assert first["pnl_usd"] == pytest.approx(profit)
+    assert first["fees_usd"] == pytest.approx(0.65 * 2 * 2 * first["contracts"])
+    assert page.read_text().count("data:image/png;base64") == 1
+    assert "http" not in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--structure", "iron_kondor", "--ticker", "SPY"), "iron_condor"),
+        (("--structure", "long_call", "--ticker", "SPY", "--exit", "target"), "profit_target=0.5"),
+        (("--structure", "long_call", "--ticker", "SPY", "--entry", "hourly"), "weekly"),
+        (("--structure", "long_call"), "--ticker"),
+        (("--structure", "long_call", "--ticker", "SPY", "--from", "2030-01-02"), "no option chain"),
+    ],
+)
+def test_a_program_that_cannot_run_says_why(imported: Workspace, arguments: tuple[str, ...], word: str) -> None:
+    done = imported.run("backtest", *arguments)
+    assert done.returncode in (1, 2)
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal as signals
 import sys
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
 from trading_dag.cli.option_commands import chain, import_chains, payoff
 from trading_dag.cli.printing import print_json, show
+from trading_dag.cli.program_work import ProgramRequest, show_program
 from trading_dag.cli.work import bring_reports_up_to_date, materialize
 from trading_dag.cli.workplace import Workplace, dagster_home
 from trading_dag.errors import ConfigurationError, TradingDagError
@@ -87,11 +90,34 @@ def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = ""
 
 
 @app.command()
-def backtest(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
-    """Backtest the recommended structures where that is due; show it. --json includes every assumption."""
+def backtest(
+    tickers: Tickers = "",
+    horizons: Horizons = "",
+    source: Source = "",
+    as_json: AsJson = False,
+    structure: Annotated[str, typer.Option("--structure", help="Run this structure on stored option chains.")] = "",
+    ticker: Annotated[str, typer.Option("--ticker", help="Underlying of --structure.")] = "",
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First quote date.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last quote date.")] = None,
+    entry: Annotated[str, typer.Option("--entry", help="weekly or daily.")] = "weekly",
+    days: Annotated[int, typer.Option("--days", min=2, help="Calendar days to expiration at entry.")] = 30,
+    exits: Annotated[
+        list[str] | None,
+        typer.Option("--exit", help="Such as profit_target=0.5 or days_to_expiration=7; may be repeated."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write one self-contained report.")] = None,
+) -> None:
+    """Backtest the recommended structures where that is due and show it; or, with --structure, one structure by rule
+    on the stored option chains. --json includes every assumption."""
+    place = Workplace(source, ticker or tickers, horizons)
+    if structure:
+        request = ProgramRequest(structure, first, last, entry, days, tuple(exits or ()))
+        if not ticker:
+            raise typer.BadParameter("--structure needs --ticker")
+        show_program(place, place.tickers[0], request, html=html, as_json=as_json)
+        return
     from trading_dag import reports
 
-    place = Workplace(source, tickers, horizons)
     is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)
     show(place, reports.BACKTEST_SQL, reports.backtest_table, as_json=as_json, is_current=is_current)
 

@@ -113,7 +113,9 @@ def tails_of_terms(terms: BlackScholesTerms) -> tuple[FloatArray, FloatArray, Fl
     where two distribution functions rounded apart would lose it.
     """
     density = (DENSITY_AT_ZERO * terms.discounted_spot) * np.exp(-0.5 * terms.d1 * terms.d1)
-    return density, density * mills_ratio(np.abs(terms.d1)), density * mills_ratio(np.abs(terms.d2))
+    # One call for both: the threads of ``blocks`` meet at every step.
+    ratios = mills_ratio(np.abs(np.stack((terms.d1, terms.d2))))
+    return density, density * ratios[0], density * ratios[1]
 
 
 def price_of_tails(terms: BlackScholesTerms, spot_tail: FloatArray, strike_tail: FloatArray) -> FloatArray:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from trading_dag.errors import OptionPricingError
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.chain import CHAIN_TABLE, marks
-from trading_dag.options.forward import SLICE_KEY
+from trading_dag.options.chain_cleaning import clean_chain
+from trading_dag.options.forward import SLICE_KEY, implied_forwards
 from trading_dag.table_frames import require_columns
 
 IntegerArray = NDArray[np.int64]
@@ -97,6 +98,29 @@ def contract_analytics(
     sensitivities = greeks(**_inputs(rows), volatility=rows["smile_volatility"].to_numpy())
     rows["delta"], rows["vega"] = sensitivities.delta, sensitivities.vega
     return rows
+
+
+def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float) -> pd.DataFrame:
+    """The chain with a fitted implied volatility wherever the vendor has none and the quote can be believed.
+
+    Parameters
+    ----------
+    chain : rows of ``raw.option_chain``, of any number of tickers and dates.
+    rate : continuously compounded, flat; it moves deltas little.
+
+    Returns
+    -------
+    pd.DataFrame : the same rows; ``implied_volatility`` stays NULL where no quote says one. Each row uses quotes of
+        its own and earlier dates only.
+    """
+    missing = chain["implied_volatility"].isna()
+    if not missing.any():
+        return chain
+    clean = clean_chain(chain).kept
+    fitted = contract_analytics(clean, implied_forwards(clean, rate=rate))
+    key = [*SLICE_KEY, "option_right", "strike"]
+    known = chain[key].merge(fitted[[*key, "smile_volatility"]], on=key, how="left")["smile_volatility"]
+    return chain.assign(implied_volatility=chain["implied_volatility"].where(~missing, known.to_numpy()))
 
 
 def nearest_delta(

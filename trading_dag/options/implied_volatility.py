@@ -165,7 +165,8 @@ def _householder_step(
     g, far = h - t, h + t
     is_below = g > 0.0
     sign = np.where(is_below, 1.0, -1.0)
-    mills = mills_ratio(np.abs(g)) - sign * mills_ratio(far)
+    ratios = mills_ratio(np.stack((np.abs(g), far)))
+    mills: FloatArray = ratios[0] - sign * ratios[1]
     miss = np.log(mills * np.where(is_below, inverse_value, inverse_complement)) - 0.5 * g * g
     slope = sign / mills
     newton = -miss / slope
@@ -175,4 +176,5 @@ def _householder_step(
     half_step = 0.5 * newton * second
     correction = (1.0 + half_step) / (1.0 + 2.0 * half_step + newton * newton * third / 6.0)
     # Far from the solution the series may point away from it, and Newton's step never does.
-    return newton * np.where(correction > 0.0, correction, 1.0)
+    step: FloatArray = newton * np.where(correction > 0.0, correction, 1.0)
+    return step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import QuantLib
 from hypothesis import given, settings
@@ -187,6 +188,8 @@ def test_precomputed_terms_give_the_same_price():
         ({"is_call": ["C", "P"]}, "is_call must be booleans"),
         ({"is_call": np.nan}, "is_call must be booleans"),
         ({"is_call": [2, 0]}, "is_call must be booleans"),
+        ({"is_call": pd.array([True, None], dtype="boolean")}, "is_call must be booleans"),
+        ({"is_call": np.array(["C", True], dtype=object)}, "is_call must be booleans"),
         ({"spot": "a hundred"}, "not numbers"),
         ({"spot": [1.0, 2.0], "strike": [1.0, 2.0, 3.0]}, "do not broadcast"),
     ],
@@ -197,5 +200,8 @@ def test_what_is_no_number_no_flag_or_of_no_common_shape_is_a_typed_error(functi
         function(**{**INSIDE, "is_call": True, **changed})
 
 
-def test_flags_may_be_zeros_and_ones():
-    assert price(**INSIDE, is_call=[1, 0]).tolist() == price(**INSIDE, is_call=[True, False]).tolist()
+@pytest.mark.parametrize(
+    "flags", [[1, 0], [1.0, 0.0], pd.Series([True, False]), pd.array([True, False], dtype="boolean")]
+)
+def test_flags_may_be_zeros_and_ones_or_columns_of_a_frame(flags):
+    assert price(**INSIDE, is_call=flags).tolist() == price(**INSIDE, is_call=[True, False]).tolist()

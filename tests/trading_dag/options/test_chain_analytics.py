@@ -18,6 +18,7 @@ from trading_dag.options.chain_analytics import (
     contract_analytics,
     nearest_delta,
     smile_summary,
+    with_fitted_volatilities,
 )
 from trading_dag.options.chain_cleaning import clean_chain
 from trading_dag.options.forward import SLICE_KEY, implied_forwards
@@ -282,3 +283,22 @@ def test_deltas_chosen_on_a_real_chain_are_near_their_targets_wherever_strikes_a
     miss = (chosen["delta"].abs() - chosen["target_delta"]).abs()
     assert chosen.groupby("target_delta").size().tolist() == [near.groupby(SLICE_KEY).ngroups] * 2
     assert miss.median() < 0.005
+
+
+def test_only_missing_volatilities_are_fitted_and_only_from_quotes_to_be_believed() -> None:
+    chain = normalise_chain(simulated(half_spread=0.001)).kept
+    chain["implied_volatility"] = chain["implied_volatility"].where(chain["strike"] != 100.0, 0.99)
+    chain.loc[chain["strike"] == 95.0, "ask"] = chain["bid"] - 0.5  # crossed, so no volatility
+    filled = with_fitted_volatilities(chain, rate=RATE)
+    own, crossed = filled[filled["strike"] == 100.0], filled[filled["strike"] == 95.0]
+    assert (own["implied_volatility"] == 0.99).all()
+    assert crossed["implied_volatility"].isna().all()
+    near = filled[filled["strike"].between(96, 106) & (filled["strike"] != 100.0)]
+    truth = smile_at(near["strike"].to_numpy(), 35 / 365)
+    assert near["implied_volatility"].to_numpy() == pytest.approx(truth, abs=1e-3)
+    assert filled.drop(columns="implied_volatility").equals(chain.drop(columns="implied_volatility"))
+
+
+def test_a_chain_whose_volatilities_are_all_there_is_returned_as_it_is() -> None:
+    chain = normalise_chain(simulated()).kept.assign(implied_volatility=0.2)
+    assert with_fitted_volatilities(chain, rate=RATE) is chain

@@ -1,0 +1,61 @@
+"""Structures and words become programs that say the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from trading_dag.backtest.programs import ExitRules, Program, TargetDelta, Width
+from trading_dag.backtest.structure_programs import EXIT_WORDS, exit_rules, fills_of, program_of
+from trading_dag.errors import ConfigurationError
+from trading_dag.options.structures import structure_of
+from trading_dag.settings import BacktestSettings
+
+SETTINGS = BacktestSettings(account_usd=50_000, wing_delta=0.1)
+
+
+def program(name: str) -> Program:
+    return program_of(structure_of(name), exits=ExitRules(), days_to_expiration=30, spot=500.0, settings=SETTINGS)
+
+
+def test_roles_become_the_deltas_of_the_settings() -> None:
+    assert program("iron_condor").strikes == (TargetDelta(0.3), TargetDelta(0.1), TargetDelta(0.3), TargetDelta(0.1))
+    assert program("long_call").strikes == (TargetDelta(0.45),)
+
+
+def test_a_butterfly_has_its_body_at_the_money_and_wings_in_dollars() -> None:
+    assert program("iron_butterfly").strikes == (TargetDelta(0.5), Width(0, 15.0), Width(0, 0.0), Width(0, 15.0))
+
+
+def test_a_wing_in_the_money_cannot_be_found_by_width_and_says_so() -> None:
+    with pytest.raises(ConfigurationError, match=r"call_butterfly.*leg 1"):
+        program("call_butterfly")
+
+
+def test_the_account_is_that_of_the_settings() -> None:
+    found = program("bull_put_spread")
+    assert found.account.account_usd == 50_000
+    assert found.account.fee_per_leg_contract_usd == SETTINGS.fee_per_leg_contract_usd
+    assert (found.expiration.minimum_days, found.expiration.maximum_days) == (15, 60)
+    assert fills_of(SETTINGS).half_spread_fraction == SETTINGS.half_spread_fraction
+
+
+def test_exits_in_words_are_the_rules() -> None:
+    assert exit_rules({"profit_target": 0.5, "stop_premium": 2.0, "days_to_expiration": 7}) == ExitRules(
+        profit_target_fraction=0.5, stop_premium_multiple=2.0, days_to_expiration=7
+    )
+    assert exit_rules({}) == ExitRules()
+    for word in EXIT_WORDS:
+        assert exit_rules({word: 1.0}) != ExitRules()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"profits": 0.5}, "unknown exit 'profits'"),
+        ({"days_to_expiration": 7.5}, "whole number"),
+        ({"profit_target": -0.5}, "positive"),
+    ],
+)
+def test_a_wrong_exit_is_a_typed_error(words: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        exit_rules(words)

@@ -1,0 +1,129 @@
+"""A structure by name as a program on a chain: its strike rules as choices among quoted strikes, exits from words.
+
+Only the translation belongs here. What a program may say is ``programs``', how it is run ``chain_programs``'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from trading_dag.backtest.programs import (
+    AccountRules,
+    ExitRules,
+    ExpirationChoice,
+    FillAssumptions,
+    Program,
+    StrikeChoice,
+    TargetDelta,
+    Width,
+)
+from trading_dag.errors import ConfigurationError
+from trading_dag.options.structures import (
+    AtTheMoneyRule,
+    DeltaRule,
+    Leg,
+    SameStrikeRule,
+    Structure,
+    TargetDeltaRule,
+    WidthRule,
+)
+from trading_dag.settings import BacktestSettings
+
+AT_THE_MONEY_DELTA: Final = 0.5
+# Words of the command line, and what each sets.
+EXIT_WORDS: Final[dict[str, str]] = {
+    "profit_target": "profit_target_fraction",
+    "stop_underlying": "stop_underlying_fraction",
+    "stop_premium": "stop_premium_multiple",
+    "horizon": "horizon_sessions",
+    "days_to_expiration": "days_to_expiration",
+    "roll_days": "roll_days_to_expiration",
+    "roll_delta": "roll_short_delta",
+}
+_WHOLE_NUMBERS: Final = frozenset({"horizon_sessions", "days_to_expiration", "roll_days_to_expiration"})
+
+
+def exit_rules(words: Mapping[str, float]) -> ExitRules:
+    """Exits such as ``{"profit_target": 0.5, "days_to_expiration": 7}``.
+
+    Raises
+    ------
+    ConfigurationError : for a word that is none, or a number that a rule does not take.
+    """
+    rules: dict[str, float | int] = {}
+    for word, value in words.items():
+        if word not in EXIT_WORDS:
+            raise ConfigurationError(f"unknown exit {word!r}; choose from {', '.join(EXIT_WORDS)}")
+        name = EXIT_WORDS[word]
+        if name in _WHOLE_NUMBERS and value != int(value):
+            raise ConfigurationError(f"exit {word} takes a whole number, not {value:g}")
+        rules[name] = int(value) if name in _WHOLE_NUMBERS else value
+    return ExitRules(**rules)  # type: ignore[arg-type]
+
+
+def program_of(
+    structure: Structure, *, exits: ExitRules, days_to_expiration: int, spot: float, settings: BacktestSettings
+) -> Program:
+    """The structure as a program with the account, deltas and fees of the settings.
+
+    Parameters
+    ----------
+    days_to_expiration : calendar days aimed at; half to twice as many are accepted.
+    spot : USD, by which widths that are shares of spot become dollars.
+
+    Raises
+    ------
+    ConfigurationError : for a strike rule that no choice among quoted strikes can express.
+    """
+    return Program(
+        name=structure.name,
+        structure=structure,
+        strikes=tuple(
+            _choice(structure, position, leg, spot=spot, settings=settings)
+            for position, leg in enumerate(structure.legs)
+        ),
+        expiration=ExpirationChoice(
+            days_to_expiration, max(days_to_expiration // 2, 1), max(2 * days_to_expiration, days_to_expiration + 7)
+        ),
+        exits=exits,
+        account=AccountRules(
+            account_usd=settings.account_usd,
+            risk_fraction=settings.risk_fraction,
+            fee_per_leg_contract_usd=settings.fee_per_leg_contract_usd,
+            multiplier=settings.multiplier,
+        ),
+    )
+
+
+def fills_of(settings: BacktestSettings) -> FillAssumptions:
+    """The spread around last trades and the tick of the settings."""
+    return FillAssumptions(
+        half_spread_fraction=settings.half_spread_fraction,
+        half_spread_minimum_usd=settings.half_spread_minimum_usd,
+        price_tick_usd=settings.price_tick_usd,
+    )
+
+
+def _choice(structure: Structure, position: int, leg: Leg, *, spot: float, settings: BacktestSettings) -> StrikeChoice:
+    rule = leg.strike_rule
+    if isinstance(rule, DeltaRule):
+        deltas = {
+            "long_leg": settings.long_leg_delta,
+            "short_leg": settings.short_leg_delta,
+            "wing": settings.wing_delta,
+        }
+        return TargetDelta(deltas[rule.role])
+    if isinstance(rule, TargetDeltaRule):
+        return TargetDelta(rule.absolute_delta)
+    if isinstance(rule, AtTheMoneyRule):
+        return TargetDelta(AT_THE_MONEY_DELTA)
+    if isinstance(rule, SameStrikeRule):
+        return Width(rule.leg, 0.0)
+    outward = 1.0 if leg.option_right == "C" else -1.0
+    if isinstance(rule, WidthRule) and rule.width * outward > 0:
+        return Width(rule.leg, abs(rule.width) * (spot if rule.unit == "spot_fraction" else 1.0))
+    raise ConfigurationError(
+        f"structure {structure.name!r}, leg {position}: {rule} cannot be found on a chain (a width must lead out of "
+        "the money, and a chain has no strike grid)"
+    )
