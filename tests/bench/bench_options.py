@@ -1,10 +1,10 @@
 """How many implied volatilities, and prices with eight Greeks, a second; against QuantLib in a Python loop.
 
 Run ``python -m tests.bench.bench_options``. Each figure is of a process of its own: contracts divided by the seconds
-from the start of the process to the end of its imports plus those of the one call, its first. Drawing the
-contracts is left out. Contracts are log-uniform over strikes of 20–500 % of spot, one day to three years and volatility
-1–300 %; their prices are ours, and more than half have a time value below the resolution of a double, which the solver
-must see too. QuantLib does a sample in the same process, volatilities only where the time value can be resolved.
+from the start of the process to the end of its imports plus those of its first call (for Greeks, of its batches).
+Drawing the contracts is left out. They are log-uniform over strikes of 20–500 % of spot, one day to three years and
+volatility 1–300 %; their prices are ours, and more than half have a time value below the resolution of a double, which
+the solver must see too. QuantLib does a sample in the same process, volatilities only where time value is resolved.
 """
 
 from __future__ import annotations

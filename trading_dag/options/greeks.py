@@ -72,7 +72,7 @@ def greeks(
 
     References
     ----------
-    Haug, *The Complete Guide to Option Pricing Formulas*, 1998, pages 11-16; second edition, 2007, pages 21-95.
+    Haug, *The Complete Guide to Option Pricing Formulas*, 1998, pages 11-16; second edition, 2007, chapter 2.
     """
     numbers = (spot, strike, years, rate, dividend_yield, volatility)
     return Greeks(*in_blocks(_greeks_of_block, numbers, is_call=is_call, n_outputs=9))
@@ -146,7 +146,7 @@ def _limits(terms: BlackScholesTerms, density: FloatArray) -> _Bend:
     """Without deviation: zero away from the kink, and at the kink (the density is positive there) the limits."""
     is_kink = density > 0.0
     vega = density * np.sqrt(terms.years)
-    # At the kink delta falls from its right to its left value or rises, as the forward leaves the strike.
+    # There delta is N(drift·√T/σ), which runs to one half at infinite speed, from the side of the drift's sign.
     drift = terms.rate - terms.dividend_yield + 0.5 * terms.volatility * terms.volatility
     return _Bend(
         gamma=np.where(is_kink, np.inf, 0.0),

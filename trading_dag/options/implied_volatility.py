@@ -81,7 +81,7 @@ def implied_volatility(
     ----------
     Jäckel, "Let's Be Rational", Wilmott, January 2015, pages 40-53 (the idea of out-of-the-money normalisation and
     high-order steps on logarithms; start and branches here are different). Householder, *The Numerical Treatment of
-    a Single Nonlinear Equation*, 1970, chapter 4.
+    a Single Nonlinear Equation*, 1970.
     """
     numbers = (price, spot, strike, years, rate, dividend_yield)
     return in_blocks(_volatility_of_block, numbers, is_call=is_call, n_outputs=1)[0]

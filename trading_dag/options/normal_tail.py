@@ -37,8 +37,8 @@ def mills_ratio(argument: NDArray[np.float64]) -> NDArray[np.float64]:
 
     References
     ----------
-    Abramowitz & Stegun, *Handbook of Mathematical Functions*, 1964, page 933 (26.2.24-25, bounds). The variable y is
-    that of Shepherd & Laframboise, "Chebyshev Approximation of (1 + 2x)exp(x²)erfc x", Mathematics of
+    Abramowitz & Stegun, *Handbook of Mathematical Functions*, 1964, page 298 (7.1.13, bounds). The variable y is that
+    of Shepherd & Laframboise, "Chebyshev Approximation of (1 + 2x)exp(x²)erfc x", Mathematics of
     Computation 36, 1981, pages 249-253.
     """
     weight = 1.0 / (argument + _CENTRE)
