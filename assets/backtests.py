@@ -23,7 +23,7 @@ from trading_dag.schemas import EQUITY, METRICS, PRICES_DAILY, RECOMMENDATION, S
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="2",
+    code_version="3",
     uses=("surface", "backtest"),
 )
 def recommended_structure(

@@ -66,6 +66,9 @@ class SurfaceSettings(_Frozen):
     skew: float = Field(-0.146, description="change of volatility, as a share of ATM, per standardised log-moneyness")
     curvature: float = Field(0.030, description="the same, per squared standardised log-moneyness")
     minimum_volatility: float = Field(0.03, gt=0)
+    level_shift: float = Field(
+        0.0, gt=-0.5, lt=0.5, description="added to every volatility, fraction; for stress tests"
+    )
     risk_free_rate: float = Field(0.03, description="used where the macro table has no 3-month bill; fraction")
     dividend_yield: float = Field(0.015, ge=0, description="continuous, fraction")
 
@@ -90,6 +93,9 @@ class BacktestSettings(_Frozen):
     wing_delta: float = Field(0.15, gt=0, lt=1)
     profit_target_fraction: float = Field(0.5, gt=0, le=1)
     stop_underlying_fraction: float = Field(0.02, gt=0)
+    stress_volatility: float = Field(
+        0.02, gt=0, lt=0.5, description="a backtest is repeated with the surface so much lower and higher, fraction"
+    )
     random_entry_runs: int = Field(1_000, ge=100)
     variants_tried: int = Field(36, ge=1, description="slices tried, for the deflated Sharpe ratio")
     seed: int = 42

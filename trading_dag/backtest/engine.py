@@ -110,10 +110,38 @@ def run_backtest(
     luck = RandomEntry(np.nan, np.nan, 0, is_with_replacement=False)
     if status == "backtested":
         luck = _random_entry(trades, forecast_sessions, market, horizon=horizon)
+    stress = (np.nan, np.nan)
+    if status == "backtested":
+        shift = settings.backtest.stress_volatility
+        lower, higher = (market.at_shifted_volatility(sign * shift) for sign in (-1.0, 1.0))
+        stress = (
+            _total_at(lower, sessions, strategy, conviction, horizon),
+            _total_at(higher, sessions, strategy, conviction, horizon),
+        )
     summary = summary_frame(
-        head, trades, equity, status=status, gate=gate, market=market, window=window, ledger=ledger, luck=luck
-    )
+        head, trades, equity, status=status, gate=gate, market=market, window=window, ledger=ledger, luck=luck,
+        stress=stress,
+    )  # fmt: skip
     return BacktestResult(trades, equity, summary)
+
+
+def _total_at(
+    market: Market, sessions: pd.DatetimeIndex, strategy: TextArray, conviction: TextArray, horizon: Horizon
+) -> float:
+    """Profit of all closed trades of the same signals in another market, USD."""
+    signal = _positions_of(sessions, market)
+    reason = _reasons_before_quotes(sessions, signal, market, strategy=strategy)
+    books = _quote_books(
+        strategy, market, signal=signal, reason=reason, size=conviction_sizes(conviction), horizon=horizon
+    )
+    book_settings = market.settings.backtest
+    kept = _limit_capital(books, reason, settings=book_settings)
+    return float(
+        sum(
+            (book.contracts * book.trips.profit_usd(book_settings))[(book.contracts > 0) & (book.trips.exit >= 0)].sum()
+            for book in kept
+        )
+    )
 
 
 def _positions_of(sessions: pd.DatetimeIndex, market: Market) -> PositionArray:

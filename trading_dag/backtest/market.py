@@ -6,7 +6,7 @@ so that "the next session" is the next position.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,12 @@ class Market:
         """Surface at the close of each session, from the last index level known by then."""
         last_known = _carried_forward(np.where(np.isnan(self.index_close), self.index_open, self.index_close))
         return self._surface(last_known[positions], self.rate[positions])
+
+    def at_shifted_volatility(self, shift: float) -> Market:
+        """The same market with every modelled volatility so much higher, fraction."""
+        surface = self.settings.surface
+        moved = surface.model_copy(update={"level_shift": surface.level_shift + shift})
+        return replace(self, settings=self.settings.model_copy(update={"surface": moved}))
 
     def last_known_close(self) -> FloatArray:
         """Close of each session, or the last one before it where the session is absent."""

@@ -158,8 +158,13 @@ def summary_frame(
     window: slice,
     ledger: Ledger,
     luck: RandomEntry,
+    stress: tuple[float, float],
 ) -> pd.DataFrame:
-    """``backtests.summary``: one row."""
+    """``backtests.summary``: one row.
+
+    ``stress`` is the profit with the surface lower, and higher. A profit whose sign depends on it is the surface's, not
+    the signals', so the backtest is inadmissible whatever the gate says.
+    """
     closed = trades[trades["status"] == "closed"]
     skipped = trades[trades["status"] == "skipped"]
     profit = closed["pnl_usd"].to_numpy(dtype=np.float64)
@@ -172,21 +177,26 @@ def summary_frame(
     benchmark = equity_statistics(equity["benchmark_usd"], sessions, rate=rate)
     excess = excess_returns(equity["equity_usd"], sessions, rate=unfunded) if len(sessions) else np.empty(0)
     is_backtested = status == "backtested"
+    total = float(profit.sum())
+    is_robust = all(np.sign(other) == np.sign(total) for other in stress)
+    reason = gate[1] if is_robust or not is_backtested else f"{gate[1]}; {_sign_changes(total, stress, market)}"
     beyond = profit < -(closed["max_loss_usd"] + closed["fees_usd"]).to_numpy(dtype=np.float64) - _CENT
     return table_frame(
         SUMMARY,
         {
             **head,
             "status": status,
-            "is_admissible": bool(gate[0]) and is_backtested,
-            "admissibility_reason": gate[1] if is_backtested else f"{status}; {gate[1]}",
+            "is_admissible": bool(gate[0]) and is_backtested and is_robust,
+            "admissibility_reason": reason if is_backtested else f"{status}; {reason}",
             "first_session": sessions[0] if len(sessions) else None,
             "last_session": sessions[-1] if len(sessions) else None,
             "trades": len(closed),
             "skipped": len(skipped),
             "win_rate": float((profit > 0).mean()) if len(profit) else np.nan,
             "profit_factor": gains / losses if losses > 0 else np.nan,
-            "total_pnl_usd": float(profit.sum()),
+            "total_pnl_usd": total,
+            "pnl_lower_volatility_usd": stress[0],
+            "pnl_higher_volatility_usd": stress[1],
             "cagr": own.cagr,
             "sharpe": own.sharpe,
             "sortino": own.sortino,
@@ -209,4 +219,12 @@ def summary_frame(
             "assumptions": assumptions_json(market, window=window, luck=luck),
         },
         rows=1,
+    )
+
+
+def _sign_changes(total: float, stress: tuple[float, float], market: Market) -> str:
+    points = market.settings.backtest.stress_volatility * 100
+    return (
+        f"the P&L of {total:,.0f} USD changes its sign within {points:g} volatility points "
+        f"({stress[0]:,.0f} USD below, {stress[1]:,.0f} USD above)"
     )

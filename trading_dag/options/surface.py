@@ -71,7 +71,8 @@ class ModelledSurface:
         """Volatility at x = ln(K/F)/(atm·√T), fraction."""
         x = np.clip(np.asarray(standardised_log_moneyness, dtype=np.float64), -MONEYNESS_LIMIT, MONEYNESS_LIMIT)
         shape = 1.0 + self.settings.skew * x + self.settings.curvature * x * x
-        floored: FloatArray = np.maximum(self.atm_volatility(years) * shape, self.settings.minimum_volatility)
+        level = self.atm_volatility(years) * shape + self.settings.level_shift
+        floored: FloatArray = np.maximum(level, self.settings.minimum_volatility)
         return floored
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:

@@ -38,6 +38,9 @@ MARKET = {
 }
 
 
+SIGNED = ("total_pnl_usd", "pnl_lower_volatility_usd", "pnl_higher_volatility_usd")
+
+
 def assert_is_of_table(frame: pd.DataFrame, table: Table) -> None:
     assert tuple(frame.columns) == table.column_names
     for column in table.columns:
@@ -160,6 +163,31 @@ def test_conviction_trades_whatever_the_edge_and_the_gate_alone_decides_admissib
     summary = frames.run("48h", flat, gate=(False, "no skill")).summary.iloc[0]
     assert bool(summary["is_admissible"]) is False
     assert summary["admissibility_reason"] == "no skill"
+
+
+def test_the_stress_is_the_backtest_with_the_index_two_points_lower_and_higher(random_frames, flat):
+    # On a flat surface at the index level, two points on every volatility are two points on the index.
+    frames = random_frames(11, sessions=60)
+    summary = frames.run("72h", flat).summary.iloc[0]
+    for points, name in ((-2.0, "pnl_lower_volatility_usd"), (2.0, "pnl_higher_volatility_usd")):
+        index = frames.volatility_index.assign(
+            open=frames.volatility_index["open"] + points, close=frames.volatility_index["close"] + points
+        )
+        moved = frames.changed(volatility_index=index).run("72h", flat).summary.iloc[0]
+        assert summary[name] == pytest.approx(moved["total_pnl_usd"], abs=0.01)
+    assert summary["pnl_lower_volatility_usd"] != summary["pnl_higher_volatility_usd"]
+
+
+def test_a_profit_whose_sign_the_surface_decides_is_inadmissible_and_says_so(random_frames, flat):
+    wide = flat.model_copy(update={"backtest": flat.backtest.model_copy(update={"stress_volatility": 0.1})})
+    kinds = set()
+    for seed in range(6):
+        summary = random_frames(seed, sessions=40).run("48h", wide, gate=(True, "the models pass")).summary.iloc[0]
+        signs = {np.sign(summary[name]) for name in SIGNED}
+        kinds.add(len(signs) == 1)
+        assert bool(summary["is_admissible"]) is (len(signs) == 1)
+        assert ("changes its sign within 10 volatility points" in summary["admissibility_reason"]) is (len(signs) > 1)
+    assert kinds == {True, False}
 
 
 def test_without_an_index_open_the_entry_uses_the_index_close_of_the_signals_session(make_frames, flat):
