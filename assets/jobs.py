@@ -10,6 +10,7 @@ from typing import Final
 
 import dagster as dg
 
+from assets import option_chain
 from assets.catalog import DECLARATIONS
 from assets.option_chain import OPTION_CHAIN_KEY
 
@@ -34,7 +35,7 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     fetched = {kind: _fetched(kind) for kind in ("none", "ticker")}
     research = keys_of_slice("ticker_horizon")
     labels = [key for key in research if key.path[0] == "labels"]
-    options = [key for key in keys_of_slice("ticker") if key.path[0] == "options"]
+    options = [key for declaration in option_chain.DECLARATIONS for key in declaration.asset_keys]
     return [
         _job(MACRO_JOB, keys_of_slice("none"), "Macro series and their features."),
         _job(MARKET_JOB, keys_of_slice("ticker"), "Raw data and features of one ticker."),
@@ -42,7 +43,11 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
         _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations."),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
-        _job(OPTIONS_JOB, options, "What the stored option chains of one ticker come down to."),
+        _job(
+            OPTIONS_JOB,
+            options,
+            "What the stored chains of one ticker come down to, and what trading them would have earned.",
+        ),
         _job(
             RETRAIN_JOB,
             [key for key in research if key not in labels],

@@ -17,9 +17,11 @@ from assets.pictures import picture
 from resources.chain_io import NO_CHAIN, StoredChain
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import QualityContext
-from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, MACRO_TABLE, OPTION_CHAIN
+from trading_dag.schemas import CHAIN_ANALYTICS, COMPARISON, DEALER_EXPOSURE, MACRO_TABLE, OPTION_CHAIN
 from trading_dag.sessions import last_closed_session
+from trading_dag.table_frames import table_frame
 
+LONGEST_DAYS: Final = 70
 OPTION_CHAIN_KEY: Final = dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name])
 
 
@@ -128,4 +130,32 @@ def _pictures(latest: Any) -> dict[str, Any]:
     }
 
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_history,)
+@table_asset(
+    COMPARISON,
+    reads={"chain": OPTION_CHAIN},
+    code_version="1",
+    automation="none",
+    uses=("backtest", "surface"),
+)
+def comparison(at: Slice, chain: StoredChain) -> Result:
+    """Weekly entries about 30 days before expiration, on bid and ask where there are, otherwise on last trades."""
+    from trading_dag.backtest.chain_market import chain_market
+    from trading_dag.backtest.structure_comparison import compare_structures
+    from trading_dag.backtest.structure_programs import fills_of
+    from trading_dag.options.structure_settings import structures_by_name
+    from trading_dag.strategy.sizing import settings_for_contract
+
+    if not len(chain.sessions()):
+        return Result({COMPARISON.name: table_frame(COMPARISON, {}, rows=0)}, source_off=NO_CHAIN)
+    book = settings_for_contract(at.ticker, at.settings).backtest
+    quotes = chain.quotes(rate=at.settings.surface.risk_free_rate, maximum_days=LONGEST_DAYS)
+    found = compare_structures(
+        chain_market(quotes, ticker=at.ticker, fills=fills_of(book)),
+        menu=structures_by_name(at.settings.structures),
+        settings=book,
+    )
+    found.table.attrs["source"] = chain.attrs["source"]
+    return Result({COMPARISON.name: found.table}, {"structures left out": found.left_out})
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_history, comparison)

@@ -13,13 +13,17 @@ import dagster as dg
 import pandas as pd
 
 from resources.parquet_io import slice_of_partition
-from trading_dag.errors import StorageError
+from trading_dag.errors import InsufficientDataError, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from resources.chain_store import ChainStore
 
+QUOTES: Final = (
+    "quote_date", "ticker", "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
+    "open_interest", "implied_volatility",
+)  # fmt: skip
 NO_CHAIN: Final = "no option chain is stored: trading-dag import-chains PATH brings it in"
 
 
@@ -65,6 +69,37 @@ class StoredChain:
     def read(self, session: pd.Timestamp) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of one quote date; none where there are none."""
         return self.store.read(self.ticker, first=session, last=session)
+
+    def quotes(
+        self,
+        *,
+        rate: float,
+        first: pd.Timestamp | None = None,
+        last: pd.Timestamp | None = None,
+        maximum_days: int | None = None,
+    ) -> dict[str, pd.Series]:
+        """Columns that a backtest reads, with a fitted volatility where the vendor has none.
+
+        Parameters
+        ----------
+        rate : at which forwards are discounted, continuously compounded fraction.
+        maximum_days : at most so many calendar days to expiration; None for any.
+
+        Raises
+        ------
+        InsufficientDataError : where nothing is stored between the dates.
+        SliceNotFoundError : where nothing is stored at all.
+        """
+        from resources.chain_filter import ChainFilter
+        from trading_dag.options.chain_analytics import with_fitted_volatilities
+
+        where = None if maximum_days is None else ChainFilter(maximum_days=maximum_days)
+        chain = self.store.read(self.ticker, columns=QUOTES, first=first, last=last, where=where)
+        if chain.empty:
+            period = " to ".join("the end" if day is None else f"{day:%Y-%m-%d}" for day in (first, last))
+            raise InsufficientDataError(f"no option chain of {self.ticker} is stored from {period}")
+        quoted = with_fitted_volatilities(chain, rate=rate)
+        return {name: quoted[name] for name in QUOTES}
 
 
 class ChainIOManager(dg.IOManager):

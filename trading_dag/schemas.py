@@ -632,13 +632,42 @@ DEALER_EXPOSURE: Final = Table(
     "What dealers would hold against the open interest, under a stated convention.",
 )  # fmt: skip
 
+COMPARISON: Final = Table(
+    "backtests", "comparison", "ticker", ("ticker", "structure", "exits"),
+    (
+        TICKER,
+        _text("structure", "what was traded", nullable=False),
+        _text("exits", "when it was left", nullable=False),
+        Column("first_session", "date", "first quote date of the chain", nullable=False),
+        Column("last_session", "date", "last quote date of the chain", nullable=False),
+        Column("sessions", "int64", "quote dates of the chain", nullable=False, minimum=0),
+        Column("programs_tried", "int64", "rows of this table, which the deflated Sharpe ratio counts", nullable=False,
+               minimum=1),
+        Column("trades", "int64", "closed trades", nullable=False, minimum=0),
+        Column("open", "int64", "positions open at the end of the chain", nullable=False, minimum=0),
+        Column("skipped", "int64", "entries without a trade", nullable=False, minimum=0),
+        _number("win_rate", "closed trades with positive P&L", minimum=0.0, maximum=1.0),
+        _number("profit_factor", "gross profit over gross loss", minimum=0.0),
+        _number("total_pnl_usd", "sum over closed trades, after fees"),
+        _number("fees_usd", "sum of fees", minimum=0.0),
+        _number("sharpe", "annualised, daily equity returns"),
+        _number("max_drawdown", "fraction", minimum=0.0),
+        _number("deflated_sharpe", "probability that the Sharpe ratio exceeds the best of all programs tried by luck",
+                minimum=0.0, maximum=1.0),
+        Column("losses_beyond_defined_risk", "int64", "early closes that lost more than defined risk and fees",
+               nullable=False, minimum=0),
+    ),
+    "Every structure under every set of exits on the stored chains of a ticker; the best of many tries is no advice.",
+    session_column=None,
+)  # fmt: skip
+
 TABLES: Final[dict[str, Table]] = {
     table.qualified_name: table
     for table in (
         PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN, CHAIN_ANALYTICS, DEALER_EXPOSURE,
         TECHNICAL, IMPLIED_VOLATILITY, MACRO_TABLE, FEATURE_TABLE,
         TARGETS, FEATURE_SELECTION, REGISTRY, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY,
-        METRICS, RECOMMENDATION, TRADES, EQUITY, SUMMARY, DRIFT,
+        METRICS, RECOMMENDATION, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
     )
 }  # fmt: skip
 

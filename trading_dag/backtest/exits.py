@@ -94,7 +94,7 @@ def leave_positions(paths: PositionPaths, rules: ExitRules, *, dividend_owed: Fl
     assigned = _assigned_legs(paths, dividend_owed)
     if assigned is not None:
         _take_first(first, reason, np.any(assigned, axis=2), place=_ASSIGNMENT)
-    expires_at = positions.settlement - positions.entry
+    expires_at = np.where(positions.can_open, positions.settlement - positions.entry, columns)
     is_within_data = paths.is_held[np.arange(rows), np.minimum(expires_at, columns - 1)] & (expires_at < columns)
     settles = is_within_data & (expires_at < first)
     first[settles], reason[settles] = expires_at[settles], _EXPIRATION

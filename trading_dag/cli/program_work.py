@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from trading_dag.cli.printing import print_json
 from trading_dag.cli.workplace import Workplace
-from trading_dag.errors import ConfigurationError, InsufficientDataError
+from trading_dag.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from trading_dag.backtest.chain_market import ChainMarket
-
-QUOTES: Final = (
-    "quote_date", "ticker", "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
-    "open_interest", "implied_volatility",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,15 +93,12 @@ def _exit(word: str) -> tuple[str, float]:
 def _market(place: Workplace, ticker: str, request: ProgramRequest) -> ChainMarket:
     import pandas as pd
 
+    from resources.chain_io import StoredChain
     from resources.chain_store import ChainStore
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.structure_programs import fills_of
-    from trading_dag.options.chain_analytics import with_fitted_volatilities
 
     first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
-    chain = ChainStore(place.settings.home).read(ticker, columns=QUOTES, first=first, last=last)
-    if chain.empty:
-        raise InsufficientDataError(f"no option chain of {ticker} is stored between {request.first} and {request.last}")
-    quoted = with_fitted_volatilities(chain, rate=place.settings.surface.risk_free_rate)
-    columns = {name: quoted[name] for name in QUOTES}
-    return chain_market(columns, ticker=ticker, fills=fills_of(place.settings.backtest))
+    stored = StoredChain.of(ChainStore(place.settings.home), ticker)
+    quotes = stored.quotes(rate=place.settings.surface.risk_free_rate, first=first, last=last)
+    return chain_market(quotes, ticker=ticker, fills=fills_of(place.settings.backtest))

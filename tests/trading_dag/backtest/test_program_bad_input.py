@@ -192,3 +192,12 @@ def test_a_program_without_entries_has_an_unchanged_account():
 def test_a_chain_of_one_session_opens_and_reports_open():
     market = small_market(chain_frame({"2024-03-04": (100.0, QUOTES)}, expiration=FRIDAY))
     assert run_program(market, SPREAD, entries=entries_every_session(market)).trades()["status"].tolist() == ["open"]
+
+
+def test_entries_of_which_none_can_be_opened_are_skipped_wherever_they_stand() -> None:
+    days = {f"2024-03-{day:02d}": (100.0, QUOTES) for day in (4, 5, 6, 7)}
+    market = small_market(chain_frame(days, expiration=FRIDAY))
+    far = Program("far", SPREAD.structure, SPREAD.strikes, ExpirationChoice(300, 200, 400))
+    result = run_program(market, far, entries=entries_at(market, [2, 3]))
+    assert sum(result.skip_reasons().values()) == 2
+    assert (result.history.equity == far.account.account_usd).all()
