@@ -59,10 +59,17 @@ def run_import(
 
 
 def _record(context: dg.OpExecutionContext, store: ChainStore, imported: ChainImport, tickers: tuple[str, ...]) -> None:
-    changed = {tuple(name.split("/")) for file in imported.files if file.is_new for name in file.slices}
+    """Sessions of the slices that the files touched: all of a changed slice, and what a killed import left out."""
+    touched = {tuple(name.split("/")): False for file in imported.files for name in file.slices}
+    changed = touched | {tuple(name.split("/")): True for file in imported.files if file.is_new for name in file.slices}
+    recorded = context.instance.get_materialized_partitions(OPTION_CHAIN_KEY)
     for ticker in sorted({name for name, _ in changed} & set(tickers)):
-        years = {int(year) for name, year in changed if name == ticker}
-        sessions = [day for day in StoredChain.of(store, ticker).sessions() if day.year in years]
+        years = {int(year): is_new for (name, year), is_new in changed.items() if name == ticker}
+        sessions = [
+            day
+            for day in StoredChain.of(store, ticker).sessions()
+            if years.get(day.year) or (day.year in years and chain_partition_key(day, ticker) not in recorded)
+        ]
         context.instance.add_dynamic_partitions(str(OPTION_CHAIN_DATES.name), [f"{day:%Y-%m-%d}" for day in sessions])
         for session in sessions:
             metadata: dict[str, Any] = {"file of": f"ticker={ticker} year={session.year}"}

@@ -141,13 +141,12 @@ def comparison(at: Slice, chain: StoredChain) -> Result:
     """Weekly entries about 30 days before expiration, on bid and ask where there are, otherwise on last trades."""
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.structure_comparison import compare_structures
-    from trading_dag.backtest.structure_programs import fills_of
+    from trading_dag.backtest.structure_programs import fills_of, settings_for_listed_contract
     from trading_dag.options.structure_settings import structures_by_name
-    from trading_dag.strategy.sizing import settings_for_contract
 
     if not len(chain.sessions()):
         return Result({COMPARISON.name: table_frame(COMPARISON, {}, rows=0)}, source_off=NO_CHAIN)
-    book = settings_for_contract(at.ticker, at.settings).backtest
+    book = settings_for_listed_contract(at.ticker, at.settings.backtest)
     quotes = chain.quotes(rate=at.settings.surface.risk_free_rate, maximum_days=LONGEST_DAYS)
     found = compare_structures(
         chain_market(quotes, ticker=at.ticker, fills=fills_of(book)),

@@ -21,8 +21,9 @@ import pandas as pd
 from resources.chain_files import ChainFile, find_chain_files, open_chain_file
 from resources.chain_store import ChainStore
 from resources.parquet_store import replace_file
-from trading_dag.errors import SliceBusyError
-from trading_dag.options.chain import REASON
+from trading_dag.errors import SliceBusyError, UnknownTickerError
+from trading_dag.options.chain import REASON, SiftedChain, sift
+from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker
 
 LOCK_TIMEOUT_SECONDS: Final = 5.0
@@ -193,12 +194,36 @@ def _stage(file: ChainFile, staging: Path, report: _Reporter) -> Counter[str]:
     staging.mkdir(parents=True)
     for number, sifted in enumerate(file.batches()):
         refused.update(str(reason) for reason in sifted.refused[REASON])
-        for (ticker, year), rows in _by_slice(sifted.kept):
+        dated = _that_can_be_stored(sifted.kept)
+        refused.update(dated.counts)
+        for (ticker, year), rows in _by_slice(dated.kept):
             part = staging / validate_ticker(ticker) / str(year) / f"part-{number:06d}.parquet"
             part.parent.mkdir(parents=True, exist_ok=True)
             rows.to_parquet(part, index=False)
         report.read(len(sifted.kept) + len(sifted.refused))
     return refused
+
+
+def _that_can_be_stored(rows: pd.DataFrame) -> SiftedChain:
+    """Without quotes of what is no ticker, of days without a session, or of sessions that are not over yet."""
+    days = rows["quote_date"]
+    strange = [ticker for ticker in rows["ticker"].unique() if not _is_ticker(str(ticker))]
+    return sift(
+        rows,
+        [
+            ("not_a_ticker", rows["ticker"].isin(strange).to_numpy()),
+            ("future_session", (days > last_closed_session()).to_numpy()),
+            ("not_a_session", ~days.isin(all_sessions()).to_numpy()),
+        ],
+    )
+
+
+def _is_ticker(text: str) -> bool:
+    try:
+        validate_ticker(text)
+    except UnknownTickerError:
+        return False
+    return True
 
 
 def _by_slice(rows: pd.DataFrame) -> Iterable[tuple[tuple[str, int], pd.DataFrame]]:

@@ -41,6 +41,10 @@ def program_record(result: ProgramResult, summary: ProgramSummary, luck: RandomE
                 "expiration": asdict(program.expiration),
                 "exits": asdict(program.exits),
                 "account": asdict(program.account),
+                "fills": asdict(result.market.fills),
+                "quotes": "bought at the ask, sold at the bid; without them, the last trade and a half spread",
+                "settlement": "intrinsic value at the close of the expiration; opening-settled contracts are skipped",
+                "dividends": "none: nothing is assigned early",
             },
             "trades": _dates_as_text(result.trades()).to_dict("records"),
         }

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
+from resources.chain_import import import_chains
 from resources.chain_store import ChainStore
 from resources.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
@@ -78,6 +79,19 @@ def test_the_instance_knows_every_session(imported: Workspace) -> None:
             ['["raw", "option_chain"]'],
         ).fetchall()
     assert sorted(found) == [("2024-11-14|SPY",), ("2024-11-15|SPY",)]
+
+
+def test_an_import_that_was_ended_before_it_was_recorded_is_recorded_by_the_next(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    quotes().to_parquet(tmp_path / "chains.parquet", index=False)
+    import_chains(ChainStore(tmp_path), tmp_path / "chains.parquet")  # stored and marked, but Dagster never heard
+    done = workspace.run("import-chains", "chains.parquet", "--no-analyse", "--json")
+    assert json.loads(done.stdout)["files"][0]["is_new"] is False
+    with sqlite3.connect(tmp_path / ".dagster" / "history" / "event_log.db") as events:
+        found = events.execute(
+            "select count(*) from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'"
+        ).fetchone()
+    assert found == (2,)
 
 
 def test_chains_and_what_they_come_down_to_are_sql(imported: Workspace) -> None:
@@ -157,6 +171,20 @@ def test_what_is_not_there_is_one_line_and_says_what_to_do(
     assert done.returncode == 1
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_quotes_of_days_without_a_session_are_refused_and_counted(tmp_path: Path) -> None:
+    workspace, vendor = Workspace(tmp_path), tmp_path / "vendor"
+    vendor.mkdir()
+    days = pd.DatetimeIndex(["2024-11-16", "2024-11-15", "2099-01-05"])  # a Saturday, a Friday, a day to come
+    quotes(days[:2]).to_parquet(vendor / "chains.parquet", index=False)
+    later = quotes(days[1:2]).assign(quote_date=days[2], expiration=pd.Timestamp("2099-02-20"))
+    later.to_parquet(vendor / "later.parquet", index=False)
+    done = workspace.run("import-chains", str(vendor), "--no-analyse", "--json")
+    first, second = json.loads(done.stdout)["files"]
+    assert first["refused"] == {"not_a_session": len(quotes()) // 2}
+    assert second["refused"] == {"future_session": len(later)}
+    assert ChainStore(tmp_path).read("SPY")["quote_date"].unique().tolist() == [pd.Timestamp("2024-11-15")]
 
 
 def test_a_file_of_another_shape_names_what_was_found_and_expected(imported: Workspace) -> None:

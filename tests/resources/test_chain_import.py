@@ -16,7 +16,7 @@ from filelock import FileLock
 from resources import chain_files, chain_import
 from resources.chain_import import ImportProgress, import_chains
 from resources.chain_store import ChainStore
-from trading_dag.errors import SliceBusyError, SourceFormatError, UnknownTickerError
+from trading_dag.errors import SliceBusyError, SourceFormatError
 
 
 def rows_of(year: int, *, sessions: int = 2, strikes: int = 3, ticker: str = "SPY") -> pd.DataFrame:
@@ -162,9 +162,10 @@ def test_closes_that_were_missing_complete_the_rows_in_a_second_import(store: Ch
 def test_a_ticker_that_is_none_in_a_file_never_becomes_a_path(store: ChainStore, folder: Path) -> None:
     rows = rows_of(2020).drop(columns="contract_id").rename(columns={"date": "quote_date", "type": "right"})
     rows.rename(columns={"symbol": "ticker"}).assign(ticker="../X").to_parquet(folder / "chain.parquet")
-    with pytest.raises(UnknownTickerError):
-        import_chains(store, folder)
+    file = import_chains(store, folder).files[0]
+    assert file.refused == {"not_a_ticker": file.rows}
     assert store.tickers() == []
+    assert not list(store.folder.parent.glob("**/*X*"))
 
 
 def test_two_imports_at_once_are_refused(store: ChainStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

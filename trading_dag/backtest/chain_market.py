@@ -191,9 +191,10 @@ def chain_market(quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptio
     starts = np.flatnonzero(np.diff(quote_day, prepend=quote_day[:1] - 1))
     underlying = floats_of(quotes, "underlying_price")
     days, spot = quote_day[starts].astype(np.int64), underlying[starts]
-    require_one_price(underlying, spot, starts=starts)
+    require_one_price(underlying, spot, starts=starts, quote_day=quote_day, ticker=ticker)
     bid, ask, is_last = _prices(quotes, is_call=is_call, strike=strike, underlying=underlying)
     volume, open_interest = optional_floats(quotes, "volume"), optional_floats(quotes, "open_interest")
+    _require_what_is_capped(fills, volume=volume, open_interest=open_interest)
     may_open = np.isfinite(ask)
     if fills.minimum_volume > 0 and volume is not None:
         may_open &= volume >= fills.minimum_volume
@@ -216,6 +217,17 @@ def chain_market(quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptio
         volume=volume,
         open_interest=open_interest,
     )
+
+
+def _require_what_is_capped(
+    fills: FillAssumptions, *, volume: FloatArray | None, open_interest: FloatArray | None
+) -> None:
+    for name, values, limits in (
+        ("volume", volume, (fills.minimum_volume > 0, fills.volume_share is not None)),
+        ("open_interest", open_interest, (fills.minimum_open_interest > 0, fills.open_interest_share is not None)),
+    ):
+        if values is None and any(limits):
+            raise SchemaError(table=TABLE, key=name, rule="a limit is set on it, so the column is needed")
 
 
 def _prices(

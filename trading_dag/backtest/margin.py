@@ -44,7 +44,7 @@ def margin_requirement(positions: OpenedPositions) -> FloatArray:
     calls_rule = sides[0] + premiums[1]
     puts_rule = sides[1] + premiums[0]
     required = np.maximum(calls_rule, puts_rule) if _is_two_sided(is_call, naked) else sides[0] + sides[1]
-    return np.where(positions.can_open, required + np.minimum(positions.premium, 0.0), np.nan)
+    return np.where(positions.can_open, required + positions.premium, np.nan)
 
 
 def _naked_contracts(positions: OpenedPositions) -> FloatArray:

@@ -16,6 +16,7 @@ from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.entries import Entries, TextArray
 from trading_dag.backtest.programs import ExpirationChoice, FillAssumptions, Program, TargetDelta
 from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.options.contracts import is_morning_settled, terms_of
 from trading_dag.options.structures import Leg, payoff_bounds
 
 NO_EXPIRATION: Final = "no_expiration"
@@ -170,7 +171,18 @@ def settlement_positions(market: ChainMarket, expiration_day: IntegerArray) -> t
     days_back = expiration_day - market.days[settlement]
     has_price = is_beyond | (days_back == 0) | ((weekday > _FRIDAY) & (days_back <= _DAYS_BACK_FROM_WEEKEND))
     has_price &= is_beyond | np.isfinite(market.spot[settlement])
+    # Settled on the opening prices of a day after its last trading: end-of-day quotes do not have that price.
+    has_price &= ~_is_settled_in_the_morning(market, expiration_day)
     return np.where(is_beyond, len(market), settlement), has_price
+
+
+def _is_settled_in_the_morning(market: ChainMarket, expiration_day: IntegerArray) -> BoolArray:
+    if terms_of(market.ticker).morning_settled == "never":
+        return np.zeros(len(expiration_day), dtype=np.bool_)
+    import pandas as pd
+
+    expirations = pd.Series(expiration_day.astype("datetime64[D]").astype("datetime64[us]"))
+    return is_morning_settled(pd.Series(market.ticker, index=expirations.index), expirations)
 
 
 def _choose_rows(
@@ -196,10 +208,12 @@ def _choose_rows(
         limit = np.full(len(entry), choice.tolerance)
     else:
         sign = 1.0 if leg.option_right == "C" else -1.0
-        miss = np.abs(strike - (strikes[:, choice.from_leg] + sign * choice.usd)[group])
-        limit = np.full(len(entry), 0.5 * abs(choice.usd))
-        if choice.usd != 0:
-            allowed = allowed & (sign * choice.usd * (strike - strikes[group, choice.from_leg]) > 0)
+        unit = market.spot[entry] if choice.unit == "spot_fraction" else np.ones(len(entry))
+        distance = choice.distance * unit
+        miss = np.abs(strike - (strikes[:, choice.from_leg] + sign * distance)[group])
+        limit = 0.5 * np.abs(distance)
+        if choice.distance != 0:
+            allowed = allowed & (sign * choice.distance * (strike - strikes[group, choice.from_leg]) > 0)
     if leg.apart_from is not None:
         allowed = allowed & _is_apart(leg, strike, strikes[group, leg.apart_from])
     miss = np.where(allowed & (miss <= limit[group] + 1e-9), miss, np.inf)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from trading_dag.errors import ConfigurationError
-from trading_dag.options.structures import Structure
+from trading_dag.options.structures import Structure, WidthUnit
 
 AdverseMove = Literal["down", "up", "either"]
 
@@ -49,17 +49,19 @@ class TargetDelta:
 
 @dataclass(frozen=True)
 class Width:
-    """The quoted strike nearest to so many USD further out of the money (negative: in) than an earlier leg's.
+    """The quoted strike nearest to so far further out of the money (negative: in) than an earlier leg's.
 
-    Out of the money is up for calls and down for puts. On that side of the leg and no further from what was
-    asked than half the width; a width of 0 is the same strike exactly. Ties: the lower.
+    The distance is in USD, or a share of the underlying price at each entry. Out of the money is up for calls
+    and down for puts. On that side of the leg and no further from what was asked than half the width; a width
+    of 0 is the same strike exactly. Ties: the lower.
     """
 
     from_leg: int
-    usd: float
+    distance: float
+    unit: WidthUnit = "usd"
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.usd):
+        if not math.isfinite(self.distance):
             raise ConfigurationError(f"{self}: a width must be finite")
 
 

@@ -69,9 +69,11 @@ def require_ascending(key: NDArray[np.int64]) -> None:
         )
 
 
-def require_one_price(underlying: FloatArray, spot: FloatArray, *, starts: NDArray[np.int64]) -> None:
+def require_one_price(
+    underlying: FloatArray, spot: FloatArray, *, starts: NDArray[np.int64], quote_day: NDArray[Any], ticker: str
+) -> None:
     rows = np.diff(np.append(starts, len(underlying)))
     differs = ~((underlying == np.repeat(spot, rows)) | np.isnan(underlying))
     if differs.any():
-        row = int(np.argmax(differs))
-        raise SchemaError(table=TABLE, key=f"row {row}", rule="one underlying price a quote date")
+        day = np.datetime64(int(quote_day[int(np.argmax(differs))]), "D")
+        raise SchemaError(table=TABLE, key=f"{ticker} {day}", rule="one underlying price a quote date")

@@ -65,16 +65,13 @@ def compare_structures(
     menu : structures by name.
     settings : account, deltas, fees.
     """
-    spot = float(market.spot[len(market) // 2])
     programs: list[Program] = []
     keys: dict[str, tuple[str, str]] = {}
     left_out: dict[str, str] = {}
     for structure in menu.values():
         for name, rules in EXITS.items():
             try:
-                program = program_of(
-                    structure, exits=rules, days_to_expiration=DAYS_TO_EXPIRATION, spot=spot, settings=settings
-                )
+                program = program_of(structure, exits=rules, days_to_expiration=DAYS_TO_EXPIRATION, settings=settings)
             except ConfigurationError as reason:
                 left_out[structure.name] = str(reason)
                 break

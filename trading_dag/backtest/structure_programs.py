@@ -5,6 +5,7 @@ Only the translation belongs here. What a program may say is ``programs``', how 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ from trading_dag.backtest.programs import (
     Width,
 )
 from trading_dag.errors import ConfigurationError
+from trading_dag.options.contracts import terms_of
 from trading_dag.options.structures import (
     AtTheMoneyRule,
     DeltaRule,
@@ -55,6 +57,8 @@ def exit_rules(words: Mapping[str, float]) -> ExitRules:
     for word, value in words.items():
         if word not in EXIT_WORDS:
             raise ConfigurationError(f"unknown exit {word!r}; choose from {', '.join(EXIT_WORDS)}")
+        if not math.isfinite(value):
+            raise ConfigurationError(f"exit {word} takes a finite number, not {value}")
         name = EXIT_WORDS[word]
         if name in _WHOLE_NUMBERS and value != int(value):
             raise ConfigurationError(f"exit {word} takes a whole number, not {value:g}")
@@ -63,14 +67,13 @@ def exit_rules(words: Mapping[str, float]) -> ExitRules:
 
 
 def program_of(
-    structure: Structure, *, exits: ExitRules, days_to_expiration: int, spot: float, settings: BacktestSettings
+    structure: Structure, *, exits: ExitRules, days_to_expiration: int, settings: BacktestSettings
 ) -> Program:
     """The structure as a program with the account, deltas and fees of the settings.
 
     Parameters
     ----------
     days_to_expiration : calendar days aimed at; half to twice as many are accepted.
-    spot : USD, by which widths that are shares of spot become dollars.
 
     Raises
     ------
@@ -80,8 +83,7 @@ def program_of(
         name=structure.name,
         structure=structure,
         strikes=tuple(
-            _choice(structure, position, leg, spot=spot, settings=settings)
-            for position, leg in enumerate(structure.legs)
+            _choice(structure, position, leg, settings=settings) for position, leg in enumerate(structure.legs)
         ),
         expiration=ExpirationChoice(
             days_to_expiration, max(days_to_expiration // 2, 1), max(2 * days_to_expiration, days_to_expiration + 7)
@@ -96,6 +98,11 @@ def program_of(
     )
 
 
+def settings_for_listed_contract(ticker: str, settings: BacktestSettings) -> BacktestSettings:
+    """The settings with the multiplier of the contracts that a chain of that ticker quotes."""
+    return settings.model_copy(update={"multiplier": terms_of(ticker).multiplier})
+
+
 def fills_of(settings: BacktestSettings) -> FillAssumptions:
     """The spread around last trades and the tick of the settings."""
     return FillAssumptions(
@@ -105,7 +112,7 @@ def fills_of(settings: BacktestSettings) -> FillAssumptions:
     )
 
 
-def _choice(structure: Structure, position: int, leg: Leg, *, spot: float, settings: BacktestSettings) -> StrikeChoice:
+def _choice(structure: Structure, position: int, leg: Leg, *, settings: BacktestSettings) -> StrikeChoice:
     rule = leg.strike_rule
     if isinstance(rule, DeltaRule):
         deltas = {
@@ -120,10 +127,9 @@ def _choice(structure: Structure, position: int, leg: Leg, *, spot: float, setti
         return TargetDelta(AT_THE_MONEY_DELTA)
     if isinstance(rule, SameStrikeRule):
         return Width(rule.leg, 0.0)
-    outward = 1.0 if leg.option_right == "C" else -1.0
-    if isinstance(rule, WidthRule) and rule.width * outward > 0:
-        return Width(rule.leg, abs(rule.width) * (spot if rule.unit == "spot_fraction" else 1.0))
+    if isinstance(rule, WidthRule):
+        outward = 1.0 if leg.option_right == "C" else -1.0
+        return Width(rule.leg, outward * rule.width, rule.unit)
     raise ConfigurationError(
-        f"structure {structure.name!r}, leg {position}: {rule} cannot be found on a chain (a width must lead out of "
-        "the money, and a chain has no strike grid)"
+        f"structure {structure.name!r}, leg {position}: {rule} counts steps of a strike grid, and a chain has none"
     )

@@ -43,20 +43,18 @@ def show_program(place: Workplace, ticker: str, request: ProgramRequest, *, html
     from trading_dag.backtest.chain_programs import random_entry_runs, run_program
     from trading_dag.backtest.entries import entries_every_session, entries_weekly
     from trading_dag.backtest.program_summary import summarize
-    from trading_dag.backtest.structure_programs import exit_rules, program_of
+    from trading_dag.backtest.structure_programs import exit_rules, program_of, settings_for_listed_contract
     from trading_dag.options.structure_settings import structures_by_name
     from trading_dag.options.structures import structure_of
-    from trading_dag.strategy.sizing import settings_for_contract
 
-    book = settings_for_contract(ticker, place.settings).backtest
+    book = settings_for_listed_contract(ticker, place.settings.backtest)
     structure = structure_of(request.structure, menu=structures_by_name(place.settings.structures))
     exits = exit_rules(dict(_exit(word) for word in request.exits))
     entries = {"weekly": entries_weekly, "daily": entries_every_session}.get(request.entry)
     if entries is None:
         raise ConfigurationError(f"unknown entry rule {request.entry!r}; choose from weekly, daily")
     market = _market(place, ticker, request)
-    spot = float(market.spot[len(market) // 2])
-    program = program_of(structure, exits=exits, days_to_expiration=request.days, spot=spot, settings=book)
+    program = program_of(structure, exits=exits, days_to_expiration=request.days, settings=book)
     result = run_program(market, program, entries=entries(market))
     summary = summarize(result)
     luck = None

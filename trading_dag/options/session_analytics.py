@@ -27,7 +27,8 @@ from trading_dag.options.svi import FittedSmile, calendar_slack, fit_smile
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, Table
 from trading_dag.table_frames import table_frame
 
-ANALYSIS_VERSION: Final = "1"  # raise it when the same quotes give other numbers
+ANALYSIS_VERSION: Final = "2"  # raise it when the same quotes give other numbers
+LEAST_PAIRS: Final = 3  # with fewer strikes one wide quote decides the forward
 _SMILES: Final = (
     "years", "forward", "dividend_yield", "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility",
     "skew_25_delta",
@@ -103,11 +104,12 @@ def analyse_history(
     """
     smiles, exposure = stored
     known = dict(zip(exposure["session"], exposure["chain_digest"], strict=True))
+    with_smiles = set(smiles["session"])
     new_smiles, new_exposure, latest, before = [], [], None, None
     for session in sessions:
         chain, rate = read(session), float(rates.loc[session])
         digest = _digest(chain, before, rate)
-        if known.get(session) != digest or session == sessions[-1]:
+        if known.get(session) != digest or session not in with_smiles or session == sessions[-1]:
             latest = analyse_session(chain, rate=rate, before=before)
             new_smiles.append(latest.smiles)
             new_exposure.append(latest.exposure_row(digest))
@@ -158,7 +160,7 @@ def analyse_session(
     both = chain if before is None or before.empty else pd.concat([before, chain], ignore_index=True)
     sifted = clean_chain(both, rules=rules)
     clean, refused = (part[part["quote_date"] == session] for part in (sifted.kept, sifted.refused))
-    forwards = implied_forwards(clean, rate=rate)
+    forwards = implied_forwards(clean, rate=rate, minimum_pairs=LEAST_PAIRS)
     contracts = contract_analytics(clean.reset_index(drop=True), forwards)
     fitted = _fit_smiles(contracts)
     contracts["slice_volatility"] = _slice_volatility(contracts, fitted)

@@ -26,7 +26,7 @@ def market():
 def test_every_structure_that_a_chain_can_show_has_a_row_for_every_exit(market) -> None:
     found = compare_structures(market, menu=STRUCTURES, settings=SETTINGS)
     kept = set(STRUCTURES) - set(found.left_out)
-    assert set(found.left_out) == {"call_butterfly", "put_butterfly", "calendar", "put_calendar"}
+    assert set(found.left_out) == {"calendar", "put_calendar"}
     assert len(found.table) == len(kept) * len(EXITS)
     assert set(found.table["structure"]) == kept
     assert (found.table["programs_tried"] == len(found.table)).all()
@@ -39,10 +39,25 @@ def test_a_row_is_the_program_run_by_itself(market, name: str) -> None:
     for exits, rules in EXITS.items():
         program = program_of(
             structure_of(name), exits=rules, days_to_expiration=DAYS_TO_EXPIRATION,
-            spot=float(market.spot[len(market) // 2]), settings=SETTINGS,
+            settings=SETTINGS,
         )  # fmt: skip
         alone = summarize(run_program(market, program, entries=entries_weekly(market)))
         row = table[(table["structure"] == name) & (table["exits"] == exits)].iloc[0]
         assert row["trades"] == alone.closed
         assert row["total_pnl_usd"] == pytest.approx(alone.total_usd)
         assert row["fees_usd"] == pytest.approx(alone.fees_usd)
+
+
+def test_a_later_session_changes_no_earlier_entry() -> None:
+    """Widths are shares of the price at each entry, not of a price of the whole period."""
+    spots = 100.0 + np.cumsum(np.random.default_rng(7).normal(0.3, 0.8, 60))
+    program = program_of(
+        structure_of("iron_butterfly"), exits=EXITS["one week"], days_to_expiration=21, settings=SETTINGS
+    )
+    trades = []
+    for sessions in (30, 60):
+        market = small_market(fair_chain(spots[:sessions], lives=35))
+        found = run_program(market, program, entries=entries_weekly(market)).trades()
+        trades.append(found[found["entry_session"] < "2024-02-01"][["entry_session", "strikes"]].astype(str))
+    assert len(trades[0]) >= 4
+    assert trades[0].equals(trades[1])

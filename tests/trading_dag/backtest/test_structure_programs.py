@@ -5,16 +5,22 @@ from __future__ import annotations
 import pytest
 
 from trading_dag.backtest.programs import ExitRules, Program, TargetDelta, Width
-from trading_dag.backtest.structure_programs import EXIT_WORDS, exit_rules, fills_of, program_of
+from trading_dag.backtest.structure_programs import (
+    EXIT_WORDS,
+    exit_rules,
+    fills_of,
+    program_of,
+    settings_for_listed_contract,
+)
 from trading_dag.errors import ConfigurationError
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures import Leg, OffsetRule, Structure, TargetDeltaRule, structure_of
 from trading_dag.settings import BacktestSettings
 
 SETTINGS = BacktestSettings(account_usd=50_000, wing_delta=0.1)
 
 
 def program(name: str) -> Program:
-    return program_of(structure_of(name), exits=ExitRules(), days_to_expiration=30, spot=500.0, settings=SETTINGS)
+    return program_of(structure_of(name), exits=ExitRules(), days_to_expiration=30, settings=SETTINGS)
 
 
 def test_roles_become_the_deltas_of_the_settings() -> None:
@@ -22,13 +28,20 @@ def test_roles_become_the_deltas_of_the_settings() -> None:
     assert program("long_call").strikes == (TargetDelta(0.45),)
 
 
-def test_a_butterfly_has_its_body_at_the_money_and_wings_in_dollars() -> None:
-    assert program("iron_butterfly").strikes == (TargetDelta(0.5), Width(0, 15.0), Width(0, 0.0), Width(0, 15.0))
+def test_a_butterfly_has_its_body_at_the_money_and_wings_in_shares_of_the_price() -> None:
+    body, wing = TargetDelta(0.5), Width(0, 0.03, "spot_fraction")
+    assert program("iron_butterfly").strikes == (body, wing, Width(0, 0.0), wing)
+    assert program("call_butterfly").strikes == (body, Width(0, -0.03, "spot_fraction"), wing)
 
 
-def test_a_wing_in_the_money_cannot_be_found_by_width_and_says_so() -> None:
-    with pytest.raises(ConfigurationError, match=r"call_butterfly.*leg 1"):
-        program("call_butterfly")
+def test_steps_of_a_grid_cannot_be_found_on_a_chain_and_that_is_said() -> None:
+    stepped = Structure("stepped", (Leg("C", "buy", TargetDeltaRule(0.5)), Leg("C", "sell", OffsetRule(0, 2))))
+    with pytest.raises(ConfigurationError, match=r"stepped.*leg 1"):
+        program_of(stepped, exits=ExitRules(), days_to_expiration=30, settings=SETTINGS)
+
+
+def test_listed_contracts_have_the_multiplier_of_their_terms() -> None:
+    assert settings_for_listed_contract("SPX", BacktestSettings(multiplier=10)).multiplier == 100
 
 
 def test_the_account_is_that_of_the_settings() -> None:
@@ -54,6 +67,8 @@ def test_exits_in_words_are_the_rules() -> None:
         ({"profits": 0.5}, "unknown exit 'profits'"),
         ({"days_to_expiration": 7.5}, "whole number"),
         ({"profit_target": -0.5}, "positive"),
+        ({"days_to_expiration": float("inf")}, "finite"),
+        ({"horizon": float("nan")}, "finite"),
     ],
 )
 def test_a_wrong_exit_is_a_typed_error(words: dict[str, float], message: str) -> None:
