@@ -43,7 +43,8 @@ def sound_frame(table: Table) -> pd.DataFrame:
     if table.qualified_name in ("raw.volatility_index", "raw.prices_daily"):
         columns["close"] = [10.0 + row % 2 for row in range(rows)]
         columns |= dict.fromkeys(("open", "high", "low"), columns["close"])
-    if table.qualified_name in ("models.feature_selection", "evaluation.metrics", "backtests.summary"):
+    one_row = ("models.feature_selection", "evaluation.metrics", "backtests.summary", "backtests.comparison")
+    if table.qualified_name in one_row:
         return pd.DataFrame(columns, index=range(rows))[:1]
     return pd.DataFrame(columns, index=range(rows))
 
