@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import dagster as dg
 
+from assets.execution import QUIET_CONSOLE
 from assets.option_chain import OPTION_CHAIN_KEY
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
 from assets.runs import owner_tags
@@ -17,7 +18,6 @@ from resources.chain_io import StoredChain
 from resources.chain_store import ChainStore
 
 IMPORT_JOB: Final = "import_chains"
-QUIET_CONSOLE: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def run_import(

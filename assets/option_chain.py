@@ -19,7 +19,7 @@ from trading_dag.errors import BadSliceError
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import CHAIN_ANALYTICS, COMPARISON, DEALER_EXPOSURE, MACRO_TABLE, OPTION_CHAIN
 from trading_dag.sessions import last_closed_session
-from trading_dag.table_frames import table_frame
+from trading_dag.table_frames import table_frame, values_at_sessions
 
 LONGEST_DAYS: Final = 70
 OPTION_CHAIN_KEY: Final = dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name])
@@ -95,7 +95,6 @@ def chain_history(at: Slice, chain: StoredChain, rates: pd.DataFrame) -> Result:
     Sessions whose quotes did not change are kept as they are."""
     from trading_dag.options.session_analytics import analyse_history
     from trading_dag.options.surface import continuous_rate
-    from trading_dag.table_frames import values_at_sessions
 
     sessions = chain.sessions()
     bills = values_at_sessions(rates, sessions, column="treasury_3m", table=MACRO_TABLE.qualified_name)

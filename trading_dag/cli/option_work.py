@@ -58,9 +58,8 @@ class OptionWork:
         held = {name.split("/")[0] for file in imported.files for name in file.slices}
         failures = []
         if not ParquetStore(self.place.settings.home).exists(MACRO_TABLE, SliceKey()):
-            failures += self._run(
-                definitions.resolve_job_def(MACRO_JOB), None
-            )  # the rates that prices are discounted at
+            # The rates that prices are discounted at.
+            failures += self._run(definitions.resolve_job_def(MACRO_JOB), None)
         for ticker in sorted(held & set(self.place.settings.all_tickers)) if not failures else []:
             if not quiet:
                 self.place.console.print(f"analysing {ticker} ...")
@@ -68,8 +67,7 @@ class OptionWork:
         return failures
 
     def _run(self, job: dg.JobDefinition, partition: str | None) -> list[str]:
-        from assets.chain_import import QUIET_CONSOLE
-        from assets.execution import error_line
+        from assets.execution import QUIET_CONSOLE, error_line
         from assets.runs import owner_tags
 
         result = job.execute_in_process(
