@@ -1,6 +1,6 @@
 """Runs the checks of a table on a frame that is about to be stored, and reports one verdict a rule.
 
-The rules come from ``schemas.py`` through ``trading_dag.quality``; Great Expectations judges them in
+The rules come from ``schemas`` through ``trading_dag.quality``; Great Expectations judges them in
 ``resources.expectations``. Only the look-ahead prober is added here, because it needs the asset's own
 function.
 """

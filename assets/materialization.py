@@ -1,6 +1,6 @@
 """Turns a declaration into a Dagster asset: reads, computes, verifies, hands over for storing, reports the verdicts.
 
-Every asset gets the same treatment here: the tables' schema as metadata, the checks of ``schemas.py`` run
+Every asset gets the same treatment here: the tables' schema as metadata, the checks of ``schemas`` run
 *before* the slice is stored, provenance, and a data version, by which the UI tells what is unsynced. What an
 asset computes stands in its own function.
 """

@@ -37,12 +37,23 @@ def start_server() -> ForkServerContext:
 
 @contextmanager
 def interrupts_left_to_the_parent() -> Iterator[None]:
-    """Processes started within inherit the mask: Ctrl-C is the parent's to answer, also while they import."""
+    """Processes started within inherit the mask: Ctrl-C is the parent's to answer, also while they import.
+
+    The parent answers when it is through: interrupted in between, a worker that it had just asked for would find half
+    an order in its pipe. The mask alone does not see to that, for any other thread may take the signal.
+    """
+    came: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if is_main else None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def enter_worker(environment: dict[str, str]) -> None:

@@ -30,7 +30,7 @@ import pandas as pd
 
 from trading_dag.errors import SchemaError, SourceFormatError
 from trading_dag.options.chain import REASON, SiftedChain, normalise_chain
-from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, session_close
+from trading_dag.sessions import REGULAR_CLOSE_HOUR, TIME_UNIT, close_hours
 from trading_dag.slices import validate_ticker
 
 SOURCE: Final = "import-chains"
@@ -42,7 +42,6 @@ NOT_END_OF_DAY: Final = "not_end_of_day"
 _SUFFIXES: Final = (".parquet", ".txt", ".csv")
 _TICKER_IN_NAME: Final = re.compile(r"([a-z][a-z0-9.]*)_eod_\d{6}", re.IGNORECASE)
 _SIDES: Final = {"C": "c_", "P": "p_"}
-_CLOSE_HOUR: Final = 16.0
 
 
 @dataclass(frozen=True)
@@ -269,16 +268,10 @@ def _end_of_day(piece: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     if "quote_time_hours" not in piece:
         return piece, piece.iloc[:0]
     hours = pd.to_numeric(piece["quote_time_hours"], errors="coerce")
-    early = hours != _CLOSE_HOUR
+    early = hours != REGULAR_CLOSE_HOUR
     days = pd.to_datetime(piece.loc[early, "quote_date"].astype("str").str.strip(), errors="coerce")
-    closes = {day: _close_hour(day) for day in days.dropna().unique() if day in all_sessions()}
-    early.loc[early] = (hours[early] != days.map(closes)).to_numpy()
+    early.loc[early] = hours[early].to_numpy() != close_hours(pd.DatetimeIndex(days))
     return piece[~early], piece[early]
-
-
-def _close_hour(session: pd.Timestamp) -> float:
-    close = session_close(session).tz_convert(NEW_YORK)
-    return close.hour + close.minute / 60.0
 
 
 def _call_and_put_rows(piece: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,7 @@ CLOCK_STEP_SECONDS: Final = 0.02
 
 
 class Warehouse:
-    """Read-only SQL over every table of ``schemas.py``."""
+    """Read-only SQL over every table of ``schemas``."""
 
     def __init__(self, store: ParquetStore) -> None:
         self.store = store

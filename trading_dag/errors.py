@@ -93,7 +93,7 @@ class DataQualityError(TradingDagError):
 
 
 class SchemaError(DataQualityError):
-    """Columns, types, keys or bounds that differ from ``schemas.py``."""
+    """Columns, types, keys or bounds that differ from ``schemas``."""
 
 
 class BadSliceError(DataQualityError):

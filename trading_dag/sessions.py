@@ -11,6 +11,8 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 FIRST_CALENDAR_DAY: Final = "1985-01-02"
 TIME_UNIT: Final = "us"
 NEW_YORK: Final = "America/New_York"
+REGULAR_CLOSE_HOUR: Final = 16.0
 
 
 @lru_cache(maxsize=1)
@@ -82,6 +85,21 @@ def session_close(session: pd.Timestamp) -> pd.Timestamp:
     """When the session closes, UTC. Half days close early; daylight saving is honoured."""
     close: pd.Timestamp = exchange_calendar().session_close(session)
     return close
+
+
+@lru_cache(maxsize=1)
+def _all_close_hours() -> npt.NDArray[np.float64]:
+    closes = pd.DatetimeIndex(exchange_calendar().closes).tz_convert(NEW_YORK)
+    return np.asarray(closes.hour + closes.minute / 60.0, dtype=np.float64)
+
+
+def close_hours(days: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
+    """Hour of the New York day at which each session closes, (n,): 13.0 on most half days, 16.0 on the others.
+
+    A day that is no session of the calendar (NaT, or more than a year ahead) counts as a full one.
+    """
+    position = all_sessions().get_indexer(pd.DatetimeIndex(days).as_unit(TIME_UNIT))
+    return np.where(position >= 0, _all_close_hours()[position], REGULAR_CLOSE_HOUR)
 
 
 def session_open(session: pd.Timestamp) -> pd.Timestamp:

@@ -1,4 +1,4 @@
-"""Writes ``docs/tables.md`` from ``schemas.py``: every table, its columns with types and bounds, its rules.
+"""Writes ``docs/tables.md`` from ``schemas``: every table, its columns with types and bounds, its rules.
 
 ``python -m trading_dag.table_docs`` writes the file, ``--check`` only says whether it is up to date.
 """
@@ -25,7 +25,7 @@ _ROUNDING: Final = 1e-5
 _HEAD: Final = """\
 # Tables
 
-Written from `trading_dag/schemas.py` by `python -m trading_dag.table_docs`; do not edit by hand.
+Written from `trading_dag/schemas/` by `python -m trading_dag.table_docs`; do not edit by hand.
 
 Each table is a Dagster asset, a folder of Parquet slices and a view in `warehouse.duckdb`, under the same name.
 A row of a table with `session` holds what was known at that session's close. Prices are in USD, volatilities in

@@ -196,3 +196,11 @@ def test_no_text_passes_that_could_leave_a_folder_or_a_statement(text: str) -> N
 def test_an_unknown_horizon_is_refused_and_the_six_are_named(key: str) -> None:
     with pytest.raises(UnknownHorizonError, match="12h, 24h, 48h, 72h, 96h, 168h"):
         horizon_of(key)
+
+
+def test_close_hours_are_those_of_the_half_days_and_four_where_the_calendar_does_not_reach() -> None:
+    """Half days of 2024 as the exchange announced them: 3 July, 29 November and 24 December, closing at 13:00."""
+    days = pd.DatetimeIndex(["2024-07-03", "2024-11-27", "2024-11-29", "2024-12-24", "2024-12-25", "2060-01-02", None])
+    assert close_hours(days).tolist() == [13.0, 16.0, 13.0, 13.0, 16.0, 16.0, 16.0]
+    year = sessions_between("2024-01-01", "2024-12-31")
+    assert (close_hours(year) == 13.0).sum() == 3

@@ -5,17 +5,17 @@ Terms by underlying, adjusted contracts and the time to settlement belong here. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.strike_selection import SESSION_HOURS
 from trading_dag.options.surface import DAYS_PER_YEAR
-from trading_dag.sessions import TIME_UNIT, all_sessions
+from trading_dag.sessions import REGULAR_CLOSE_HOUR, TIME_UNIT, all_sessions, close_hours
 
 Delivery = Literal["cash", "physical"]
 ExerciseStyle = Literal["American", "European"]
@@ -23,6 +23,7 @@ MorningSettled = Literal["never", "monthly", "always"]
 _FRIDAY: Final = 4
 _ONE_DAY: Final = np.timedelta64(1, "D")
 _THIRD_WEEK: Final = (15, 21)
+OPEN_HOUR: Final = 9.5
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,26 @@ def is_morning_settled(tickers: pd.Series, expirations: pd.Series) -> BoolArray:
 
 
 def years_to_settlement(quote_dates: pd.Series, expirations: pd.Series, *, is_morning: ArrayLike) -> FloatArray:
-    """Calendar time from the close of the quote date (16:00) to settlement, in years of 365 days, (n,).
+    """Calendar time from the close of the quote date to settlement, in years of 365 days, (n,).
 
-    Settlement is at 16:00 of the last trading day, or at 09:30 where it is settled in the morning. Half
-    days are not told apart. Negative where the contract has settled; NaN where a date is missing.
+    Settlement is at the close of the last trading day, or at 09:30 where it is settled in the morning. Either close
+    is that of the session: 13:00 on a half day, 16:00 otherwise, and also on a quote date that is no session and
+    beyond the exchange calendar. Negative where the contract has settled; NaN where a date is missing.
     """
-    codes, distinct = pd.factorize(expirations)
-    # factorize gives a missing date the code -1, which is the last place of the array: NaT.
-    last = np.append(last_trading_days(pd.DatetimeIndex(distinct)).to_numpy(), np.datetime64("NaT"))[codes]
-    days = (last - quote_dates.to_numpy(dtype="datetime64[us]")) / _ONE_DAY
-    years: FloatArray = (days - np.where(np.asarray(is_morning), SESSION_HOURS / 24.0, 0.0)) / DAYS_PER_YEAR
+    quoted, quote_hour = _days_and_close_hours(quote_dates, pd.DatetimeIndex)
+    last, close_hour = _days_and_close_hours(expirations, last_trading_days)
+    settlement_hour = np.where(np.asarray(is_morning), OPEN_HOUR, close_hour)
+    days = (last - quoted) / _ONE_DAY
+    years: FloatArray = (days + (settlement_hour - quote_hour) / 24.0) / DAYS_PER_YEAR
     return years
+
+
+def _days_and_close_hours(
+    dates: pd.Series, days_of: Callable[[pd.DatetimeIndex], pd.DatetimeIndex]
+) -> tuple[NDArray[np.datetime64], FloatArray]:
+    """Days made of dates, and the hour at which each closes; each distinct date is looked up once."""
+    codes, distinct = pd.factorize(dates)
+    days = pd.DatetimeIndex(days_of(pd.DatetimeIndex(distinct))).as_unit(TIME_UNIT)
+    # factorize gives a missing date the code -1, which is the last place of the array: NaT.
+    known = np.append(days.to_numpy(), np.datetime64("NaT"))
+    return known[codes], np.append(close_hours(days), REGULAR_CLOSE_HOUR)[codes]

@@ -55,6 +55,16 @@ def test_time_runs_in_calendar_days_to_four_in_the_afternoon_or_half_past_nine_i
     np.testing.assert_allclose(years, expected, rtol=1e-14, atol=1e-17)
 
 
+def test_a_half_day_is_quoted_and_settled_at_one_in_the_afternoon():
+    """The Friday after Thanksgiving and Christmas Eve of 2024; what lies beyond the calendar closes at four."""
+    quotes = dates("2024-11-29", "2024-11-27", "2024-11-29", "2024-11-29", "2024-12-24", "2024-11-29", "2024-12-20")
+    ends = dates("2024-12-20", "2024-11-29", "2024-11-29", "2024-12-20", "2024-12-24", "2060-01-16", "2024-12-24")
+    years = years_to_settlement(quotes, ends, is_morning=[False, False, False, True, False, False, False])
+    far = (pd.Timestamp("2060-01-16") - pd.Timestamp("2024-11-29")).days
+    hours = np.array([21 * 24 + 3, 2 * 24 - 3, 0, 21 * 24 - 3.5, 0, far * 24 + 3, 4 * 24 - 3])
+    np.testing.assert_allclose(years, hours / 24.0 / 365.0, rtol=1e-14, atol=1e-17)
+
+
 def test_a_missing_date_has_no_time_and_no_settlement():
     missing = pd.Series(pd.DatetimeIndex(["2024-12-20", None]).as_unit("us"))
     years = years_to_settlement(dates("2024-12-20", "2024-12-20"), missing, is_morning=False)

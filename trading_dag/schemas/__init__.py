@@ -1,0 +1,147 @@
+"""The one description of every table: columns, types, units, keys, bounds; a module for each group.
+
+Checks, warehouse views, Dagster metadata and ``docs/tables.md`` are generated from here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trading_dag.schemas.backtests import COMPARISON, EQUITY, SUMMARY, TRADES
+from trading_dag.schemas.evaluation import METRICS
+from trading_dag.schemas.feature_names import (
+    ALL_FEATURES,
+    EARNINGS_FEATURES,
+    ECONOMIC_CALENDAR_FEATURES,
+    FLAG_FEATURES,
+    IMPLIED_VOLATILITY_FEATURES,
+    INTRADAY_FEATURES,
+    IV_RANK_LAGS,
+    LEVEL_FEATURES,
+    MACRO_FEATURES,
+    MARKET_STATES,
+    OPTION_CHAIN_FEATURES,
+    REGIME_FEATURES,
+    SAFE_FEATURES,
+    SENTIMENT_FEATURES,
+    TECHNICAL_FEATURES,
+    VOLATILITY_FORECASTER_FEATURES,
+    feature_column,
+)
+from trading_dag.schemas.features import (
+    EARNINGS_TABLE,
+    ECONOMIC_CALENDAR_TABLE,
+    FEATURE_TABLE,
+    IMPLIED_VOLATILITY,
+    INTRADAY,
+    MACRO_TABLE,
+    OPTION_CHAIN_TABLE,
+    REGIME,
+    SENTIMENT,
+    TECHNICAL,
+)
+from trading_dag.schemas.labels import TARGETS
+from trading_dag.schemas.models import FEATURE_SELECTION, REGISTRY
+from trading_dag.schemas.monitoring import DRIFT
+from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
+from trading_dag.schemas.predictions import PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
+from trading_dag.schemas.raw import (
+    EARNINGS,
+    ECONOMIC_CALENDAR,
+    ECONOMIC_EVENTS,
+    MACRO,
+    NEWS,
+    OPTION_CHAIN,
+    PRICES_DAILY,
+    PRICES_HOURLY,
+    SOCIAL_MENTIONS,
+    VOLATILITY_INDEX,
+)
+from trading_dag.schemas.signals import RECOMMENDATION
+from trading_dag.schemas.table import HORIZON, HORIZON_KEYS, SESSION, TICKER, Column, ColumnType, SliceKind, Table
+from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, MACRO_SERIES, SPREAD_CLASSES, VERDICTS
+
+TABLES: Final[dict[str, Table]] = {
+    table.qualified_name: table
+    for table in (
+        PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN, CHAIN_ANALYTICS, DEALER_EXPOSURE,
+        TECHNICAL, IMPLIED_VOLATILITY, MACRO_TABLE, FEATURE_TABLE,
+        TARGETS, FEATURE_SELECTION, REGISTRY, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY,
+        METRICS, RECOMMENDATION, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
+    )
+}  # fmt: skip
+
+
+def table_of(qualified_name: str) -> Table:
+    """The table of a qualified name such as ``raw.prices_daily`` (KeyError if there is none)."""
+    return TABLES[qualified_name]
+
+
+__all__ = [
+    "ALL_FEATURES",
+    "CHAIN_ANALYTICS",
+    "COMPARISON",
+    "DEALER_EXPOSURE",
+    "DIRECTIONS",
+    "DRIFT",
+    "EARNINGS",
+    "EARNINGS_FEATURES",
+    "EARNINGS_TABLE",
+    "ECONOMIC_CALENDAR",
+    "ECONOMIC_CALENDAR_FEATURES",
+    "ECONOMIC_CALENDAR_TABLE",
+    "ECONOMIC_EVENTS",
+    "EQUITY",
+    "FEATURE_SELECTION",
+    "FEATURE_TABLE",
+    "FLAG_FEATURES",
+    "HORIZON",
+    "HORIZON_KEYS",
+    "IMPLIED_VOLATILITY",
+    "IMPLIED_VOLATILITY_FEATURES",
+    "INTRADAY",
+    "INTRADAY_FEATURES",
+    "IV_RANK_LAGS",
+    "IV_REGIMES",
+    "LEVEL_FEATURES",
+    "MACRO",
+    "MACRO_FEATURES",
+    "MACRO_SERIES",
+    "MACRO_TABLE",
+    "MARKET_STATES",
+    "METRICS",
+    "NEWS",
+    "OPTION_CHAIN",
+    "OPTION_CHAIN_FEATURES",
+    "OPTION_CHAIN_TABLE",
+    "PREDICTIONS_DIRECTION",
+    "PREDICTIONS_VOLATILITY",
+    "PRICES_DAILY",
+    "PRICES_HOURLY",
+    "RECOMMENDATION",
+    "REGIME",
+    "REGIME_FEATURES",
+    "REGISTRY",
+    "SAFE_FEATURES",
+    "SENTIMENT",
+    "SENTIMENT_FEATURES",
+    "SESSION",
+    "SOCIAL_MENTIONS",
+    "SPREAD_CLASSES",
+    "SUMMARY",
+    "TABLES",
+    "TARGETS",
+    "TECHNICAL",
+    "TECHNICAL_FEATURES",
+    "TICKER",
+    "TRADES",
+    "VERDICTS",
+    "VOLATILITY_FORECASTER_FEATURES",
+    "VOLATILITY_INDEX",
+    "Column",
+    "ColumnType",
+    "SliceKind",
+    "Table",
+    "feature_column",
+    "table_of",
+]

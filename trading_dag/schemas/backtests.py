@@ -1,0 +1,122 @@
+"""What trading the recommendations, or a program, would have earned."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
+
+_TRADE_STATUS: Final = ("closed", "open", "skipped")
+
+TRADES: Final = Table(
+    "backtests", "trades", "ticker_horizon", ("ticker", "horizon", "signal_session"),
+    (
+        TICKER, HORIZON,
+        Column("signal_session", "date", "session whose close produced the signal", nullable=False),
+        text("structure", "structure name", nullable=False),
+        text("status", "closed, open at the end of data, or skipped", nullable=False, allowed=_TRADE_STATUS),
+        text("exit_reason", "horizon, or why the trade was skipped", nullable=False),
+        Column("entry_session", "date", "session of the entry quote, after the signal's session"),
+        Column("exit_session", "date", "session of the exit quote"),
+        text("quote_source", "chain, last or modelled", allowed=("chain", "last", "modelled")),
+        number("entry_spot", "underlying at entry, USD", minimum=0.0),
+        number("exit_spot", "underlying at exit, USD", minimum=0.0),
+        text("legs", "JSON list of legs with fills"),
+        Column("expiration", "date", "expiration of the legs"),
+        Column("contracts", "int64", "structures traded", minimum=0),
+        number("entry_cost_usd", "signed cash paid at entry for all contracts, without fees"),
+        number("exit_value_usd", "signed cash received at exit for all contracts, without fees"),
+        number("fees_usd", "all legs, entry and exit", minimum=0.0),
+        number("pnl_usd", "exit value − entry cost − fees"),
+        number("max_loss_usd", "defined risk of all contracts", minimum=0.0),
+        number("return_on_risk", "pnl over defined risk"),
+        text("conviction", "FULL or HALF", allowed=("FULL", "HALF", "NONE")),
+    ),
+    "One row a signal: the trade it caused, or why it caused none.",
+    session_column="signal_session",
+)  # fmt: skip
+
+EQUITY: Final = Table(
+    "backtests", "equity", "ticker_horizon", ("ticker", "horizon", "session"),
+    (
+        TICKER, HORIZON, SESSION,
+        number("cash_usd", "cash after all fills of the session", nullable=False),
+        number("marks_usd", "value of open positions at the session's close on the modelled surface", nullable=False),
+        number("equity_usd", "cash + marks", nullable=False),
+        number("drawdown", "fraction below the highest equity so far", minimum=0.0, nullable=False),
+        Column("open_positions", "int64", "positions held over the close", minimum=0, nullable=False),
+        number("benchmark_usd", "buy and hold of the underlying with the same starting cash", nullable=False),
+    ),
+    "Daily mark-to-market equity beside buy and hold of the underlying.",
+)  # fmt: skip
+
+SUMMARY: Final = Table(
+    "backtests", "summary", "ticker_horizon", ("ticker", "horizon"),
+    (
+        TICKER, HORIZON,
+        text("status", "backtested, or why there is none", nullable=False,
+              allowed=("backtested", "horizon_before_entry", "no_trades", "insufficient_data")),
+        Column("is_admissible", "bool", "whether the models pass the gate and the P&L keeps its sign at ±2 points",
+               nullable=False),
+        text("admissibility_reason", "the gate's verdict in words", nullable=False),
+        Column("first_session", "date", "first session of the backtest"),
+        Column("last_session", "date", "last session of the backtest"),
+        Column("trades", "int64", "closed trades", minimum=0, nullable=False),
+        Column("skipped", "int64", "signals without a trade", minimum=0, nullable=False),
+        number("win_rate", "closed trades with positive P&L", minimum=0.0, maximum=1.0),
+        number("profit_factor", "gross profit over gross loss", minimum=0.0),
+        number("total_pnl_usd", "sum over closed trades, after fees"),
+        number("pnl_lower_volatility_usd", "the same with every modelled volatility 2 points lower"),
+        number("pnl_higher_volatility_usd", "the same with every modelled volatility 2 points higher"),
+        number("cagr", "compound annual growth of equity"),
+        number("sharpe", "annualised, daily equity returns; cash earns nothing, so no rate is subtracted"),
+        number("sortino", "annualised, downside deviation"),
+        number("calmar", "CAGR over maximum drawdown"),
+        number("max_drawdown", "fraction", minimum=0.0),
+        number("exposure", "share of sessions with an open position", minimum=0.0, maximum=1.0),
+        number("fees_usd", "sum of fees", minimum=0.0),
+        number("deflated_sharpe", "probability that the Sharpe ratio exceeds the best of the variants tried by luck",
+                minimum=0.0, maximum=1.0),
+        number("random_entry_p_value", "(1 + runs at least as good) / (1 + 1,000 random-entry runs)", minimum=0.0,
+                maximum=1.0),
+        number("benchmark_cagr", "buy and hold"),
+        number("benchmark_sharpe", "buy and hold, over the three-month bill"),
+        Column("open_trades", "int64", "positions open at the end of data, not in the trade statistics", minimum=0,
+               nullable=False),
+        Column("losses_beyond_defined_risk", "int64", "early closes whose loss exceeded defined risk and fees",
+               minimum=0, nullable=False),
+        text("skip_reasons", "JSON: signals without a trade, by reason", nullable=False),
+        text("assumptions", "JSON: everything the backtest assumed", nullable=False),
+    ),
+    "What the backtest earned, against what, under which assumptions, and whether it may be believed.",
+    session_column=None,
+)  # fmt: skip
+
+COMPARISON: Final = Table(
+    "backtests", "comparison", "ticker", ("ticker", "structure", "exits"),
+    (
+        TICKER,
+        text("structure", "what was traded", nullable=False),
+        text("exits", "when it was left", nullable=False),
+        Column("first_session", "date", "first quote date of the chain", nullable=False),
+        Column("last_session", "date", "last quote date of the chain", nullable=False),
+        Column("sessions", "int64", "quote dates of the chain", nullable=False, minimum=0),
+        Column("programs_tried", "int64", "rows of this table, which the deflated Sharpe ratio counts", nullable=False,
+               minimum=1),
+        Column("trades", "int64", "closed trades", nullable=False, minimum=0),
+        Column("open", "int64", "positions open at the end of the chain", nullable=False, minimum=0),
+        Column("skipped", "int64", "entries without a trade", nullable=False, minimum=0),
+        number("win_rate", "closed trades with positive P&L", minimum=0.0, maximum=1.0),
+        number("profit_factor", "gross profit over gross loss", minimum=0.0),
+        number("total_pnl_usd", "sum over closed trades, after fees"),
+        number("fees_usd", "sum of fees", minimum=0.0),
+        number("sharpe", "annualised, daily equity returns"),
+        number("max_drawdown", "fraction", minimum=0.0),
+        number("deflated_sharpe", "probability that the Sharpe ratio exceeds the best of all programs tried by luck",
+                minimum=0.0, maximum=1.0),
+        Column("losses_beyond_defined_risk", "int64", "early closes that lost more than defined risk and fees",
+               nullable=False, minimum=0),
+    ),
+    "Every structure under every set of exits on the stored chains of a ticker; the best of many tries is no advice.",
+    session_column=None,
+)  # fmt: skip

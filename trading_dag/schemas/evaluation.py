@@ -1,0 +1,32 @@
+"""How good the forecasts were, beside naive ones."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trading_dag.schemas.table import HORIZON, TICKER, Column, Table, number, text
+from trading_dag.schemas.vocabulary import VERDICTS
+
+METRICS: Final = Table(
+    "evaluation", "metrics", "ticker_horizon", ("ticker", "horizon", "task", "model", "metric", "baseline"),
+    (
+        TICKER, HORIZON,
+        text("task", "direction or volatility", nullable=False, allowed=("direction", "volatility")),
+        text("model", "model or baseline that is scored", nullable=False),
+        text("metric", "metric name; _conditional means: on clear rows only", nullable=False),
+        number("value", "pooled over the test folds; NULL where insufficient"),
+        number("ci_low", "lower end of the 95 % stationary-bootstrap interval"),
+        number("ci_high", "upper end"),
+        text("baseline", "baseline it is held against; 'none' for a baseline's own row", nullable=False),
+        number("baseline_value", "the baseline's value on the same rows"),
+        number("difference", "model against baseline, positive = better"),
+        number("difference_ci_low", "lower end of the paired interval"),
+        number("difference_ci_high", "upper end"),
+        text("verdict", "skilled, admissible, unskilled or insufficient_data", allowed=VERDICTS, nullable=False),
+        Column("n", "int64", "rows scored", nullable=False, minimum=0),
+        Column("n_ambiguous", "int64", "rows within the dead band among the candidates", nullable=False, minimum=0),
+        text("reason", "why data is insufficient"),
+    ),
+    "Every score beside its naive baseline, with a block-bootstrap interval and a verdict.",
+    session_column=None,
+)  # fmt: skip

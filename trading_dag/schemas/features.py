@@ -1,0 +1,85 @@
+"""What models read, known at the close of its session."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trading_dag.schemas.feature_names import (
+    ALL_FEATURES,
+    EARNINGS_FEATURES,
+    ECONOMIC_CALENDAR_FEATURES,
+    IMPLIED_VOLATILITY_FEATURES,
+    INTRADAY_FEATURES,
+    IV_RANK_LAGS,
+    MACRO_FEATURES,
+    OPTION_CHAIN_FEATURES,
+    REGIME_FEATURES,
+    SENTIMENT_FEATURES,
+    TECHNICAL_FEATURES,
+    feature_columns,
+)
+from trading_dag.schemas.table import SESSION, TICKER, Table, number
+
+TECHNICAL: Final = Table(
+    "features", "technical", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(TECHNICAL_FEATURES)),
+    "83 indicators of price and volume, from data up to the session's close.",
+)  # fmt: skip
+
+IMPLIED_VOLATILITY: Final = Table(
+    "features", "implied_volatility", "ticker", ("ticker", "session"),
+    (
+        TICKER, SESSION, *feature_columns(IMPLIED_VOLATILITY_FEATURES), *feature_columns(IV_RANK_LAGS),
+        number("vix_filled_sessions", "sessions since the index was last published, 0 on a published one",
+                minimum=0.0, maximum=10.0),
+    ),
+    "Level, rank, premium and term structure of implied volatility, with the forecaster's lags.",
+)  # fmt: skip
+
+MACRO_TABLE: Final = Table(
+    "features", "macro", "none", ("session",),
+    (SESSION, *feature_columns(MACRO_FEATURES)),
+    "34 macroeconomic features as they were known at each session's close.",
+)  # fmt: skip
+
+SENTIMENT: Final = Table(
+    "features", "sentiment", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(SENTIMENT_FEATURES)),
+    "Tone and amount of news and of mentions on Reddit that were known at the close.",
+)  # fmt: skip
+
+EARNINGS_TABLE: Final = Table(
+    "features", "earnings", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(EARNINGS_FEATURES)),
+    "How near earnings announcements are and how the last ones surprised.",
+)  # fmt: skip
+
+ECONOMIC_CALENDAR_TABLE: Final = Table(
+    "features", "economic_calendar", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(ECONOMIC_CALENDAR_FEATURES)),
+    "How near the releases of CPI and consumer confidence and the FOMC's decisions are.",
+)  # fmt: skip
+
+OPTION_CHAIN_TABLE: Final = Table(
+    "features", "option_chain", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(OPTION_CHAIN_FEATURES)),
+    "What the session's option chain says: activity, level, skew and term of volatility, dealers' exposure.",
+)  # fmt: skip
+
+INTRADAY: Final = Table(
+    "features", "intraday", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(INTRADAY_FEATURES)),
+    "How the session went by the hour.",
+)  # fmt: skip
+
+REGIME: Final = Table(
+    "features", "regime", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(REGIME_FEATURES)),
+    "The market state of a hidden Markov model fitted on earlier sessions, filtered, never smoothed.",
+)  # fmt: skip
+
+FEATURE_TABLE: Final = Table(
+    "features", "feature_table", "ticker", ("ticker", "session"),
+    (TICKER, SESSION, *feature_columns(ALL_FEATURES)),
+    "Every feature of one underlying joined on the session: what the models read.",
+)  # fmt: skip

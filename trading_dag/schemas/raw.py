@@ -1,0 +1,155 @@
+"""Data as they came from a source."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trading_dag.schemas.table import SESSION, TICKER, Column, Table, number, price, text
+from trading_dag.schemas.vocabulary import MACRO_SERIES
+
+PRICES_DAILY: Final = Table(
+    "raw", "prices_daily", "ticker", ("ticker", "session"),
+    (
+        TICKER, SESSION,
+        price("open", "first trade, split-adjusted"),
+        price("high", "highest trade, split-adjusted"),
+        price("low", "lowest trade, split-adjusted"),
+        price("close", "last trade, split-adjusted"),
+        price("adj_close", "close adjusted for splits and dividends, on the vendor's current base"),
+        number("volume", "shares traded", minimum=0.0),
+        number("split_factor", "new shares per old share where a split takes effect, 1 otherwise", minimum=1e-6),
+        number("dividend", "cash dividend whose ex-date is this session, USD per share", minimum=0.0),
+    ),
+    "Daily bars of the underlying: split-adjusted prices, dividend-adjusted close, volume.",
+)  # fmt: skip
+
+VOLATILITY_INDEX: Final = Table(
+    "raw", "volatility_index", "ticker", ("ticker", "session"),
+    (
+        TICKER, SESSION,
+        text("symbol", "the index used for this ticker: VIX, VXN or RVX", nullable=False),
+        number("open", "first value, volatility points", minimum=1.0, maximum=400.0),
+        number("high", "highest value, volatility points", minimum=1.0, maximum=400.0),
+        number("low", "lowest value, volatility points", minimum=1.0, maximum=400.0),
+        number("close", "last value, volatility points", minimum=1.0, maximum=400.0, nullable=False),
+        number("vix3m_close", "three-month VIX at the close, volatility points", minimum=1.0, maximum=400.0),
+    ),
+    "The implied-volatility index that belongs to the underlying, as the exchange published it.",
+)  # fmt: skip
+
+MACRO: Final = Table(
+    "raw", "macro", "none", ("series_id", "observation_date"),
+    (
+        text("series_id", "FRED series", nullable=False, allowed=MACRO_SERIES),
+        Column("observation_date", "date", "reference date of the value", nullable=False),
+        Column("known_on", "date", "first session at whose close the value was public", nullable=False),
+        number("value", "in the units of the series", nullable=False),
+        text("vintage", "first_release, or latest_vintage where revisions stay in", nullable=False,
+              allowed=("first_release", "latest_vintage")),
+    ),
+    "Macroeconomic series from FRED with the session on which each value became known.",
+    session_column=None,
+)  # fmt: skip
+
+PRICES_HOURLY: Final = Table(
+    "raw", "prices_hourly", "ticker", ("ticker", "ts"),
+    (
+        TICKER,
+        Column("ts", "timestamp", "start of the bar, UTC; the bar is known when it ends", nullable=False),
+        price("open", "first trade"),
+        price("high", "highest trade"),
+        price("low", "lowest trade"),
+        price("close", "last trade"),
+        number("volume", "shares traded", minimum=0.0),
+    ),
+    "Hourly bars of the underlying within the exchange's hours, on the vendor's price basis.",
+    session_column=None,
+)  # fmt: skip
+
+NEWS: Final = Table(
+    "raw", "news", "ticker", ("ticker", "news_id"),
+    (
+        TICKER,
+        text("news_id", "the vendor's number of the article, or a digest of what it says", nullable=False),
+        Column("published_at", "timestamp", "when the vendor says it was published, UTC", nullable=False),
+        Column("known_at", "timestamp", "when it could be read: not before it was published, UTC", nullable=False),
+        text("scope", "company for news of the ticker, market for general news", nullable=False,
+             allowed=("company", "market")),
+        text("publisher", "who published it"),
+        text("headline", "the headline", nullable=False),
+        text("summary", "the vendor's summary"),
+        text("url", "where it can be read"),
+        number("sentiment", "the vendor's score, −1 to 1; NULL where the vendor gives none", minimum=-1.0, maximum=1.0),
+    ),
+    "News headlines about the underlying and the market, as a vendor gave them; kept for ever.",
+    session_column=None,
+)  # fmt: skip
+
+SOCIAL_MENTIONS: Final = Table(
+    "raw", "social_mentions", "ticker", ("ticker", "known_at"),
+    (
+        TICKER,
+        Column("known_at", "timestamp", "when the vendor was asked, UTC", nullable=False),
+        Column("rank", "int64", "place among all tickers mentioned", minimum=1),
+        number("mentions", "mentions on Reddit within 24 hours", minimum=0.0, nullable=False),
+        number("mentions_24h_ago", "the same a day earlier, as the vendor says", minimum=0.0),
+        number("upvotes", "upvotes of these mentions", minimum=0.0),
+    ),
+    "How often the underlying is mentioned on Reddit, one row a snapshot; kept for ever.",
+    session_column=None,
+)  # fmt: skip
+
+EARNINGS: Final = Table(
+    "raw", "earnings", "ticker", ("ticker", "company", "report_date"),
+    (
+        TICKER,
+        text("company", "who reports: the ticker itself, or a heavy holding of the fund", nullable=False),
+        Column("report_date", "date", "day of the announcement, New York", nullable=False),
+        text("timing", "BMO before the open, AMC after the close, DMH during the session; NULL where not said",
+             allowed=("BMO", "AMC", "DMH")),
+        Column("known_at", "timestamp", "when the date was first seen in the calendar, UTC; NULL for a file that does "
+               "not say", nullable=True),
+        number("eps_estimate", "consensus before the announcement, USD a share"),
+        number("eps_actual", "announced, USD a share; public only after the announcement"),
+        number("revenue_estimate", "consensus before the announcement, USD"),
+        number("revenue_actual", "announced, USD; public only after the announcement"),
+    ),
+    "Earnings announcements of the underlying or its heavy holdings: when, and how they surprised.",
+    session_column=None,
+)  # fmt: skip
+
+ECONOMIC_EVENTS: Final = ("CPI", "UMCSENT", "FOMC")
+ECONOMIC_CALENDAR: Final = Table(
+    "raw", "economic_calendar", "none", ("event", "event_date"),
+    (
+        text("event", "CPI, UMCSENT (consumer confidence) or FOMC (decision)", nullable=False, allowed=ECONOMIC_EVENTS),
+        Column("event_date", "date", "day of the release or decision, New York", nullable=False),
+        Column("known_at", "timestamp", "when the date was first known, UTC; NULL where only a rule says it",
+               nullable=True),
+        text("basis", "published, or rule where the date is worked out from the agency's rule", nullable=False,
+             allowed=("published", "rule")),
+    ),
+    "Days of economic releases and decisions, past and scheduled.",
+    session_column=None,
+)  # fmt: skip
+
+OPTION_CHAIN: Final = Table(
+    "raw", "option_chain", "ticker_year", ("quote_date", "ticker", "expiration", "option_right", "strike"),
+    (
+        Column("quote_date", "date", "session of the end-of-day quote", nullable=False),
+        TICKER,
+        price("underlying_price", "underlying at the quote; NULL where the source does not say", nullable=True),
+        Column("expiration", "date", "expiration as the exchange dated it, which was a Saturday until 2015",
+               nullable=False),
+        price("strike", "strike"),
+        text("option_right", "C for a call, P for a put", allowed=("C", "P"), nullable=False),
+        number("bid", "best bid, USD a share", minimum=0.0),
+        number("ask", "best offer, USD a share", minimum=0.0),
+        number("last", "last trade, perhaps of an earlier session, USD a share", minimum=0.0),
+        number("volume", "contracts traded in the session", minimum=0.0),
+        number("open_interest", "contracts open, published on the morning of the quote date", minimum=0.0),
+        number("implied_volatility", "the vendor's, as a fraction; NULL where the vendor has none", minimum=0.0),
+    ),
+    "End-of-day quotes of listed options, as found: one row a contract and session.",
+    session_column="quote_date",
+)  # fmt: skip
