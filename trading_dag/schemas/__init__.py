@@ -41,14 +41,17 @@ from trading_dag.schemas.features import (
     TECHNICAL,
 )
 from trading_dag.schemas.labels import TARGETS
-from trading_dag.schemas.models import FEATURE_SELECTION, REGISTRY
+from trading_dag.schemas.models import FEATURE_SELECTION, REGIME_HMM, REGIME_INPUTS, REGISTRY
 from trading_dag.schemas.monitoring import DRIFT
 from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
-from trading_dag.schemas.predictions import PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
+from trading_dag.schemas.predictions import PREDICTIONS_DIRECTION, PREDICTIONS_REGIME, PREDICTIONS_VOLATILITY
 from trading_dag.schemas.raw import (
     EARNINGS,
     ECONOMIC_CALENDAR,
     ECONOMIC_EVENTS,
+    HULL_FEATURES,
+    HULL_LABELS,
+    HULL_MARKET,
     MACRO,
     NEWS,
     OPTION_CHAIN,
@@ -97,6 +100,9 @@ __all__ = [
     "FLAG_FEATURES",
     "HORIZON",
     "HORIZON_KEYS",
+    "HULL_FEATURES",
+    "HULL_LABELS",
+    "HULL_MARKET",
     "IMPLIED_VOLATILITY",
     "IMPLIED_VOLATILITY_FEATURES",
     "INTRADAY",
@@ -115,12 +121,15 @@ __all__ = [
     "OPTION_CHAIN_FEATURES",
     "OPTION_CHAIN_TABLE",
     "PREDICTIONS_DIRECTION",
+    "PREDICTIONS_REGIME",
     "PREDICTIONS_VOLATILITY",
     "PRICES_DAILY",
     "PRICES_HOURLY",
     "RECOMMENDATION",
     "REGIME",
     "REGIME_FEATURES",
+    "REGIME_HMM",
+    "REGIME_INPUTS",
     "REGISTRY",
     "SAFE_FEATURES",
     "SENTIMENT",

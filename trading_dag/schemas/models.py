@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, TICKER, Column, Table, number, text
 
 FEATURE_SELECTION: Final = Table(
@@ -45,5 +46,35 @@ REGISTRY: Final = Table(
         text("inputs", "JSON: content hash of each input slice"),
     ),
     "Every fitted model and fold: data window, size, threshold, versions.",
+    session_column=None,
+)  # fmt: skip
+
+REGIME_INPUTS: Final = ("log_return_5d", "log_return_20d", "log_hv_20")
+REGIME_HMM: Final = Table(
+    "models", "regime_hmm", "ticker", ("ticker", "serves_from", "state"),
+    (
+        TICKER,
+        Column("serves_from", "date", "first session of the year that the fit serves", nullable=False),
+        text("state", "market state, named by its statistics", nullable=False, allowed=MARKET_STATES),
+        Column("fitted_first_session", "date", "first session of the fit", nullable=False),
+        Column("fitted_through", "date", "last session of the fit, before the year it serves", nullable=False),
+        Column("n_train", "int64", "sessions of the fit", nullable=False, minimum=1),
+        Column("iterations", "int64", "steps of expectation maximisation", nullable=False, minimum=1),
+        Column("is_converged", "bool", "whether the likelihood had come to rest", nullable=False),
+        number("mean_log_likelihood", "per session of the fit, nats", nullable=False),
+        number("start_probability", "P(state) before the first session", minimum=0.0, maximum=1.0, nullable=False),
+        *(
+            number(f"probability_to_{state}", "P(that state one session on | this state)", minimum=0.0, maximum=1.0,
+                   nullable=False)
+            for state in MARKET_STATES
+        ),
+        *(number(f"mean_{name}", "mean in this state, in the input's unit", nullable=False) for name in REGIME_INPUTS),
+        *(
+            number(f"covariance_{left}_{right}", "covariance in this state", nullable=False)
+            for place, left in enumerate(REGIME_INPUTS)
+            for right in REGIME_INPUTS[place:]
+        ),
+    ),
+    "Parameters of the five-state Gaussian hidden Markov model, one fit a calendar year, frozen once made.",
     session_column=None,
 )  # fmt: skip

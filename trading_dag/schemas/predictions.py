@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
 from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES
 
@@ -53,4 +54,19 @@ PREDICTIONS_VOLATILITY: Final = Table(
         *_PREDICTION_TAIL,
     ),
     "Out-of-sample IV-regime forecasts of the models and their baselines.",
+)  # fmt: skip
+
+PREDICTIONS_REGIME: Final = Table(
+    "predictions", "regime", "ticker", ("ticker", "session"),
+    (
+        TICKER, SESSION,
+        text("state", "most probable market state", allowed=MARKET_STATES, nullable=False),
+        *(
+            number(f"probability_{state}", "P(state | everything up to the session's close)", minimum=0.0, maximum=1.0,
+                   nullable=False)
+            for state in MARKET_STATES
+        ),
+        Column("fitted_through", "date", "last session that the parameters had seen; before session", nullable=False),
+    ),
+    "Filtered probabilities of the market states: of today from the past alone.",
 )  # fmt: skip

@@ -90,12 +90,13 @@ SOCIAL_MENTIONS: Final = Table(
     (
         TICKER,
         Column("known_at", "timestamp", "when the vendor was asked, UTC", nullable=False),
-        Column("rank", "int64", "place among all tickers mentioned", minimum=1),
+        Column("rank", "int64", "place among all tickers mentioned; NULL where it is not among them", minimum=1),
         number("mentions", "mentions on Reddit within 24 hours", minimum=0.0, nullable=False),
         number("mentions_24h_ago", "the same a day earlier, as the vendor says", minimum=0.0),
         number("upvotes", "upvotes of these mentions", minimum=0.0),
+        text("name", "the vendor's name of the ticker"),
     ),
-    "How often the underlying is mentioned on Reddit, one row a snapshot; kept for ever.",
+    "How often the underlying is mentioned on Reddit, one row a snapshot; 0 where it was not listed; kept for ever.",
     session_column=None,
 )  # fmt: skip
 
@@ -126,10 +127,34 @@ ECONOMIC_CALENDAR: Final = Table(
         Column("event_date", "date", "day of the release or decision, New York", nullable=False),
         Column("known_at", "timestamp", "when the date was first known, UTC; NULL where only a rule says it",
                nullable=True),
+        Column("cancelled_at", "timestamp", "when the date was called off, UTC; NULL where it was or will be kept",
+               nullable=True),
         text("basis", "published, or rule where the date is worked out from the agency's rule", nullable=False,
              allowed=("published", "rule")),
     ),
     "Days of economic releases and decisions, past and scheduled.",
+    session_column=None,
+)  # fmt: skip
+
+# Letters as the publisher gives them: dummies, economic, interest, market, price, sentiment, volatility.
+_HULL_FAMILIES: Final = (("D", 9), ("E", 20), ("I", 9), ("M", 18), ("P", 13), ("S", 12), ("V", 13))
+HULL_FEATURES: Final[tuple[str, ...]] = tuple(
+    f"{letter}{position}" for letter, count in _HULL_FAMILIES for position in range(1, count + 1)
+)
+# What the next day brought. They look like columns of the row and are known only after it.
+HULL_LABELS: Final[tuple[str, ...]] = ("forward_returns", "risk_free_rate", "market_forward_excess_returns")
+HULL_MARKET: Final = Table(
+    "raw", "hull_market", "none", ("date_id",),
+    (
+        Column("date_id", "int64", "trading day by number, ascending in time", nullable=False, minimum=0),
+        *(number(name, "feature of the publisher, meaning not disclosed; known at the day's close")
+          for name in HULL_FEATURES),
+        number("forward_returns", "LABEL, never a feature: return of the S&P 500 from this day to the next"),
+        number("risk_free_rate", "LABEL, never a feature: federal funds rate of the next day, as a return"),
+        number("market_forward_excess_returns",
+               "LABEL, never a feature: forward return less its five-year mean, winsorized by the publisher"),
+    ),
+    "Training set of the Hull Tactical market prediction: anonymous features and what followed, imported from a file.",
     session_column=None,
 )  # fmt: skip
 
