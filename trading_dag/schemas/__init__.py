@@ -20,6 +20,7 @@ from trading_dag.schemas.feature_names import (
     LEVEL_FEATURES,
     MACRO_FEATURES,
     MARKET_STATES,
+    NAMED_FEATURES,
     OPTION_CHAIN_FEATURES,
     REGIME_FEATURES,
     SAFE_FEATURES,
@@ -41,7 +42,7 @@ from trading_dag.schemas.features import (
     TECHNICAL,
 )
 from trading_dag.schemas.labels import TARGETS
-from trading_dag.schemas.models import FEATURE_SELECTION, REGIME_HMM, REGIME_INPUTS, REGISTRY
+from trading_dag.schemas.models import FEATURE_SELECTION, REGIME_HMM, REGIME_INPUTS, REGISTRY, SELECTION_STABILITY
 from trading_dag.schemas.monitoring import DRIFT
 from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.schemas.predictions import PREDICTIONS_DIRECTION, PREDICTIONS_REGIME, PREDICTIONS_VOLATILITY
@@ -116,6 +117,7 @@ __all__ = [
     "MACRO_TABLE",
     "MARKET_STATES",
     "METRICS",
+    "NAMED_FEATURES",
     "NEWS",
     "OPTION_CHAIN",
     "OPTION_CHAIN_FEATURES",
@@ -132,6 +134,7 @@ __all__ = [
     "REGIME_INPUTS",
     "REGISTRY",
     "SAFE_FEATURES",
+    "SELECTION_STABILITY",
     "SENTIMENT",
     "SENTIMENT_FEATURES",
     "SESSION",

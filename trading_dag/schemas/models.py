@@ -25,6 +25,22 @@ FEATURE_SELECTION: Final = Table(
     session_column=None,
 )  # fmt: skip
 
+SELECTION_STABILITY: Final = Table(
+    "models", "selection_stability", "ticker_horizon", ("ticker", "horizon", "model", "feature"),
+    (
+        TICKER, HORIZON,
+        text("model", "model name", nullable=False),
+        text("feature", "feature name", nullable=False),
+        Column("folds", "int64", "walk-forward folds that chose, the live model left out", nullable=False, minimum=1),
+        Column("selected_folds", "int64", "folds that chose the feature", nullable=False, minimum=0),
+        number("mean_score", "mean over the folds of its mutual information with the label, nats", minimum=0.0),
+        number("score_deviation", "standard deviation of that over the folds, nats", minimum=0.0),
+        number("stability", "of the model's choices: 1 where all folds are alike, about 0 at random", maximum=1.0),
+    ),
+    "How far the folds agree on which features they chose; their training parts overlap, which flatters.",
+    session_column=None,
+)  # fmt: skip
+
 REGISTRY: Final = Table(
     "models", "registry", "ticker_horizon", ("ticker", "horizon", "model", "fold"),
     (

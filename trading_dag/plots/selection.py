@@ -1,0 +1,55 @@
+"""The picture of feature selection: which fold chose what, and how much each feature told it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.plots import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SHOWN: Final = 45
+_ROW_INCHES: Final = 0.17
+
+
+def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model: str, live_fold: int) -> Figure:
+    """Mutual information of the features with the label by fold, the chosen ones dotted.
+
+    Parameters
+    ----------
+    selection, stability : ``models.feature_selection`` and ``models.selection_stability`` of one slice.
+    model : whose features.
+    live_fold : number of the live model; it stands apart on the right.
+
+    Returns
+    -------
+    The 45 features chosen most often, those of all folds on top. The title gives the stability index.
+    """
+    rows = selection[selection["model"] == model]
+    order = stability.loc[stability["model"] == model]
+    title = canvas.slice_title(selection, f"features chosen by {model.replace('_', ' ')}")
+    if order.empty:
+        return canvas.insufficient_data(title, "no fold could be fitted")
+    shown = order["feature"].head(_SHOWN).tolist()
+    score = rows.pivot(index="feature", columns="fold", values="score").astype("float64").reindex(shown)
+    chosen = rows.pivot(index="feature", columns="fold", values="selected").fillna(False).astype(bool).reindex(shown)
+    figure = canvas.new_figure(1.6 + _ROW_INCHES * len(shown))
+    axes = figure.add_subplot()
+    image = axes.imshow(score.to_numpy(), aspect="auto", cmap="Blues", vmin=0.0)
+    feature, fold = np.nonzero(chosen.to_numpy())
+    axes.plot(fold, feature, ".", color="black", markersize=5, label="chosen")
+    folds = [int(number) for number in score.columns.to_list()]
+    names = ["live" if number == live_fold else str(number) for number in folds]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(shown)), shown, fontsize=7)
+    axes.set_xlabel("fold, and the live model" if "live" in names else "fold")
+    axes.legend(loc="lower right", fontsize=7)
+    figure.colorbar(image, ax=axes, label="mutual information with the label, nats", shrink=0.6)
+    index = float(order["stability"].iloc[0])
+    in_words = "" if np.isnan(index) else f"; stability {index:.2f} (1: all folds alike, 0: at random)"
+    axes.set_title(f"{title}{in_words}", fontsize=9)
+    return figure
