@@ -95,12 +95,16 @@ VOLATILITY_FORECASTER_FEATURES: Final = (
     "hv_5", "hv_10", "hv_20", "hv_60", "hv_120", "hv_ratio_5_20", "hv_ratio_20_60", "hv_trend",
     "parkinson_hv_20", "returns_5d",
 )  # fmt: skip
-# Levels of price, volume and the CPI have no stationary scale; the safe set leaves them out. Rates stay in.
+# Levels of price, volume and the CPI have no stationary scale, nor have dealers' exposures, which grow with open
+# interest and price, nor counts of articles and mentions, which grow with the sources; the safe set leaves them out.
+# Rates stay in.
 LEVEL_FEATURES: Final = frozenset(
     """
     sma_20 sma_50 sma_200 ema_12 ema_26 macd macd_signal macd_histogram macd_histogram_change_1d
     bb_upper bb_middle bb_lower atr_14 volume_sma_10 volume_sma_20 obv dollar_volume_20 high_52w low_52w
     cpi_index
+    news_article_count reddit_mentions
+    net_delta net_gamma net_vega net_theta net_vanna net_charm gamma_flip call_wall_strike put_wall_strike
     """.split()
 )
 FLAG_FEATURES: Final = frozenset(
@@ -109,22 +113,43 @@ FLAG_FEATURES: Final = frozenset(
     volume_surge near_high_52w near_low_52w iv_premium vix_contango iv_regime_low iv_regime_normal
     iv_regime_elevated iv_regime_high curve_inverted_10y_2y curve_inverted_10y_3m vix_fred_high
     fed_pivot_cut fed_pivot_hike
+    sentiment_bullish sentiment_bearish sentiment_neutral sentiment_extreme_bullish sentiment_extreme_bearish
+    high_social_attention sentiment_bullish_high_iv sentiment_bearish_low_iv
+    earnings_within_5d earnings_within_10d post_earnings_5d earnings_season
+    cpi_release_day consumer_confidence_release_day fomc_decision_day
     """.split()
 )
 _PERCENT_FEATURES: Final = frozenset(
     """
     adx_14 plus_di_14 minus_di_14 rsi_14 rsi_28 stoch_k stoch_d mfi_14 hv_20_percentile_252 iv_rank iv_percentile
-    iv_rank_lag_5 iv_rank_lag_10 iv_rank_lag_20
+    iv_rank_lag_5 iv_rank_lag_10 iv_rank_lag_20 earnings_x_iv_rank hourly_rsi_14
     """.split()
 )
 _NON_NEGATIVE_FEATURES: Final = frozenset(
     """
     hv_5 hv_10 hv_20 hv_60 hv_120 hv_ratio_5_20 hv_ratio_20_60 bb_width atr_14 atr_pct parkinson_hv_20
     volume_sma_10 volume_sma_20 volume_ratio dollar_volume_20 vix_close vix_sma_10 vix_sma_20
+    news_article_count reddit_mentions days_since_earnings mean_abs_earnings_move_4q
+    days_since_cpi days_since_consumer_confidence days_since_fomc
+    put_call_volume_ratio put_call_oi_ratio option_volume_ratio atm_iv_30d gamma_flip call_wall_strike put_wall_strike
+    hourly_volatility_6 hourly_volatility_30
     """.split()
 )
+_FROM_ONE_FEATURES: Final = frozenset("days_to_earnings days_to_cpi days_to_consumer_confidence days_to_fomc".split())
+_SHARE_FEATURES: Final = frozenset({"news_buzz_score", *REGIME_FEATURES[1:]})
+_RANGES: Final = {
+    "sentiment_score": (-1.0, 1.0),
+    "sentiment_vs_sector": (-2.0, 2.0),
+    "sentiment_iv_divergence": (-2.0, 2.0),
+    "regime_state": (0.0, float(len(MARKET_STATES) - 1)),
+}
 _FEATURE_TOLERANCE: Final = 1e-6
 ALL_FEATURES: Final = (*TECHNICAL_FEATURES, *IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS, *MACRO_FEATURES)
+# Every feature that a table holds, whether or not the feature table joins it yet.
+NAMED_FEATURES: Final = (
+    *TECHNICAL_FEATURES, *IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS, *MACRO_FEATURES, *SENTIMENT_FEATURES,
+    *EARNINGS_FEATURES, *ECONOMIC_CALENDAR_FEATURES, *OPTION_CHAIN_FEATURES, *INTRADAY_FEATURES, *REGIME_FEATURES,
+)  # fmt: skip
 SAFE_FEATURES: Final = tuple(name for name in ALL_FEATURES if name not in LEVEL_FEATURES)
 
 
@@ -136,6 +161,13 @@ def feature_column(name: str) -> Column:
         return number(name, "0 to 100", minimum=-_FEATURE_TOLERANCE, maximum=100.0 + _FEATURE_TOLERANCE)
     if name == "williams_r_14":
         return number(name, "−100 to 0", minimum=-100.0 - _FEATURE_TOLERANCE, maximum=_FEATURE_TOLERANCE)
+    if name in _SHARE_FEATURES:
+        return number(name, "0 to 1", minimum=-_FEATURE_TOLERANCE, maximum=1.0 + _FEATURE_TOLERANCE)
+    if name in _RANGES:
+        lowest, highest = _RANGES[name]
+        return number(name, f"{lowest:g} to {highest:g}".replace("-", "−"), minimum=lowest, maximum=highest)
+    if name in _FROM_ONE_FEATURES:
+        return number(name, "1 or more", minimum=1.0)
     if name in _NON_NEGATIVE_FEATURES:
         return number(name, "not negative", minimum=0.0)
     return number(name, "see docs/features.md")
