@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,8 +21,8 @@ from numpy.typing import NDArray
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEER_SAMPLE = 10_000
 # Greeks are computed as a chain's analytics are, a day or so of contracts at a time, and each result is let go. In one
-# call the nine columns of 8 million contracts are 576 MB of fresh memory, and getting that from the system takes as
-# long as filling it; that figure is given too.
+# call the nine columns of 8 million contracts are 576 MB of fresh memory, which the system has to find and clear;
+# that figure is given too.
 BATCH = 250_000
 Contracts = dict[str, NDArray[np.float64]]
 
@@ -152,6 +150,9 @@ JOBS = {"implied_volatility": implied_volatility_job, "greeks": greeks_job}
 
 def measure(n_contracts: int = 8_000_000, *, rounds: int = 3) -> dict[str, float]:
     """Medians over processes: contracts a second from process start, the parts, and how many times QuantLib's rate."""
+    # Imported here and below, so that the processes that are timed from their start do not load them.
+    import statistics
+
     result: dict[str, float] = {"contracts": float(n_contracts)}
     for name in JOBS:
         done = [_run(name, n_contracts) for _ in range(rounds)]
@@ -166,6 +167,8 @@ def measure(n_contracts: int = 8_000_000, *, rounds: int = 3) -> dict[str, float
 
 
 def _run(name: str, count: int) -> dict[str, float]:
+    import subprocess
+
     command = [sys.executable, "-m", "tests.bench.bench_options", name, str(count), repr(time.time())]
     done = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     figures: dict[str, float] = json.loads(done.stdout)

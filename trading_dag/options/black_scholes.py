@@ -6,6 +6,7 @@ Sensitivities are in ``greeks``, the inverse in ``implied_volatility``; American
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,14 @@ class BlackScholesTerms:
     Attributes
     ----------
     sign : 1 for calls, −1 for puts.
+    root_years : √T.
+    carry : rate less dividend yield.
     discounted_spot, discounted_strike : S·exp(−qT) and K·exp(−rT).
     deviation : σ·√T.
     d1, d2 : the distribution arguments. Where the deviation is zero they are ±infinity by the sign of
         the forward's moneyness, and 0 exactly at the money.
-    is_valid : inside the domain.
+    magnitudes : |d1| and |d2|, along a first dimension of two.
+    are_ordinary : every contract is inside the domain, and the other terms are finite and the deviation positive.
     """
 
     spot: FloatArray
@@ -43,12 +47,25 @@ class BlackScholesTerms:
     volatility: FloatArray
     is_call: BoolArray
     sign: FloatArray
+    root_years: FloatArray
+    carry: FloatArray
     discounted_spot: FloatArray
     discounted_strike: FloatArray
     deviation: FloatArray
     d1: FloatArray
     d2: FloatArray
-    is_valid: BoolArray
+    magnitudes: FloatArray
+    are_ordinary: bool
+
+    @property
+    def is_valid(self) -> BoolArray:
+        """Inside the domain."""
+        s, k, t, sigma = self.spot, self.strike, self.years, self.volatility
+        is_valid: BoolArray = (
+            (s > 0.0) & (s < np.inf) & (k > 0.0) & (k < np.inf) & (t >= 0.0) & (t < np.inf)
+            & (sigma >= 0.0) & (sigma < np.inf) & np.isfinite(self.rate) & np.isfinite(self.dividend_yield)
+        )  # fmt: skip
+        return is_valid
 
 
 def black_scholes_terms(
@@ -85,23 +102,31 @@ def terms_of_block(
     is_call: BoolArray,
 ) -> BlackScholesTerms:
     """The terms of arrays that broadcast; the caller turns floating-point warnings off."""
-    deviation = volatility * np.sqrt(years)
-    log_moneyness = np.log(spot / strike) + (rate - dividend_yield) * years
+    root_years, carry = np.sqrt(years), rate - dividend_yield
+    deviation = volatility * root_years
+    log_moneyness = np.log(spot / strike) + carry * years
     centre = log_moneyness / deviation
-    has_none = deviation == 0.0
-    if has_none.any():
+    has_deviation = bool(deviation.min(initial=np.inf) > 0.0)
+    if not has_deviation:
         # A forward at the strike without deviation is 0/0: both arguments are zero there.
-        centre = np.where(has_none & (log_moneyness == 0.0), 0.0, centre)
+        centre = np.where((deviation == 0.0) & (log_moneyness == 0.0), 0.0, centre)
     half = 0.5 * deviation
+    arguments = np.empty((2, *centre.shape))
+    np.add(centre, half, out=arguments[0, ...])
+    np.subtract(centre, half, out=arguments[1, ...])
+    magnitudes = np.abs(arguments)
+    backward = -years
+    discounted_spot, discounted_strike = spot * np.exp(dividend_yield * backward), strike * np.exp(rate * backward)
+    # Finite arguments over a positive deviation mean finite inputs, and a strike of the spot's sign.
+    are_ordinary = has_deviation and bool(
+        spot.min(initial=np.inf) > 0.0
+        and all(values.max(initial=0.0) < np.inf for values in (magnitudes, discounted_spot, discounted_strike))
+    )
     return BlackScholesTerms(
         spot=spot, strike=strike, years=years, rate=rate, dividend_yield=dividend_yield, volatility=volatility,
-        is_call=is_call, sign=np.where(is_call, 1.0, -1.0),
-        discounted_spot=spot * np.exp(-dividend_yield * years), discounted_strike=strike * np.exp(-rate * years),
-        deviation=deviation, d1=centre + half, d2=centre - half,
-        is_valid=(
-            (spot > 0.0) & (spot < np.inf) & (strike > 0.0) & (strike < np.inf) & (years >= 0.0) & (years < np.inf)
-            & (volatility >= 0.0) & (volatility < np.inf) & np.isfinite(rate) & np.isfinite(dividend_yield)
-        ),
+        is_call=is_call, sign=2.0 * is_call.astype(np.float64) - 1.0, root_years=root_years, carry=carry,
+        discounted_spot=discounted_spot, discounted_strike=discounted_strike, deviation=deviation,
+        d1=arguments[0], d2=arguments[1], magnitudes=magnitudes, are_ordinary=are_ordinary,
     )  # fmt: skip
 
 
@@ -112,28 +137,57 @@ def tails_of_terms(terms: BlackScholesTerms) -> tuple[FloatArray, FloatArray, Fl
     common the difference of the tails, which is the price far out of the money, keeps its relative accuracy
     where two distribution functions rounded apart would lose it.
     """
-    density = (DENSITY_AT_ZERO * terms.discounted_spot) * np.exp(-0.5 * terms.d1 * terms.d1)
+    exponent = -0.5 * terms.d1
+    exponent *= terms.d1
+    density = np.exp(exponent)
+    density *= DENSITY_AT_ZERO * terms.discounted_spot
     # One call for both: the threads of ``blocks`` meet at every step.
-    ratios = mills_ratio(np.abs(np.stack((terms.d1, terms.d2))))
-    return density, density * ratios[0], density * ratios[1]
+    tails = mills_ratio(terms.magnitudes)
+    tails *= density
+    return density, tails[0], tails[1]
 
 
-def price_of_tails(terms: BlackScholesTerms, spot_tail: FloatArray, strike_tail: FloatArray) -> FloatArray:
-    """The price: intrinsic value of the discounted forward plus the value of the out-of-the-money side."""
-    smaller = np.minimum(terms.discounted_spot, terms.discounted_strike)
-    is_wing = (terms.d1 > 0.0) == (terms.d2 > 0.0)
-    out_of_the_money = np.where(is_wing, np.abs(spot_tail - strike_tail), smaller - (spot_tail + strike_tail))
-    intrinsic = np.maximum(terms.sign * (terms.discounted_spot - terms.discounted_strike), 0.0)
-    ceiling = np.where(terms.is_call, terms.discounted_spot, terms.discounted_strike)
-    # Rounding may leave the arbitrage bounds by an ulp; the bounds are exact.
-    value = np.minimum(intrinsic + np.maximum(out_of_the_money, 0.0), ceiling)
-    return value if terms.is_valid.all() else np.where(terms.is_valid, value, np.nan)
+def exercised_of_tails(
+    terms: BlackScholesTerms, spot_tail: FloatArray, strike_tail: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """±S·exp(−qT)·N(±d1) and ±K·exp(−rT)·N(±d2), plus for calls: what exercise brings and costs, worth today."""
+    received = _exercised(terms, terms.d1, whole=terms.discounted_spot, tail=spot_tail)
+    paid = _exercised(terms, terms.d2, whole=terms.discounted_strike, tail=strike_tail)
+    return received, paid
+
+
+def _exercised(terms: BlackScholesTerms, argument: FloatArray, *, whole: FloatArray, tail: FloatArray) -> FloatArray:
+    """±whole·N(±argument) from the tail whole·N(−|argument|): whole − tail on one side, the tail on the other."""
+    is_whole = (argument > 0.0) == terms.is_call
+    if not terms.are_ordinary:
+        return terms.sign * np.where(is_whole, whole - tail, tail)
+    # The same to the last bit in a third of the time: nothing predicts the branch in np.where.
+    value = is_whole.astype(np.float64)
+    value *= whole
+    value -= tail
+    signed: FloatArray = np.abs(value) * terms.sign
+    return signed
+
+
+def write_price(terms: BlackScholesTerms, received: FloatArray, paid: FloatArray, *, out: FloatArray) -> None:
+    """Write the price; NaN outside the domain."""
+    intrinsic = terms.sign * (terms.discounted_spot - terms.discounted_strike)
+    np.subtract(received, paid, out=out)
+    # Rounding may leave the lower arbitrage bound by an ulp, and the bounds are exact. The upper one holds: neither
+    # part is below zero or above its whole.
+    np.maximum(out, np.maximum(intrinsic, 0.0), out=out)
+    if not terms.are_ordinary:
+        out[~np.broadcast_to(terms.is_valid, out.shape)] = np.nan
 
 
 def price_of_terms(terms: BlackScholesTerms) -> FloatArray:
     """The price from precomputed terms; NaN outside the domain."""
     with np.errstate(all="ignore"):
-        return price_of_tails(terms, *tails_of_terms(terms)[1:])
+        _, spot_tail, strike_tail = tails_of_terms(terms)
+        received, paid = exercised_of_tails(terms, spot_tail, strike_tail)
+        value = np.empty(received.shape)
+        write_price(terms, received, paid, out=value)
+    return value
 
 
 def price(
@@ -180,6 +234,8 @@ def price(
     return in_blocks(_price_of_block, numbers, is_call=is_call, n_outputs=1)[0]
 
 
-def _price_of_block(*inputs: Any) -> tuple[FloatArray]:
+def _price_of_block(*inputs: Any, out: Sequence[FloatArray]) -> None:
     terms = terms_of_block(*inputs)
-    return (price_of_tails(terms, *tails_of_terms(terms)[1:]),)
+    _, spot_tail, strike_tail = tails_of_terms(terms)
+    received, paid = exercised_of_tails(terms, spot_tail, strike_tail)
+    write_price(terms, received, paid, out=out[0])

@@ -24,9 +24,9 @@ THREADS = 2
 # Just below 32 MB, the largest from which the library learns.
 _LARGE_LENGTH = 2**22 - 2**12
 
-# Numbers first, then whether the contract is a call; each argument has the block's length or length one.
-Kernel = Callable[..., Sequence[NDArray[np.float64]]]
 Array = NDArray[Any]
+# Numbers first, then whether the contract is a call, each of the block's length or of length one; by name the outputs.
+Kernel = Callable[..., None]
 
 
 def in_blocks(
@@ -36,9 +36,10 @@ def in_blocks(
 
     Parameters
     ----------
-    kernel : called as ``kernel(*numbers, is_call)`` with one-dimensional arrays of one length, or of length one
-        where an input is a scalar; returns ``n_outputs`` arrays that broadcast to that length. It runs in two threads
-        and must not keep state. Floating-point warnings are off inside it.
+    kernel : called as ``kernel(*numbers, is_call, out=outputs)`` with one-dimensional arrays of one length, or of
+        length one where an input is a scalar, and ``n_outputs`` arrays of that length, which it fills (they are the
+        result itself, so that nothing is copied). It runs in two threads and must not keep state. Floating-point
+        warnings are off inside it.
     numbers : converted to float64.
     is_call : booleans, or numbers that are all 0 or 1.
 
@@ -61,9 +62,8 @@ def in_blocks(
         with np.errstate(all="ignore"):
             for start in starts:
                 block = slice(start, start + BLOCK_LENGTH)
-                values = kernel(*(column if column.size == 1 else column[block] for column in columns))
-                for output, value in zip(flat_outputs, values, strict=True):
-                    output[block] = value
+                inputs = (column if column.size == 1 else column[block] for column in columns)
+                kernel(*inputs, out=[output[block] for output in flat_outputs])
 
     starts = iter(range(0, length, BLOCK_LENGTH))
     if length <= THREADS * BLOCK_LENGTH:

@@ -1,7 +1,8 @@
 """Which quotes of a chain may be believed, and for every other one the rule that says why not.
 
-Rules look at one row, at its copies, and at the same contract on the quote date before; never at a later date. What
-the rows of a file mean is ``chain``'s work; arbitrage between contracts is reported by ``arbitrage``, not removed here.
+Rules look at one row, at its copies, at the strikes beside it, and at the same contract on the quote date before; never
+at a later date. What the rows of a file mean is ``chain``'s work, which quotes are in line with their neighbours
+``quote_lines``'. Arbitrage between believable quotes is reported by ``arbitrage``, not removed here.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import pandas as pd
 from trading_dag.options.black_scholes import BoolArray
 from trading_dag.options.chain import CHAIN_TABLE, SiftedChain, marks, repeated_rows, sift
 from trading_dag.options.contracts import is_adjusted_root, is_morning_settled, years_to_settlement
+from trading_dag.options.quote_lines import out_of_line
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.table_frames import require_columns
 
 REASONS: Final = (
     "duplicate", "conflicting_duplicate", "adjusted_contract", "expired", "no_underlying", "crossed", "zero", "stale",
-    "no_volume", "below_intrinsic", "missing_volatility",
+    "no_volume", "below_intrinsic", "missing_volatility", "out_of_line",
 )  # fmt: skip
 
 
@@ -34,12 +36,15 @@ class CleaningRules:
     require_volatility : rows without the vendor's implied volatility go too. Off by default, because ours is fitted.
     stale_move_fraction : least move of the underlying since the quote date before at which an unchanged quote is stale.
     stale_price_fraction : least middle, as a fraction of spot, at which it is: cheap options may well stand still.
+    line_slack_fraction : by more than this fraction of spot must quotes of two strikes contradict each other, before
+        the one that is out of line is refused. Smaller contradictions stay, for ``arbitrage`` to report.
     """
 
     refuse_zero_bid: bool = True
     require_volatility: bool = False
     stale_move_fraction: float = 0.001
     stale_price_fraction: float = 0.01
+    line_slack_fraction: float = 0.001
 
 
 def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> SiftedChain:
@@ -58,7 +63,10 @@ def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> S
         bid above ask; ``zero``, one of the two is missing or (see the rules) not positive; ``stale``, bid and ask
         are those of the quote date before though the underlying moved. With a last trade only: ``zero``, none or not
         positive; ``no_volume``, nothing traded that day, so it is older; ``below_intrinsic``, it is worth less than
-        exercise. ``missing_volatility``: only where the rules require one.
+        exercise. ``missing_volatility``: only where the rules require one. Of the two-sided quotes that are left,
+        ``out_of_line``: not among the most quotes of one expiration and right of which no bid is above the ask of a
+        strike that is worth more, and no two differ by more than their strikes. So a quote is found that has stood
+        still for weeks, in a chain whose earlier dates nobody has.
 
     Raises
     ------
@@ -93,6 +101,9 @@ def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> S
             "below_intrinsic": ~is_quoted & (last < intrinsic),
             "missing_volatility": asked.require_volatility & ~(chain["implied_volatility"] > 0.0).to_numpy(),
         }
+    believed = ~np.logical_or.reduce(list(hits.values())) & np.isfinite(bid) & np.isfinite(ask)
+    hits["out_of_line"] = np.zeros(len(chain), dtype=np.bool_)
+    hits["out_of_line"][believed] = out_of_line(chain[believed], slack_fraction=asked.line_slack_fraction)
     return sift(chain, [(reason, hits[reason]) for reason in REASONS])
 
 

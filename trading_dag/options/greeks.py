@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,11 +11,11 @@ from numpy.typing import ArrayLike
 
 from trading_dag.options.black_scholes import (
     BlackScholesTerms,
-    BoolArray,
     FloatArray,
-    price_of_tails,
+    exercised_of_tails,
     tails_of_terms,
     terms_of_block,
+    write_price,
 )
 from trading_dag.options.blocks import in_blocks
 
@@ -78,81 +79,62 @@ def greeks(
     return Greeks(*in_blocks(_greeks_of_block, numbers, is_call=is_call, n_outputs=9))
 
 
-def _greeks_of_block(*inputs: Any) -> tuple[FloatArray, ...]:
-    terms = terms_of_block(*inputs)
+def _greeks_of_block(*inputs: Any, out: Sequence[FloatArray]) -> None:
+    terms, to = terms_of_block(*inputs), Greeks(*out)
     density, spot_tail, strike_tail = tails_of_terms(terms)
-    # What exercise is worth today: S·exp(−qT)·N(±d1) and K·exp(−rT)·N(±d2), plus for calls
-    received = _exercised(spot_tail, terms.discounted_spot, terms.d1, terms.is_call)
-    paid = _exercised(strike_tail, terms.discounted_strike, terms.d2, terms.is_call)
-    sign = terms.sign
-    delta = sign * received / terms.spot
-    bend = _bend(terms, density)
-    values: tuple[FloatArray, ...] = (
-        delta,
-        bend.gamma,
-        bend.vega,
-        bend.decay + sign * (terms.dividend_yield * received - terms.rate * paid),
-        sign * terms.years * paid,
-        bend.vanna,
-        bend.delta_decay + terms.dividend_yield * delta,
-        bend.volga,
-    )
-    if not terms.is_valid.all():
-        values = tuple(np.where(terms.is_valid, value, np.nan) for value in values)
-    return (price_of_tails(terms, spot_tail, strike_tail), *values)
+    _write_bend(terms, density, to=to)
+    received, paid = exercised_of_tails(terms, spot_tail, strike_tail)
+    write_price(terms, received, paid, out=to.price)
+    np.divide(received, terms.spot, out=to.delta)
+    np.multiply(terms.years, paid, out=to.rho)
+    theta, charm = to.theta, to.charm
+    theta += terms.dividend_yield * received - terms.rate * paid
+    charm += terms.dividend_yield * to.delta
+    if not terms.are_ordinary:
+        is_outside = ~np.broadcast_to(terms.is_valid, to.price.shape)
+        for field in fields(Greeks):
+            getattr(to, field.name)[is_outside] = np.nan
 
 
-def _exercised(tail: FloatArray, whole: FloatArray, argument: FloatArray, is_call: BoolArray) -> FloatArray:
-    """Whole × N(±argument), plus for calls, from the tail, which is whole × N(−|argument|)."""
-    return np.where((argument > 0.0) == is_call, whole - tail, tail)
-
-
-@dataclass(frozen=True)
-class _Bend:
-    """The parts that calls and puts share, all in proportion to the density; units as in ``Greeks``.
-
-    decay and delta_decay are theta and charm without what carry contributes.
-    """
-
-    gamma: FloatArray
-    vega: FloatArray
-    decay: FloatArray
-    vanna: FloatArray
-    delta_decay: FloatArray
-    volga: FloatArray
-
-
-def _bend(terms: BlackScholesTerms, density: FloatArray) -> _Bend:
-    root_years = np.sqrt(terms.years)
+def _write_bend(terms: BlackScholesTerms, density: FloatArray, *, to: Greeks) -> None:
+    """What calls and puts share, in proportion to the density: four Greeks, and theta and charm but for carry."""
+    gamma, vega, theta, vanna, charm, volga = to.gamma, to.vega, to.theta, to.vanna, to.charm, to.volga
+    # −S·exp(−qT)·φ(d1)·σ/(2√T)
+    np.multiply(density, terms.volatility, out=theta)
+    theta *= -0.5
+    theta /= terms.root_years
+    # S·exp(−qT)·φ(d1)·√T, and times d1·d2/σ
+    np.multiply(density, terms.root_years, out=vega)
+    np.multiply(vega, terms.d1, out=volga)
+    volga *= terms.d2
+    volga /= terms.volatility
     density_per_spot = density / terms.spot
-    carry = terms.rate - terms.dividend_yield
-    vega = density * root_years
-    bend = _Bend(
-        gamma=density_per_spot / (terms.spot * terms.deviation),
-        vega=vega,
-        decay=-0.5 * density * terms.volatility / root_years,
-        vanna=-density_per_spot * terms.d2 / terms.volatility,
-        delta_decay=density_per_spot * (0.5 * terms.d2 / terms.years - carry / terms.deviation),
-        volga=vega * terms.d1 * terms.d2 / terms.volatility,
-    )
-    is_degenerate = (terms.deviation == 0.0) | np.isinf(terms.d1)
-    if not is_degenerate.any():
-        return bend
-    limits = _limits(terms, density)
-    return _Bend(*(np.where(is_degenerate, getattr(limits, f.name), getattr(bend, f.name)) for f in fields(_Bend)))
+    np.divide(density_per_spot, terms.spot * terms.deviation, out=gamma)
+    # −exp(−qT)·φ(d1)·d2/σ
+    np.multiply(density_per_spot, terms.d2, out=vanna)
+    vanna /= -terms.volatility
+    # exp(−qT)·φ(d1)·(d2/(2T) − (r − q)/(σ√T))
+    np.multiply(terms.d2, 0.5, out=charm)
+    charm /= terms.years
+    charm -= terms.carry / terms.deviation
+    charm *= density_per_spot
+    if not terms.are_ordinary:
+        is_degenerate = (terms.deviation == 0.0) | np.isinf(terms.d1)
+        for name, limit in _limits(terms, density).items():
+            np.copyto(getattr(to, name), limit, where=is_degenerate)
 
 
-def _limits(terms: BlackScholesTerms, density: FloatArray) -> _Bend:
+def _limits(terms: BlackScholesTerms, density: FloatArray) -> dict[str, FloatArray]:
     """Without deviation: zero away from the kink, and at the kink (the density is positive there) the limits."""
     is_kink = density > 0.0
-    vega = density * np.sqrt(terms.years)
+    vega = density * terms.root_years
     # There delta is N(drift·√T/σ), which runs to one half at infinite speed, from the side of the drift's sign.
-    drift = terms.rate - terms.dividend_yield + 0.5 * terms.volatility * terms.volatility
-    return _Bend(
-        gamma=np.where(is_kink, np.inf, 0.0),
-        vega=vega,
-        decay=np.where(is_kink & (terms.volatility > 0.0), -np.inf, 0.0),
-        vanna=0.5 * vega / terms.spot,
-        delta_decay=np.where(is_kink & (drift != 0.0), -np.sign(drift) * np.inf, 0.0),
-        volga=np.zeros_like(density),
-    )
+    drift = terms.carry + 0.5 * terms.volatility * terms.volatility
+    return {
+        "gamma": np.where(is_kink, np.inf, 0.0),
+        "vega": vega,
+        "theta": np.where(is_kink & (terms.volatility > 0.0), -np.inf, 0.0),
+        "vanna": 0.5 * vega / terms.spot,
+        "charm": np.where(is_kink & (drift != 0.0), -np.sign(drift) * np.inf, 0.0),
+        "volga": np.zeros_like(density),
+    }

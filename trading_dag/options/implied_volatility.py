@@ -17,6 +17,8 @@ exact as x → 0; it is within 1e-4 for s < 0.3 and 3e-3 for s < 4, so that one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -95,7 +97,9 @@ def _volatility_of_block(
     rate: FloatArray,
     dividend_yield: FloatArray,
     is_call: BoolArray,
-) -> tuple[FloatArray]:
+    *,
+    out: Sequence[FloatArray],
+) -> None:
     discounted_spot = spot * np.exp(-dividend_yield * years)
     discounted_strike = strike * np.exp(-rate * years)
     difference = discounted_spot - discounted_strike
@@ -121,7 +125,7 @@ def _volatility_of_block(
             complement=chosen(room_above) / unit,
         )
         volatility[where] = deviation / chosen(np.sqrt(years))
-    return (volatility,)
+    out[0][:] = volatility
 
 
 def _solve(moneyness: FloatArray, *, value: FloatArray, complement: FloatArray) -> FloatArray:

@@ -135,7 +135,8 @@ def indicate(
     if not positions.is_quoted[0]:
         raise InsufficientDataError(
             f"{structure.name} on {ticker} at {at[0]:%Y-%m-%d} cannot be quoted: "
-            f"close {spot[0]}, volatility index {index[0]}"
+            f"close {spot[0]}, volatility index {index[0]}; prices are stored of the sessions from "
+            f"{prices['session'].min():%Y-%m-%d} to {prices['session'].max():%Y-%m-%d}"
         )
     points = breakevens(structure, positions.strikes, premium=positions.premium)[0]
     chance = probability_of_profit(

@@ -21,7 +21,7 @@ from trading_dag.options.strike_selection import (
     years_to_expiration,
 )
 from trading_dag.options.structures import Structure, maximum_loss, maximum_profit
-from trading_dag.options.surface import ModelledSurface
+from trading_dag.options.surface import VolatilitySurface
 from trading_dag.settings import BacktestSettings
 
 _TICK_TOLERANCE: Final = 1e-7
@@ -43,7 +43,7 @@ class Quotes:
 
 
 def modelled_quotes(
-    surface: ModelledSurface,
+    surface: VolatilitySurface,
     spot: ArrayLike,
     *,
     strike: ArrayLike,
@@ -54,15 +54,16 @@ def modelled_quotes(
     """Quotes of contracts on the surface; NaN where spot, strike or index is NaN.
 
     The half spread is ``half_spread_fraction`` of the middle and at least ``half_spread_minimum_usd``.
-    Bids are rounded down and asks up to the price tick, and no bid is below zero. Nothing else is
-    clipped: a natural price may lie outside the arbitrage bounds of its structure.
+    ``slippage_fraction`` of each is taken off the bid and put onto the ask. Bids are rounded down and asks up to
+    the price tick, and no bid is below zero. Nothing else is clipped: a natural price may lie outside the
+    arbitrage bounds of its structure.
     """
     volatility = surface.implied_volatility(spot, strike, years)
     middle = surface.price(spot, strike, years=years, is_call=is_call)
     half_spread = np.maximum(settings.half_spread_fraction * middle, settings.half_spread_minimum_usd)
-    tick = settings.price_tick_usd
-    bid = np.maximum(np.floor((middle - half_spread) / tick + _TICK_TOLERANCE), 0.0) * tick
-    ask = np.ceil((middle + half_spread) / tick - _TICK_TOLERANCE) * tick
+    tick, slippage = settings.price_tick_usd, settings.slippage_fraction
+    bid = np.maximum(np.floor((middle - half_spread) * (1.0 - slippage) / tick + _TICK_TOLERANCE), 0.0) * tick
+    ask = np.ceil((middle + half_spread) * (1.0 + slippage) / tick - _TICK_TOLERANCE) * tick
     return Quotes(bid=bid, middle=middle, ask=ask, implied_volatility=volatility)
 
 
@@ -95,7 +96,7 @@ class Positions:
 
 def construct_positions(
     structure: Structure,
-    surface: ModelledSurface,
+    surface: VolatilitySurface,
     *,
     sessions: pd.DatetimeIndex,
     spot: FloatArray,

@@ -1,13 +1,11 @@
 """One session's chain from quotes to numbers: cleaning, forwards, volatilities, fitted smiles, arbitrage, exposure.
 
 This is the one way through the chain modules, in order; each step is theirs. A session uses its own quotes and the one
-before (for stale quotes), never a later one.
+before (for stale quotes), never a later one. Many sessions, and what of them is known already, are ``chain_history``'s.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,10 +22,9 @@ from trading_dag.options.contracts import is_adjusted_root, is_morning_settled, 
 from trading_dag.options.dealer_exposure import DealerExposure, OpenContracts, dealer_exposure
 from trading_dag.options.forward import SLICE_KEY, implied_forwards
 from trading_dag.options.svi import FittedSmile, calendar_slack, fit_smile
-from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, Table
+from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.table_frames import table_frame
 
-ANALYSIS_VERSION: Final = "2"  # raise it when the same quotes give other numbers
 LEAST_PAIRS: Final = 3  # with fewer strikes one wide quote decides the forward
 _SMILES: Final = (
     "years", "forward", "dividend_yield", "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility",
@@ -67,75 +64,6 @@ class SessionAnalysis:
         """One row of ``options.dealer_exposure``; ``digest`` is of what it was computed from."""
         head = {"ticker": self.ticker, "session": self.session, "spot": self.spot, "chain_digest": digest}
         return table_frame(DEALER_EXPOSURE, {**head, **self.exposure.__dict__}, rows=1)
-
-
-@dataclass(frozen=True)
-class ChainHistory:
-    """The tables of many sessions.
-
-    Attributes
-    ----------
-    smiles, exposure : ``options.chain_analytics`` and ``options.dealer_exposure``.
-    latest : the last session in full, for pictures; None without sessions.
-    computed : sessions that were not taken from what is stored.
-    """
-
-    smiles: pd.DataFrame
-    exposure: pd.DataFrame
-    latest: SessionAnalysis | None
-    computed: int
-
-
-def analyse_history(
-    sessions: pd.DatetimeIndex,
-    read: Callable[[pd.Timestamp], pd.DataFrame],
-    *,
-    rates: pd.Series,
-    stored: tuple[pd.DataFrame, pd.DataFrame],
-) -> ChainHistory:
-    """Analyse every session whose quotes are not those of the stored row; keep the other rows.
-
-    Parameters
-    ----------
-    sessions : quote dates, ascending.
-    read : the chain of one of them. It is asked for each, because only its rows say whether they changed.
-    rates : continuously compounded fraction by session.
-    stored : the two tables as they are, perhaps empty.
-    """
-    smiles, exposure = stored
-    known = dict(zip(exposure["session"], exposure["chain_digest"], strict=True))
-    with_smiles = set(smiles["session"])
-    new_smiles, new_exposure, latest, before = [], [], None, None
-    for session in sessions:
-        chain, rate = read(session), float(rates.loc[session])
-        digest = _digest(chain, before, rate)
-        if known.get(session) != digest or session not in with_smiles or session == sessions[-1]:
-            latest = analyse_session(chain, rate=rate, before=before)
-            new_smiles.append(latest.smiles)
-            new_exposure.append(latest.exposure_row(digest))
-        before = chain
-    computed = pd.DatetimeIndex([frame["session"].iloc[0] for frame in new_exposure])
-    kept = [frame[frame["session"].isin(sessions) & ~frame["session"].isin(computed)] for frame in (smiles, exposure)]
-    return ChainHistory(
-        _joined([kept[0], *new_smiles], CHAIN_ANALYTICS), _joined([kept[1], *new_exposure], DEALER_EXPOSURE),
-        latest, len(computed),
-    )  # fmt: skip
-
-
-def _joined(frames: list[pd.DataFrame], table: Table) -> pd.DataFrame:
-    filled = [frame for frame in frames if len(frame)]
-    if not filled:
-        return table_frame(table, {}, rows=0)
-    return pd.concat(filled, ignore_index=True).sort_values(list(table.key), kind="stable", ignore_index=True)
-
-
-def _digest(chain: pd.DataFrame, before: pd.DataFrame | None, rate: float) -> str:
-    """Of everything that a session's analysis depends on: its quotes, those before, the rate, and how it is done."""
-    digest = hashlib.sha256(f"{ANALYSIS_VERSION} {rate!r}".encode())
-    for frame in (chain, before):
-        if frame is not None:
-            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
 
 
 def analyse_session(

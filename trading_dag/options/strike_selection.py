@@ -24,7 +24,7 @@ from trading_dag.options.structures import (
     TargetDeltaRule,
     WidthRule,
 )
-from trading_dag.options.surface import DAYS_PER_YEAR, ModelledSurface
+from trading_dag.options.surface import DAYS_PER_YEAR, VolatilitySurface
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import BacktestSettings
 
@@ -46,7 +46,7 @@ def strike_step(spot: ArrayLike, *, fraction: float) -> FloatArray:
 
 
 def strike_at_delta(
-    surface: ModelledSurface,
+    surface: VolatilitySurface,
     spot: ArrayLike,
     *,
     years: ArrayLike,
@@ -62,7 +62,7 @@ def strike_at_delta(
     from scipy.special import ndtr, ndtri
 
     price, term, grid = (np.asarray(value, dtype=np.float64) for value in (spot, years, step))
-    carry_factor = np.exp(-np.asarray(surface.dividend_yield, dtype=np.float64) * term)
+    carry_factor = surface.dividend_factor(term)
     above = np.clip(absolute_delta / carry_factor, 1e-12, 1.0 - 1e-12)
     target_d1 = ndtri(above if is_call else 1.0 - above)
     forward = surface.forward(price, term)
@@ -114,7 +114,7 @@ def _strike_beside(
 
 def choose_strikes(
     structure: Structure,
-    surface: ModelledSurface,
+    surface: VolatilitySurface,
     *,
     spot: ArrayLike,
     years: ArrayLike,
@@ -143,13 +143,13 @@ def choose_strikes(
             is_call = leg.option_right == "C"
             strike = np.maximum(strike, other + step) if is_call else np.minimum(strike, other - step)
         strikes.append(np.where(strike > 0, strike, np.nan))
-    is_known = np.isfinite(price) & np.isfinite(np.asarray(surface.index_points, dtype=np.float64))
+    is_known = np.isfinite(price) & surface.is_known
     return np.where(is_known[:, np.newaxis], np.column_stack(strikes), np.nan)
 
 
 def _strike_by_rule(
     leg: Leg,
-    surface: ModelledSurface,
+    surface: VolatilitySurface,
     *,
     spot: FloatArray,
     years: FloatArray,

@@ -21,7 +21,7 @@ from trading_dag.errors import OptionPricingError, StructureError
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    from trading_dag.options.surface import ModelledSurface
+    from trading_dag.options.surface import VolatilitySurface
 
 OptionRight = Literal["C", "P"]
 Side = Literal["buy", "sell"]
@@ -395,12 +395,12 @@ def probability_of_profit(
     premium: ArrayLike,
     spot: ArrayLike,
     years: ArrayLike,
-    surface: ModelledSurface,
+    surface: VolatilitySurface,
 ) -> FloatArray:
     """Risk-neutral probability of a profit at expiration, (n,).
 
     Each breakeven is passed with the probability that the surface's own option prices imply, slope of the
-    skew included. It is a statement about the modelled surface, not a forecast. NaN where strikes or
+    skew included. It is a statement about the surface, not a forecast. NaN where strikes or
     premium are NaN.
     """
     k = np.atleast_2d(np.asarray(strikes, dtype=np.float64))

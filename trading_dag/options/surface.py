@@ -9,13 +9,13 @@ Nothing is fitted here, and no market quote is read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.options import black_scholes
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.settings import SurfaceSettings
 
 DAYS_PER_YEAR: Final = 365.0
@@ -29,6 +29,41 @@ def continuous_rate(treasury_3m_percent: ArrayLike, *, fallback: float) -> Float
     """Continuously compounded fraction from a bill yield in percent; ``fallback`` where it is NaN."""
     percent = np.asarray(treasury_3m_percent, dtype=np.float64)
     return np.where(np.isnan(percent), fallback, np.log1p(percent / 100.0))
+
+
+class VolatilitySurface(Protocol):
+    """What strikes, quotes and probabilities are made from; one surface a row. Meanings as in ``ModelledSurface``."""
+
+    @property
+    def is_known(self) -> BoolArray:
+        """Rows that have a volatility."""
+
+    def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
+        """Forward price, USD."""
+
+    def dividend_factor(self, years: ArrayLike) -> FloatArray:
+        """exp(−qT)."""
+
+    def atm_volatility(self, years: ArrayLike) -> FloatArray:
+        """Volatility at the forward, fraction."""
+
+    def volatility_at_moneyness(self, standardised_log_moneyness: ArrayLike, years: ArrayLike) -> FloatArray:
+        """Volatility at x = ln(K/F)/(atm·√T), fraction."""
+
+    def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
+        """Volatility of the contract, fraction."""
+
+    def price(self, spot: ArrayLike, strike: ArrayLike, *, years: ArrayLike, is_call: ArrayLike) -> FloatArray:
+        """Middle price, USD a share."""
+
+    def probability_above(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
+        """Risk-neutral P(S_T > strike)."""
+
+    def rows(self, where: NDArray[np.int64]) -> Self:
+        """The surfaces of some rows."""
+
+    def columns(self) -> Self:
+        """The same surfaces with a trailing axis."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +87,17 @@ class ModelledSurface:
     rate: ArrayLike
     dividend_yield: ArrayLike
     settings: SurfaceSettings
+
+    @property
+    def is_known(self) -> BoolArray:
+        """Rows that have an index level."""
+        return np.isfinite(np.asarray(self.index_points, dtype=np.float64))
+
+    def dividend_factor(self, years: ArrayLike) -> FloatArray:
+        """exp(−qT)."""
+        dividend_yield = np.asarray(self.dividend_yield, dtype=np.float64)
+        factor: FloatArray = np.exp(-dividend_yield * np.asarray(years, dtype=np.float64))
+        return factor
 
     def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
         """Forward price, USD."""

@@ -32,7 +32,7 @@ _DENSITY_TOLERANCE: Final = 1e-9
 _PENALTIES: Final = (10.0,)
 _DENSITY_MARGIN: Final = 1e-3
 _CENTRES: Final = 7
-_PRECISION: Final = 1e-11
+_PRECISION: Final = 1e-9
 _FREE, _AT_ZERO, _AT_BOUND = range(3)
 _CURVATURES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -302,7 +302,8 @@ def _polished(
     """All five parameters at once, as least variance, the two wing slopes, centre and curvature.
 
     In these every bound of a smile is a box: variance not below zero, wings between 0 and short of 2, the
-    centre among the quotes (beyond them it would only bend what nobody quoted).
+    centre among the quotes (beyond them it would only bend what nobody quoted). The derivatives are exact, because
+    differences would cost five smiles a step.
     """
     from scipy.optimize import least_squares
 
@@ -310,22 +311,74 @@ def _polished(
     lower = np.array([_TINY, _TINY, _TINY, float(k.min()), _LEAST_CURVATURE])
     upper = np.array([np.inf, _STEEPEST_FITTED, _STEEPEST_FITTED, float(k.max()), _GREATEST_CURVATURE])
 
-    def smile(values: FloatArray) -> SviParameters:
-        least, left, right, m, s = map(float, values)
-        rho = (right - left) / (right + left)
-        return SviParameters(least - s * float(np.sqrt(left * right)), 0.5 * (left + right), rho, m, s)
-
     def residuals(values: FloatArray) -> FloatArray:
-        curve = smile(values)
+        curve = smile_of(values)
         error: FloatArray = weight * (np.sqrt(np.maximum(curve.total_variance(k), 0.0) / years) - sigma)
         if not penalty:
             return error
         lacking = np.minimum(curve.durrleman(grid) - _DENSITY_MARGIN, 0.0)
         return np.concatenate([error, penalty * lacking])
 
+    def derivatives(values: FloatArray) -> FloatArray:
+        curve = smile_of(values)
+        variance = np.maximum(curve.total_variance(k), _TINY)
+        by_error = variance_gradient(values, k) * (weight / (2.0 * np.sqrt(variance * years)))[:, np.newaxis]
+        if not penalty:
+            return by_error
+        is_lacking = curve.durrleman(grid) < _DENSITY_MARGIN
+        return np.vstack([by_error, durrleman_gradient(values, grid) * (penalty * is_lacking)[:, np.newaxis]])
+
     begin = np.array([start.least_variance, *start.wing_slopes, start.m, start.s])
     inside = np.clip(begin, lower + _INSIDE, upper - _INSIDE)
     found = least_squares(
-        residuals, inside, bounds=(lower, upper), x_scale="jac", xtol=_PRECISION, ftol=_PRECISION, gtol=_PRECISION
+        residuals, inside, jac=derivatives, bounds=(lower, upper), x_scale="jac",
+        xtol=_PRECISION, ftol=_PRECISION, gtol=_PRECISION,
+    )  # fmt: skip
+    return smile_of(found.x)
+
+
+def smile_of(box: FloatArray) -> SviParameters:
+    """The smile of least variance, left and right wing slope, centre and curvature, (5,)."""
+    least, left, right, m, s = map(float, box)
+    rho = (right - left) / (right + left)
+    return SviParameters(least - s * float(np.sqrt(left * right)), 0.5 * (left + right), rho, m, s)
+
+
+def variance_gradient(box: FloatArray, log_moneyness: FloatArray) -> FloatArray:
+    """Derivatives of the total variance at each k by the five numbers of ``smile_of``, (n, 5)."""
+    _, left, right, m, s = map(float, box)
+    x = log_moneyness - m
+    root = np.sqrt(x * x + s * s)
+    b, tilt, mean = 0.5 * (left + right), 0.5 * (right - left), float(np.sqrt(left * right))
+    return np.column_stack(
+        [
+            np.ones_like(x),
+            0.5 * (root - x - s * mean / left),
+            0.5 * (root + x - s * mean / right),
+            -tilt - b * x / root,
+            b * s / root - mean,
+        ]
     )
-    return smile(found.x)
+
+
+def durrleman_gradient(box: FloatArray, log_moneyness: FloatArray) -> FloatArray:
+    """Derivatives of g at each k by the five numbers of ``smile_of``, (n, 5); g is that of ``durrleman``."""
+    _, left, right, m, s = map(float, box)
+    x = log_moneyness - m
+    root = np.sqrt(x * x + s * s)
+    b, tilt = 0.5 * (left + right), 0.5 * (right - left)
+    w = np.maximum(smile_of(box).total_variance(log_moneyness), _TINY)
+    slope = tilt + b * x / root
+    nothing, per_wing = np.zeros_like(x), 0.5 * s * s / root**3
+    slope_by = np.column_stack(
+        [nothing, 0.5 * (x / root - 1.0), 0.5 * (x / root + 1.0), -b * s * s / root**3, -b * x * s / root**3]
+    )
+    bend_by = np.column_stack(
+        [nothing, per_wing, per_wing, 3.0 * b * s * s * x / root**5, b * s * (2.0 * x * x - s * s) / root**5]
+    )
+    inner = 1.0 - 0.5 * log_moneyness * slope / w
+    by_slope = -inner * log_moneyness / w - 0.5 * slope * (1.0 / w + 0.25)
+    by_variance = inner * log_moneyness * slope / w**2 + 0.25 * (slope / w) ** 2
+    by_w = variance_gradient(box, log_moneyness)
+    gradient: FloatArray = by_slope[:, np.newaxis] * slope_by + by_variance[:, np.newaxis] * by_w + 0.5 * bend_by
+    return gradient

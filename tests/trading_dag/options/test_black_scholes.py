@@ -182,6 +182,21 @@ def test_precomputed_terms_give_the_same_price():
     assert price_of_terms(black_scholes_terms(**contracts)).tolist() == price(**contracts).tolist()
 
 
+def test_precomputed_terms_of_scalars_give_a_scalar():
+    ours = price_of_terms(black_scholes_terms(**INSIDE, is_call=True))
+    assert ours.shape == ()
+    assert float(ours) == float(price(**INSIDE, is_call=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(contract=CONTRACTS, is_call=st.booleans())
+def test_the_price_never_leaves_the_bounds_made_of_the_terms_themselves(contract, is_call):
+    terms = black_scholes_terms(**contract, is_call=is_call)
+    ours, present_spot, present_strike = price_of_terms(terms), terms.discounted_spot, terms.discounted_strike
+    lower = max(present_spot - present_strike if is_call else present_strike - present_spot, 0.0)
+    assert lower <= ours <= (present_spot if is_call else present_strike)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

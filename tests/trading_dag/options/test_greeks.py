@@ -56,6 +56,7 @@ NEAR_THE_MONEY = st.fixed_dictionaries(
     }
 ).map(lambda contract: {**contract, "strike": contract["strike"] * contract["spot"]})
 NAMES = [field.name for field in fields(Greeks)]
+INPUTS = ["spot", "strike", "years", "rate", "dividend_yield", "volatility"]
 
 
 @pytest.mark.parametrize(("greek", "is_call", "k", "s", "q", "r", "t", "v", "value"), HAUG_GREEKS)
@@ -227,6 +228,36 @@ def test_a_long_array_gives_what_its_rows_give_alone():
         alone = greeks(**contract_at(contracts, row))
         for name in NAMES:
             assert float(getattr(alone, name)) == getattr(ours, name)[row], name
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    odd=st.fixed_dictionaries(
+        {name: st.sampled_from([0.0, -1.0, 1e-320, 1e308, math.inf, -math.inf, math.nan, 1.0]) for name in INPUTS}
+    ),
+    is_call=st.booleans(),
+)
+def test_a_contract_at_or_beyond_the_edge_of_the_domain_changes_nothing_beside_it(odd, is_call):
+    contracts = drawn_contracts(64, seed=9, moneyness_deviations=2.0)
+    among = {name: np.append(contracts[name], odd[name]) for name in INPUTS}
+    alone, beside = greeks(**contracts), greeks(**among, is_call=np.append(contracts["is_call"], is_call))
+    for name in NAMES:
+        assert getattr(beside, name)[:-1].tolist() == getattr(alone, name).tolist(), name
+
+
+def test_a_call_that_is_worthless_beside_a_discounted_strike_that_overflows_is_zero_and_not_nan():
+    ours = greeks(spot=100.0, strike=90.0, years=1.0, rate=-1000.0, dividend_yield=0.0, volatility=0.2, is_call=True)
+    assert [float(value) for value in (ours.price, ours.delta, ours.gamma, ours.vega)] == [0.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("chosen", ["spot", "strike", "years", "rate", "dividend_yield", "volatility", "is_call"])
+def test_one_column_among_scalars_gives_what_full_columns_give(chosen):
+    contracts = drawn_contracts(50, seed=12, moneyness_deviations=1.0)
+    first = contract_at(contracts, 0)
+    scalars = {name: values if name == chosen else first[name] for name, values in contracts.items()}
+    full = {name: np.broadcast_to(values, 50).copy() for name, values in scalars.items()}
+    for name in NAMES:
+        assert getattr(greeks(**scalars), name).tolist() == getattr(greeks(**full), name).tolist(), name
 
 
 def test_shapes_without_a_common_one_are_a_typed_error():

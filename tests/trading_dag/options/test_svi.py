@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.options import black_scholes
 from trading_dag.options.surface_fit import smile_points
-from trading_dag.options.svi import FittedSmile, SviParameters, calendar_slack, fit_smile
+from trading_dag.options.svi import (
+    FittedSmile,
+    SviParameters,
+    calendar_slack,
+    durrleman_gradient,
+    fit_smile,
+    smile_of,
+    variance_gradient,
+)
 
 # Gatheral & Jacquier 2014, example 3.1 (from Axel Vogt): a, b, m, rho, sigma at T = 1.
 VOGT = SviParameters(a=-0.0410, b=0.1331, m=0.3586, rho=0.3060, s=0.4153)
@@ -128,6 +136,23 @@ def test_missing_and_unweighted_quotes_do_not_count_and_order_does_not_matter():
     fitted = fit_smile(dirty_k[shuffled], dirty[shuffled], years=0.1, weights=weights[shuffled])
     assert fitted.n == 30
     assert fitted.rmse < 1e-6
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    least=st.floats(0.001, 0.03), left=st.floats(0.02, 0.5), right=st.floats(0.02, 0.5), m=st.floats(-0.1, 0.1),
+    s=st.floats(0.05, 0.3),
+)  # fmt: skip
+def test_the_gradients_of_the_fit_are_central_differences_of_the_smile(least, left, right, m, s):
+    box, k = np.array([least, left, right, m, s]), np.linspace(-0.5, 0.4, 19)
+    steps = np.diag([1e-7, 1e-6, 1e-6, 1e-6, 1e-6])
+    for value, gradient in (
+        (lambda at: smile_of(at).total_variance(k), variance_gradient(box, k)),
+        (lambda at: smile_of(at).durrleman(k), durrleman_gradient(box, k)),
+    ):
+        differences = [(value(box + step) - value(box - step)) / (2.0 * step.sum()) for step in steps]
+        expected = np.column_stack(differences)
+        assert np.abs(gradient - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1.0)
 
 
 def test_a_heavier_quote_is_met_more_closely():
