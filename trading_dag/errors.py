@@ -8,11 +8,13 @@ TradingDagError
 │   ├── SourceUnavailableError    network, time-out, 5xx, 429 after the last retry
 │   ├── SourceFormatError         an answer that is not in the documented shape
 │   ├── EmptySourceError          a well-formed answer without rows
+│   ├── StaleSourceError          an answer, or all that can be had now, that is of another session
 │   └── SourceOffError            the source, or its key, is not configured
 ├── DataQualityError              a frame that breaks a rule (names table, key and rule)
 │   ├── SchemaError               columns, types, key, bounds
 │   ├── BadSliceError             a blocking check failed: the last good slice stays in place
-│   └── SourceMismatchError       rows of one source merged into a slice of another
+│   ├── SourceMismatchError       rows of one source merged into a slice of another
+│   └── AugmentedTestError        augmented rows where a model would be judged on them
 ├── StorageError                  a stored file that is missing or unreadable
 │   ├── SliceNotFoundError
 │   ├── ModelNotFoundError
@@ -71,6 +73,10 @@ class EmptySourceError(SourceError):
     """A well-formed answer without rows where rows were expected."""
 
 
+class StaleSourceError(SourceError):
+    """What the source has now is of another session than the one that was asked for."""
+
+
 class SourceOffError(SourceError):
     """The source, or the key it needs, is not configured."""
 
@@ -102,6 +108,10 @@ class BadSliceError(DataQualityError):
 
 class SourceMismatchError(DataQualityError):
     """Rows of one source would be merged into a slice of another."""
+
+
+class AugmentedTestError(DataQualityError):
+    """Augmented rows in a test part, or made of sessions that a test part is judged on."""
 
 
 class StorageError(TradingDagError):

@@ -1,101 +1,153 @@
-"""The report of an options program: a record for JSON, and one HTML page that needs no other file. Pure text."""
+"""The report of an options program as a record that JSON can hold. How it looks as a page is ``program_page``'."""
 
 from __future__ import annotations
 
-import base64
-import html
 import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
+from trading_dag.backtest.program_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
+from trading_dag.backtest.programs import TargetDelta
+from trading_dag.options.structures import BackExpiryRule
+
 if TYPE_CHECKING:
-    from trading_dag.backtest.program_results import ProgramResult
-    from trading_dag.backtest.program_summary import ProgramSummary
-    from trading_dag.backtest.random_entry import RandomEntry
+    from trading_dag.backtest.program_study import ProgramStudy
+    from trading_dag.backtest.programs import StrikeChoice
+    from trading_dag.options.structures import Leg
 
-_STYLE: Final = (
-    "body{font:14px/1.5 system-ui,sans-serif;color:#222;max-width:1100px;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse;margin:1em 0}"
-    "td,th{border-bottom:1px solid #ddd;padding:.25em .8em;text-align:right}"
-    "th{text-align:right;font-weight:600}td:first-child,th:first-child{text-align:left}img{max-width:100%}"
-)
-SHORT: Final = "The chain has {sessions} sessions. Nothing about so few can be significant."
+SHORT: Final = "The chain has {sessions}. Nothing about so few can be significant."
 FEW_SESSIONS: Final = 252
+ALIKE: Final = (
+    "Every random run deals the very same trades, because the program trades on each session that can be drawn: "
+    "the p-value says nothing here."
+)
+_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def program_record(result: ProgramResult, summary: ProgramSummary, luck: RandomEntry | None) -> dict[str, Any]:
-    """Summary, assumptions and trades as JSON can hold them; what is not a number is null."""
-    program = result.program
+def program_record(study: ProgramStudy) -> dict[str, Any]:
+    """Summary, exits, causes, Greeks, scenarios, equity, trades and assumptions; what is no number is null."""
+    result, summary, luck = study.result, study.summary, study.luck
     record: dict[str, Any] = _finite(
         {
-            "program": program.name,
+            "program": result.program.name,
             "ticker": result.market.ticker,
             "first_session": str(result.market.sessions[0]),
             "last_session": str(result.market.sessions[-1]),
             "sessions": len(result.market),
             "summary": {**asdict(summary), "random_entry_p_value": None if luck is None else luck.p_value},
-            "assumptions": {
-                "strikes": [str(choice) for choice in program.strikes],
-                "expiration": asdict(program.expiration),
-                "exits": asdict(program.exits),
-                "account": asdict(program.account),
-                "fills": asdict(result.market.fills),
-                "quotes": "bought at the ask, sold at the bid; without them, the last trade and a half spread",
-                "settlement": "intrinsic value at the close of the expiration; opening-settled contracts are skipped",
-                "dividends": "none: nothing is assigned early",
-            },
-            "trades": _dates_as_text(result.trades()).to_dict("records"),
+            "notes": notes(study),
+            "exits": study.exits_table.to_dict("records"),
+            "random_entry": _random_entry(study),
+            "scenarios": _scenarios(study),
+            "greeks": dates_as_text(study.greeks_table).to_dict("records"),
+            "equity": dates_as_text(result.equity()).to_dict("records"),
+            "trades": trade_records(study),
+            "assumptions": assumptions(study),
         }
     )
     return record
 
 
-def program_html(result: ProgramResult, summary: ProgramSummary, luck: RandomEntry | None, *, picture: bytes) -> str:
-    """One page with everything: figures, equity, profit by exit, skipped entries, assumptions and every trade."""
-    record = program_record(result, summary, luck)
-    title = f"{record['ticker']} {str(record['program']).replace('_', ' ')}"
-    period = f"{record['first_session']} to {record['last_session']}, {record['sessions']} sessions"
-    figures = {
-        name: value for name, value in record["summary"].items() if not isinstance(value, dict) and name != "name"
-    } | record["summary"]["statistics"]
-    exits = {name: f"{count} trades, {usd:,.0f} USD" for name, (count, usd) in summary.profit_by_exit_reason.items()}
-    assumed = {name: str(value) for name, value in record["assumptions"].items()}
-    trades = _dates_as_text(result.trades()).to_html(index=False, border=0, na_rep="–", float_format="{:,.2f}".format)
-    short = SHORT.format(sessions=record["sessions"]) if record["sessions"] < FEW_SESSIONS else ""
-    encoded = base64.b64encode(picture).decode("ascii")
-    return "\n".join(
-        [
-            "<!doctype html>",
-            f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',
-            f"<style>{_STYLE}</style></head><body>",
-            f"<h1>{html.escape(title)}</h1><p>{html.escape(period)}. {html.escape(short)}</p>",
-            f'<img alt="equity" src="data:image/png;base64,{encoded}">',
-            f"<h2>Figures</h2>{_pairs(figures)}<h2>Profit by exit</h2>{_pairs(exits)}",
-            f"<h2>Entries that were skipped</h2>{_pairs(summary.skip_reasons)}",
-            f"<h2>Assumptions</h2>{_pairs(assumed)}<h2>Trades</h2><div style='overflow-x:auto'>{trades}</div>",
-            "<p>Research software, no investment advice.</p></body></html>",
-        ]
+def notes(study: ProgramStudy) -> list[str]:
+    """What a reader must know before believing the figures, a sentence each."""
+    found = []
+    if len(study.result.market) < FEW_SESSIONS:
+        found.append(SHORT.format(sessions=sessions_text(len(study.result.market))))
+    if study.random_runs_are_alike:
+        found.append(ALIKE)
+    return found
+
+
+def sessions_text(count: int) -> str:
+    """How many sessions, in words."""
+    return f"{count:,} session" if count == 1 else f"{count:,} sessions"
+
+
+def assumptions(study: ProgramStudy) -> dict[str, Any]:
+    """Everything that was assumed: the program's rules and settings as they are, conventions in words."""
+    program = study.result.program
+    return {
+        "strikes": [
+            strike_text(leg, choice) for leg, choice in zip(program.structure.legs, program.strikes, strict=True)
+        ],
+        "expiration": asdict(program.expiration),
+        "exits": asdict(program.exits),
+        "account": asdict(program.account),
+        "fills": asdict(study.result.market.fills),
+        "quotes": "bought at the ask, sold at the bid; without them, the last trade and a half spread",
+        "settlement": "intrinsic value at the close of the expiration; opening-settled contracts are skipped",
+        "marks": "the middle of bid and ask, or the last trade; a leg in the money without either by the volatility of "
+        "the other right at its strike, American where the contract is; otherwise as the session before",
+        "greeks": f"Black-Scholes-Merton, European, at the volatility of each leg's own mark; rate {study.rate:.4f}, "
+        f"dividend yield {study.dividend_yield:.4f}, for every session",
+        "causes": "session by session with the Greeks at its start; spreads, slippage, higher orders and sessions "
+        "whose marks imply no volatility are residual",
+        **study.assumed,
+    }
+
+
+def strike_text(leg: Leg, choice: StrikeChoice) -> str:
+    """How the strike of a leg is chosen, in words, and where it outlives the front leg, for how long."""
+    head = f"{leg.side} {leg.ratio} {'call' if leg.option_right == 'C' else 'put'}"
+    if isinstance(leg.expiry_rule, BackExpiryRule):
+        head += f" that expires {leg.expiry_rule.days_after_front} or more days later,"
+    if isinstance(choice, TargetDelta):
+        return f"{head} at {choice.absolute_delta:.2f} delta (within {choice.tolerance:.2f})"
+    if choice.distance == 0.0:
+        return f"{head} at the strike of leg {choice.from_leg + 1}"
+    size = abs(choice.distance)
+    width = f"{size:.2%} of spot" if choice.unit == "spot_fraction" else f"{size:g} USD"
+    return (
+        f"{head} {width} further {'out of' if choice.distance > 0 else 'in'} the money than leg {choice.from_leg + 1}"
     )
 
 
-def _pairs(values: dict[str, Any]) -> str:
-    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{_shown(value)}</td></tr>" for name, value in values.items())
-    return f"<table>{rows}</table>" if rows else "<p>none</p>"
+def trade_records(study: ProgramStudy) -> list[dict[str, Any]]:
+    """Every entry, taken or skipped, with the causes of its profit."""
+    trades = dates_as_text(study.result.trades())
+    for cause in CAUSES:
+        trades[f"{cause}_usd"] = getattr(study.attribution, cause)
+    return [{str(name): value for name, value in row.items()} for row in trades.to_dict("records")]
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.4g}" if isinstance(value, float) else html.escape(str(value))
-
-
-def _dates_as_text(trades: pd.DataFrame) -> pd.DataFrame:
-    shown = trades.copy()
+def dates_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same frame with ISO dates as text, None for those that are missing."""
+    shown = frame.copy()
     for name in shown.columns[[dtype.kind == "M" for dtype in shown.dtypes]]:
         shown[name] = shown[name].dt.strftime("%Y-%m-%d").where(shown[name].notna(), None)
     return shown
+
+
+def _random_entry(study: ProgramStudy) -> dict[str, Any] | None:
+    luck = study.luck
+    if luck is None or not len(luck.totals_usd):
+        return None
+    return {
+        "p_value": luck.p_value,
+        "runs": len(luck.totals_usd),
+        "mean_usd": luck.mean_usd,
+        "quantiles_usd": dict(zip(map(str, _QUANTILES), np.quantile(luck.totals_usd, _QUANTILES), strict=True)),
+        "sessions": luck.sessions,
+        "is_with_replacement": luck.is_with_replacement,
+    }
+
+
+def _scenarios(study: ProgramStudy) -> dict[str, Any] | None:
+    grid = study.scenarios
+    if grid is None:
+        return None
+    return {
+        "session": str(study.result.market.sessions[grid.session]),
+        "of": "open positions" if grid.is_of_open else "a typical trade at its entry",
+        "positions": grid.positions,
+        "left_out": grid.left_out,
+        "spot_moves": SPOT_MOVES,
+        "volatility_moves": VOLATILITY_MOVES,
+        "profit_usd": grid.profit_usd.tolist(),
+    }
 
 
 def _finite(value: Any) -> Any:
@@ -105,5 +157,5 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(entry) for entry in value]
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value.item() if hasattr(value, "item") else value
+        return float(value) if math.isfinite(value) else None
+    return _finite(value.item()) if hasattr(value, "item") else value

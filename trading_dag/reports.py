@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.schemas import HORIZON_KEYS
+from trading_dag.table_text import new_table, number_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 _HORIZON_ORDER: Final = " ".join(f"WHEN '{key}' THEN {rank}" for rank, key in enumerate(HORIZON_KEYS))
 _ORDER: Final = f"ORDER BY ticker, CASE horizon {_HORIZON_ORDER} END"
 _SMILE_COLUMNS: Final = ("atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility", "skew_25_delta")
-DAYS_PER_YEAR: Final = 365.0
 _LIMITS: Final = ("max_loss_usd", "max_profit_usd")
 _SELECTED: Final = "list_contains(?, ticker) AND list_contains(?, horizon)"
 
@@ -72,7 +73,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def summary_table(frame: pd.DataFrame) -> Table:
     """Per ticker and horizon: forecast, skill against the baseline with its interval, structure, backtest."""
-    table = _table(
+    table = new_table(
         "What the forecasts say, how good they have been, and what trading them would have earned",
         ("ticker", "horizon", "as of", "direction", "IV regime", "direction skill", "IV skill", "structure",
          "edge", "backtest"),
@@ -100,7 +101,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
 
 def signal_table(frame: pd.DataFrame) -> Table:
     """The latest recommendation of each slice."""
-    table = _table(
+    table = new_table(
         "Latest recommendations (indicative, on the modelled surface)",
         ("ticker", "horizon", "as of", "structure", "strikes", "expiration", "size", "contracts", "max loss",
          "max profit", "P(profit)", "why"),
@@ -114,10 +115,10 @@ def signal_table(frame: pd.DataFrame) -> Table:
             _text(row["strikes"]),
             _day(row["expiration"]),
             f"{row['position_size']:g}",
-            _number(row["contracts"], "{:.0f}"),
-            _number(row["max_loss_usd"], "${:,.0f}"),
-            _number(row["max_profit_usd"], "${:,.0f}"),
-            _number(row["probability_of_profit"], "{:.0%}"),
+            number_text(row["contracts"], "{:.0f}"),
+            number_text(row["max_loss_usd"], "${:,.0f}"),
+            number_text(row["max_profit_usd"], "${:,.0f}"),
+            number_text(row["probability_of_profit"], "{:.0%}"),
             row["reasoning"],
         )
     return table
@@ -129,7 +130,7 @@ def indication_tables(indication: Indication) -> tuple[Table, Table]:
     title = (
         f"{found['structure'].replace('_', ' ')} on {found['ticker']}, indicative at the close of {found['session']}"
     )
-    legs = _table(title, ("side", "ratio", "right", "strike", "expiration", "price", "implied volatility"))
+    legs = new_table(title, ("side", "ratio", "right", "strike", "expiration", "price", "implied volatility"))
     for leg in found["legs"]:
         legs.add_row(
             leg["side"],
@@ -144,7 +145,7 @@ def indication_tables(indication: Indication) -> tuple[Table, Table]:
         side = "buy" if found["shares"] > 0 else "sell"
         legs.add_row(side, str(abs(found["shares"])), "shares", "", "", f"{found['spot']:.2f}", "")
     heads = ("spot", "net premium", "max loss", "max profit", "breakeven", "P(profit)", "quotes")
-    whole = _table("One structure, fees not counted", heads)
+    whole = new_table("One structure, fees not counted", heads)
     unlimited = {name: "unlimited" if found[name] is None else f"${found[name]:,.0f}" for name in _LIMITS}
     paid = found["net_premium_usd"]
     whole.add_row(
@@ -161,7 +162,7 @@ def indication_tables(indication: Indication) -> tuple[Table, Table]:
 def import_table(files: list[dict[str, Any]]) -> Table:
     """What became of imported chain files."""
     heads = ("file", "layout", "state", "rows", "appended", "restated", "unchanged", "refused")
-    table = _table("Option chains imported", heads)
+    table = new_table("Option chains imported", heads)
     for file in files:
         refused = ", ".join(f"{reason} {count:,}" for reason, count in file["refused"].items())
         numbers = [f"{file[name]:,}" for name in ("rows", "appended", "restated", "unchanged")]
@@ -187,68 +188,39 @@ def chain_tables(analysis: SessionAnalysis) -> tuple[Table, Table]:
     """Expirations of a session's chain, and what dealers would hold."""
     heads = ("expiration", "days", "forward", "yield", "ATM", "25Δ put", "25Δ call", "skew", "fit error", "quotes",
              "with IV", "refused", "arbitrage")  # fmt: skip
-    table = _table(f"{analysis.ticker} option chain at the close of {analysis.session:%Y-%m-%d}", heads)
+    table = new_table(f"{analysis.ticker} option chain at the close of {analysis.session:%Y-%m-%d}", heads)
     for row in analysis.smiles.to_dict("records"):
         violations = row["vertical_violations"] + row["butterfly_violations"] + row["calendar_violations"]
         table.add_row(
             f"{row['expiration']:%Y-%m-%d}",
-            _number(row["years"] * DAYS_PER_YEAR, "{:.0f}"),
-            _number(row["forward"], "{:,.2f}"),
-            _number(row["dividend_yield"], "{:.2%}"),
-            *(_number(row[name], "{:.1%}") for name in _SMILE_COLUMNS),
-            _number(row["svi_rmse"], "{:.2%}"),
+            number_text(row["years"] * DAYS_PER_YEAR, "{:.0f}"),
+            number_text(row["forward"], "{:,.2f}"),
+            number_text(row["dividend_yield"], "{:.2%}"),
+            *(number_text(row[name], "{:.1%}") for name in _SMILE_COLUMNS),
+            number_text(row["svi_rmse"], "{:.2%}"),
             *(f"{row[name]:,}" for name in ("contracts", "fitted_contracts", "refused")),
             f"{violations:,}",
         )
     exposure = analysis.exposure
-    dealers = _table(
+    dealers = new_table(
         "Dealers, if long every call and short every put of the open interest",
         ("spot", "net gamma, USD per 1 %", "gamma flip", "distance", "call wall", "put wall", "contracts"),
     )
     dealers.add_row(
         f"{analysis.spot:,.2f}",
-        _number(exposure.net_gamma, "{:,.0f}"),
-        _number(exposure.gamma_flip, "{:,.2f}"),
-        _number(exposure.distance_to_gamma_flip, "{:+.2%}"),
-        _number(exposure.call_wall_strike, "{:g}"),
-        _number(exposure.put_wall_strike, "{:g}"),
+        number_text(exposure.net_gamma, "{:,.0f}"),
+        number_text(exposure.gamma_flip, "{:,.2f}"),
+        number_text(exposure.distance_to_gamma_flip, "{:+.2%}"),
+        number_text(exposure.call_wall_strike, "{:g}"),
+        number_text(exposure.put_wall_strike, "{:g}"),
         f"{exposure.contracts:,}",
     )
     return table, dealers
 
 
-def program_tables(record: dict[str, Any]) -> tuple[Table, Table, Table]:
-    """Figures of an options program, its profit by exit, and the entries that it skipped."""
-    summary = record["summary"]
-    whole = _table(
-        f"{record['program'].replace('_', ' ')} on {record['ticker']}, {record['first_session']} to "
-        f"{record['last_session']}",
-        ("trades", "open", "skipped", "win rate", "profit factor", "P&L", "fees", "Sharpe", "max drawdown",
-         "random-entry p", "beyond defined risk"),
-    )  # fmt: skip
-    whole.add_row(
-        *(f"{summary[name]:,}" for name in ("closed", "open_at_end", "skipped")),
-        _number(summary["win_rate"], "{:.0%}"),
-        _number(summary["profit_factor"], "{:.2f}"),
-        f"${summary['total_usd']:+,.0f}",
-        f"${summary['fees_usd']:,.0f}",
-        _number(summary["statistics"]["sharpe"], "{:+.2f}"),
-        _number(summary["statistics"]["max_drawdown"], "{:.1%}"),
-        _number(summary["random_entry_p_value"], "{:.2f}"),
-        f"{summary['losses_beyond_defined_risk']:,}",
-    )
-    exits = _table("Profit by exit", ("exit", "trades", "P&L"))
-    for name, (count, usd) in summary["profit_by_exit_reason"].items():
-        exits.add_row(name.replace("_", " "), f"{count:,}", f"${usd:+,.0f}")
-    skipped = _table("Entries that were skipped", ("reason", "entries"))
-    for name, count in summary["skip_reasons"].items():
-        skipped.add_row(name.replace("_", " "), f"{count:,}")
-    return whole, exits, skipped
-
-
 def metrics_table(frame: pd.DataFrame) -> Table:
     """Every model and metric against every baseline."""
-    table = _table(
+    table = new_table(
         "Models against their baselines (difference > 0 is better than the baseline)",
         ("ticker", "horizon", "model", "metric", "value", "baseline", "its value", "difference", "95 % interval",
          "verdict", "n"),
@@ -259,10 +231,10 @@ def metrics_table(frame: pd.DataFrame) -> Table:
             row["horizon"],
             row["model"],
             row["metric"],
-            _number(row["value"], "{:.3f}"),
+            number_text(row["value"], "{:.3f}"),
             row["baseline"],
-            _number(row["baseline_value"], "{:.3f}"),
-            _number(row["difference"], "{:+.4f}"),
+            number_text(row["baseline_value"], "{:.3f}"),
+            number_text(row["difference"], "{:+.4f}"),
             _interval(row["difference_ci_low"], row["difference_ci_high"], "{:+.4f}"),
             row["verdict"].replace("_", " "),
             f"{row['n']}",
@@ -276,7 +248,7 @@ def metrics_table(frame: pd.DataFrame) -> Table:
 
 def backtest_table(frame: pd.DataFrame) -> Table:
     """Backtest summaries."""
-    table = _table(
+    table = new_table(
         "Backtests of the recommended structures on the modelled surface, after fees",
         ("ticker", "horizon", "status", "trades", "win rate", "P&L", "CAGR", "Sharpe", "max drawdown",
          "random-entry p", "buy and hold CAGR", "admissible"),
@@ -287,13 +259,13 @@ def backtest_table(frame: pd.DataFrame) -> Table:
             row["horizon"],
             row["status"].replace("_", " "),
             f"{row['trades']}",
-            _number(row["win_rate"], "{:.0%}"),
-            _number(row["total_pnl_usd"], "{:+,.0f} USD"),
-            _number(row["cagr"], "{:+.1%}"),
-            _number(row["sharpe"], "{:+.2f}"),
-            _number(row["max_drawdown"], "{:.0%}"),
-            _number(row["random_entry_p_value"], "{:.3f}"),
-            _number(row["benchmark_cagr"], "{:+.1%}"),
+            number_text(row["win_rate"], "{:.0%}"),
+            number_text(row["total_pnl_usd"], "{:+,.0f} USD"),
+            number_text(row["cagr"], "{:+.1%}"),
+            number_text(row["sharpe"], "{:+.2f}"),
+            number_text(row["max_drawdown"], "{:.0%}"),
+            number_text(row["random_entry_p_value"], "{:.3f}"),
+            number_text(row["benchmark_cagr"], "{:+.1%}"),
             "yes" if row["is_admissible"] else "no",
         )
     return table
@@ -301,20 +273,11 @@ def backtest_table(frame: pd.DataFrame) -> Table:
 
 def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:
     """Rows of a query, at most ``limit`` of them."""
-    table = _table("", tuple(map(str, frame.columns)))
+    table = new_table("", tuple(map(str, frame.columns)))
     for row in frame.head(limit).itertuples(index=False):
         table.add_row(*(_text(value) for value in row))
     if len(frame) > limit:
         table.caption = f"{limit} of {len(frame)} rows; --limit shows more"
-    return table
-
-
-def _table(title: str, columns: tuple[str, ...]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title or None, title_justify="left", caption_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column)
     return table
 
 
@@ -336,19 +299,16 @@ def _backtest(row: Mapping[Hashable, Any]) -> str:
     if row["backtest"] != "backtested":
         return _text(row["backtest"]).replace("_", " ")
     refused = row["signals_without_capital"]
+    sharpe = number_text(row["sharpe"], "{:+.2f}")
     return (
-        f"{row['trades']:.0f} trades, {row['total_pnl_usd']:+,.0f} USD, Sharpe {_number(row['sharpe'], '{:+.2f}')}, "
-        f"random-entry p {_number(row['random_entry_p_value'], '{:.2f}')}"
+        f"{row['trades']:.0f} trades, {row['total_pnl_usd']:+,.0f} USD, Sharpe {sharpe}, "
+        f"random-entry p {number_text(row['random_entry_p_value'], '{:.2f}')}"
         + ("" if pd.isna(refused) else f"; {refused:,.0f} more signals found no capital")
     )
 
 
 def _interval(low: Any, high: Any, form: str) -> str:
     return "" if pd.isna(low) or pd.isna(high) else f"[{form.format(low)}, {form.format(high)}]".replace("[", "\\[")
-
-
-def _number(value: Any, form: str) -> str:
-    return "–" if pd.isna(value) else form.format(value)
 
 
 def _day(value: Any) -> str:

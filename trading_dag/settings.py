@@ -16,14 +16,26 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
 from trading_dag.options.structure_settings import StructureSettings, parse_structures
 from trading_dag.schemas import HORIZON_KEYS
+from trading_dag.simulation.simulation_settings import SimulationSettings
 from trading_dag.slices import horizon_of, validate_ticker
 
-SourceName = Literal["sample", "files", "live"]
+SourceName = Literal["sample", "files", "live", "simulated"]
+ChainVendorName = Literal["yahoo", "polygon", "tradier", "none"]
 DEFAULT_TICKERS: Final[tuple[str, ...]] = ("SPY", "QQQ", "IWM", "SPX", "COMP")
 TICKERS_OF_SOURCE: Final[dict[str, tuple[str, ...]]] = {
     "sample": ("SPX", "COMP"),
     "files": ("SPY", "QQQ", "IWM"),
     "live": ("SPY", "QQQ", "IWM"),
+    "simulated": ("SPY",),
+}
+# Funds report no earnings; their heaviest holdings do. IWM has none that matters, an index takes its fund's.
+_MEGA_CAPS: Final = ("AAPL", "MSFT", "NVDA", "AMZN", "GOOGL", "META", "TSLA", "AVGO")
+EARNINGS_COMPANIES: Final[dict[str, tuple[str, ...]]] = {
+    "SPY": (*_MEGA_CAPS, "JPM", "BRK.B"),
+    "SPX": (*_MEGA_CAPS, "JPM", "BRK.B"),
+    "QQQ": _MEGA_CAPS,
+    "COMP": _MEGA_CAPS,
+    "IWM": (),
 }
 VOLATILITY_INDEX_OF: Final[dict[str, str]] = {"SPY": "VIX", "QQQ": "VXN", "IWM": "RVX"}
 
@@ -82,6 +94,23 @@ class BacktestSettings(_Frozen):
     half_spread_fraction: float = Field(0.01, ge=0, description="half bid-ask spread as a share of the leg's value")
     half_spread_minimum_usd: float = Field(0.01, ge=0, description="least half spread per share")
     price_tick_usd: float = Field(0.01, gt=0, description="bids are rounded down and asks up to this tick")
+    slippage_fraction: float = Field(
+        0.0, ge=0, lt=1, description="of the price, against the trader, on every fill of every leg, in and out"
+    )
+    minimum_volume: float = Field(0.0, ge=0, description="chains: least volume of the session for a leg to be opened")
+    minimum_open_interest: float = Field(0.0, ge=0, description="chains: least open interest for a leg to be opened")
+    volume_share: float | None = Field(
+        None, gt=0, le=1, description="chains: most of a leg's volume of the session that is traded; empty: no limit"
+    )
+    open_interest_share: float | None = Field(
+        None, gt=0, le=1, description="chains: most of a leg's open interest that is traded; empty: no limit"
+    )
+    maximum_open_positions: int | None = Field(
+        None, ge=1, description="positions at once; empty: as many as the capital carries"
+    )
+    interest_rate: float = Field(
+        0.0, ge=0, lt=1, description="chains: earned by positive cash, continuously compounded, fraction a year"
+    )
     multiplier: int = Field(100, gt=0)
     index_multiplier: int = Field(
         10, gt=0, description="multiplier of the cash indices SPX and COMP: contracts on a tenth, as XSP is of SPX"
@@ -99,6 +128,17 @@ class BacktestSettings(_Frozen):
     random_entry_runs: int = Field(1_000, ge=100)
     variants_tried: int = Field(36, ge=1, description="slices tried, for the deflated Sharpe ratio")
     seed: int = 42
+
+
+class GateSettings(_Frozen):
+    """What the models of a slice must show before a backtest of it may be called admissible."""
+
+    rule: Literal["skill", "tolerance"] = Field(
+        "skill", description="skill: no worse than the baseline; tolerance: price forecasts within the bands in USD"
+    )
+    minimum_hit_rate: float = Field(
+        0.5, gt=0, le=1, description="rule tolerance: least share of out-of-sample price forecasts within the band"
+    )
 
 
 class SelectorSettings(_Frozen):
@@ -180,6 +220,24 @@ class Settings(BaseSettings):
     fred_url: str = "https://api.stlouisfed.org"
     fred_csv_url: str = "https://fred.stlouisfed.org/graph/fredgraph.csv"
     fred_api_key: SecretStr | None = Field(None, validation_alias="FRED_API_KEY")
+    finnhub_url: str = "https://finnhub.io"
+    finnhub_api_key: SecretStr | None = Field(None, validation_alias="FINNHUB_API_KEY")
+    finnhub_requests_per_minute: float = Field(60.0, gt=0, description="the free tier allows 60")
+    apewisdom_url: str = "https://apewisdom.io"
+    chain_vendor: ChainVendorName = Field("yahoo", description="who is asked for option chains; nobody takes its place")
+    chain_days: int = Field(100, ge=1, le=1_200, description="expirations up to so many calendar days ahead")
+    chain_cache_seconds: float = Field(
+        21_600.0, ge=0, description="age at which a kept answer about a chain is asked again; 0 keeps none"
+    )
+    polygon_url: str = "https://api.polygon.io"
+    polygon_api_key: SecretStr | None = Field(None, validation_alias="POLYGON_API_KEY")
+    polygon_requests_per_minute: float = Field(5.0, gt=0, description="the free tier allows 5")
+    tradier_url: str = Field("https://api.tradier.com", description="or https://sandbox.tradier.com, 15 minutes late")
+    tradier_token: SecretStr | None = Field(None, validation_alias="TRADIER_TOKEN")
+    tradier_requests_per_minute: float = Field(60.0, gt=0, description="the sandbox allows 60, production 120")
+    earnings_companies: dict[str, tuple[str, ...]] = Field(
+        {}, description='whose earnings count for a ticker, beyond the defaults: a JSON object, {"XLK": ["AAPL"]}'
+    )
 
     structures: Annotated[tuple[StructureSettings, ...], NoDecode] = Field(
         (), description="option structures beyond the built-in ones, a JSON list"
@@ -188,7 +246,9 @@ class Settings(BaseSettings):
     bootstrap: BootstrapSettings = BootstrapSettings()
     surface: SurfaceSettings = SurfaceSettings()
     backtest: BacktestSettings = BacktestSettings()
+    gate: GateSettings = GateSettings()
     selector: SelectorSettings = SelectorSettings()
+    simulation: SimulationSettings = SimulationSettings()
     drift: DriftSettings = DriftSettings()
     http: HttpSettings = HttpSettings()
 
@@ -214,6 +274,14 @@ class Settings(BaseSettings):
     def _tickers_have_the_form(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(validate_ticker(ticker) for ticker in value))
 
+    @field_validator("earnings_companies", mode="after")
+    @classmethod
+    def _companies_have_the_form(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {
+            validate_ticker(ticker): tuple(dict.fromkeys(validate_ticker(company) for company in companies))
+            for ticker, companies in value.items()
+        }
+
     @field_validator("horizons", mode="after")
     @classmethod
     def _horizons_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -230,13 +298,21 @@ class Settings(BaseSettings):
 
     @property
     def all_tickers(self) -> tuple[str, ...]:
-        """Partition keys: the default five and ``universe``."""
-        return tuple(dict.fromkeys((*DEFAULT_TICKERS, *self.universe)))
+        """Partition keys: the default five, ``universe``, and the shares of a simulation."""
+        return tuple(dict.fromkeys((*DEFAULT_TICKERS, *self.universe, *self._simulated_shares)))
 
     @property
     def active_tickers(self) -> tuple[str, ...]:
         """What a command works on when it is given no tickers."""
-        return self.tickers or (*TICKERS_OF_SOURCE[self.source], *self.universe)
+        return self.tickers or (*TICKERS_OF_SOURCE[self.source], *self.universe, *self._simulated_shares)
+
+    @property
+    def _simulated_shares(self) -> tuple[str, ...]:
+        return self.simulation.names if self.source == "simulated" else ()
+
+    def companies_of(self, ticker: str) -> tuple[str, ...]:
+        """Whose earnings count for a ticker: as configured, the heavy holdings of a known fund, or its own."""
+        return self.earnings_companies.get(ticker, EARNINGS_COMPANIES.get(ticker, (ticker,)))
 
     def select(self, tickers: tuple[str, ...], horizons: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Check what the user asked for and fill in what was not said.

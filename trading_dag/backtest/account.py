@@ -2,14 +2,14 @@
 
 One linear pass in the order of the entries: a position needs its margin and fees of what is not already
 held against open positions. cash = starting cash + signed fills + settlements − fees + interest;
-equity = cash + marks.
+equity = cash + marks. Dividends on shares are paid at their ex-date, not weeks later as in life.
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,8 @@ EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
 EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"
 CAPITAL_LIMIT: Final = "capital_limit"
 POSITION_LIMIT: Final = "position_limit"
-NOTHING_TO_ROLL: Final = "nothing_to_roll"
 _DAYS_PER_YEAR: Final = 365.0
+_BEYOND_DATA: Final = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -70,48 +70,69 @@ def fees_one_way_usd(positions: OpenedPositions, account: AccountRules) -> float
 def profit_usd(
     positions: OpenedPositions, exits: Exits, *, contracts: IntegerArray, account: AccountRules
 ) -> FloatArray:
-    """Profit of so many structures after fees both ways, (n,); NaN where open."""
-    gross = (exits.value - positions.premium) * account.multiplier
+    """Profit of so many structures after fees both ways, dividends on shares included, (n,); NaN where open."""
+    gross = (exits.value + exits.dividend_received - positions.premium) * account.multiplier
     return np.asarray(contracts * (gross - 2.0 * fees_one_way_usd(positions, account)), dtype=np.float64)
 
 
-def admit_positions(
-    positions: OpenedPositions,
-    exits: Exits,
-    *,
-    sized: SizedPositions,
-    account: AccountRules,
-    rolled_from: IntegerArray,
-) -> tuple[IntegerArray, TextArray]:
-    """Contracts that the account takes, and why it takes none: its capital or its number of positions.
-
-    A position that replaces an earlier one (``rolled_from``, −1 for none) needs that one to have been taken.
+class CapitalBook:
+    """What an account has free while positions come and go; asked in the order of their entries.
 
     Margin and fees both ways of open positions must stay within starting cash and realised profit. What
     leaves at a session's quote frees its capital for what enters there; marks of open positions do not count.
     """
-    contracts, reason = sized.contracts.copy(), sized.skip_reason.copy()
-    wanted = np.flatnonzero(contracts > 0)
+
+    def __init__(self, account: AccountRules) -> None:
+        self._free = account.account_usd
+        self._most = account.maximum_open_positions
+        self._held: list[tuple[int, float]] = []
+
+    def refusal(self, need: CapitalNeed) -> str:
+        """Take the position, or say why not: its capital or the number of positions. Empty where it is taken."""
+        while self._held and self._held[0][0] <= need.entry:
+            self._free += heapq.heappop(self._held)[1]
+        if self._most is not None and len(self._held) >= self._most:
+            return POSITION_LIMIT
+        if need.required_usd > self._free + 1e-9:
+            return CAPITAL_LIMIT
+        self._free -= need.required_usd
+        # An open position never returns its capital within the data.
+        returned = (need.exit, need.required_usd + need.profit_usd) if need.exit >= 0 else (_BEYOND_DATA, 0.0)
+        heapq.heappush(self._held, returned)
+        return ""
+
+
+class CapitalNeed(NamedTuple):
+    """Of one position: row, sessions of entry and exit (−1 where open), margin and fees both ways, and its profit."""
+
+    row: int
+    entry: int
+    exit: int
+    required_usd: float
+    profit_usd: float
+
+
+def capital_needs(
+    positions: OpenedPositions, exits: Exits, *, sized: SizedPositions, account: AccountRules
+) -> list[CapitalNeed]:
+    """Of every position that has a size, in the order of the rows."""
+    wanted = np.flatnonzero(sized.contracts > 0)
     fees = 2.0 * fees_one_way_usd(positions, account)
-    need = (contracts * (sized.margin_usd + fees))[wanted].tolist()
-    profit = profit_usd(positions, exits, contracts=contracts, account=account)[wanted].tolist()
-    entry, leave = positions.entry[wanted].tolist(), exits.exit[wanted].tolist()
-    parents, most = rolled_from.tolist(), account.maximum_open_positions
-    free = account.account_usd
-    held: list[tuple[int, float]] = []
-    for row, at, until, required, gained in zip(wanted.tolist(), entry, leave, need, profit, strict=True):
-        while held and held[0][0] <= at:
-            free += heapq.heappop(held)[1]
-        if parents[row] >= 0 and not contracts[parents[row]]:
-            contracts[row], reason[row] = 0, NOTHING_TO_ROLL
-        elif most is not None and len(held) >= most:
-            contracts[row], reason[row] = 0, POSITION_LIMIT
-        elif required > free + 1e-9:
-            contracts[row], reason[row] = 0, CAPITAL_LIMIT
-        else:
-            free -= required
-            # An open position never returns its capital within the data.
-            heapq.heappush(held, (until, required + gained) if until >= 0 else (np.iinfo(np.int64).max, 0.0))
+    required = sized.contracts * (sized.margin_usd + fees)
+    profit = profit_usd(positions, exits, contracts=sized.contracts, account=account)
+    columns = (wanted, *(values[wanted] for values in (positions.entry, exits.exit, required, profit)))
+    return [CapitalNeed(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def admit_positions(
+    positions: OpenedPositions, exits: Exits, *, sized: SizedPositions, account: AccountRules
+) -> tuple[IntegerArray, TextArray]:
+    """Contracts that the account takes, and why it takes none: its capital or its number of positions."""
+    contracts, reason = sized.contracts.copy(), sized.skip_reason.copy()
+    book = CapitalBook(account)
+    for need in capital_needs(positions, exits, sized=sized, account=account):
+        if refusal := book.refusal(need):
+            contracts[need.row], reason[need.row] = 0, refusal
     return contracts, reason
 
 
@@ -121,7 +142,7 @@ class AccountHistory:
 
     Attributes
     ----------
-    cash : after all fills, settlements, fees and interest of the session.
+    cash : after all fills, settlements, fees, dividends and interest of the session.
     marks : value of the positions held over the close.
     interest : paid into cash at the session.
     open_positions : how many are held over the close.
@@ -141,7 +162,7 @@ class AccountHistory:
 def account_history(
     market: ChainMarket, paths: PositionPaths, exits: Exits, *, contracts: IntegerArray, account: AccountRules
 ) -> AccountHistory:
-    """Add up the fills, settlements, fees and marks of every position that was taken."""
+    """Add up the fills, settlements, fees, dividends and marks of every position that was taken."""
     positions, sessions = paths.positions, len(market)
     taken = np.flatnonzero(contracts > 0)
     size = contracts[taken] * float(account.multiplier)
@@ -154,6 +175,10 @@ def account_history(
     columns = np.arange(paths.at.shape[1])
     is_marked = paths.is_held[taken] & (columns < np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
     at = paths.at[taken][is_marked]
+    if positions.program.structure.underlying_ratio:
+        is_paid = paths.is_held[taken] & (columns <= np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
+        paid = size[:, np.newaxis] * np.diff(paths.dividends_received[taken], axis=1, prepend=0.0)
+        np.add.at(flow, paths.at[taken][is_paid], paid[is_paid])
     marks = np.zeros(sessions)
     np.add.at(marks, at, (size[:, np.newaxis] * paths.mark[taken])[is_marked])
     interest = _interest(market, flow, account)

@@ -24,8 +24,11 @@ _CONVENTIONS = {
     "fees": "a leg and contract, both ways, also at settlement",
     "sizing": "defined risk and fees within account_usd x risk_fraction x conviction (FULL 1, HALF 0.5); "
     "profits are not reinvested",
-    "capital_limit": "defined risk and fees of open positions within starting cash plus realised profit",
+    "capital_limit": "defined risk and fees of open positions within starting cash plus realised profit, and at most "
+    "maximum_open_positions at once where that is set",
     "edge": "FULL and HALF signals trade whatever their edge; admissibility is the accuracy gate's verdict",
+    "settings_not_read": "minimum_volume, minimum_open_interest, volume_share, open_interest_share and interest_rate "
+    "are for chains: a model has no volume, and cash earns nothing here",
     "marks": "middle of the surface at the close, last known index level, within the structure's arbitrage bounds",
     "cash_interest": "none, so no rate is subtracted in the Sharpe ratio of the trades; buy and hold is over the bill",
     "risk_free_rate": "three-month bill as known the session before; where missing, the surface settings' fallback",

@@ -31,16 +31,22 @@ from trading_dag.table_frames import table_frame
 
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
 CAPITAL_LIMIT: Final = "capital_limit"
+POSITION_LIMIT: Final = "position_limit"
+NO_RANDOM_ENTRY: Final = RandomEntry(np.nan, np.nan, 0, is_with_replacement=False)
 TextArray = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """The three tables ``backtests.trades``, ``backtests.equity`` and ``backtests.summary`` of one slice."""
+    """The three tables ``backtests.trades``, ``backtests.equity`` and ``backtests.summary`` of one slice.
+
+    ``luck`` is what random entry gave, with the total of every run; empty where nothing was traded.
+    """
 
     trades: pd.DataFrame
     equity: pd.DataFrame
     summary: pd.DataFrame
+    luck: RandomEntry = NO_RANDOM_ENTRY
 
 
 def run_backtest(
@@ -107,7 +113,7 @@ def run_backtest(
     ledger = keep_ledger(books, market)
     window = _window(forecast_sessions, market, books=books) if status in ("backtested", "no_trades") else slice(0, 0)
     equity = equity_frame(head, ledger, market, window=window)
-    luck = RandomEntry(np.nan, np.nan, 0, is_with_replacement=False)
+    luck = NO_RANDOM_ENTRY
     if status == "backtested":
         luck = _random_entry(trades, forecast_sessions, market, horizon=horizon)
     stress = (np.nan, np.nan)
@@ -122,7 +128,7 @@ def run_backtest(
         head, trades, equity, status=status, gate=gate, market=market, window=window, ledger=ledger, luck=luck,
         stress=stress,
     )  # fmt: skip
-    return BacktestResult(trades, equity, summary)
+    return BacktestResult(trades, equity, summary, luck)
 
 
 def _total_at(
@@ -183,7 +189,8 @@ def _limit_capital(books: list[Book], reason: TextArray, *, settings: BacktestSe
     """Drop trades for which the account has no capital left.
 
     At each entry, the defined risk with fees of the positions still open and of the new one must not
-    exceed the starting cash plus what earlier trades have realised by the close before.
+    exceed the starting cash plus what earlier trades have realised by the close before. Nor may there be more
+    positions than ``maximum_open_positions``.
     """
     candidates = sorted(
         (int(book.trips.entry[position]), int(book.rows[position]), number, int(position))
@@ -198,20 +205,23 @@ def _limit_capital(books: list[Book], reason: TextArray, *, settings: BacktestSe
     kept = [book.contracts.copy() for book in books]
     capital, committed = settings.account_usd, 0.0
     running: list[tuple[int, float, float]] = []
+    most = settings.maximum_open_positions
     for entry, row, number, position in candidates:
         while running and running[0][0] < entry:
             _, released, realised = heapq.heappop(running)
             committed -= released
             capital += realised
         needed = float(risk[number][position])
-        if committed + needed > capital:
+        is_full = most is not None and len(running) >= most
+        if is_full or committed + needed > capital:
             kept[number][position] = 0
-            reason[row] = CAPITAL_LIMIT
+            reason[row] = POSITION_LIMIT if is_full else CAPITAL_LIMIT
             continue
         committed += needed
         leave = int(books[number].trips.exit[position])
-        if leave >= 0:
-            heapq.heappush(running, (leave, needed, float(profit[number][position])))
+        # A position that is open at the end of the data never returns its capital.
+        until, gained = (leave, float(profit[number][position])) if leave >= 0 else (np.iinfo(np.int64).max, 0.0)
+        heapq.heappush(running, (until, needed, gained))
     return [Book(book.trips, book.rows, contracts) for book, contracts in zip(books, kept, strict=True)]
 
 

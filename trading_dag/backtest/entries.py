@@ -15,9 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArray
 from trading_dag.errors import SchemaError
 from trading_dag.options.black_scholes import FloatArray
+from trading_dag.sessions import all_sessions
 
 ENTRY_AFTER_DATA: Final = "entry_after_data"
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
+NO_QUOTE_NEXT_SESSION: Final = "no_quote_next_session"
+FLIPPED_BEFORE_ENTRY: Final = "flipped_before_entry"
 TextArray = NDArray[Any]
 _MONDAY_OFFSET: Final = 3
 
@@ -81,15 +84,21 @@ def entries_from_signals(
     directions: ArrayLike | None = None,
     sizes: ArrayLike | None = None,
 ) -> Entries:
-    """Enter at the first quote date after each signal's session.
+    """Enter at the exchange's next session after each signal's.
+
+    A signal is about what follows its session, so it enters at the first quote date after it only where that is no
+    later than the exchange's next session. Otherwise it is skipped: ``entry_after_data`` where the market has ended,
+    ``no_quote_next_session`` where the market begins later or has a hole.
 
     Parameters
     ----------
     sessions : (n,) sessions whose close produced the signals, strictly ascending; they need not be in the market.
+        The next session of a day that is none, such as a Saturday, is that after it.
     targets : (n,) session in which the signal's horizon ends; NaT for none. Where it is not after the
-        entry's session, the signal is skipped with ``horizon_before_entry``.
+        next session, the signal is skipped with ``horizon_before_entry``.
     directions : (n,) positive up, negative down, 0 neither; a position flips at the first quote date after
-        the session of a later signal of the other sign.
+        the session of a later signal of the other sign. Where that is the entry's own quote, the signal is
+        skipped with ``flipped_before_entry``.
     sizes : (n,) share of the risk budget; 0 for a signal that is not to be traded.
 
     Raises
@@ -105,6 +114,7 @@ def entries_from_signals(
         raise SchemaError(table="signals.recommendation", key="position_size", rule="not negative")
     last = len(market)
     entry = market.days.searchsorted(signal.astype(np.int64), side="right").astype(np.int64)
+    next_day = _next_session_days(signal)
     horizon = np.full(len(signal), -1, dtype=np.int64)
     is_too_early = np.zeros(len(signal), dtype=np.bool_)
     if targets is not None:
@@ -112,18 +122,30 @@ def entries_from_signals(
         has_target = ~np.isnat(target)
         day = np.where(has_target, target, signal).astype(np.int64)
         horizon = np.where(has_target, market.days.searchsorted(day), -1).astype(np.int64)
-        # An entry beyond the data has no quote yet, but it is after the signal's session in any case.
-        entry_day = np.where(entry < last, market.days[np.minimum(entry, last - 1)], signal.astype(np.int64) + 1)
-        is_too_early = has_target & (day <= entry_day)
-    skip_reason = np.select([is_too_early, entry >= last], [HORIZON_BEFORE_ENTRY, ENTRY_AFTER_DATA], "").astype(object)
+        is_too_early = has_target & (day <= next_day)
+    flip = _flip_positions(entry, signs, beyond=last)
+    skip_reason = np.select(
+        [is_too_early, entry >= last, market.days[np.minimum(entry, last - 1)] > next_day, flip <= entry],
+        [HORIZON_BEFORE_ENTRY, ENTRY_AFTER_DATA, NO_QUOTE_NEXT_SESSION, FLIPPED_BEFORE_ENTRY],
+        "",
+    ).astype(object)
     return Entries(
         signal=signal,
         entry=np.where(skip_reason == "", entry, -1),
         horizon=horizon,
-        flip=_flip_positions(entry, signs, beyond=last),
+        flip=flip,
         size=share,
         skip_reason=skip_reason,
     )
+
+
+def _next_session_days(days: DateArray) -> IntegerArray:
+    """The exchange's first session after each day, in days since 1970-01-01; beyond its calendar the day after."""
+    calendar = all_sessions().to_numpy().astype("datetime64[D]").astype(np.int64)
+    day = days.astype(np.int64)
+    after = calendar.searchsorted(day, side="right")
+    is_known = (after < len(calendar)) & (day >= calendar[0])
+    return np.where(is_known, calendar[np.minimum(after, len(calendar) - 1)], day + 1)
 
 
 def _finite(name: str, values: ArrayLike) -> FloatArray:

@@ -2,7 +2,8 @@
 
 The first quote on which a rule holds wins; on one quote the order is stop, profit target, horizon, days to
 expiration, signal flip, roll, assignment, expiration (``programs.EXIT_ORDER``). A rule is judged only on
-sessions on which every leg can be closed, for all legs leave on one quote date or none does.
+sessions on which every leg can be closed, for all legs leave on one quote date or none does. Legs that outlive
+the front expiration are sold at their quotes when it settles, or at the first session after it that quotes them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from trading_dag.backtest.expirations import at_front_expiration
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.programs import EXIT_ORDER, ROLL_EXIT, ExitRules
@@ -24,29 +26,6 @@ _ASSIGNMENT = _EXPIRATION - 1
 
 
 @dataclass(frozen=True)
-class Dividends:
-    """Cash dividends of the underlying.
-
-    Attributes
-    ----------
-    ex_dates : (n,) dates, ascending.
-    amounts : (n,) USD a share. Taken as known the session before the ex-date, as declared dividends are.
-    """
-
-    ex_dates: NDArray[np.datetime64]
-    amounts: FloatArray
-
-    def owed_after(self, days: ArrayLike) -> FloatArray:
-        """Dividend whose ex-date is after each session and not after the next one, (sessions,) USD a share."""
-        day = np.asarray(days, dtype=np.int64)
-        owed = np.zeros(len(day))
-        after = np.searchsorted(day, np.asarray(self.ex_dates, dtype="datetime64[D]").astype(np.int64), side="left") - 1
-        inside = (after >= 0) & (after < len(day) - 1)
-        np.add.at(owed, after[inside], np.asarray(self.amounts, dtype=np.float64)[inside])
-        return owed
-
-
-@dataclass(frozen=True)
 class Exits:
     """How each position ends.
 
@@ -55,11 +34,14 @@ class Exits:
     column : (n,) sessions after the entry; for a position that is open at the end, the last of its path.
     exit : (n,) position of the session in the market; −1 where open.
     reason : (n,) place in ``EXIT_ORDER``; −1 where open or never opened.
-    leg_prices : (n, legs) what closing paid or cost; intrinsic values at expiration; NaN where open.
-    value : (n,) signed value received, USD a share; NaN where open.
+    leg_prices : (n, legs) what closing paid or cost; intrinsic values at expiration; NaN where open. An assigned call
+        that no shares cover costs buying the shares back ex dividend: spot less dividend less strike.
+    value : (n,) signed value received, what is owed taken off, USD a share; NaN where open.
     middle : (n,) the same at the marks; NaN where unknown.
     spot : (n,) underlying price at the exit.
-    dividend_owed : (n,) USD a share paid by an assigned short call, within ``value``.
+    dividend_owed : (n,) USD a share that assigned calls without shares owe. With the buying back it makes the
+        intrinsic value at the assignment.
+    dividend_received : (n,) USD a share paid on shares until the exit, apart from ``value``; 0 where open.
     """
 
     column: NDArray[np.int64]
@@ -70,6 +52,7 @@ class Exits:
     middle: FloatArray
     spot: FloatArray
     dividend_owed: FloatArray
+    dividend_received: FloatArray
 
     @property
     def is_roll(self) -> BoolArray:
@@ -77,40 +60,31 @@ class Exits:
         return np.asarray(self.reason == EXIT_ORDER.index(ROLL_EXIT), dtype=np.bool_)
 
 
-def leave_positions(paths: PositionPaths, rules: ExitRules, *, dividend_owed: FloatArray | None = None) -> Exits:
-    """Apply the rules.
-
-    Parameters
-    ----------
-    dividend_owed : (sessions of the market,) from ``Dividends.owed_after``; None for no early assignment.
-    """
-    positions = paths.positions
+def leave_positions(paths: PositionPaths, rules: ExitRules) -> Exits:
+    """Apply the rules to every path."""
     rows, columns = paths.at.shape
-    can_close = paths.can_close
     first = np.full(rows, columns, dtype=np.int64)
     reason = np.full(rows, -1, dtype=np.int64)
     for place, triggered in _conditions(paths, rules):
-        _take_first(first, reason, triggered & can_close, place=place)
-    assigned = _assigned_legs(paths, dividend_owed)
+        _take_first(first, reason, triggered & paths.can_close, place=place)
+    assigned = _assigned_legs(paths)
     if assigned is not None:
         _take_first(first, reason, np.any(assigned, axis=2), place=_ASSIGNMENT)
-    expires_at = np.where(positions.can_open, positions.settlement - positions.entry, columns)
-    is_within_data = paths.is_held[np.arange(rows), np.minimum(expires_at, columns - 1)] & (expires_at < columns)
-    settles = is_within_data & (expires_at < first)
-    first[settles], reason[settles] = expires_at[settles], _EXPIRATION
-    return _exits_at(paths, first, reason, assigned=assigned, dividend_owed=dividend_owed)
+    _take_first(first, reason, paths.can_settle, place=_EXPIRATION)
+    return _exits_at(paths, first, reason, assigned=assigned)
 
 
 def adverse_moves(positions: OpenedPositions) -> NDArray[np.int64]:
     """Which move of the underlying hurts each position: −1 down, 1 up, 0 either way (two-sided structures).
 
     The payoffs far below and far above are held against the one amid the strikes: both tails worse, or
-    both better, is two-sided; otherwise the lower tail tells.
+    both better, is two-sided, and so are tails that pay the same (calendars); otherwise the lower tail tells.
     """
-    structure, strikes = positions.program.structure, np.nan_to_num(positions.strikes, nan=1.0)
+    structure = at_front_expiration(positions.program.structure)
+    strikes = np.nan_to_num(positions.strikes, nan=1.0)
     low, high = strikes.min(axis=1) * 0.01, strikes.max(axis=1) * 100.0
     below, amid, above = payoff(structure, strikes, spot=np.column_stack([low, strikes.mean(axis=1), high])).T
-    is_two_sided = np.sign(below - amid) * np.sign(above - amid) > 0
+    is_two_sided = (np.sign(below - amid) * np.sign(above - amid) > 0) | (below == above)
     return np.where(is_two_sided, 0, np.where(below < above, -1, 1)).astype(np.int64)
 
 
@@ -118,7 +92,7 @@ def _conditions(paths: PositionPaths, rules: ExitRules) -> list[tuple[int, BoolA
     """Place in ``EXIT_ORDER`` and matrix of each rule that is on."""
     positions, conditions = paths.positions, []
     premium = positions.premium[:, np.newaxis]
-    profit = paths.closing_value - premium
+    profit = paths.closing_value + paths.dividends_received - premium
     if rules.stop_underlying_fraction is not None:
         conditions.append((0, _has_moved_against(paths, rules)))
     if rules.stop_premium_multiple is not None:
@@ -162,58 +136,58 @@ def _take_first(first: NDArray[np.int64], reason: NDArray[np.int64], triggered: 
     first[wins], reason[wins] = column[wins], place
 
 
-def _assigned_legs(paths: PositionPaths, dividend_owed: FloatArray | None) -> BoolArray | None:
-    """Sold calls in the money whose extrinsic value is below the dividend, (n, sessions, legs).
+def _assigned_legs(paths: PositionPaths) -> BoolArray | None:
+    """Sold calls in the money whose extrinsic value is below the dividend, (n, sessions, legs); None for none at all.
 
-    Only where every other leg can be closed at that quote. What the holder of the call would get for it,
-    its ask, is what extrinsic value is measured on. Calls covered by shares owe no dividend and are left alone.
+    Extrinsic value is measured on what buying the call back costs, or on its model mark where it is not quoted.
+    Only where every other leg can be closed at that quote. Whether shares cover the call changes who owes the
+    dividend, not that the holder wants it.
     """
-    structure = paths.positions.program.structure
+    structure, owed = paths.positions.program.structure, paths.dividend_owed
     is_short_call = structure.is_call & (structure.signed_ratios < 0)
-    is_covered_by_shares = structure.underlying_ratio > 0
-    if dividend_owed is None or is_covered_by_shares or not is_short_call.any() or not dividend_owed.any():
+    if owed is None or not is_short_call.any() or not owed.any():
         return None
-    owed = dividend_owed[paths.at][:, :, np.newaxis]
+    dividend = owed[paths.at][:, :, np.newaxis]
+    is_quoted = np.isfinite(paths.leg_prices)
     intrinsic = paths.spot[:, :, np.newaxis] - paths.positions.strikes[:, np.newaxis, :]
-    is_due = (owed > 0.0) & (intrinsic > 0.0) & (paths.leg_prices - intrinsic < owed)
-    return np.asarray(is_due & is_short_call & paths.can_close[:, :, np.newaxis], dtype=np.bool_)
+    extrinsic = np.where(is_quoted, paths.leg_prices, paths.leg_marks) - intrinsic
+    is_due = (dividend > 0.0) & (intrinsic > 0.0) & (extrinsic < dividend) & is_short_call
+    is_whole = paths.may_be_left & (is_quoted | is_due).all(axis=2)
+    return np.asarray(is_due & is_whole[:, :, np.newaxis], dtype=np.bool_)
 
 
 def _exits_at(
-    paths: PositionPaths,
-    first: NDArray[np.int64],
-    reason: NDArray[np.int64],
-    *,
-    assigned: BoolArray | None,
-    dividend_owed: FloatArray | None,
+    paths: PositionPaths, first: NDArray[np.int64], reason: NDArray[np.int64], *, assigned: BoolArray | None
 ) -> Exits:
-    """Prices at the chosen sessions: natural ones, intrinsic values at expiration or where a call is assigned."""
+    """Prices at the chosen sessions: natural ones, intrinsic values at expiration, shares bought back if assigned."""
     positions, structure = paths.positions, paths.positions.program.structure
     rows = np.arange(len(first))
     column = np.where(reason >= 0, first, np.maximum(paths.is_held.sum(axis=1) - 1, 0))
-    spot = paths.spot[rows, column]
-    leg_prices, middle = paths.leg_prices[rows, column].copy(), paths.middle[rows, column]
-    sign = np.where(structure.is_call, 1.0, -1.0)
-    intrinsic = np.maximum(sign * (spot[:, np.newaxis] - positions.strikes), 0.0)
-    is_settled = reason == _EXPIRATION
-    leg_prices[is_settled] = intrinsic[is_settled]
-    owed = np.zeros(len(first))
-    if assigned is not None and dividend_owed is not None:
+    at, spot = paths.at[rows, column], paths.spot[rows, column]
+    ratios, shares = structure.signed_ratios, structure.underlying_ratio
+    has_settled = (reason == _EXPIRATION)[:, np.newaxis] & (positions.leg_settlement <= at[:, np.newaxis])
+    leg_prices = np.where(has_settled, paths.settled_values, paths.leg_prices[rows, column])
+    has_no_spread, owed = has_settled, np.zeros(len(first))
+    if assigned is not None and paths.dividend_owed is not None:
         is_called = assigned[rows, column] & (reason == _ASSIGNMENT)[:, np.newaxis]
-        dividend = dividend_owed[paths.at[rows, column]]
-        leg_prices = np.where(is_called, intrinsic + dividend[:, np.newaxis], leg_prices)
-        owed = dividend * np.where(is_called, np.abs(structure.signed_ratios), 0.0).sum(axis=1)
-    leg_prices[reason < 0] = np.nan
-    value = leg_prices @ structure.signed_ratios + structure.underlying_ratio * spot
-    # A settled leg has no spread, and an assigned one is not traded: neither costs anything beyond its price.
-    without_spread = is_settled | (reason == _ASSIGNMENT)
+        called = np.where(is_called, np.abs(ratios), 0.0).sum(axis=1)
+        without_shares = np.maximum(called - max(shares, 0), 0.0)
+        owed = paths.dividend_owed[at] * without_shares
+        off = np.divide(owed, called, out=np.zeros(len(first)), where=called > 0.0)
+        bought_back = spot[:, np.newaxis] - positions.strikes - off[:, np.newaxis]
+        leg_prices = np.where(is_called, bought_back, leg_prices)
+        has_no_spread = has_settled | is_called
+    is_open = reason < 0
+    leg_prices[is_open] = np.nan
+    middles = np.where(has_no_spread, leg_prices, paths.leg_marks[rows, column])
     return Exits(
         column=column,
-        exit=np.where(reason >= 0, paths.at[rows, column], -1),
+        exit=np.where(is_open, -1, at),
         reason=reason,
         leg_prices=leg_prices,
-        value=value,
-        middle=np.where(without_spread, value, np.where(reason >= 0, middle, np.nan)),
-        spot=np.where(reason >= 0, spot, np.nan),
+        value=leg_prices @ ratios + shares * spot - owed,
+        middle=np.where(is_open, np.nan, middles @ ratios + shares * spot - owed),
+        spot=np.where(is_open, np.nan, spot),
         dividend_owed=owed,
+        dividend_received=np.where(is_open, 0.0, paths.dividends_received[rows, column]),
     )

@@ -54,7 +54,8 @@ class ProfitAttribution:
     delta, gamma : first and second order in the underlying's move, with the Greeks of the session before.
     theta : calendar time passed.
     vega : change of each leg's implied volatility.
-    residual : the rest: higher orders, spreads and slippage, sessions whose marks imply no volatility.
+    residual : the rest: higher orders, spreads and slippage, dividends on shares, sessions whose marks imply no
+        volatility.
     """
 
     delta: FloatArray
@@ -104,7 +105,7 @@ def position_greeks(result: ProgramResult, *, rate: float = 0.0, dividend_yield:
     arguments: dict[str, Any] = {
         "spot": paths.spot[rows[trade], column][:, np.newaxis],
         "strike": paths.positions.strikes[rows[trade]],
-        "years": (paths.days_left[rows[trade], column] / DAYS_PER_YEAR)[:, np.newaxis],
+        "years": _years_left(result, rows[trade], column),
         "rate": rate,
         "dividend_yield": dividend_yield,
         "is_call": structure.is_call,
@@ -145,7 +146,8 @@ def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttri
         "theta": held.theta[:, :-1] * years,
         "vega": np.where(np.isfinite(change), held.vega_by_leg[:, :-1] * change, 0.0).sum(axis=2),
     }
-    total = (result.exits.value - paths.positions.premium)[held.rows] * held.size
+    received = result.exits.value + result.exits.dividend_received
+    total = (received - paths.positions.premium)[held.rows] * held.size
     is_explained = steps & np.all([np.isfinite(part) for part in parts.values()], axis=0)
     sums = {name: np.where(is_explained, part, 0.0).sum(axis=1) * held.size for name, part in parts.items()}
     residual = total - np.sum(list(sums.values()), axis=0)
@@ -204,7 +206,7 @@ def scenario_profit(
     shocked = np.maximum(volatility + np.asarray(volatility_moves, dtype=np.float64)[:, np.newaxis], 0.0)
     arguments: dict[str, Any] = {
         "strike": paths.positions.strikes[rows][:, np.newaxis, np.newaxis, :],
-        "years": (paths.days_left[rows, column] / DAYS_PER_YEAR).reshape(-1, 1, 1, 1),
+        "years": _years_left(result, rows, column)[:, np.newaxis, np.newaxis, :],
         "rate": rate,
         "dividend_yield": dividend_yield,
         "is_call": structure.is_call,
@@ -216,12 +218,19 @@ def scenario_profit(
     return profit
 
 
+def _years_left(result: ProgramResult, rows: IntegerArray, column: IntegerArray) -> FloatArray:
+    """Time to each leg's expiration of these positions at these columns, (positions, legs)."""
+    paths = result.paths
+    day = result.market.days[paths.at[rows, column]]
+    return np.asarray((paths.positions.leg_expiration_day[rows] - day[:, np.newaxis]) / DAYS_PER_YEAR, dtype=np.float64)
+
+
 def _marks(result: ProgramResult, rows: IntegerArray, column: IntegerArray) -> FloatArray:
     """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
     market, paths = result.market, result.paths
     found = market.rows_of(
         paths.at[rows, column][:, np.newaxis],
-        paths.positions.expiration_day[rows][:, np.newaxis],
+        paths.positions.leg_expiration_day[rows],
         is_call=result.program.structure.is_call,
         strike=paths.positions.strikes[rows],
     )

@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.entries import Entries, TextArray
-from trading_dag.backtest.programs import ExpirationChoice, FillAssumptions, Program, TargetDelta
+from trading_dag.backtest.expirations import (
+    at_front_expiration,
+    choose_expiration_days,
+    front_leg,
+    leg_expiration_days,
+    settlement_positions,
+)
+from trading_dag.backtest.programs import FillAssumptions, Program, TargetDelta
 from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.contracts import is_morning_settled, terms_of
-from trading_dag.options.structures import Leg, payoff_bounds
+from trading_dag.options.structures import Leg, PayoffBounds, Structure, payoff_bounds
 
 NO_EXPIRATION: Final = "no_expiration"
 MISSING_LEG: Final = "missing_leg"
@@ -25,10 +31,7 @@ NO_ENTRY_PRICE: Final = "no_entry_price"
 NO_UNDERLYING_PRICE: Final = "no_underlying_price"
 NO_POSSIBLE_PROFIT: Final = "no_possible_profit"
 NO_SETTLEMENT_PRICE: Final = "no_settlement_price"
-# 1970-01-01, day 0, was a Thursday; weeks begin on Monday, 0.
-_THURSDAY: Final = 3
-_FRIDAY: Final = 4
-_DAYS_BACK_FROM_WEEKEND: Final = 3
+COSTS_NOTHING: Final = "costs_nothing"
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,15 @@ class OpenedPositions:
     program : structure, strikes and expiration are those of it.
     entries : what asked for them, row by row.
     entry : (n,) position of the session; 0 where the entry was skipped.
-    expiration_day : (n,) days since 1970-01-01; 0 where there is none.
-    settlement : (n,) position of the session whose price settles the legs; ``len(market)`` beyond the data.
+    expiration_day : (n,) of the front, at which the position ends; days since 1970-01-01; 0 where there is none.
+    leg_expiration_day : (n, legs) of each leg; 0 where there is none.
+    leg_settlement : (n, legs) position of the session whose price settles the leg; ``len(market)`` beyond the data.
     strikes, leg_prices, leg_marks : (n, legs) in the order of the legs; prices are what was paid or received.
     is_last : (n,) some leg's price is made from a last trade.
     entry_spot : (n,) USD.
     premium : (n,) USD a share, positive where paid; shares of the underlying included, at its price.
-    least_payoff, greatest_payoff : (n,) arbitrage bounds, USD a share; infinite where unlimited.
+    least_payoff, greatest_payoff : (n,) arbitrage bounds of the value at the front expiration, USD a share; infinite
+        where unlimited. A bought leg that lives on counts at what exercise pays, and above it has no bound here.
     contract_limit : (n,) structures that the volume and open-interest shares allow; infinite without them.
     skip_reason : (n,) empty where the position can be opened.
     """
@@ -55,7 +60,8 @@ class OpenedPositions:
     entries: Entries
     entry: IntegerArray
     expiration_day: IntegerArray
-    settlement: IntegerArray
+    leg_expiration_day: IntegerArray
+    leg_settlement: IntegerArray
     strikes: FloatArray
     leg_prices: FloatArray
     leg_marks: FloatArray
@@ -73,8 +79,16 @@ class OpenedPositions:
         return np.asarray(self.skip_reason == "", dtype=np.bool_)
 
     @property
+    def settlement(self) -> IntegerArray:
+        """Position of the session whose price settles the front legs; ``len(market)`` beyond the data."""
+        return self.leg_settlement[:, front_leg(self.program.structure)]
+
+    @property
     def maximum_loss(self) -> FloatArray:
-        """Loss at expiration, USD a share, positive; infinite where unlimited."""
+        """Loss at the front expiration, USD a share, positive; infinite where unlimited.
+
+        That of a calendar is its debit, and no guarantee: the bought leg may be sold below what exercise pays.
+        """
         return self.premium - self.least_payoff
 
     @property
@@ -88,18 +102,20 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
 
     All legs are quoted on that one date, or the entry is skipped: ``no_expiration`` (none listed within the
     bounds), ``missing_leg`` (no quoted strike near the one that was asked), ``no_entry_price`` (a leg to be sold
-    has no bid), ``no_possible_profit`` (it costs at least what it can ever pay), ``no_settlement_price`` (the
+    has no bid), ``no_possible_profit`` (it costs at least what it can ever pay), ``costs_nothing`` (a bought leg
+    outlives a sold one and costs no more than it: no such quotes can stand), ``no_settlement_price`` (the front
     legs expire on a weekday for which the data has no session).
     """
     structure = program.structure
     tried = entries.skip_reason == ""
     entry = np.where(tried, entries.entry, 0)
     expiration_day = np.where(tried, choose_expiration_days(market, entry, choice=program.expiration), 0)
-    row = np.full((len(entry), len(structure.legs)), -1, dtype=np.int64)
+    leg_days = leg_expiration_days(market, structure, entry=entry, front_day=expiration_day)
+    row = np.full(leg_days.shape, -1, dtype=np.int64)
     strikes = np.full(row.shape, np.nan)
     for position in range(len(structure.legs)):
         row[:, position] = _choose_rows(
-            market, program, position=position, entry=entry, expiration_day=expiration_day, strikes=strikes
+            market, program, position=position, entry=entry, expiration_day=leg_days[:, position], strikes=strikes
         )
         strikes[:, position] = np.where(row[:, position] >= 0, _taken(market.strike, row[:, position]), np.nan)
     has_legs: BoolArray = np.all(row >= 0, axis=1)
@@ -107,21 +123,22 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
     leg_prices = np.where(is_sold, market.sell_price(row), market.buy_price(row))
     spot = market.spot[entry]
     premium = leg_prices @ structure.signed_ratios + structure.underlying_ratio * spot
-    bounds = payoff_bounds(structure, np.where(has_legs[:, np.newaxis], strikes, np.nan))
-    settlement, has_settlement = settlement_positions(market, expiration_day)
+    bounds = _bounds_at_front(structure, np.where(has_legs[:, np.newaxis], strikes, np.nan))
+    settlement, has_settlement = settlement_positions(market, leg_days)
     reason = np.select(
         [
             ~tried,
             np.isnan(spot),
-            expiration_day == 0,
+            (leg_days == 0).any(axis=1),
             ~has_legs,
             ~(leg_prices > 0.0).all(axis=1),
             ~(bounds.greatest - premium > 0.0),
-            ~has_settlement,
+            ~(premium - bounds.least > 0.0) & (not structure.expires_together),
+            ~has_settlement[:, front_leg(structure)],
         ],
         [
             entries.skip_reason.astype(str), NO_UNDERLYING_PRICE, NO_EXPIRATION, MISSING_LEG, NO_ENTRY_PRICE,
-            NO_POSSIBLE_PROFIT, NO_SETTLEMENT_PRICE,
+            NO_POSSIBLE_PROFIT, COSTS_NOTHING, NO_SETTLEMENT_PRICE,
         ],
         "",
     ).astype(object)  # fmt: skip
@@ -130,7 +147,9 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
         entries=entries,
         entry=entry,
         expiration_day=expiration_day,
-        settlement=settlement,
+        leg_expiration_day=leg_days,
+        # A later leg that no session of the data settles is held until a quote lets it go.
+        leg_settlement=np.where(has_settlement, settlement, len(market)),
         strikes=strikes,
         leg_prices=leg_prices,
         leg_marks=market.mark(row),
@@ -144,45 +163,11 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
     )
 
 
-def choose_expiration_days(market: ChainMarket, entry: IntegerArray, *, choice: ExpirationChoice) -> IntegerArray:
-    """The listed expiration whose days are nearest to the target, in days since 1970-01-01; 0 for none in bounds."""
-    session, expiration_day = market.listed_expirations
-    days = expiration_day - market.days[session]
-    fits = (days >= choice.minimum_days) & (days <= choice.maximum_days)
-    session, expiration_day, days = session[fits], expiration_day[fits], days[fits]
-    # By session, then by distance, then by date: the first of each session is the one.
-    order = np.lexsort((expiration_day, np.abs(days - choice.target_days), session))
-    nearest = order[np.flatnonzero(np.diff(session[order], prepend=-1))]
-    of_session = np.zeros(len(market), dtype=np.int64)
-    of_session[session[nearest]] = expiration_day[nearest]
-    return of_session[entry]
-
-
-def settlement_positions(market: ChainMarket, expiration_day: IntegerArray) -> tuple[IntegerArray, BoolArray]:
-    """Session whose price settles each expiration, and whether there is one or the data ends first.
-
-    Expirations on a Saturday or Sunday settle at the last session of that week. On any other day the data
-    has that very session, or a hole: then no price settles, for the day before is not the price that was.
-    """
-    after = market.days.searchsorted(expiration_day, side="right").astype(np.int64)
-    weekday = (expiration_day + _THURSDAY) % 7
-    is_beyond = expiration_day - np.maximum(weekday - _FRIDAY, 0) > market.days[-1]
-    settlement = np.maximum(after - 1, 0)
-    days_back = expiration_day - market.days[settlement]
-    has_price = is_beyond | (days_back == 0) | ((weekday > _FRIDAY) & (days_back <= _DAYS_BACK_FROM_WEEKEND))
-    has_price &= is_beyond | np.isfinite(market.spot[settlement])
-    # Settled on the opening prices of a day after its last trading: end-of-day quotes do not have that price.
-    has_price &= ~_is_settled_in_the_morning(market, expiration_day)
-    return np.where(is_beyond, len(market), settlement), has_price
-
-
-def _is_settled_in_the_morning(market: ChainMarket, expiration_day: IntegerArray) -> BoolArray:
-    if terms_of(market.ticker).morning_settled == "never":
-        return np.zeros(len(expiration_day), dtype=np.bool_)
-    import pandas as pd
-
-    expirations = pd.Series(expiration_day.astype("datetime64[D]").astype("datetime64[us]"))
-    return is_morning_settled(pd.Series(market.ticker, index=expirations.index), expirations)
+def _bounds_at_front(structure: Structure, strikes: FloatArray) -> PayoffBounds:
+    bounds = payoff_bounds(at_front_expiration(structure), strikes)
+    if structure.expires_together:
+        return bounds
+    return PayoffBounds(least=bounds.least, greatest=np.where(np.isnan(bounds.greatest), np.nan, np.inf))
 
 
 def _choose_rows(

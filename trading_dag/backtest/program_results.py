@@ -96,8 +96,10 @@ class ProgramResult:
         """Worst and best profit before fees at the marks while held and at the exit; entry counts as 0."""
         columns = np.arange(self.paths.at.shape[1])
         is_seen = self.paths.is_held & (columns > 0) & (columns < self._end[:, np.newaxis])
-        profit = np.where(is_seen, self.paths.mark - self.paths.positions.premium[:, np.newaxis], 0.0)
-        final = np.where(self.is_closed, self.exits.value - self.paths.positions.premium, 0.0)
+        worth = self.paths.mark + self.paths.dividends_received
+        profit = np.where(is_seen, worth - self.paths.positions.premium[:, np.newaxis], 0.0)
+        received = self.exits.value + self.exits.dividend_received
+        final = np.where(self.is_closed, received - self.paths.positions.premium, 0.0)
         adverse, favourable = np.minimum(profit.min(axis=1), final), np.maximum(profit.max(axis=1), final)
         return (
             np.where(self.is_taken, self._usd(np.minimum(adverse, 0.0)), np.nan),
@@ -120,7 +122,10 @@ class ProgramResult:
 
     @property
     def loss_beyond_defined_risk(self) -> BoolArray:
-        """Trades that lost more than their defined risk and fees, as closing at natural prices may."""
+        """Trades that lost more than their defined risk and fees, as closing at natural prices may.
+
+        Calendars are counted too, though nothing guarantees their debit: their last sale is at a natural price.
+        """
         return self.is_closed & (self.profit_usd < -(self.max_loss_usd + self.fees_usd) - _CENT)
 
     @property
@@ -143,7 +148,10 @@ class ProgramResult:
         }
 
     def trades(self) -> pd.DataFrame:
-        """One row an entry, taken or skipped, with dates, prices and results; strikes and prices by leg as lists."""
+        """One row an entry, taken or skipped: dates, prices, results; expirations, strikes and prices by leg as lists.
+
+        ``exit_value_usd`` is after ``dividend_owed_usd`` and without ``dividend_received_usd``; ``pnl_usd`` has both.
+        """
         import pandas as pd
 
         positions, exits, taken = self.paths.positions, self.exits, self.is_taken
@@ -157,6 +165,7 @@ class ProgramResult:
             "expiration": np.where(
                 positions.expiration_day > 0, positions.expiration_day.astype("datetime64[D]"), np.datetime64("NaT")
             ).astype("datetime64[s]"),
+            "leg_expirations": _lists(_dates_as_text(positions.leg_expiration_day)),
             "quote_source": self.quote_source,
             "entry_spot": np.where(taken, positions.entry_spot, np.nan),
             "exit_spot": np.where(self.is_closed, exits.spot, np.nan),
@@ -169,6 +178,7 @@ class ProgramResult:
             "fees_usd": self.fees_usd,
             "spread_cost_usd": self.spread_cost_usd,
             "dividend_owed_usd": np.where(self.is_closed, self._usd(exits.dividend_owed), np.nan),
+            "dividend_received_usd": np.where(self.is_closed, self._usd(exits.dividend_received), np.nan),
             "pnl_usd": self.profit_usd,
             "max_loss_usd": self.max_loss_usd,
             "margin_usd": np.where(taken, self.contracts * self.margin_usd, np.nan),
@@ -192,7 +202,9 @@ class ProgramResult:
 
     @property
     def _is_settled(self) -> BoolArray:
-        return np.asarray(self.exits.reason == len(EXIT_ORDER) - 1, dtype=np.bool_)
+        is_expired = self.exits.reason == len(EXIT_ORDER) - 1
+        at_exit = np.maximum(self.exits.exit, 0)[:, np.newaxis]
+        return np.asarray(is_expired & (self.paths.positions.leg_settlement <= at_exit).all(axis=1), dtype=np.bool_)
 
     @property
     def _end(self) -> IntegerArray:
@@ -209,7 +221,12 @@ class ProgramResult:
         return np.where(exists, days, np.datetime64("NaT")).astype("datetime64[s]")
 
 
-def _lists(values: FloatArray) -> TextArray:
+def _dates_as_text(days: IntegerArray) -> TextArray:
+    """Dates as 2024-03-15; empty where there is none."""
+    return np.where(days > 0, np.datetime_as_string(days.astype("datetime64[D]")), "").astype(object)
+
+
+def _lists(values: FloatArray | TextArray) -> TextArray:
     """Rows of a matrix as a column of lists."""
     column = np.empty(len(values), dtype=object)
     column[:] = [list[Any](row) for row in values.tolist()]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from trading_dag.errors import ConfigurationError
-from trading_dag.options.structures import Structure, WidthUnit
+from trading_dag.options.structures import BackExpiryRule, Structure, WidthUnit
 
 AdverseMove = Literal["down", "up", "either"]
 
@@ -187,9 +187,13 @@ class AccountRules:
 class Program:
     """What is traded: one choice of strike for each leg of the structure, an expiration, exits, an account.
 
+    The expiration is the front's. Legs that live longer (calendars) have theirs by the rule of the leg, counted from
+    the front, and are sold at their quotes no later than the front expires.
+
     Raises
     ------
-    ConfigurationError : not one choice a leg, or a width from a leg that is not before its own.
+    ConfigurationError : not one choice a leg, a width from a leg that is not before its own, or a sold leg that
+        expires after the front.
     """
 
     name: str
@@ -207,5 +211,8 @@ class Program:
         for position, choice in enumerate(self.strikes):
             if isinstance(choice, Width) and not 0 <= choice.from_leg < position:
                 raise ConfigurationError(f"program {self.name!r}, leg {position}: width from a leg not before it")
-        if not self.structure.expires_together:
-            raise ConfigurationError(f"program {self.name!r}: all legs must expire together")
+        for position, leg in enumerate(self.structure.legs):
+            if isinstance(leg.expiry_rule, BackExpiryRule) and leg.side == "sell":
+                raise ConfigurationError(
+                    f"program {self.name!r}, leg {position}: a sold leg that outlives the front has no bounded loss"
+                )

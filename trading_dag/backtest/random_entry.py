@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -46,12 +46,14 @@ class RandomEntry:
     sessions : sessions that could be drawn.
     is_with_replacement : True where some of the trades share a drawn session: there are fewer such
         sessions than trades, or the backtest traded on one that cannot be drawn.
+    totals_usd : (runs,) total profit of each run, USD; empty without trades or sessions to draw from.
     """
 
     p_value: float
     mean_usd: float
     sessions: int
     is_with_replacement: bool
+    totals_usd: FloatArray = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
 
 def profit_by_session(
@@ -98,7 +100,11 @@ def random_entry_test(
     tolerance = 1e-9 * max(1.0, abs(total_usd))
     as_good = int((totals >= total_usd - tolerance).sum())
     return RandomEntry(
-        (1 + as_good) / (1 + runs), float(totals.mean()), sessions, is_with_replacement=len(np.unique(place)) < trades
+        (1 + as_good) / (1 + runs),
+        float(totals.mean()),
+        sessions,
+        is_with_replacement=len(np.unique(place)) < trades,
+        totals_usd=totals,
     )
 
 

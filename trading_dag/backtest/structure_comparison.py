@@ -1,36 +1,46 @@
-"""Every structure under every set of exits on one chain, side by side.
+"""Every structure under every set of exits, side by side: on a stored chain, or on the modelled surface without one.
 
-So many tries find a good-looking one by luck: each row carries the deflated Sharpe ratio that counts them all, and
-the best row is no recommendation.
+Entries follow the calendar and no forecast, so the accuracy gate has nothing to say here; what is found on modelled
+quotes is repeated with the surface lower and higher. So many tries find a good-looking one by luck: each row carries
+the deflated Sharpe ratio that counts them all, and the best row is no recommendation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.chain_programs import run_programs
+from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
+from trading_dag.backtest.market import Market, build_market
+from trading_dag.backtest.modelled_chain import MODELLED, first_quoted_position, modelled_chain
+from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import comparison
 from trading_dag.backtest.programs import ExitRules, Program
 from trading_dag.backtest.structure_programs import program_of
-from trading_dag.errors import ConfigurationError
+from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.options.structures import Structure
 from trading_dag.schemas import COMPARISON
-from trading_dag.settings import BacktestSettings
+from trading_dag.settings import BacktestSettings, Settings
+from trading_dag.slices import Horizon
+from trading_dag.strategy.sizing import settings_for_contract
 from trading_dag.table_frames import table_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 DAYS_TO_EXPIRATION: Final = 30
+# Long enough for some 260 entries, within the years that the surface was fitted to, and read in seconds from a chain.
+COMPARED_YEARS: Final = 5.0
+HORIZON: Final = "horizon"
 EXITS: Final[dict[str, ExitRules]] = {
     "expiration": ExitRules(),
-    "one week": ExitRules(horizon_sessions=5),
     "half profit, 7 days": ExitRules(profit_target_fraction=0.5, days_to_expiration=7),
     "half profit, double loss, 7 days": ExitRules(
         profit_target_fraction=0.5, stop_premium_multiple=2.0, days_to_expiration=7
@@ -39,6 +49,9 @@ EXITS: Final[dict[str, ExitRules]] = {
         profit_target_fraction=0.5, stop_underlying_fraction=0.02, days_to_expiration=7
     ),
 }
+EVERYTHING: Final = "everything"
+NO_TRADES: Final = "no trade was closed"
+NO_HORIZON_EXIT: Final = "exit 'horizon' of 12h: it ends at an open, and quotes are at closes"
 
 
 @dataclass(frozen=True)
@@ -48,28 +61,142 @@ class StructureComparison:
     Attributes
     ----------
     table : ``backtests.comparison``, one row a structure and set of exits, best total first.
-    left_out : structures that cannot be run on a chain, and why.
+    left_out : structures and exits that cannot be run, and why.
     """
 
     table: pd.DataFrame
     left_out: dict[str, str]
 
 
+@dataclass(frozen=True)
+class _Tries:
+    """The programs of a menu, the structure and the exits that each stands for, and what is left out."""
+
+    programs: tuple[Program, ...]
+    keys: dict[str, tuple[str, str]]
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Stress:
+    """Totals by program with every modelled volatility lower, and higher, by ``shift`` (fraction)."""
+
+    shift: float
+    lower: Mapping[str, float]
+    higher: Mapping[str, float]
+
+    def sign_change(self, label: str, total: float) -> str | None:
+        """That the total's sign depends on the surface, in words; None where it does not."""
+        lower, higher = self.lower[label], self.higher[label]
+        if np.sign(lower) == np.sign(total) == np.sign(higher):
+            return None
+        return (
+            f"the total changes its sign within {self.shift * 100:g} volatility points "
+            f"({lower:,.0f} USD below, {higher:,.0f} USD above)"
+        )
+
+
+def exits_of(horizon: Horizon) -> dict[str, ExitRules]:
+    """Sets of exits by name: the horizon's sessions after the entry (where it ends at a close), and ``EXITS``."""
+    if horizon.target_field != "close":
+        return dict(EXITS)
+    return {HORIZON: ExitRules(horizon_sessions=horizon.target_offset), **EXITS}
+
+
 def compare_structures(
-    market: ChainMarket, *, menu: Mapping[str, Structure], settings: BacktestSettings
+    market: ChainMarket,
+    *,
+    menu: Mapping[str, Structure],
+    horizon: Horizon,
+    settings: BacktestSettings,
+    dividends: Dividends | None = None,
+    rate: float = 0.0,
 ) -> StructureComparison:
-    """Run the menu with weekly entries about 30 days before expiration.
+    """Run the menu on stored quotes, with weekly entries about 30 days before expiration.
 
     Parameters
     ----------
     menu : structures by name.
     settings : account, deltas, fees.
+    dividends, rate : as ``run_program`` takes them.
     """
+    tries = _tries(menu, horizon=horizon, settings=settings)
+    results = run_programs(market, tries.programs, entries=entries_weekly(market), dividends=dividends, rate=rate)
+    source = {
+        result.program.name: "last" if "last" in set(result.quote_source.tolist()) else "chain" for result in results
+    }
+    table = _table(results, tries, ticker=market.ticker, horizon=horizon, quote_source=source, stress=None)
+    return StructureComparison(table, tries.left_out)
+
+
+def compare_modelled(
+    prices: pd.DataFrame,
+    volatility_index: pd.DataFrame,
+    *,
+    rates: pd.DataFrame,
+    ticker: str,
+    menu: Mapping[str, Structure],
+    horizon: Horizon,
+    settings: Settings,
+) -> StructureComparison:
+    """Run the menu on modelled quotes at the closes of the last five years, with the same entries.
+
+    Every program with trades runs again with all volatilities ``settings.backtest.stress_volatility`` lower and higher;
+    where its total changes its sign, the row is inadmissible and says so.
+
+    Parameters
+    ----------
+    prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
+    rates : session, treasury_3m in percent or NaN, as known at the session's close.
+
+    Returns
+    -------
+    No rows where no session has both a close and an index level.
+
+    Raises
+    ------
+    SchemaError : for missing columns, repeated or unsorted sessions, or prices that are not positive.
+    """
+    own = settings_for_contract(ticker, settings)
+    market = build_market(prices, volatility_index, rates=rates, settings=own)
+    tries = _tries(menu, horizon=horizon, settings=own.backtest)
+    shown = [menu[name] for name in dict.fromkeys(structure for structure, _ in tries.keys.values())]
+    try:
+        results = _run_modelled(market, tries.programs, menu=shown)
+    except InsufficientDataError as reason:
+        return StructureComparison(table_frame(COMPARISON, {}, rows=0), {**tries.left_out, EVERYTHING: str(reason)})
+    traded = tuple(result.program for result in results if result.is_closed.any())
+    shift = own.backtest.stress_volatility
+    lower, higher = (
+        {
+            result.program.name: result.total_profit_usd
+            for result in _run_modelled(market.at_shifted_volatility(sign * shift), traded, menu=shown)
+        }
+        for sign in (-1.0, 1.0)
+    )
+    table = _table(
+        results, tries, ticker=ticker, horizon=horizon,
+        quote_source=dict.fromkeys(tries.keys, MODELLED), stress=_Stress(shift, lower, higher),
+    )  # fmt: skip
+    return StructureComparison(table, tries.left_out)
+
+
+def _run_modelled(market: Market, programs: tuple[Program, ...], *, menu: list[Structure]) -> list[ProgramResult]:
+    chain = modelled_chain(
+        market,
+        menu,
+        days_to_expiration=DAYS_TO_EXPIRATION,
+        first=first_quoted_position(market, years=COMPARED_YEARS),
+    )
+    return run_programs(chain, programs, entries=entries_weekly(chain))
+
+
+def _tries(menu: Mapping[str, Structure], *, horizon: Horizon, settings: BacktestSettings) -> _Tries:
     programs: list[Program] = []
     keys: dict[str, tuple[str, str]] = {}
-    left_out: dict[str, str] = {}
+    left_out = {} if horizon.target_field == "close" else {HORIZON: NO_HORIZON_EXIT}
     for structure in menu.values():
-        for name, rules in EXITS.items():
+        for name, rules in exits_of(horizon).items():
             try:
                 program = program_of(structure, exits=rules, days_to_expiration=DAYS_TO_EXPIRATION, settings=settings)
             except ConfigurationError as reason:
@@ -77,23 +204,56 @@ def compare_structures(
                 break
             label = f"{structure.name}, {name}"
             keys[label] = (structure.name, name)
-            programs.append(Program(label, structure, program.strikes, program.expiration, rules, program.account))
-    found = comparison(run_programs(market, programs, entries=entries_weekly(market)))
-    names = [keys[label] for label in found["program"]]
-    day = market.sessions.astype("datetime64[us]")
-    columns = {name: found[name] for name in found.columns if name in COMPARISON.column_names}
-    table = table_frame(
+            programs.append(replace(program, name=label))
+    return _Tries(tuple(programs), keys, left_out)
+
+
+def _table(
+    results: Sequence[ProgramResult],
+    tries: _Tries,
+    *,
+    ticker: str,
+    horizon: Horizon,
+    quote_source: Mapping[str, str],
+    stress: _Stress | None,
+) -> pd.DataFrame:
+    """``backtests.comparison`` of these results."""
+    if not results:
+        return table_frame(COMPARISON, {}, rows=0)
+    found = comparison(results)
+    labels = [str(label) for label in found["program"]]
+    skipped = {result.program.name: result.skip_reasons() for result in results}
+    lower, higher = ({}, {}) if stress is None else (stress.lower, stress.higher)
+    reasons = [
+        _without_trades(skipped[label]) if not trades else None if stress is None else stress.sign_change(label, total)
+        for label, trades, total in zip(labels, found["trades"], found["total_pnl_usd"], strict=True)
+    ]
+    day = results[0].market.sessions.astype("datetime64[us]")
+    return table_frame(
         COMPARISON,
         {
-            **columns,
-            "ticker": market.ticker,
-            "structure": np.array([structure for structure, _ in names], dtype=object),
-            "exits": np.array([exits for _, exits in names], dtype=object),
+            **{name: found[name] for name in found.columns if name in COMPARISON.column_names},
+            "ticker": ticker,
+            "horizon": horizon.key,
+            "structure": _texts([tries.keys[label][0] for label in labels]),
+            "exits": _texts([tries.keys[label][1] for label in labels]),
+            "quote_source": _texts([quote_source[label] for label in labels]),
             "first_session": day[0],
             "last_session": day[-1],
-            "sessions": len(market),
-            "programs_tried": len(programs),
+            "sessions": len(day),
+            "programs_tried": len(results),
+            "pnl_lower_volatility_usd": [lower.get(label, np.nan) for label in labels],
+            "pnl_higher_volatility_usd": [higher.get(label, np.nan) for label in labels],
+            "inadmissible_reason": _texts(reasons),
         },
         rows=len(found),
     )
-    return StructureComparison(table, left_out)
+
+
+def _without_trades(skipped: Mapping[str, int]) -> str:
+    most = max(skipped, key=lambda name: skipped[name], default="")
+    return f"{NO_TRADES}: {most}" if most else NO_TRADES
+
+
+def _texts(words: Sequence[str | None]) -> NDArray[Any]:
+    return np.array(words, dtype=object)

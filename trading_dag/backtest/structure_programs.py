@@ -94,6 +94,8 @@ def program_of(
             risk_fraction=settings.risk_fraction,
             fee_per_leg_contract_usd=settings.fee_per_leg_contract_usd,
             multiplier=settings.multiplier,
+            maximum_open_positions=settings.maximum_open_positions,
+            interest_rate=settings.interest_rate,
         ),
     )
 
@@ -104,11 +106,16 @@ def settings_for_listed_contract(ticker: str, settings: BacktestSettings) -> Bac
 
 
 def fills_of(settings: BacktestSettings) -> FillAssumptions:
-    """The spread around last trades and the tick of the settings."""
+    """The spread around last trades, slippage, tick and limits of the settings."""
     return FillAssumptions(
         half_spread_fraction=settings.half_spread_fraction,
         half_spread_minimum_usd=settings.half_spread_minimum_usd,
+        slippage_fraction=settings.slippage_fraction,
         price_tick_usd=settings.price_tick_usd,
+        minimum_volume=settings.minimum_volume,
+        minimum_open_interest=settings.minimum_open_interest,
+        volume_share=settings.volume_share,
+        open_interest_share=settings.open_interest_share,
     )
 
 

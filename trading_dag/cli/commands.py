@@ -99,23 +99,37 @@ def backtest(
     ticker: Annotated[str, typer.Option("--ticker", help="Underlying of --structure.")] = "",
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First quote date.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last quote date.")] = None,
-    entry: Annotated[str, typer.Option("--entry", help="weekly or daily.")] = "weekly",
+    entries: Annotated[
+        str, typer.Option("--entries", "--entry", help="weekly, daily or signals (of one --horizon).")
+    ] = "weekly",
+    horizon: Annotated[str, typer.Option("--horizon", help="Horizon of the signals of --entries signals.")] = "",
     days: Annotated[int, typer.Option("--days", min=2, help="Calendar days to expiration at entry.")] = 30,
     exits: Annotated[
         list[str] | None,
         typer.Option("--exit", help="Such as profit_target=0.5 or days_to_expiration=7; may be repeated."),
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A backtest setting for this program, such as slippage_fraction=0.01; repeatable."),
+    ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write one self-contained report.")] = None,
 ) -> None:
     """Backtest the recommended structures where that is due and show it; or, with --structure, one structure by rule
     on the stored option chains. --json includes every assumption."""
-    place = Workplace(source, ticker or tickers, horizons)
     if structure:
-        request = ProgramRequest(structure, first, last, entry, days, tuple(exits or ()))
-        if not ticker:
-            raise typer.BadParameter("--structure needs --ticker")
+        if not ticker or "," in ticker:
+            raise ConfigurationError("--structure needs --ticker, one underlying, such as --ticker SPY")
+        place = Workplace(source, ticker, horizon)
+        request = ProgramRequest(
+            structure, first, last, entries, horizon, days, tuple(exits or ()), tuple(changes or ())
+        )  # fmt: skip
         show_program(place, place.tickers[0], request, html=html, as_json=as_json)
         return
+    given = {"--from": first, "--to": last, "--exit": exits, "--set": changes, "--html": html}
+    stray = [name for name, value in given.items() if value]
+    if stray:
+        raise ConfigurationError(f"{', '.join(stray)} only with --structure, such as --structure iron_condor")
+    place = Workplace(source, ticker or tickers, horizon or horizons)
     from trading_dag import reports
 
     is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)

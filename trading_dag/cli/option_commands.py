@@ -117,11 +117,12 @@ def payoff(
 def _indication(place: Workplace, structure: str, ticker: str, *, session: pd.Timestamp | None) -> Indication:
     from resources.parquet_store import ParquetStore, SliceKey
     from trading_dag.options.indication import indicate
+    from trading_dag.options.structure_settings import structures_by_name
     from trading_dag.options.structures import structure_of
     from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, VOLATILITY_INDEX
     from trading_dag.strategy.sizing import settings_for_contract
 
-    chosen = structure_of(structure)
+    chosen = structure_of(structure, menu=structures_by_name(place.settings.structures))
     store, at = ParquetStore(place.settings.home), SliceKey(ticker)
     return indicate(
         chosen,

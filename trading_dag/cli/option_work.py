@@ -40,6 +40,10 @@ class OptionWork:
             task = bar.add_task("reading")
 
             def show(at: ImportProgress) -> None:
+                if at.slice_name:
+                    merging = f"merging {at.slice_name}, slices"
+                    bar.update(task, description=merging, completed=at.slices_done, total=at.slices)
+                    return
                 files = f"file {min(at.files_done + 1, at.files)} of {at.files}"
                 bar.update(task, description=f"{at.path.name} ({files}), rows", completed=at.rows, total=at.file_rows)
 
@@ -61,10 +65,25 @@ class OptionWork:
             # The rates that prices are discounted at.
             failures += self._run(definitions.resolve_job_def(MACRO_JOB), None)
         for ticker in sorted(held & set(self.place.settings.all_tickers)) if not failures else []:
-            if not quiet:
-                self.place.console.print(f"analysing {ticker} ...")
-            failures += self._run(definitions.resolve_job_def(OPTIONS_JOB), ticker)
+            with self._analysis_bar(ticker, quiet=quiet):
+                failures += self._run(definitions.resolve_job_def(OPTIONS_JOB), ticker)
         return failures
+
+    @contextmanager
+    def _analysis_bar(self, ticker: str, *, quiet: bool) -> Iterator[None]:
+        """Sessions done, of all; those that are known already go by fast."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        from assets.option_chain import ANALYSIS_PROGRESS
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.place.console, disable=quiet) as bar:
+            task = bar.add_task(f"analysing {ticker}, sessions", total=None)
+            before = ANALYSIS_PROGRESS.set(lambda at: bar.update(task, completed=at.done, total=at.sessions))
+            try:
+                yield
+            finally:
+                ANALYSIS_PROGRESS.reset(before)
 
     def _run(self, job: dg.JobDefinition, partition: str | None) -> list[str]:
         from assets.execution import QUIET_CONSOLE, error_line
@@ -92,8 +111,9 @@ def option_work(place: Workplace) -> Iterator[OptionWork]:
 
 
 def import_record(file: FileImport) -> dict[str, Any]:
-    """What became of a file, for JSON and tables."""
-    return {**asdict(file), "path": str(file.path)}
+    """What became of a file, for JSON and tables, with the number of sessions that it changed."""
+    told = {name: value for name, value in asdict(file).items() if name not in ("sessions", "identity")}
+    return {**told, "path": str(file.path), "sessions_changed": len(file.sessions)}
 
 
 def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | None) -> SessionAnalysis:
@@ -108,10 +128,9 @@ def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | N
     from resources.chain_io import StoredChain
     from resources.chain_store import ChainStore
     from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.options.rates import rates_at_sessions
     from trading_dag.options.session_analytics import analyse_session
-    from trading_dag.options.surface import continuous_rate
     from trading_dag.schemas import MACRO_TABLE
-    from trading_dag.table_frames import values_at_sessions
 
     stored = StoredChain.of(ChainStore(place.settings.home), ticker)
     sessions = stored.sessions()
@@ -124,8 +143,7 @@ def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | N
             f"from {sessions[0]:%Y-%m-%d} to {sessions[-1]:%Y-%m-%d}"
         )
     macro = ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
-    bill = values_at_sessions(macro, pd.DatetimeIndex([at]), column="treasury_3m", table=MACRO_TABLE.qualified_name)
-    rate = float(continuous_rate(bill, fallback=place.settings.surface.risk_free_rate)[0])
+    rate = rates_at_sessions(macro, pd.DatetimeIndex([at]), fallback=place.settings.surface.risk_free_rate)[0]
     earlier = sessions[sessions < at]
     before = stored.read(earlier[-1]) if len(earlier) else None
-    return analyse_session(stored.read(at), rate=rate, before=before)
+    return analyse_session(stored.read(at), rate=float(rate), before=before)

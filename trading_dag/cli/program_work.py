@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trading_dag.cli.printing import print_json
 from trading_dag.cli.workplace import Workplace
-from trading_dag.errors import ConfigurationError
+from trading_dag.errors import ConfigurationError, SliceNotFoundError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from trading_dag.backtest.chain_market import ChainMarket
+    from trading_dag.backtest.entries import Entries
+    from trading_dag.backtest.program_inputs import KnownDividends
+    from trading_dag.backtest.program_study import ProgramStudy
+    from trading_dag.settings import BacktestSettings
+
+WEEKLY: Final = "weekly"
+DAILY: Final = "daily"
+SIGNALS: Final = "signals"
+ENTRY_RULES: Final = (WEEKLY, DAILY, SIGNALS)
+# What a program on a chain reads of the backtest settings; the others would be accepted and change nothing.
+PROGRAM_SETTINGS: Final = (
+    "account_usd", "risk_fraction", "maximum_open_positions", "interest_rate", "fee_per_leg_contract_usd",
+    "slippage_fraction", "half_spread_fraction", "half_spread_minimum_usd", "price_tick_usd", "minimum_volume",
+    "minimum_open_interest", "volume_share", "open_interest_share", "long_leg_delta", "short_leg_delta", "wing_delta",
+    "random_entry_runs", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,60 +40,134 @@ class ProgramRequest:
     ----------
     structure : name of the structure.
     first, last : sessions, inclusive; None for all.
-    entry : ``weekly`` or ``daily``.
+    entries : ``weekly``, ``daily`` or ``signals``.
+    horizon : of the signals; empty where none is asked.
     days : calendar days to expiration aimed at.
     exits : ``name=number`` each.
+    changes : ``name=value`` each, of the backtest settings.
     """
 
     structure: str
     first: datetime | None
     last: datetime | None
-    entry: str
+    entries: str
+    horizon: str
     days: int
     exits: tuple[str, ...]
+    changes: tuple[str, ...]
 
 
 def show_program(place: Workplace, ticker: str, request: ProgramRequest, *, html: Path | None, as_json: bool) -> None:
     """Run the program on the stored chains and print, or write, what came of it."""
-    from trading_dag import program_report
+    from trading_dag.program_report import program_record
+
+    if html is not None and not html.absolute().parent.is_dir():
+        raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
+    study = run_study(place, ticker, request)
+    record = program_record(study)
+    if html is not None:
+        from trading_dag.program_page import program_page
+
+        html.write_text(program_page(record, pictures_of(study)), encoding="utf-8")
+    if as_json:
+        print_json(record)
+        return
+    from trading_dag.program_tables import program_tables
+
+    for table in program_tables(record):
+        place.console.print(table)
+    for note in record["notes"]:
+        place.console.print(note)
+    if html is not None:
+        place.console.print(f"report: {html}")
+
+
+def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> ProgramStudy:
+    """Run the program and what is compared with it.
+
+    Raises
+    ------
+    ConfigurationError : for words that name no structure, exit, entry rule or setting.
+    StorageError, InsufficientDataError : where there is no chain, or no signal within it.
+    """
     from trading_dag.backtest.chain_programs import random_entry_runs, run_program
-    from trading_dag.backtest.entries import entries_every_session, entries_weekly
-    from trading_dag.backtest.program_summary import summarize
+    from trading_dag.backtest.program_study import study_program
     from trading_dag.backtest.structure_programs import exit_rules, program_of, settings_for_listed_contract
     from trading_dag.options.structure_settings import structures_by_name
     from trading_dag.options.structures import structure_of
 
-    book = settings_for_listed_contract(ticker, place.settings.backtest)
+    book = settings_for_listed_contract(ticker, changed_settings(place.settings.backtest, request.changes))
     structure = structure_of(request.structure, menu=structures_by_name(place.settings.structures))
     exits = exit_rules(dict(_exit(word) for word in request.exits))
-    entries = {"weekly": entries_weekly, "daily": entries_every_session}.get(request.entry)
-    if entries is None:
-        raise ConfigurationError(f"unknown entry rule {request.entry!r}; choose from weekly, daily")
-    market = _market(place, ticker, request)
+    if request.entries not in ENTRY_RULES:
+        raise ConfigurationError(f"unknown entry rule {request.entries!r}; choose from {', '.join(ENTRY_RULES)}")
+    if (request.entries == SIGNALS) != bool(request.horizon):
+        raise ConfigurationError("--entries signals and --horizon go together, such as --entries signals --horizon 24h")
     program = program_of(structure, exits=exits, days_to_expiration=request.days, settings=book)
-    result = run_program(market, program, entries=entries(market))
-    summary = summarize(result)
+    market = _market(place, ticker, request, book=book)
+    entries, entered = _entries(place, market, request)
+    paid = _dividends(place, market)
+    rate = _rate(place, market)
+    result = run_program(market, program, entries=entries, dividends=paid.dividends, rate=rate)
     luck = None
     if result.is_closed.any():
-        luck = random_entry_runs(market, result, runs=book.random_entry_runs, seed=book.seed)
-    if html is not None:
-        from trading_dag.plots import to_png
-        from trading_dag.plots.programs import program_equity
+        luck = random_entry_runs(
+            market, result, runs=book.random_entry_runs, seed=book.seed, dividends=paid.dividends, rate=rate
+        )
+    return study_program(
+        result,
+        luck=luck,
+        rate=rate,
+        dividend_yield=place.settings.surface.dividend_yield,
+        assumed={"entries": entered, "dividends": paid.assumption},
+    )
 
-        title = f"{ticker} {structure.name.replace('_', ' ')}"
-        picture = to_png(program_equity(result.equity(), title))
-        html.write_text(program_report.program_html(result, summary, luck, picture=picture), encoding="utf-8")
-    if as_json:
-        print_json(program_report.program_record(result, summary, luck))
-        return
-    from trading_dag.reports import program_tables
 
-    for table in program_tables(program_report.program_record(result, summary, luck)):
-        place.console.print(table)
-    if len(market) < program_report.FEW_SESSIONS:
-        place.console.print(program_report.SHORT.format(sessions=len(market)))
-    if html is not None:
-        place.console.print(f"report: {html}")
+def pictures_of(study: ProgramStudy) -> dict[str, bytes]:
+    """The pictures of the page, PNG by name, in the order in which they are shown; none of what there is nothing of."""
+    from trading_dag.plots import profit_against_random_entry, to_png
+    from trading_dag.plots.programs import (
+        excursions,
+        greeks_through_time,
+        payoff_of_typical_trade,
+        profit_by_cause,
+        program_equity,
+    )
+
+    result, luck = study.result, study.luck
+    title = f"{result.market.ticker} {result.program.name.replace('_', ' ')}"
+    figures = {"equity and drawdown": program_equity(result.equity(), title)}
+    if luck is not None and not study.random_runs_are_alike:
+        figures["profit against random entry"] = profit_against_random_entry(
+            luck.totals_usd, own_usd=result.total_profit_usd, p_value=luck.p_value, summary_title=title
+        )
+    if result.is_closed.any():
+        figures["profit by cause"] = profit_by_cause(study.exits_table, title)
+        figures["worst and best while held"] = excursions(result.trades(), title)
+    if study.typical_row is not None:
+        figures["payoff of a typical trade"] = payoff_of_typical_trade(study, title)
+        figures["Greeks through time"] = greeks_through_time(study.greeks_table, title)
+    return {name: to_png(figure) for name, figure in figures.items()}
+
+
+def changed_settings(settings: BacktestSettings, changes: tuple[str, ...]) -> BacktestSettings:
+    """The settings with some values of ``name=value`` words; an empty value switches a limit off.
+
+    Raises
+    ------
+    ConfigurationError : for a word that is not of that form, or a name that is no setting of a program.
+    ValidationError : for a value that a setting does not take.
+    """
+    given: dict[str, str | None] = {}
+    for word in changes:
+        name, separator, value = (part.strip() for part in word.partition("="))
+        if not separator:
+            raise ConfigurationError(f"--set {word!r} is not of the form name=value, such as slippage_fraction=0.01")
+        if name not in PROGRAM_SETTINGS:
+            names = ", ".join(PROGRAM_SETTINGS)
+            raise ConfigurationError(f"--set {name!r} is no setting of a program; choose from {names}")
+        given[name] = value or None
+    return type(settings).model_validate({**settings.model_dump(), **given})
 
 
 def _exit(word: str) -> tuple[str, float]:
@@ -88,7 +178,7 @@ def _exit(word: str) -> tuple[str, float]:
         raise ConfigurationError(f"exit {word!r} is not of the form name=number, such as profit_target=0.5") from None
 
 
-def _market(place: Workplace, ticker: str, request: ProgramRequest) -> ChainMarket:
+def _market(place: Workplace, ticker: str, request: ProgramRequest, *, book: BacktestSettings) -> ChainMarket:
     import pandas as pd
 
     from resources.chain_io import StoredChain
@@ -97,6 +187,53 @@ def _market(place: Workplace, ticker: str, request: ProgramRequest) -> ChainMark
     from trading_dag.backtest.structure_programs import fills_of
 
     first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
+    if first is not None and last is not None and first > last:
+        raise ConfigurationError(f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}")
     stored = StoredChain.of(ChainStore(place.settings.home), ticker)
     quotes = stored.quotes(rate=place.settings.surface.risk_free_rate, first=first, last=last)
-    return chain_market(quotes, ticker=ticker, fills=fills_of(place.settings.backtest))
+    return chain_market(quotes, ticker=ticker, fills=fills_of(book))
+
+
+def _entries(place: Workplace, market: ChainMarket, request: ProgramRequest) -> tuple[Entries, str]:
+    """The entries of the rule, and the rule in words."""
+    from trading_dag.backtest.entries import entries_every_session, entries_weekly
+
+    if request.entries == WEEKLY:
+        return entries_weekly(market), "the chain's first session of each week"
+    if request.entries == DAILY:
+        return entries_every_session(market), "every session of the chain"
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.backtest.program_inputs import entries_of_recommendations, signals_in_words
+    from trading_dag.schemas import RECOMMENDATION
+
+    key = SliceKey(market.ticker, request.horizon)
+    signals = ParquetStore(place.settings.home).read_or_empty(RECOMMENDATION, key)
+    if signals.empty:
+        raise SliceNotFoundError(
+            f"no signals of {market.ticker} {request.horizon} are stored: "
+            f"trading-dag run --tickers {market.ticker} --horizons {request.horizon} makes them"
+        )
+    entries = entries_of_recommendations(market, signals, structure=request.structure)
+    return entries, signals_in_words(request.structure, horizon=request.horizon)
+
+
+def _dividends(place: Workplace, market: ChainMarket) -> KnownDividends:
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.backtest.program_inputs import known_dividends
+    from trading_dag.schemas import PRICES_DAILY
+
+    prices = ParquetStore(place.settings.home).read_or_empty(PRICES_DAILY, SliceKey(market.ticker))
+    return known_dividends(prices, market.sessions)
+
+
+def _rate(place: Workplace, market: ChainMarket) -> float:
+    """Mean rate of the chain's sessions, for Greeks, scenarios and marks of legs that the chain does not quote."""
+    import pandas as pd
+
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.options.rates import rates_at_sessions
+    from trading_dag.schemas import MACRO_TABLE
+
+    macro = ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
+    sessions = pd.DatetimeIndex(market.sessions).as_unit("us")
+    return float(rates_at_sessions(macro, sessions, fallback=place.settings.surface.risk_free_rate).mean())

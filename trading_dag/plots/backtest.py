@@ -1,15 +1,52 @@
-"""The figure of a backtest: its equity beside buy and hold, and how far each was below its highest."""
+"""Figures of a backtest: equity beside buy and hold, profit among that of random entry, what the last trade pays."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from trading_dag.options.structures import structure_of
 from trading_dag.plots import canvas
+from trading_dag.plots.options import payoff_at_expiration
+from trading_dag.strategy.sizing import settings_for_contract
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from trading_dag.backtest.engine import BacktestResult
+    from trading_dag.settings import Settings
+    from trading_dag.slices import Horizon
+
+BINS: Final = 40
+SAME: Final = 1e-9
+
+
+def figures_of_backtest(
+    result: BacktestResult, *, ticker: str, horizon: Horizon, settings: Settings
+) -> dict[str, Figure]:
+    """The figures of one slice's backtest by name; none but the equity where nothing was traded."""
+    title = f"{ticker} {horizon.key}"
+    figures = {"equity": equity_against_benchmark(result.equity, title)}
+    summary = result.summary.iloc[0] if len(result.summary) else None
+    if summary is None or summary["status"] != "backtested":
+        return figures
+    return figures | {
+        "profit against random entry": profit_against_random_entry(
+            result.luck.totals_usd,
+            own_usd=float(summary["total_pnl_usd"]),
+            p_value=float(summary["random_entry_p_value"]),
+            summary_title=title,
+        ),
+        "payoff of the last trade": payoff_of_last_trade(
+            result.trades,
+            multiplier=settings_for_contract(ticker, settings).backtest.multiplier,
+            summary_title=title,
+        ),
+    }
 
 
 def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure:
@@ -44,3 +81,56 @@ def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure
     canvas.legend_above(upper, columns=2)
     canvas.headline(figure, title, " · ".join(ends))
     return figure
+
+
+def profit_against_random_entry(totals_usd: ArrayLike, *, own_usd: float, p_value: float, summary_title: str) -> Figure:
+    """How the total profits of random entry are spread, and where the backtest's own lies among them.
+
+    Parameters
+    ----------
+    totals_usd : (runs,) total profit of each run, ``RandomEntry.totals_usd``.
+    own_usd : total profit of the backtest.
+    p_value : share of the runs that were at least as good, as ``backtests.summary`` has it.
+    summary_title : what was tested, such as ``SPY 24h``.
+    """
+    title = f"{summary_title} · profit against random entry"
+    totals = np.asarray(totals_usd, dtype=np.float64)
+    if not len(totals) or not np.isfinite([own_usd, p_value]).all():
+        return canvas.insufficient_data(title, "nothing was traded that could be moved to other sessions")
+    if np.ptp(totals) <= SAME * max(1.0, float(np.abs(totals).max())):
+        return canvas.insufficient_data(title, "every random run deals the very same trades")
+    figure = canvas.new_figure(3.4)
+    axes = figure.subplots()
+    axes.hist(totals / 1_000, bins=BINS, color=canvas.SKY, edgecolor="white", linewidth=0.4, label="random entry")
+    for value, colour, style, label in (
+        (float(totals.mean()), canvas.GREY, "--", f"mean of random entry {totals.mean():+,.0f} USD"),
+        (own_usd, canvas.VERMILION, "-", f"backtest {own_usd:+,.0f} USD"),
+    ):
+        axes.axvline(value / 1_000, color=colour, linewidth=1.6, linestyle=style, label=label)
+    canvas.dress(axes, x_label="total profit after fees (thousand USD)", y_label=f"of {len(totals):,} runs")
+    canvas.legend_above(axes, columns=3)
+    canvas.headline(figure, title, f"p = {p_value:.3f}: share of runs at least as good")
+    return figure
+
+
+def payoff_of_last_trade(trades: pd.DataFrame, *, multiplier: float, summary_title: str) -> Figure:
+    """What the structure of the last trade pays at expiration, at the prices of its entry.
+
+    Parameters
+    ----------
+    trades : ``backtests.trades`` of one slice.
+    multiplier : shares a contract.
+    summary_title : what was tested, such as ``SPY 24h``.
+    """
+    entered = trades[trades["status"] != "skipped"].sort_values("entry_session")
+    if entered.empty:
+        return canvas.insufficient_data(f"{summary_title} · payoff at expiration", "nothing was traded")
+    last = entered.iloc[-1]
+    structure, legs = structure_of(str(last["structure"])), pd.DataFrame(json.loads(last["legs"]))
+    spot = float(last["entry_spot"])
+    premium = float(legs["entry_price"] @ structure.signed_ratios) + structure.underlying_ratio * spot
+    name = structure.name.replace("_", " ")
+    return payoff_at_expiration(
+        structure, legs["strike"], premium=premium, spot=spot, multiplier=multiplier,
+        title=f"{summary_title} · {name} of {last['entry_session']:%Y-%m-%d}",
+    )  # fmt: skip

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trading_dag.options.black_scholes import FloatArray, price
 from trading_dag.options.dealer_exposure import GammaByStrike
-from trading_dag.options.structures import Structure, breakevens, payoff
+from trading_dag.options.structures import Structure, breakevens, payoff, payoff_bounds
 from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.plots import canvas
 
@@ -37,11 +38,68 @@ def payoff_at_expiration(
     leg_strikes = np.asarray(strikes, dtype=np.float64)
     if not np.isfinite([*leg_strikes, premium, spot]).all():
         return canvas.insufficient_data(heading, "the structure is not quoted")
-    reach = max(float(np.abs(leg_strikes - spot).max()) * 1.6, 0.06 * spot)
-    prices = np.linspace(max(spot - reach, 0.0), spot + reach, SPOT_POINTS)
+    prices = _prices_around(spot, leg_strikes)
     profit = (payoff(structure, leg_strikes[np.newaxis], spot=prices[np.newaxis])[0] - premium) * multiplier
     points = breakevens(structure, leg_strikes[np.newaxis], premium=[premium])[0]
-    points = points[np.isfinite(points)]
+    bounds = payoff_bounds(structure, leg_strikes[np.newaxis])
+    least, most = (_bound((value[0] - premium) * multiplier) for value in (bounds.least, bounds.greatest))
+    return _profit_figure(
+        prices, profit, points=points[np.isfinite(points)], spot=spot, heading=f"{heading} · payoff at expiration",
+        words=f"{_paid(premium * multiplier)}, {{}}; at worst {least}, at best {most}",
+    )  # fmt: skip
+
+
+def value_at_front_expiration(
+    structure: Structure,
+    strikes: ArrayLike,
+    *,
+    years_beyond: ArrayLike,
+    volatilities: ArrayLike,
+    premium: float,
+    spot: float,
+    rate: float,
+    dividend_yield: float,
+    multiplier: float = 100.0,
+    title: str = "",
+) -> Figure:
+    """Profit of one structure when its front legs expire, legs that live on by Black–Scholes at their volatility.
+
+    Parameters
+    ----------
+    strikes : (legs,) USD, in the order of the legs.
+    years_beyond : (legs,) from the front's expiration to the leg's own; 0 for the front.
+    volatilities : (legs,) fractions, taken as they were at the entry.
+    premium : USD a share, positive where paid.
+    rate, dividend_yield : continuously compounded.
+    """
+    heading = title or structure.name.replace("_", " ")
+    leg_strikes = np.asarray(strikes, dtype=np.float64)
+    later, volatility = np.asarray(years_beyond, dtype=np.float64), np.asarray(volatilities, dtype=np.float64)
+    if not np.isfinite([*leg_strikes, *later, *volatility, premium, spot]).all():
+        return canvas.insufficient_data(heading, "a leg is not quoted or has no volatility")
+    prices = _prices_around(spot, leg_strikes)
+    value = price(
+        spot=prices[:, np.newaxis], strike=leg_strikes, years=later, rate=rate, dividend_yield=dividend_yield,
+        volatility=volatility, is_call=structure.is_call,
+    ) @ structure.signed_ratios + structure.underlying_ratio * prices  # fmt: skip
+    profit = (value - premium) * multiplier
+    at = np.flatnonzero(np.diff(np.sign(profit)) != 0)
+    points = prices[at] - profit[at] * np.diff(prices)[at] / np.diff(profit)[at]
+    return _profit_figure(
+        prices, profit, points=points, spot=spot, heading=f"{heading} · value when the front expires",
+        words=f"{_paid(premium * multiplier)}, {{}}; longer legs at the volatility of the entry",
+    )  # fmt: skip
+
+
+def _prices_around(spot: float, strikes: FloatArray) -> FloatArray:
+    reach = max(float(np.abs(strikes - spot).max()) * 1.6, 0.06 * spot)
+    return np.linspace(max(spot - reach, 0.0), spot + reach, SPOT_POINTS)
+
+
+def _profit_figure(
+    prices: FloatArray, profit: FloatArray, *, points: FloatArray, spot: float, heading: str, words: str
+) -> Figure:
+    """A profit against the underlying's price, gains and losses shaded; ``words`` has a place for the breakevens."""
     figure = canvas.new_figure(3.6)
     axes = figure.subplots()
     axes.plot(prices, profit, color=canvas.INK, linewidth=1.4)
@@ -51,11 +109,19 @@ def payoff_at_expiration(
     axes.axvline(spot, color=canvas.BLUE, linewidth=1.0, linestyle="--", label=f"spot {spot:,.2f}")
     axes.plot(points, np.zeros_like(points), "o", color=canvas.INK, markersize=4, label="breakeven")
     canvas.dress(axes, x_label="underlying at expiration (USD)", y_label="profit of one structure (USD)")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     canvas.legend_above(axes, columns=2)
-    paid = f"pays {premium * multiplier:,.0f} USD" if premium > 0 else f"receives {-premium * multiplier:,.0f} USD"
     at = ", ".join(f"{point:,.2f}" for point in points) or "none"
-    canvas.headline(figure, f"{heading} · payoff at expiration", f"{paid}, breakeven {at}")
+    canvas.headline(figure, heading, words.format(f"breakeven {at}"))
     return figure
+
+
+def _paid(usd: float) -> str:
+    return f"pays {usd:,.0f} USD" if usd > 0 else f"receives {-usd:,.0f} USD"
+
+
+def _bound(usd: float) -> str:
+    return f"{usd:+,.0f} USD" if np.isfinite(usd) else "unlimited"
 
 
 def smiles(contracts: pd.DataFrame, title: str) -> Figure:

@@ -50,6 +50,7 @@ def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model
     axes.legend(loc="lower right", fontsize=7)
     figure.colorbar(image, ax=axes, label="mutual information with the label, nats", shrink=0.6)
     index = float(order["stability"].iloc[0])
-    in_words = "" if np.isnan(index) else f"; stability {index:.2f} (1: all folds alike, 0: at random)"
-    axes.set_title(f"{title}{in_words}", fontsize=9)
+    canvas.headline(
+        figure, title, "" if np.isnan(index) else f"stability {index:.2f} (1: all folds alike, 0: at random)"
+    )
     return figure

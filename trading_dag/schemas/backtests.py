@@ -7,6 +7,7 @@ from typing import Final
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
 
 _TRADE_STATUS: Final = ("closed", "open", "skipped")
+_QUOTE_SOURCE: Final = ("chain", "last", "modelled")
 
 TRADES: Final = Table(
     "backtests", "trades", "ticker_horizon", ("ticker", "horizon", "signal_session"),
@@ -18,7 +19,7 @@ TRADES: Final = Table(
         text("exit_reason", "horizon, or why the trade was skipped", nullable=False),
         Column("entry_session", "date", "session of the entry quote, after the signal's session"),
         Column("exit_session", "date", "session of the exit quote"),
-        text("quote_source", "chain, last or modelled", allowed=("chain", "last", "modelled")),
+        text("quote_source", "chain, last or modelled", allowed=_QUOTE_SOURCE),
         number("entry_spot", "underlying at entry, USD", minimum=0.0),
         number("exit_spot", "underlying at exit, USD", minimum=0.0),
         text("legs", "JSON list of legs with fills"),
@@ -93,22 +94,28 @@ SUMMARY: Final = Table(
 )  # fmt: skip
 
 COMPARISON: Final = Table(
-    "backtests", "comparison", "ticker", ("ticker", "structure", "exits"),
+    "backtests", "comparison", "ticker_horizon", ("ticker", "horizon", "structure", "exits"),
     (
-        TICKER,
+        TICKER, HORIZON,
         text("structure", "what was traded", nullable=False),
-        text("exits", "when it was left", nullable=False),
-        Column("first_session", "date", "first quote date of the chain", nullable=False),
-        Column("last_session", "date", "last quote date of the chain", nullable=False),
-        Column("sessions", "int64", "quote dates of the chain", nullable=False, minimum=0),
+        text("exits", "when it was left; horizon: so many sessions after the entry", nullable=False),
+        text("quote_source", "chain, last (some price was made from a last trade) or modelled", nullable=False,
+              allowed=_QUOTE_SOURCE),
+        Column("first_session", "date", "first session of the quotes", nullable=False),
+        Column("last_session", "date", "last session of the quotes", nullable=False),
+        Column("sessions", "int64", "sessions with quotes", nullable=False, minimum=0),
         Column("programs_tried", "int64", "rows of this table, which the deflated Sharpe ratio counts", nullable=False,
                minimum=1),
         Column("trades", "int64", "closed trades", nullable=False, minimum=0),
-        Column("open", "int64", "positions open at the end of the chain", nullable=False, minimum=0),
+        Column("open", "int64", "positions open at the end of the quotes", nullable=False, minimum=0),
         Column("skipped", "int64", "entries without a trade", nullable=False, minimum=0),
         number("win_rate", "closed trades with positive P&L", minimum=0.0, maximum=1.0),
         number("profit_factor", "gross profit over gross loss", minimum=0.0),
         number("total_pnl_usd", "sum over closed trades, after fees"),
+        number("pnl_lower_volatility_usd", "the same with every modelled volatility 2 points lower; NULL on a chain"),
+        number("pnl_higher_volatility_usd", "the same with every modelled volatility 2 points higher; NULL on a chain"),
+        text("inadmissible_reason", "why the row may not be believed, such as a total that changes its sign at ±2 "
+              "points; NULL: nothing here speaks against it"),
         number("fees_usd", "sum of fees", minimum=0.0),
         number("sharpe", "annualised, daily equity returns"),
         number("max_drawdown", "fraction", minimum=0.0),
@@ -117,6 +124,7 @@ COMPARISON: Final = Table(
         Column("losses_beyond_defined_risk", "int64", "early closes that lost more than defined risk and fees",
                nullable=False, minimum=0),
     ),
-    "Every structure under every set of exits on the stored chains of a ticker; the best of many tries is no advice.",
+    "Every structure under every set of exits, entered weekly: on the stored chains of the ticker, otherwise on "
+    "modelled quotes. The best of many tries is no advice.",
     session_column=None,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 Here belongs the gate between forecasts and trades. ``edge_to_date`` never uses an outcome whose
 target session lies after the session it judges; ``admissibility`` reads the final metrics, so it
-may label a backtest but never switch a past signal on or off.
+may label a backtest but never switch a past signal on or off; ``unearned_admission`` checks such a label.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
+from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
+from trading_dag.settings import GateSettings
 from trading_dag.table_frames import require_columns
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE
+from trading_dag.validation.scoring import lower_is_better
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -26,6 +28,11 @@ GATES: Final = (
     ("direction", DIRECTION_MODEL, "brier_sign", CLASS_PRIOR),
     ("volatility", VOLATILITY_MODEL, "accuracy", PERSISTENCE),
 )
+# What rule tolerance reads: the share of price forecasts within the dollars of the horizon, or within ±2 %.
+PRICE_MODEL: Final = "price_stack"
+HIT_RATE_IN_USD_BAND: Final = "hit_rate_within_usd_band"
+HIT_RATE_IN_PERCENT_BAND: Final = "hit_rate_within_2_percent"
+_ROUNDING: Final = 1e-9
 
 
 def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_outcomes: int = 250) -> pd.DataFrame:
@@ -99,26 +106,26 @@ class Admissibility(NamedTuple):
     reason: str
 
 
-def admissibility(metrics: pd.DataFrame) -> Admissibility:
-    """Judge a slice by its final metrics: each gated model no worse than its baseline.
+def admissibility(metrics: pd.DataFrame, gate: GateSettings | None = None) -> Admissibility:
+    """Judge a slice by its final metrics.
 
     Parameters
     ----------
     metrics : evaluation.metrics of one slice. Without a gate's row the slice is not admissible.
+    gate : rule ``skill`` (the default) asks each gated model to be no worse than its baseline; rule ``tolerance`` asks
+        ``minimum_hit_rate`` of the price forecasts to lie within the band of the horizon.
 
     Raises
     ------
     SchemaError : for a missing column.
     """
+    chosen = gate or GateSettings()
     require_columns(metrics, METRICS.qualified_name, columns=METRICS.column_names)
+    if chosen.rule == "tolerance":
+        return _within_tolerance(metrics, minimum=chosen.minimum_hit_rate)
     verdicts, reasons = [], []
     for task, model, metric, baseline in GATES:
-        found = metrics[
-            (metrics["task"] == task)
-            & (metrics["model"] == model)
-            & (metrics["metric"] == metric)
-            & (metrics["baseline"] == baseline)
-        ]
+        found = _rows(metrics, task, model, metric, baseline=baseline)
         verdict = str(found["verdict"].iloc[0]) if len(found) else "insufficient_data"
         verdicts.append(verdict in ("skilled", "admissible"))
         if not len(found):
@@ -129,3 +136,69 @@ def admissibility(metrics: pd.DataFrame) -> Admissibility:
             gap = float(found["difference"].iloc[0])
             reasons.append(f"{model} is {verdict} against {baseline} ({metric} {gap:+.4f})")
     return Admissibility(all(verdicts), "; ".join(reasons))
+
+
+def unearned_admission(summary: pd.DataFrame, metrics: pd.DataFrame, gate: GateSettings | None = None) -> str | None:
+    """Why the label of a backtest that calls itself admissible is not earned; None where it is, or where it does not.
+
+    Derived anew from the figures, not from the verdicts that the label was made of: the scores of the models and of
+    their baselines on that very slice (or the hit rates), the status, and the sign of the profit with the surface lower
+    and higher.
+
+    Parameters
+    ----------
+    summary : backtests.summary of one slice.
+    metrics : evaluation.metrics of the same slice.
+
+    Raises
+    ------
+    SchemaError : for a missing column.
+    """
+    chosen = gate or GateSettings()
+    require_columns(summary, SUMMARY.qualified_name, columns=SUMMARY.column_names)
+    require_columns(metrics, METRICS.qualified_name, columns=METRICS.column_names)
+    for row in summary[summary["is_admissible"].astype(bool)].to_dict("records"):
+        own = metrics[(metrics["ticker"] == row["ticker"]) & (metrics["horizon"] == row["horizon"])]
+        objections = [
+            *_unmet_thresholds(own, chosen),
+            *([f"its status is {row['status']}"] if row["status"] != "backtested" else []),
+            *(
+                f"the profit of {row['total_pnl_usd']:,.0f} USD is {row[name]:,.0f} in {name}"
+                for name in ("pnl_lower_volatility_usd", "pnl_higher_volatility_usd")
+                if np.sign(row[name]) != np.sign(row["total_pnl_usd"])
+            ),
+        ]
+        if objections:
+            return "; ".join(objections)
+    return None
+
+
+def _unmet_thresholds(metrics: pd.DataFrame, gate: GateSettings) -> list[str]:
+    """Thresholds that the figures of a slice do not meet, in words."""
+    if gate.rule == "tolerance":
+        judged = _within_tolerance(metrics, minimum=gate.minimum_hit_rate)
+        return [] if judged.is_admissible else [judged.reason]
+    unmet = []
+    for task, model, metric, baseline in GATES:
+        found = _rows(metrics, task, model, metric, baseline=baseline)
+        gained = (found["value"] - found["baseline_value"]) * (-1.0 if lower_is_better(metric) else 1.0)
+        if not len(found) or not (gained >= -_ROUNDING).all():
+            unmet.append(f"{model} is not shown to be as good as {baseline} by {metric}")
+    return unmet
+
+
+def _within_tolerance(metrics: pd.DataFrame, *, minimum: float) -> Admissibility:
+    """Whether the price forecasts lie within their band often enough; the horizon's own where it has one, else ±2 %."""
+    for metric in (HIT_RATE_IN_USD_BAND, HIT_RATE_IN_PERCENT_BAND):
+        found = _rows(metrics, "price", PRICE_MODEL, metric)
+        share = found["value"].max() if len(found) else np.nan
+        if np.isfinite(share):
+            is_met = bool(share >= minimum)
+            words = f"{PRICE_MODEL}: {metric} {share:.1%}, {'at least' if is_met else 'below'} {minimum:.1%}"
+            return Admissibility(is_met, words)
+    return Admissibility(False, f"{PRICE_MODEL} has no {HIT_RATE_IN_USD_BAND} and no {HIT_RATE_IN_PERCENT_BAND}")
+
+
+def _rows(metrics: pd.DataFrame, task: str, model: str, metric: str, *, baseline: str | None = None) -> pd.DataFrame:
+    found = metrics[(metrics["task"] == task) & (metrics["model"] == model) & (metrics["metric"] == metric)]
+    return found if baseline is None else found[found["baseline"] == baseline]

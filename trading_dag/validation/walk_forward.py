@@ -12,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.errors import AugmentedTestError
+
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Fold:
     test: IntArray
 
 
-def walk_forward_folds(n_rows: int, *, folds: int, gap: int) -> tuple[Fold, ...]:
+def walk_forward_folds(n_rows: int, *, folds: int, gap: int, is_augmented: BoolArray | None = None) -> tuple[Fold, ...]:
     """Expanding folds over ``n_rows`` rows in session order.
 
     The test parts are equally long, adjacent and at the end; each training part is everything
@@ -38,9 +41,21 @@ def walk_forward_folds(n_rows: int, *, folds: int, gap: int) -> tuple[Fold, ...]
     label of a training row looks ``gap`` sessions ahead, so without it the last training labels
     would be made of test-part prices. Rows may skip sessions, which only widens the distance.
 
+    Parameters
+    ----------
+    n_rows : how many rows there are.
+    folds : how many test parts.
+    gap : rows left out between a training part and its test part.
+    is_augmented : which rows are made up from others (``simulation.bootstrap``), (n_rows,); None where none is.
+        They stand before the real ones: they may be learnt from, never judged on.
+
     Returns
     -------
     ``folds`` folds, or none where the rows are too few for them.
+
+    Raises
+    ------
+    AugmentedTestError : where a test part would hold an augmented row.
 
     References
     ----------
@@ -52,10 +67,30 @@ def walk_forward_folds(n_rows: int, *, folds: int, gap: int) -> tuple[Fold, ...]
     if test_size < 1 or n_rows - gap - folds * test_size <= 0:
         return ()
     splits = TimeSeriesSplit(n_splits=folds, gap=gap).split(np.zeros(n_rows))
-    return tuple(
+    found = tuple(
         Fold(number, train.astype(np.int64), test.astype(np.int64))
         for number, (train, test) in enumerate(splits, start=1)
     )
+    if is_augmented is not None:
+        refuse_augmented_tests(found, is_augmented=is_augmented)
+    return found
+
+
+def refuse_augmented_tests(folds: tuple[Fold, ...], *, is_augmented: BoolArray) -> None:
+    """Refuse folds whose test part holds a row that never happened.
+
+    Raises
+    ------
+    AugmentedTestError : names the first such fold and row.
+    """
+    for fold in folds:
+        strangers = fold.test[is_augmented[fold.test]]
+        if len(strangers):
+            raise AugmentedTestError(
+                table="walk-forward folds",
+                key=f"fold {fold.number}, row {strangers[0]}",
+                rule=f"{len(strangers)} of {len(fold.test)} test rows are augmented: models are judged on real rows",
+            )
 
 
 def fold_in_service(sessions: pd.DatetimeIndex, serves_from: pd.DatetimeIndex) -> IntArray:

@@ -19,12 +19,17 @@ from trading_dag.backtest.programs import (
     Width,
 )
 from trading_dag.errors import ConfigurationError, SchemaError
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures import AtTheMoneyRule, BackExpiryRule, Leg, SameStrikeRule, Structure, structure_of
 
 FRIDAY = "2024-03-15"
 QUOTES = {("P", 90.0): (0.30, 0.40, -0.10), ("P", 95.0): (1.00, 1.10, -0.30)}
 SPREAD = Program(
     "spread", structure_of("bull_put_spread"), (TargetDelta(0.30), TargetDelta(0.10)), ExpirationChoice(11, 5, 20)
+)
+
+SHORT_CALENDAR = Structure(
+    "short calendar",
+    (Leg("C", "buy", AtTheMoneyRule()), Leg("C", "sell", SameStrikeRule(0), expiry_rule=BackExpiryRule())),
 )
 
 
@@ -86,17 +91,6 @@ def test_a_last_trade_without_volume_or_below_intrinsic_value_is_no_quote(last, 
     )  # 2024-03-15
     assert row.tolist() == [1]
     assert bool(np.isfinite(market.mark(row))[0]) is is_quote
-
-
-def test_a_session_missing_from_the_chain_delays_a_signal_to_the_next_quote_and_holes_do_not_shift_dates():
-    market = small_market(frame_of())
-    entries = entries_from_signals(
-        market,
-        pd.to_datetime(["2024-03-01", "2024-03-04", FRIDAY]),
-        targets=pd.to_datetime(["NaT", "2024-03-12", "NaT"]),
-    )
-    assert entries.entry.tolist() == [0, -1, -1]
-    assert entries.skip_reason.tolist() == ["", "horizon_before_entry", "entry_after_data"]
 
 
 def test_an_implied_volatility_of_zero_takes_the_delta_away():
@@ -163,7 +157,7 @@ def test_a_signal_of_half_size_trades_half_the_budget_and_one_of_none_is_skipped
     [
         lambda: Program("short of a leg", structure_of("bull_put_spread"), (TargetDelta(0.3),)),
         lambda: Program("forward", structure_of("bull_put_spread"), (Width(1, 5.0), TargetDelta(0.3))),
-        lambda: Program("two dates", structure_of("calendar"), (TargetDelta(0.5), Width(0, 0.0))),
+        lambda: Program("short calendar", SHORT_CALENDAR, (TargetDelta(0.5), Width(0, 0.0))),
         lambda: TargetDelta(1.0),
         lambda: Width(0, float("nan")),
         lambda: ExpirationChoice(30, 31, 40),

@@ -8,7 +8,6 @@ import pytest
 from tests.trading_dag.backtest.program_chains import EXACT, chain_frame, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_from_signals
-from trading_dag.backtest.exits import Dividends
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import (
     AccountRules,
@@ -220,21 +219,6 @@ def test_interest_is_paid_on_cash_over_calendar_days():
     assert run_first(market, wanted).equity()["interest_usd"].tolist() == pytest.approx([0.0, 41.2008], abs=1e-4)
 
 
-def test_a_short_call_worth_less_than_the_dividend_is_assigned_the_session_before_and_owes_it():
-    deep = {**TUESDAY, ("C", 105.0): (7.90, 8.10, 0.97), ("C", 110.0): (3.40, 3.60, 0.80)}
-    days = {"2024-03-04": (100.0, MONDAY), "2024-03-05": (113.0, deep), "2024-03-06": (113.0, deep)}
-    market = small_market(chain_frame(days, expiration=FRIDAY))
-    paid = Dividends(pd.DatetimeIndex(["2024-03-06"]).to_numpy(), [1.50])
-    trade = run_first(market, program("bear_call_spread"), dividends=paid).trades().iloc[0]
-    # Extrinsic 8.10 − 8.00 < 1.50: settles at 8.00 and owes 1.50; the long call is sold at 3.40.
-    assert (trade["exit_reason"], trade["exit_session"]) == ("assignment", pd.Timestamp("2024-03-05"))
-    assert trade["exit_prices"] == pytest.approx([9.50, 3.40])
-    assert trade["dividend_owed_usd"] == pytest.approx(4 * 150.0)
-    assert trade["pnl_usd"] == pytest.approx(4 * (70.0 - 950.0 + 340.0 - 2.60), abs=1e-9)
-    small = Dividends(pd.DatetimeIndex(["2024-03-06"]).to_numpy(), [0.05])
-    assert run_first(market, program("bear_call_spread"), dividends=small).trades()["status"].iloc[0] == "open"
-
-
 def test_a_roll_closes_and_opens_on_one_quote_date_and_pays_all_fees():
     later = {(right, strike, "2024-03-28"): quote for (right, strike), quote in MONDAY.items()}
     first = {(right, strike, FRIDAY): quote for (right, strike), quote in MONDAY.items()}
@@ -272,9 +256,9 @@ def test_what_was_never_taken_is_not_rolled():
     result = run_program(market, wanted, entries=entries_at(market, [0, 1]))
     trades = result.trades()
     # Tuesday's finds the one place taken; on Friday both would roll, but only Monday's is there to be rolled.
-    assert trades["exit_reason"].tolist() == ["roll", "position_limit", "", "nothing_to_roll"]
-    assert trades["rolled_from"].tolist() == [-1, -1, 0, 1]
-    assert result.skip_reasons() == {"nothing_to_roll": 1, "position_limit": 1}
+    assert trades["exit_reason"].tolist() == ["roll", "position_limit", ""]
+    assert trades["rolled_from"].tolist() == [-1, -1, 0]
+    assert result.skip_reasons() == {"position_limit": 1}
 
 
 def test_capital_of_open_positions_limits_new_ones_and_a_closing_frees_it_on_its_own_quote():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,15 +123,38 @@ class Reference:
         contracts = math.floor(ACCOUNT * 0.02 / (100 * loss + 2 * 0.65 * len(legs)) + 1e-9)
         if contracts == 0:
             return {"reason": "exceeds_risk_budget"}
-        result = {"strikes": strikes, "contracts": contracts, "expiration": expiration}
+        need = contracts * (100 * loss + 2 * 0.65 * len(legs))
+        result = {"strikes": strikes, "contracts": contracts, "expiration": expiration, "need": need}
         for later in range(start + 1, len(self.sessions)):
             today = self.sessions[later]
             reason, value = self.verdict(today, later - start, expiration, legs, strikes, premium=premium, most=most,
                                          entry_spot=self.spot[date], rules=rules, worst=WORST[name])  # fmt: skip
             if reason:
                 profit = contracts * (100 * (value - premium) - 2 * 0.65 * len(legs))
-                return {**result, "reason": reason, "exit": today, "profit": profit}
+                return {**result, "reason": reason, "exit": today, "profit": profit, "leaves": later}
         return {**result, "reason": ""}
+
+    def account(self, name: str, rules: dict[str, float], *, cash: float, places: int) -> list[dict[str, object]]:
+        """Every session as an entry, one event after the other; only what was taken rolls. Sessions before rolls."""
+        events = [(start, 0, start, -1) for start in range(len(self.sessions))]
+        done: list[dict[str, object]] = []
+        while events:
+            start, rolls, origin, parent = min(events)
+            events.remove((start, rolls, origin, parent))
+            trade = {**self.trade(start, name, rules), "start": start, "parent": parent}
+            taken = [other for other in done if other.get("taken")]
+            ended = [other for other in taken if other.get("leaves", math.inf) <= start]
+            held = [other for other in taken if other not in ended]
+            free = cash + sum(other["profit"] for other in ended) - sum(other["need"] for other in held)
+            if "need" in trade:
+                refused = "position_limit" if len(held) >= places else "capital_limit"
+                trade["taken"] = len(held) < places and trade["need"] <= free + 1e-9
+                if not trade["taken"]:
+                    trade["reason"] = refused
+                elif trade["reason"] == "roll":
+                    events.append((trade["leaves"], rolls + 1, origin, len(done)))
+            done.append(trade)
+        return done
 
     def pays(self, legs, strikes, spot: float) -> float:
         return sum(
@@ -159,6 +183,8 @@ class Reference:
                 return "horizon", value
             if "days" in rules and (expiration - today).days <= rules["days"]:
                 return "days_to_expiration", value
+            if "roll" in rules and (expiration - today).days <= rules["roll"]:
+                return "roll", value
         if today == expiration:
             return "expiration", self.pays(legs, strikes, self.spot[today])
         return "", 0.0
@@ -196,6 +222,7 @@ def program_of(name: str, rules: dict[str, float]) -> Program:
         stop_underlying_fraction=rules.get("move"),
         horizon_sessions=rules.get("horizon"),
         days_to_expiration=rules.get("days"),
+        roll_days_to_expiration=rules.get("roll"),
     )
     # Capital without limit: every session trades, as in the reference.
     account = AccountRules(account_usd=ACCOUNT * 1_000, risk_fraction=0.02 / 1_000)
@@ -252,3 +279,31 @@ def test_the_chains_meet_every_exit_and_open_positions(request, chain):
         for rules in RULES.values():
             met |= assert_equal_trade_by_trade(market, reference, name, rules)
     assert {"stop", "profit_target", "horizon", "days_to_expiration", "expiration", ""} <= met
+
+
+ROLLS = {
+    "few places": ({"roll": 18, "target": 0.7}, 1_000_000.0, 2),
+    "little capital": ({"roll": 18, "stop": 2.0}, 7_000.0, 99),
+    "both": ({"roll": 17}, 6_000.0, 3),
+}
+
+
+@pytest.mark.parametrize("limits", ROLLS)
+@pytest.mark.parametrize("name", ["bear_call_spread", "iron_condor"])
+@pytest.mark.parametrize("chain", ["simulated", pytest.param("real", marks=pytest.mark.files_data)])
+def test_rolls_within_the_accounts_limits_equal_a_loop_over_events(request, chain, name, limits):
+    market, reference = request.getfixturevalue(chain)
+    rules, cash, places = ROLLS[limits]
+    account = AccountRules(account_usd=cash, risk_fraction=ACCOUNT * 0.02 / cash, maximum_open_positions=places)
+    wanted = replace(program_of(name, rules), account=account)
+    trades = run_program(market, wanted, entries=entries_every_session(market)).trades()
+    expected = reference.account(name, rules, cash=cash, places=places)
+    assert len(trades) == len(expected)
+    assert trades["exit_reason"].tolist() == [trade["reason"] for trade in expected]
+    assert trades["rolled_from"].tolist() == [trade["parent"] for trade in expected]
+    assert trades["entry_session"].tolist() == [pd.Timestamp(reference.sessions[trade["start"]]) for trade in expected]
+    profits = [trade.get("profit", math.nan) if trade.get("taken") else math.nan for trade in expected]
+    assert trades["pnl_usd"].tolist() == pytest.approx(profits, abs=1e-6, nan_ok=True)
+    # 32 real sessions leave room for one roll of some programs.
+    assert (trades["rolled_from"] >= 0).sum() >= (2 if chain == "simulated" else 1)
+    assert (trades["exit_reason"] == ("position_limit" if places < 99 else "capital_limit")).any()

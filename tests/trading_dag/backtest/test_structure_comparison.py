@@ -1,20 +1,32 @@
-"""The comparison is each program run by itself, and says what it left out."""
+"""The comparison is each program run by itself, says what it left out, and what the modelled surface decides."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import ndtr
 
-from tests.trading_dag.backtest.program_chains import fair_chain, small_market
+from tests.trading_dag.backtest.program_chains import fair_chain, put_price, small_market
 from trading_dag.backtest.chain_programs import run_program
+from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.program_summary import summarize
-from trading_dag.backtest.structure_comparison import DAYS_TO_EXPIRATION, EXITS, compare_structures
+from trading_dag.backtest.programs import ExitRules
+from trading_dag.backtest.structure_comparison import (
+    DAYS_TO_EXPIRATION,
+    compare_modelled,
+    compare_structures,
+    exits_of,
+)
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.options.structures import STRUCTURES, structure_of
 from trading_dag.settings import BacktestSettings
+from trading_dag.slices import HORIZONS, horizon_of
 
 SETTINGS = BacktestSettings(risk_fraction=0.2)
+HORIZON = horizon_of("48h")
+EXITS = exits_of(HORIZON)
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +35,35 @@ def market():
     return small_market(fair_chain(spots, lives=35))
 
 
+@pytest.fixture
+def modelled(random_frames):
+    """The comparison of a seeded market of 150 sessions."""
+    frames = random_frames(11, sessions=150)
+
+    def compare(settings, *, horizon: str = "48h", menu=STRUCTURES, frames=frames):
+        return compare_modelled(
+            frames.prices, frames.volatility_index, rates=frames.rates, ticker="SPY", menu=menu,
+            horizon=horizon_of(horizon), settings=settings,
+        )  # fmt: skip
+
+    return compare
+
+
 def test_every_structure_that_a_chain_can_show_has_a_row_for_every_exit(market) -> None:
-    found = compare_structures(market, menu=STRUCTURES, settings=SETTINGS)
+    found = compare_structures(market, menu=STRUCTURES, horizon=HORIZON, settings=SETTINGS)
     kept = set(STRUCTURES) - set(found.left_out)
-    assert set(found.left_out) == {"calendar", "put_calendar"}
+    assert kept >= set(STRUCTURES) - {"calendar", "put_calendar"}
     assert len(found.table) == len(kept) * len(EXITS)
     assert set(found.table["structure"]) == kept
     assert (found.table["programs_tried"] == len(found.table)).all()
+    assert (found.table["horizon"] == "48h").all()
+    assert (found.table["quote_source"] == "chain").all()
     assert found.table["total_pnl_usd"].is_monotonic_decreasing
 
 
 @pytest.mark.parametrize("name", ["bull_put_spread", "long_straddle"])
 def test_a_row_is_the_program_run_by_itself(market, name: str) -> None:
-    table = compare_structures(market, menu=STRUCTURES, settings=SETTINGS).table
+    table = compare_structures(market, menu=STRUCTURES, horizon=HORIZON, settings=SETTINGS).table
     for exits, rules in EXITS.items():
         program = program_of(
             structure_of(name), exits=rules, days_to_expiration=DAYS_TO_EXPIRATION,
@@ -48,11 +76,36 @@ def test_a_row_is_the_program_run_by_itself(market, name: str) -> None:
         assert row["fees_usd"] == pytest.approx(alone.fees_usd)
 
 
+def test_dividends_reach_every_program(market) -> None:
+    paid = Dividends(market.sessions[20:21], np.array([4.0]))
+    menu = {"covered_call": STRUCTURES["covered_call"]}
+    with_dividends = compare_structures(market, menu=menu, horizon=HORIZON, settings=SETTINGS, dividends=paid).table
+    without = compare_structures(market, menu=menu, horizon=HORIZON, settings=SETTINGS).table
+    program = program_of(
+        menu["covered_call"], exits=EXITS["expiration"], days_to_expiration=DAYS_TO_EXPIRATION, settings=SETTINGS
+    )
+    alone = summarize(run_program(market, program, entries=entries_weekly(market), dividends=paid))
+    totals = [table.set_index("exits").loc["expiration", "total_pnl_usd"] for table in (with_dividends, without)]
+    assert totals[0] == pytest.approx(alone.total_usd)
+    assert totals[0] != pytest.approx(totals[1])
+
+
+def test_quotes_made_from_last_trades_are_named_where_a_trade_used_one(market) -> None:
+    spots = 100.0 + np.cumsum(np.random.default_rng(5).normal(0.0, 0.7, 60))
+    chain = fair_chain(spots, lives=35, half_spread=0.0)
+    chain = chain.rename(columns={"ask": "last"}).drop(columns="bid").assign(volume=10.0)
+    table = compare_structures(
+        small_market(chain), menu={"long_call": STRUCTURES["long_call"]}, horizon=HORIZON, settings=SETTINGS
+    ).table
+    assert (table["quote_source"] == "last").all()
+    assert (table["trades"] > 0).all()
+
+
 def test_a_later_session_changes_no_earlier_entry() -> None:
     """Widths are shares of the price at each entry, not of a price of the whole period."""
     spots = 100.0 + np.cumsum(np.random.default_rng(7).normal(0.3, 0.8, 60))
     program = program_of(
-        structure_of("iron_butterfly"), exits=EXITS["one week"], days_to_expiration=21, settings=SETTINGS
+        structure_of("iron_butterfly"), exits=ExitRules(horizon_sessions=5), days_to_expiration=21, settings=SETTINGS
     )
     trades = []
     for sessions in (30, 60):
@@ -61,3 +114,90 @@ def test_a_later_session_changes_no_earlier_entry() -> None:
         trades.append(found[found["entry_session"] < "2024-02-01"][["entry_session", "strikes"]].astype(str))
     assert len(trades[0]) >= 4
     assert trades[0].equals(trades[1])
+
+
+@pytest.mark.parametrize("horizon", HORIZONS.values(), ids=list(HORIZONS))
+def test_the_horizon_is_one_of_the_exits_wherever_it_ends_at_a_close(horizon) -> None:
+    exits = exits_of(horizon)
+    assert ("horizon" in exits) is (horizon.key != "12h")
+    if "horizon" in exits:
+        assert exits["horizon"] == ExitRules(
+            horizon_sessions={"24h": 1, "48h": 2, "72h": 3, "96h": 4, "168h": 5}[horizon.key]
+        )
+
+
+def test_the_twelve_hour_slice_says_why_it_has_no_horizon_exit(modelled, flat) -> None:
+    found = modelled(flat, horizon="12h", menu={"long_put": STRUCTURES["long_put"]})
+    assert "open" in found.left_out["horizon"]
+    assert "horizon" not in set(found.table["exits"])
+    assert len(found.table) == 4
+
+
+def test_long_puts_left_after_two_sessions_earn_what_a_calculation_by_hand_says(modelled, flat, random_frames) -> None:
+    """Strike, size, fills, fees and the total, with nothing of the engine but the settings."""
+    frames = random_frames(11, sessions=150)
+    frames = frames.changed(rates=frames.rates.assign(treasury_3m=0.0))
+    menu = {"long_put": STRUCTURES["long_put"]}
+    row = modelled(flat, menu=menu, frames=frames).table.set_index("exits").loc["horizon"]
+
+    days = pd.DatetimeIndex(frames.prices["session"])
+    close, level = frames.prices["close"].to_numpy(), frames.volatility_index["close"].to_numpy() / 100.0
+    firsts = np.flatnonzero(~pd.Series(days).dt.to_period("W-SUN").duplicated().to_numpy())
+    fee, total, trades = flat.backtest.fee_per_leg_contract_usd, 0.0, 0
+    for entry in firsts[firsts + 2 < len(days)]:
+        wanted = days[entry] + pd.Timedelta(days=30)
+        friday = wanted + pd.Timedelta(days=(4 - wanted.day_of_week) % 7)
+        if friday == pd.Timestamp("2019-04-19"):
+            friday = pd.Timestamp("2019-04-18")  # Good Friday
+        spot, volatility = close[entry], level[entry]
+        years = (friday - days[entry]).days / 365.0
+        tick = 0.5 if spot * 0.0025 < 1.0 else 1.0
+        grid = np.arange(tick, 900.0, tick)
+        deviation = volatility * np.sqrt(years)
+        delta = 1.0 - ndtr(np.log(spot / grid) / deviation + 0.5 * deviation)
+        strike = grid[np.abs(delta - 0.45).argmin()]
+        paid, sold = (
+            put_price(np.array(close[at]), np.array(strike), years=np.array(left), volatility=level[at]).item()
+            for at, left in ((entry, years), (entry + 2, (friday - days[entry + 2]).days / 365.0))
+        )
+        ask = np.ceil((paid + max(0.02 * paid, 0.01)) * 100 - 1e-7) / 100
+        bid = np.floor((sold - max(0.02 * sold, 0.01)) * 100 + 1e-7) / 100
+        contracts = np.floor(2_000.0 / (ask * 100 + 2 * fee) + 1e-9)
+        total += contracts * ((bid - ask) * 100 - 2 * fee)
+        trades += int(contracts > 0)
+    assert trades >= 20
+    assert row["trades"] == trades
+    assert row["total_pnl_usd"] == pytest.approx(total, abs=0.01)
+
+
+def test_the_stressed_totals_are_those_of_a_surface_so_much_lower_and_higher(modelled, flat) -> None:
+    base = modelled(flat).table.set_index(["structure", "exits"])
+    traded = base[base["trades"] > 0]
+    for column, shift in (("pnl_lower_volatility_usd", -0.02), ("pnl_higher_volatility_usd", 0.02)):
+        surface = flat.surface.model_copy(update={"level_shift": shift})
+        other = modelled(flat.model_copy(update={"surface": surface})).table.set_index(["structure", "exits"])
+        expected = other["total_pnl_usd"].reindex(traded.index)
+        np.testing.assert_allclose(traded[column], expected, atol=1e-6)
+        assert (np.abs(traded[column] - traded["total_pnl_usd"]) > 1.0).mean() > 0.9
+
+
+def test_a_row_is_inadmissible_exactly_where_its_total_changes_its_sign_or_nothing_was_traded(modelled, flat) -> None:
+    table = modelled(flat).table
+    totals = table[["pnl_lower_volatility_usd", "total_pnl_usd", "pnl_higher_volatility_usd"]]
+    traded = table["trades"] > 0
+    changes = np.sign(totals).nunique(axis=1) > 1
+    assert table.loc[traded, "inadmissible_reason"].notna().equals(changes[traded])
+    assert table.loc[traded & changes, "inadmissible_reason"].str.contains("within 2 volatility points").all()
+    assert table.loc[~traded, "inadmissible_reason"].str.startswith("no trade was closed: ").all()
+    assert (traded & changes).any()
+    assert (traded & ~changes).any()
+    assert (~traded).any()
+    assert (table["quote_source"] == "modelled").all()
+
+
+def test_a_market_without_an_index_gives_no_rows_and_the_reason(modelled, flat, random_frames) -> None:
+    frames = random_frames(11, sessions=40)
+    blind = frames.changed(volatility_index=frames.volatility_index.assign(close=np.nan))
+    found = modelled(flat, frames=blind)
+    assert found.table.empty
+    assert "volatility index" in found.left_out["everything"]

@@ -13,7 +13,7 @@ from trading_dag.backtest.structure_programs import (
     settings_for_listed_contract,
 )
 from trading_dag.errors import ConfigurationError
-from trading_dag.options.structures import Leg, OffsetRule, Structure, TargetDeltaRule, structure_of
+from trading_dag.options.structures import BackExpiryRule, Leg, OffsetRule, Structure, TargetDeltaRule, structure_of
 from trading_dag.settings import BacktestSettings
 
 SETTINGS = BacktestSettings(account_usd=50_000, wing_delta=0.1)
@@ -32,6 +32,12 @@ def test_a_butterfly_has_its_body_at_the_money_and_wings_in_shares_of_the_price(
     body, wing = TargetDelta(0.5), Width(0, 0.03, "spot_fraction")
     assert program("iron_butterfly").strikes == (body, wing, Width(0, 0.0), wing)
     assert program("call_butterfly").strikes == (body, Width(0, -0.03, "spot_fraction"), wing)
+
+
+def test_the_far_leg_of_a_calendar_has_the_strike_of_the_near_one() -> None:
+    found = program("calendar")
+    assert found.strikes == (TargetDelta(0.5), Width(0, 0.0))
+    assert [leg.expiry_rule for leg in found.structure.legs] == ["weekly", BackExpiryRule(28)]
 
 
 def test_steps_of_a_grid_cannot_be_found_on_a_chain_and_that_is_said() -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
+from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
 from trading_dag.sessions import sessions_between, target_sessions
-from trading_dag.settings import BootstrapSettings
+from trading_dag.settings import BootstrapSettings, GateSettings
 from trading_dag.slices import horizon_of
 from trading_dag.table_frames import table_frame
-from trading_dag.validation.edge import admissibility, edge_to_date
+from trading_dag.validation.edge import admissibility, edge_to_date, unearned_admission
 from trading_dag.validation.evaluation import evaluate
 
 HORIZON = horizon_of("72h")
@@ -156,3 +156,98 @@ def test_a_backtest_is_admissible_where_both_models_are_no_worse_than_their_base
     nothing = admissibility(table_frame(METRICS, {}, rows=0))
     assert not nothing.is_admissible
     assert "volatility_logistic has no accuracy against persistence" in nothing.reason
+
+
+def _metrics(*rows: tuple[str, str, str, str, float, float], horizon: str = "72h") -> pd.DataFrame:
+    """Rows of evaluation.metrics from (task, model, metric, baseline, value, value of the baseline)."""
+    names = ("task", "model", "metric", "baseline", "value", "baseline_value")
+    columns = {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+    head = {"ticker": "SPY", "horizon": horizon, "n": 100, "n_ambiguous": 0, "verdict": "skilled"}
+    return table_frame(METRICS, head | columns, rows=len(rows))
+
+
+DIRECTION_WINS = ("direction", "direction_logistic", "brier_sign", "class_prior", 0.24, 0.25)
+DIRECTION_LOSES = ("direction", "direction_logistic", "brier_sign", "class_prior", 0.26, 0.25)
+VOLATILITY_TIES = ("volatility", "volatility_logistic", "accuracy", "persistence", 0.77, 0.77)
+VOLATILITY_LOSES = ("volatility", "volatility_logistic", "accuracy", "persistence", 0.76, 0.77)
+VOLATILITY_UNKNOWN = ("volatility", "volatility_logistic", "accuracy", "persistence", np.nan, np.nan)
+
+
+def _summary(*, is_admissible: bool = True, **changes: object) -> pd.DataFrame:
+    row = {
+        "ticker": "SPY", "horizon": "72h", "status": "backtested", "is_admissible": is_admissible,
+        "admissibility_reason": "-", "trades": 3, "skipped": 0, "open_trades": 0, "losses_beyond_defined_risk": 0,
+        "skip_reasons": "{}", "assumptions": "{}", "total_pnl_usd": 100.0, "pnl_lower_volatility_usd": 40.0,
+        "pnl_higher_volatility_usd": 160.0,
+    }  # fmt: skip
+    return table_frame(SUMMARY, row | changes, rows=1)
+
+
+def test_an_admission_is_earned_where_both_models_are_no_worse_and_the_profit_keeps_its_sign() -> None:
+    assert unearned_admission(_summary(), _metrics(DIRECTION_WINS, VOLATILITY_TIES)) is None
+
+
+@pytest.mark.parametrize(
+    ("metrics", "objection"),
+    [
+        (_metrics(DIRECTION_LOSES, VOLATILITY_TIES), "direction_logistic is not shown"),
+        (_metrics(DIRECTION_WINS, VOLATILITY_LOSES), "volatility_logistic is not shown"),
+        (_metrics(DIRECTION_WINS, VOLATILITY_UNKNOWN), "volatility_logistic is not shown"),
+        (_metrics(DIRECTION_WINS), "volatility_logistic is not shown"),
+        (_metrics(DIRECTION_WINS, VOLATILITY_TIES, horizon="24h"), "direction_logistic is not shown"),
+    ],
+    ids=["direction loses", "volatility loses", "not scored", "missing", "scores of another slice"],
+)
+def test_an_admission_is_not_earned_by_models_below_their_baselines_whatever_their_verdict(
+    metrics: pd.DataFrame, objection: str
+) -> None:
+    assert (metrics["verdict"] == "skilled").all()  # the label is not believed, the figures are
+    assert objection in str(unearned_admission(_summary(), metrics))
+    assert unearned_admission(_summary(is_admissible=False), metrics) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pnl_lower_volatility_usd": -1.0},
+        {"pnl_higher_volatility_usd": -1.0},
+        {"pnl_lower_volatility_usd": np.nan},
+        {"status": "no_trades"},
+    ],
+)
+def test_an_admission_is_not_earned_by_a_profit_that_the_surface_decides_or_without_a_backtest(changes) -> None:
+    metrics = _metrics(DIRECTION_WINS, VOLATILITY_TIES)
+    assert unearned_admission(_summary(**changes), metrics) is not None
+    assert unearned_admission(_summary(is_admissible=False, **changes), metrics) is None
+
+
+def _hit_rate(metric: str, value: float) -> tuple[str, str, str, str, float, float]:
+    return ("price", "price_stack", metric, "none", value, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("rows", "minimum", "is_admissible"),
+    [
+        ([_hit_rate("hit_rate_within_usd_band", 0.60)], 0.60, True),
+        ([_hit_rate("hit_rate_within_usd_band", 0.59)], 0.60, False),
+        ([_hit_rate("hit_rate_within_2_percent", 0.60)], 0.60, True),
+        # the band in dollars is the horizon's own; the one in percent stands in where there is none
+        ([_hit_rate("hit_rate_within_usd_band", 0.2), _hit_rate("hit_rate_within_2_percent", 0.9)], 0.60, False),
+        ([_hit_rate("hit_rate_within_usd_band", np.nan)], 0.60, False),
+        ([DIRECTION_WINS, VOLATILITY_TIES], 0.60, False),
+    ],
+)
+def test_the_rule_of_tolerance_asks_for_a_share_of_price_forecasts_within_their_band(
+    rows, minimum: float, is_admissible: bool
+) -> None:
+    gate = GateSettings(rule="tolerance", minimum_hit_rate=minimum)
+    judged = admissibility(_metrics(*rows), gate)
+    assert judged.is_admissible is is_admissible
+    assert "price_stack" in judged.reason
+    assert (unearned_admission(_summary(), _metrics(*rows), gate) is None) is is_admissible
+
+
+def test_the_rule_of_tolerance_does_not_ask_for_skill_and_the_rule_of_skill_not_for_tolerance() -> None:
+    near = _metrics(_hit_rate("hit_rate_within_usd_band", 0.9), DIRECTION_LOSES, VOLATILITY_LOSES)
+    assert unearned_admission(_summary(), near, GateSettings(rule="tolerance")) is None
+    assert unearned_admission(_summary(), near) is not None

@@ -82,4 +82,4 @@ def test_the_picture_dots_what_each_fold_chose() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3", "live"]
     dots = set(zip(*(values.tolist() for values in axes.lines[0].get_data()), strict=True))
     assert dots == {(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 2), (3, 2), (3, 3)}
-    assert "stability 0.33" in axes.get_title()
+    assert any("stability 0.33" in text.get_text() for text in figure.texts)

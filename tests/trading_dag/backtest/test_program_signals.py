@@ -1,0 +1,92 @@
+"""When a signal enters: at the exchange's next session, or not at all, and why not."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from tests.trading_dag.backtest.program_chains import chain_frame, small_market
+from trading_dag.backtest.chain_programs import run_program
+from trading_dag.backtest.entries import entries_from_signals
+from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.options.structures import structure_of
+
+QUOTES = {("P", 90.0): (0.30, 0.40, -0.10), ("P", 95.0): (1.00, 1.10, -0.30)}
+SPREAD = (TargetDelta(0.30), TargetDelta(0.10))
+
+
+def market_of(*days: str):
+    return small_market(chain_frame(dict.fromkeys(days, (100.0, QUOTES)), expiration="2024-04-12"))
+
+
+@pytest.mark.parametrize(
+    ("signal", "entered"),
+    [
+        # The chain begins on Thursday the 21st and has no Monday the 25th. Good Friday was the 29th.
+        ("2023-11-02", "no_quote_next_session"),
+        ("2024-03-19", "no_quote_next_session"),
+        ("2024-03-20", "2024-03-21"),
+        ("2024-03-21", "2024-03-22"),
+        ("2024-03-22", "no_quote_next_session"),
+        ("2024-03-23", "no_quote_next_session"),
+        ("2024-03-25", "2024-03-26"),
+        # Over the holiday and the weekend the next session is Monday.
+        ("2024-03-28", "2024-04-01"),
+        ("2024-03-30", "2024-04-01"),
+        ("2024-04-01", "2024-04-02"),
+        # Nothing after Tuesday the 2nd.
+        ("2024-04-02", "entry_after_data"),
+        ("2024-05-02", "entry_after_data"),
+    ],
+)
+def test_a_signal_enters_at_the_exchanges_next_session_or_is_skipped_with_its_reason(signal, entered) -> None:
+    market = market_of("2024-03-21", "2024-03-22", "2024-03-26", "2024-03-28", "2024-04-01", "2024-04-02")
+    entries = entries_from_signals(market, pd.to_datetime([signal]))
+    if entered[0] == "2":
+        assert entries.skip_reason.tolist() == [""]
+        assert market.sessions[entries.entry].astype(str).tolist() == [entered]
+    else:
+        assert (entries.entry.tolist(), entries.skip_reason.tolist()) == ([-1], [entered])
+
+
+def test_years_of_signals_before_the_chain_make_no_trade_and_are_counted() -> None:
+    market = market_of("2024-03-21", "2024-03-22")
+    signals = pd.bdate_range("2022-01-03", "2024-03-21")
+    program = Program("one", structure_of("bull_put_spread"), SPREAD, ExpirationChoice(21, 10, 30))
+    result = run_program(market, program, entries=entries_from_signals(market, signals))
+    assert result.is_taken.sum() == 2
+    assert result.skip_reasons() == {"no_quote_next_session": len(signals) - 2}
+
+
+def test_a_horizon_that_ends_by_the_next_session_says_so_whatever_the_chain_has() -> None:
+    market = market_of("2024-03-04", "2024-03-05", "2024-03-08")
+    entries = entries_from_signals(
+        market,
+        pd.to_datetime(["2024-03-01", "2024-03-04", "2024-03-05", "2024-03-06"]),
+        targets=pd.to_datetime(["2024-03-04", "2024-03-06", "2024-03-06", "2024-03-12"]),
+    )
+    assert entries.skip_reason.tolist() == ["horizon_before_entry", "", "horizon_before_entry", "no_quote_next_session"]
+    # No quotes on Wednesday: the horizon's first tradable quote is Friday's.
+    assert market.sessions[entries.horizon[1]].astype(str) == "2024-03-08"
+
+
+def test_a_signal_that_is_contradicted_before_its_entry_is_not_traded() -> None:
+    # Two of a weekend have the same next session: the second stands.
+    market = market_of("2024-03-04", "2024-03-05", "2024-03-06")
+    entries = entries_from_signals(
+        market, pd.to_datetime(["2024-03-02", "2024-03-03", "2024-03-04"]), directions=[1, -1, 1]
+    )
+    assert entries.entry.tolist() == [-1, 0, 1]
+    assert entries.skip_reason.tolist() == ["flipped_before_entry", "", ""]
+    assert entries.flip.tolist() == [0, 1, len(market)]
+
+
+def test_a_later_signal_that_cannot_enter_still_flips_the_position_at_the_next_quote() -> None:
+    market = market_of("2024-03-04", "2024-03-05", "2024-03-08", "2024-03-11")
+    entries = entries_from_signals(market, pd.to_datetime(["2024-03-01", "2024-03-05"]), directions=[1, -1])
+    assert entries.skip_reason.tolist() == ["", "no_quote_next_session"]
+    program = Program(
+        "one", structure_of("bull_put_spread"), SPREAD, ExpirationChoice(39, 10, 50), ExitRules(on_signal_flip=True)
+    )
+    trade = run_program(market, program, entries=entries).trades().iloc[0]
+    assert (trade["exit_reason"], trade["exit_session"]) == ("signal_flip", pd.Timestamp("2024-03-08"))

@@ -1,0 +1,66 @@
+"""Cash dividends of the underlying on the sessions of a market. Who receives or owes them is not decided here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trading_dag.errors import SchemaError
+from trading_dag.options.black_scholes import FloatArray
+
+_TABLE: Final = "dividends"
+
+
+@dataclass(frozen=True)
+class Dividends:
+    """Cash dividends of the underlying.
+
+    Attributes
+    ----------
+    ex_dates : (n,) dates, ascending.
+    amounts : (n,) USD a share. Taken as known the session before the ex-date, as declared dividends are.
+
+    Raises
+    ------
+    SchemaError : dates that are missing or do not ascend, amounts that are negative, no numbers or of another count.
+    """
+
+    ex_dates: NDArray[np.datetime64]
+    amounts: FloatArray
+
+    def __post_init__(self) -> None:
+        dates, paid = np.asarray(self.ex_dates, dtype="datetime64[D]"), np.asarray(self.amounts, dtype=np.float64)
+        if np.isnat(dates).any() or (np.diff(dates) < np.timedelta64(0, "D")).any():
+            raise SchemaError(table=_TABLE, key="ex-date", rule="given and ascending")
+        if paid.shape != dates.shape or not (np.isfinite(paid) & (paid >= 0.0)).all():
+            raise SchemaError(table=_TABLE, key="dividend", rule="one number for each ex-date, not negative")
+
+    @property
+    def ex_days(self) -> NDArray[np.int64]:
+        """Ex-dates in days since 1970-01-01."""
+        return np.asarray(self.ex_dates, dtype="datetime64[D]").astype(np.int64)
+
+    def going_ex(self, days: ArrayLike) -> FloatArray:
+        """Dividend whose ex-date is that session, or a day since the one before that the market has no session of.
+
+        Parameters
+        ----------
+        days : (sessions,) days since 1970-01-01, ascending.
+
+        Returns
+        -------
+        (sessions,) USD a share; 0 at the first session, before which nothing was held.
+        """
+        day = np.asarray(days, dtype=np.int64)
+        paid = np.zeros(len(day))
+        at = np.searchsorted(day, self.ex_days, side="left")
+        inside = (at > 0) & (at < len(day))
+        np.add.at(paid, at[inside], np.asarray(self.amounts, dtype=np.float64)[inside])
+        return paid
+
+    def owed_after(self, days: ArrayLike) -> FloatArray:
+        """Dividend whose ex-date is after each session and not after the next one, (sessions,) USD a share."""
+        return np.append(self.going_ex(days)[1:], np.zeros(min(len(np.atleast_1d(days)), 1)))

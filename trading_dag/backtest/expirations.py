@@ -1,0 +1,104 @@
+"""Which listed expiration each leg has, and which session settles it.
+
+Strikes and prices are ``positions``' business. The front is the expiration that all legs have, or the earlier of two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
+from trading_dag.backtest.programs import ExpirationChoice
+from trading_dag.options.black_scholes import BoolArray
+from trading_dag.options.contracts import is_morning_settled, terms_of
+from trading_dag.options.structures import BackExpiryRule, Structure
+
+# 1970-01-01, day 0, was a Thursday; weeks begin on Monday, 0.
+_THURSDAY: Final = 3
+_FRIDAY: Final = 4
+_DAYS_BACK_FROM_WEEKEND: Final = 3
+_LEAST_ROOM_DAYS: Final = 7
+_DAY_BITS: Final = 16
+
+
+def choose_expiration_days(market: ChainMarket, entry: IntegerArray, *, choice: ExpirationChoice) -> IntegerArray:
+    """The listed expiration whose days are nearest to the target, in days since 1970-01-01; 0 for none in bounds."""
+    session, expiration_day = market.listed_expirations
+    days = expiration_day - market.days[session]
+    fits = (days >= choice.minimum_days) & (days <= choice.maximum_days)
+    session, expiration_day, days = session[fits], expiration_day[fits], days[fits]
+    # By session, then by distance, then by date: the first of each session is the one.
+    order = np.lexsort((expiration_day, np.abs(days - choice.target_days), session))
+    nearest = order[np.flatnonzero(np.diff(session[order], prepend=-1))]
+    of_session = np.zeros(len(market), dtype=np.int64)
+    of_session[session[nearest]] = expiration_day[nearest]
+    return of_session[entry]
+
+
+def leg_expiration_days(
+    market: ChainMarket, structure: Structure, *, entry: IntegerArray, front_day: IntegerArray
+) -> IntegerArray:
+    """Expiration of every leg, (n, legs) in days since 1970-01-01; 0 for none listed.
+
+    A leg of a ``BackExpiryRule`` has the first listed expiration at least so many days after the front, and no more
+    than twice as many (or a week more).
+    """
+    columns = [
+        _later_expiration_days(market, entry, front_day, days_after=leg.expiry_rule.days_after_front)
+        if isinstance(leg.expiry_rule, BackExpiryRule)
+        else front_day
+        for leg in structure.legs
+    ]
+    return np.column_stack(columns).astype(np.int64)
+
+
+def _later_expiration_days(
+    market: ChainMarket, entry: IntegerArray, front_day: IntegerArray, *, days_after: int
+) -> IntegerArray:
+    session, expiration_day = market.listed_expirations
+    place = np.searchsorted(session << _DAY_BITS | expiration_day, entry << _DAY_BITS | (front_day + days_after))
+    found = np.minimum(place, len(session) - 1)
+    longest = front_day + max(2 * days_after, days_after + _LEAST_ROOM_DAYS)
+    is_listed = (place < len(session)) & (session[found] == entry) & (expiration_day[found] <= longest)
+    return np.where(is_listed & (front_day > 0), expiration_day[found], 0)
+
+
+def front_leg(structure: Structure) -> int:
+    """Place of the first leg at the front expiration; every structure has one."""
+    return next(place for place, leg in enumerate(structure.legs) if leg.expiry_rule == "weekly")
+
+
+def at_front_expiration(structure: Structure) -> Structure:
+    """The structure with every leg at the front expiration, where a later leg counts at what exercise pays."""
+    return replace(structure, legs=tuple(replace(leg, expiry_rule="weekly") for leg in structure.legs))
+
+
+def settlement_positions(market: ChainMarket, expiration_day: IntegerArray) -> tuple[IntegerArray, BoolArray]:
+    """Session whose price settles each expiration (any shape), and whether there is one or the data ends first.
+
+    Expirations on a Saturday or Sunday settle at the last session of that week. On any other day the data
+    has that very session, or a hole: then no price settles, for the day before is not the price that was.
+    """
+    after = market.days.searchsorted(expiration_day, side="right").astype(np.int64)
+    weekday = (expiration_day + _THURSDAY) % 7
+    is_beyond = expiration_day - np.maximum(weekday - _FRIDAY, 0) > market.days[-1]
+    settlement = np.maximum(after - 1, 0)
+    days_back = expiration_day - market.days[settlement]
+    has_price = is_beyond | (days_back == 0) | ((weekday > _FRIDAY) & (days_back <= _DAYS_BACK_FROM_WEEKEND))
+    has_price &= is_beyond | np.isfinite(market.spot[settlement])
+    # Settled on the opening prices of a day after its last trading: end-of-day quotes do not have that price.
+    has_price &= ~_is_settled_in_the_morning(market, expiration_day)
+    return np.where(is_beyond, len(market), settlement), has_price
+
+
+def _is_settled_in_the_morning(market: ChainMarket, expiration_day: IntegerArray) -> BoolArray:
+    if terms_of(market.ticker).morning_settled == "never":
+        return np.zeros(expiration_day.shape, dtype=np.bool_)
+    import pandas as pd
+
+    expirations = pd.Series(expiration_day.ravel().astype("datetime64[D]").astype("datetime64[us]"))
+    is_morning = is_morning_settled(pd.Series(market.ticker, index=expirations.index), expirations)
+    return np.asarray(is_morning.reshape(expiration_day.shape), dtype=np.bool_)

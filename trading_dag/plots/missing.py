@@ -1,0 +1,54 @@
+"""The picture of missing data: which column is there when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.plots import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ROW_INCHES: Final = 0.13
+_NAME_SIZE: Final = 6.5
+_LABEL_SIZE: Final = 9.0
+_TIME_LABELS: Final = 8
+
+
+def missing_data(presence: pd.DataFrame, title: str) -> Figure:
+    """Share of values that are there, a row a column and time from left to right; white is missing.
+
+    Parameters
+    ----------
+    presence : ``missing_values.presence_by_block``: (blocks, columns), 0 to 1; index: sessions or numbers of days.
+    title : of what.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    heading = f"{title} · missing data"
+    if presence.empty or not len(presence.columns):
+        return canvas.insufficient_data(heading, "there are no rows")
+    shares = presence.to_numpy(dtype=np.float64).T
+    columns, blocks = shares.shape
+    figure = canvas.new_figure(1.5 + _ROW_INCHES * columns)
+    axes = figure.subplots()
+    shades = LinearSegmentedColormap.from_list("presence", ["white", canvas.BLUE])
+    image = axes.imshow(shares, aspect="auto", interpolation="nearest", cmap=shades, vmin=0.0, vmax=1.0)
+    canvas.dress(axes, x_label="first row of the block")
+    axes.grid(visible=False)
+    axes.set_yticks(np.arange(columns), [str(name) for name in presence.columns], fontsize=_NAME_SIZE)
+    places = np.unique(np.linspace(0, blocks - 1, min(_TIME_LABELS, blocks)).round().astype(int))
+    axes.set_xticks(places, [_label(presence.index[place]) for place in places])
+    bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.01)
+    bar.set_label("share of values present", fontsize=_LABEL_SIZE, color=canvas.INK)
+    complete = int((shares == 1.0).all(axis=1).sum())
+    never = int((shares == 0.0).all(axis=1).sum())
+    canvas.headline(figure, heading, f"{columns} columns: {complete} complete, {never} never there")
+    return figure
+
+
+def _label(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d}" if isinstance(moment, pd.Timestamp) else str(moment)

@@ -1,0 +1,221 @@
+"""The report of an options program as one HTML page that needs no other file and no script. Text and markup only."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from trading_dag.backtest.program_study import CAUSES
+from trading_dag.program_report import sessions_text
+from trading_dag.program_tables import assumption_text, signed
+from trading_dag.table_text import number_text
+
+_STYLE: Final = """
+body{font:14px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:#222;background:#fff;max-width:1060px;
+margin:2em auto;padding:0 1.2em}
+h1{font-size:1.6em;margin:0}h2{font-size:1.15em;margin:2.2em 0 .6em;border-bottom:2px solid #0072B2;padding-bottom:.2em}
+p.period{color:#666;margin:.2em 0 1em}p.note{background:#FFF6E0;border-left:4px solid #E69F00;padding:.5em .9em}
+p.caption{color:#666;font-size:.92em;margin:.3em 0 .8em}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.7em;margin:1.2em 0}
+.card{border:1px solid #D9D9D9;border-radius:6px;padding:.55em .8em}.card b{display:block;font-size:1.3em}
+.card span{color:#666;font-size:.88em}
+img{display:block;max-width:100%;height:auto;margin:.8em 0}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;margin:.6em 0;font-variant-numeric:tabular-nums}
+td,th{border-bottom:1px solid #E4E4E4;padding:.28em .75em;text-align:right;white-space:nowrap}
+th{font-weight:600;background:#F5F7F9}td:first-child,th:first-child{text-align:left}
+table.words td{white-space:normal;text-align:left;vertical-align:top}table.words td:first-child{white-space:nowrap}
+tr.total td{border-top:2px solid #8A8A8A;font-weight:600}.small{font-size:.86em}
+.gain{color:#00704F}.loss{color:#B04A00}
+footer{color:#666;margin:3em 0 1em;border-top:1px solid #E4E4E4;padding-top:.6em}
+"""
+_CAUSES_CAPTION: Final = (
+    "USD. Causes are a model's explanation of the marks; with fees taken off they add up to the profit. Worst and "
+    "best while held (MAE, MFE) are means before fees."
+)
+_SHARES: Final = frozenset({"win_rate", "exposure", "cagr", "max_drawdown"})
+_PROBABILITIES: Final = frozenset({"deflated_sharpe", "random_entry_p_value"})
+_USD: Final = "{:+z,.0f}"
+_CENTS: Final = "{:+z,.2f}"
+
+
+def program_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
+    """Figures, pictures, profit by exit and by cause, scenarios, skipped entries, assumptions and every trade.
+
+    Parameters
+    ----------
+    record : from ``program_report.program_record``.
+    pictures : PNG by name; shown in their order, the first above all tables.
+    """
+    title = f"{record['ticker']} {_words(record['program'])}"
+    period = f"{record['first_session']} to {record['last_session']}, {sessions_text(record['sessions'])}"
+    first, *others = [_picture(name, png) for name, png in pictures.items()] or [""]
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f'<p class="period">{html.escape(period)}</p>',
+        *(f'<p class="note">{html.escape(note)}</p>' for note in record["notes"]),
+        _cards(record["summary"]),
+        first,
+        "<h2>Profit by exit and by cause</h2>",
+        f'<p class="caption">{_CAUSES_CAPTION}</p>',
+        _exits(record["exits"]),
+        "<h2>Pictures</h2>" if others else "",
+        *others,
+        _scenarios(record["scenarios"]),
+        "<h2>Entries that were skipped</h2>",
+        _pairs({_words(name): f"{count:,}" for name, count in record["summary"]["skip_reasons"].items()}),
+        "<h2>All figures</h2>",
+        _pairs({_words(name): _figure(name, value) for name, value in _figures(record["summary"]).items()}),
+        "<h2>Assumptions</h2>",
+        _pairs({_words(name): html.escape(assumption_text(value)) for name, value in record["assumptions"].items()},
+               css="words"),
+        "<h2>Trades</h2>",
+        _trades(record["trades"]),
+        "<footer>Research software, no investment advice.</footer>",
+    ]  # fmt: skip
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
+    return "\n".join(
+        ["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *filter(None, parts), "</body></html>"]
+    )
+
+
+def _cards(summary: dict[str, Any]) -> str:
+    statistics = summary["statistics"]
+    shown = {
+        "profit after fees, USD": number_text(summary["total_usd"], _USD),
+        "closed trades": f"{summary['closed']:,}",
+        "open at the end": f"{summary['open_at_end']:,}",
+        "win rate": number_text(summary["win_rate"], "{:.0%}"),
+        "profit factor": number_text(summary["profit_factor"], "{:.2f}"),
+        "Sharpe ratio": number_text(statistics["sharpe"], "{:+.2f}"),
+        "deepest drawdown": number_text(statistics["max_drawdown"], "{:.1%}"),
+        "random-entry p": number_text(summary["random_entry_p_value"], "{:.3f}"),
+        "fees, USD": number_text(summary["fees_usd"], "{:,.0f}"),
+        "beyond defined risk": f"{summary['losses_beyond_defined_risk']:,}",
+    }
+    cards = "".join(f'<div class="card"><b>{value}</b><span>{name}</span></div>' for name, value in shown.items())
+    return f'<div class="cards">{cards}</div>'
+
+
+def _exits(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "<p>No trade was closed.</p>"
+    heads = ("exit", "trades", "win rate", *CAUSES, "fees", "profit", "mean worst", "mean best")
+    body = []
+    for row in rows:
+        cells = [
+            f"{row['trades']:,}",
+            number_text(row["win_rate"], "{:.0%}"),
+            *(_signed(row[f"{cause}_usd"]) for cause in CAUSES),
+            _signed(-row["fees_usd"]),
+            *(_signed(row[name]) for name in ("pnl_usd", "mean_mae_usd", "mean_mfe_usd")),
+        ]
+        body.append(([html.escape(_words(row["exit_reason"])), *cells], "total" if row is rows[-1] else ""))
+    return _grid(heads, body)
+
+
+def _scenarios(grid: dict[str, Any] | None) -> str:
+    """Profit by spot and volatility move, the deeper the colour the more of it."""
+    if grid is None:
+        return ""
+    is_open = grid["of"] == "open positions"
+    whose = f"of all open positions ({grid['positions']})" if is_open else f"of {grid['of']}"
+    left = f" Left out for want of a volatility: {grid['left_out']}." if grid["left_out"] else ""
+    greatest = max((abs(value) for row in grid["profit_usd"] for value in row if value is not None), default=0.0)
+    heads = ("volatility", *(f"spot {signed(move * 100)}%" for move in grid["spot_moves"]))
+    body = []
+    for column, move in enumerate(grid["volatility_moves"]):
+        cells = "".join(_heat(row[column], greatest) for row in grid["profit_usd"])
+        body.append(f"<tr><td>{signed(move * 100)} points</td>{cells}</tr>")
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    caption = f"Instantaneous profit {whose} at the close of {grid['session']}, USD, by the model.{left}"
+    return (
+        f'<h2>If it moved at once</h2><p class="caption">{html.escape(caption)}</p>'
+        f'<div class="wide"><table><tr>{head}</tr>{"".join(body)}</table></div>'
+    )
+
+
+def _heat(value: float | None, greatest: float) -> str:
+    if value is None:
+        return "<td>–</td>"
+    share = 0.0 if greatest <= 0.0 else 0.55 * abs(value) / greatest
+    colour = f"rgba(0,158,115,{share:.2f})" if value >= 0 else f"rgba(213,94,0,{share:.2f})"
+    return f'<td style="background:{colour}">{number_text(value, _USD)}</td>'
+
+
+def _trades(rows: list[dict[str, Any]]) -> str:
+    """The trades, and apart from them nothing: what was skipped is counted above."""
+    taken = [row for row in rows if row["status"] != "skipped"]
+    if not taken:
+        return "<p>None.</p>"
+    heads = ("entry", "exit", "why", "expiration", "strikes", "prices in", "prices out", "contracts", "fees", "profit",
+             "worst", "best", "max loss", *CAUSES, "quotes")  # fmt: skip
+    body = [([html.escape(cell) for cell in _trade(row)], "") for row in taken]
+    return _grid(heads, body, css="small")
+
+
+def _trade(row: dict[str, Any]) -> list[str]:
+    why = _words(row["exit_reason"]) if row["status"] == "closed" else "open"
+    return [
+        row["entry_session"],
+        row["exit_session"] or "–",
+        why + (" (rolled)" if row["rolled_from"] >= 0 else ""),
+        " / ".join(dict.fromkeys(row["leg_expirations"])) or "–",
+        _legs(row["strikes"], "{:g}"),
+        _legs(row["entry_prices"], "{:.2f}"),
+        _legs(row["exit_prices"], "{:.2f}"),
+        f"{row['contracts']:,}",
+        number_text(row["fees_usd"], "{:,.2f}"),
+        *(number_text(row[name], _CENTS) for name in ("pnl_usd", "mae_usd", "mfe_usd")),
+        number_text(row["max_loss_usd"], "{:,.0f}"),
+        *(number_text(row[f"{cause}_usd"], _USD) for cause in CAUSES),
+        row["quote_source"],
+    ]
+
+
+def _legs(values: list[float], form: str) -> str:
+    known = [value for value in values if not pd.isna(value)]
+    return " / ".join(form.format(value) for value in known) if len(known) == len(values) else "–"
+
+
+def _figures(summary: dict[str, Any]) -> dict[str, Any]:
+    flat = {name: value for name, value in summary.items() if not isinstance(value, dict | list) and name != "name"}
+    return {**flat, **summary["statistics"]}
+
+
+def _picture(name: str, png: bytes) -> str:
+    encoded = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{encoded}">'
+
+
+def _grid(heads: tuple[str, ...], body: list[tuple[list[str], str]], *, css: str = "") -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    rows = "".join(
+        f'<tr class="{kind}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" for cells, kind in body
+    )
+    return f'<div class="wide"><table class="{css}"><tr>{head}</tr>{rows}</table></div>'
+
+
+def _pairs(values: dict[str, str], *, css: str = "") -> str:
+    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>" for name, value in values.items())
+    return f'<table class="{css}">{rows}</table>' if rows else "<p>None.</p>"
+
+
+def _signed(value: float | None) -> str:
+    if value is None or pd.isna(value):
+        return "–"
+    return f'<span class="{"gain" if value >= 0 else "loss"}">{number_text(value, _USD)}</span>'
+
+
+def _figure(name: str, value: Any) -> str:
+    if name in _PROBABILITIES:
+        return number_text(value, "{:.3f}")
+    return number_text(value, "{:.2%}" if name in _SHARES else ("{:,.2f}" if isinstance(value, float) else "{:,}"))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,25 @@
+"""How the short tables of the command line look: a title, heads, numbers as text. What they show is ``reports``'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def new_table(title: str, columns: tuple[str, ...]) -> Table:
+    """A table without rows."""
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", caption_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def number_text(value: Any, form: str) -> str:
+    """The number in that form, such as ``{:+.2f}``; a dash for what is missing."""
+    return "–" if pd.isna(value) else form.format(value)
