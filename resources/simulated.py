@@ -1,0 +1,193 @@
+"""The ``simulated`` source: a made-up market, the same in every process for the same settings. No network, no keys.
+
+Typing the frames of ``trading_dag.simulation`` and labelling them belongs here; what is in them does not. Everything
+it hands over says that it is simulated, and rows of another source, or of another simulated world, cannot be merged
+with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+import pandas as pd
+
+from resources.raw_frames import require_rows, since_session, table_frame
+from resources.source import SourceStatus
+from trading_dag.schemas import (
+    EARNINGS,
+    ECONOMIC_CALENDAR,
+    MACRO,
+    NEWS,
+    OPTION_CHAIN,
+    PRICES_DAILY,
+    PRICES_HOURLY,
+    SOCIAL_MENTIONS,
+    VOLATILITY_INDEX,
+    Table,
+)
+from trading_dag.sessions import last_closed_session
+from trading_dag.settings import VOLATILITY_INDEX_OF
+from trading_dag.simulation.attention import mention_rows, news_rows
+from trading_dag.simulation.bars import daily_bars, hourly_bars
+from trading_dag.simulation.chain import session_chain
+from trading_dag.simulation.earnings import earnings_rows
+from trading_dag.simulation.macro import calendar_rows, macro_rows
+from trading_dag.simulation.parameters import Underlying, underlying_of
+from trading_dag.simulation.paths import Market, Path, simulate_market, simulate_path
+from trading_dag.simulation.simulation_settings import SIMULATED, SimulationSettings
+from trading_dag.simulation.timeline import timeline
+from trading_dag.simulation.volatility_index import index_bars
+from trading_dag.slices import validate_ticker
+
+NAME: Final = SIMULATED
+NO_MARKET_DATA: Final = "simulated, not market data"
+_PATHS_KEPT: Final = 4
+_MARKET_INDEX: Final = {"SPX": "VIX", **VOLATILITY_INDEX_OF}
+
+
+class SimulatedSource:
+    """Raw tables of a simulated world.
+
+    Parameters
+    ----------
+    settings : which world.
+    last_session : the session up to which it is known; the last closed one by default. The history ends there, or
+        where the settings' years end, whichever is earlier.
+
+    Notes
+    -----
+    The market factor is made at the first question, and again when a session has closed since. Of the underlyings'
+    paths the last few are kept, so memory does not grow with the number of tickers.
+    """
+
+    def __init__(
+        self, settings: SimulationSettings, *, last_session: Callable[[], pd.Timestamp] = last_closed_session
+    ) -> None:
+        self._settings = settings
+        self._last_session = last_session
+        self._market_until = lru_cache(maxsize=1)(self._make_market)
+        self._path_until = lru_cache(maxsize=_PATHS_KEPT)(self._make_path)
+
+    @property
+    def name(self) -> str:
+        """``simulated``, with a digest of the settings where the world is not the default one."""
+        return self._settings.world
+
+    def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Bars of any ticker; see ``simulation.bars.daily_bars`` for splits and dividends.
+
+        Raises
+        ------
+        UnknownTickerError : for what is no ticker.
+        EmptySourceError : where nothing lies at or after ``since``.
+        """
+        market, path = self._world(ticker)
+        rows = since_session(daily_bars(market, path, hourly_bars(market, path)), since)
+        return self._table(rows, PRICES_DAILY, ticker, since)
+
+    def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Hourly bars from 09:30 New York, of which the daily ones are made.
+
+        Raises
+        ------
+        UnknownTickerError, EmptySourceError : as for daily bars.
+        """
+        rows = since_session(hourly_bars(*self._world(ticker)), since)
+        return self._table(rows.assign(ticker=ticker), PRICES_HOURLY, ticker, since)
+
+    def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Every underlying's own index: VIX, VXN or RVX for the funds that have one, otherwise VX before the ticker.
+
+        Raises
+        ------
+        UnknownTickerError, EmptySourceError : as for daily bars.
+        """
+        rows = since_session(index_bars(*self._world(ticker)), since)
+        named = rows.assign(ticker=ticker, symbol=_MARKET_INDEX.get(ticker, f"VX{ticker}"))
+        return self._table(named, VOLATILITY_INDEX, ticker, since)
+
+    def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Series by observation date, with the documented publication lags."""
+        rows = macro_rows(self._market)
+        return self._events(rows if since is None else rows[rows["observation_date"] >= since], MACRO)
+
+    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
+        """Quotes of one session, on the same split-adjusted dollars as the bars.
+
+        Raises
+        ------
+        UnknownTickerError : for what is no ticker.
+        EmptySourceError : for a session that is not in the history.
+        """
+        market, path = self._world(ticker)
+        position = int(market.times.sessions.get_indexer(pd.DatetimeIndex([session]))[0])
+        rows = session_chain(market, path, position) if position >= 0 else pd.DataFrame()
+        return self._table(rows, OPTION_CHAIN, f"{ticker} {session:%Y-%m-%d}", None)
+
+    def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Made-up headlines about the ticker and the market, from the first session on."""
+        rows = news_rows(*self._world(ticker))
+        days = rows["published_at"].dt.tz_localize(None)
+        return self._events(rows if since is None else rows[days >= since], NEWS)
+
+    def social_mentions(self, ticker: str) -> pd.DataFrame:
+        """A snapshot each session, from the first on."""
+        return self._events(mention_rows(*self._world(ticker)), SOCIAL_MENTIONS)
+
+    def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Announcements of the ticker, or of four simulated holdings for a fund or index; four weeks ahead."""
+        rows = earnings_rows(self._settings, self._underlying(validate_ticker(ticker)), last=self._last)
+        return self._events(rows if since is None else rows[rows["report_date"] >= since], EARNINGS)
+
+    def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Releases and meetings of the simulated agencies, as far as published."""
+        rows = calendar_rows(self._settings, last=self._last)
+        return self._events(rows if since is None else rows[rows["event_date"] >= since], ECONOMIC_CALENDAR)
+
+    def describe(self) -> list[SourceStatus]:
+        """Every kind is on, and is no market data. Nothing is simulated for this."""
+        chosen = self._settings
+        world = f"{NO_MARKET_DATA}: seed {chosen.seed}, {chosen.years} years from {chosen.first_session:%Y-%m-%d}"
+        tables = (
+            PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN, PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, EARNINGS,
+            ECONOMIC_CALENDAR,
+        )  # fmt: skip
+        return [SourceStatus(table.name, "on", world) for table in tables]
+
+    @property
+    def _market(self) -> Market:
+        return self._market_until(self._last_session())
+
+    def _world(self, ticker: str) -> tuple[Market, Path]:
+        last = self._last_session()
+        return self._market_until(last), self._path_until(validate_ticker(ticker), last)
+
+    def _make_market(self, last: pd.Timestamp) -> Market:
+        return simulate_market(self._settings, timeline(self._settings, last=last))
+
+    def _make_path(self, ticker: str, last: pd.Timestamp) -> Path:
+        return simulate_path(self._market_until(last), self._underlying(ticker))
+
+    @property
+    def _last(self) -> pd.Timestamp:
+        return pd.Timestamp(self._market.times.sessions[-1])
+
+    def _underlying(self, ticker: str) -> Underlying:
+        return underlying_of(self._settings.seed, ticker, fair=self._settings.fair)
+
+    def _table(self, rows: pd.DataFrame, table: Table, asked: str, since: pd.Timestamp | None) -> pd.DataFrame:
+        sessions = self._market.times.sessions
+        found = require_rows(
+            rows,
+            source=self.name,
+            request=f"{table.name} of {asked}" + (f" since {since:%Y-%m-%d}" if since is not None else ""),
+            problem=f"the simulation runs from {sessions[0]:%Y-%m-%d} to {self._last:%Y-%m-%d}",
+            remedy="Ask within it, or set TRADING_DAG_SIMULATION__FIRST_SESSION and TRADING_DAG_SIMULATION__YEARS.",
+        )
+        return self._events(found, table)
+
+    def _events(self, rows: pd.DataFrame, table: Table) -> pd.DataFrame:
+        """Rows in the table's types; of events there may be none."""
+        return table_frame(rows, table, source=self.name)

@@ -1,0 +1,121 @@
+"""Simulated news and mentions: what is written about an underlying after its price has moved.
+
+The tone follows what the price did up to the session before, so nothing here knows the future. Headlines are made of
+fixed phrases and say that they are simulated.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.simulation.paths import Market, Path
+from trading_dag.simulation.rates import wandering
+from trading_dag.simulation.streams import FloatArray, IntArray, stream
+from trading_dag.simulation.timeline import close_moments, moments
+
+PUBLISHER: Final = "Simulated Wire"
+_COMPANY_SLOTS: Final = 4
+_MARKET_SLOTS: Final = 2
+_FIRST_MINUTE: Final = 6 * 60
+_LAST_MINUTE: Final = 15 * 60 + 30
+_DELAY_MINUTES: Final = 5.0
+_MENTIONS_MINUTE: Final = 12 * 60 + 30.0
+_PHRASES: Final = {
+    1: ("{name} climbs as buyers return", "{name} extends its gains", "Strong demand lifts {name}",
+        "Optimism about {name} grows"),
+    0: ("{name} little changed in quiet trading", "What to watch in {name} this week", "{name} holds its range",
+        "Traders weigh the outlook for {name}"),
+    -1: ("{name} falls as sellers take over", "Losses deepen at {name}", "Worries about {name} mount",
+         "{name} slides on weak demand"),
+}  # fmt: skip
+_MARKET_NAME: Final = "the market"
+
+
+def news_rows(market: Market, path: Path) -> pd.DataFrame:
+    """Headlines about the underlying and the market, by the close of the last session.
+
+    Returns
+    -------
+    pd.DataFrame : columns of ``raw.news`` but ``url``. Market news have no score, company news have the publisher's.
+        The news of the market are the same under every ticker.
+    """
+    closes = close_moments(market.times.sessions[-1:])[0]
+    shared = _daily_tone(market.factor.diffusion.sum(axis=1) + market.factor.jumps.sum(axis=1))
+    own = _daily_tone(np.diff(np.log(path.closes), prepend=path.start[:1]))
+    parts = [
+        _items(market, path.underlying.ticker, tone=own, slots=_COMPANY_SLOTS, scope="company"),
+        _items(market, _MARKET_NAME, tone=shared, slots=_MARKET_SLOTS, scope="market"),
+    ]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows[rows["known_at"] <= closes].assign(ticker=path.underlying.ticker)
+
+
+def mention_rows(market: Market, path: Path) -> pd.DataFrame:
+    """Mentions of the underlying, one snapshot a session, taken at 12:30 New York.
+
+    Returns
+    -------
+    pd.DataFrame : columns of ``raw.social_mentions``. More after sessions in which the price moved; the count of the
+        day before is the snapshot of the session before.
+    """
+    sessions, ticker = market.times.sessions, path.underlying.ticker
+    n, seed = len(sessions), market.settings.seed
+    moved = np.abs(_daily_tone(np.diff(np.log(path.closes), prepend=path.start[:1])))
+    usual = np.log(path.underlying.daily_volume / 1e5)
+    noise = 0.3 * stream(seed, ticker, "mentions").standard_normal(n)
+    fashion = 0.5 * wandering(seed, ticker, "mentions", n=n, memory=0.97)
+    mentions = np.floor(np.exp(usual + fashion + 0.35 * moved + noise))
+    before = np.concatenate([[np.nan], mentions[:-1]])
+    return pd.DataFrame({
+        "ticker": ticker,
+        "known_at": moments(sessions, _MENTIONS_MINUTE),
+        "rank": 1 + np.floor(3_000.0 / (1.0 + mentions)).astype(np.int64),
+        "mentions": mentions,
+        "mentions_24h_ago": before,
+        "upvotes": np.floor(mentions * (3.0 + stream(seed, ticker, "upvotes").random(n))),
+    })  # fmt: skip
+
+
+def _daily_tone(returns: FloatArray) -> FloatArray:
+    """Return of the session before in units of 1.5 %, at most ±3, (n,); 0 at the first session."""
+    tone: FloatArray = np.clip(np.concatenate([[0.0], returns[:-1]]) / 0.015, -3.0, 3.0)
+    return tone
+
+
+def _items(market: Market, name: str, *, tone: FloatArray, slots: int, scope: str) -> pd.DataFrame:
+    """Up to ``slots`` items a session, the more the stronger its tone."""
+    sessions, seed = market.times.sessions, market.settings.seed
+    draws = stream(seed, name, "news", scope).random((len(sessions), slots, 4))
+    session, slot = np.nonzero(draws[:, :, 0] < np.clip(0.25 + 0.2 * np.abs(tone), 0.0, 0.9)[:, np.newaxis])
+    _, minute, mood, phrase = draws[session, slot].T
+    feeling = np.clip(tone[session] / 1.5 + 1.6 * (mood - 0.5), -1.0, 1.0)
+    sign = np.where(np.abs(feeling) < 0.3, 0, np.sign(feeling)).astype(np.int64)
+    days = sessions[session]
+    minutes = _FIRST_MINUTE + np.floor(minute * (_LAST_MINUTE - _FIRST_MINUTE))
+    subject = "Simulated market" if scope == "market" else f"Simulated {name}"
+    return pd.DataFrame({
+        "news_id": _identifiers(name.replace(" ", "-"), days, slot),
+        "published_at": moments(days, minutes),
+        "known_at": moments(days, minutes + _DELAY_MINUTES),
+        "scope": scope,
+        "publisher": PUBLISHER,
+        "headline": _headlines(subject, sign, phrase),
+        "summary": "A made-up item of the market simulator; it reports nothing.",
+        "sentiment": np.round(feeling, 3) if scope == "company" else np.nan,
+    })  # fmt: skip
+
+
+def _identifiers(name: str, days: pd.DatetimeIndex, slot: IntArray) -> list[str]:
+    return [
+        f"simulated-{name}-{day}-{number}" for day, number in zip(days.strftime("%Y%m%d"), slot.tolist(), strict=True)
+    ]
+
+
+def _headlines(subject: str, sign: IntArray, phrase: FloatArray) -> list[str]:
+    return [
+        _PHRASES[kind][int(part * len(_PHRASES[kind]))].format(name=subject)
+        for kind, part in zip(sign.tolist(), phrase.tolist(), strict=True)
+    ]
