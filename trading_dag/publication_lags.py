@@ -1,7 +1,8 @@
-"""When a macroeconomic value became public, for data that carry reference dates only.
+"""When a macroeconomic value became public, for data that carry reference dates only, and when an article did.
 
 One rule a series, deliberately late rather than early, and the real dates where a release was later than
-its rule. Data with true release dates (ALFRED) do not need this module. Fetching is elsewhere.
+its rule. Data with true release dates (ALFRED) do not need these rules. Days of a calendar are in
+``economic_schedule.py``; fetching is elsewhere.
 
 What the rules rest on
 ----------------------
@@ -38,7 +39,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.errors import ConfigurationError
-from trading_dag.sessions import TIME_UNIT, all_sessions
+from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions
 
 
 @dataclass(frozen=True)
@@ -123,21 +124,54 @@ def known_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.Datetime
     ------
     ConfigurationError : for a series without a rule.
     """
-    try:
-        lag = PUBLICATION_LAGS[series_id]
-    except KeyError:
-        known = ", ".join(PUBLICATION_LAGS)
-        raise ConfigurationError(
-            f"no publication lag is known for {series_id!r}: add it to publication_lags.py; known are {known}"
-        ) from None
     dates = pd.DatetimeIndex(observation_dates).as_unit(TIME_UNIT).normalize()
-    releases = _release_days(dates, lag)
+    releases = _release_days(dates, _lag_of(series_id))
     exceptions = KNOWN_RELEASES.get(series_id, {})
     if exceptions:
         real = pd.Series(pd.to_datetime(pd.Series(exceptions)).to_numpy(), index=pd.DatetimeIndex(list(exceptions)))
         found = real.reindex(dates).to_numpy()
         releases = pd.DatetimeIndex(np.where(np.isnat(found), releases.to_numpy(), found)).as_unit(TIME_UNIT)
     return _first_session_from(releases)
+
+
+def planned_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The session that the rule alone gives: what could be expected in advance, listed late releases left aside.
+
+    Parameters, returns and errors are those of ``known_on``.
+    """
+    dates = pd.DatetimeIndex(observation_dates).as_unit(TIME_UNIT).normalize()
+    return _first_session_from(_release_days(dates, _lag_of(series_id)))
+
+
+def news_known_at(published_at: pd.Series) -> pd.Series:
+    """When an article could be read, from what the vendor says about its publication.
+
+    Parameters
+    ----------
+    published_at : moments, UTC. A moment of midnight sharp, in UTC or in New York, is a date without a time.
+
+    Returns
+    -------
+    pd.Series : UTC, never before ``published_at``. Where there is a time, that moment; where there is only a
+        date, the end of that day in New York, because nobody knows when during the day it came.
+    """
+    local = published_at.dt.tz_convert(NEW_YORK)
+    is_utc_date = published_at == published_at.dt.normalize()
+    is_local_date = local == local.dt.normalize()
+    day = local.dt.tz_localize(None).dt.normalize()
+    day = day.where(~is_utc_date, published_at.dt.tz_localize(None))
+    ends = (day + pd.Timedelta(days=1)).dt.tz_localize(NEW_YORK).dt.tz_convert("UTC")
+    return pd.Series(published_at.where(~(is_utc_date | is_local_date), ends).dt.as_unit(TIME_UNIT))
+
+
+def _lag_of(series_id: str) -> PublicationLag:
+    try:
+        return PUBLICATION_LAGS[series_id]
+    except KeyError:
+        known = ", ".join(PUBLICATION_LAGS)
+        raise ConfigurationError(
+            f"no publication lag is known for {series_id!r}: add it to publication_lags.py; known are {known}"
+        ) from None
 
 
 def _release_days(dates: pd.DatetimeIndex, lag: PublicationLag) -> pd.DatetimeIndex:

@@ -108,6 +108,19 @@ def session_open(session: pd.Timestamp) -> pd.Timestamp:
     return start
 
 
+def session_bounds(sessions: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+    """When each session opens and closes, UTC, ``datetime64[us]``: ``session_open`` and ``session_close`` of many.
+
+    Raises
+    ------
+    ValueError : where a given day is not a session.
+    """
+    calendar = exchange_calendar()
+    positions = all_sessions().get_indexer(shift_sessions(sessions, 0))
+    opens, closes = (pd.DatetimeIndex(times).as_unit(TIME_UNIT) for times in (calendar.opens, calendar.closes))
+    return opens[positions], closes[positions]
+
+
 def last_closed_session(now: pd.Timestamp | None = None) -> pd.Timestamp:
     """The latest session whose close is not after ``now`` (timezone-aware; default: the present)."""
     moment = pd.Timestamp.now("UTC") if now is None else now.tz_convert("UTC")

@@ -41,7 +41,7 @@ def test_the_features_are_as_many_as_the_contract_counts() -> None:
 
 
 def test_no_feature_is_named_twice_and_the_feature_table_holds_them_all() -> None:
-    assert len(set(ALL_FEATURES)) == len(ALL_FEATURES) == 140
+    assert len(set(ALL_FEATURES)) == len(ALL_FEATURES) == 206
     assert FEATURE_TABLE.column_names == ("ticker", "session", *ALL_FEATURES)
 
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
 from trading_dag.sessions import (
     all_sessions,
+    close_hours,
     is_session,
     last_closed_session,
+    session_bounds,
     session_close,
     session_open,
     sessions_between,
@@ -204,3 +206,14 @@ def test_close_hours_are_those_of_the_half_days_and_four_where_the_calendar_does
     assert close_hours(days).tolist() == [13.0, 16.0, 13.0, 13.0, 16.0, 16.0, 16.0]
     year = sessions_between("2024-01-01", "2024-12-31")
     assert (close_hours(year) == 13.0).sum() == 3
+
+
+def test_the_bounds_of_many_sessions_are_those_of_each() -> None:
+    """Winter time, a half day, summer time; 09:30 and 16:00 (13:00) in New York."""
+    days = pd.DatetimeIndex(["2024-01-03", "2024-07-03", "2024-07-05"]).as_unit("us")
+    opens, closes = session_bounds(days)
+    assert opens.strftime("%H:%M").tolist() == ["14:30", "13:30", "13:30"]
+    assert closes.strftime("%H:%M").tolist() == ["21:00", "17:00", "20:00"]
+    assert closes.tolist() == [session_close(session) for session in days]
+    with pytest.raises(ValueError, match="2024-07-04"):
+        session_bounds(pd.DatetimeIndex(["2024-07-04"]))

@@ -11,24 +11,50 @@ import pandas as pd
 from trading_dag.errors import SchemaError
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.schemas import (
+    EARNINGS_FEATURES,
+    EARNINGS_TABLE,
+    ECONOMIC_CALENDAR_FEATURES,
+    ECONOMIC_CALENDAR_TABLE,
+    FEATURE_TABLE,
+    IMPLIED_VOLATILITY,
     IMPLIED_VOLATILITY_FEATURES,
+    INTRADAY,
+    INTRADAY_FEATURES,
     IV_RANK_LAGS,
     MACRO_FEATURES,
-    TABLES,
+    MACRO_TABLE,
+    OPTION_CHAIN_FEATURES,
+    OPTION_CHAIN_TABLE,
+    REGIME,
+    REGIME_FEATURES,
+    SENTIMENT,
+    SENTIMENT_FEATURES,
+    TECHNICAL,
     TECHNICAL_FEATURES,
+    Table,
 )
 
-_IMPLIED: tuple[str, ...] = (*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS)
 
-
-def build_feature_table(technical: pd.DataFrame, implied_volatility: pd.DataFrame, macro: pd.DataFrame) -> pd.DataFrame:
+def build_feature_table(
+    technical: pd.DataFrame,
+    implied_volatility: pd.DataFrame,
+    macro: pd.DataFrame,
+    *,
+    sentiment: pd.DataFrame | None = None,
+    earnings: pd.DataFrame | None = None,
+    economic_calendar: pd.DataFrame | None = None,
+    option_chain: pd.DataFrame | None = None,
+    intraday: pd.DataFrame | None = None,
+    regime: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Join the feature tables of one ticker on the session.
 
     Parameters
     ----------
     technical : ``features.technical``; its sessions are the rows.
-    implied_volatility : ``features.implied_volatility`` of the same ticker.
     macro : ``features.macro``, the row of the very same session.
+    implied_volatility, sentiment, earnings, economic_calendar, option_chain, intraday, regime : the table of that name
+        of the same ticker; None for none.
 
     Returns
     -------
@@ -47,23 +73,35 @@ def build_feature_table(technical: pd.DataFrame, implied_volatility: pd.DataFram
     ------
     SchemaError : for missing columns, sessions that do not ascend, or two different tickers.
     """
-    rows = require_sessions(technical, ("ticker", *TECHNICAL_FEATURES), table="features.technical")
-    other = require_sessions(implied_volatility, ("ticker", *_IMPLIED), table="features.implied_volatility")
-    days = require_sessions(macro, MACRO_FEATURES, table="features.macro")
-    if len(other) and len(rows) and ticker_of(implied_volatility) != ticker_of(technical):
+    rows = require_sessions(technical, ("ticker", *TECHNICAL_FEATURES), table=TECHNICAL.qualified_name)
+    joined: list[tuple[Table, tuple[str, ...], pd.DataFrame | None]] = [
+        (IMPLIED_VOLATILITY, (*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS), implied_volatility),
+        (MACRO_TABLE, MACRO_FEATURES, macro),
+        (SENTIMENT, SENTIMENT_FEATURES, sentiment),
+        (EARNINGS_TABLE, EARNINGS_FEATURES, earnings),
+        (ECONOMIC_CALENDAR_TABLE, ECONOMIC_CALENDAR_FEATURES, economic_calendar),
+        (OPTION_CHAIN_TABLE, OPTION_CHAIN_FEATURES, option_chain),
+        (INTRADAY, INTRADAY_FEATURES, intraday),
+        (REGIME, REGIME_FEATURES, regime),
+    ]
+    head = pd.DataFrame({"ticker": technical["ticker"].astype("str").array, "session": rows}, index=rows)
+    parts = [head, technical.set_axis(rows)[list(TECHNICAL_FEATURES)]]
+    parts += [_features_at(rows, technical, table, names, frame) for table, names, frame in joined]
+    return pd.concat(parts, axis=1).reset_index(drop=True)[list(FEATURE_TABLE.column_names)]
+
+
+def _features_at(
+    rows: pd.DatetimeIndex, technical: pd.DataFrame, table: Table, names: tuple[str, ...], frame: pd.DataFrame | None
+) -> pd.DataFrame:
+    """The features of one table on the sessions of the rows, NaN where it has none."""
+    if frame is None:
+        return pd.DataFrame(float("nan"), index=rows, columns=list(names))
+    is_of_ticker = "ticker" in table.column_names
+    sessions = require_sessions(frame, (*(("ticker",) if is_of_ticker else ()), *names), table=table.qualified_name)
+    if is_of_ticker and len(sessions) and len(rows) and ticker_of(frame) != ticker_of(technical):
         raise SchemaError(
-            table="features.feature_table",
-            key=f"ticker={ticker_of(technical)}, {ticker_of(implied_volatility)}",
+            table=FEATURE_TABLE.qualified_name,
+            key=f"ticker={ticker_of(technical)}, {ticker_of(frame)}",
             rule="one ticker at a time",
         )
-    head = pd.DataFrame({"ticker": technical["ticker"].astype("str").array, "session": rows}, index=rows)
-    frame = pd.concat(
-        [
-            head,
-            technical.set_axis(rows)[list(TECHNICAL_FEATURES)],
-            implied_volatility.set_axis(other)[list(_IMPLIED)].reindex(rows),
-            macro.set_axis(days)[list(MACRO_FEATURES)].reindex(rows),
-        ],
-        axis=1,
-    ).reset_index(drop=True)
-    return frame[list(TABLES["features.feature_table"].column_names)]
+    return frame.set_axis(sessions)[list(names)].reindex(rows)

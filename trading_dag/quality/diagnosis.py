@@ -11,13 +11,18 @@ from trading_dag.quality.knowledge_rules import knowledge_checks
 from trading_dag.quality.price_rules import price_checks
 from trading_dag.quality.rules import EXAMPLES, Check, Examined, Finding, QualityContext, Rule
 from trading_dag.quality.schema_rules import describe_key, schema_checks
-from trading_dag.quality.volatility_rules import implied_volatility_checks, volatility_index_checks
+from trading_dag.quality.volatility_rules import (
+    feature_table_checks,
+    implied_volatility_checks,
+    volatility_index_checks,
+)
 from trading_dag.schemas import Table
 
 _MARKET_CHECKS = {
     "raw.prices_daily": price_checks,
     "raw.volatility_index": volatility_index_checks,
     "features.implied_volatility": implied_volatility_checks,
+    "features.feature_table": feature_table_checks,
 }
 
 

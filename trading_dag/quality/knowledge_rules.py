@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.quality.rules import POINT_IN_TIME, Check, Examined, Finding, Rule
+from trading_dag.schemas import MARKET_STATES
 
 _PROBABILITY_TOLERANCE: Final = 1e-6
+_REGIME_PROBABILITIES: Final = ("probability_low", "probability_normal", "probability_high")
 _Order = Literal["<", "<="]
 
 
@@ -34,13 +36,22 @@ def knowledge_checks(qualified_name: str) -> tuple[Check, ...]:
                 needs=("model", "fold", "fitted_through", "n_train"),
             ),
         ),
+        "models.regime_hmm": (_in_order("fitted_before_service", "fitted_through", "<", "serves_from"),),
+        "predictions.regime": (
+            _in_order("fitted_before_session", "fitted_through", "<", "session"),
+            Check(
+                Rule("probabilities_sum_to_one", "The probabilities of the five states add up to 1."),
+                _sum_to_one(tuple(f"probability_{state}" for state in MARKET_STATES)),
+                needs=tuple(f"probability_{state}" for state in MARKET_STATES),
+            ),
+        ),
         "predictions.direction": _prediction_checks(),
         "predictions.volatility": (
             *_prediction_checks(),
             Check(
                 Rule("probabilities_sum_to_one", "The probabilities of the three regimes add up to 1."),
-                _probabilities_sum_to_one,
-                needs=("probability_low", "probability_normal", "probability_high"),
+                _sum_to_one(_REGIME_PROBABILITIES),
+                needs=_REGIME_PROBABILITIES,
             ),
         ),
         "signals.recommendation": (_in_order("target_after_session", "session", "<", "target_session"),),
@@ -108,8 +119,10 @@ def _training_parts_grow(examined: Examined) -> Finding:
     return Finding.of_rows(wrong.to_numpy(dtype=bool), "a fold did not learn from more than the fold before it")
 
 
-def _probabilities_sum_to_one(examined: Examined) -> Finding:
-    columns = ["probability_low", "probability_normal", "probability_high"]
-    total: pd.Series = examined.frame[columns].sum(axis=1, skipna=False)
-    wrong = ((total - 1.0).abs() > _PROBABILITY_TOLERANCE) & np.isfinite(total)
-    return Finding.of_rows(wrong.to_numpy(dtype=bool), "probabilities do not add up to 1")
+def _sum_to_one(columns: tuple[str, ...]) -> Callable[[Examined], Finding]:
+    def examine(examined: Examined) -> Finding:
+        total: pd.Series = examined.frame[list(columns)].sum(axis=1, skipna=False)
+        wrong = ((total - 1.0).abs() > _PROBABILITY_TOLERANCE) & np.isfinite(total)
+        return Finding.of_rows(wrong.to_numpy(dtype=bool), "probabilities do not add up to 1")
+
+    return examine

@@ -35,6 +35,12 @@ _CHANGE_LIMIT: Final = 0.15
 # −0.10 for TLT and −0.14 for GLD, whose prices say nothing about the timing of VIX.
 _RELATED: Final = -0.5
 
+# FRED's VIXCLS of a session is known one session on. Over 1990–2024 it equals the index's close of that session, to
+# a cent, in 99.94 % of sessions, in no window of 63 in less than 98 %; a session apart in no window in more than 10 %.
+_FRED_WINDOW: Final = 21
+_FRED_AGREES: Final = 0.0151
+_FRED_SHARE: Final = 0.5
+
 
 def volatility_index_checks() -> tuple[Check, ...]:
     """Checks of ``raw.volatility_index`` beyond its schema."""
@@ -88,6 +94,20 @@ def implied_volatility_checks() -> tuple[Check, ...]:
     )
 
 
+def feature_table_checks() -> tuple[Check, ...]:
+    """Checks of ``features.feature_table`` beyond its schema."""
+    return (
+        Check(
+            Rule(
+                "index_agrees_with_fred",
+                "The index is that of the session on which FRED has it, and no copy that is late or early.",
+            ),
+            _index_agrees_with_fred,
+            needs=("session", "vix_close", "vix_fred"),
+        ),
+    )
+
+
 def _no_missing_sessions(examined: Examined) -> Finding:
     bars = sound_bars(examined, positive=())
     missing, after_hole = missing_sessions(bars)
@@ -131,6 +151,26 @@ def _not_shifted_against_prices(examined: Examined) -> Finding:
     pairs = pd.DataFrame({"change": changes.where(is_fresh), "return": rows["session"].map(returns)})
     flags, detail = shifted_windows(pairs["change"], pairs["return"])
     return bars.finding(flags, detail) if flags.any() else examined.nothing(detail)
+
+
+def _index_agrees_with_fred(examined: Examined) -> Finding:
+    """Windows in which the index of a session is what FRED says of the session before or after it.
+
+    An index that is not VIX agrees with VIXCLS at no lag, and is not examined.
+    """
+    bars = sound_bars(examined, positive=())
+    rows = bars.rows
+    shares = {}
+    for lag in (0, 1, 2):
+        agrees = (rows["vix_fred"] - rows["vix_close"].shift(lag)).abs() <= _FRED_AGREES
+        shares[lag] = agrees.rolling(_FRED_WINDOW).mean()
+    flags = ((shares[0] > _FRED_SHARE) | (shares[2] > _FRED_SHARE)) & (shares[1] < _FRED_SHARE)
+    if not flags.any():
+        is_other = not (shares[1] > _FRED_SHARE).any()
+        return examined.nothing("not examined: another index, or no VIXCLS" if is_other else "")
+    at = int(flags.to_numpy().argmax())
+    which = "late" if shares[0][at] > shares[2][at] else "early"
+    return bars.finding(flags.to_numpy(), f"the index looks a session {which} against FRED's VIXCLS")
 
 
 def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:

@@ -96,14 +96,14 @@ VOLATILITY_FORECASTER_FEATURES: Final = (
     "parkinson_hv_20", "returns_5d",
 )  # fmt: skip
 # Levels of price, volume and the CPI have no stationary scale, nor have dealers' exposures, which grow with open
-# interest and price, nor counts of articles and mentions, which grow with the sources; the safe set leaves them out.
-# Rates stay in.
+# interest and price, nor counts of articles and mentions, which grow with the sources; and the number of a market
+# state has no order. The safe set leaves them out. Rates stay in.
 LEVEL_FEATURES: Final = frozenset(
     """
     sma_20 sma_50 sma_200 ema_12 ema_26 macd macd_signal macd_histogram macd_histogram_change_1d
     bb_upper bb_middle bb_lower atr_14 volume_sma_10 volume_sma_20 obv dollar_volume_20 high_52w low_52w
     cpi_index
-    news_article_count reddit_mentions
+    news_article_count reddit_mentions regime_state
     net_delta net_gamma net_vega net_theta net_vanna net_charm gamma_flip call_wall_strike put_wall_strike
     """.split()
 )
@@ -144,12 +144,11 @@ _RANGES: Final = {
     "regime_state": (0.0, float(len(MARKET_STATES) - 1)),
 }
 _FEATURE_TOLERANCE: Final = 1e-6
-ALL_FEATURES: Final = (*TECHNICAL_FEATURES, *IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS, *MACRO_FEATURES)
-# Every feature that a table holds, whether or not the feature table joins it yet.
-NAMED_FEATURES: Final = (
+ALL_FEATURES: Final = (
     *TECHNICAL_FEATURES, *IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS, *MACRO_FEATURES, *SENTIMENT_FEATURES,
     *EARNINGS_FEATURES, *ECONOMIC_CALENDAR_FEATURES, *OPTION_CHAIN_FEATURES, *INTRADAY_FEATURES, *REGIME_FEATURES,
 )  # fmt: skip
+NAMED_FEATURES: Final = ALL_FEATURES
 SAFE_FEATURES: Final = tuple(name for name in ALL_FEATURES if name not in LEVEL_FEATURES)
 
 

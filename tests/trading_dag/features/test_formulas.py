@@ -10,22 +10,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.features.formulas import (
-    FORMULAS,
-    IMPLIED_VOLATILITY_FORMULAS,
-    MACRO_FORMULAS,
-    TECHNICAL_FORMULAS,
-    feature_reference,
-)
+from trading_dag.features.earnings import build_earnings
+from trading_dag.features.economic_calendar import build_economic_calendar
+from trading_dag.features.formulas import FORMULAS, SECTIONS, feature_reference
+from trading_dag.features.formulas.implied_volatility import IMPLIED_VOLATILITY_FORMULAS
+from trading_dag.features.formulas.technical import TECHNICAL_FORMULAS
 from trading_dag.features.implied_volatility import build_implied_volatility
+from trading_dag.features.intraday import build_intraday
 from trading_dag.features.macro import build_macro
+from trading_dag.features.sentiment import build_sentiment
 from trading_dag.features.technical import build_technical
 from trading_dag.schemas import (
-    ALL_FEATURES,
+    EARNINGS_FEATURES,
+    ECONOMIC_CALENDAR_FEATURES,
     FLAG_FEATURES,
     IMPLIED_VOLATILITY_FEATURES,
+    INTRADAY_FEATURES,
     IV_RANK_LAGS,
     MACRO_FEATURES,
+    NAMED_FEATURES,
+    SENTIMENT_FEATURES,
     TECHNICAL_FEATURES,
 )
 
@@ -39,11 +43,17 @@ def _look_back(formula: str) -> int:
 
 
 def test_every_feature_has_exactly_one_formula_and_no_formula_is_left_over() -> None:
-    assert tuple(TECHNICAL_FORMULAS) == TECHNICAL_FEATURES
-    assert tuple(IMPLIED_VOLATILITY_FORMULAS) == (*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS)
-    assert tuple(MACRO_FORMULAS) == MACRO_FEATURES
-    assert set(FORMULAS) == set(ALL_FEATURES)
+    assert tuple(name for *_, formulas in SECTIONS for name in formulas) == NAMED_FEATURES
+    assert set(FORMULAS) == set(NAMED_FEATURES)
     assert (len(TECHNICAL_FEATURES), len(IMPLIED_VOLATILITY_FEATURES), len(MACRO_FEATURES)) == (83, 18, 34)
+
+
+def test_every_formula_says_what_it_looks_back_on() -> None:
+    assert [name for name, formula in FORMULAS.items() if "; look-back " not in formula] == []
+
+
+def test_no_formula_breaks_the_table_it_stands_in() -> None:
+    assert [name for name, formula in FORMULAS.items() if "|" in formula] == []
 
 
 def test_the_features_page_is_up_to_date() -> None:
@@ -52,7 +62,7 @@ def test_the_features_page_is_up_to_date() -> None:
 
 def test_the_features_page_names_every_feature_once() -> None:
     named = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert tuple(named) == ALL_FEATURES
+    assert tuple(named) == NAMED_FEATURES
 
 
 @pytest.mark.parametrize(
@@ -61,6 +71,10 @@ def test_the_features_page_names_every_feature_once() -> None:
         (build_technical, TECHNICAL_FEATURES),
         (build_implied_volatility, (*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS)),
         (build_macro, MACRO_FEATURES),
+        (build_sentiment, SENTIMENT_FEATURES),
+        (build_earnings, EARNINGS_FEATURES),
+        (build_economic_calendar, ECONOMIC_CALENDAR_FEATURES),
+        (build_intraday, INTRADAY_FEATURES),
     ],
 )
 def test_the_docstring_holds_the_formula_of_every_feature(

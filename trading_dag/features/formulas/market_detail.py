@@ -1,0 +1,58 @@
+"""What each feature of ``features.option_chain``, ``features.intraday`` and ``features.regime`` is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trading_dag.schemas import MARKET_STATES
+
+_NET: Final = "sum over contracts as dealers hold them (long calls, short puts) of"
+OPTION_CHAIN_FORMULAS: Final[dict[str, str]] = {
+    "put_call_volume_ratio": "contracts traded in puts / in calls; ratio; look-back 1",
+    "put_call_oi_ratio": "open interest of puts / of calls; ratio; look-back 1",
+    "option_volume_ratio": "contracts traded / their mean over 20 sessions; ratio; look-back 20",
+    "atm_iv_30d": "at-the-money implied volatility at 30 calendar days, interpolated; annualised percent; look-back 1",
+    "iv_skew_25d": "implied volatility of the 25 Δ put − of the 25 Δ call at 30 days; percent points; look-back 1",
+    "iv_skew_otm": "implied volatility at 95 % of the spot (put) − at 105 % (call) at 30 days; percent points; "
+    "look-back 1",
+    "term_structure_30_90": "at-the-money implied volatility at 90 days − at 30 days; percent points; look-back 1",
+    "net_delta": f"{_NET} delta · open interest · 100; shares; look-back 1",
+    "net_gamma": f"{_NET} gamma · open interest · 100 · S² · 0.01; USD of delta per 1 % move; look-back 1",
+    "net_vega": f"{_NET} vega · open interest · 100; USD per volatility point; look-back 1",
+    "net_theta": f"{_NET} theta · open interest · 100; USD per calendar day; look-back 1",
+    "net_vanna": f"{_NET} vanna · open interest · 100; shares per volatility point; look-back 1",
+    "net_charm": f"{_NET} charm · open interest · 100; shares per calendar day; look-back 1",
+    "gamma_flip": "spot nearest S at which net_gamma, repriced at fixed implied volatilities, is zero; USD, NULL if "
+    "none within 15 %; look-back 1",
+    "distance_to_gamma_flip": "(S − gamma_flip) / S; fraction, above zero where S lies above the flip; look-back 1",
+    "call_wall_strike": "strike with the greatest gamma exposure of calls; USD; look-back 1",
+    "put_wall_strike": "strike with the greatest gamma exposure of puts; USD; look-back 1",
+}
+
+INTRADAY_FORMULAS: Final[dict[str, str]] = {
+    **{
+        f"hourly_mean_return_{n}": f"mean of r over the last {n} bars; fraction per bar; look-back {n} bars"
+        for n in (6, 30)
+    },
+    **{
+        f"hourly_volatility_{n}": f"standard deviation (ddof 1) of r over the last {n} bars · √(252 · 6.5) · 100; "
+        f"annualised percent of the exchange's hours; look-back {n} bars"
+        for n in (6, 30)
+    },
+    "first_hour_return": "last close / first open − 1 of the fewest bars from the open that cover an hour; "
+    "fraction; look-back 1",
+    "last_hour_return": "last close / first open − 1 of the fewest bars to the close that cover an hour; "
+    "fraction; look-back 1",
+    "hourly_rsi_14": "Wilder's relative strength index of P over 14 bars; 0 to 100; look-back 15 bars",
+    "hourly_macd_histogram": "histogram of P's MACD (12, 26, 9 bars) / P · 100; percent; look-back 34 bars",
+}
+
+REGIME_FORMULAS: Final[dict[str, str]] = {
+    "regime_state": "number of the most probable state, 0 to 4 in the order of the probabilities below, from filtered "
+    "probabilities; category; look-back as fitted",
+    **{
+        f"regime_probability_{state}": f"filtered probability of the state {state.replace('_', ' ')} of a hidden "
+        "Markov model fitted on earlier sessions; 0 to 1; look-back as fitted"
+        for state in MARKET_STATES
+    },
+}
