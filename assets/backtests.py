@@ -2,14 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Result, Slice, table_asset
+from assets.declaration import CrossRule, Declaration, Result, Slice, table_asset
 from assets.pictures import picture
 from assets.signals import RATES
-from trading_dag.schemas import EQUITY, METRICS, PRICES_DAILY, RECOMMENDATION, SUMMARY, TRADES, VOLATILITY_INDEX
+from resources.chain_io import StoredChain
+from trading_dag.quality import Rule
+from trading_dag.schemas import (
+    COMPARISON,
+    EQUITY,
+    METRICS,
+    OPTION_CHAIN,
+    PRICES_DAILY,
+    RECOMMENDATION,
+    SUMMARY,
+    TRADES,
+    VOLATILITY_INDEX,
+)
+
+if TYPE_CHECKING:
+    from trading_dag.options.structures import Structure
+
+LONGEST_DAYS: Final = 70
+
+
+def _unearned_admission(at: Slice, result: Result, inputs: Mapping[str, Any]) -> str | None:
+    from trading_dag.validation.edge import unearned_admission
+
+    return unearned_admission(result.frames[SUMMARY.name], inputs["metrics"], at.settings.gate)
+
+
+def _inadmissibility(_: Slice, result: Result, __: Mapping[str, Any]) -> str | None:
+    summary = result.frames[SUMMARY.name]
+    refused = summary[~summary["is_admissible"].astype(bool)]
+    return None if refused.empty else str(refused["admissibility_reason"].iloc[0])
+
+
+ACCURACY_GATE: Final = CrossRule(
+    SUMMARY,
+    Rule(
+        name="accuracy_gate",
+        description="A backtest is called admissible only where the models of its slice meet the thresholds of the "
+        "settings, and its profit keeps its sign with the surface lower and higher.",
+    ),
+    _unearned_admission,
+)
+IS_ADMISSIBLE: Final = CrossRule(
+    SUMMARY,
+    Rule(
+        name="backtest_is_admissible",
+        description="The backtest may be believed as far as its models and its modelled quotes go.",
+        severity="warn",
+        is_blocking=False,
+    ),
+    _inadmissibility,
+)
 
 
 @table_asset(
@@ -23,8 +74,9 @@ from trading_dag.schemas import EQUITY, METRICS, PRICES_DAILY, RECOMMENDATION, S
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="3",
-    uses=("surface", "backtest"),
+    code_version="4",
+    uses=("surface", "backtest", "gate"),
+    cross_rules=(ACCURACY_GATE, IS_ADMISSIBLE),
 )
 def recommended_structure(
     at: Slice,
@@ -37,7 +89,7 @@ def recommended_structure(
     """Enters at the open after the signal, leaves at the horizon, on the modelled surface; beside buy and hold and
     random entries."""
     from trading_dag.backtest.engine import run_backtest
-    from trading_dag.plots import equity_against_benchmark
+    from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.validation.edge import admissibility
 
     result = run_backtest(
@@ -47,11 +99,67 @@ def recommended_structure(
         rates=rates,
         horizon=at.horizon,
         settings=at.settings,
-        gate=admissibility(metrics),
+        gate=admissibility(metrics, at.settings.gate),
     )
-    title = f"{at.ticker} {at.horizon.key}"
     frames = {"trades": result.trades, "equity": result.equity, "summary": result.summary}
-    return Result(frames, {"equity": picture(equity_against_benchmark(result.equity, title))})
+    figures = figures_of_backtest(result, ticker=at.ticker, horizon=at.horizon, settings=at.settings)
+    return Result(frames, {name: picture(figure) for name, figure in figures.items()})
 
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (recommended_structure,)
+@table_asset(
+    COMPARISON,
+    reads={
+        "chain": OPTION_CHAIN,
+        "prices": PRICES_DAILY,
+        "volatility_index": VOLATILITY_INDEX,
+        "rates": RATES,
+    },
+    code_version="2",
+    automation="none",
+    uses=("backtest", "surface", "structures"),
+)
+def comparison(
+    at: Slice, chain: StoredChain, prices: pd.DataFrame, volatility_index: pd.DataFrame, rates: pd.DataFrame
+) -> Result:
+    """Weekly entries about 30 days before expiration, over the last five years of quotes. On the stored chains, at bid
+    and ask where there are, otherwise at last trades; without a chain on the modelled surface, also two volatility
+    points lower and higher."""
+    from trading_dag.backtest.structure_comparison import EVERYTHING, compare_modelled
+    from trading_dag.options.structure_settings import structures_by_name
+
+    menu = structures_by_name(at.settings.structures)
+    if not chain.attrs.get("source_off"):
+        return _compared_on_chain(at, chain, prices, menu)
+    found = compare_modelled(
+        prices, volatility_index, rates=rates, ticker=at.ticker, menu=menu, horizon=at.horizon, settings=at.settings
+    )
+    found.table.attrs["source"] = prices.attrs.get("source")
+    return Result(
+        {COMPARISON.name: found.table},
+        {"left out": found.left_out},
+        source_off=found.left_out.get(EVERYTHING) if found.table.empty else None,
+    )
+
+
+def _compared_on_chain(at: Slice, chain: StoredChain, prices: pd.DataFrame, menu: Mapping[str, Structure]) -> Result:
+    """The same on the last years of the stored chain; short calls are assigned over the dividends that are known."""
+    from trading_dag.backtest.chain_market import chain_market
+    from trading_dag.backtest.program_inputs import known_dividends
+    from trading_dag.backtest.structure_comparison import COMPARED_YEARS, compare_structures
+    from trading_dag.backtest.structure_programs import fills_of, settings_for_listed_contract
+    from trading_dag.options.surface import DAYS_PER_YEAR
+
+    book = settings_for_listed_contract(at.ticker, at.settings.backtest)
+    rate = at.settings.surface.risk_free_rate
+    first = chain.sessions()[-1] - pd.Timedelta(days=COMPARED_YEARS * DAYS_PER_YEAR)
+    quotes = chain.quotes(rate=rate, first=first, maximum_days=LONGEST_DAYS)
+    market = chain_market(quotes, ticker=at.ticker, fills=fills_of(book))
+    paid = known_dividends(prices, market.sessions)
+    found = compare_structures(
+        market, menu=menu, horizon=at.horizon, settings=book, dividends=paid.dividends, rate=rate
+    )
+    found.table.attrs["source"] = chain.attrs["source"]
+    return Result({COMPARISON.name: found.table}, {"left out": found.left_out, "dividends": paid.assumption})
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (recommended_structure, comparison)

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from assets import backtests, evaluation, features, labels, models, monitoring, option_chain, predictions, raw, signals
+from assets import (
+    backtests,
+    evaluation,
+    feature_table,
+    features,
+    labels,
+    models,
+    monitoring,
+    option_chain,
+    predictions,
+    raw,
+    regime,
+    signals,
+)
 from assets.declaration import Declaration
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *raw.DECLARATIONS,
     *features.DECLARATIONS,
     *option_chain.DECLARATIONS,
+    *regime.DECLARATIONS,
+    *feature_table.DECLARATIONS,
     *labels.DECLARATIONS,
     *models.DECLARATIONS,
     *predictions.DECLARATIONS,

@@ -1,8 +1,8 @@
 """Runs the checks of a table on a frame that is about to be stored, and reports one verdict a rule.
 
 The rules come from ``schemas`` through ``trading_dag.quality``; Great Expectations judges them in
-``resources.expectations``. Only the look-ahead prober is added here, because it needs the asset's own
-function.
+``resources.expectations``. The look-ahead prober and the rules between inputs and results are added here, because
+they need more than the frame.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declaration import LOOKAHEAD_RULE, Declaration, Result, Slice
+from assets.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Result, Slice
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import Table
 from trading_dag.sessions import last_closed_session
@@ -42,7 +42,26 @@ def verdicts_of(
     verdicts = verify(table, frame, context=context)
     if declaration.probes:
         verdicts.append(_lookahead_verdict(declaration, table, frame, at, inputs))
+    verdicts += [
+        _cross_verdict(entry, frame, result, at, inputs) for entry in declaration.cross_rules if entry.table is table
+    ]
     return verdicts
+
+
+def _cross_verdict(
+    entry: CrossRule, frame: pd.DataFrame, result: Result, at: Slice, inputs: dict[str, Any]
+) -> RuleVerdict:
+    from resources.expectations import RuleVerdict
+
+    objection = entry.objection(at, result, inputs)
+    return RuleVerdict(
+        rule=entry.rule,
+        passed=objection is None,
+        unexpected_count=0 if objection is None else 1,
+        total=len(frame),
+        examples=[],
+        detail=objection or "",
+    )
 
 
 def _lookahead_verdict(
@@ -53,7 +72,7 @@ def _lookahead_verdict(
 
     probes = declaration.probes or {}
     violations = probe_lookahead(
-        partial(declaration.function, at),
+        partial(declaration.function, at, **{name: value for name, value in inputs.items() if name not in probes}),
         {name: value for name, value in inputs.items() if name in probes},
         time_columns=dict(probes),
         table=table.qualified_name,

@@ -88,6 +88,22 @@ class Result:
 
 
 @dataclass(frozen=True)
+class CrossRule:
+    """A rule between what an asset read and what it made, beside those that a table's schema generates.
+
+    Attributes
+    ----------
+    table : the table whose check it is.
+    rule : name, sentence and severity.
+    objection : given the slice, the result and the inputs by name, what breaks the rule; None where it holds.
+    """
+
+    table: Table
+    rule: Rule
+    objection: Callable[[Slice, Result, Mapping[str, Any]], str | None]
+
+
+@dataclass(frozen=True)
 class Declaration:
     """An asset (or several that one computation makes) before the universe is known."""
 
@@ -103,10 +119,12 @@ class Declaration:
     is_fetched: bool
     probes: Mapping[str, str] | None
     uses: tuple[str, ...]
+    cross_rules: tuple[CrossRule, ...] = ()
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
         """Code version and the settings it depends on: beside the inputs, what makes a stored slice stale."""
-        used = {name: getattr(settings, name).model_dump(mode="json") for name in self.uses}
+        values = settings.model_dump(mode="json", include=set(self.uses))
+        used = {name: values[name] for name in self.uses}
         digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
         return {"code_version": self.code_version, "settings": digest}
 
@@ -124,7 +142,8 @@ class Declaration:
 
     def checks(self, table: Table) -> dict[str, tuple[Rule, ...]]:
         """Asset checks of one of its tables by name, each with the rules that it reports."""
-        return checks_of(table, (LOOKAHEAD_RULE,) if self.probes else ())
+        own = tuple(entry.rule for entry in self.cross_rules if entry.table is table)
+        return checks_of(table, (*((LOOKAHEAD_RULE,) if self.probes else ()), *own))
 
 
 def checks_of(table: Table, further: tuple[Rule, ...] = ()) -> dict[str, tuple[Rule, ...]]:
@@ -144,6 +163,7 @@ def table_asset(
     is_fetched: bool = False,
     probes: Mapping[str, str] | None = None,
     uses: tuple[str, ...] = (),
+    cross_rules: tuple[CrossRule, ...] = (),
 ) -> Callable[[Callable[..., Any]], Declaration]:
     """Declare the asset of one table, or of several that one computation makes.
 
@@ -153,8 +173,9 @@ def table_asset(
     reads : inputs by parameter name.
     automation : ``eager`` (after its inputs), ``on_missing``, or ``none`` (asked for by schedules and people).
     is_fetched : whether rows come from a source; such a slice is locked from read to write.
-    probes : time column of each input, where the look-ahead prober shall run on the function.
+    probes : time column of each input that the look-ahead prober shall cut and perturb; the others are held.
     uses : groups of settings whose change makes a stored slice stale.
+    cross_rules : rules between inputs and results, reported as checks of the tables they name.
     """
     first = tables[0]
 
@@ -173,6 +194,7 @@ def table_asset(
             is_fetched=is_fetched,
             probes=probes,
             uses=uses,
+            cross_rules=cross_rules,
         )
 
     return declare

@@ -8,7 +8,6 @@ import pandas as pd
 
 from assets.declaration import Declaration, Read, Slice, table_asset
 from trading_dag.schemas import (
-    FEATURE_TABLE,
     IMPLIED_VOLATILITY,
     MACRO,
     MACRO_TABLE,
@@ -56,23 +55,4 @@ def macro(at: Slice, macro: pd.DataFrame) -> pd.DataFrame:
     return build_macro(macro)
 
 
-@table_asset(
-    FEATURE_TABLE,
-    reads={
-        "technical": TECHNICAL,
-        "implied_volatility": IMPLIED_VOLATILITY,
-        "macro": Read(MACRO_TABLE, same_source_as="technical"),
-    },
-    code_version="1",
-    probes={"technical": "session", "implied_volatility": "session", "macro": "session"},
-)
-def feature_table(
-    at: Slice, technical: pd.DataFrame, implied_volatility: pd.DataFrame, macro: pd.DataFrame
-) -> pd.DataFrame:
-    """Columns never disappear: what the source does not give is NULL."""
-    from trading_dag.features.feature_table import build_feature_table
-
-    return build_feature_table(technical, implied_volatility, macro)
-
-
-DECLARATIONS: Final[tuple[Declaration, ...]] = (technical, implied_volatility, macro, feature_table)
+DECLARATIONS: Final[tuple[Declaration, ...]] = (technical, implied_volatility, macro)

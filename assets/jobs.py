@@ -43,11 +43,7 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
         _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations."),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
-        _job(
-            OPTIONS_JOB,
-            options,
-            "What the stored chains of one ticker come down to, and what trading them would have earned.",
-        ),
+        _job(OPTIONS_JOB, options, "What the stored chains of one ticker come down to."),
         _job(
             RETRAIN_JOB,
             [key for key in research if key not in labels],

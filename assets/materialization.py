@@ -21,8 +21,8 @@ from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
 from resources.parquet_io import COLUMNS_METADATA, StoredModel
 from resources.parquet_store import PreparedSlice
 from trading_dag.errors import BadSliceError
-from trading_dag.quality import empty_frame
-from trading_dag.schemas import Column, Table
+from trading_dag.quality import Rule, empty_frame
+from trading_dag.schemas import Column, SliceKind, Table
 
 if TYPE_CHECKING:
     from resources.expectations import RuleVerdict
@@ -46,21 +46,15 @@ def build_asset(declaration: Declaration, partitions: Partitions) -> dg.AssetsDe
     """The Dagster asset of a declaration, with its checks, for one universe."""
     definition = partitions.of(declaration.slice)
     checks = [
-        dg.AssetCheckSpec(
-            name=name,
-            asset=dg.AssetKey([table.group, table.name]),
-            description=" ".join(rule.description for rule in rules),
-            blocking=all(rule.is_blocking for rule in rules),
-            partitions_def=definition,
-        )
+        spec
         for table in declaration.tables
-        for name, rules in declaration.checks(table).items()
+        for spec in check_specs(table, declaration.checks(table), partitions_def=definition)
     ]
 
     @dg.multi_asset(
         name=f"{declaration.group}__{declaration.name}",
         outs={key.path[-1]: _out(declaration, key) for key in declaration.asset_keys},
-        ins={name: _in(read) for name, read in declaration.reads.items()},
+        ins={name: _in(read, declaration.slice) for name, read in declaration.reads.items()},
         partitions_def=definition,
         check_specs=checks,
         required_resource_keys=RESOURCES,
@@ -87,9 +81,16 @@ def _out(declaration: Declaration, key: dg.AssetKey) -> dg.AssetOut:
     )
 
 
-def _in(read: Read) -> dg.AssetIn:
+def _in(read: Read, kind: SliceKind) -> dg.AssetIn:
     if read.is_chain:
-        mapping = dg.MultiToSingleDimensionPartitionMapping(TICKER_DIMENSION)
+        # All sessions of the slice's ticker.
+        mapping: dg.PartitionMapping = (
+            dg.MultiToSingleDimensionPartitionMapping(TICKER_DIMENSION)
+            if kind == "ticker"
+            else dg.MultiPartitionMapping(
+                {TICKER_DIMENSION: dg.DimensionPartitionMapping(TICKER_DIMENSION, dg.IdentityPartitionMapping())}
+            )
+        )
         return dg.AssetIn(key=read.asset_key, input_manager_key=CHAIN_IO, partition_mapping=mapping)
     return dg.AssetIn(key=read.asset_key, metadata={COLUMNS_METADATA: list(read.columns)} if read.columns else None)
 
@@ -156,11 +157,37 @@ def _check(
     for verdict in verdicts:
         if not verdict.passed:
             context.log.warning("%s [%s] %s: %s", table.qualified_name, at.key, verdict.rule.name, verdict.detail)
-            if verdict.rule.is_blocking:
-                where = f"{at.key}; {', '.join(verdict.examples)}" if verdict.examples else str(at.key)
-                rule = f"{verdict.rule.name}: {verdict.detail or verdict.rule.description}"
-                failures.append(BadSliceError(table=table.qualified_name, key=where, rule=rule))
+    failures += objections(table, str(at.key), verdicts)
     yield from check_results(dg.AssetKey([table.group, table.name]), verdicts)
+
+
+def check_specs(
+    table: Table, checks: Mapping[str, tuple[Rule, ...]], *, partitions_def: dg.PartitionsDefinition | None
+) -> list[dg.AssetCheckSpec]:
+    """The asset checks of a table; one blocks where all its rules do."""
+    return [
+        dg.AssetCheckSpec(
+            name=name,
+            asset=dg.AssetKey([table.group, table.name]),
+            description=" ".join(rule.description for rule in rules),
+            blocking=all(rule.is_blocking for rule in rules),
+            partitions_def=partitions_def,
+        )
+        for name, rules in checks.items()
+    ]
+
+
+def objections(table: Table, where: str, verdicts: "list[RuleVerdict]") -> list[BadSliceError]:
+    """Why the slice named by ``where`` may not be stored: one error for each blocking rule that is broken."""
+    return [
+        BadSliceError(
+            table=table.qualified_name,
+            key=f"{where}; {', '.join(verdict.examples)}" if verdict.examples else where,
+            rule=f"{verdict.rule.name}: {verdict.detail or verdict.rule.description}",
+        )
+        for verdict in verdicts
+        if verdict.rule.is_blocking and not verdict.passed
+    ]
 
 
 def check_results(key: dg.AssetKey, verdicts: "list[RuleVerdict]") -> Iterator[dg.AssetCheckResult]:

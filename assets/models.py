@@ -1,4 +1,4 @@
-"""Fitted models, and the two tables that say what each fold chose and saw."""
+"""Fitted models, and the tables that say what each fold chose and saw."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Slice, model_asset, table_asset
+from assets.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.pictures import picture
 from trading_dag.errors import InsufficientDataError
-from trading_dag.schemas import FEATURE_SELECTION, FEATURE_TABLE, REGISTRY, TARGETS
+from trading_dag.schemas import FEATURE_SELECTION, FEATURE_TABLE, REGISTRY, SELECTION_STABILITY, TARGETS
 
 if TYPE_CHECKING:
     from resources.parquet_io import StoredModel
     from trading_dag.models.fitted import FittedModel
 
+_PICTURED: Final = "direction_logistic"
 _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
     "volatility_forecaster": Read(model="volatility_forecaster"),
@@ -55,11 +57,19 @@ def volatility_forecaster(at: Slice, features: pd.DataFrame, targets: pd.DataFra
     return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
 
 
-@table_asset(FEATURE_SELECTION, reads=_MODELS, code_version="1")
-def feature_selection(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
-    """Chosen inside the fold's training part only."""
+@table_asset(FEATURE_SELECTION, SELECTION_STABILITY, reads=_MODELS, code_version="1", uses=("walk_forward",))
+def feature_selection(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
+    """Chosen inside the fold's training part only; and how far the folds agree."""
+    from trading_dag.plots.selection import selection_by_fold
+    from trading_dag.validation.selection_stability import selection_stability
+
     parts = [model.fitted.feature_selection() for model in (direction_classifier, volatility_forecaster)]
-    return pd.concat(parts, ignore_index=True)
+    selection = pd.concat(parts, ignore_index=True)
+    live_fold = at.settings.walk_forward.folds + 1
+    stability = selection_stability(selection, live_fold=live_fold)
+    figure = selection_by_fold(selection, stability, model=_PICTURED, live_fold=live_fold)
+    frames = {FEATURE_SELECTION.name: selection, SELECTION_STABILITY.name: stability}
+    return Result(frames, {"features by fold": picture(figure)})
 
 
 @table_asset(REGISTRY, reads=_MODELS, code_version="1")

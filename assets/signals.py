@@ -8,6 +8,7 @@ import pandas as pd
 
 from assets.declaration import Declaration, Read, Slice, table_asset
 from trading_dag.schemas import (
+    CHAIN_ANALYTICS,
     MACRO_TABLE,
     PREDICTIONS_DIRECTION,
     PREDICTIONS_VOLATILITY,
@@ -27,8 +28,9 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
         "prices": PRICES_DAILY,
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
+        "smiles": CHAIN_ANALYTICS,
     },
-    code_version="2",
+    code_version="3",
     uses=("selector", "surface", "backtest"),
 )
 def recommendation(
@@ -38,8 +40,10 @@ def recommendation(
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
     rates: pd.DataFrame,
+    smiles: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One row a session. Without an edge on outcomes known by then the structure is shown and the size is zero."""
+    """One row a session, priced on the slices fitted to the session's option chain where there is one. Without an edge
+    on outcomes known by then the structure is shown and the size is zero."""
     from trading_dag.strategy.recommendation import build_recommendations
     from trading_dag.validation.edge import edge_to_date
 
@@ -52,6 +56,7 @@ def recommendation(
         rates=rates,
         horizon=at.horizon,
         settings=at.settings,
+        smiles=smiles,
     )
 
 

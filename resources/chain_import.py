@@ -1,33 +1,31 @@
 """One import of chain files into the store: each file once, resumable, with what became of every row.
 
-A file is read piece by piece into a staging folder, one part a piece, ticker and year; then every slice is merged;
-then the import is recorded. A process killed at any moment leaves the store whole: the record is written last, so that
-file is imported again, and merging what is there already changes nothing.
+Every file is read piece by piece into the staging folder; then every slice is merged once, with the rows of all
+files; a file is recorded as soon as its last slice is stored. A process killed at any moment leaves the store whole:
+files that were read whole are not read again, slices that were merged are merged again, which changes nothing, and a
+record is only ever written of what is stored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from resources.chain_files import ChainFile, find_chain_files, open_chain_file
+from resources.chain_merge import OUTCOMES, MergeCounts
+from resources.chain_staging import PREFIX, SliceName, StagedFile, stage, sweep
 from resources.chain_store import ChainStore
 from resources.parquet_store import replace_file
-from trading_dag.errors import SliceBusyError, UnknownTickerError
-from trading_dag.options.chain import REASON, SiftedChain, sift
-from trading_dag.sessions import all_sessions, last_closed_session
-from trading_dag.slices import validate_ticker
+from trading_dag.errors import SliceBusyError, TradingDagError
 
 LOCK_TIMEOUT_SECONDS: Final = 5.0
-_STAGING: Final = "staging-"
 _READ_BYTES: Final = 1 << 20
 
 
@@ -41,6 +39,8 @@ class ImportProgress:
     files_done, files : files finished, and in all.
     rows : contract rows read from this file so far.
     file_rows : rows of this file, None where that is not known before it is read.
+    slices_done, slices : slices merged, and to merge; 0 while files are being read.
+    slice_name : the slice being merged, such as ``SPY/2015``; empty while files are being read.
     """
 
     path: Path
@@ -48,6 +48,9 @@ class ImportProgress:
     files: int
     rows: int
     file_rows: int | None
+    slices_done: int = 0
+    slices: int = 0
+    slice_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class FileImport:
     refused : rows not stored, by reason.
     appended, restated, completed, unchanged : stored rows, as ``MergeCounts`` has them.
     slices : ``SPY/2015`` of every slice that has rows of the file.
+    sessions : ``SPY/2015-01-05`` of every session of which the import changed anything; of all that the file holds,
+        where an ended import may have changed them already.
+    identity : by which the file is known again.
     """
 
     path: Path
@@ -75,6 +81,8 @@ class FileImport:
     completed: int = 0
     unchanged: int = 0
     slices: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,7 @@ def import_chains(
     Parameters
     ----------
     path, ticker, closes : as ``find_chain_files`` and ``open_chain_file`` take them.
-    progress : called after every piece and every file.
+    progress : called after every piece and every file, and before and after every slice.
 
     Raises
     ------
@@ -115,123 +123,123 @@ def import_chains(
     from filelock import FileLock, Timeout
 
     paths, skipped = find_chain_files(path)
-    folder = store.imports
-    folder.mkdir(parents=True, exist_ok=True)
-    done: list[FileImport] = []
+    store.imports.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
-            for leftover in folder.glob(f"{_STAGING}*"):
-                shutil.rmtree(leftover)
-            for each in paths:
-                file = open_chain_file(each, ticker=ticker, closes=closes)
-                report = _Reporter(progress, path=each, files_done=len(done), files=len(paths), file_rows=file.rows)
-                done.append(_import_file(store, file, report))
-                report.finished()
+        with FileLock(store.imports / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
+            sweep(store.imports, also_whole=False)
+            run = _Run(store, len(paths), progress or (lambda _: None))
+            try:
+                for each in paths:
+                    run.read(open_chain_file(each, ticker=ticker, closes=closes))
+            except TradingDagError:
+                run.merge()
+                raise
+            run.merge()
+            sweep(store.imports, also_whole=True)
     except Timeout:
         raise SliceBusyError("another import of option chains is running; wait for it to end") from None
-    return ChainImport(tuple(done), skipped)
+    return ChainImport(tuple(run.done.values()), skipped)
 
 
-class _Reporter:
-    """Counts rows of one file and tells the caller."""
+class _Run:
+    """Reads files into the staging folder, then merges slice by slice."""
 
-    def __init__(
-        self,
-        progress: Callable[[ImportProgress], None] | None,
-        *,
-        path: Path,
-        files_done: int,
-        files: int,
-        file_rows: int | None,
-    ) -> None:
-        self._tell = progress or (lambda _: None)
-        self._state = (path, files_done, files, file_rows)
-        self.rows = 0
+    def __init__(self, store: ChainStore, files: int, tell: Callable[[ImportProgress], None]) -> None:
+        self.done: dict[Path, FileImport] = {}
+        self._staged: dict[Path, StagedFile] = {}
+        self._first: dict[str, Path] = {}
+        self._copies: dict[Path, Path] = {}
+        self._store, self._files, self._tell = store, files, tell
 
-    def read(self, rows: int) -> None:
-        self.rows += rows
-        path, files_done, files, file_rows = self._state
-        self._tell(ImportProgress(path, files_done, files, self.rows, file_rows))
+    def read(self, file: ChainFile) -> None:
+        """Stage a file, unless it was imported before."""
+        at = ImportProgress(file.path, len(self.done), self._files, rows=0, file_rows=file.rows)
+        identity = _identity(file)
+        record = self._store.imports / f"{identity}.json"
+        known = _recorded(self._store, record, file)
+        if known is None and identity in self._first:
+            self._copies[file.path] = self._first[identity]
+            known = replace(self.done[self._first[identity]], path=file.path, is_new=False)
+        if known is None:
+            self._first[identity] = file.path
+            rows = 0
 
-    def finished(self) -> None:
-        path, files_done, files, file_rows = self._state
-        self._tell(ImportProgress(path, files_done + 1, files, self.rows, file_rows))
+            def read(more: int) -> None:
+                nonlocal rows
+                rows += more
+                self._tell(replace(at, rows=rows))
+
+            staged = stage(file, self._store.imports / f"{PREFIX}{identity}", read=read)
+            self._staged[file.path] = staged
+            known = FileImport(
+                file.path, file.layout.name, is_new=True, rows=staged.rows, refused=staged.refused,
+                slices=tuple(f"{name}/{year}" for name, year in staged.slices), identity=identity,
+            )  # fmt: skip
+        self.done[file.path] = known
+        self._tell(replace(at, rows=known.rows if known.is_new else 0, files_done=len(self.done)))
+
+    def merge(self) -> None:
+        """Merge each slice once, with the rows of all files; record a file as soon as its last slice is stored."""
+        holders: dict[SliceName, list[Path]] = {}
+        for path, staged in self._staged.items():
+            for name in staged.slices:
+                holders.setdefault(name, []).append(path)
+        left = {path: set(staged.slices) for path, staged in self._staged.items()}
+        self._record([path for path, names in left.items() if not names])
+        for number, (ticker, year) in enumerate(sorted(holders)):
+            paths = holders[ticker, year]
+            at = ImportProgress(
+                paths[0], len(self.done), self._files, rows=0, file_rows=None, slices_done=number,
+                slices=len(holders), slice_name=f"{ticker}/{year}",
+            )  # fmt: skip
+            self._tell(at)
+            pieces = [(self._staged[path].rows_of(ticker, year), self.done[path].layout) for path in paths]
+            merged = self._store.merge_all(ticker, year, pieces)
+            for path, counts, (rows, _) in zip(paths, merged, pieces, strict=True):
+                days = rows["quote_date"].unique() if self._staged[path].is_left_over else counts.changed_sessions
+                self.done[path] = _with_counts(self.done[path], counts, [f"{ticker}/{day:%Y-%m-%d}" for day in days])
+                left[path].discard((ticker, year))
+            self._record([path for path in paths if not left[path]])
+            self._tell(replace(at, slices_done=number + 1))
+        for copy, first in self._copies.items():
+            self.done[copy] = replace(self.done[first], path=copy, is_new=False)
+
+    def _record(self, paths: list[Path]) -> None:
+        """Say that files are imported; from then on what is staged of them is not needed."""
+        for path in paths:
+            done = self.done[path]
+            content = json.dumps({**asdict(done), "path": str(path)}, indent=1)
+            _reported(self._store, done).unlink(missing_ok=True)
+            record = self._store.imports / f"{done.identity}.json"
+            replace_file(record, lambda target, text=content: target.write_text(text, encoding="utf-8"))
+            self._staged[path].discard()
 
 
-def _import_file(store: ChainStore, file: ChainFile, report: _Reporter) -> FileImport:
-    folder = store.imports
-    identity = _identity(file)
-    record = folder / f"{identity}.json"
-    known = _recorded(store, record, file)
-    if known is not None:
-        return known
-    staging = folder / f"{_STAGING}{identity}"
-    refused = _stage(file, staging, report)
-    totals: Counter[str] = Counter()
-    slices = []
-    for part_folder in sorted(staging.glob("*/*")):
-        ticker, year = part_folder.parent.name, int(part_folder.name)
-        fresh = pd.concat([pd.read_parquet(part) for part in sorted(part_folder.iterdir())], ignore_index=True)
-        counts = asdict(store.merge(ticker, year, fresh, source=file.layout.name))
-        for reason in ("duplicate", "conflicting_duplicate"):
-            refused[reason] += counts.pop(reason)
-        totals.update(counts)
-        slices.append(f"{ticker}/{year}")
-    done = FileImport(
-        file.path, file.layout.name, is_new=True, rows=report.rows,
-        refused={reason: count for reason, count in refused.most_common() if count}, slices=tuple(slices),
-        **{name: totals[name] for name in ("appended", "restated", "completed", "unchanged")},
-    )  # fmt: skip
-    content = json.dumps({**asdict(done), "path": str(file.path)}, indent=1)
-    replace_file(record, lambda target: target.write_text(content, encoding="utf-8"))
-    shutil.rmtree(staging, ignore_errors=True)
-    return done
+def unreported(store: ChainStore, imported: ChainImport) -> list[FileImport]:
+    """Files of an import whose changes nobody has been told of yet: new ones, and those of an ended import."""
+    return [file for file in imported.files if file.identity and not _reported(store, file).is_file()]
 
 
-def _stage(file: ChainFile, staging: Path, report: _Reporter) -> Counter[str]:
-    """Write the file's rows by ticker and year; return the refused rows by reason."""
-    refused: Counter[str] = Counter()
-    staging.mkdir(parents=True)
-    for number, sifted in enumerate(file.batches()):
-        refused.update(str(reason) for reason in sifted.refused[REASON])
-        dated = _that_can_be_stored(sifted.kept)
-        refused.update(dated.counts)
-        for (ticker, year), rows in _by_slice(dated.kept):
-            part = staging / validate_ticker(ticker) / str(year) / f"part-{number:06d}.parquet"
-            part.parent.mkdir(parents=True, exist_ok=True)
-            rows.to_parquet(part, index=False)
-        report.read(len(sifted.kept) + len(sifted.refused))
-    return refused
+def mark_reported(store: ChainStore, files: Iterable[FileImport]) -> None:
+    """Remember that whoever has to know of what these files changed has been told."""
+    for file in files:
+        _reported(store, file).touch()
 
 
-def _that_can_be_stored(rows: pd.DataFrame) -> SiftedChain:
-    """Without quotes of what is no ticker, of days without a session, or of sessions that are not over yet."""
-    days = rows["quote_date"]
-    strange = [ticker for ticker in rows["ticker"].unique() if not _is_ticker(str(ticker))]
-    return sift(
-        rows,
-        [
-            ("not_a_ticker", rows["ticker"].isin(strange).to_numpy()),
-            ("future_session", (days > last_closed_session()).to_numpy()),
-            ("not_a_session", ~days.isin(all_sessions()).to_numpy()),
-        ],
+def _reported(store: ChainStore, file: FileImport) -> Path:
+    return store.imports / f"{file.identity}.reported"
+
+
+def _with_counts(done: FileImport, counts: MergeCounts, sessions: list[str]) -> FileImport:
+    """What became of a file, with one more of its slices."""
+    refused = Counter(done.refused)
+    refused.update(duplicate=counts.duplicate, conflicting_duplicate=counts.conflicting_duplicate)
+    return replace(
+        done,
+        refused={reason: count for reason, count in refused.most_common() if count},
+        sessions=(*done.sessions, *sorted(sessions)),
+        **{name: getattr(done, name) + getattr(counts, name) for name in OUTCOMES},
     )
-
-
-def _is_ticker(text: str) -> bool:
-    try:
-        validate_ticker(text)
-    except UnknownTickerError:
-        return False
-    return True
-
-
-def _by_slice(rows: pd.DataFrame) -> Iterable[tuple[tuple[str, int], pd.DataFrame]]:
-    years = rows["quote_date"].dt.year
-    for year in years.unique():
-        of_year = rows[years == year]
-        for ticker, part in of_year.groupby("ticker"):
-            yield (str(ticker), int(year)), part
 
 
 def _identity(file: ChainFile) -> str:
@@ -253,7 +261,8 @@ def _recorded(store: ChainStore, record: Path, file: ChainFile) -> FileImport | 
     """What the record says; None where there is none, it is torn, or a slice it speaks of has been taken away."""
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
-        done = FileImport(**{**known, "path": file.path, "is_new": False, "slices": tuple(known["slices"])})
+        listed = {name: tuple(known.get(name, ())) for name in ("slices", "sessions")}
+        done = FileImport(**{**known, **listed, "path": file.path, "is_new": False})
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     pairs = (name.rsplit("/", 1) for name in done.slices)

@@ -6,10 +6,13 @@ A chain of years does not fit into one frame, so an input is a ``StoredChain`` t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from resources.parquet_io import slice_of_partition
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from resources.chain_store import ChainStore
+    from resources.parquet_store import Provenance
 
 QUOTES: Final = (
     "quote_date", "ticker", "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
@@ -29,9 +33,12 @@ NO_CHAIN: Final = "no option chain is stored: trading-dag import-chains PATH bri
 
 def chain_digest(store: ChainStore, ticker: str) -> str:
     """One hash for everything that is stored of a ticker's chains; of nothing, where there is none."""
+    return _digest_of({year: store.provenance(ticker, year) for year in store.years(ticker)})
+
+
+def _digest_of(records: dict[int, Provenance | None]) -> str:
     digest = hashlib.sha256()
-    for year in store.years(ticker):
-        record = store.provenance(ticker, year)
+    for year, record in records.items():
         digest.update(f"{year}:{'' if record is None else record.content_hash}".encode())
     return digest.hexdigest()
 
@@ -53,11 +60,10 @@ class StoredChain:
     @classmethod
     def of(cls, store: ChainStore, ticker: str) -> StoredChain:
         """The handle, with what is recorded of it now."""
-        years = store.years(ticker)
-        records = [store.provenance(ticker, year) for year in years]
-        sources = "+".join(dict.fromkeys(record.source for record in records if record is not None and record.source))
-        attrs = {"content_hash": chain_digest(store, ticker), "source": sources or None}
-        return cls(store, ticker, attrs if years else {**attrs, "source_off": NO_CHAIN})
+        records = {year: store.provenance(ticker, year) for year in store.years(ticker)}
+        sources = "+".join(dict.fromkeys(record.source for record in records.values() if record and record.source))
+        attrs = {"content_hash": _digest_of(records), "source": sources or None}
+        return cls(store, ticker, attrs if records else {**attrs, "source_off": NO_CHAIN})
 
     def sessions(self) -> pd.DatetimeIndex:
         """Quote dates, ascending; empty where nothing is stored."""
@@ -69,6 +75,24 @@ class StoredChain:
     def read(self, session: pd.Timestamp) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of one quote date; none where there are none."""
         return self.store.read(self.ticker, first=session, last=session)
+
+    def by_session(
+        self, *, first: pd.Timestamp | None = None, last: pd.Timestamp | None = None
+    ) -> Iterator[tuple[pd.Timestamp, pd.DataFrame]]:
+        """Each quote date with its rows, ascending; every row group is read once, one after the other."""
+        if not self.store.years(self.ticker):
+            return
+        left: pd.DataFrame | None = None
+        for batch in self.store.batches(self.ticker, first=first, last=last):
+            rows = batch if left is None else pd.concat([left, batch], ignore_index=True)
+            days = rows["quote_date"].to_numpy()
+            begins = np.flatnonzero(np.append(True, days[1:] != days[:-1])[: len(days)])
+            for begin, end in pairwise(begins):
+                yield pd.Timestamp(days[begin]), rows.iloc[begin:end].reset_index(drop=True)
+            # The last date of a row group may go on in the next.
+            left = rows.iloc[begins[-1] :].reset_index(drop=True) if len(begins) else None
+        if left is not None:
+            yield pd.Timestamp(left["quote_date"].iloc[0]), left
 
     def quotes(
         self,
@@ -123,7 +147,8 @@ class ChainIOManager(dg.IOManager):
         if len(dates) != 1:
             raise StorageError(f"raw.option_chain [{ticker}]: one session's chain has rows of the years {list(dates)}")
         counts = self.store.merge(ticker, int(dates[0]), obj, source=str(obj.attrs.get("source", "")))
-        context.add_output_metadata({"dagster/row_count": len(obj), **counts.__dict__})
+        told = {name: value for name, value in counts.__dict__.items() if name != "changed_sessions"}
+        context.add_output_metadata({"dagster/row_count": len(obj), **told})
 
     def load_input(self, context: dg.InputContext) -> StoredChain:
         """The handle on the chains of the ticker of the running slice."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from trading_dag.options.chain import CHAIN_KEY
 from trading_dag.schemas import OPTION_CHAIN
 
+OUTCOMES: Final = ("appended", "restated", "completed", "unchanged")
+APPENDED, RESTATED, COMPLETED, UNCHANGED = range(len(OUTCOMES))
 _VALUES: Final = tuple(name for name in OPTION_CHAIN.column_names if name not in CHAIN_KEY)
 
 
@@ -25,6 +29,7 @@ class MergeCounts:
     completed : keys of which only missing values were filled in.
     unchanged : keys that say what was stored.
     duplicate, conflicting_duplicate : fresh rows left out, as ``clean_chain`` names them.
+    changed_sessions : quote dates of which anything is other than it was, ascending.
     """
 
     appended: int
@@ -33,21 +38,47 @@ class MergeCounts:
     unchanged: int
     duplicate: int
     conflicting_duplicate: int
+    changed_sessions: tuple[pd.Timestamp, ...] = ()
 
 
 @dataclass(frozen=True)
 class MergedChain:
-    """Rows as they are to be stored, and how many keys came to be so in which way; as in ``MergeCounts``."""
+    """What came of a merge.
+
+    Attributes
+    ----------
+    frame : rows as they are to be stored.
+    outcomes : place in ``OUTCOMES`` for each fresh row, (n,).
+    """
 
     frame: pd.DataFrame
-    appended: int
-    restated: int
-    completed: int
-    unchanged: int
+    outcomes: NDArray[np.int64]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Fresh rows by what came of them, in the order of ``OUTCOMES``."""
+        return dict(zip(OUTCOMES, np.bincount(self.outcomes, minlength=len(OUTCOMES)).tolist(), strict=True))
 
 
 def merge_chains(stored: pd.DataFrame, fresh: pd.DataFrame) -> MergedChain:
-    """Stored and fresh rows, each with unique keys, sorted by key; fresh values win where they say anything."""
+    """Stored and fresh rows, each with unique keys, sorted by key; fresh values win where they say anything.
+
+    Parameters
+    ----------
+    stored : ascending by key. Only its rows between the first and the last fresh quote date are compared.
+    fresh : in any order.
+    """
+    if fresh.empty:
+        return MergedChain(stored.reset_index(drop=True), np.zeros(0, dtype=np.int64))
+    days = stored["quote_date"]
+    begin = int(days.searchsorted(fresh["quote_date"].min(), side="left"))
+    end = int(days.searchsorted(fresh["quote_date"].max(), side="right"))
+    middle, outcomes = _merged(stored.iloc[begin:end], fresh)
+    parts = [part for part in (stored.iloc[:begin], middle, stored.iloc[end:]) if len(part)]
+    return MergedChain(pd.concat(parts, ignore_index=True), outcomes)
+
+
+def _merged(stored: pd.DataFrame, fresh: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     both = pd.concat([stored, fresh[list(OPTION_CHAIN.column_names)]], ignore_index=True)
     order = np.lexsort(
         [
@@ -75,11 +106,25 @@ def merge_chains(stored: pd.DataFrame, fresh: pd.DataFrame) -> MergedChain:
         both[name] = values
     kept = np.ones(len(both), dtype=np.bool_)
     kept[pair] = False
-    completed &= ~restated
-    return MergedChain(
-        frame=both[kept].reset_index(drop=True),
-        appended=len(fresh) - len(pair),
-        restated=int(restated.sum()),
-        completed=int(completed.sum()),
-        unchanged=int((~restated & ~completed).sum()),
-    )
+    outcomes = np.full(len(fresh), APPENDED, dtype=np.int64)
+    outcomes[order[pair + 1] - len(stored)] = np.select([restated, completed], [RESTATED, COMPLETED], UNCHANGED)
+    return both[kept], outcomes
+
+
+def rounds(pieces: Sequence[pd.DataFrame]) -> Iterator[list[int]]:
+    """Places of pieces that may be merged at once: pieces of one round have no quote date in common.
+
+    Merging round after round then is merging piece after piece, at the cost of few merges: files of months or days
+    are one round.
+    """
+    together: list[int] = []
+    taken: set[pd.Timestamp] = set()
+    for place, piece in enumerate(pieces):
+        days = set(piece["quote_date"].unique())
+        if together and days & taken:
+            yield together
+            together, taken = [], set()
+        together.append(place)
+        taken |= days
+    if together:
+        yield together

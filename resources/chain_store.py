@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from resources.chain_filter import ChainFilter, as_day, within
-from resources.chain_merge import MergeCounts, merge_chains
+from resources.chain_merge import OUTCOMES, UNCHANGED, MergeCounts, merge_chains, rounds
 from resources.parquet_store import (
     FILE_NAME,
     ParquetStore,
@@ -90,42 +91,67 @@ class ChainStore:
         return provenance_of(self._open(path).schema_arrow, _BY_TICKER, SliceKey(ticker))
 
     def merge(self, ticker: str, year: int, fresh: pd.DataFrame, *, source: str) -> MergeCounts:
-        """Merge rows into the slice of a ticker and year.
+        """Merge rows of one source into the slice of a ticker and year, as ``merge_all`` does with several."""
+        return self.merge_all(ticker, year, [(fresh, source)])[0]
+
+    def merge_all(self, ticker: str, year: int, pieces: Sequence[tuple[pd.DataFrame, str]]) -> list[MergeCounts]:
+        """Merge pieces into the slice of a ticker and year, one after the other, and write the file once.
 
         Where a key is stored already, what the fresh row says replaces what is stored; what it does not say (NULL)
         erases nothing. Merging the same rows again changes nothing, not even the file.
 
         Parameters
         ----------
-        fresh : rows of ``raw.option_chain`` of that ticker and year, in any order. Of repeated keys equal rows
-            count once, and differing ones not at all.
-        source : what they came from, for the provenance; joined by ``+`` to what is there.
+        pieces : rows of ``raw.option_chain`` of that ticker and year, in any order, and what they came from. Of
+            repeated keys in a piece equal rows count once, and differing ones not at all. The source is for the
+            provenance: that of a piece which changed anything is joined by ``+`` to what is there.
+
+        Returns
+        -------
+        What came of each piece, given those before it.
 
         Raises
         ------
         SchemaError : where the rows break the schema or belong to another ticker; what is stored stays.
         StorageError : for rows of another year, or a stored file that cannot be read.
         """
-        strangers = fresh.loc[fresh["quote_date"].dt.year != year, "quote_date"]
-        if len(strangers):
-            raise StorageError(f"{_BY_TICKER.qualified_name} of {year} was handed rows of {strangers.iloc[0]:%Y-%m-%d}")
-        copies, conflicts = repeated_rows(fresh)
+        for fresh, _ in pieces:
+            strangers = fresh.loc[fresh["quote_date"].dt.year != year, "quote_date"]
+            if len(strangers):
+                raise StorageError(
+                    f"{_BY_TICKER.qualified_name} of {year} was handed rows of {strangers.iloc[0]:%Y-%m-%d}"
+                )
+        repeated = [repeated_rows(fresh) for fresh, _ in pieces]
+        unique = [fresh[~(copies | other)] for (fresh, _), (copies, other) in zip(pieces, repeated, strict=True)]
+        counts = np.zeros((len(pieces), len(OUTCOMES)), dtype=np.int64)
+        changed: list[tuple[pd.Timestamp, ...]] = [()] * len(pieces)
         with self.lock(ticker):
             before = self.provenance(ticker, year)
-            stored = empty_frame(OPTION_CHAIN) if before is None else self._whole(ticker, year)
-            merged = merge_chains(stored, fresh[~(copies | conflicts)])
-            if merged.appended or merged.restated or merged.completed:
+            frame = empty_frame(OPTION_CHAIN) if before is None else self._whole(ticker, year)
+            for places in rounds(unique):
+                fresh = pd.concat([unique[place] for place in places], ignore_index=True)
+                merged = merge_chains(frame, fresh)
+                frame, owner = merged.frame, np.repeat(places, [len(unique[place]) for place in places])
+                counts += np.bincount(owner * len(OUTCOMES) + merged.outcomes, minlength=counts.size).reshape(
+                    counts.shape
+                )
+                news = fresh["quote_date"][merged.outcomes != UNCHANGED]
+                for place, days in news.groupby(owner[merged.outcomes != UNCHANGED]):
+                    changed[int(str(place))] = tuple(sorted(days.unique()))
+            if any(changed):
                 known = (before.source or "").split("+") if before is not None else []
-                sources = "+".join(name for name in dict.fromkeys([*known, source]) if name)
-                self._put(ticker, year, merged.frame, source=sources)
-        return MergeCounts(
-            appended=merged.appended,
-            restated=merged.restated,
-            completed=merged.completed,
-            unchanged=merged.unchanged,
-            duplicate=int(copies.sum()),
-            conflicting_duplicate=int(conflicts.sum()),
-        )
+                given = [source for (_, source), days in zip(pieces, changed, strict=True) if days]
+                sources = "+".join(name for name in dict.fromkeys([*known, *given]) if name)
+                self._put(ticker, year, frame, source=sources)
+        return [
+            MergeCounts(
+                **dict(zip(OUTCOMES, row.tolist(), strict=True)),
+                duplicate=int(copies.sum()),
+                conflicting_duplicate=int(conflicts.sum()),
+                changed_sessions=days,
+            )
+            for row, days, (copies, conflicts) in zip(counts, changed, repeated, strict=True)
+        ]
 
     def lock(self, ticker: str) -> BaseFileLock:
         """Lock of a ticker's chains, held across read, merge and write. Reentrant."""

@@ -1,9 +1,9 @@
 """The ``files`` source: a folder of Parquet or CSV files that the user owns, one file per kind.
 
-``prices_daily``, ``volatility_index`` and ``macro``, each as ``.parquet`` or ``.csv``; a missing file switches
-its kind off. ``dividends`` is optional and fills the dividend column for the tickers it covers. Reading only
-the rows asked for, checking the shape and deriving what the files do not say belong here; importers of other
-people's formats do not.
+Each kind has its file, as ``.parquet`` or ``.csv``; a missing file switches its kind off. ``dividends`` is optional
+and fills the dividend column for the tickers it covers. Reading only the rows asked for, checking the shape and
+deriving what the files do not say belong here; importers of other people's formats do not. The shapes of
+``prices_hourly``, ``news_headlines``, ``apewisdom``, ``earnings`` and ``fomc_dates`` are in ``event_files.py``.
 
 ==================  ===================================================================================
 file                columns (others are ignored)
@@ -17,12 +17,14 @@ dividends           ticker, ex_dividend_date, cash_amount [, currency]
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pandas as pd
 
 from resources.column_files import ColumnFile, FileShape, KeyFilter
+from resources.file_events import FILE_OF_KIND, FileEvents
 from resources.raw_frames import (
     FALLBACK_VOLATILITY_INDEX,
     IMPORT_CHAINS,
@@ -36,6 +38,7 @@ from resources.raw_frames import (
     with_index_columns,
 )
 from resources.source import SourceStatus
+from trading_dag.economic_schedule import SERIES_OF_EVENT
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.publication_lags import known_on
 from trading_dag.schemas import MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
@@ -53,6 +56,7 @@ SHAPES: Final = {
     VOLATILITY_INDEX.name: FileShape("symbol", "session", _PRICE_COLUMNS),
     MACRO.name: FileShape("series_id", "observation_date", ("value",)),
 }
+DAILY_TABLES: Final = (PRICES_DAILY, VOLATILITY_INDEX, MACRO)
 DIVIDENDS_SHAPE: Final = FileShape("ticker", "ex_dividend_date", ("cash_amount",), optional_texts=("currency",))
 
 
@@ -62,12 +66,16 @@ class FilesSource:
     Parameters
     ----------
     folder : the user's folder; None where it is not configured, which every fetch answers with an error.
+    companies_of : whose earnings count for a ticker.
     """
 
     name = NAME
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(
+        self, folder: Path | None, *, companies_of: Callable[[str], tuple[str, ...]] = lambda ticker: (ticker,)
+    ) -> None:
         self.folder = folder
+        self._events = FileEvents(self._only, companies_of=companies_of, source=NAME)
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of one ticker. ``split_factor`` and ``dividend`` are NULL where no file says them.
@@ -179,23 +187,45 @@ class FilesSource:
         chain.attrs["source"] = NAME
         return chain
 
+    def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Bars of one ticker, see ``FileEvents.prices_hourly``."""
+        return self._events.prices_hourly(validate_ticker(ticker), since=since)
+
+    def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """The market's headlines, see ``FileEvents.news``."""
+        return self._events.news(validate_ticker(ticker), since=since)
+
+    def social_mentions(self, ticker: str) -> pd.DataFrame:
+        """Every snapshot of the file, see ``FileEvents.social_mentions``."""
+        return self._events.social_mentions(validate_ticker(ticker))
+
+    def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Days of announcements, see ``FileEvents.earnings``."""
+        return self._events.earnings(validate_ticker(ticker), since=since)
+
+    def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Decisions as on file, releases as listed or by rule, see ``FileEvents.economic_calendar``."""
+        file = self._file(MACRO)
+        values = file.read(KeyFilter(tuple(SERIES_OF_EVENT.values()), None)) if file else None
+        return self._events.economic_calendar(values, since=since)
+
     def describe(self) -> list[SourceStatus]:
         """Which files are there."""
-        statuses = []
-        for table in (PRICES_DAILY, VOLATILITY_INDEX, MACRO):
-            wanted = f"{table.name}.parquet or {table.name}.csv"
-            if self.folder is None or not self.folder.is_dir():
-                detail = "no folder is configured" if self.folder is None else f"{self.folder} is no folder"
-                status = SourceStatus(table.name, "missing", detail, f"set {FOLDER_VARIABLE} to your data folder")
-            elif len(found := self._candidates(table.name)) == 1:
-                status = SourceStatus(table.name, "on", str(found[0]))
-            elif found:
-                status = SourceStatus(table.name, "missing", f"two files in {self.folder}", f"keep one: {wanted}")
-            else:
-                status = SourceStatus(table.name, "missing", f"not in {self.folder}", f"add {wanted}")
-            statuses.append(status)
-        statuses.append(self._chain_status())
-        return statuses
+        daily = [self._status(table.name, table.name, if_absent="missing") for table in DAILY_TABLES]
+        events = [self._status(kind, file, if_absent="off") for kind, file in FILE_OF_KIND.items()]
+        return [*daily, self._chain_status(), *events]
+
+    def _status(self, kind: str, file: str, *, if_absent: Literal["off", "missing"]) -> SourceStatus:
+        wanted = f"{file}.parquet or {file}.csv"
+        if self.folder is None or not self.folder.is_dir():
+            detail = "no folder is configured" if self.folder is None else f"{self.folder} is no folder"
+            return SourceStatus(kind, "missing", detail, f"set {FOLDER_VARIABLE} to your data folder")
+        found = self._candidates(file)
+        if len(found) == 1:
+            return SourceStatus(kind, "on", str(found[0]))
+        if found:
+            return SourceStatus(kind, "missing", f"two files in {self.folder}", f"keep one: {wanted}")
+        return SourceStatus(kind, if_absent, f"not in {self.folder}", f"add {wanted}")
 
     def _chain_status(self) -> SourceStatus:
         paths = [] if self.folder is None else sorted(self.folder.glob(CHAIN_FILES))
@@ -221,6 +251,10 @@ class FilesSource:
         return self._column_file(table.name, SHAPES[table.name])
 
     def _column_file(self, name: str, shape: FileShape) -> ColumnFile | None:
+        path = self._only(name)
+        return ColumnFile(path, shape, source=NAME) if path else None
+
+    def _only(self, name: str) -> Path | None:
         found = self._candidates(name)
         if len(found) > 1:
             raise SourceFormatError(
@@ -229,7 +263,7 @@ class FilesSource:
                 problem=f"there are two files of one kind: {found[0].name} and {found[1].name}",
                 remedy="Keep one of them.",
             )
-        return ColumnFile(found[0], shape, source=NAME) if found else None
+        return found[0] if found else None
 
     def _off(self, table: Table) -> pd.DataFrame:
         return switched_off(

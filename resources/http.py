@@ -43,7 +43,9 @@ class HttpRequest:
     source : name of the vendor, for errors and for its own rate limit and cache.
     url, params : what is asked, shown in errors and used as the cache key.
     secrets : parameters that are sent and appear nowhere else.
+    secret_headers : headers that are sent to this address only, and appear nowhere else.
     edition : part of the cache key: answers of another edition are not used.
+    headers : headers that are sent and are no secret.
     """
 
     source: str
@@ -51,6 +53,8 @@ class HttpRequest:
     params: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     edition: str = ""
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"GET {self.url}?{urlencode(sorted(self.params.items()))}" if self.params else f"GET {self.url}"
@@ -96,7 +100,10 @@ def send_with_urllib(request: HttpRequest, timeout_seconds: float) -> Outcome:
     """
     if not request.url.startswith(("http://", "https://")):
         raise ConfigurationError(f"{request.source}: {request.url!r} is no http or https address")
-    sent = urllib.request.Request(request.full_url(), headers={"User-Agent": _USER_AGENT})  # noqa: S310 (checked)
+    sent = urllib.request.Request(request.full_url(), headers={"User-Agent": _USER_AGENT, **request.headers})  # noqa: S310 (checked)
+    for name, value in request.secret_headers.items():
+        # Not to whomever the vendor redirects to.
+        sent.add_unredirected_header(name, value)
     try:
         with urllib.request.build_opener().open(sent, timeout=timeout_seconds) as response:
             return HttpAnswer(response.status, _lower(dict(response.headers)), response.read())
@@ -113,6 +120,29 @@ def send_with_urllib(request: HttpRequest, timeout_seconds: float) -> Outcome:
         return NoAnswer(f"the answer broke off ({type(error).__name__})")
 
 
+def send_without_echo(request: HttpRequest, timeout_seconds: float) -> Outcome:
+    """``send_with_urllib`` for vendors that may write the key into an answer, as links to a next page do: it is
+    taken out before anybody sees, checks or keeps the answer.
+
+    Raises
+    ------
+    ConfigurationError : for a URL that is not http or https.
+    """
+    outcome = send_with_urllib(request, timeout_seconds)
+    if isinstance(outcome, NoAnswer):
+        return outcome
+    body = outcome.body
+    for secret in bare_secrets(request):
+        body = body.replace(secret.encode(), b"***")
+    return HttpAnswer(outcome.status, outcome.headers, body)
+
+
+def bare_secrets(request: HttpRequest) -> list[str]:
+    """The keys of a request, without the scheme (``Bearer``) that may stand before one in a header."""
+    values = (*request.secrets.values(), *request.secret_headers.values())
+    return [bare for bare in (value.rpartition(" ")[2] for value in values) if bare]
+
+
 class HttpClient:
     """Asks one vendor.
 
@@ -123,6 +153,8 @@ class HttpClient:
     http : timeouts, attempts, waits.
     send : how one request is sent.
     sleep : how to wait, in seconds.
+    limiter : of another client of the same vendor, whose rate is shared; by default the vendor's own.
+    cache_name : folder of the kept answers, where the vendor has several clients that keep them for different times.
     """
 
     def __init__(
@@ -133,13 +165,17 @@ class HttpClient:
         http: HttpSettings,
         send: Send = send_with_urllib,
         sleep: Callable[[float], None] = sleep_seconds,
+        limiter: RateLimiter | None = None,
+        cache_name: str | None = None,
     ) -> None:
         self.source = source
-        self.limiter = RateLimiter(
+        self.limiter = limiter or RateLimiter(
             home / CACHE_FOLDER / "rate" / source, requests_per_second=http.requests_per_second, sleep=sleep
         )
         self._http = http
-        self._cache = ResponseCache(home / CACHE_FOLDER / "http" / source, maximum_age_seconds=http.cache_seconds)
+        self._cache = ResponseCache(
+            home / CACHE_FOLDER / "http" / (cache_name or source), maximum_age_seconds=http.cache_seconds
+        )
         self._send = send
         self._sleep = sleep
         self._backoff = tenacity.wait_exponential(

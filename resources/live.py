@@ -1,6 +1,7 @@
-"""The ``live`` source: Yahoo for prices and volatility indices, FRED for macro series.
+"""The ``live`` source: Yahoo for prices and volatility indices, FRED for macro series and days of releases.
 
-Only their composition into raw tables belongs here. A vendor that fails raises; nothing takes its place.
+Only their composition into raw tables belongs here; that of news, mentions and earnings is in ``live_events.py``, that
+of option chains in ``live_chains.py``. A vendor that fails raises; nothing takes its place.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import Final
 
 import pandas as pd
 
+from resources.apewisdom import ApeWisdomClient
+from resources.economic_calendar import EconomicCalendarClient
+from resources.finnhub import FinnhubClient
 from resources.fred import FredClient
+from resources.live_chains import LiveChains
+from resources.live_events import LiveEvents
 from resources.raw_frames import (
     FALLBACK_VOLATILITY_INDEX,
-    IMPORT_CHAINS,
     THREE_MONTH_INDEX,
-    switched_off,
     table_frame,
     volatility_symbol,
     with_index_columns,
@@ -24,7 +28,7 @@ from resources.raw_frames import (
 from resources.source import SourceStatus
 from resources.yahoo import VOLATILITY_SYMBOL_OF, YahooClient, present, yahoo_symbol
 from trading_dag.errors import EmptySourceError
-from trading_dag.schemas import MACRO, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX
+from trading_dag.schemas import ECONOMIC_CALENDAR, MACRO, PRICES_DAILY, PRICES_HOURLY, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 from trading_dag.slices import validate_ticker
 
@@ -33,13 +37,24 @@ _logger = logging.getLogger(__name__)
 
 
 class LiveSource:
-    """Raw tables from Yahoo and FRED."""
+    """Raw tables from Yahoo, FRED, Finnhub, ApeWisdom and the vendor of option chains."""
 
     name = NAME
 
-    def __init__(self, yahoo: YahooClient, fred: FredClient) -> None:
+    def __init__(
+        self,
+        yahoo: YahooClient,
+        fred: FredClient,
+        *,
+        calendar: EconomicCalendarClient,
+        events: LiveEvents,
+        chains: LiveChains,
+    ) -> None:
         self._yahoo = yahoo
         self._fred = fred
+        self._calendar = calendar
+        self._events = events
+        self._chains = chains
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of finished sessions, with dividends and splits as Yahoo gives them.
@@ -80,12 +95,64 @@ class LiveSource:
         """
         return table_frame(self._fred.observations(since=since), MACRO, source=NAME)
 
-    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
-        """No rows: no vendor of chains is asked."""
-        return switched_off(OPTION_CHAIN, source=NAME, reason=f"no vendor of option chains is asked; {IMPORT_CHAINS}")
+    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
+        """The last closed session's chain from the vendor of the settings; off without its key.
+
+        Raises
+        ------
+        StaleSourceError : for any other session, and once the next has opened.
+        SourceError : see ``LiveChains.option_chain``.
+        """
+        return self._chains.option_chain(ticker, session=session)
+
+    def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Hours that have ended, of the last 730 days.
+
+        Raises
+        ------
+        SourceError : see ``YahooClient.hourly_bars``.
+        """
+        bars = self._yahoo.hourly_bars(yahoo_symbol(validate_ticker(ticker)), since=since)
+        return table_frame(bars.assign(ticker=ticker), PRICES_HOURLY, source=NAME)
+
+    def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Finnhub's articles about the ticker and the market; off without a key.
+
+        Raises
+        ------
+        SourceError : see ``FinnhubClient.company_news`` and ``market_news``.
+        """
+        return self._events.news(validate_ticker(ticker), since=since)
+
+    def social_mentions(self, ticker: str) -> pd.DataFrame:
+        """One snapshot of ApeWisdom's list, as it is now.
+
+        Raises
+        ------
+        SourceError : see ``ApeWisdomClient.mentions``.
+        """
+        return self._events.social_mentions(validate_ticker(ticker))
+
+    def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Finnhub's earnings calendar for the ticker's companies; off without a key.
+
+        Raises
+        ------
+        SourceError : see ``FinnhubClient.earnings``.
+        """
+        return self._events.earnings(validate_ticker(ticker), since=since)
+
+    def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Decisions of the Federal Reserve as listed; releases from FRED with a key, else as listed or by rule.
+
+        Raises
+        ------
+        SourceError : see ``EconomicCalendarClient.events``.
+        """
+        return table_frame(self._calendar.events(since=since), ECONOMIC_CALENDAR, source=NAME)
 
     def describe(self) -> list[SourceStatus]:
-        """What is asked, and whether FRED has a key."""
+        """What is asked, and which keys are there."""
         yahoo = "Yahoo by way of yfinance; no key needed"
         if self._fred.has_key:
             macro = SourceStatus(MACRO.name, "on", "FRED with a key: first releases and their dates (ALFRED)")
@@ -100,7 +167,10 @@ class LiveSource:
             SourceStatus(PRICES_DAILY.name, "on", yahoo),
             SourceStatus(VOLATILITY_INDEX.name, "on", yahoo),
             macro,
-            SourceStatus(OPTION_CHAIN.name, "off", "no vendor of option chains is asked", IMPORT_CHAINS),
+            self._chains.describe(),
+            SourceStatus(PRICES_HOURLY.name, "on", f"{yahoo}; the last 730 days"),
+            *self._events.describe(),
+            self._calendar.describe(),
         ]
 
     def _index(self, symbol: str, *, since: pd.Timestamp | None) -> pd.DataFrame | None:
@@ -113,4 +183,14 @@ class LiveSource:
 
 def build_live_source(settings: Settings, *, clock: Callable[[], pd.Timestamp] = present) -> LiveSource:
     """The live source of some settings; ``clock`` gives the present moment, UTC."""
-    return LiveSource(YahooClient(settings, clock=clock), FredClient(settings))
+    events = LiveEvents(
+        FinnhubClient(settings, clock=clock),
+        ApeWisdomClient(settings, clock=clock),
+        companies_of=settings.companies_of,
+        clock=clock,
+        source=NAME,
+    )
+    calendar = EconomicCalendarClient(settings, clock=clock)
+    yahoo = YahooClient(settings, clock=clock)
+    chains = LiveChains(settings, yahoo, clock=clock, source=NAME)
+    return LiveSource(yahoo, FredClient(settings), calendar=calendar, events=events, chains=chains)

@@ -27,14 +27,26 @@ from resources.raw_frames import (
 )
 from resources.source import SourceStatus
 from trading_dag.errors import SourceFormatError, UnknownTickerError
-from trading_dag.schemas import MACRO, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX
+from trading_dag.schemas import (
+    EARNINGS,
+    ECONOMIC_CALENDAR,
+    MACRO,
+    NEWS,
+    OPTION_CHAIN,
+    PRICES_DAILY,
+    PRICES_HOURLY,
+    SOCIAL_MENTIONS,
+    VOLATILITY_INDEX,
+    Table,
+)
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.slices import validate_ticker
 
 NAME: Final = "sample"
 FILE_OF_TICKER: Final = {"SPX": "sp500/sp500.csv.gz", "COMP": "nasdaq/nasdaq.csv.gz"}
 VOLATILITY_FILE: Final = "vix/vix.csv.gz"
-MACRO_OFF: Final = "the sample has no macro series: set TRADING_DAG_SOURCE to live or files"
+OTHER_SOURCES: Final = "set TRADING_DAG_SOURCE to live or files"
+MACRO_OFF: Final = f"the sample has no macro series: {OTHER_SOURCES}"
 CHAIN_OFF: Final = f"the sample has no option chains; {IMPORT_CHAINS}"
 _COLUMNS: Final = {
     "Date": "session",
@@ -89,14 +101,42 @@ class SampleSource:
         """No rows: the sample has no option chains."""
         return switched_off(OPTION_CHAIN, source=NAME, reason=CHAIN_OFF)
 
+    def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """No rows: the sample has no hourly bars."""
+        return _off(PRICES_HOURLY, "hourly bars")
+
+    def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """No rows: the sample has no news."""
+        return _off(NEWS, "news")
+
+    def social_mentions(self, ticker: str) -> pd.DataFrame:  # noqa: ARG002
+        """No rows: the sample has no mentions."""
+        return _off(SOCIAL_MENTIONS, "mentions")
+
+    def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """No rows: the sample has no earnings."""
+        return _off(EARNINGS, "earnings")
+
+    def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """No rows: the sample has no economic calendar."""
+        return _off(ECONOMIC_CALENDAR, "economic calendar")
+
     def describe(self) -> list[SourceStatus]:
         """What the sample has."""
         return [
             SourceStatus(PRICES_DAILY.name, "on", "SPX and COMP, 1999 to 2018, from the package arch; not live"),
             SourceStatus(VOLATILITY_INDEX.name, "on", "VIX closes, 2014 to 2018, from the package arch; no VIX3M"),
-            SourceStatus(MACRO.name, "off", "not in the sample", "set TRADING_DAG_SOURCE to live or files"),
+            SourceStatus(MACRO.name, "off", "not in the sample", OTHER_SOURCES),
             SourceStatus(OPTION_CHAIN.name, "off", "not in the sample", IMPORT_CHAINS),
+            *(
+                SourceStatus(table.name, "off", "not in the sample", OTHER_SOURCES)
+                for table in (PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, EARNINGS, ECONOMIC_CALENDAR)
+            ),
         ]
+
+
+def _off(table: Table, what: str) -> pd.DataFrame:
+    return switched_off(table, source=NAME, reason=f"the sample has no {what}: {OTHER_SOURCES}")
 
 
 def _prices(ticker: str) -> pd.DataFrame:

@@ -24,7 +24,8 @@ class SourceStatus:
     Attributes
     ----------
     kind : table name, such as ``macro``.
-    state : ``on``; ``off`` where the source does not offer it; ``missing`` where the user could switch it on.
+    state : ``on``; ``off`` where the source does not offer it, or nobody has switched this extra on; ``missing`` where
+        what the features rest on could be had. ``doctor`` fails on ``missing`` only.
     detail : what is read from where, without keys.
     remedy : what the user can do, empty where there is nothing to do.
     """
@@ -38,13 +39,15 @@ class SourceStatus:
 class Source(Protocol):
     """Where raw tables come from. Frames hold exactly the columns of their table, sorted by key.
 
-    ``since`` is inclusive: sessions (observation dates for ``macro``) before it are not fetched.
+    ``since`` is inclusive: sessions (observation dates for ``macro``, days of publication, UTC, for ``news``, days of
+    the event for ``earnings`` and ``economic_calendar``) before it are not fetched. Of news, announcements and events
+    there may be none: a frame without rows that is not ``source_off``.
     A kind that is switched off gives no rows and ``frame.attrs["source_off"]``, the reason.
     """
 
     @property
     def name(self) -> str:
-        """``sample``, ``files`` or ``live``."""
+        """``sample``, ``files``, ``live`` or ``simulated``, as it stands in the provenance."""
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.prices_daily``: finished sessions only."""
@@ -57,6 +60,21 @@ class Source(Protocol):
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of one session. Years of them come in by ``trading-dag import-chains``."""
+
+    def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Rows of ``raw.prices_hourly``: bars within the exchange's hours, by their true start."""
+
+    def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Rows of ``raw.news``: articles about the ticker, and the market's (scope ``market``) in every slice."""
+
+    def social_mentions(self, ticker: str) -> pd.DataFrame:
+        """Rows of ``raw.social_mentions``: every snapshot that the source has, 0 mentions where it does not list."""
+
+    def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Rows of ``raw.earnings``: announcements, past and scheduled, of the companies that count for the ticker."""
+
+    def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Rows of ``raw.economic_calendar``: releases and decisions, past and scheduled, and when each was known."""
 
     def describe(self) -> list[SourceStatus]:
         """One status per kind, without asking the network."""
@@ -76,7 +94,11 @@ def build_source(settings: Settings) -> Source:
     if settings.source == "files":
         from resources.files import FilesSource
 
-        return FilesSource(settings.files)
+        return FilesSource(settings.files, companies_of=settings.companies_of)
+    if settings.source == "simulated":
+        from resources.simulated import SimulatedSource
+
+        return SimulatedSource(settings.simulation)
     from resources.live import build_live_source
 
     return build_live_source(settings)

@@ -1,14 +1,16 @@
-"""Daily bars from Yahoo by way of yfinance: finished sessions, with dividends and splits.
+"""Bars from Yahoo by way of yfinance: finished sessions with dividends and splits, and finished hours.
 
-Symbols, the cut at the last finished session and the conversion to our columns belong here. How Yahoo is asked is
-in ``yahoo_session.py``, what its answers must look like in ``yahoo_chart.py``.
+Symbols, what is asked of yfinance, the cut at the last finished session and the conversion of daily bars belong here.
+How Yahoo is asked is in ``yahoo_session.py``, what its answers must look like in ``yahoo_chart.py`` and
+``yahoo_options.py``; hourly bars are converted in ``yahoo_hourly.py``, option chains in ``yahoo_chain.py``.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,12 +19,15 @@ import pandas as pd
 
 from resources.http import CACHE_FOLDER
 from resources.raw_frames import on_sessions, require_rows
-from resources.yahoo_chart import SOURCE
+from resources.yahoo_chart import HOURLY, SOURCE
+from resources.yahoo_hourly import finished_hours, first_hourly_day
 from trading_dag.errors import SourceFormatError, SourceUnavailableError
 from trading_dag.sessions import FIRST_CALENDAR_DAY, NEW_YORK, TIME_UNIT, last_closed_session
 from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
+    import yfinance
+
     from resources.yahoo_session import YahooSession
 
 YAHOO_SYMBOL_OF: Final = {"SPX": "^GSPC", "COMP": "^IXIC"}
@@ -54,11 +59,11 @@ def yahoo_symbol(ticker: str) -> str:
 
 
 class YahooClient:
-    """Asks Yahoo for daily bars.
+    """Asks Yahoo for bars.
 
     Parameters
     ----------
-    settings : ``yahoo_url``, ``home`` and ``http``.
+    settings : ``yahoo_url``, ``home``, ``http`` and ``chain_cache_seconds``.
     clock : the present moment, UTC; decides which session is finished.
     """
 
@@ -91,8 +96,7 @@ class YahooClient:
         now = self._clock()
         last = self._last_finished_session(now)
         start = pd.Timestamp(FIRST_CALENDAR_DAY) if since is None else since
-        tomorrow = now.tz_convert(NEW_YORK).tz_localize(None).normalize() + pd.Timedelta(days=1)
-        history = self._history(symbol, start=start, end=tomorrow, request=request) if start <= last else None
+        history = self._history(symbol, start=start, end=_day_after(now), request=request) if start <= last else None
         bars = _bars(history, symbol, last=last) if history is not None else pd.DataFrame()
         return require_rows(
             bars,
@@ -102,39 +106,65 @@ class YahooClient:
             remedy="Check the symbol and the period.",
         )
 
-    def _history(self, symbol: str, *, start: pd.Timestamp, end: pd.Timestamp, request: str) -> pd.DataFrame:
+    def hourly_bars(self, symbol: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
+        """Hours that have ended, from 09:30 New York on; the last of a session may be shorter.
+
+        Yahoo has 730 days of them. Bars of the open session come half an hour after they have ended.
+
+        Parameters
+        ----------
+        symbol : Yahoo's, such as ``SPY``.
+        since : first session, inclusive; None for as far back as Yahoo has them.
+
+        Returns
+        -------
+        pd.DataFrame : columns ts (start, UTC), open, high, low, close (split-adjusted, USD), volume; ascending.
+
+        Raises
+        ------
+        EmptySourceError : unknown or delisted symbol, or no hour that has ended since then.
+        SourceUnavailableError, SourceFormatError : as for daily bars.
+        """
+        request = f"hourly bars of {symbol}" + ("" if since is None else f" since {since:%Y-%m-%d}")
+        now = self._clock()
+        start, tomorrow = first_hourly_day(now, since=since), _day_after(now)
+        ended = now - SETTLEMENT_DELAY
+        bars = pd.DataFrame()
+        if start < tomorrow:
+            history = self._history(symbol, start=start, end=tomorrow, request=request, interval=HOURLY)
+            bars = finished_hours(history, ended=ended, what=symbol)
+        return require_rows(
+            bars,
+            source=SOURCE,
+            request=request,
+            problem=f"no hour has ended by {ended:%Y-%m-%d %H:%M} UTC",
+            remedy="Check the symbol and the period.",
+        )
+
+    def ticker(self, symbol: str) -> yfinance.Ticker:
+        """yfinance's handle on a symbol, on our session. Use it within ``yfinance_errors``."""
         import yfinance
         from yfinance.data import YfData
-        from yfinance.exceptions import YFException, YFRateLimitError
 
         _prepare_yfinance(self._settings.home / CACHE_FOLDER / "yfinance")
         # yfinance keeps charts of past periods as long as the process lives; ours is the cache that ages.
         YfData.cache_get.cache_clear()
         # How yfinance uses pandas is its affair; on import it asks for these to be shown. Setting it twice is once.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
-        try:
-            history: pd.DataFrame = yfinance.Ticker(symbol, session=self._session()).history(
+        return yfinance.Ticker(symbol, session=self._session())
+
+    def _history(
+        self, symbol: str, *, start: pd.Timestamp, end: pd.Timestamp, request: str, interval: str = "1d"
+    ) -> pd.DataFrame:
+        with yfinance_errors(request):
+            history: pd.DataFrame = self.ticker(symbol).history(
                 start=f"{start:%Y-%m-%d}",
                 end=f"{end:%Y-%m-%d}",
-                interval="1d",
+                interval=interval,
                 auto_adjust=False,
                 actions=True,
                 timeout=self._settings.http.timeout_seconds,
             )
-        except YFRateLimitError as error:
-            raise SourceUnavailableError(
-                source=SOURCE,
-                request=request,
-                problem="too many requests",
-                remedy="Try again later, and lower TRADING_DAG_HTTP__REQUESTS_PER_SECOND.",
-            ) from error
-        except (YFException, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise SourceFormatError(
-                source=SOURCE,
-                request=request,
-                problem=f"yfinance cannot read the answer: {type(error).__name__}: {error}",
-                remedy="Update yfinance; if the newest reads it no better, Yahoo has changed its answers.",
-            ) from error
         return history
 
     def _session(self) -> YahooSession:
@@ -147,11 +177,46 @@ class YahooClient:
                 base_url=self._settings.yahoo_url,
                 # An answer that was cached while a session was open must not serve after its close.
                 edition=lambda: f"{self._last_finished_session(self._clock()):%Y-%m-%d}",
+                chain_cache_seconds=self._settings.chain_cache_seconds,
             )
         return self._kept_session
 
     def _last_finished_session(self, now: pd.Timestamp) -> pd.Timestamp:
         return last_closed_session(now - SETTLEMENT_DELAY)
+
+
+@contextmanager
+def yfinance_errors(request: str) -> Iterator[None]:
+    """Whatever yfinance raises, as an error of the source that names the request.
+
+    Raises
+    ------
+    SourceUnavailableError : where Yahoo says that it is asked too often.
+    SourceFormatError : where yfinance cannot read an answer.
+    SourceError : our own errors, as they are.
+    """
+    from yfinance.exceptions import YFException, YFRateLimitError
+
+    try:
+        yield
+    except YFRateLimitError as error:
+        raise SourceUnavailableError(
+            source=SOURCE,
+            request=request,
+            problem="too many requests",
+            remedy="Try again later, and lower TRADING_DAG_HTTP__REQUESTS_PER_SECOND.",
+        ) from error
+    except (YFException, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise SourceFormatError(
+            source=SOURCE,
+            request=request,
+            problem=f"yfinance cannot read the answer: {type(error).__name__}: {error}",
+            remedy="Update yfinance; if the newest reads it no better, Yahoo has changed its answers.",
+        ) from error
+
+
+def _day_after(now: pd.Timestamp) -> pd.Timestamp:
+    return now.tz_convert(NEW_YORK).tz_localize(None).normalize() + pd.Timedelta(days=1)
 
 
 def _bars(history: pd.DataFrame, symbol: str, *, last: pd.Timestamp) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from resources.http import HttpAnswer, HttpRequest
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceUnavailableError
 
 SOURCE: Final = "yahoo"
+HOURLY: Final = "60m"
 _META_FIELDS: Final = ("symbol", "currency", "instrumentType", "exchangeTimezoneName")
 _QUOTE_FIELDS: Final = ("open", "high", "low", "close", "volume")
 _EVENT_FIELDS: Final = {"dividends": ("amount", "date"), "splits": ("numerator", "denominator", "date")}
@@ -33,47 +34,49 @@ def check_chart(request: HttpRequest, answer: HttpAnswer) -> None:
     try:
         payload = json.loads(answer.body)
     except ValueError:
-        _refuse(request, f"the answer is no JSON (status {answer.status}, begins with {answer.text[:40]!r})")
-    chart = _field(request, payload, "chart", dict)
+        refuse(request, f"the answer is no JSON (status {answer.status}, begins with {answer.text[:40]!r})")
+    chart = field_of(request, payload, "chart", dict)
     error = chart.get("error")
     if error:
-        _raise_error(request, error)
-    results = _field(request, chart, "result", list)
+        raise_stated_error(request, error)
+    results = field_of(request, chart, "result", list)
     if not results:
-        _refuse(request, "chart.result is empty")
+        refuse(request, "chart.result is empty")
     result = results[0]
-    meta = _field(request, result, "meta", dict)
+    meta = field_of(request, result, "meta", dict)
     for name in _META_FIELDS:
         if name not in meta:
-            _refuse(request, f"chart.result.meta.{name} is missing")
+            refuse(request, f"chart.result.meta.{name} is missing")
     asked = request.url.rpartition("/")[2].replace("%5E", "^")
     if str(meta["symbol"]).upper() != asked.upper():
-        _refuse(request, f"the answer is about {meta['symbol']}")
+        refuse(request, f"the answer is about {meta['symbol']}")
     _check_columns(request, result)
     _check_events(request, result)
 
 
 def _check_columns(request: HttpRequest, result: dict[str, Any]) -> None:
-    indicators = _field(request, result, "indicators", dict)
-    quotes = _field(request, indicators, "quote", list)
+    indicators = field_of(request, result, "indicators", dict)
+    quotes = field_of(request, indicators, "quote", list)
     quote = quotes[0] if quotes else None
     if quote == {} and "timestamp" not in result:
-        _raise_empty(request, "Yahoo has no prices for the period")
-    times = _field(request, result, "timestamp", list)
+        raise_empty(request, "Yahoo has no prices for the period")
+    times = field_of(request, result, "timestamp", list)
     if not isinstance(quote, dict):
-        _refuse(request, "indicators.quote is empty")
-    adjusted = _field(request, indicators, "adjclose", list)
+        refuse(request, "indicators.quote is empty")
     columns = {name: quote.get(name) for name in _QUOTE_FIELDS}
-    columns["adjclose"] = adjusted[0].get("adjclose") if adjusted and isinstance(adjusted[0], dict) else None
+    if request.params.get("interval") != HOURLY:
+        # Bars within a day have none.
+        adjusted = field_of(request, indicators, "adjclose", list)
+        columns["adjclose"] = adjusted[0].get("adjclose") if adjusted and isinstance(adjusted[0], dict) else None
     for name, values in columns.items():
         if not isinstance(values, list):
-            _refuse(request, f"column {name} is missing")
+            refuse(request, f"column {name} is missing")
         if len(values) != len(times):
-            _refuse(request, f"column {name} has {len(values)} values for {len(times)} sessions")
+            refuse(request, f"column {name} has {len(values)} values for {len(times)} sessions")
         if not all(value is None or isinstance(value, int | float) for value in values):
-            _refuse(request, f"column {name} holds something else than numbers")
+            refuse(request, f"column {name} holds something else than numbers")
     if not times:
-        _raise_empty(request, "Yahoo has no prices for the period")
+        raise_empty(request, "Yahoo has no prices for the period")
 
 
 def _check_events(request: HttpRequest, result: dict[str, Any]) -> None:
@@ -82,21 +85,34 @@ def _check_events(request: HttpRequest, result: dict[str, Any]) -> None:
         for event in (events.get(kind) or {}).values():
             for name in fields:
                 if not isinstance(event, dict) or not isinstance(event.get(name), int | float):
-                    _refuse(request, f"events.{kind}.{name} is missing or no number")
+                    refuse(request, f"events.{kind}.{name} is missing or no number")
 
 
-def _field(request: HttpRequest, holder: Any, name: str, kind: type) -> Any:
+def field_of(request: HttpRequest, holder: Any, name: str, kind: type) -> Any:
+    """A field of an object of the answer.
+
+    Raises
+    ------
+    SourceFormatError : where it is missing, or of another type.
+    """
     value = holder.get(name) if isinstance(holder, dict) else None
     if not isinstance(value, kind):
-        _refuse(request, f"field {name} is missing or no {kind.__name__}")
+        refuse(request, f"field {name} is missing or no {kind.__name__}")
     return value
 
 
-def _raise_error(request: HttpRequest, error: Any) -> NoReturn:
+def raise_stated_error(request: HttpRequest, error: Any) -> NoReturn:
+    """Raise what Yahoo states as the error of an answer.
+
+    Raises
+    ------
+    EmptySourceError : for an unknown symbol, or where there is nothing.
+    SourceUnavailableError : for any other refusal.
+    """
     code = str(error.get("code", "")) if isinstance(error, dict) else ""
     description = str(error.get("description", "")) if isinstance(error, dict) else str(error)
     if code == "Not Found" or any(phrase in description.lower() for phrase in _NO_ROWS_PHRASES):
-        _raise_empty(request, f"Yahoo says: {description or code}")
+        raise_empty(request, f"Yahoo says: {description or code}")
     raise SourceUnavailableError(
         source=SOURCE,
         request=str(request),
@@ -105,7 +121,13 @@ def _raise_error(request: HttpRequest, error: Any) -> NoReturn:
     )
 
 
-def _raise_empty(request: HttpRequest, problem: str) -> NoReturn:
+def raise_empty(request: HttpRequest, problem: str) -> NoReturn:
+    """Raise the error of an answer without rows.
+
+    Raises
+    ------
+    EmptySourceError : always.
+    """
     raise EmptySourceError(
         source=SOURCE,
         request=str(request),
@@ -114,5 +136,11 @@ def _raise_empty(request: HttpRequest, problem: str) -> NoReturn:
     )
 
 
-def _refuse(request: HttpRequest, problem: str) -> NoReturn:
+def refuse(request: HttpRequest, problem: str) -> NoReturn:
+    """Raise the error of an answer in another shape.
+
+    Raises
+    ------
+    SourceFormatError : always.
+    """
     raise SourceFormatError(source=SOURCE, request=str(request), problem=problem, remedy=_FORMAT_REMEDY)

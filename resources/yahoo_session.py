@@ -2,7 +2,7 @@
 
 yfinance asks several hosts by name, retries little, takes an error page for a symbol without prices and refuses
 sessions that cache. So the session sits below it: it turns every ``*.yahoo.com`` address to the configured server,
-and lets a chart through only after it was checked. What the prices mean does not belong here.
+and lets a chart or an option chain through only after it was checked. What the prices mean does not belong here.
 
 Imports curl_cffi (a browser's TLS, without which Yahoo refuses), so import this module where it is used.
 """
@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from curl_cffi import requests as curl
 
-from resources.http import HttpAnswer, HttpClient, HttpRequest, NoAnswer, Outcome
+from resources.http import Check, HttpAnswer, HttpClient, HttpRequest, NoAnswer, Outcome
 from resources.yahoo_chart import SOURCE, check_chart
+from resources.yahoo_options import check_options
 from trading_dag.errors import SourceUnavailableError
 from trading_dag.settings import HttpSettings
 
 CHART_PATH: Final = "/v8/finance/chart/"
+OPTIONS_PATH: Final = "/v7/finance/options/"
 DEFAULT_URL: Final = "https://query2.finance.yahoo.com"
 _REFUSALS: Final = frozenset({401, 403})
 
@@ -34,27 +36,47 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
     home, http : where the cache and the rate limit lie, and how to ask.
     base_url : server that is asked instead of every Yahoo host, where it is not Yahoo's own.
     edition : what distinguishes answers that must not be taken from the cache for one another.
+    chain_cache_seconds : how long answers about option chains are kept.
     """
 
-    def __init__(self, *, home: Path, http: HttpSettings, base_url: str, edition: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        *,
+        home: Path,
+        http: HttpSettings,
+        base_url: str,
+        edition: Callable[[], str],
+        chain_cache_seconds: float = 0.0,
+    ) -> None:
         super().__init__(impersonate="chrome")
         self._timeout_seconds = http.timeout_seconds
         self._base_url = base_url.rstrip("/")
         self._edition = edition
         self._refused: set[str] = set()
         self._client = HttpClient(SOURCE, home=home, http=http, send=self._send)
+        self._chains = HttpClient(
+            SOURCE,
+            home=home,
+            http=http.model_copy(update={"cache_seconds": chain_cache_seconds}),
+            send=self._send,
+            limiter=self._client.limiter,
+            cache_name=f"{SOURCE}_chains",
+        )
 
     def request(self, method: Any, url: str, params: Any = None, **options: Any) -> curl.Response:  # type: ignore[override]
-        """Send what yfinance asks; charts are checked, retried and cached, cookies and crumbs just fetched.
+        """Send what yfinance asks; charts and chains are checked, retried and cached, cookies and crumbs just fetched.
 
         Raises
         ------
-        SourceError : for a chart that cannot be had or is not one.
+        SourceError : for a chart or chain that cannot be had or is not one.
         curl_cffi.requests.exceptions.RequestException : for anything else that fails; yfinance can do without it.
         """
         address = self._address(url)
-        if method == "GET" and CHART_PATH in urlsplit(url).path:
-            return self._chart(address, params or {})
+        path = urlsplit(url).path
+        if method == "GET" and CHART_PATH in path:
+            return self._checked(self._client, check_chart, address, params or {})
+        if method == "GET" and OPTIONS_PATH in path:
+            return self._checked(self._chains, check_options, address, params or {})
         self._client.limiter.wait()
         options["timeout"] = self._timeout_seconds
         response: curl.Response = super().request(method, address, params=params, **options)
@@ -67,14 +89,15 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
             return url
         return f"{self._base_url}{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
-    def _chart(self, address: str, params: Mapping[str, Any]) -> curl.Response:
-        shown = {name: str(value) for name, value in params.items() if name != "crumb"}
-        secrets = {"crumb": str(params["crumb"])} if "crumb" in params else {}
-        request = HttpRequest(SOURCE, address, shown, secrets, edition=self._edition())
-        answer = self._client.get(request, check=self._check)
+    def _checked(self, client: HttpClient, check: Check, address: str, params: Mapping[str, Any]) -> curl.Response:
+        bare, _, query = address.partition("?")
+        asked = {**dict(parse_qsl(query)), **{name: str(value) for name, value in params.items()}}
+        secrets = {"crumb": asked.pop("crumb")} if "crumb" in asked else {}
+        request = HttpRequest(SOURCE, bare, asked, secrets, edition=self._edition())
+        answer = client.get(request, check=lambda sent, given: self._check(sent, given, check))
         return _response(address, answer)
 
-    def _check(self, request: HttpRequest, answer: HttpAnswer) -> None:
+    def _check(self, request: HttpRequest, answer: HttpAnswer, check: Check) -> None:
         """Let a first refusal through, because yfinance then takes another crumb; the second one is final."""
         if answer.status in _REFUSALS:
             if str(request) not in self._refused:
@@ -88,7 +111,7 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
                 remedy="Try again later; if it stays, Yahoo blocks this address or yfinance needs an update.",
             )
         self._refused.discard(str(request))
-        check_chart(request, answer)
+        check(request, answer)
 
     def _send(self, request: HttpRequest, timeout_seconds: float) -> Outcome:
         try:

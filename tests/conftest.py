@@ -51,7 +51,7 @@ class Workspace:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("TRADING_DAG_", "DAGSTER_")) and name != "FRED_API_KEY"
+            if not name.startswith(("TRADING_DAG_", "DAGSTER_")) and name not in ("FRED_API_KEY", "FINNHUB_API_KEY")
         }
         return {**kept, "TRADING_DAG_HOME": str(self.home), "COLUMNS": "200", **dict(self.variables)}
 

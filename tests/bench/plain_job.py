@@ -107,9 +107,12 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     from resources.model_store import ModelStore
     from trading_dag import plots
     from trading_dag.backtest.engine import run_backtest
+    from trading_dag.backtest.structure_comparison import compare_modelled
     from trading_dag.drift.psi import drift_report
     from trading_dag.labels import build_targets
     from trading_dag.models import direction_classifier, volatility_forecaster
+    from trading_dag.options.structure_settings import structures_by_name
+    from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.slices import horizon_of
     from trading_dag.strategy.recommendation import build_recommendations
     from trading_dag.validation.edge import admissibility, edge_to_date
@@ -136,6 +139,10 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     result = run_backtest(
         signals, prices, index, rates=rates, horizon=horizon, settings=settings, gate=admissibility(metrics)
     )
+    compared = compare_modelled(
+        prices, index, rates=rates, ticker=ticker, menu=structures_by_name(settings.structures), horizon=horizon,
+        settings=settings,
+    )  # fmt: skip
     live = classifier.folds[-1]
     drift = (
         pd.DataFrame()
@@ -147,7 +154,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         plots.forecast_against_outcome(direction),
         plots.regime_confusion(volatility),
         plots.skill_against_baseline(metrics),
-        plots.equity_against_benchmark(result.equity, ticker),
+        *figures_of_backtest(result, ticker=ticker, horizon=horizon, settings=settings).values(),
     ):
         plots.to_png(figure)
     drift = drift.assign(ticker=ticker, horizon=horizon_key) if len(drift) else empty_frame(schemas.DRIFT)
@@ -162,6 +169,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         schemas.TRADES: result.trades,
         schemas.EQUITY: result.equity,
         schemas.SUMMARY: result.summary,
+        schemas.COMPARISON: compared.table,
         schemas.DRIFT: drift,
     }
     for table, frame in tables.items():

@@ -13,7 +13,7 @@ from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY
-from trading_dag.settings import BacktestSettings, Settings
+from trading_dag.settings import BacktestSettings, GateSettings, Settings
 
 SPX = SliceKey("SPX")
 SPX_24H = SliceKey("SPX", "24h")
@@ -51,8 +51,23 @@ def test_nothing_is_stale_after_a_run(home: Path) -> None:
 
 def test_a_changed_fee_reaches_the_signals_and_the_backtests_and_nothing_else(home: Path) -> None:
     settings = Settings(_env_file=None, home=home, backtest=BacktestSettings(fee_per_leg_contract_usd=1.0))
-    assert stale(home, SPX, settings=settings) == ["backtests.comparison"]
-    assert stale(home, SPX_24H, settings=settings) == ["signals.recommendation", "backtests.recommended_structure"]
+    assert stale(home, SPX, settings=settings) == []
+    assert stale(home, SPX_24H, settings=settings) == [
+        "signals.recommendation",
+        "backtests.recommended_structure",
+        "backtests.comparison",
+    ]
+
+
+def test_a_structure_of_the_users_own_reaches_the_comparison_and_nothing_else(home: Path) -> None:
+    legs = [{"option_right": "P", "side": "buy", "delta": 0.2}]
+    settings = Settings(_env_file=None, home=home, structures=[{"name": "far_put", "legs": legs}])
+    assert stale(home, SPX_24H, settings=settings) == ["backtests.comparison"]
+
+
+def test_a_stricter_gate_reaches_the_backtests_and_nothing_else(home: Path) -> None:
+    settings = Settings(_env_file=None, home=home, gate=GateSettings(rule="tolerance"))
+    assert stale(home, SPX_24H, settings=settings) == ["backtests.recommended_structure"]
 
 
 def test_a_lost_slice_is_computed_again_with_what_follows(home: Path) -> None:

@@ -124,11 +124,16 @@ def test_progress_counts_rows_and_files(store: ChainStore, folder: Path, monkeyp
     rows_of(2020).to_parquet(folder / "b.parquet")
     seen: list[ImportProgress] = []
     import_chains(store, folder, progress=seen.append)
-    assert [(step.path.name, step.files_done, step.rows) for step in seen] == [
+    reading, merging = ([step for step in seen if bool(step.slice_name) is merges] for merges in (False, True))
+    assert [(step.path.name, step.files_done, step.rows) for step in reading] == [
         ("a.parquet", 0, 5), ("a.parquet", 0, 10), ("a.parquet", 0, 12), ("a.parquet", 1, 12),
         ("b.parquet", 1, 5), ("b.parquet", 1, 10), ("b.parquet", 1, 12), ("b.parquet", 2, 12),
     ]  # fmt: skip
-    assert {(step.files, step.file_rows) for step in seen} == {(2, 12)}
+    assert {(step.files, step.file_rows) for step in reading} == {(2, 12)}
+    assert [(step.slice_name, step.slices_done, step.slices) for step in merging] == [
+        ("SPY/2019", 0, 2), ("SPY/2019", 1, 2), ("SPY/2020", 1, 2), ("SPY/2020", 2, 2),
+    ]  # fmt: skip
+    assert seen == [*reading, *merging]
 
 
 def test_files_before_a_bad_one_are_imported_and_the_next_import_goes_on_there(store: ChainStore, folder: Path) -> None:
@@ -190,16 +195,19 @@ def die(*_args, **_kwargs):
 
 if moment == "reading":
     import_chains(ChainStore(Path(home)), Path(vendor), progress=die)
+elif moment == "reading the second":
+    see = lambda at: die() if at.path.name == "b.parquet" else None
+    import_chains(ChainStore(Path(home)), Path(vendor), progress=see)
 elif moment == "merging":
-    merge = ChainStore.merge
-    def second(self, ticker, year, fresh, *, source):
+    merge = ChainStore.merge_all
+    def second(self, ticker, year, pieces):
         die() if year == 2020 else None
-        return merge(self, ticker, year, fresh, source=source)
-    ChainStore.merge = second
+        return merge(self, ticker, year, pieces)
+    ChainStore.merge_all = second
     import_chains(ChainStore(Path(home)), Path(vendor))
 elif moment == "renaming":
     replace = Path.replace
-    Path.replace = lambda path, target: die() if "2020" in str(target) else replace(path, target)
+    Path.replace = lambda path, target: die() if "year=2020" in str(target) else replace(path, target)
     import_chains(ChainStore(Path(home)), Path(vendor))
 else:
     chain_import.replace_file = die
@@ -232,6 +240,56 @@ def test_a_kill_at_any_moment_loses_nothing(store: ChainStore, folder: Path, mom
     litter = [path.name for path in home.rglob("*") if "staging" in path.name or path.suffix == ".tmp"]
     assert litter == []
     assert not import_chains(store, folder).files[0].is_new
+
+
+@pytest.mark.parametrize(
+    ("moment", "again"), [("reading the second", ["b.parquet"]), ("merging", []), ("recording", [])]
+)
+def test_files_that_were_read_whole_before_a_kill_are_not_read_again(
+    store: ChainStore, folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str, again: list[str]
+) -> None:
+    """Files of two months in each of two years; the kill comes before anything is recorded."""
+    months = {name: rows_of(year) for name, year in (("a", 2019), ("b", 2020))}
+    for name, rows in months.items():
+        rows.to_parquet(folder / f"{name}.parquet")
+    home = store.folder.parents[2]
+    command = [sys.executable, "-c", _KILLED, moment, str(home), str(folder)]
+    killed = subprocess.run(command, env=dict(os.environ), check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    read = []
+    batches = chain_files.ChainFile.batches
+    monkeypatch.setattr(chain_files.ChainFile, "batches", lambda file: (read.append(file.path.name), batches(file))[1])
+    files = import_chains(store, folder).files
+    assert read == again
+    assert sum(file.appended + file.unchanged for file in files) == 24
+    assert len(store.read("SPY")) == 24
+    assert [path.name for path in home.rglob("*") if "staging" in path.name or path.suffix == ".tmp"] == []
+
+
+def test_files_of_a_year_are_one_write_of_its_slice_and_each_is_accounted_for(
+    store: ChainStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of(2020, sessions=6)
+    days = sorted(rows["date"].unique())
+    for number, day in enumerate(days):
+        rows[rows["date"] == day].to_parquet(folder / f"{number}.parquet")
+    rows[rows["date"] == days[0]].assign(bid=0.5).to_parquet(folder / "z.parquet")  # what is said last counts
+    writes = []
+    put = ChainStore._put
+    monkeypatch.setattr(ChainStore, "_put", lambda *args, **kwargs: (writes.append(args[1:3]), put(*args, **kwargs)))
+    files = import_chains(store, folder).files
+    assert writes == [("SPY", 2020)]
+    assert [(file.appended, file.restated) for file in files] == [*[(6, 0)] * 6, (0, 6)]
+    assert (store.read("SPY", first=days[0], last=days[0])["bid"] == 0.5).all()
+
+
+def test_a_copy_of_a_file_in_another_folder_is_imported_once(store: ChainStore, folder: Path) -> None:
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        rows_of(2020).to_parquet(folder / name / "options.parquet")
+    first, second = import_chains(store, folder).files
+    assert (first.is_new, first.appended) == (True, 12)
+    assert (second.is_new, second.appended, second.path) == (False, 12, folder / "two" / "options.parquet")
 
 
 @pytest.mark.files_data

@@ -138,10 +138,41 @@ def test_a_merge_is_the_dictionary_update_of_plain_python(stored, fresh) -> None
         found = merged.frame[(merged.frame[CHAIN_KEY] == row[CHAIN_KEY]).all(axis=1)]
         np.testing.assert_array_equal(found["bid"].to_numpy(), [np.nan if bid is None else bid])
     both = [(before[key], after[key]) for key in after if key in before]
-    assert merged.appended == len(set(after) - set(before))
-    assert merged.restated == sum(None not in pair and pair[0] != pair[1] for pair in both)
-    assert merged.completed == sum(old is None and new is not None for old, new in both)
-    assert merged.restated + merged.completed + merged.unchanged == len(both)
+    assert merged.counts["appended"] == len(set(after) - set(before))
+    assert merged.counts["restated"] == sum(None not in pair and pair[0] != pair[1] for pair in both)
+    assert merged.counts["completed"] == sum(old is None and new is not None for old, new in both)
+    assert merged.counts["restated"] + merged.counts["completed"] + merged.counts["unchanged"] == len(both)
+
+
+_PIECES = st.lists(_ROWS, min_size=1, max_size=4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(stored=_ROWS, pieces=_PIECES)
+def test_merging_pieces_at_once_is_merging_them_one_after_the_other(tmp_path_factory, stored, pieces) -> None:
+    once, singly = (ChainStore(tmp_path_factory.mktemp("home")) for _ in range(2))
+    for one in (once, singly):
+        one.merge("SPY", 2024, _frame(stored), source="first")
+    sources = [f"source{place % 2}" for place in range(len(pieces))]
+    together = once.merge_all("SPY", 2024, list(zip(map(_frame, pieces), sources, strict=True)))
+    apart = [singly.merge("SPY", 2024, _frame(rows), source=name) for rows, name in zip(pieces, sources, strict=True)]
+    assert together == apart
+    assert once.years("SPY") == singly.years("SPY")
+    if once.years("SPY"):
+        pd.testing.assert_frame_equal(once.read("SPY"), singly.read("SPY"))
+        assert once.provenance("SPY", 2024).source == singly.provenance("SPY", 2024).source
+
+
+def test_pieces_without_a_common_quote_date_are_one_write(store: ChainStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = chain_of()
+    pieces = [(rows, "files") for _, rows in whole.groupby("quote_date")]
+    writes = []
+    put = ChainStore._put
+    monkeypatch.setattr(ChainStore, "_put", lambda *args, **kwargs: (writes.append(args[2]), put(*args, **kwargs)))
+    counts = store.merge_all("SPY", 2024, pieces)
+    assert [one.appended for one in counts] == [len(rows) for rows, _ in pieces]
+    assert writes == [2024]
+    assert len(store.read("SPY")) == len(whole)
 
 
 def test_a_date_range_touches_only_the_row_groups_it_needs(store: ChainStore, monkeypatch: pytest.MonkeyPatch) -> None:

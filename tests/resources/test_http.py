@@ -256,6 +256,34 @@ def test_urllib_is_given_the_key_and_nobody_else(tmp_path: Path, caplog: pytest.
     assert FRED_KEY not in caplog.text
 
 
+def test_a_secret_header_goes_to_the_vendor_and_not_to_whom_it_redirects(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    received: list[tuple[str, str]] = []
+
+    class Redirecting(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            path = self.rfile.readline().decode().split()[1]
+            head = b"".join(iter(self.rfile.readline, b"\r\n")).decode()
+            received.append((path, head))
+            if path == "/first":
+                self.wfile.write(b"HTTP/1.0 302 Found\r\nLocation: /second\r\nContent-Length: 0\r\n\r\n")
+            else:
+                self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Redirecting) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/first"
+        request = HttpRequest("vendor", address, secret_headers={"X-Token": FRED_KEY})
+        outcome = send_with_urllib(request, 2.0)
+        server.shutdown()
+    assert outcome == HttpAnswer(200, {"content-length": "2"}, b"ok")
+    (first, first_head), (second, second_head) = received
+    assert (first, second) == ("/first", "/second")
+    assert FRED_KEY in first_head
+    assert FRED_KEY not in second_head
+    assert FRED_KEY not in f"{request} {request!r} {caplog.text}"
+
+
 def test_a_server_that_is_not_there_is_no_answer_without_its_address() -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         port = server.server_address[1]

@@ -9,11 +9,30 @@ import pytest
 
 from resources.raw_frames import on_sessions, switched_off, table_frame, volatility_symbol
 from resources.source import Source, SourceStatus, build_source
+from tests.resources.loopback.event_shapes import FINNHUB_KEY
 from tests.resources.loopback.server import FRED_KEY
-from trading_dag.schemas import MACRO, OPTION_CHAIN, PRICES_DAILY, TABLES, VOLATILITY_INDEX
+from trading_dag.errors import UnknownTickerError
+from trading_dag.schemas import (
+    EARNINGS,
+    ECONOMIC_CALENDAR,
+    MACRO,
+    NEWS,
+    OPTION_CHAIN,
+    PRICES_DAILY,
+    PRICES_HOURLY,
+    SOCIAL_MENTIONS,
+    TABLES,
+    VOLATILITY_INDEX,
+)
 from trading_dag.settings import Settings
 
-KINDS = (PRICES_DAILY.name, VOLATILITY_INDEX.name, MACRO.name, OPTION_CHAIN.name)
+KINDS = tuple(
+    table.name
+    for table in (
+        PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN,
+        PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, EARNINGS, ECONOMIC_CALENDAR,
+    )
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["sample", "files", "live"])
@@ -24,17 +43,56 @@ def test_the_settings_choose_the_source(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["sample", "files", "live"])
 def test_every_source_describes_each_kind_without_asking_the_network(name: str, tmp_path: Path) -> None:
-    settings = Settings(_env_file=None, home=tmp_path, source=name, yahoo_url="http://127.0.0.1:9", FRED_API_KEY=None)
+    settings = Settings(
+        _env_file=None, home=tmp_path, source=name, yahoo_url="http://127.0.0.1:9", FRED_API_KEY=None,
+        FINNHUB_API_KEY=None,
+    )  # fmt: skip
     statuses = build_source(settings).describe()
     assert tuple(status.kind for status in statuses) == KINDS
     assert all(isinstance(status, SourceStatus) and status.detail for status in statuses)
 
 
 def test_no_status_shows_a_key(tmp_path: Path) -> None:
-    settings = Settings(_env_file=None, home=tmp_path, source="live", FRED_API_KEY=FRED_KEY)
+    settings = Settings(
+        _env_file=None, home=tmp_path, source="live", FRED_API_KEY=FRED_KEY, FINNHUB_API_KEY=FINNHUB_KEY
+    )
     source = build_source(settings)
-    assert "first releases" in source.describe()[2].detail
-    assert FRED_KEY not in f"{source.describe()} {source!r} {vars(source)}"
+    statuses = {status.kind: status for status in source.describe()}
+    assert "first releases" in statuses["macro"].detail
+    assert statuses["news"].state == statuses["earnings"].state == "on"
+    for key in (FRED_KEY, FINNHUB_KEY):
+        assert key not in f"{source.describe()} {source!r} {vars(source)} {settings!r}"
+
+
+def test_a_missing_key_is_said_with_the_variable_to_set(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, home=tmp_path, source="live", FINNHUB_API_KEY=None, FRED_API_KEY=None)
+    statuses = {status.kind: status for status in build_source(settings).describe()}
+    for kind in ("news", "earnings"):
+        assert statuses[kind].state == "off"
+        assert "FINNHUB_API_KEY" in statuses[kind].remedy
+    assert "FRED_API_KEY" in statuses["economic_calendar"].remedy
+    assert {statuses[kind].state for kind in ("social_mentions", "economic_calendar", "prices_daily")} == {"on"}
+
+
+@pytest.mark.parametrize(
+    ("ticker", "companies"),
+    [
+        ("NVDA", ("NVDA",)),
+        ("IWM", ()),
+        ("SPY", ("AAPL", "MSFT", "NVDA", "AMZN", "GOOGL", "META", "TSLA", "AVGO", "JPM", "BRK.B")),
+        ("XLK", ("AAPL", "MSFT")),
+    ],
+)
+def test_earnings_are_those_of_the_configured_companies_the_holdings_or_its_own(
+    ticker: str, companies: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADING_DAG_EARNINGS_COMPANIES", '{"XLK": ["AAPL", "MSFT", "AAPL"]}')
+    assert Settings(_env_file=None).companies_of(ticker) == companies
+
+
+def test_a_company_that_is_no_ticker_is_refused() -> None:
+    with pytest.raises(UnknownTickerError):
+        Settings(_env_file=None, earnings_companies={"XLK": ("../x",)})
 
 
 @pytest.mark.parametrize("table", [PRICES_DAILY, VOLATILITY_INDEX, MACRO], ids=lambda table: table.name)

@@ -78,6 +78,14 @@ def fit_missing_years(inputs: pd.DataFrame, *, ticker: str, stored: pd.DataFrame
     ----------------
     A year's rows at the close of ``fitted_through``, the last session before the year.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # The matrices are small: threads of the linear algebra would only wait for one another.
+    with threadpool_limits(limits=1):
+        return _fit_missing_years(inputs, ticker, stored)
+
+
+def _fit_missing_years(inputs: pd.DataFrame, ticker: str, stored: pd.DataFrame | None) -> pd.DataFrame:
     sessions = pd.DatetimeIndex(inputs.index)
     values = inputs.to_numpy(dtype=np.float64)
     kept = {} if stored is None else {fit.serves_from: fit for fit in parameters_of(stored)}
@@ -264,7 +272,7 @@ def _new_model(seed: int) -> GaussianHMM:
 
     return GaussianHMM(
         STATES, covariance_type="full", random_state=seed, n_iter=_ITERATIONS, tol=_TOLERANCE,
-        min_covar=_LEAST_VARIANCE,
+        min_covar=_LEAST_VARIANCE, implementation="scaling",
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ _WHY_NO_SIZE: Final = {
     "insufficient_data": "too few outcomes are known to judge the models",
 }
 INDICATIVE: Final = "indicative at the signal session's close on the modelled surface"
+INDICATIVE_OF_CHAIN: Final = "indicative at the signal session's close on the slices fitted to its option chain"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """One row a session: the structure that the forecasts select, priced, sized and explained.
 
-Indicative only: everything is at the close of the signal's session on the modelled surface. What a
-trade would have filled at is the backtest's business, at the next session's quotes. The sentences are
-``explanation``'s, the choice is ``selector``'s.
+Indicative only: everything is at the close of the signal's session, on the slices fitted to its option chain where
+there is one, otherwise on the modelled surface. What a trade would have filled at is the backtest's business, at the
+next session's quotes. The sentences are ``explanation``'s, the choice is ``selector``'s.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.options.fitted_surface import fitted_surface
 from trading_dag.options.quotes import construct_positions
+from trading_dag.options.strike_selection import choose_expirations, years_to_expiration
 from trading_dag.options.structures import STRUCTURES, breakevens, probability_of_profit
-from trading_dag.options.surface import ModelledSurface, continuous_rate
+from trading_dag.options.surface import ModelledSurface, VolatilitySurface, continuous_rate
 from trading_dag.schemas import RECOMMENDATION
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.explanation import (
     INDICATIVE,
+    INDICATIVE_OF_CHAIN,
     Reasons,
     breakevens_text,
     evidence_json,
@@ -45,7 +48,7 @@ TextArray = NDArray[Any]
 
 @dataclass(frozen=True)
 class _Quoted:
-    """What the modelled surface adds to each row; NaN, None and NaT where nothing was quoted."""
+    """What quotes add to each row; NaN, None and NaT where nothing was quoted."""
 
     strikes: TextArray
     legs: TextArray
@@ -71,6 +74,7 @@ def build_recommendations(
     rates: pd.DataFrame,
     horizon: Horizon,
     settings: Settings,
+    smiles: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Build ``signals.recommendation`` of one ticker and horizon.
 
@@ -83,6 +87,7 @@ def build_recommendations(
     edge : session, edge, direction_difference, volatility_difference, n_outcomes, each computed from
         outcomes known at the session's close. A session that is absent counts as insufficient_data.
     rates : session, treasury_3m in percent or NaN.
+    smiles : options.chain_analytics of the ticker, by which the sessions that it has are priced; None for none.
 
     Returns
     -------
@@ -119,11 +124,9 @@ def build_recommendations(
     iv_confidence = regimes["confidence"].to_numpy(dtype=np.float64)
     selection = select(called, regime, direction_confidence, iv_confidence, settings=settings.selector)
     verdict = known_edge["edge"].fillna(EDGE_UNKNOWN).to_numpy(dtype=object)
-    quoted = _quote(
-        selection.strategy,
-        sessions,
-        spot=values_at_sessions(prices, sessions, column="close", table="raw.prices_daily"),
-        surface=ModelledSurface(
+    spot = values_at_sessions(prices, sessions, column="close", table="raw.prices_daily")
+    surfaces: list[VolatilitySurface] = [
+        ModelledSurface(
             values_at_sessions(volatility_index, sessions, column="close", table="raw.volatility_index"),
             continuous_rate(
                 values_at_sessions(rates, sessions, column="treasury_3m", table="features.macro"),
@@ -131,9 +134,18 @@ def build_recommendations(
             ),
             settings.surface.dividend_yield,
             settings.surface,
-        ),
-        settings=settings,
-    )
+        )
+    ]
+    has_chain = np.zeros(len(sessions), dtype=np.bool_)
+    if smiles is not None and len(smiles):
+        wanted = choose_expirations(sessions, days_to_expiration=settings.backtest.days_to_expiration)
+        years = years_to_expiration(sessions, wanted, quoted_at="close")
+        of_chain = fitted_surface(smiles, sessions, spot=spot, years=years)
+        has_chain = of_chain.is_fitted
+        surfaces.append(of_chain)
+    quoted = _no_quotes(len(sessions))
+    for surface, is_used in zip(surfaces, (~has_chain, has_chain), strict=False):
+        _quote(quoted, np.where(is_used, selection.strategy, NO_TRADE), sessions, spot, surface, settings)
 
     book = settings.backtest
     maximum_loss_usd = quoted.maximum_loss * book.multiplier
@@ -189,7 +201,7 @@ def build_recommendations(
             "profit_target_usd": np.maximum(book.profit_target_fraction * target_base, 0.0),
             "stop_loss_fraction": np.where(quoted.is_quoted, book.stop_underlying_fraction, np.nan),
             "reasoning": np.array(reasoning, dtype=object),
-            "evidence": _evidence(calls, regimes, known_edge, selection=selection),
+            "evidence": _evidence(calls, regimes, known_edge, selection=selection, has_chain=has_chain),
         },
         rows=len(sessions),
     )
@@ -209,12 +221,8 @@ def _text(column: pd.Series) -> TextArray:
     return words
 
 
-def _quote(
-    strategy: TextArray, sessions: pd.DatetimeIndex, *, spot: FloatArray, surface: ModelledSurface, settings: Settings
-) -> _Quoted:
-    """Construct each selected structure at its session's close, one vectorised pass a structure."""
-    rows = len(sessions)
-    quoted = _Quoted(
+def _no_quotes(rows: int) -> _Quoted:
+    return _Quoted(
         strikes=np.full(rows, None, dtype=object),
         legs=np.full(rows, None, dtype=object),
         breakevens=np.full(rows, None, dtype=object),
@@ -228,6 +236,17 @@ def _quote(
         is_bought_only=np.zeros(rows, dtype=bool),
         is_quoted=np.zeros(rows, dtype=bool),
     )
+
+
+def _quote(
+    quoted: _Quoted,
+    strategy: TextArray,
+    sessions: pd.DatetimeIndex,
+    spot: FloatArray,
+    surface: VolatilitySurface,
+    settings: Settings,
+) -> None:
+    """Construct each selected structure at its session's close, one vectorised pass a structure; fill its rows in."""
     for name in np.unique(strategy[strategy != NO_TRADE].astype(str)):
         structure = STRUCTURES[name]
         where = np.flatnonzero(strategy == name)
@@ -262,10 +281,11 @@ def _quote(
         quoted.contracts_per_structure[where] = structure.contracts_per_structure
         quoted.is_bought_only[where] = bool((structure.signed_ratios > 0).all())
         quoted.is_quoted[where] = is_quoted
-    return quoted
 
 
-def _evidence(calls: pd.DataFrame, regimes: pd.DataFrame, edge: pd.DataFrame, *, selection: Selection) -> TextArray:
+def _evidence(
+    calls: pd.DataFrame, regimes: pd.DataFrame, edge: pd.DataFrame, *, selection: Selection, has_chain: BoolArray
+) -> TextArray:
     """What the row rests on: which fold of which model, what it had seen, and its edge on known outcomes."""
 
     def days(column: pd.Series) -> list[str | None]:
@@ -281,6 +301,7 @@ def _evidence(calls: pd.DataFrame, regimes: pd.DataFrame, edge: pd.DataFrame, *,
         edge["volatility_difference"].to_numpy(dtype=np.float64).tolist(),
         edge["n_outcomes"].fillna(0).astype("int64").tolist(),
         selection.reason.tolist(),
+        np.where(has_chain, INDICATIVE_OF_CHAIN, INDICATIVE).tolist(),
         strict=True,
     )
     return np.array(
@@ -299,11 +320,11 @@ def _evidence(calls: pd.DataFrame, regimes: pd.DataFrame, edge: pd.DataFrame, *,
                     "volatility_difference": volatility_difference,
                     "n_outcomes": n_outcomes,
                 },
-                shared_json(("selection", reason), ("quotes", INDICATIVE)),
+                shared_json(("selection", reason), ("quotes", quotes)),
             )
             for (
                 direction_fold, direction_fitted, volatility_fold, volatility_fitted,
-                direction_difference, volatility_difference, n_outcomes, reason,
+                direction_difference, volatility_difference, n_outcomes, reason, quotes,
             ) in rows
         ],
         dtype=object,

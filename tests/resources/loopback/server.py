@@ -1,4 +1,4 @@
-"""A vendor on 127.0.0.1 that speaks Yahoo's and FRED's formats, and fails on demand.
+"""A vendor on 127.0.0.1 that speaks Yahoo's, FRED's, Finnhub's and ApeWisdom's formats, and fails on demand.
 
 The real client libraries are pointed at it. ``with LoopbackVendor() as vendor`` gives ``vendor.url``; what it was
 asked is in ``vendor.requests``; ``vendor.inject("SPY", too_many_requests(retry_after="1"))`` makes the next request
@@ -18,7 +18,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pandas as pd
 
+from tests.resources.loopback.chain_shapes import ChainVendors
+from tests.resources.loopback.event_shapes import EventVendor
 from tests.resources.loopback.fred_shape import FredData, csv_answer, xml_answer
+from tests.resources.loopback.hourly_shape import hourly_chart
 from tests.resources.loopback.market import Market
 from tests.resources.loopback.yahoo_shape import chart
 from trading_dag.settings import HttpSettings, Settings
@@ -126,6 +129,8 @@ class LoopbackVendor:
     def __init__(self, *, sessions: int = 1500, spare_sessions: int = 20, seed: int = 7) -> None:
         self.market = Market(sessions=sessions, spare_sessions=spare_sessions, seed=seed)
         self.fred = FredData.invented(last=pd.Timestamp(self.market.calendar[-1]), seed=seed)
+        self.events = EventVendor()
+        self.chains = ChainVendors(self.market)
         self.requests: list[LoggedRequest] = []
         self.shows_open_session = False
         self._faults: list[tuple[str, Fault, int]] = []
@@ -161,7 +166,14 @@ class LoopbackVendor:
         """Address of the server."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def settings(self, home: Path, *, fred_api_key: str | None = None, http: HttpSettings = FAST_HTTP) -> Settings:
+    def settings(
+        self,
+        home: Path,
+        *,
+        fred_api_key: str | None = None,
+        finnhub_api_key: str | None = None,
+        http: HttpSettings = FAST_HTTP,
+    ) -> Settings:
         """Live settings that point every vendor here, with short waits and no cache."""
         return Settings(
             _env_file=None,
@@ -171,6 +183,10 @@ class LoopbackVendor:
             fred_url=self.url,
             fred_csv_url=self.url + FRED_CSV,
             FRED_API_KEY=fred_api_key,
+            finnhub_url=self.url,
+            FINNHUB_API_KEY=finnhub_api_key,
+            finnhub_requests_per_minute=60.0 * http.requests_per_second,
+            apewisdom_url=self.url,
             http=http,
         )
 
@@ -182,6 +198,8 @@ class LoopbackVendor:
             "TRADING_DAG_YAHOO_URL": self.url,
             "TRADING_DAG_FRED_URL": self.url,
             "TRADING_DAG_FRED_CSV_URL": self.url + FRED_CSV,
+            "TRADING_DAG_FINNHUB_URL": self.url,
+            "TRADING_DAG_APEWISDOM_URL": self.url,
             **http,
             "TRADING_DAG_HTTP__TIMEOUT_SECONDS": "5",
         }
@@ -245,7 +263,7 @@ class LoopbackVendor:
         path, query = unquote(parts.path), dict(parse_qsl(parts.query))
         fault = self._take_fault(f"{path}?{parts.query}")
         with self._lock:
-            status, body = self._answer(path, query, is_empty=fault.is_empty)
+            status, body = self._answer(path, query, dict(handler.headers), is_empty=fault.is_empty)
         body = fault.change(body) if fault.change else body
         status, body = fault.status or status, body if fault.body is None else fault.body
         with self._lock:
@@ -266,7 +284,23 @@ class LoopbackVendor:
         except (BrokenPipeError, ConnectionResetError):
             handler.close_connection = True
 
-    def _answer(self, path: str, query: dict[str, str], *, is_empty: bool) -> tuple[int, bytes]:
+    def _answer(
+        self, path: str, query: dict[str, str], headers: dict[str, str], *, is_empty: bool
+    ) -> tuple[int, bytes]:
+        about_events = self.events.answer(path, query, headers, is_empty=is_empty)
+        if about_events:
+            return about_events
+        about_chains = self.chains.answer(path, query, headers, is_empty=is_empty)
+        if about_chains:
+            return about_chains
+        if path.startswith(CHART) and query.get("interval") == "60m":
+            return hourly_chart(
+                self.market,
+                path.removeprefix(CHART),
+                query,
+                shows_open_session=self.shows_open_session,
+                is_empty=is_empty,
+            )
         if path.startswith(CHART):
             symbol = path.removeprefix(CHART)
             if is_empty:

@@ -244,3 +244,27 @@ def test_a_missing_column_or_a_repeated_session_is_a_typed_error(inputs, flat):
     broken = {**inputs, "volatility": inputs["volatility"].drop(columns="model")}
     with pytest.raises(SchemaError, match=r"predictions\.volatility"):
         build(broken, flat)
+
+
+def test_a_session_with_a_chain_is_priced_on_its_slices_and_the_others_on_the_modelled_surface(inputs, flat):
+    # Flat slices of 30 % where the index says 20: raw SVI with b = 0 has total variance a at every strike.
+    session = SESSIONS[0]
+    days = np.array([5, 100])
+    smiles = pd.DataFrame({
+        "session": session, "years": days / 365, "spot": 100.0, "forward": 100.0, "rate": 0.0,
+        "svi_a": 0.09 * days / 365, "svi_b": 0.0, "svi_rho": 0.0, "svi_m": 0.0, "svi_s": 0.1, "least_durrleman": 1.0,
+    })  # fmt: skip
+    plain = build(inputs, flat)
+    index_at_30 = inputs["volatility_index"].assign(close=30.0)
+    at_30 = build({**inputs, "volatility_index": index_at_30}, flat)
+    rows = build_recommendations(
+        inputs["direction"], inputs["volatility"], inputs["prices"], inputs["volatility_index"],
+        edge=inputs["edge"], rates=inputs["rates"], horizon=DAY, settings=flat, smiles=smiles,
+    )  # fmt: skip
+    columns = ["strikes", "net_premium_usd", "max_loss_usd", "breakevens"]
+    assert rows[columns].iloc[0].tolist() == at_30[columns].iloc[0].tolist()
+    assert rows["probability_of_profit"].iloc[0] == pytest.approx(at_30["probability_of_profit"].iloc[0], rel=1e-12)
+    assert rows[columns].iloc[0].tolist() != plain[columns].iloc[0].tolist()
+    pd.testing.assert_frame_equal(rows.iloc[1:], plain.iloc[1:])
+    assert "fitted to its option chain" in json.loads(rows["evidence"].iloc[0])["quotes"]
+    assert "modelled surface" in json.loads(rows["evidence"].iloc[1])["quotes"]

@@ -1,0 +1,59 @@
+"""Market states of one ticker: the yearly fits, the filtered probabilities, and the feature made of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from assets.declaration import Declaration, Read, Result, Slice, table_asset
+from assets.pictures import picture
+from trading_dag.schemas import PREDICTIONS_REGIME, REGIME, REGIME_HMM, TECHNICAL
+
+_CODE_VERSION: Final = "1"
+_OBSERVED: Final = Read(TECHNICAL, columns=("ticker", "session", "log_return_5d", "log_return_20d", "hv_20"))
+
+
+@table_asset(REGIME_HMM, reads={"technical": _OBSERVED}, code_version=_CODE_VERSION, kinds=("hmmlearn", "parquet"))
+def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
+    """Only years without a fit are fitted: what is stored stays as it was, unless the code or the source is another."""
+    from trading_dag.features.regime_inputs import build_regime_inputs
+    from trading_dag.models.regime_hmm import fit_missing_years, predict
+    from trading_dag.plots.regime import market_states
+
+    recorded = at.store.provenance(REGIME_HMM, at.key)
+    is_frozen = (
+        recorded is not None
+        and recorded.code_version == _CODE_VERSION
+        and recorded.source == technical.attrs.get("source")
+    )
+    stored = at.store.read(REGIME_HMM, at.key) if is_frozen else None
+    inputs = build_regime_inputs(technical)
+    models = fit_missing_years(inputs, ticker=at.ticker, stored=stored)
+    figure = market_states(predict(inputs, models, ticker=at.ticker))
+    return Result({REGIME_HMM.name: models}, {"market states": picture(figure)})
+
+
+@table_asset(
+    PREDICTIONS_REGIME,
+    reads={"technical": _OBSERVED, "models": REGIME_HMM},
+    code_version="1",
+    probes={"technical": "session"},
+)
+def regime(at: Slice, technical: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
+    """Of every session that a fit serves, from observations up to its close."""
+    from trading_dag.features.regime_inputs import build_regime_inputs
+    from trading_dag.models.regime_hmm import predict
+
+    return predict(build_regime_inputs(technical), models, ticker=at.ticker)
+
+
+@table_asset(REGIME, reads={"states": PREDICTIONS_REGIME}, code_version="1", probes={"states": "session"})
+def regime_features(at: Slice, states: pd.DataFrame) -> pd.DataFrame:
+    """The state by its number and the five probabilities, for models to read."""
+    from trading_dag.features.regime_inputs import build_regime
+
+    return build_regime(states)
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (regime_hmm, regime, regime_features)

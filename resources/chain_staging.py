@@ -1,0 +1,144 @@
+"""What was read of chain files and is not merged yet: parts by ticker and year, and a word that a file is whole.
+
+A staged file survives the process that read it, so that an import that was ended goes on where it was. Reading files
+is ``chain_files``', merging ``chain_store``'s, and when which happens is ``chain_import``'s.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from resources.chain_files import ChainFile
+from resources.parquet_store import replace_file
+from trading_dag.errors import UnknownTickerError
+from trading_dag.options.chain import REASON, SiftedChain, sift
+from trading_dag.sessions import all_sessions, last_closed_session
+from trading_dag.slices import validate_ticker
+
+PREFIX: Final = "staging-"
+_WHOLE: Final = "staged.json"
+SliceName = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file whose rows all lie in the staging folder.
+
+    Attributes
+    ----------
+    folder : where; below it ``SPY/2015/part-000000.parquet``.
+    rows : contract rows read.
+    refused : rows that are not staged, by reason.
+    is_left_over : an ended process staged it, and may have merged some of it.
+    """
+
+    folder: Path
+    rows: int
+    refused: dict[str, int]
+    is_left_over: bool = False
+
+    @property
+    def slices(self) -> list[SliceName]:
+        """Ticker and year of every slice that has rows of the file, ascending."""
+        return sorted((path.parent.name, int(path.name)) for path in self.folder.glob("*/*") if path.is_dir())
+
+    def rows_of(self, ticker: str, year: int) -> pd.DataFrame:
+        """The staged rows of one slice, in the order of the file."""
+        parts = sorted((self.folder / ticker / str(year)).iterdir())
+        return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+
+    def discard(self) -> None:
+        """Delete what is staged."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def stage(file: ChainFile, folder: Path, *, read: Callable[[int], None]) -> StagedFile:
+    """Write a file's rows by ticker and year; a file that was staged whole before is taken as it is.
+
+    Parameters
+    ----------
+    folder : for this file alone; whatever an ended process left there is replaced.
+    read : told after every piece how many rows it had.
+
+    Raises
+    ------
+    SourceFormatError : for a file that cannot be read.
+    """
+    staged = _staged_before(folder)
+    if staged is not None:
+        read(staged.rows)
+        return staged
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    refused: Counter[str] = Counter()
+    rows = 0
+    for number, sifted in enumerate(file.batches()):
+        refused.update(str(reason) for reason in sifted.refused[REASON])
+        dated = _that_can_be_stored(sifted.kept)
+        refused.update(dated.counts)
+        for (ticker, year), part_rows in _by_slice(dated.kept):
+            part = folder / validate_ticker(ticker) / str(year) / f"part-{number:06d}.parquet"
+            part.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(part, _writer(part_rows))
+        rows += len(sifted.kept) + len(sifted.refused)
+        read(len(sifted.kept) + len(sifted.refused))
+    word = json.dumps({"rows": rows, "refused": dict(refused)})
+    replace_file(folder / _WHOLE, lambda target: target.write_text(word, encoding="utf-8"))
+    return StagedFile(folder, rows, dict(refused))
+
+
+def sweep(imports: Path, *, also_whole: bool) -> None:
+    """Delete what ended processes left: files staged in part, or every staged file."""
+    for leftover in imports.glob(f"{PREFIX}*"):
+        if also_whole or not (leftover / _WHOLE).is_file():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _staged_before(folder: Path) -> StagedFile | None:
+    try:
+        word = json.loads((folder / _WHOLE).read_text(encoding="utf-8"))
+        return StagedFile(folder, int(word["rows"]), dict(word["refused"]), is_left_over=True)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None  # not there, or torn: it is read again
+
+
+def _writer(rows: pd.DataFrame) -> Callable[[Path], None]:
+    return lambda target: rows.to_parquet(target, index=False)
+
+
+def _that_can_be_stored(rows: pd.DataFrame) -> SiftedChain:
+    """Without quotes of what is no ticker, of days without a session, or of sessions that are not over yet."""
+    days = rows["quote_date"]
+    strange = [ticker for ticker in rows["ticker"].unique() if not _is_ticker(str(ticker))]
+    return sift(
+        rows,
+        [
+            ("not_a_ticker", rows["ticker"].isin(strange).to_numpy()),
+            ("future_session", (days > last_closed_session()).to_numpy()),
+            ("not_a_session", ~days.isin(all_sessions()).to_numpy()),
+        ],
+    )
+
+
+def _is_ticker(text: str) -> bool:
+    try:
+        validate_ticker(text)
+    except UnknownTickerError:
+        return False
+    return True
+
+
+def _by_slice(rows: pd.DataFrame) -> Iterator[tuple[SliceName, pd.DataFrame]]:
+    years = rows["quote_date"].dt.year
+    for year in years.unique():
+        of_year = rows[years == year]
+        for ticker, part in of_year.groupby("ticker"):
+            yield (str(ticker), int(year)), part

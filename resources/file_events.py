@@ -1,0 +1,152 @@
+"""Hourly bars, news, mentions, announcements and the calendar of the ``files`` source as raw tables.
+
+Which file is which table, and what is said where a file or a ticker is missing, belongs here. The shapes of the files
+are in ``event_files.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from resources import event_files
+from resources.raw_frames import switched_off, table_frame
+from trading_dag.economic_schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
+from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, PRICES_HOURLY, SOCIAL_MENTIONS, Table
+
+FILE_OF_KIND: Final = {
+    PRICES_HOURLY.name: "prices_hourly",
+    NEWS.name: "news_headlines",
+    SOCIAL_MENTIONS.name: "apewisdom",
+    EARNINGS.name: "earnings",
+    ECONOMIC_CALENDAR.name: "fomc_dates",
+}
+# Months after the last value on file whose release is given, so that there is always a next one.
+MONTHS_AHEAD: Final = 3
+
+
+class FileEvents:
+    """The tables of events that lie in the user's folder.
+
+    Parameters
+    ----------
+    path_of : the one file of a name (without suffix), None where there is none.
+    companies_of : whose earnings count for a ticker.
+    source : name of the source, for the frames.
+    """
+
+    def __init__(
+        self,
+        path_of: Callable[[str], Path | None],
+        *,
+        companies_of: Callable[[str], tuple[str, ...]],
+        source: str,
+    ) -> None:
+        self._path_of = path_of
+        self._companies_of = companies_of
+        self._source = source
+
+    def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
+        """Bars of one ticker within the exchange's hours; off for a ticker that the file does not have.
+
+        Raises
+        ------
+        SourceOffError : where no folder is configured, or it is not there.
+        SourceFormatError : for a file in another shape, doubled or future bars.
+        """
+        path = self._path(PRICES_HOURLY)
+        if path is None:
+            return self._no_file(PRICES_HOURLY)
+        bars = event_files.hourly_bars(path, ticker, since=since)
+        if bars.empty:
+            return self._off(PRICES_HOURLY, f"{path.name} has no bars of {ticker}", since)
+        return table_frame(bars, PRICES_HOURLY, source=self._source)
+
+    def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
+        """The market's headlines, for every ticker the same: the file does not say whom they are about.
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError : as for hourly bars.
+        """
+        path = self._path(NEWS)
+        if path is None:
+            return self._no_file(NEWS)
+        rows = event_files.market_news(path, since=since)
+        return table_frame(rows.assign(ticker=ticker, scope="market"), NEWS, source=self._source)
+
+    def social_mentions(self, ticker: str) -> pd.DataFrame:
+        """Every snapshot of the file; 0 mentions where it does not list the ticker.
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError : as for hourly bars.
+        """
+        path = self._path(SOCIAL_MENTIONS)
+        if path is None:
+            return self._no_file(SOCIAL_MENTIONS)
+        rows = event_files.mentions(path, ticker)
+        return table_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
+
+    def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
+        """Days of announcements; no estimates and no results, and nobody says when a day was known.
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError : as for hourly bars.
+        """
+        path, companies = self._path(EARNINGS), self._companies_of(ticker)
+        if path is None:
+            return self._no_file(EARNINGS)
+        if not companies:
+            return self._off(EARNINGS, no_companies(ticker), None)
+        rows = event_files.announcements(path, companies, since=since)
+        if rows.empty:
+            return self._off(EARNINGS, f"{path.name} has no announcements of {', '.join(companies)}", since)
+        return table_frame(rows.assign(ticker=ticker), EARNINGS, source=self._source)
+
+    def economic_calendar(self, values: pd.DataFrame | None, *, since: pd.Timestamp | None) -> pd.DataFrame:
+        """Decisions of the Federal Reserve as on file; releases of the months that the macro values have.
+
+        Parameters
+        ----------
+        values : columns series_id and observation_date of the macro file, None where there is no such file.
+        since : first day of an event, inclusive.
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError : as for hourly bars.
+        """
+        path = self._path(ECONOMIC_CALENDAR)
+        parts = [] if path is None else [fomc_decisions(event_files.decision_days(path))]
+        for event, series_id in SERIES_OF_EVENT.items():
+            months = pd.Series(dtype="datetime64[us]")
+            if values is not None:
+                months = values.loc[values["series_id"] == series_id, "observation_date"]
+            if len(months):
+                ahead = months.max() + pd.DateOffset(months=MONTHS_AHEAD)
+                parts.append(releases_of_months(event, pd.date_range(months.min(), ahead, freq="MS")))
+        if not parts:
+            return self._no_file(ECONOMIC_CALENDAR)
+        events = pd.concat(parts, ignore_index=True)
+        events = events[events["event_date"] >= (FIRST_EVENT if since is None else since)]
+        return table_frame(events, ECONOMIC_CALENDAR, source=self._source)
+
+    def _path(self, table: Table) -> Path | None:
+        return self._path_of(FILE_OF_KIND[table.name])
+
+    def _no_file(self, table: Table) -> pd.DataFrame:
+        name = FILE_OF_KIND[table.name]
+        return self._off(table, f"{name}.parquet or {name}.csv is not in the folder", None)
+
+    def _off(self, table: Table, reason: str, since: pd.Timestamp | None) -> pd.DataFrame:
+        when = "" if since is None else f" since {since:%Y-%m-%d}"
+        return switched_off(table, source=self._source, reason=reason + when)
+
+
+def no_companies(ticker: str) -> str:
+    """Why a ticker has no earnings, and what changes it."""
+    return f"no company's earnings count for {ticker}: name some in TRADING_DAG_EARNINGS_COMPANIES"

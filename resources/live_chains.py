@@ -1,0 +1,142 @@
+"""Option chains of the ``live`` source: which vendor is asked, and what is off.
+
+The vendor is the one that the settings name. A key alone changes nothing, and nobody takes the place of a vendor that
+fails: quotes of two vendors are two things. How a vendor is asked is in its own module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+import pandas as pd
+
+from resources.chain_snapshot import WITHOUT_OPTIONS
+from resources.parallel_fetch import FetchProgress, fetch_each
+from resources.polygon import KEY_VARIABLE as POLYGON_KEY
+from resources.polygon import PolygonClient
+from resources.raw_frames import IMPORT_CHAINS, switched_off
+from resources.source import SourceStatus
+from resources.tradier import KEY_VARIABLE as TRADIER_KEY
+from resources.tradier import TradierClient
+from resources.yahoo import YahooClient
+from resources.yahoo_chain import YahooChainClient
+from trading_dag.errors import SourceError
+from trading_dag.schemas import OPTION_CHAIN
+from trading_dag.settings import ChainVendorName, Settings
+from trading_dag.slices import validate_ticker
+
+CHAIN_WORKERS: Final = 8
+_TITLES: Final[dict[ChainVendorName, str]] = {
+    "yahoo": "Yahoo by way of yfinance; no key needed",
+    "polygon": "Polygon's snapshot",
+    "tradier": "Tradier",
+}
+_KEYS: Final[dict[ChainVendorName, str]] = {"polygon": POLYGON_KEY, "tradier": TRADIER_KEY}
+
+
+class ChainVendor(Protocol):
+    """Somebody who shows present option chains."""
+
+    @property
+    def has_key(self) -> bool:
+        """Whether it can be asked."""
+
+    def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
+        """Rows of ``raw.option_chain`` of the last closed session."""
+
+
+class LiveChains:
+    """The vendor of chains that the settings name.
+
+    Parameters
+    ----------
+    settings : ``chain_vendor`` and what its client reads.
+    yahoo : by which Yahoo is asked.
+    clock : the present moment, UTC.
+    source : name of the source; the provenance adds the vendor's, ``live:yahoo``.
+    """
+
+    def __init__(
+        self, settings: Settings, yahoo: YahooClient, *, clock: Callable[[], pd.Timestamp], source: str
+    ) -> None:
+        self._name = settings.chain_vendor
+        self._days = settings.chain_days
+        self._source = source
+        clients: dict[ChainVendorName, Callable[[], ChainVendor]] = {
+            "yahoo": lambda: YahooChainClient(yahoo, settings, clock=clock),
+            "polygon": lambda: PolygonClient(settings, clock=clock),
+            "tradier": lambda: TradierClient(settings, clock=clock),
+        }
+        self._vendor = clients[self._name]() if self._name in clients else None
+
+    def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
+        """Rows of ``raw.option_chain`` of the last closed session; none, with the reason, where chains are off.
+
+        Raises
+        ------
+        StaleSourceError : for another session than the last closed one, once the next has opened, or for quotes
+            older than the close.
+        SourceOffError, EmptySourceError, SourceUnavailableError, SourceFormatError : as the vendor answers.
+        UnknownTickerError : for what is no ticker.
+        """
+        validate_ticker(ticker)
+        off = self._why_off()
+        if off is None and ticker in WITHOUT_OPTIONS:
+            off = f"no options are listed on {ticker}"
+        if off is not None or self._vendor is None:
+            return switched_off(OPTION_CHAIN, source=self._source, reason=off or "")
+        return self._vendor.chain(ticker, session=session, source=f"{self._source}:{self._name}")
+
+    def option_chains(
+        self,
+        tickers: Iterable[str],
+        *,
+        session: pd.Timestamp,
+        receive: Callable[[str, pd.DataFrame], None],
+        progress: Callable[[FetchProgress], None] | None = None,
+    ) -> dict[str, SourceError]:
+        """The chains of many tickers within the vendor's limit; a fetch that was ended goes on from the cache.
+
+        Parameters
+        ----------
+        receive : takes each chain as it comes, in the calling thread.
+        progress : called after every ticker.
+
+        Returns
+        -------
+        dict : tickers that failed, and why.
+
+        Raises
+        ------
+        SourceOffError : for a refused key, at once.
+        """
+        # One yfinance serves one question at a time.
+        workers = 1 if self._name == "yahoo" else CHAIN_WORKERS
+        return fetch_each(
+            tickers,
+            lambda ticker: self.option_chain(ticker, session=session),
+            workers=workers,
+            receive=receive,
+            progress=progress,
+        )
+
+    def describe(self) -> SourceStatus:
+        """Who is asked, for ``doctor``."""
+        off = self._why_off()
+        if off is not None:
+            key = _KEYS.get(self._name)
+            if key is not None:
+                return SourceStatus(
+                    OPTION_CHAIN.name, "missing", off, f"set {key}, or another TRADING_DAG_CHAIN_VENDOR"
+                )
+            return SourceStatus(OPTION_CHAIN.name, "off", off, IMPORT_CHAINS)
+        detail = f"{_TITLES[self._name]}: the last closed session, expirations of {self._days} days"
+        return SourceStatus(OPTION_CHAIN.name, "on", detail)
+
+    def _why_off(self) -> str | None:
+        if self._vendor is None:
+            return f"TRADING_DAG_CHAIN_VENDOR is none; {IMPORT_CHAINS}"
+        if not self._vendor.has_key:
+            return f"{self._name} is not asked for option chains: {_KEYS[self._name]} is not set"
+        return None

@@ -1,0 +1,125 @@
+"""News, mentions and earnings of the ``live`` source as raw tables: scopes, when a row was known, what absence means.
+
+How a vendor is asked is in its own module; a vendor that fails raises, and nothing takes its place.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import pandas as pd
+
+from resources.apewisdom import ApeWisdomClient
+from resources.file_events import no_companies
+from resources.finnhub import KEY_VARIABLE, REPORT_COLUMNS, FinnhubClient
+from resources.raw_frames import switched_off, table_frame
+from resources.source import SourceStatus
+from trading_dag.publication_lags import news_known_at
+from trading_dag.schemas import EARNINGS, NEWS, SOCIAL_MENTIONS, Table
+from trading_dag.sessions import NEW_YORK, TIME_UNIT
+
+# Cash indices are nobody's company: they get the market's news only.
+INDICES: Final = frozenset({"SPX", "COMP"})
+NO_KEY: Final = f"Finnhub is not asked: {KEY_VARIABLE} is not set"
+_logger = logging.getLogger(__name__)
+
+
+class LiveEvents:
+    """The tables that Finnhub and ApeWisdom fill.
+
+    Parameters
+    ----------
+    finnhub, apewisdom : their clients.
+    companies_of : whose earnings count for a ticker.
+    clock : the present moment, UTC.
+    source : name of the source, for the frames.
+    """
+
+    def __init__(
+        self,
+        finnhub: FinnhubClient,
+        apewisdom: ApeWisdomClient,
+        *,
+        companies_of: Callable[[str], tuple[str, ...]],
+        clock: Callable[[], pd.Timestamp],
+        source: str,
+    ) -> None:
+        self._finnhub = finnhub
+        self._apewisdom = apewisdom
+        self._companies_of = companies_of
+        self._clock = clock
+        self._source = source
+        self._has_said_no_key = False
+
+    def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
+        """Articles about the ticker, and the market's. An article that is both is the company's."""
+        if not self._finnhub.has_key:
+            return self._without_key(NEWS)
+        market = self._finnhub.market_news(since=since).assign(scope="market")
+        parts = [market]
+        if ticker not in INDICES:
+            parts.insert(0, self._finnhub.company_news(ticker, since=since).assign(scope="company"))
+        articles = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        articles = articles.drop_duplicates("news_id", keep="first")
+        rows = articles.assign(ticker=ticker, known_at=news_known_at(articles["published_at"]))
+        return table_frame(rows, NEWS, source=self._source)
+
+    def social_mentions(self, ticker: str) -> pd.DataFrame:
+        """One row: the ticker's place on the list, or 0 mentions where it is not on it."""
+        listed = self._apewisdom.mentions()
+        row = listed.rows[listed.rows["ticker"] == ticker]
+        if row.empty:
+            row = pd.DataFrame({"mentions": [0.0], "rank": pd.array([None], dtype="Int64"), "name": [None]})
+        return table_frame(
+            row.assign(ticker=ticker, known_at=listed.known_at.as_unit(TIME_UNIT)), SOCIAL_MENTIONS, source=self._source
+        )
+
+    def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
+        """Announcements of the companies that count for the ticker."""
+        if not self._finnhub.has_key:
+            return self._without_key(EARNINGS)
+        companies = self._companies_of(ticker)
+        if not companies:
+            return switched_off(EARNINGS, source=self._source, reason=no_companies(ticker))
+        found = [self._finnhub.earnings(company, since=since) for company in companies]
+        parts = [part for part in found if len(part)]
+        reports = pd.concat(parts, ignore_index=True) if parts else found[0][REPORT_COLUMNS]
+        rows = reports.assign(ticker=ticker, known_at=dates_known_at(reports["report_date"], self._clock()))
+        return table_frame(rows, EARNINGS, source=self._source)
+
+    def describe(self) -> list[SourceStatus]:
+        """Whether there is a key, for ``doctor``."""
+        remedy = f"set {KEY_VARIABLE} (free from finnhub.io)"
+        if self._finnhub.has_key:
+            news = SourceStatus(NEWS.name, "on", "Finnhub: company news of a year, the market's latest; no scores")
+            earnings = SourceStatus(EARNINGS.name, "on", "Finnhub's earnings calendar")
+        else:
+            news = SourceStatus(NEWS.name, "off", NO_KEY, remedy)
+            earnings = SourceStatus(EARNINGS.name, "off", NO_KEY, remedy)
+        mentions = SourceStatus(SOCIAL_MENTIONS.name, "on", "ApeWisdom's present list; no key needed, no history")
+        return [news, mentions, earnings]
+
+    def _without_key(self, table: Table) -> pd.DataFrame:
+        if not self._has_said_no_key:
+            self._has_said_no_key = True
+            _logger.warning("%s: news and earnings stay off", NO_KEY)
+        return switched_off(table, source=self._source, reason=NO_KEY)
+
+
+def dates_known_at(report_dates: pd.Series, asked_at: pd.Timestamp) -> pd.Series:
+    """When announcement days were known, for days that a calendar shows now.
+
+    Parameters
+    ----------
+    report_dates : days of announcements.
+    asked_at : when the calendar was asked, UTC.
+
+    Returns
+    -------
+    pd.Series : UTC. A day to come is known now. A past one was known at the latest when it ended in New York;
+        that it was in the calendar before, nobody can prove any more.
+    """
+    ends = (report_dates + pd.Timedelta(days=1)).dt.tz_localize(NEW_YORK).dt.tz_convert("UTC").dt.as_unit(TIME_UNIT)
+    return ends.where(ends < asked_at, asked_at.as_unit(TIME_UNIT))

@@ -1,0 +1,209 @@
+"""Tradier: a present option chain, one expiration after the other, and the underlying's close.
+
+A thin client on ``http.py``: the token travels in a header. What the answers must look like belongs here, with the
+vendor's habit of writing a list of one as the thing itself and a list of none as null; which session a chain is of and
+what is stored is decided in ``chain_snapshot.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pandas as pd
+
+from resources.chain_snapshot import (
+    ChainQuestion,
+    ask_for_present_chain,
+    chain_rows,
+    contract_frame,
+    moments,
+    require_fresh,
+)
+from resources.http import HttpAnswer, HttpClient, HttpRequest, send_without_echo
+from resources.json_answer import FieldKind, Vendor
+from trading_dag.errors import SourceOffError
+from trading_dag.settings import Settings
+
+SOURCE: Final = "tradier"
+KEY_VARIABLE: Final = "TRADIER_TOKEN"
+PATH: Final = "/v1/markets/"
+_VENDOR: Final = Vendor(SOURCE, "Tradier", KEY_VARIABLE)
+_QUOTE: Final[dict[str, FieldKind]] = {
+    "symbol": "text",
+    "close": "number or null",
+    "last": "number or null",
+    "trade_date": "integer",
+}
+_CONTRACT: Final[dict[str, FieldKind]] = {
+    "symbol": "text",
+    "expiration_date": "date",
+    "strike": "number",
+    "option_type": "text",
+    "bid": "number or null",
+    "ask": "number or null",
+    "last": "number or null",
+    "volume": "number",
+    "open_interest": "number or null",
+    "bid_date": "integer",
+    "ask_date": "integer",
+}
+Reader = Callable[[HttpRequest, HttpAnswer], list[dict[str, Any]]]
+_GIVEN: Final = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
+
+
+class TradierClient:
+    """Asks Tradier for chains.
+
+    Parameters
+    ----------
+    settings : ``tradier_token``, ``tradier_url`` (production or sandbox), ``tradier_requests_per_minute``,
+        ``chain_days``, ``chain_cache_seconds``, ``home`` and ``http``.
+    clock : the present moment, UTC.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp]) -> None:
+        self._settings = settings
+        self._url = f"{settings.tradier_url.rstrip('/')}{PATH}"
+        self._token = settings.tradier_token
+        self._clock = clock
+        http = settings.http.model_copy(
+            update={
+                "requests_per_second": settings.tradier_requests_per_minute / 60.0,
+                "cache_seconds": settings.chain_cache_seconds,
+            }
+        )
+        self._client = HttpClient(SOURCE, home=settings.home, http=http, send=send_without_echo)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether anything can be asked."""
+        return self._token is not None
+
+    def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
+        """Rows of ``raw.option_chain`` of the last closed session; the volatility is the vendor's at the middle.
+
+        Parameters
+        ----------
+        source : name for the provenance.
+
+        Raises
+        ------
+        StaleSourceError : for another session, or a snapshot whose quotes are older than the close.
+        SourceOffError : without a token, or where it is refused.
+        EmptySourceError : for an underlying without options.
+        SourceUnavailableError, SourceFormatError : as the answer is.
+        """
+        question = ask_for_present_chain(SOURCE, ticker, session=session, now=self._clock(), settings=self._settings)
+        expirations = [day for day in self._expirations(question) if question.has(day)]
+        if not expirations:
+            raise question.nothing("Tradier lists no expiration within the period")
+        price = self._underlying_price(question)
+        rows = [row for day in expirations for row in self._contracts_of(question, day)]
+        contracts = _contracts(rows, price)
+        require_fresh(question, contracts["quoted_at"].max(), what="the newest quote")
+        return chain_rows(question, contracts, given=_GIVEN, source=source)
+
+    def _expirations(self, question: ChainQuestion) -> list[pd.Timestamp]:
+        request = self._request(
+            question, "options/expirations", symbol=_symbol(question.ticker), includeAllRoots="true", strikes="false"
+        )
+        return [pd.Timestamp(row["date"]) for row in self._rows(request, _days_of)]
+
+    def _underlying_price(self, question: ChainQuestion) -> float | None:
+        """The underlying's close; where the vendor has none yet, its last trade."""
+        symbol = _symbol(question.ticker)
+        request = self._request(question, "quotes", symbols=symbol, greeks="false")
+        own = next((quote for quote in self._rows(request, _quotes_of) if quote["symbol"] == symbol), None)
+        if own is None:
+            raise _VENDOR.format_error(request, f"there is no quote of {symbol}")
+        require_fresh(question, moments([own["trade_date"]], unit="ms").iloc[0], what="the underlying's last trade")
+        price: float | None = own["close"] if own["close"] is not None else own["last"]
+        return price
+
+    def _contracts_of(self, question: ChainQuestion, expiration: pd.Timestamp) -> list[dict[str, Any]]:
+        request = self._request(
+            question,
+            "options/chains",
+            symbol=_symbol(question.ticker),
+            expiration=f"{expiration:%Y-%m-%d}",
+            greeks="true",
+        )
+        return self._rows(request, _contracts_of)
+
+    def _rows(self, request: HttpRequest, read: Reader) -> list[dict[str, Any]]:
+        """Rows of an answer; one that cannot be read is not kept."""
+
+        def check(asked: HttpRequest, answer: HttpAnswer) -> None:
+            read(asked, answer)
+
+        return read(request, self._client.get(request, check=check))
+
+    def _request(self, question: ChainQuestion, path: str, **params: str) -> HttpRequest:
+        if self._token is None:
+            raise SourceOffError(
+                source=SOURCE, request=str(question), problem="there is no token", remedy=f"Set {KEY_VARIABLE}."
+            )
+        return HttpRequest(
+            SOURCE,
+            f"{self._url}{path}",
+            params,
+            secret_headers={"Authorization": f"Bearer {self._token.get_secret_value()}"},
+            # Otherwise the vendor answers in XML.
+            headers={"Accept": "application/json"},
+            # Quotes of another session are never served from the cache.
+            edition=f"{question.session:%Y-%m-%d}",
+        )
+
+
+def _symbol(ticker: str) -> str:
+    return ticker.replace(".", "/")
+
+
+def _days_of(request: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
+    days = [{"date": day} for day in _list_of(request, answer, "expirations", "date")]
+    return _VENDOR.require_rows(request, days, {"date": "date"})
+
+
+def _quotes_of(request: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
+    return _VENDOR.require_rows(request, _list_of(request, answer, "quotes", "quote"), _QUOTE)
+
+
+def _contracts_of(request: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
+    rows = _VENDOR.require_rows(request, _list_of(request, answer, "options", "option"), _CONTRACT)
+    for position, row in enumerate(rows):
+        if row["expiration_date"] != request.params["expiration"]:
+            raise _VENDOR.format_error(request, f"row {position} expires on {row['expiration_date']}")
+        greeks = row.get("greeks") or {}
+        if not isinstance(greeks, dict):
+            raise _VENDOR.format_error(request, f"row {position}: field greeks is no object")
+        volatility = {"mid_iv": greeks.get("mid_iv")}
+        _VENDOR.require_fields(request, volatility, {"mid_iv": "number or null"}, where=f"row {position}: greeks")
+    return rows
+
+
+def _list_of(request: HttpRequest, answer: HttpAnswer, outer: str, inner: str) -> list[Any]:
+    body = _VENDOR.read(request, answer)
+    if not isinstance(body, dict) or outer not in body:
+        raise _VENDOR.format_error(request, f"field {outer} is missing")
+    holder = body[outer]
+    if holder is None:
+        return []
+    if not isinstance(holder, dict) or inner not in holder:
+        raise _VENDOR.format_error(request, f"field {outer}.{inner} is missing")
+    found = holder[inner]
+    return found if isinstance(found, list) else [found]
+
+
+def _contracts(rows: list[dict[str, Any]], price: float | None) -> pd.DataFrame:
+    columns = {
+        "contract_id": [row["symbol"] for row in rows],
+        "underlying_price": price,
+        "expiration": [row["expiration_date"] for row in rows],
+        "strike": [row["strike"] for row in rows],
+        "option_right": [row["option_type"] for row in rows],
+        **{name: [row[name] for row in rows] for name in ("bid", "ask", "last", "volume", "open_interest")},
+        "implied_volatility": [(row.get("greeks") or {}).get("mid_iv") for row in rows],
+        "quoted_at": moments([max(row["bid_date"], row["ask_date"]) for row in rows], unit="ms"),
+    }
+    return contract_frame(columns)

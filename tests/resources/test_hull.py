@@ -1,0 +1,89 @@
+"""The Hull Tactical training set from a user's file, and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from resources.hull import read_hull_market
+from trading_dag.errors import SourceFormatError
+from trading_dag.features.hull_market import hull_features
+from trading_dag.features.missing_values import fill_missing, fit_medians, presence_by_block
+from trading_dag.quality.conformance import conform
+from trading_dag.schemas import HULL_LABELS, HULL_MARKET
+
+
+def days() -> pd.DataFrame:
+    columns = {name: [1.5, np.nan, 0.5] for name in HULL_MARKET.column_names}
+    frame = pd.DataFrame({**columns, "date_id": [2, 0, 1], "D1": [1, 0, 1]})
+    return frame.assign(lagged_forward_returns=0.0)
+
+
+def write(frame: pd.DataFrame, folder: Path, suffix: str) -> Path:
+    path = folder / f"train.{suffix}"
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_days_come_in_order_with_their_holes_and_nothing_else(tmp_path: Path, suffix: str) -> None:
+    market = conform(read_hull_market(write(days(), tmp_path, suffix)), HULL_MARKET, slice_key="")
+    assert list(market["date_id"]) == [0, 1, 2]
+    assert list(market["D1"]) == [0.0, 1.0, 1.0]
+    np.testing.assert_array_equal(market["V13"], [np.nan, 0.5, 1.5])
+    assert list(market.columns) == list(HULL_MARKET.column_names)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda frame: frame.drop(columns="S12"), "column S12 is missing"),
+        (lambda frame: frame.drop(columns="forward_returns"), "column forward_returns is missing"),
+        (lambda frame: frame.assign(E3="many"), "column E3: expected a number"),
+        (lambda frame: frame.assign(E3=[1.0, np.inf, 2.0]), "column E3: holds infinity"),
+        (lambda frame: frame.assign(date_id=[0, 1, 1]), "1 days come twice, first 1"),
+        (lambda frame: frame.assign(date_id=[0.5, 1, 2]), "expected whole numbers"),
+        (lambda frame: frame.assign(date_id=[-1, 1, 2]), "expected whole numbers"),
+        (lambda frame: frame.iloc[:0], "no rows|expected a number"),
+    ],
+    ids=["no feature", "no label", "text", "infinity", "twice", "half", "negative", "empty"],
+)
+def test_another_file_is_refused_with_its_column(tmp_path: Path, change, named: str, suffix: str) -> None:
+    path = write(change(days()), tmp_path, suffix)
+    with pytest.raises(SourceFormatError, match=named) as caught:
+        read_hull_market(path)
+    assert caught.value.request == str(path)
+    assert "train.csv" in caught.value.remedy
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_is_no_such_file_is_a_format_error(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(SourceFormatError, match="cannot be read"):
+        read_hull_market(tmp_path / f"nothing.{suffix}")
+    (tmp_path / "train.parquet").write_bytes(b"\x00 neither")
+    with pytest.raises(SourceFormatError, match="cannot be read"):
+        read_hull_market(tmp_path / "train.parquet")
+
+
+@pytest.mark.files_data
+def test_the_real_training_set_conforms_and_every_column_has_a_median_after_its_first_values(real_data: Path) -> None:
+    market = conform(read_hull_market(real_data / "hull_train.parquet"), HULL_MARKET, slice_key="")
+    assert list(market["date_id"]) == list(range(8_000))
+    assert market["forward_returns"].iloc[0] == pytest.approx(-0.002421, abs=5e-7)
+    assert market["risk_free_rate"].iloc[0] == pytest.approx(0.000301, abs=5e-7)
+    assert market[list(HULL_LABELS)].notna().all(axis=None)
+    features = hull_features(market)
+    fitted = fit_medians(features.iloc[:7_000])
+    filled = fill_missing(features, fitted)
+    assert fitted.unknown == ()
+    assert filled.notna().all(axis=None)
+    presence = presence_by_block(features, blocks=8)
+    assert presence["D1"].eq(1.0).all()
+    assert presence["E7"].iloc[0] == 0.0
