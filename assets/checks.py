@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from resources.expectations import RuleVerdict
 
 LIVE_SOURCE: Final = "live"
+KNOWN_AT: Final = "probed_known_at"
 
 
 def verdicts_of(
@@ -71,10 +72,15 @@ def _lookahead_verdict(
     from trading_dag.validation.lookahead import probe_lookahead
 
     probes = declaration.probes or {}
+    time_columns = {name: known if isinstance(known, str) else KNOWN_AT for name, known in probes.items()}
+    cut = {
+        name: inputs[name] if isinstance(known, str) else inputs[name].assign(**{KNOWN_AT: known(inputs[name])})
+        for name, known in probes.items()
+    }
     violations = probe_lookahead(
         partial(declaration.function, at, **{name: value for name, value in inputs.items() if name not in probes}),
-        {name: value for name, value in inputs.items() if name in probes},
-        time_columns=dict(probes),
+        cut,
+        time_columns=time_columns,
         table=table.qualified_name,
     )
     examples = [f"{violation.feature} on {violation.session:%Y-%m-%d}" for violation in violations[:5]]

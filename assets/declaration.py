@@ -20,6 +20,7 @@ from trading_dag.schemas import OPTION_CHAIN, SliceKind, Table
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon, horizon_of
 
+TimeColumn = str | Callable[[pd.DataFrame], pd.Series]
 LOOKAHEAD_RULE: Final = Rule(
     name="no_lookahead",
     description="Cutting or perturbing the input after a session changes no row at or before it.",
@@ -117,7 +118,8 @@ class Declaration:
     kinds: frozenset[str]
     automation: str
     is_fetched: bool
-    probes: Mapping[str, str] | None
+    is_optional: bool
+    probes: Mapping[str, TimeColumn] | None
     uses: tuple[str, ...]
     cross_rules: tuple[CrossRule, ...] = ()
 
@@ -161,7 +163,8 @@ def table_asset(
     kinds: tuple[str, ...] = ("pandas", "parquet"),
     automation: str = "eager",
     is_fetched: bool = False,
-    probes: Mapping[str, str] | None = None,
+    is_optional: bool = False,
+    probes: Mapping[str, TimeColumn] | None = None,
     uses: tuple[str, ...] = (),
     cross_rules: tuple[CrossRule, ...] = (),
 ) -> Callable[[Callable[..., Any]], Declaration]:
@@ -173,7 +176,9 @@ def table_asset(
     reads : inputs by parameter name.
     automation : ``eager`` (after its inputs), ``on_missing``, or ``none`` (asked for by schedules and people).
     is_fetched : whether rows come from a source; such a slice is locked from read to write.
-    probes : time column of each input that the look-ahead prober shall cut and perturb; the others are held.
+    is_optional : whether what follows goes on with the stored slice where a fetch fails.
+    probes : time column of each input that the look-ahead prober shall cut and perturb, or a function that says when
+        each of its rows was known; the other inputs are held.
     uses : groups of settings whose change makes a stored slice stale.
     cross_rules : rules between inputs and results, reported as checks of the tables they name.
     """
@@ -192,6 +197,7 @@ def table_asset(
             kinds=frozenset(kinds),
             automation=automation,
             is_fetched=is_fetched,
+            is_optional=is_optional,
             probes=probes,
             uses=uses,
             cross_rules=cross_rules,
@@ -220,6 +226,7 @@ def model_asset(
             kinds=frozenset(kinds),
             automation="on_missing",
             is_fetched=False,
+            is_optional=False,
             probes=None,
             uses=uses,
         )

@@ -74,6 +74,7 @@ class Outcome:
     ----------
     materialized : names of the assets that were computed; empty where all was up to date.
     errors : one line for each failed asset.
+    is_usable : whether what follows can go on: nothing failed, or only optional data that are stored from before.
     blocked_by : the upstream item that failed, where this one was therefore not tried.
     """
 
@@ -82,6 +83,7 @@ class Outcome:
     materialized: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     blocked_by: str | None = None
+    is_usable: bool = True
 
     @property
     def is_success(self) -> bool:
@@ -157,7 +159,7 @@ class _Plan:
             for future in done:
                 item = self.running.pop(future)
                 outcome = _outcome(future, item)
-                if item.part == "fetch" and outcome.is_success:
+                if item.part == "fetch" and outcome.is_usable:
                     following = replace(item, part="follow_up")
                     fetched[following] = outcome
                     if is_macro_done:
@@ -170,11 +172,11 @@ class _Plan:
                 elif item.kind == "ticker":
                     whole = _joined(fetched.get(item), outcome)
                     yield whole
-                    if whole.is_success:
+                    if whole.is_usable:
                         self._submit_horizons(item.key.ticker)
                     else:
                         for blocked in self._horizons_of(item.key.ticker):
-                            yield Outcome(blocked, 0.0, blocked_by=str(item))
+                            yield Outcome(blocked, 0.0, blocked_by=str(item), is_usable=False)
                 else:
                     yield outcome
 
@@ -203,6 +205,7 @@ def _joined(fetched: Outcome | None, followed: Outcome) -> Outcome:
         followed,
         seconds=fetched.seconds + followed.seconds,
         materialized=fetched.materialized + followed.materialized,
+        errors=fetched.errors + followed.errors,
     )
 
 
@@ -210,7 +213,7 @@ def _outcome(future: Future[Outcome], item: WorkItem) -> Outcome:
     try:
         return future.result()
     except BrokenProcessPool:
-        return Outcome(item, 0.0, errors=(WORKER_LOST,))
+        return Outcome(item, 0.0, errors=(WORKER_LOST,), is_usable=False)
 
 
 class SliceRunner:
@@ -237,16 +240,30 @@ class SliceRunner:
         fetched = [declaration for declaration in everything if declaration.is_fetched]
         materialized: list[str] = []
         errors: list[str] = []
+        is_usable = True
         if item.part != "follow_up" and fetched:
             if item.mode == "force":
                 self._set_aside_what_is_unreadable(item, fetched)
             materialized, errors = self._run(item, fetched)
-        if item.part != "fetch" and not errors:
+            is_usable = not errors or self._can_go_on(item, fetched, materialized)
+        if item.part != "fetch" and is_usable:
             following = self._follow_up(item, [entry for entry in everything if not entry.is_fetched])
             if following:
-                done, errors = self._run(item, following)
+                done, failed = self._run(item, following)
                 materialized += done
-        return Outcome(item, time.perf_counter() - started, tuple(materialized), tuple(errors))
+                errors += failed
+                is_usable = not failed
+        return Outcome(item, time.perf_counter() - started, tuple(materialized), tuple(errors), is_usable=is_usable)
+
+    def _can_go_on(self, item: WorkItem, fetched: list[Declaration], done: list[str]) -> bool:
+        """Whether all that failed is optional and stored from before."""
+        failed = [
+            (declaration, table)
+            for declaration in fetched
+            for table in declaration.tables
+            if table.qualified_name not in done
+        ]
+        return all(declaration.is_optional and self.store.exists(table, item.key) for declaration, table in failed)
 
     def _set_aside_what_is_unreadable(self, item: WorkItem, fetched: list[Declaration]) -> None:
         """A fetched slice is merged into what is stored; where that cannot be read, all of it is fetched anew."""
@@ -321,4 +338,4 @@ def _work(item: WorkItem) -> Outcome:
     except (TradingDagError, OSError, OperationalError) as error:
         # What is stored, or the disk or database that holds it, fails this slice; the others go on.
         message = str(error.orig if isinstance(error, OperationalError) else error)
-        return Outcome(item, time.perf_counter() - started, errors=(message,))
+        return Outcome(item, time.perf_counter() - started, errors=(message,), is_usable=False)

@@ -8,10 +8,19 @@ import pandas as pd
 
 from assets.declaration import Declaration, Read, Slice, table_asset
 from trading_dag.schemas import (
+    EARNINGS,
+    EARNINGS_TABLE,
+    ECONOMIC_CALENDAR,
+    ECONOMIC_CALENDAR_TABLE,
     IMPLIED_VOLATILITY,
+    INTRADAY,
     MACRO,
     MACRO_TABLE,
+    NEWS,
     PRICES_DAILY,
+    PRICES_HOURLY,
+    SENTIMENT,
+    SOCIAL_MENTIONS,
     TECHNICAL,
     VOLATILITY_INDEX,
 )
@@ -55,4 +64,84 @@ def macro(at: Slice, macro: pd.DataFrame) -> pd.DataFrame:
     return build_macro(macro)
 
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (technical, implied_volatility, macro)
+def _announced_at(earnings: pd.DataFrame) -> pd.Series:
+    from trading_dag.features.earnings import announcement_known_at
+
+    return announcement_known_at(earnings)
+
+
+def _scheduled_at(economic_calendar: pd.DataFrame) -> pd.Series:
+    from trading_dag.features.economic_calendar import event_known_at
+
+    return event_known_at(economic_calendar)
+
+
+_IV: Final = Read(IMPLIED_VOLATILITY, columns=("ticker", "session", "iv_rank", "iv_hv_spread"))
+_DAYS: Final = Read(PRICES_DAILY, columns=("ticker", "session", "adj_close"))
+
+
+@table_asset(
+    SENTIMENT,
+    reads={"news": NEWS, "social_mentions": SOCIAL_MENTIONS, "implied_volatility": _IV},
+    code_version="1",
+    kinds=("vader", "pandas", "parquet"),
+    probes={"news": "known_at", "social_mentions": "known_at", "implied_volatility": "session"},
+)
+def sentiment(
+    at: Slice, news: pd.DataFrame, social_mentions: pd.DataFrame, implied_volatility: pd.DataFrame
+) -> pd.DataFrame:
+    """A headline counts from when it could be read; no headline is no score."""
+    from trading_dag.features.sentiment import build_sentiment
+
+    return build_sentiment(news, social_mentions, implied_volatility=implied_volatility)
+
+
+@table_asset(
+    EARNINGS_TABLE,
+    reads={"earnings": EARNINGS, "prices": _DAYS, "implied_volatility": _IV},
+    code_version="1",
+    probes={"earnings": _announced_at, "prices": "session", "implied_volatility": "session"},
+)
+def earnings(at: Slice, earnings: pd.DataFrame, prices: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
+    """A surprise counts from the close of the session that could react to it."""
+    from trading_dag.features.earnings import build_earnings
+
+    return build_earnings(earnings, prices, implied_volatility=implied_volatility)
+
+
+@table_asset(
+    ECONOMIC_CALENDAR_TABLE,
+    reads={"economic_calendar": Read(ECONOMIC_CALENDAR, same_source_as="prices"), "prices": _DAYS},
+    code_version="1",
+    probes={"economic_calendar": _scheduled_at, "prices": "session"},
+)
+def economic_calendar(at: Slice, economic_calendar: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
+    """What was not scheduled is not seen before it happens."""
+    from trading_dag.features.economic_calendar import build_economic_calendar
+
+    return build_economic_calendar(economic_calendar, prices)
+
+
+@table_asset(
+    INTRADAY,
+    reads={"prices_hourly": PRICES_HOURLY, "prices": PRICES_DAILY},
+    code_version="1",
+    kinds=("talib", "pandas", "parquet"),
+    probes={"prices_hourly": "ts", "prices": "session"},
+)
+def intraday(at: Slice, prices_hourly: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
+    """A session with holes in its bars has no features."""
+    from trading_dag.features.intraday import build_intraday
+
+    return build_intraday(prices_hourly, prices)
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (
+    technical,
+    implied_volatility,
+    macro,
+    sentiment,
+    earnings,
+    economic_calendar,
+    intraday,
+)

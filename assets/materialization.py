@@ -114,7 +114,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
             yield dg.Output(replace(produced, inputs=hashes), output_name=declaration.name)
             return
         result = produced if isinstance(produced, Result) else Result({declaration.name: produced})
-        result = _with_reason_for_no_rows(result, inputs)
+        result = _with_reason_for_no_rows(result, [inputs[name] for name in declaration.reads])
         if not declaration.is_fetched:
             for table in declaration.tables:
                 result.frames[table.name] = _in_key_order(result.frames[table.name], table)
@@ -265,11 +265,11 @@ def _sources(inputs: Mapping[str, Any]) -> str | None:
     return next((frame.attrs["source"] for frame in frames if frame.attrs.get("source")), None)
 
 
-def _with_reason_for_no_rows(result: Result, inputs: Mapping[str, Any]) -> Result:
-    """Where nothing came out because an input's source is off, the reason is passed on."""
+def _with_reason_for_no_rows(result: Result, inputs: list[Any]) -> Result:
+    """Where nothing came out because an input's source is off, the reason is passed on: that of the first read."""
     if result.source_off or any(len(frame) for frame in result.frames.values()):
         return result
-    frames = (value for value in inputs.values() if isinstance(value, pd.DataFrame))
+    frames = (value for value in inputs if isinstance(value, pd.DataFrame))
     return replace(result, source_off=next(filter(None, (frame.attrs.get("source_off") for frame in frames)), None))
 
 

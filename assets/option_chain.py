@@ -17,7 +17,14 @@ from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
 from resources.chain_io import NO_CHAIN, StoredChain
 from trading_dag.quality import QualityContext
-from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, MACRO_TABLE, OPTION_CHAIN
+from trading_dag.schemas import (
+    CHAIN_ANALYTICS,
+    DEALER_EXPOSURE,
+    MACRO_TABLE,
+    OPTION_CHAIN,
+    OPTION_CHAIN_TABLE,
+    PRICES_DAILY,
+)
 from trading_dag.sessions import last_closed_session
 
 if TYPE_CHECKING:
@@ -81,7 +88,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     CHAIN_ANALYTICS,
     DEALER_EXPOSURE,
     reads={"chain": OPTION_CHAIN, "rates": Read(MACRO_TABLE, columns=("session", "treasury_3m"))},
-    code_version="2",
+    code_version="3",
     automation="none",
     uses=("surface",),
 )
@@ -127,4 +134,21 @@ def _pictures(latest: Any) -> dict[str, Any]:
     }
 
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_history,)
+@table_asset(
+    OPTION_CHAIN_TABLE,
+    reads={
+        "prices": Read(PRICES_DAILY, columns=("ticker", "session", "close")),
+        "exposure": DEALER_EXPOSURE,
+        "analytics": CHAIN_ANALYTICS,
+    },
+    code_version="1",
+    probes={"prices": "session", "exposure": "session", "analytics": "session"},
+)
+def chain_features(at: Slice, prices: pd.DataFrame, exposure: pd.DataFrame, analytics: pd.DataFrame) -> pd.DataFrame:
+    """Of sessions whose chain stands at the same price as the ticker; the others are NULL."""
+    from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
+
+    return build_option_chain(prices, agreeing_sessions(exposure, prices), analytics=analytics)
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_history, chain_features)

@@ -9,9 +9,20 @@ import dagster as dg
 import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
+from resources.event_history import fetch_start, keep_recent, merge_events
 from resources.restatement import merge_history, overlap_start
 from trading_dag.quality.casting import cast_frame
-from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX, Table
+from trading_dag.schemas import (
+    EARNINGS,
+    ECONOMIC_CALENDAR,
+    MACRO,
+    NEWS,
+    PRICES_DAILY,
+    PRICES_HOURLY,
+    SOCIAL_MENTIONS,
+    VOLATILITY_INDEX,
+    Table,
+)
 
 RESTATEMENTS_SHOWN: Final = 50
 
@@ -49,6 +60,38 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     return Result({table.name: frame}, metadata)
 
 
+def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], pd.DataFrame]) -> Result:
+    """Fetch what is new, with an overlap, and merge it into what is stored, which is never thrown away.
+
+    What cannot be asked of a vendor again (snapshots, old articles) stays for ever, unless the settings say how long.
+
+    Raises
+    ------
+    SourceMismatchError : where the stored rows come from another source.
+    """
+    stored = at.store.read_or_empty(table, at.key)
+    since = fetch_start(stored, table)
+    asked_at = pd.Timestamp.now("UTC").as_unit("us")
+    fresh = fetch(since)
+    off = fresh.attrs.get("source_off")
+    if off:
+        return Result({table.name: fresh if stored.empty else stored}, source_off=off if stored.empty else None)
+    fresh.attrs["source"] = at.source.name
+    if cast_frame(fresh, table)[1]:
+        return Result({table.name: fresh})
+    merged = merge_events(stored, fresh, table=table, asked_at=asked_at, since=since)
+    frame = keep_recent(merged.frame, table, days=at.settings.event_days, now=asked_at)
+    frame.attrs = {"source": at.source.name}
+    counts = {
+        "appended rows": merged.appended,
+        "completed values": merged.completed,
+        "restated values": merged.restated,
+        "withdrawn rows": merged.withdrawn,
+        "rows past their time": len(merged.frame) - len(frame),
+    }
+    return Result({table.name: frame}, counts)
+
+
 def _restatement_table(restated: pd.DataFrame) -> dg.TableMetadataValue:
     shown = restated.head(RESTATEMENTS_SHOWN).astype(str)
     records = [dg.TableRecord({str(name): value for name, value in row.items()}) for row in shown.to_dict("records")]
@@ -73,4 +116,49 @@ def macro(at: Slice) -> Result:
     return load_incrementally(at, MACRO, lambda since: at.source.macro(since=since))
 
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (prices_daily, volatility_index, macro)
+@table_asset(
+    PRICES_HOURLY, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
+)
+def prices_hourly(at: Slice) -> Result:
+    """Bars by their true start; vendors give only the last two years, so what is stored is kept."""
+    return load_events(at, PRICES_HOURLY, lambda since: at.source.prices_hourly(at.ticker, since=since))
+
+
+@table_asset(NEWS, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
+def news(at: Slice) -> Result:
+    """Each article once, with the moment from which it could be read."""
+    return load_events(at, NEWS, lambda since: at.source.news(at.ticker, since=since))
+
+
+@table_asset(
+    SOCIAL_MENTIONS, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
+)
+def social_mentions(at: Slice) -> Result:
+    """Each snapshot once; no vendor gives an old one again."""
+    return load_events(at, SOCIAL_MENTIONS, lambda _: at.source.social_mentions(at.ticker))
+
+
+@table_asset(EARNINGS, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
+def earnings(at: Slice) -> Result:
+    """Of the ticker itself, or of the heavy holdings of a fund."""
+    return load_events(at, EARNINGS, lambda since: at.source.earnings(at.ticker, since=since))
+
+
+@table_asset(
+    ECONOMIC_CALENDAR, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
+)
+def economic_calendar(at: Slice) -> Result:
+    """Releases and decisions, past and scheduled, with the moment from which each date was known."""
+    return load_events(at, ECONOMIC_CALENDAR, lambda since: at.source.economic_calendar(since=since))
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (
+    prices_daily,
+    volatility_index,
+    prices_hourly,
+    news,
+    social_mentions,
+    earnings,
+    macro,
+    economic_calendar,
+)

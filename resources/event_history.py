@@ -15,7 +15,7 @@ import pandas as pd
 from resources.raw_frames import SOURCE_ATTRIBUTE
 from trading_dag.errors import SchemaError, SourceMismatchError
 from trading_dag.quality.casting import pandas_type
-from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, Table
+from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, PRICES_HOURLY, SOCIAL_MENTIONS, Table
 
 KNOWN_AT: Final = "known_at"
 # Vendors add articles of yesterday, and figures to announcements of the last quarter (which the calendar showed a
@@ -23,7 +23,9 @@ KNOWN_AT: Final = "known_at"
 _OVERLAP: Final[dict[str, tuple[str, pd.Timedelta]]] = {
     NEWS.name: ("published_at", pd.Timedelta(days=3)),
     EARNINGS.name: ("report_date", pd.Timedelta(days=220)),
+    PRICES_HOURLY.name: ("ts", pd.Timedelta(days=7)),
 }
+_AGES_BY: Final[dict[str, str]] = {NEWS.name: "published_at", SOCIAL_MENTIONS.name: KNOWN_AT}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class EventMerge:
 def fetch_start(stored: pd.DataFrame, table: Table) -> pd.Timestamp | None:
     """Day from which to fetch, so that late articles and figures are seen; None to fetch everything.
 
-    News overlap by three days, announcements by 220 (a hundred ahead, a quarter back). The calendar is fetched whole.
+    News overlap by three days, hourly bars by seven, announcements by 220 (a hundred ahead, a quarter back). The
+    calendar is fetched whole.
     """
     if stored.empty or table.name not in _OVERLAP:
         return None
@@ -109,6 +112,14 @@ def merge_events(
     parts = [part.reset_index() for part in (rest, merged, added) if len(part)]
     frame = _sorted(pd.concat(parts, ignore_index=True) if parts else fresh, fresh, table)
     return EventMerge(frame, len(added), completed, restated, withdrawn)
+
+
+def keep_recent(frame: pd.DataFrame, table: Table, *, days: int | None, now: pd.Timestamp) -> pd.DataFrame:
+    """Without articles and snapshots that are older than so many days; everything where ``days`` is None."""
+    column = _AGES_BY.get(table.name)
+    if days is None or column is None:
+        return frame
+    return frame[frame[column] >= now - pd.Timedelta(days=days)].reset_index(drop=True)
 
 
 def _not_given(

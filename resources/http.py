@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 import tenacity
 
 from resources.rate_limit import RateLimiter
+from resources.request_slots import RequestSlots
 from resources.response_cache import ResponseCache
 from trading_dag.errors import ConfigurationError, SourceError, SourceUnavailableError
 from trading_dag.settings import HttpSettings
@@ -172,6 +173,9 @@ class HttpClient:
         self.limiter = limiter or RateLimiter(
             home / CACHE_FOLDER / "rate" / source, requests_per_second=http.requests_per_second, sleep=sleep
         )
+        self._slots = RequestSlots(
+            home / CACHE_FOLDER / "rate" / f"{source}-slots", requests_per_second=http.requests_per_second, sleep=sleep
+        )
         self._http = http
         self._cache = ResponseCache(
             home / CACHE_FOLDER / "http" / (cache_name or source), maximum_age_seconds=http.cache_seconds
@@ -217,8 +221,9 @@ class HttpClient:
         return retrying(self._attempt, request)
 
     def _attempt(self, request: HttpRequest) -> Outcome:
-        self.limiter.wait()
-        outcome = self._send(request, self._http.timeout_seconds)
+        with self._slots.held():
+            self.limiter.wait()
+            outcome = self._send(request, self._http.timeout_seconds)
         asked = retry_after_seconds(outcome)
         if asked and _is_transient(outcome):
             self.limiter.postpone(min(asked, self._http.backoff_maximum_seconds))

@@ -100,6 +100,8 @@ class TradierClient:
             raise question.nothing("Tradier lists no expiration within the period")
         price = self._underlying_price(question)
         rows = [row for day in expirations for row in self._contracts_of(question, day)]
+        if not rows:
+            raise question.nothing("Tradier gives no contract of the expirations that it lists")
         contracts = _contracts(rows, price)
         require_fresh(question, contracts["quoted_at"].max(), what="the newest quote")
         return chain_rows(question, contracts, given=_GIVEN, source=source)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -76,7 +77,9 @@ class Warehouse:
         return any(path.stat().st_ctime >= moment - CLOCK_STEP_SECONDS for path in self.store.data.glob("**/*.parquet"))
 
     def _run(self, sql: str, parameters: list[object]) -> pd.DataFrame:
-        with self.connect() as connection:
+        with self.connect() as connection, warnings.catch_warnings():
+            # DuckDB 2.0 turns moments into pandas by a keyword that pandas 3.1 deprecates.
+            warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop")
             return connection.execute(sql, parameters).df()
 
     def _statements(self) -> list[str]:

@@ -175,11 +175,18 @@ class YahooClient:
                 home=self._settings.home,
                 http=self._settings.http,
                 base_url=self._settings.yahoo_url,
-                # An answer that was cached while a session was open must not serve after its close.
-                edition=lambda: f"{self._last_finished_session(self._clock()):%Y-%m-%d}",
+                edition=self._edition,
                 chain_cache_seconds=self._settings.chain_cache_seconds,
             )
         return self._kept_session
+
+    def _edition(self, interval: str) -> str:
+        """An answer that was cached while a bar was running must not serve once the bar counts as finished."""
+        now = self._clock()
+        if interval == HOURLY:
+            # Hours begin at half past and sessions close on the hour, so what counts changes on half hours only.
+            return f"{now.floor(SETTLEMENT_DELAY).isoformat()}"
+        return f"{self._last_finished_session(now):%Y-%m-%d}"
 
     def _last_finished_session(self, now: pd.Timestamp) -> pd.Timestamp:
         return last_closed_session(now - SETTLEMENT_DELAY)

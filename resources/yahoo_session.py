@@ -35,7 +35,8 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
     ----------
     home, http : where the cache and the rate limit lie, and how to ask.
     base_url : server that is asked instead of every Yahoo host, where it is not Yahoo's own.
-    edition : what distinguishes answers that must not be taken from the cache for one another.
+    edition : what distinguishes answers that must not be taken from the cache for one another, by the interval of
+        the bars that are asked for; empty for what is no chart.
     chain_cache_seconds : how long answers about option chains are kept.
     """
 
@@ -45,7 +46,7 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
         home: Path,
         http: HttpSettings,
         base_url: str,
-        edition: Callable[[], str],
+        edition: Callable[[str], str],
         chain_cache_seconds: float = 0.0,
     ) -> None:
         super().__init__(impersonate="chrome")
@@ -93,7 +94,7 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
         bare, _, query = address.partition("?")
         asked = {**dict(parse_qsl(query)), **{name: str(value) for name, value in params.items()}}
         secrets = {"crumb": asked.pop("crumb")} if "crumb" in asked else {}
-        request = HttpRequest(SOURCE, bare, asked, secrets, edition=self._edition())
+        request = HttpRequest(SOURCE, bare, asked, secrets, edition=self._edition(asked.get("interval", "")))
         answer = client.get(request, check=lambda sent, given: self._check(sent, given, check))
         return _response(address, answer)
 

@@ -19,6 +19,7 @@ hypothesis.settings.register_profile("project", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1_000)
 hypothesis.settings.load_profile("project")
 
+KEYS_OF_VENDORS = ("FRED_API_KEY", "FINNHUB_API_KEY", "POLYGON_API_KEY", "TRADIER_TOKEN")
 SAMPLE_TICKERS = "SPX"
 SAMPLE_HORIZONS = "12h,24h,168h"
 
@@ -51,7 +52,7 @@ class Workspace:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("TRADING_DAG_", "DAGSTER_")) and name not in ("FRED_API_KEY", "FINNHUB_API_KEY")
+            if not name.startswith(("TRADING_DAG_", "DAGSTER_")) and name not in KEYS_OF_VENDORS
         }
         return {**kept, "TRADING_DAG_HOME": str(self.home), "COLUMNS": "200", **dict(self.variables)}
 

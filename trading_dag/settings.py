@@ -41,7 +41,7 @@ VOLATILITY_INDEX_OF: Final[dict[str, str]] = {"SPY": "VIX", "QQQ": "VXN", "IWM":
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class WalkForwardSettings(_Frozen):
@@ -86,19 +86,28 @@ class SurfaceSettings(_Frozen):
 
 
 class BacktestSettings(_Frozen):
-    """What a backtest assumes. Printed with every result."""
+    """What a backtest assumes. Printed with every result.
 
-    account_usd: float = Field(100_000.0, gt=0)
+    Upper bounds lie far beyond any desk; they keep every count of contracts within an integer.
+    """
+
+    account_usd: float = Field(100_000.0, gt=0, le=1e12)
     risk_fraction: float = Field(0.02, gt=0, le=1, description="account at risk per full-size trade")
-    fee_per_leg_contract_usd: float = Field(0.65, ge=0)
-    half_spread_fraction: float = Field(0.01, ge=0, description="half bid-ask spread as a share of the leg's value")
-    half_spread_minimum_usd: float = Field(0.01, ge=0, description="least half spread per share")
-    price_tick_usd: float = Field(0.01, gt=0, description="bids are rounded down and asks up to this tick")
+    fee_per_leg_contract_usd: float = Field(0.65, ge=0, le=1e6)
+    half_spread_fraction: float = Field(
+        0.01, ge=0, le=10, description="half bid-ask spread as a share of the leg's value"
+    )
+    half_spread_minimum_usd: float = Field(0.01, ge=0, le=1e6, description="least half spread per share")
+    price_tick_usd: float = Field(0.01, ge=1e-9, le=1e6, description="bids are rounded down and asks up to this tick")
     slippage_fraction: float = Field(
         0.0, ge=0, lt=1, description="of the price, against the trader, on every fill of every leg, in and out"
     )
-    minimum_volume: float = Field(0.0, ge=0, description="chains: least volume of the session for a leg to be opened")
-    minimum_open_interest: float = Field(0.0, ge=0, description="chains: least open interest for a leg to be opened")
+    minimum_volume: float = Field(
+        0.0, ge=0, le=1e12, description="chains: least volume of the session for a leg to be opened"
+    )
+    minimum_open_interest: float = Field(
+        0.0, ge=0, le=1e12, description="chains: least open interest for a leg to be opened"
+    )
     volume_share: float | None = Field(
         None, gt=0, le=1, description="chains: most of a leg's volume of the session that is traded; empty: no limit"
     )
@@ -106,28 +115,33 @@ class BacktestSettings(_Frozen):
         None, gt=0, le=1, description="chains: most of a leg's open interest that is traded; empty: no limit"
     )
     maximum_open_positions: int | None = Field(
-        None, ge=1, description="positions at once; empty: as many as the capital carries"
+        None, ge=1, le=1_000_000, description="positions at once; empty: as many as the capital carries"
     )
     interest_rate: float = Field(
         0.0, ge=0, lt=1, description="chains: earned by positive cash, continuously compounded, fraction a year"
     )
-    multiplier: int = Field(100, gt=0)
+    multiplier: int = Field(100, gt=0, le=1_000_000)
     index_multiplier: int = Field(
-        10, gt=0, description="multiplier of the cash indices SPX and COMP: contracts on a tenth, as XSP is of SPX"
+        10,
+        gt=0,
+        le=1_000_000,
+        description="multiplier of the cash indices SPX and COMP: contracts on a tenth, as XSP is of SPX",
     )
-    strike_step_fraction: float = Field(0.0025, gt=0, description="strike grid as a share of spot, rounded to a tick")
+    strike_step_fraction: float = Field(
+        0.0025, gt=0, le=1, description="strike grid as a share of spot, rounded to a tick"
+    )
     days_to_expiration: int = Field(21, ge=8, le=60, description="target calendar days to expiration at entry")
     long_leg_delta: float = Field(0.45, gt=0, lt=1)
     short_leg_delta: float = Field(0.30, gt=0, lt=1)
     wing_delta: float = Field(0.15, gt=0, lt=1)
     profit_target_fraction: float = Field(0.5, gt=0, le=1)
-    stop_underlying_fraction: float = Field(0.02, gt=0)
+    stop_underlying_fraction: float = Field(0.02, gt=0, le=1_000)
     stress_volatility: float = Field(
         0.02, gt=0, lt=0.5, description="a backtest is repeated with the surface so much lower and higher, fraction"
     )
-    random_entry_runs: int = Field(1_000, ge=100)
-    variants_tried: int = Field(36, ge=1, description="slices tried, for the deflated Sharpe ratio")
-    seed: int = 42
+    random_entry_runs: int = Field(1_000, ge=100, le=1_000_000)
+    variants_tried: int = Field(36, ge=1, le=1_000_000_000, description="slices tried, for the deflated Sharpe ratio")
+    seed: int = Field(42, ge=0, lt=2**32)
 
 
 class GateSettings(_Frozen):
@@ -235,6 +249,9 @@ class Settings(BaseSettings):
     tradier_url: str = Field("https://api.tradier.com", description="or https://sandbox.tradier.com, 15 minutes late")
     tradier_token: SecretStr | None = Field(None, validation_alias="TRADIER_TOKEN")
     tradier_requests_per_minute: float = Field(60.0, gt=0, description="the sandbox allows 60, production 120")
+    event_days: int | None = Field(
+        None, ge=30, description="age at which stored news and mentions are dropped; empty keeps them for ever"
+    )
     earnings_companies: dict[str, tuple[str, ...]] = Field(
         {}, description='whose earnings count for a ticker, beyond the defaults: a JSON object, {"XLK": ["AAPL"]}'
     )

@@ -60,7 +60,10 @@ class Place:
 
         if not self.has_checks:
             return
-        columns = {name: "known_on" if "known_on" in frame else "session" for name, frame in inputs.items()}
+        columns = {
+            name: next(column for column in ("known_on", "known", "ts", "session") if column in frame)
+            for name, frame in inputs.items()
+        }
         if probe_lookahead(build, inputs, time_columns=columns, table=table.qualified_name):
             raise RuntimeError(f"{table.qualified_name} looks ahead")
 
@@ -69,8 +72,10 @@ def _macro(settings: Settings, place: Place) -> None:
     from resources.source import build_source
     from trading_dag.features.macro import build_macro
 
-    raw = build_source(settings).macro()
+    source = build_source(settings)
+    raw = source.macro()
     place.save(schemas.MACRO, "", "", raw)
+    place.save(schemas.ECONOMIC_CALENDAR, "", "", source.economic_calendar())
     place.probe(schemas.MACRO_TABLE, build_macro, macro=raw)
     place.save(schemas.MACRO_TABLE, "", "", build_macro(raw))
 
@@ -89,18 +94,88 @@ def _market(settings: Settings, place: Place, ticker: str) -> None:
     read = technical[["ticker", "session", "hv_20", "log_return_1d"]]
     place.probe(schemas.TECHNICAL, build_technical, prices=prices)
     place.probe(schemas.IMPLIED_VOLATILITY, build_implied_volatility, volatility_index=index, technical=read)
-    place.probe(
-        schemas.FEATURE_TABLE, build_feature_table, technical=technical, implied_volatility=implied, macro=macro
-    )
+    models, regime = _regime(place, ticker, technical)
+    events = _events(settings, place, ticker, prices, implied)
+    joined = {"technical": technical, "implied_volatility": implied, "macro": macro, **events, "regime": regime}
+    place.probe(schemas.FEATURE_TABLE, build_feature_table, **joined)
     tables = {
+        schemas.REGIME_HMM: models,
+        schemas.REGIME: regime,
         schemas.PRICES_DAILY: prices,
         schemas.VOLATILITY_INDEX: index,
         schemas.TECHNICAL: technical,
         schemas.IMPLIED_VOLATILITY: implied,
-        schemas.FEATURE_TABLE: build_feature_table(technical, implied, macro),
+        schemas.FEATURE_TABLE: build_feature_table(**joined),
     }
     for table, frame in tables.items():
         place.save(table, ticker, "", frame)
+
+
+def _regime(place: Place, ticker: str, technical: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fits of the market states, and the feature of them."""
+    from trading_dag import plots
+    from trading_dag.features.regime_inputs import build_regime, build_regime_inputs
+    from trading_dag.models.regime_hmm import fit_missing_years, predict
+    from trading_dag.plots.regime import market_states
+
+    inputs = build_regime_inputs(technical)
+    models = fit_missing_years(inputs, ticker=ticker)
+    states = predict(inputs, models, ticker=ticker)
+    plots.to_png(market_states(states))
+    place.probe(
+        schemas.PREDICTIONS_REGIME,
+        lambda technical: predict(build_regime_inputs(technical), models, ticker=ticker),
+        technical=technical,
+    )
+    place.probe(schemas.REGIME, build_regime, regime=states)
+    place.save(schemas.PREDICTIONS_REGIME, ticker, "", states)
+    return models, build_regime(states)
+
+
+def _events(
+    settings: Settings, place: Place, ticker: str, prices: pd.DataFrame, implied: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Features of news, mentions, announcements, the calendar and hourly bars, by the table they belong to."""
+    from resources.source import build_source
+    from trading_dag.features.earnings import announcement_known_at, build_earnings
+    from trading_dag.features.economic_calendar import build_economic_calendar, event_known_at
+    from trading_dag.features.intraday import build_intraday
+    from trading_dag.features.sentiment import build_sentiment
+
+    source = build_source(settings)
+    calendar = place.read(schemas.ECONOMIC_CALENDAR)
+    raw = {
+        schemas.NEWS: source.news(ticker),
+        schemas.SOCIAL_MENTIONS: source.social_mentions(ticker),
+        schemas.EARNINGS: source.earnings(ticker),
+        schemas.PRICES_HOURLY: source.prices_hourly(ticker),
+    }
+    for table, frame in raw.items():
+        place.save(table, ticker, "", frame)
+    news, mentions, earnings, hourly = raw.values()
+    calls: dict[str, tuple[Table, Callable[..., pd.DataFrame], dict[str, pd.DataFrame]]] = {
+        "sentiment": (schemas.SENTIMENT, build_sentiment, {
+            "news": news.assign(known=news["known_at"]),
+            "social_mentions": mentions.assign(known=mentions["known_at"]),
+            "implied_volatility": implied,
+        }),
+        "earnings": (schemas.EARNINGS_TABLE, build_earnings, {
+            "earnings": earnings.assign(known=announcement_known_at(earnings)),
+            "prices": prices,
+            "implied_volatility": implied,
+        }),
+        "economic_calendar": (schemas.ECONOMIC_CALENDAR_TABLE, build_economic_calendar, {
+            "economic_calendar": calendar.assign(known=event_known_at(calendar)),
+            "prices": prices,
+        }),
+        "intraday": (schemas.INTRADAY, build_intraday, {"prices_hourly": hourly, "prices": prices}),
+    }  # fmt: skip
+    built = {}
+    for name, (table, build, inputs) in calls.items():
+        place.probe(table, build, **inputs)
+        built[name] = build(**inputs)
+        place.save(table, ticker, "", built[name])
+    return built
 
 
 def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -> None:
@@ -113,10 +188,12 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     from trading_dag.models import direction_classifier, volatility_forecaster
     from trading_dag.options.structure_settings import structures_by_name
     from trading_dag.plots.backtest import figures_of_backtest
+    from trading_dag.plots.selection import selection_by_fold
     from trading_dag.slices import horizon_of
     from trading_dag.strategy.recommendation import build_recommendations
     from trading_dag.validation.edge import admissibility, edge_to_date
     from trading_dag.validation.evaluation import evaluate
+    from trading_dag.validation.selection_stability import selection_stability
 
     horizon = horizon_of(horizon_key)
     macro = place.read(schemas.MACRO_TABLE)
@@ -149,7 +226,11 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         if live.fitted_through is None
         else drift_report(features, fitted_through=live.fitted_through, settings=settings.drift)
     )
+    selection = pd.concat([classifier.feature_selection(), forecaster.feature_selection()])
+    live_fold = settings.walk_forward.folds + 1
+    stability = selection_stability(selection, live_fold=live_fold)
     for figure in (
+        selection_by_fold(selection, stability, model="direction_logistic", live_fold=live_fold),
         plots.calibration(direction),
         plots.forecast_against_outcome(direction),
         plots.regime_confusion(volatility),
@@ -160,7 +241,8 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     drift = drift.assign(ticker=ticker, horizon=horizon_key) if len(drift) else empty_frame(schemas.DRIFT)
     tables = {
         schemas.TARGETS: targets,
-        schemas.FEATURE_SELECTION: pd.concat([classifier.feature_selection(), forecaster.feature_selection()]),
+        schemas.FEATURE_SELECTION: selection,
+        schemas.SELECTION_STABILITY: stability,
         schemas.REGISTRY: pd.concat([classifier.registry(versions[0]), forecaster.registry(versions[1])]),
         schemas.PREDICTIONS_DIRECTION: direction,
         schemas.PREDICTIONS_VOLATILITY: volatility,

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from tests.bench import bench_options, bench_programs, bench_technical, concurrent_writers
+from tests.bench import bench_features, bench_options, bench_programs, bench_technical, concurrent_writers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -156,6 +156,28 @@ def technical_features() -> list[Line]:
     ]
 
 
+def all_features(data: Path | None) -> list[Line]:
+    """Every feature table, on real data in full and for a new session, and on a growing simulated universe."""
+    found = bench_features.measure(data)
+    lines = []
+    if "real" in found:
+        whole, one = found["real"]["all_seconds"], found["real"]["one_ticker_seconds"]
+        lines += [
+            Line("all features, 3 tickers × full history", f"{whole:.2f} s", "≤ 20 s", whole <= 20),
+            Line("one ticker's new session (all its rows again)", f"{one:.2f} s", "≤ 0.5 s", one <= 0.5),
+        ]
+    largest = found["simulated"][-1]
+    peak, exponent = largest["peak_megabytes"], found["exponent_in_time"]
+    count = largest["tickers"]
+    return [
+        *lines,
+        Line(f"{count} simulated tickers × 10 years, raw and features", f"{largest['seconds']:.0f} s", "", None),
+        Line("exponent of its time in tickers", f"{exponent:.2f}", "≤ 1.05", exponent <= 1.05),
+        Line("exponent of its peak memory", f"{found['exponent_in_memory']:.2f}", "constant", None),
+        Line("its peak memory", f"{peak:.0f} MB", "≤ 3,072 MB", peak <= 3_072),
+    ]
+
+
 def option_prices() -> list[Line]:
     """Implied volatilities and Greeks from process start to result, beside QuantLib in a loop."""
     found = bench_options.measure()
@@ -269,6 +291,7 @@ def main() -> None:
         measures: dict[str, Callable[[], list[Line]]] = {
             "definitions": definitions_load,
             "technical": technical_features,
+            "features": lambda: all_features(data if (data / "prices_daily.parquet").is_file() else None),
             "prices": option_prices,
             "programs": option_programs,
             "sample": lambda: sample_job(work),

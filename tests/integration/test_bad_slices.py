@@ -41,8 +41,8 @@ class SpoiledSource:
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         return self._spoiled(self.inner.volatility_index(ticker, since=since), self.spoil_index)
 
-    def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        return self.inner.macro(since=since)
+    def __getattr__(self, kind: str) -> Any:
+        return getattr(self.inner, kind)  # what is never spoiled
 
     @staticmethod
     def _spoiled(frame: pd.DataFrame, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:

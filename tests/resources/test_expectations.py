@@ -156,7 +156,7 @@ def test_nothing_is_written_into_the_working_or_home_directory(tmp_path: Path) -
 @pytest.mark.parametrize("table", [TECHNICAL, FEATURE_TABLE], ids=lambda table: table.name)
 def test_a_wide_slice_of_eight_thousand_rows_is_judged_quickly(table: Table) -> None:
     rows = 8_000
-    numbers = {column.name: 0.0 for column in table.columns if column.type == "float64"}
+    numbers = {column.name: column.minimum or 0.0 for column in table.columns if column.type == "float64"}
     frame = pd.DataFrame({"ticker": "SPY", "session": all_sessions()[:rows], **numbers})
     context = QualityContext(now_session=frame["session"].iloc[-1])
     assert failed(verify(table, frame, context=context)) == {}

@@ -28,6 +28,8 @@ CAPITAL_LIMIT: Final = "capital_limit"
 POSITION_LIMIT: Final = "position_limit"
 _DAYS_PER_YEAR: Final = 365.0
 _BEYOND_DATA: Final = 1 << 62
+# More than any contract was ever traded; a margin of next to nothing would otherwise ask for more than integers hold.
+_MOST_STRUCTURES: Final = 1e12
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,16 @@ class SizedPositions:
 
 
 def size_positions(positions: OpenedPositions, account: AccountRules) -> SizedPositions:
-    """Structures whose margin and fees both ways stay within the risk budget, and within the volume shares."""
+    """Structures whose margin and fees both ways stay within the risk budget, and within the volume shares.
+
+    Never more than 10¹² of them.
+    """
     margin = margin_requirement(positions) * account.multiplier
     one = margin + 2.0 * fees_one_way_usd(positions, account)
     budget = account.account_usd * account.risk_fraction * positions.entries.size
     is_sizable = positions.can_open & np.isfinite(one) & (margin > 0.0)
     by_risk = np.where(is_sizable, np.floor(budget / np.where(is_sizable, one, 1.0) + 1e-9), 0.0)
+    by_risk = np.minimum(by_risk, _MOST_STRUCTURES)
     contracts = np.minimum(by_risk, np.where(np.isnan(positions.contract_limit), 0.0, positions.contract_limit))
     reason = np.where(
         positions.can_open & (by_risk < 1.0),

@@ -7,24 +7,27 @@ steps are ``positions``, ``paths``, ``exits``, ``rolls`` and ``account``; modell
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from trading_dag.backtest.account import account_history, admit_positions, profit_usd, size_positions
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.dividends import Dividends
-from trading_dag.backtest.entries import Entries, entries_every_session
+from trading_dag.backtest.entries import Entries, EntryTerms, entries_every_session, terms_of_entries
 from trading_dag.backtest.exits import leave_positions
 from trading_dag.backtest.paths import PositionPaths, gather_paths
 from trading_dag.backtest.positions import open_positions
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import Program
-from trading_dag.backtest.rolls import entries_with_rolls
+from trading_dag.backtest.rolls import entries_with_rolls, rows_of
 from trading_dag.options.black_scholes import FloatArray
 
 if TYPE_CHECKING:
     from trading_dag.backtest.random_entry import RandomEntry
+
+PLAIN_TERMS: Final = EntryTerms(np.ones(1), np.full(1, -1, dtype=np.int64), np.full(1, -1, dtype=np.int64))
 
 
 def run_program(
@@ -76,19 +79,25 @@ def run_programs(
 
 
 def profit_by_session(
-    market: ChainMarket, program: Program, *, dividends: Dividends | None = None, rate: float = 0.0
+    market: ChainMarket,
+    program: Program,
+    *,
+    terms: EntryTerms = PLAIN_TERMS,
+    dividends: Dividends | None = None,
+    rate: float = 0.0,
 ) -> FloatArray:
-    """Profit after fees of the program entered at each session of the market, (1, sessions), USD.
+    """Profit after fees of the program entered at each session of the market, (kinds, sessions), USD.
 
     Sized by the risk budget alone. NaN where the position cannot be opened, exceeds the budget, or is still
     open at the end of the data. Rolls end the trade.
+
+    Parameters
+    ----------
+    terms : size, target and flip of each kind of entry; full size without either where not given.
     """
-    entries = entries_every_session(market)
-    opened = open_positions(market, program, entries=entries)
-    exits = leave_positions(gather_paths(market, opened, dividends=dividends, rate=rate), program.exits)
-    contracts = size_positions(opened, program.account).contracts
-    profit = profit_usd(opened, exits, contracts=contracts, account=program.account)
-    return np.where((contracts > 0) & (exits.exit >= 0), profit, np.nan)[np.newaxis]
+    opened = open_positions(market, program, entries=entries_every_session(market))
+    paths = gather_paths(market, opened, dividends=dividends, rate=rate)
+    return _profits_on_terms(market, paths, terms=terms)
 
 
 def random_entry_runs(
@@ -102,16 +111,35 @@ def random_entry_runs(
 ) -> RandomEntry:
     """Hold a program's profit against as many trades entered on random sessions (``random_entry``).
 
-    Contracts, sizes, exits, fills and fees are the program's own; the capital limit is not applied, so the
-    trades are those that were closed.
+    Strikes, exits, fills and fees are the program's own, and every trade keeps its own size and its distance in
+    sessions to the signal's target and flip; the capital limit is not applied, so the trades are those that were
+    closed.
     """
     from trading_dag.backtest.random_entry import random_entry_test
 
-    profits = profit_by_session(market, result.program, dividends=dividends, rate=rate)
-    at = result.paths.positions.entry[result.is_closed]
-    return random_entry_test(
-        profits, kind=np.zeros(len(at), dtype=np.int64), at=at, total_usd=result.total_profit_usd, runs=runs, seed=seed
-    )
+    closed = np.flatnonzero(result.is_closed)
+    opened = open_positions(market, result.program, entries=entries_every_session(market))
+    paths = gather_paths(market, opened, dividends=dividends, rate=rate)
+    own = rows_of(result.paths.positions.entries, closed)
+    if not result.program.exits.on_signal_flip:
+        own = replace(own, flip=np.full(len(own), len(market), dtype=np.int64))
+    terms, kind = terms_of_entries(market, own, longest=paths.at.shape[1])
+    profits = _profits_on_terms(market, paths, terms=terms)
+    return random_entry_test(profits, kind=kind, at=own.entry, total_usd=result.total_profit_usd, runs=runs, seed=seed)
+
+
+def _profits_on_terms(market: ChainMarket, paths: PositionPaths, *, terms: EntryTerms) -> FloatArray:
+    """Profit of these paths, which enter at every session, on each of the terms, (kinds, sessions), USD."""
+    program = paths.positions.program
+    profits = np.full((len(terms), len(market)), np.nan)
+    for kind in range(len(terms)):
+        # Only size, target and flip differ, and neither contracts nor quotes depend on them.
+        positions = replace(paths.positions, entries=terms.at_every_session(market, kind))
+        exits = leave_positions(replace(paths, positions=positions), program.exits)
+        contracts = size_positions(positions, program.account).contracts
+        profit = profit_usd(positions, exits, contracts=contracts, account=program.account)
+        profits[kind] = np.where((contracts > 0) & (exits.exit >= 0), profit, np.nan)
+    return profits
 
 
 def _result(market: ChainMarket, program: Program, paths: PositionPaths, *, rolled_from: IntegerArray) -> ProgramResult:

@@ -6,7 +6,7 @@ come later (``positions``, ``account``). A signal that cannot become an entry ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -74,6 +74,53 @@ def entries_at(market: ChainMarket, positions: ArrayLike) -> Entries:
         size=np.ones(rows),
         skip_reason=np.full(rows, "", dtype=object),
     )
+
+
+@dataclass(frozen=True)
+class EntryTerms:
+    """How entries differ, apart from when they are: one row a kind.
+
+    Attributes
+    ----------
+    size : (kinds,) share of the risk budget.
+    target_sessions : (kinds,) sessions from the entry to the signal's target; −1 where there is none.
+    flip_sessions : (kinds,) sessions from the entry to the flip of the signal; −1 for none within the data.
+    """
+
+    size: FloatArray
+    target_sessions: IntegerArray
+    flip_sessions: IntegerArray
+
+    def __len__(self) -> int:
+        return len(self.size)
+
+    def at_every_session(self, market: ChainMarket, kind: int) -> Entries:
+        """Entries of one kind at every session of the market."""
+        every = entries_every_session(market)
+        target, flip = int(self.target_sessions[kind]), int(self.flip_sessions[kind])
+        return replace(
+            every,
+            horizon=np.where(target >= 0, every.entry + target, -1),
+            flip=np.where(flip >= 0, every.entry + flip, len(market)),
+            size=np.full(len(every), self.size[kind]),
+        )
+
+
+def terms_of_entries(market: ChainMarket, entries: Entries, *, longest: int) -> tuple[EntryTerms, IntegerArray]:
+    """The distinct terms of these entries, and which of them each entry has, (n,).
+
+    A target beyond the data counts as far as the data reaches.
+
+    Parameters
+    ----------
+    longest : sessions that no position outlasts. Targets and flips from then on never come and are one kind.
+    """
+    target = np.where(entries.horizon >= 0, np.minimum(entries.horizon - entries.entry, longest), -1)
+    ahead = entries.flip - entries.entry
+    flip = np.where((entries.flip < len(market)) & (ahead < longest), ahead, -1)
+    distinct, kind = np.unique(np.column_stack([entries.size, target, flip]), axis=0, return_inverse=True)
+    terms = EntryTerms(distinct[:, 0], distinct[:, 1].astype(np.int64), distinct[:, 2].astype(np.int64))
+    return terms, np.asarray(kind, dtype=np.int64).reshape(-1)
 
 
 def entries_from_signals(

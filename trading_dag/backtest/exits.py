@@ -41,7 +41,7 @@ class Exits:
     spot : (n,) underlying price at the exit.
     dividend_owed : (n,) USD a share that assigned calls without shares owe. With the buying back it makes the
         intrinsic value at the assignment.
-    dividend_received : (n,) USD a share paid on shares until the exit, apart from ``value``; 0 where open.
+    dividend_received : (n,) USD a share paid on shares until the exit, or so far where open; apart from ``value``.
     """
 
     column: NDArray[np.int64]
@@ -189,5 +189,5 @@ def _exits_at(
         middle=np.where(is_open, np.nan, middles @ ratios + shares * spot - owed),
         spot=np.where(is_open, np.nan, spot),
         dividend_owed=owed,
-        dividend_received=np.where(is_open, 0.0, paths.dividends_received[rows, column]),
+        dividend_received=paths.dividends_received[rows, column],
     )

@@ -151,6 +151,8 @@ class ProgramResult:
         """One row an entry, taken or skipped: dates, prices, results; expirations, strikes and prices by leg as lists.
 
         ``exit_value_usd`` is after ``dividend_owed_usd`` and without ``dividend_received_usd``; ``pnl_usd`` has both.
+        Of an open trade fees and received dividends are those so far, so that the starting cash, less entry costs and
+        fees, with exit values, dividends and interest is the cash at the end.
         """
         import pandas as pd
 
@@ -178,7 +180,7 @@ class ProgramResult:
             "fees_usd": self.fees_usd,
             "spread_cost_usd": self.spread_cost_usd,
             "dividend_owed_usd": np.where(self.is_closed, self._usd(exits.dividend_owed), np.nan),
-            "dividend_received_usd": np.where(self.is_closed, self._usd(exits.dividend_received), np.nan),
+            "dividend_received_usd": np.where(taken, self._usd(exits.dividend_received), np.nan),
             "pnl_usd": self.profit_usd,
             "max_loss_usd": self.max_loss_usd,
             "margin_usd": np.where(taken, self.contracts * self.margin_usd, np.nan),

@@ -25,9 +25,11 @@ class ProgramSummary:
     closed, open_at_end, skipped : entries by what became of them.
     win_rate : closed trades with a profit above zero.
     profit_factor : summed gains over summed losses; NaN without losses.
-    total_usd, fees_usd : of all trades; open ones have paid their fees but earned nothing yet.
+    total_usd : of the closed trades, after their fees both ways.
+    fees_usd : of all trades; open ones have paid theirs one way.
     exposure : sessions over whose close a position was held.
-    statistics : of the account's equity, interest included and no rate subtracted.
+    statistics : of the account's equity, interest included. Sharpe and Sortino ratio are over what idle cash earns,
+        so that interest is no skill.
     deflated_sharpe : probability that the Sharpe ratio exceeds the best of ``trials`` by luck alone.
     losses_beyond_defined_risk : closed trades that lost more than defined risk and fees.
     skip_reasons : counts.
@@ -59,7 +61,7 @@ def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
     profit = result.profit_usd[result.is_closed]
     gains, losses = float(profit[profit > 0].sum()), -float(profit[profit < 0].sum())
     sessions = pd.DatetimeIndex(result.market.sessions.astype("datetime64[s]"))
-    equity, unfunded = result.history.equity, np.zeros(len(sessions))
+    equity, rate = result.history.equity, np.full(len(sessions), result.program.account.interest_rate)
     return ProgramSummary(
         name=result.program.name,
         closed=int(result.is_closed.sum()),
@@ -70,8 +72,8 @@ def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
         total_usd=float(profit.sum()),
         fees_usd=float(result.fees_usd.sum()),
         exposure=float((result.history.open_positions > 0).mean()),
-        statistics=equity_statistics(equity, sessions, rate=unfunded),
-        deflated_sharpe=deflated_sharpe(excess_returns(equity, sessions, rate=unfunded), trials=trials),
+        statistics=equity_statistics(equity, sessions, rate=rate),
+        deflated_sharpe=deflated_sharpe(excess_returns(equity, sessions, rate=rate), trials=trials),
         losses_beyond_defined_risk=int(result.loss_beyond_defined_risk.sum()),
         skip_reasons=result.skip_reasons(),
         profit_by_exit_reason=result.profit_by_exit_reason(),

@@ -23,6 +23,11 @@ SIGNAL_FLIP_EXIT: Final = "signal_flip"
 ROLL_EXIT: Final = "roll"
 ASSIGNMENT_EXIT: Final = "assignment"
 EXPIRATION_EXIT: Final = "expiration"
+LONGEST_DAYS: Final = 3_660
+"""Calendar days that any rule may count: ten years, beyond every listed expiration."""
+LONGEST_SESSIONS: Final = 2_600
+GREATEST_MULTIPLE: Final = 1_000.0
+GREATEST_USD: Final = 1e12
 EXIT_ORDER: Final = (
     STOP_EXIT,
     PROFIT_TARGET_EXIT,
@@ -77,8 +82,8 @@ class ExpirationChoice:
     maximum_days: int = 60
 
     def __post_init__(self) -> None:
-        if not 0 < self.minimum_days <= self.target_days <= self.maximum_days:
-            raise ConfigurationError(f"{self}: needs 0 < minimum_days <= target_days <= maximum_days")
+        if not 0 < self.minimum_days <= self.target_days <= self.maximum_days <= LONGEST_DAYS:
+            raise ConfigurationError(f"{self}: needs 0 < minimum_days <= target_days <= maximum_days <= {LONGEST_DAYS}")
 
 
 @dataclass(frozen=True)
@@ -112,12 +117,16 @@ class ExitRules:
     def __post_init__(self) -> None:
         for name in ("profit_target_fraction", "stop_underlying_fraction", "stop_premium_multiple", "roll_short_delta"):
             value = getattr(self, name)
-            if value is not None and not value > 0.0:
-                raise ConfigurationError(f"{name} must be positive, not {value}")
-        for name, least in (("horizon_sessions", 1), ("days_to_expiration", 0), ("roll_days_to_expiration", 0)):
+            if value is not None and not 0.0 < value <= GREATEST_MULTIPLE:
+                raise ConfigurationError(f"{name} must be positive and at most {GREATEST_MULTIPLE:g}, not {value}")
+        for name, least, most in (
+            ("horizon_sessions", 1, LONGEST_SESSIONS),
+            ("days_to_expiration", 0, LONGEST_DAYS),
+            ("roll_days_to_expiration", 0, LONGEST_DAYS),
+        ):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigurationError(f"{name} must be at least {least}, not {value}")
+            if value is not None and not least <= value <= most:
+                raise ConfigurationError(f"{name} must be at least {least} and at most {most}, not {value:g}")
 
     @property
     def rolls(self) -> bool:
@@ -177,10 +186,15 @@ class AccountRules:
     interest_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.account_usd > 0.0 and 0.0 < self.risk_fraction <= 1.0 and self.multiplier > 0):
-            raise ConfigurationError("account_usd and multiplier must be positive, risk_fraction within (0, 1]")
-        if not self.fee_per_leg_contract_usd >= 0.0:
-            raise ConfigurationError("fee_per_leg_contract_usd must not be negative")
+        if not (0.0 < self.account_usd <= GREATEST_USD and 0.0 < self.risk_fraction <= 1.0 and self.multiplier > 0):
+            raise ConfigurationError(
+                f"account_usd and multiplier must be positive, account_usd at most {GREATEST_USD:g}, "
+                "risk_fraction within (0, 1]"
+            )
+        if not 0.0 <= self.fee_per_leg_contract_usd <= GREATEST_USD:
+            raise ConfigurationError("fee_per_leg_contract_usd must be finite and not negative")
+        if not 0.0 <= self.interest_rate < 1.0:
+            raise ConfigurationError(f"interest_rate must lie in [0, 1), not {self.interest_rate}")
 
 
 @dataclass(frozen=True)
@@ -192,8 +206,8 @@ class Program:
 
     Raises
     ------
-    ConfigurationError : not one choice a leg, a width from a leg that is not before its own, or a sold leg that
-        expires after the front.
+    ConfigurationError : not one choice a leg, a width from a leg that is not before its own, a sold leg that
+        expires after the front, or a roll with as many days left as are aimed at.
     """
 
     name: str
@@ -207,6 +221,13 @@ class Program:
         if len(self.strikes) != len(self.structure.legs):
             raise ConfigurationError(
                 f"program {self.name!r}: {len(self.strikes)} strikes for {len(self.structure.legs)} legs"
+            )
+        roll_days = self.exits.roll_days_to_expiration
+        if roll_days is not None and roll_days >= self.expiration.target_days:
+            # Every position would be due to roll on the session after it was opened, and pay for it.
+            raise ConfigurationError(
+                f"program {self.name!r}: a roll with {roll_days} days left needs more than so many days to expiration "
+                f"at entry, not {self.expiration.target_days}"
             )
         for position, choice in enumerate(self.strikes):
             if isinstance(choice, Width) and not 0 <= choice.from_leg < position:

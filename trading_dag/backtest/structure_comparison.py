@@ -19,6 +19,7 @@ from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_chain import MODELLED, first_quoted_position, modelled_chain
+from trading_dag.backtest.program_inputs import known_dividends
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import comparison
 from trading_dag.backtest.programs import ExitRules, Program
@@ -146,7 +147,8 @@ def compare_modelled(
 
     Parameters
     ----------
-    prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
+    prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker. Dividends are those stored in
+        the prices: received on shares at the ex-date, and why sold calls are assigned the session before.
     rates : session, treasury_3m in percent or NaN, as known at the session's close.
 
     Returns
@@ -162,7 +164,7 @@ def compare_modelled(
     tries = _tries(menu, horizon=horizon, settings=own.backtest)
     shown = [menu[name] for name in dict.fromkeys(structure for structure, _ in tries.keys.values())]
     try:
-        results = _run_modelled(market, tries.programs, menu=shown)
+        results = _run_modelled(market, tries.programs, menu=shown, prices=prices)
     except InsufficientDataError as reason:
         return StructureComparison(table_frame(COMPARISON, {}, rows=0), {**tries.left_out, EVERYTHING: str(reason)})
     traded = tuple(result.program for result in results if result.is_closed.any())
@@ -170,7 +172,7 @@ def compare_modelled(
     lower, higher = (
         {
             result.program.name: result.total_profit_usd
-            for result in _run_modelled(market.at_shifted_volatility(sign * shift), traded, menu=shown)
+            for result in _run_modelled(market.at_shifted_volatility(sign * shift), traded, menu=shown, prices=prices)
         }
         for sign in (-1.0, 1.0)
     )
@@ -181,14 +183,17 @@ def compare_modelled(
     return StructureComparison(table, tries.left_out)
 
 
-def _run_modelled(market: Market, programs: tuple[Program, ...], *, menu: list[Structure]) -> list[ProgramResult]:
+def _run_modelled(
+    market: Market, programs: tuple[Program, ...], *, menu: list[Structure], prices: pd.DataFrame
+) -> list[ProgramResult]:
     chain = modelled_chain(
         market,
         menu,
         days_to_expiration=DAYS_TO_EXPIRATION,
         first=first_quoted_position(market, years=COMPARED_YEARS),
     )
-    return run_programs(chain, programs, entries=entries_weekly(chain))
+    paid = known_dividends(prices, chain.sessions).dividends
+    return run_programs(chain, programs, entries=entries_weekly(chain), dividends=paid)
 
 
 def _tries(menu: Mapping[str, Structure], *, horizon: Horizon, settings: BacktestSettings) -> _Tries:

@@ -38,7 +38,7 @@ def fill_unquoted_marks(
     at : (n, sessions) position in the market.
     marks : (n, sessions, legs) of quotes; NaN where there is none.
     is_alive : (n, sessions, legs) the leg is held and has not expired.
-    dividends : of the underlying; None for none.
+    dividends : of the underlying; None for none. A mark knows one from the session before its ex-date on.
     rate : continuously compounded.
 
     A leg stays NaN where it is not in the money. So it does where the other right at its strike is not quoted either,
@@ -93,7 +93,8 @@ def _marks_by_the_other_right(
     other = market.mark(market.rows_of(session, expiration_day, is_call=~is_call, strike=strike))
     day, spot = market.days[session], market.spot[session]
     years = (expiration_day - day) / _DAYS_PER_YEAR
-    ex_years, amounts = _dividends_ahead(dividends, day, expiration_day)
+    following = np.append(market.days[1:], market.days[-1])[session]
+    ex_years, amounts = _dividends_ahead(dividends, day, np.minimum(expiration_day, following))
     escrowed = spot - dividends_within(ex_years, amounts, years=years, rate=np.full(len(years), rate))
     terms: dict[str, Any] = {"strike": strike, "years": years, "rate": rate}
     volatility = implied_volatility(
@@ -107,13 +108,13 @@ def _marks_by_the_other_right(
 
 
 def _dividends_ahead(
-    dividends: Dividends | None, day: IntegerArray, expiration_day: IntegerArray
+    dividends: Dividends | None, day: IntegerArray, through: IntegerArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Years to the ex-dates within each contract's life and their amounts, (n, most of any life); 0 where fewer."""
+    """Years to the ex-dates after ``day`` until ``through`` and their amounts, (n, most of any row); 0 where fewer."""
     if dividends is None or not len(dividends.ex_days):
         return np.zeros((len(day), 0)), np.zeros((len(day), 0))
     ex_days, amounts = dividends.ex_days, np.asarray(dividends.amounts, dtype=np.float64)
-    first, after = (np.searchsorted(ex_days, bound, side="right") for bound in (day, expiration_day))
+    first, after = (np.searchsorted(ex_days, bound, side="right") for bound in (day, through))
     place = first[:, np.newaxis] + np.arange(int((after - first).max(initial=0)))
     is_ahead = place < after[:, np.newaxis]
     known = np.minimum(place, len(ex_days) - 1)

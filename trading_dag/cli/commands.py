@@ -21,7 +21,7 @@ from trading_dag.cli.printing import print_json, show
 from trading_dag.cli.program_work import ProgramRequest, show_program
 from trading_dag.cli.work import bring_reports_up_to_date, materialize
 from trading_dag.cli.workplace import Workplace, dagster_home
-from trading_dag.errors import ConfigurationError, TradingDagError
+from trading_dag.errors import ConfigurationError, StructureError, TradingDagError
 
 UI_HOST: Final = "127.0.0.1"
 
@@ -119,6 +119,8 @@ def backtest(
     if structure:
         if not ticker or "," in ticker:
             raise ConfigurationError("--structure needs --ticker, one underlying, such as --ticker SPY")
+        if tickers or horizons:
+            raise ConfigurationError("--structure takes --ticker and --horizon, not --tickers and --horizons")
         place = Workplace(source, ticker, horizon)
         request = ProgramRequest(
             structure, first, last, entries, horizon, days, tuple(exits or ()), tuple(changes or ())
@@ -203,7 +205,7 @@ def main() -> None:
     """Entry point: typed errors become one line and an exit code."""
     try:
         app()
-    except ConfigurationError as error:
+    except (ConfigurationError, StructureError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(BAD_USAGE)
     except ValidationError as error:

@@ -11,6 +11,7 @@ import typer
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.option_work import import_record, option_work, session_analysis
 from trading_dag.cli.printing import print_json
+from trading_dag.cli.program_work import named_structure
 from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -117,12 +118,10 @@ def payoff(
 def _indication(place: Workplace, structure: str, ticker: str, *, session: pd.Timestamp | None) -> Indication:
     from resources.parquet_store import ParquetStore, SliceKey
     from trading_dag.options.indication import indicate
-    from trading_dag.options.structure_settings import structures_by_name
-    from trading_dag.options.structures import structure_of
     from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, VOLATILITY_INDEX
     from trading_dag.strategy.sizing import settings_for_contract
 
-    chosen = structure_of(structure, menu=structures_by_name(place.settings.structures))
+    chosen = named_structure(place, structure)
     store, at = ParquetStore(place.settings.home), SliceKey(ticker)
     return indicate(
         chosen,

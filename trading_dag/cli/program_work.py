@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from trading_dag.cli.printing import print_json
 from trading_dag.cli.workplace import Workplace
-from trading_dag.errors import ConfigurationError, SliceNotFoundError
+from trading_dag.errors import ConfigurationError, OptionPricingError, SliceNotFoundError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trading_dag.backtest.entries import Entries
     from trading_dag.backtest.program_inputs import KnownDividends
     from trading_dag.backtest.program_study import ProgramStudy
+    from trading_dag.options.structures import Structure
     from trading_dag.settings import BacktestSettings
 
 WEEKLY: Final = "weekly"
@@ -93,11 +94,9 @@ def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> Program
     from trading_dag.backtest.chain_programs import random_entry_runs, run_program
     from trading_dag.backtest.program_study import study_program
     from trading_dag.backtest.structure_programs import exit_rules, program_of, settings_for_listed_contract
-    from trading_dag.options.structure_settings import structures_by_name
-    from trading_dag.options.structures import structure_of
 
     book = settings_for_listed_contract(ticker, changed_settings(place.settings.backtest, request.changes))
-    structure = structure_of(request.structure, menu=structures_by_name(place.settings.structures))
+    structure = named_structure(place, request.structure)
     exits = exit_rules(dict(_exit(word) for word in request.exits))
     if request.entries not in ENTRY_RULES:
         raise ConfigurationError(f"unknown entry rule {request.entries!r}; choose from {', '.join(ENTRY_RULES)}")
@@ -148,6 +147,22 @@ def pictures_of(study: ProgramStudy) -> dict[str, bytes]:
         figures["payoff of a typical trade"] = payoff_of_typical_trade(study, title)
         figures["Greeks through time"] = greeks_through_time(study.greeks_table, title)
     return {name: to_png(figure) for name, figure in figures.items()}
+
+
+def named_structure(place: Workplace, name: str) -> Structure:
+    """The structure of that name, built in or the user's own.
+
+    Raises
+    ------
+    ConfigurationError : for a name that is none; lists them all.
+    """
+    from trading_dag.options.structure_settings import structures_by_name
+    from trading_dag.options.structures import structure_of
+
+    try:
+        return structure_of(name, menu=structures_by_name(place.settings.structures))
+    except OptionPricingError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def changed_settings(settings: BacktestSettings, changes: tuple[str, ...]) -> BacktestSettings:
@@ -227,7 +242,10 @@ def _dividends(place: Workplace, market: ChainMarket) -> KnownDividends:
 
 
 def _rate(place: Workplace, market: ChainMarket) -> float:
-    """Mean rate of the chain's sessions, for Greeks, scenarios and marks of legs that the chain does not quote."""
+    """Rate known at the chain's first session, for Greeks, scenarios and marks of legs that the chain does not quote.
+
+    One rate serves the whole run, so it is the one that was known throughout.
+    """
     import pandas as pd
 
     from resources.parquet_store import ParquetStore, SliceKey
@@ -235,5 +253,5 @@ def _rate(place: Workplace, market: ChainMarket) -> float:
     from trading_dag.schemas import MACRO_TABLE
 
     macro = ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
-    sessions = pd.DatetimeIndex(market.sessions).as_unit("us")
-    return float(rates_at_sessions(macro, sessions, fallback=place.settings.surface.risk_free_rate).mean())
+    first = pd.DatetimeIndex(market.sessions[:1]).as_unit("us")
+    return float(rates_at_sessions(macro, first, fallback=place.settings.surface.risk_free_rate)[0])

@@ -17,7 +17,7 @@ from trading_dag.options.session_analytics import SessionAnalysis, analyse_sessi
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, Table
 from trading_dag.table_frames import table_frame
 
-ANALYSIS_VERSION: Final = "3"  # raise it when the same quotes give other numbers
+ANALYSIS_VERSION: Final = "4"  # raise it when the same quotes give other numbers
 KEPT_SESSIONS: Final = 50  # half a minute of work
 
 

@@ -145,8 +145,9 @@ def dealer_exposure(contracts: OpenContracts, *, spot: float, multiplier: float 
         _require_positive(spot)
         unknown = {field.name: float("nan") for field in fields(DealerExposure) if field.type == "float"}
         return DealerExposure(**unknown, contracts=0)
-    by_strike = gamma_by_strike(held, spot=spot, multiplier=multiplier)
-    flip = gamma_flip(held, spot=spot)
+    profile = _GammaProfile(held, multiplier)
+    by_strike = _by_strike(held, profile.of_contracts(_require_positive(spot)))
+    flip = _flip(profile, spot)
     shares = held.dealer_sign * held.open_interest * multiplier
     sensitivity = greeks(
         spot=spot, strike=held.strike, years=held.years, rate=held.rate, dividend_yield=held.dividend_yield,
@@ -175,11 +176,15 @@ def gamma_by_strike(contracts: OpenContracts, *, spot: float, multiplier: float 
     OptionPricingError : where spot is not positive.
     """
     held = contracts.usable()
-    exposure = _GammaProfile(held, multiplier).of_contracts(_require_positive(spot))
+    return _by_strike(held, _GammaProfile(held, multiplier).of_contracts(_require_positive(spot)))
+
+
+def _by_strike(held: OpenContracts, exposure: FloatArray) -> GammaByStrike:
     strikes, where = np.unique(held.strike, return_inverse=True)
-    calls, puts = np.zeros(len(strikes)), np.zeros(len(strikes))
-    np.add.at(calls, where[held.is_call], exposure[held.is_call])
-    np.add.at(puts, where[~held.is_call], exposure[~held.is_call])
+    calls, puts = (
+        np.asarray(np.bincount(where[rows], weights=exposure[rows], minlength=len(strikes)), dtype=np.float64)
+        for rows in (held.is_call, ~held.is_call)
+    )
     return GammaByStrike(strikes, calls, puts)
 
 
@@ -194,18 +199,40 @@ def gamma_flip(contracts: OpenContracts, *, spot: float) -> float:
     ------
     OptionPricingError : where spot is not positive.
     """
+    return _flip(_GammaProfile(contracts.usable(), 1.0), _require_positive(spot))
+
+
+def _flip(profile: _GammaProfile, spot: float) -> float:
     from scipy.optimize import brentq
 
-    profile = _GammaProfile(contracts.usable(), 1.0)
-    grid = _require_positive(spot) * (1.0 + FLIP_RANGE * np.linspace(-1.0, 1.0, 2 * FLIP_STEPS + 1))
-    total = np.array([profile.total(level) for level in grid])
-    exact = grid[total == 0.0] if np.any(total != 0.0) else np.empty(0)
-    changes = np.flatnonzero(total[:-1] * total[1:] < 0.0)
-    # Only the nearest brackets on either side can hold the nearest root.
-    nearest = sorted(changes, key=lambda left: abs(0.5 * (grid[left] + grid[left + 1]) - spot))[:2]
-    roots = [brentq(profile.total, grid[left], grid[left + 1], rtol=FLIP_PRECISION) for left in nearest]
-    found = np.array([*exact, *roots])
-    return float(found[np.argmin(np.abs(found - spot))]) if len(found) else float("nan")
+    brackets = _nearest_brackets(profile, spot)
+    roots = [low if low == high else brentq(profile.total, low, high, rtol=FLIP_PRECISION) for low, high in brackets]
+    return float(min(roots, key=lambda root: abs(root - spot))) if roots else float("nan")
+
+
+def _nearest_brackets(profile: _GammaProfile, spot: float) -> list[tuple[float, float]]:
+    """The steps nearest to spot over which the total changes its sign, one or two; a level twice where it is zero.
+
+    Both sides are walked outwards together, so that the first ring with a change holds the nearest one.
+    """
+    grid = spot * (1.0 + FLIP_RANGE * np.linspace(-1.0, 1.0, 2 * FLIP_STEPS + 1))
+    total = np.full(len(grid), np.nan)
+    total[FLIP_STEPS] = profile.total(grid[FLIP_STEPS])
+    if total[FLIP_STEPS] == 0.0:
+        # Nothing held at all is no flip, and neither are calls and puts that cancel everywhere.
+        is_flip = any(profile.total(level) != 0.0 for level in grid)
+        return [(grid[FLIP_STEPS], grid[FLIP_STEPS])] if is_flip else []
+    for ring in range(1, FLIP_STEPS + 1):
+        found = []
+        for outer, inner in ((FLIP_STEPS - ring, FLIP_STEPS - ring + 1), (FLIP_STEPS + ring, FLIP_STEPS + ring - 1)):
+            total[outer] = profile.total(grid[outer])
+            if total[outer] == 0.0:
+                found.append((grid[outer], grid[outer]))
+            elif total[outer] * total[inner] < 0.0:
+                found.append((min(grid[outer], grid[inner]), max(grid[outer], grid[inner])))
+        if found:
+            return found
+    return []
 
 
 class _GammaProfile:

@@ -24,6 +24,9 @@ _MONEYNESS_STEP: Final = 1e-4
 _COLUMNS: Final = ("session", "years", "spot", "forward", "rate", "svi_a", "svi_b", "svi_rho", "svi_m", "svi_s",
                    "least_durrleman")  # fmt: skip
 _NO_BUTTERFLY: Final = -1e-9
+_NO_CROSSING: Final = -1e-9
+# Where two slices are held against each other, in standard deviations of the later one.
+_DEVIATIONS: Final = np.linspace(-3.0, 3.0, 61)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,8 @@ def fitted_surface(
     """The surface of each session out of ``options.chain_analytics``.
 
     A session counts as fitted where its slices without butterfly arbitrage lie on both sides of the wanted time, and
-    the chain's underlying is within 1 % of the close.
+    the chain's underlying is within 1 % of the close. A slice that crosses an earlier one, within three standard
+    deviations around the forward, is a calendar arbitrage and left out; so is a second one of the same time.
 
     Parameters
     ----------
@@ -196,6 +200,8 @@ def fitted_surface(
     close = spot[row]
     is_near = np.abs(usable["spot"].to_numpy(np.float64) / close - 1.0) <= LARGEST_SPOT_DIFFERENCE
     usable, row = usable[is_near], row[is_near]
+    does_not_cross = _without_crossing(usable)
+    usable, row = usable[does_not_cross], row[does_not_cross]
     place = usable.groupby("session").cumcount().to_numpy()
     shape = (len(sessions), int(place.max()) + 1 if len(place) else 1)
     table = np.full((7, *shape), np.nan)
@@ -213,6 +219,34 @@ def fitted_surface(
         years=table[0], svi=(table[2], table[3], table[4], table[5], table[6]), carry=table[1], rate=rate,
         is_fitted=is_fitted,
     )  # fmt: skip
+
+
+def _without_crossing(slices: pd.DataFrame) -> BoolArray:
+    """Which slices have nowhere less total variance than the last one kept before them; by session and time."""
+    kept = np.zeros(len(slices), dtype=np.bool_)
+    years = slices["years"].to_numpy(np.float64)
+    svi = slices[["svi_a", "svi_b", "svi_rho", "svi_m", "svi_s"]].to_numpy(np.float64)
+    session = slices.groupby("session").ngroup().to_numpy()
+    order = slices.groupby("session").cumcount().to_numpy()
+    last = np.full(int(session.max(initial=-1)) + 1, -1, dtype=np.int64)
+    # The n-th slices of all sessions at once, because each is held against what is kept of those before it.
+    for number in range(int(order.max(initial=-1)) + 1):
+        here = np.flatnonzero(order == number)
+        before = last[session[here]]
+        deviation = np.sqrt(_total_variance(svi[here], np.zeros((len(here), 1))))
+        k = deviation * _DEVIATIONS
+        growth = (_total_variance(svi[here], k) - _total_variance(svi[before], k)).min(axis=1)
+        is_kept = (before < 0) | ((growth >= _NO_CROSSING) & (years[here] > years[before]))
+        kept[here] = is_kept
+        last[session[here[is_kept]]] = here[is_kept]
+    return kept
+
+
+def _total_variance(svi: FloatArray, k: FloatArray) -> FloatArray:
+    """Of each slice at its row of log-moneyness, (n, points); never below zero."""
+    a, b, rho, m, s = svi.T[:, :, np.newaxis]
+    total: FloatArray = np.maximum(a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + s * s)), 0.0)
+    return total
 
 
 def _at(values: FloatArray, place: NDArray[np.int64]) -> FloatArray:

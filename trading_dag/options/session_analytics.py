@@ -15,17 +15,16 @@ import pandas as pd
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.arbitrage import ArbitrageReport, check_arbitrage
 from trading_dag.options.black_scholes import FloatArray
-from trading_dag.options.chain import repeated_rows
 from trading_dag.options.chain_analytics import contract_analytics, smile_summary
 from trading_dag.options.chain_cleaning import CleaningRules, clean_chain
-from trading_dag.options.contracts import is_adjusted_root, is_morning_settled, terms_of, years_to_settlement
-from trading_dag.options.dealer_exposure import DealerExposure, OpenContracts, dealer_exposure
+from trading_dag.options.contracts import terms_of
+from trading_dag.options.dealer_exposure import DealerExposure, OpenContracts
 from trading_dag.options.forward import SLICE_KEY, implied_forwards
+from trading_dag.options.session_measures import LEAST_PAIRS, ChainActivity, SmilePoints, measure_session
 from trading_dag.options.svi import FittedSmile, calendar_slack, fit_smile
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.table_frames import table_frame
 
-LEAST_PAIRS: Final = 3  # with fewer strikes one wide quote decides the forward
 _SMILES: Final = (
     "years", "forward", "dividend_yield", "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility",
     "skew_25_delta",
@@ -45,6 +44,7 @@ class SessionAnalysis:
     fitted : the fitted smile of each expiration that has one.
     open_contracts : every contract with open interest, for exposure and its picture.
     exposure : of the dealers.
+    activity : contracts traded and open.
     refused : rows left out, by reason.
     arbitrage : violations among the clean rows.
     """
@@ -57,13 +57,15 @@ class SessionAnalysis:
     fitted: dict[pd.Timestamp, FittedSmile]
     open_contracts: OpenContracts
     exposure: DealerExposure
+    activity: ChainActivity
     refused: dict[str, int]
     arbitrage: ArbitrageReport
 
     def exposure_row(self, digest: str) -> pd.DataFrame:
         """One row of ``options.dealer_exposure``; ``digest`` is of what it was computed from."""
         head = {"ticker": self.ticker, "session": self.session, "spot": self.spot, "chain_digest": digest}
-        return table_frame(DEALER_EXPOSURE, {**head, **self.exposure.__dict__}, rows=1)
+        values = {**head, **self.exposure.__dict__, **self.activity.__dict__}
+        return table_frame(DEALER_EXPOSURE, values, rows=1)
 
 
 def analyse_session(
@@ -94,17 +96,19 @@ def analyse_session(
     contracts["slice_volatility"] = _slice_volatility(contracts, fitted)
     exercise = terms_of(ticker).exercise
     arbitrage = check_arbitrage(clean, forwards=forwards, exercise=exercise)
-    spot = float(chain["underlying_price"].median())
-    held = _open_contracts(chain, contracts, forwards, fitted)
+    measures = measure_session(chain, rate=rate, before=before, rules=rules)
     return SessionAnalysis(
         ticker=ticker,
         session=session,
-        spot=spot,
+        spot=measures.spot,
         contracts=contracts,
-        smiles=_smile_rows(forwards, contracts, fitted, refused, arbitrage),
+        smiles=_smile_rows(
+            forwards, contracts, fitted=fitted, refused=refused, arbitrage=arbitrage, points=measures.smile
+        ),
         fitted=fitted,
-        open_contracts=held,
-        exposure=dealer_exposure(held, spot=spot, multiplier=terms_of(ticker).multiplier),
+        open_contracts=measures.open_contracts,
+        exposure=measures.exposure,
+        activity=measures.activity,
         refused={str(reason): int(count) for reason, count in refused["reason"].value_counts().items()},
         arbitrage=arbitrage,
     )
@@ -150,9 +154,11 @@ def _slice_volatility(rows: pd.DataFrame, fitted: dict[pd.Timestamp, FittedSmile
 def _smile_rows(
     forwards: pd.DataFrame,
     contracts: pd.DataFrame,
+    *,
     fitted: dict[pd.Timestamp, FittedSmile],
     refused: pd.DataFrame,
     arbitrage: ArbitrageReport,
+    points: SmilePoints,
 ) -> pd.DataFrame:
     """Rows of ``options.chain_analytics``: every expiration that has a clean quote."""
     smile = smile_summary(contracts).drop(columns=["years", "forward", "dividend_yield"])
@@ -176,6 +182,10 @@ def _smile_rows(
         "fitted_contracts": contracts.loc[contracts["fitted_volatility"].notna(), "expiration"].value_counts(),
         "refused": refused["expiration"].value_counts(),
     }
+    wings = {
+        name: pd.Series(getattr(points, name), index=points.expirations).reindex(expirations).to_numpy()
+        for name in ("put_95_volatility", "call_105_volatility")
+    }
     return table_frame(
         CHAIN_ANALYTICS,
         {
@@ -184,6 +194,7 @@ def _smile_rows(
             "expiration": rows["expiration"],
             "spot": rows["spot"],
             **{name: rows[name] for name in (*_SMILES, *_FORWARDS)},
+            **wings,
             **parameters,
             "svi_rmse": [np.nan if smile is None else smile.rmse for smile in smiles],
             "least_durrleman": [np.nan if smile is None else smile.least_durrleman for smile in smiles],
@@ -205,27 +216,3 @@ def _calendar_slacks(smiles: list[FittedSmile | None]) -> list[float]:
         )
         nearer = smile or nearer
     return slacks
-
-
-def _open_contracts(
-    chain: pd.DataFrame, contracts: pd.DataFrame, forwards: pd.DataFrame, fitted: dict[pd.Timestamp, FittedSmile]
-) -> OpenContracts:
-    """Every standard contract of the chain, quoted or not: its own volatility, the slice's, or else the vendor's."""
-    later, differing = repeated_rows(chain)
-    rows = chain[~later & ~differing & ~is_adjusted_root(chain["ticker"]).to_numpy()].reset_index(drop=True)
-    key = [*SLICE_KEY, "option_right", "strike"]
-    rows = rows.merge(contracts[[*key, "smile_volatility"]], on=key, how="left")
-    rows = rows.merge(forwards[[*SLICE_KEY, "rate", "forward", "dividend_yield"]], on=SLICE_KEY, how="left")
-    is_morning = is_morning_settled(rows["ticker"], rows["expiration"])
-    volatility = rows["smile_volatility"].to_numpy(np.float64)
-    for other in (_slice_volatility(rows, fitted), rows["implied_volatility"].to_numpy(np.float64)):
-        volatility = np.where(np.isnan(volatility), other, volatility)
-    return OpenContracts(
-        strike=rows["strike"].to_numpy(np.float64),
-        years=years_to_settlement(rows["quote_date"], rows["expiration"], is_morning=is_morning),
-        rate=rows["rate"].fillna(0.0).to_numpy(np.float64),
-        dividend_yield=rows["dividend_yield"].fillna(0.0).to_numpy(np.float64),
-        implied_volatility=volatility,
-        open_interest=rows["open_interest"].to_numpy(np.float64),
-        is_call=(rows["option_right"] == "C").to_numpy(),
-    )

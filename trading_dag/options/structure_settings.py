@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,6 +38,13 @@ from trading_dag.options.structures import (
     WidthRule,
 )
 
+# Far beyond what is listed or traded; they keep every count within an integer.
+_MOST_LOTS: Final = 1_000
+_LONGEST_DAYS: Final = 3_660
+_MOST_STEPS: Final = 100_000
+_WIDEST_USD: Final = 1e6
+_WIDEST_SPOT_FRACTION: Final = 100.0
+
 
 class LegSettings(BaseModel):
     """One leg: right, side, ratio, exactly one strike rule, and where it needs them ``apart_from`` and a back expiry.
@@ -45,20 +52,22 @@ class LegSettings(BaseModel):
     ``steps``, ``width_usd`` and ``width_spot_fraction`` count from ``from_leg``, negative means below.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     option_right: OptionRight
     side: Side
-    ratio: int = 1
+    ratio: int = Field(1, le=_MOST_LOTS)
     delta: float | DeltaRole | None = Field(None, description="absolute delta, or long_leg, short_leg, wing")
     at_the_money: Literal[True] | None = None
     same_strike_as: int | None = Field(None, description="earlier leg, counted from 0")
-    steps: int | None = Field(None, description="steps of the strike grid")
-    width_usd: float | None = None
-    width_spot_fraction: float | None = None
+    steps: int | None = Field(None, ge=-_MOST_STEPS, le=_MOST_STEPS, description="steps of the strike grid")
+    width_usd: float | None = Field(None, ge=-_WIDEST_USD, le=_WIDEST_USD)
+    width_spot_fraction: float | None = Field(None, ge=-_WIDEST_SPOT_FRACTION, le=_WIDEST_SPOT_FRACTION)
     from_leg: int | None = Field(None, description="earlier leg that steps and widths count from")
     apart_from: int | None = Field(None, description="earlier leg whose strike must stay nearer to the money")
-    days_after_front: int | None = Field(None, description="calendar days from the front to a back expiration")
+    days_after_front: int | None = Field(
+        None, le=_LONGEST_DAYS, description="calendar days from the front to a back expiration"
+    )
 
     def leg(self) -> Leg:
         """The leg it describes.
@@ -108,7 +117,9 @@ class StructureSettings(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     legs: tuple[LegSettings, ...]
-    underlying_ratio: int = Field(0, description="lots of shares a structure, one lot is one contract's multiplier")
+    underlying_ratio: int = Field(
+        0, ge=-_MOST_LOTS, le=_MOST_LOTS, description="lots of shares a structure, one lot is one contract's multiplier"
+    )
     is_cash_secured: bool = False
 
     def structure(self) -> Structure:

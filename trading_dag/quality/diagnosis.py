@@ -7,6 +7,7 @@ from functools import lru_cache
 import pandas as pd
 
 from trading_dag.quality.casting import cast_frame
+from trading_dag.quality.chain_rules import chain_analytics_checks, option_chain_checks
 from trading_dag.quality.knowledge_rules import knowledge_checks
 from trading_dag.quality.price_rules import price_checks
 from trading_dag.quality.rules import EXAMPLES, Check, Examined, Finding, QualityContext, Rule
@@ -23,6 +24,8 @@ _MARKET_CHECKS = {
     "raw.volatility_index": volatility_index_checks,
     "features.implied_volatility": implied_volatility_checks,
     "features.feature_table": feature_table_checks,
+    "options.chain_analytics": chain_analytics_checks,
+    "raw.option_chain": option_chain_checks,
 }
 
 

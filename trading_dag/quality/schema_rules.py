@@ -76,7 +76,7 @@ def _columns(examined: Examined) -> Finding:
 
 
 def _not_empty(examined: Examined) -> Finding:
-    if len(examined.frame) or examined.is_source_off:
+    if len(examined.frame) or examined.is_source_off or examined.table.may_be_empty:
         return examined.nothing("source is switched off" if examined.is_source_off else "")
     return Finding(np.zeros(0, dtype=bool), count=1, detail="no rows")
 

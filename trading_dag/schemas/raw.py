@@ -83,6 +83,7 @@ NEWS: Final = Table(
     ),
     "News headlines about the underlying and the market, as a vendor gave them; kept for ever.",
     session_column=None,
+    may_be_empty=True,
 )  # fmt: skip
 
 SOCIAL_MENTIONS: Final = Table(
@@ -98,6 +99,7 @@ SOCIAL_MENTIONS: Final = Table(
     ),
     "How often the underlying is mentioned on Reddit, one row a snapshot; 0 where it was not listed; kept for ever.",
     session_column=None,
+    may_be_empty=True,
 )  # fmt: skip
 
 EARNINGS: Final = Table(
@@ -117,6 +119,7 @@ EARNINGS: Final = Table(
     ),
     "Earnings announcements of the underlying or its heavy holdings: when, and how they surprised.",
     session_column=None,
+    may_be_empty=True,
 )  # fmt: skip
 
 ECONOMIC_EVENTS: Final = ("CPI", "UMCSENT", "FOMC")

@@ -46,6 +46,7 @@ class Table:
     columns : every column, in stored order.
     description : one sentence for the UI and the docs.
     session_column : the column that says which session a row belongs to, None if there is none.
+    may_be_empty : whether a source that works may have no rows, as of news that nobody wrote.
     """
 
     group: str
@@ -55,6 +56,7 @@ class Table:
     columns: tuple[Column, ...]
     description: str
     session_column: str | None = "session"
+    may_be_empty: bool = False
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:

@@ -143,7 +143,7 @@ def unearned_admission(summary: pd.DataFrame, metrics: pd.DataFrame, gate: GateS
 
     Derived anew from the figures, not from the verdicts that the label was made of: the scores of the models and of
     their baselines on that very slice (or the hit rates), the status, and the sign of the profit with the surface lower
-    and higher.
+    and higher. Scores of too few rows (``insufficient_data``) earn nothing, whatever they are.
 
     Parameters
     ----------
@@ -182,7 +182,8 @@ def _unmet_thresholds(metrics: pd.DataFrame, gate: GateSettings) -> list[str]:
     for task, model, metric, baseline in GATES:
         found = _rows(metrics, task, model, metric, baseline=baseline)
         gained = (found["value"] - found["baseline_value"]) * (-1.0 if lower_is_better(metric) else 1.0)
-        if not len(found) or not (gained >= -_ROUNDING).all():
+        has_too_few = (found["verdict"] == "insufficient_data").any()
+        if not len(found) or has_too_few or not (gained >= -_ROUNDING).all():
             unmet.append(f"{model} is not shown to be as good as {baseline} by {metric}")
     return unmet
 

@@ -183,7 +183,7 @@ def _has_gap(rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_colum
             continue
         index = pd.DatetimeIndex(times).as_unit(TIME_UNIT)
         numbers = frame.select_dtypes("number").set_axis(index, axis=0)
-        present = numbers.notna().reindex(rows, fill_value=False).to_numpy()
+        present = numbers.notna().reindex(rows, fill_value=False).to_numpy(dtype=bool)
         before = np.maximum.accumulate(present, axis=0)
         after = np.maximum.accumulate(present[::-1], axis=0)[::-1]
         gap |= (~present & before & after).any(axis=1)

@@ -17,9 +17,11 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
+from pydantic import SecretStr
 
 from tests.resources.loopback.market import Market
 from trading_dag.sessions import session_close
+from trading_dag.settings import ChainVendorName, Settings
 
 POLYGON: Final = "/v3/snapshot/options/"
 TRADIER: Final = "/v1/markets/"
@@ -31,6 +33,30 @@ SPOT: Final = 600.0
 EXPIRATIONS: Final = (0, 1, 7, 14, 28, 56, 98, 120)
 STRIKES: Final = tuple(float(strike) for strike in range(540, 661, 5))
 UNKNOWN: Final = "NOPE"
+
+
+def chain_settings(
+    settings: Settings,
+    url: str,
+    vendor: ChainVendorName,
+    *,
+    requests_per_second: float = 500.0,
+    cache_seconds: float = 0.0,
+    days: int = 100,
+) -> Settings:
+    """Settings that ask one of the vendors at an address, with its key."""
+    chosen = {
+        "chain_vendor": vendor,
+        "chain_days": days,
+        "chain_cache_seconds": cache_seconds,
+        "polygon_url": url,
+        "polygon_api_key": SecretStr(POLYGON_KEY),
+        "polygon_requests_per_minute": 60.0 * requests_per_second,
+        "tradier_url": url,
+        "tradier_token": SecretStr(TRADIER_TOKEN),
+        "tradier_requests_per_minute": 60.0 * requests_per_second,
+    }
+    return settings.model_copy(update=chosen)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Yahoo's chart answer (v8) with hourly bars of a listing: from 09:30 on, the last trade appended as if it were a bar."""
+"""Yahoo's chart answer (v8) with hourly bars of a listing: from 09:30 on, and the last trade as if it were a bar."""
 
 from __future__ import annotations
 

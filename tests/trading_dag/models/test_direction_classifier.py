@@ -26,6 +26,7 @@ from trading_dag.validation.walk_forward import walk_forward_folds
 
 SETTINGS = WalkForwardSettings()
 MODELS = ("direction_logistic", "direction_xgboost")
+SHUFFLES = 24
 
 
 def _fit(research: Any, **changed: Any) -> FittedModel:
@@ -164,7 +165,7 @@ def test_shuffled_labels_score_half_inside_the_folds_and_more_where_selection_sa
     slice_of: Callable[..., Any],
 ) -> None:
     inside, outside = [], []
-    for seed in range(8):
+    for seed in range(SHUFFLES):
         drawn = slice_of(300, seed=seed, horizon="24h", signal=0.0)
         flags = drawn.features.assign(**{name: (drawn.features[name] > 0).astype(float) for name in SAFE_FEATURES})
         noise = replace(drawn, features=flags)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from trading_dag.quality import QualityContext, conform, diagnose, empty_frame, examine, rules_of
-from trading_dag.schemas import TABLES, Table
+from trading_dag.schemas import MARKET_STATES, TABLES, Table
 from trading_dag.sessions import sessions_between
 
 NOW = pd.Timestamp("2024-12-31")
@@ -22,13 +22,15 @@ def sound_frame(table: Table) -> pd.DataFrame:
     """Rows that hold every rule: one key a row, dates in the order in which things happen."""
     rows = len(DAYS)
     order = {"session": 0, "signal_session": 0, "entry_session": 1, "exit_session": 2, "target_session": 2}
-    order |= {"known_on": 1, "observation_date": 0, "fitted_through": -1, "as_of_session": 0}
+    order |= {"known_on": 1, "observation_date": 0, "fitted_through": -1, "as_of_session": 0, "serves_from": 0}
     columns: dict[str, object] = {}
     for column in table.columns:
         if column.type == "date":
             columns[column.name] = DAYS + pd.Timedelta(days=7 * order.get(column.name, 0))
             if column.name in ("session", "signal_session", "as_of_session"):
                 columns[column.name] = DAYS
+        elif column.type == "timestamp":
+            columns[column.name] = DAYS.tz_localize("UTC")
         elif column.type == "string":
             columns[column.name] = column.allowed[0] if column.allowed else "SPY"
         elif column.type == "bool":
@@ -40,10 +42,17 @@ def sound_frame(table: Table) -> pd.DataFrame:
             columns[column.name] = low + 0.25
     if "probability_low" in columns:
         columns |= {"probability_low": 0.5, "probability_normal": 0.25, "probability_high": 0.25}
+    if table.qualified_name == "predictions.regime":
+        columns |= {f"probability_{state}": 0.2 for state in MARKET_STATES}
+    if "news_id" in columns:
+        columns["news_id"] = [f"article {row:02d}" for row in range(rows)]
     if table.qualified_name in ("raw.volatility_index", "raw.prices_daily"):
         columns["close"] = [10.0 + row % 2 for row in range(rows)]
         columns |= dict.fromkeys(("open", "high", "low"), columns["close"])
-    one_row = ("models.feature_selection", "evaluation.metrics", "backtests.summary", "backtests.comparison")
+    one_row = (
+        "models.feature_selection", "models.selection_stability", "evaluation.metrics", "backtests.summary",
+        "backtests.comparison",
+    )  # fmt: skip
     if table.qualified_name in one_row:
         return pd.DataFrame(columns, index=range(rows))[:1]
     return pd.DataFrame(columns, index=range(rows))

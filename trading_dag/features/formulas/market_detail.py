@@ -8,12 +8,15 @@ from trading_dag.schemas import MARKET_STATES
 
 _NET: Final = "sum over contracts as dealers hold them (long calls, short puts) of"
 OPTION_CHAIN_FORMULAS: Final[dict[str, str]] = {
-    "put_call_volume_ratio": "contracts traded in puts / in calls; ratio; look-back 1",
-    "put_call_oi_ratio": "open interest of puts / of calls; ratio; look-back 1",
-    "option_volume_ratio": "contracts traded / their mean over 20 sessions; ratio; look-back 20",
-    "atm_iv_30d": "at-the-money implied volatility at 30 calendar days, interpolated; annualised percent; look-back 1",
+    "put_call_volume_ratio": "puts / calls traded, contracts of all expirations; ratio; look-back 1",
+    "put_call_oi_ratio": "puts / calls open on the morning of t, contracts of all expirations; ratio; look-back 1",
+    "option_volume_ratio": "contracts traded / their mean over the 20 sessions that end with t, of which 15 must be "
+    "known; ratio; look-back 20",
+    "atm_iv_30d": "implied volatility at the forward at 30 calendar days, linear in total variance between the "
+    "expirations on either side, which lie between a quarter of the maturity and twice it; annualised percent, NULL if "
+    "not so; look-back 1",
     "iv_skew_25d": "implied volatility of the 25 Δ put − of the 25 Δ call at 30 days; percent points; look-back 1",
-    "iv_skew_otm": "implied volatility at 95 % of the spot (put) − at 105 % (call) at 30 days; percent points; "
+    "iv_skew_otm": "implied volatility of the put at 95 % of S − of the call at 105 % of S at 30 days; percent points; "
     "look-back 1",
     "term_structure_30_90": "at-the-money implied volatility at 90 days − at 30 days; percent points; look-back 1",
     "net_delta": f"{_NET} delta · open interest · 100; shares; look-back 1",
