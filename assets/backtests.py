@@ -114,7 +114,7 @@ def recommended_structure(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="2",
+    code_version="3",
     automation="none",
     uses=("backtest", "surface", "structures"),
 )

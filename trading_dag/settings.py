@@ -55,7 +55,7 @@ class WalkForwardSettings(_Frozen):
     threshold_rule: Literal["balanced_accuracy", "f1"] = Field(
         "balanced_accuracy", description="what a decision threshold maximises on inner out-of-fold predictions"
     )
-    seed: int = 42
+    seed: int = Field(42, ge=0, lt=2**32)
 
 
 class BootstrapSettings(_Frozen):
@@ -63,7 +63,7 @@ class BootstrapSettings(_Frozen):
 
     draws: int = Field(1_000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    seed: int = 42
+    seed: int = Field(42, ge=0, lt=2**32)
 
 
 class SurfaceSettings(_Frozen):
@@ -73,16 +73,18 @@ class SurfaceSettings(_Frozen):
     2024 and 2026 (docs/surface.md). A backtest of earlier sessions therefore assumes what was not known then.
     """
 
-    atm_ratio: float = Field(0.90, gt=0, description="30-day ATM volatility over the volatility index")
+    atm_ratio: float = Field(0.90, gt=0, le=10, description="30-day ATM volatility over the volatility index")
     term_slope: float = Field(0.036, description="change of ATM volatility, as a share, per unit of ln(days/30)")
     skew: float = Field(-0.146, description="change of volatility, as a share of ATM, per standardised log-moneyness")
     curvature: float = Field(0.030, description="the same, per squared standardised log-moneyness")
-    minimum_volatility: float = Field(0.03, gt=0)
+    minimum_volatility: float = Field(0.03, gt=0, le=10)
     level_shift: float = Field(
         0.0, gt=-0.5, lt=0.5, description="added to every volatility, fraction; for stress tests"
     )
-    risk_free_rate: float = Field(0.03, description="used where the macro table has no 3-month bill; fraction")
-    dividend_yield: float = Field(0.015, ge=0, description="continuous, fraction")
+    risk_free_rate: float = Field(
+        0.03, ge=-0.5, le=1, description="used where the macro table has no 3-month bill; fraction"
+    )
+    dividend_yield: float = Field(0.015, ge=0, le=1, description="continuous, fraction")
 
 
 class BacktestSettings(_Frozen):

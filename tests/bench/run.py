@@ -20,7 +20,15 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from tests.bench import bench_features, bench_options, bench_programs, bench_technical, concurrent_writers
+from tests.bench import (
+    bench_features,
+    bench_option_features,
+    bench_options,
+    bench_programs,
+    bench_technical,
+    bench_vendor_load,
+    concurrent_writers,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -195,6 +203,34 @@ def option_prices() -> list[Line]:
     return lines
 
 
+def option_features() -> list[Line]:
+    """From a session's raw chain to its features."""
+    found = bench_option_features.measure()
+    least, median = found["least_milliseconds"], found["median_milliseconds"]
+    lines = [
+        Line(
+            f"option features of a session of {found['contracts']:,.0f} contracts, median (least)",
+            f"{median:.0f} ms ({least:.0f} ms)", "≤ 50 ms", median <= 50,
+        )
+    ]  # fmt: skip
+    if "real_seconds" in found:
+        seconds = found["real_seconds"]
+        lines.append(Line("of 32 real sessions × 3 tickers", f"{seconds:.1f} s", "≤ 10 s", seconds <= 10))
+    return lines
+
+
+def vendor_load() -> list[Line]:
+    """500 tickers from a loopback vendor with a limit and faults."""
+    found = bench_vendor_load.measure()
+    asked, peak = found["requests"], found["most_within_a_second"]
+    is_whole = not (found["lost"] or found["doubled"])
+    return [
+        Line("500 tickers of chains, 10 % faults: requests", f"{asked:.0f}", "", None),
+        Line("lost, doubled", f"{found['lost']:.0f}, {found['doubled']:.0f}", "0, 0", is_whole),
+        Line("most requests in any second", f"{peak:.0f}", "≤ 5", peak <= 5),
+    ]
+
+
 def option_programs() -> list[Line]:
     """Backtests on chains from process start to result, and how their cost grows."""
     found = bench_programs.measure()
@@ -294,6 +330,8 @@ def main() -> None:
             "features": lambda: all_features(data if (data / "prices_daily.parquet").is_file() else None),
             "prices": option_prices,
             "programs": option_programs,
+            "option_features": option_features,
+            "vendor_load": vendor_load,
             "sample": lambda: sample_job(work),
             "files": lambda: files_jobs(work, data),
             "writers": lambda: writers(chosen.seconds),

@@ -25,8 +25,9 @@ _COLUMNS: Final = ("session", "years", "spot", "forward", "rate", "svi_a", "svi_
                    "least_durrleman")  # fmt: skip
 _NO_BUTTERFLY: Final = -1e-9
 _NO_CROSSING: Final = -1e-9
-# Where two slices are held against each other, in standard deviations of the later one.
-_DEVIATIONS: Final = np.linspace(-3.0, 3.0, 61)
+# Where two slices are held against each other, in standard deviations of the later one: strikes of about 2 to 98 Δ,
+# beyond which no structure is priced and a slice has few quotes.
+_DEVIATIONS: Final = np.linspace(-2.0, 2.0, 41)
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def fitted_surface(
     """The surface of each session out of ``options.chain_analytics``.
 
     A session counts as fitted where its slices without butterfly arbitrage lie on both sides of the wanted time, and
-    the chain's underlying is within 1 % of the close. A slice that crosses an earlier one, within three standard
+    the chain's underlying is within 1 % of the close. A slice that crosses an earlier one, within two standard
     deviations around the forward, is a calendar arbitrage and left out; so is a second one of the same time.
 
     Parameters

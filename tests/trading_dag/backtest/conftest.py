@@ -84,7 +84,7 @@ def random_frames() -> Callable[..., Frames]:
         index = 18.0 * np.exp(np.cumsum(generator.normal(0.0, 0.05, sessions)) * 0.3)
         prices = pd.DataFrame({
             "ticker": "SPY", "session": days, "open": opens, "high": np.maximum(opens, closes),
-            "low": np.minimum(opens, closes), "close": closes, "adj_close": closes, "volume": 1.0,
+            "low": np.minimum(opens, closes), "close": closes, "adj_close": closes, "volume": 1.0, "dividend": 0.0,
         })  # fmt: skip
         volatility_index = pd.DataFrame({
             "ticker": "SPY", "session": days, "close": index,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -195,3 +197,42 @@ def test_entries_of_which_none_can_be_opened_are_skipped_wherever_they_stand() -
     result = run_program(market, far, entries=entries_at(market, [2, 3]))
     assert sum(result.skip_reasons().values()) == 2
     assert (result.history.equity == far.account.account_usd).all()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: ExitRules(horizon_sessions=10**30),
+        lambda: ExitRules(days_to_expiration=10**30),
+        lambda: ExitRules(roll_days_to_expiration=10**30),
+        lambda: ExitRules(profit_target_fraction=float("inf")),
+        lambda: ExitRules(stop_premium_multiple=1e308),
+        lambda: ExpirationChoice(10**23, 10**22, 10**24),
+        lambda: AccountRules(account_usd=1e25),
+        lambda: AccountRules(account_usd=float("inf")),
+        lambda: AccountRules(fee_per_leg_contract_usd=float("inf")),
+        lambda: AccountRules(interest_rate=float("nan")),
+    ],
+)
+def test_numbers_beyond_any_desk_are_a_typed_error(build) -> None:
+    with pytest.raises(ConfigurationError):
+        build()
+
+
+def test_a_margin_of_next_to_nothing_never_makes_a_negative_number_of_contracts() -> None:
+    """The spread pays at most 5.00 and costs 2⁻⁵⁰ less: the account would hold more of them than integers count."""
+    quotes = {("P", 90.0): (0.1, 0.5, -0.10), ("P", 95.0): (5.5 - 2.0**-50, 6.0, -0.30)}
+    program = replace(SPREAD, account=AccountRules(account_usd=1e12, risk_fraction=1.0, fee_per_leg_contract_usd=0.0))
+    market = small_market(frame_of(quotes), FillAssumptions(price_tick_usd=2.0**-52))
+    result = run_program(market, program, entries=entries_at(market, [0]))
+    assert result.contracts.tolist() == [10**12]
+
+
+@pytest.mark.parametrize(("roll_days", "is_refused"), [(10, False), (11, True), (12, True)])
+def test_a_roll_with_as_many_days_left_as_are_aimed_at_is_refused(roll_days, is_refused) -> None:
+    exits = ExitRules(roll_days_to_expiration=roll_days)
+    if is_refused:
+        with pytest.raises(ConfigurationError, match=f"roll with {roll_days} days left"):
+            replace(SPREAD, exits=exits)
+    else:
+        assert replace(SPREAD, exits=exits).exits.rolls

@@ -225,3 +225,20 @@ def test_cash_is_fills_less_fees_and_dividends_counted_once(seed, name, ex_days,
     assert closed["pnl_usd"].tolist() == pytest.approx(parts.tolist(), abs=1e-6)
     called = closed.query("exit_reason == 'assignment'")
     assert (called["dividend_received_usd"] * called["dividend_owed_usd"] == 0.0).all()
+
+
+def test_cash_at_the_end_is_that_of_the_trades_also_where_a_covered_call_is_still_open() -> None:
+    """Starting cash, less entry costs and fees, with exit values and dividends received so far."""
+    days = dict.fromkeys(("2024-03-04", "2024-03-05", "2024-03-06"), (100.0, MONDAY))
+    result = run_first(
+        market_of(days), program("covered_call", account_usd=100_000, risk_fraction=0.5), paid("2024-03-06", 1.50)
+    )
+    trade = result.trades().iloc[0]
+    assert (trade["status"], trade["contracts"]) == ("open", 5)
+    # Five lots of shares at 100.00 less the call at 1.20, a fee of 0.65 each, and 1.50 a share.
+    assert trade["dividend_received_usd"] == pytest.approx(750.0)
+    assert np.isnan(trade["pnl_usd"])
+    assert result.history.cash[-1] == pytest.approx(100_000 - 5 * 9_880 - 5 * 0.65 + 750)
+    assert result.history.cash[-1] == pytest.approx(
+        100_000 - trade["entry_cost_usd"] - trade["fees_usd"] + trade["dividend_received_usd"]
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.program_chains import chain_frame, small_market
-from trading_dag.backtest.chain_programs import run_program
+from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.entries import entries_from_signals
 from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.structures import structure_of
@@ -90,3 +93,58 @@ def test_a_later_signal_that_cannot_enter_still_flips_the_position_at_the_next_q
     )
     trade = run_program(market, program, entries=entries).trades().iloc[0]
     assert (trade["exit_reason"], trade["exit_session"]) == ("signal_flip", pd.Timestamp("2024-03-08"))
+
+
+def falling_and_rising_market():
+    """Fourteen sessions on which one put costs what a random walk says; bought at the ask, sold at the bid."""
+    days = pd.bdate_range("2024-03-04", periods=14)
+    middles = np.round(3.0 + np.cumsum(np.random.default_rng(8).normal(0.0, 0.3, len(days))), 2)
+    chain = {
+        f"{day:%Y-%m-%d}": (100.0, {("P", 100.0): (middle - 0.05, middle + 0.05, -0.5)})
+        for day, middle in zip(days, middles, strict=True)
+    }
+    return small_market(chain_frame(chain, expiration="2024-04-19")), days, middles
+
+
+@pytest.mark.parametrize("rule", ["target", "flip"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_random_entries_keep_each_trades_own_size_and_its_distance_to_target_and_flip(rule, share) -> None:
+    """Trades are bought and held one or three sessions, and so are the random ones: all totals by hand."""
+    market, days, middles = falling_and_rising_market()
+    signals, held = [0, 2, 4, 6], np.array([1, 3, 1, 3])
+    sizes = np.full(4, share)
+    exits = ExitRules(on_signal_flip=rule == "flip")
+    if rule == "target":
+        targets = days[np.array(signals) + 1 + held].to_numpy()
+        entries = entries_from_signals(market, days[signals], targets=targets, sizes=sizes)
+    else:
+        entries = entries_from_signals(market, days[signals], sizes=sizes)
+        entries = replace(entries, flip=entries.entry + held)
+    put = Program("put", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(40, 20, 60), exits)
+    result = run_program(market, put, entries=entries)
+    assert result.exits.exit.tolist() == [2, 6, 6, 10]
+
+    luck = random_entry_runs(market, result, runs=400, seed=1)
+    # A put bought at each session and sold one, or three, sessions on; the last three sessions cannot do both.
+    fee = 2 * 0.65
+    drawable = np.arange(len(days) - 3)
+    budget = 100_000 * 0.02 * share
+    ask = np.round(middles + 0.05, 2)
+    contracts = np.floor(budget / (100 * ask[drawable] + fee))
+    profit = {
+        sessions: contracts * (100 * (middles[drawable + sessions] - middles[drawable] - 0.10) - fee)
+        for sessions in (1, 3)
+    }
+    assert luck.sessions == len(drawable)
+    place = np.array(signals) + 1
+    own = sum(profit[sessions][at] for at, sessions in zip(place, held, strict=True))
+    assert result.total_profit_usd == pytest.approx(own)
+    # With fewer than 42 sessions a run only turns the ring.
+    totals = {
+        round(
+            float(sum(profit[sessions][(at + turn) % len(drawable)] for at, sessions in zip(place, held, strict=True))),
+            4,
+        )
+        for turn in drawable
+    }
+    assert {round(total, 4) for total in luck.totals_usd.tolist()} == totals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,7 +12,7 @@ from tests.trading_dag.backtest.program_chains import chain_frame, small_market
 from trading_dag.backtest.chain_programs import run_program, run_programs
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.program_summary import comparison, summarize
-from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.structures import structure_of
 
 # A put bought at 2.00, 3.00, 1.00, 2.00 and sold the session after at 2.80, 0.80, 1.80.
@@ -71,3 +72,32 @@ def test_programs_are_compared_best_first_and_deflated_by_how_many_were_tried():
     deflated = frame.set_index("program")["deflated_sharpe"]
     pd.testing.assert_index_equal(deflated.index.sort_values(), pd.Index(sorted(alone), name="program"))
     assert all(deflated[name] < value for name, value in alone.items())
+
+
+def test_interest_on_idle_cash_is_no_skill() -> None:
+    # Over a weekend cash earns three times as much, so that without the rate its returns would have a ratio.
+    days = ["2024-03-07", "2024-03-08", "2024-03-11", "2024-03-12"]
+    chain = chain_frame({day: (100.0, {("P", 100.0): (1.0, 1.1, -0.5)}) for day in days}, expiration="2024-12-20")
+    market = small_market(chain)
+    program = Program(
+        "none", structure_of("long_put"), (TargetDelta(0.5),), account=AccountRules(interest_rate=0.05)
+    )  # fmt: skip
+    summary = summarize(run_program(market, program, entries=entries_at(market, [0])))
+    # Five nights of interest, and not a trade.
+    assert summary.statistics.cagr == pytest.approx(np.exp(0.05 * 365.25 / 365) - 1)
+    for ratio in (summary.statistics.sharpe, summary.statistics.sortino, summary.deflated_sharpe):
+        assert math.isnan(ratio)
+
+
+def test_the_sharpe_ratio_is_over_what_idle_cash_earns() -> None:
+    chain = {day: (100.0, {("P", 100.0): (*quote, -0.5)}) for day, quote in zip(DAYS, QUOTES, strict=True)}
+    market = small_market(chain_frame(chain, expiration="2024-03-15"))
+    program = Program(
+        "one", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(9, 5, 20),
+        ExitRules(horizon_sessions=1), AccountRules(interest_rate=0.2),
+    )  # fmt: skip
+    result = run_program(market, program, entries=entries_at(market, [0, 1, 2, 3]))
+    equity = result.history.equity
+    excess = equity[1:] / equity[:-1] - 1 - math.expm1(0.2 / 365)
+    expected = np.mean(excess) / np.std(excess, ddof=1) * math.sqrt(252)
+    assert summarize(result).statistics.sharpe == pytest.approx(expected)

@@ -24,7 +24,7 @@ ONE = (TargetDelta(0.50),)
 
 def second_mark(name: str, spot: float, quotes, *, ticker: str = "TEST", **arguments) -> float:
     """Mark of one contract at the second session, ten days before its expiration, USD a share."""
-    days = {"2024-03-04": (100.0, MONDAY), "2024-03-05": (spot, quotes)}
+    days = {"2024-03-04": (100.0, MONDAY), "2024-03-05": (spot, quotes), "2024-03-06": (spot, quotes)}
     market = chain_market(chain_frame(days, expiration=FRIDAY), ticker=ticker, fills=EXACT)
     program = Program(name, structure_of(name), ONE, ExpirationChoice(11, 5, 20))
     result = run_program(market, program, entries=entries_at(market, [0]), **arguments)
@@ -82,16 +82,28 @@ def test_a_put_is_worth_its_exercise_where_interest_makes_waiting_dear() -> None
     assert held == pytest.approx(fine, abs=0.003)
 
 
-def test_a_call_before_a_dividend_is_worth_at_least_its_exercise() -> None:
-    dividends = Dividends(np.array(["2024-03-08"], dtype="datetime64[D]"), np.array([2.0]))
+def test_a_call_the_session_before_a_dividend_is_worth_at_least_its_exercise() -> None:
+    dividends = Dividends(np.array(["2024-03-06"], dtype="datetime64[D]"), np.array([2.0]))
     escrowed = 108.0 - 2.0
     put = option(spot=escrowed, volatility=0.30, is_call=False)
     mark = second_mark("long_call", 108.0, around("P", put), dividends=dividends)
     fine = tree_price(
-        108.0, 100.0, years=10 / 365, rate=0.0, volatility=0.30, is_call=True, steps=2000, dividends=((3 / 365, 2.0),)
+        108.0, 100.0, years=10 / 365, rate=0.0, volatility=0.30, is_call=True, steps=2000, dividends=((1 / 365, 2.0),)
     )
     assert fine > 8.0 > option(spot=escrowed, volatility=0.30, is_call=True)
     assert mark == pytest.approx(fine, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["long_call", "long_put"])
+def test_a_mark_does_not_know_a_dividend_before_the_session_before_its_ex_date(name) -> None:
+    right, spot = ("P", 108.0) if name == "long_call" else ("C", 93.0)
+    later = Dividends(np.array(["2024-03-08"], dtype="datetime64[D]"), np.array([2.0]))
+    next_session = Dividends(np.array(["2024-03-06"], dtype="datetime64[D]"), np.array([2.0]))
+    without, unknown, known = (
+        second_mark(name, spot, around(right, 0.30), dividends=dividends) for dividends in (None, later, next_session)
+    )
+    assert unknown == without
+    assert known != without
 
 
 def test_contracts_of_european_exercise_are_worth_no_more_than_waiting_gives() -> None:

@@ -201,3 +201,25 @@ def test_a_market_without_an_index_gives_no_rows_and_the_reason(modelled, flat, 
     found = modelled(flat, frames=blind)
     assert found.table.empty
     assert "volatility index" in found.left_out["everything"]
+
+
+def test_shares_of_a_modelled_covered_call_are_paid_the_stored_dividends(modelled, flat, random_frames) -> None:
+    frames = random_frames(11, sessions=150)
+    days = pd.DatetimeIndex(frames.prices["session"])
+    entry = int(np.flatnonzero(~pd.Series(days).dt.to_period("W-SUN").duplicated().to_numpy())[12])
+    # Every trade is left two sessions after its weekly entry, so only this one holds its shares over the ex-date.
+    going_ex = np.arange(150) == entry + 1
+    paying = frames.changed(prices=frames.prices.assign(dividend=np.where(going_ex, 0.25, 0.0)))
+    menu = {"covered_call": STRUCTURES["covered_call"]}
+    settings = flat.model_copy(
+        update={"backtest": flat.backtest.model_copy(update={"account_usd": 1e6, "risk_fraction": 0.1})}
+    )
+    without, paid = (
+        modelled(settings, menu=menu, frames=each).table.set_index("exits")["total_pnl_usd"]["horizon"]
+        for each in (frames, paying)
+    )
+    lots = (paid - without) / (0.25 * 100)
+    assert lots == pytest.approx(round(lots))
+    # A tenth of the account pays for so many lots of shares, less a premium of under a tenth of their price.
+    price = 100 * frames.prices["close"].iloc[entry]
+    assert np.floor(100_000 / price) <= round(lots) <= np.floor(100_000 / (0.9 * price))

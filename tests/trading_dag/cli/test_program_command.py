@@ -14,7 +14,8 @@ from resources.chain_store import ChainStore
 from resources.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from tests.trading_dag.backtest.program_chains import KEY, fair_chain
-from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
+from trading_dag.options.surface import continuous_rate
+from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import sessions_between, shift_sessions
 from trading_dag.table_frames import table_frame
 
@@ -154,6 +155,7 @@ def test_structures_of_the_settings_are_known_to_payoff(workspace: Workspace) ->
     assert done.returncode == 1
     assert "jade_lizard on SPY at 2024-03-18 cannot be quoted" in done.stderr
     unknown = workspace.run("payoff", "jade_lizard", "SPY")
+    assert unknown.returncode == 2
     assert "unknown structure 'jade_lizard'" in unknown.stderr
 
 
@@ -169,6 +171,15 @@ def test_structures_of_the_settings_are_known_to_payoff(workspace: Workspace) ->
         (("--set", "days_to_expiration=9"), 2, "choose from account_usd"),
         (("--set", "slippage_fraction=2"), 2, "slippage_fraction"),
         (("--set", "maximum_open_positions=x"), 2, "maximum_open_positions"),
+        (("--set", "account_usd=1e25"), 2, "account_usd"),
+        (("--set", "account_usd=inf"), 2, "account_usd"),
+        (("--set", "seed=-1"), 2, "seed"),
+        (("--exit", "horizon=1e30"), 2, "horizon_sessions"),
+        (("--exit", "roll_days=14"), 2, "roll with 14 days left"),
+        (("--days", "99999999999999999999999"), 2, "maximum_days"),
+        (("--tickers", "QQQ"), 2, "--structure takes --ticker"),
+        (("--horizons", "24h"), 2, "--structure takes --ticker"),
+        (("--structure", "iron_albatross"), 2, "unknown structure 'iron_albatross'; choose from long_call"),
         (("--from", "2024-03-01", "--to", "2024-02-01"), 2, "is after --to"),
         (("--html", "no/such/folder/x.html"), 2, "there is no folder"),
     ],
@@ -181,6 +192,24 @@ def test_what_cannot_be_done_is_one_line_with_what_to_do(
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_a_structure_of_the_settings_that_cannot_be_is_bad_usage(workspace: Workspace) -> None:
+    endless = JADE_LIZARD.replace('"width_usd": 5', '"width_usd": 5, "days_after_front": 99999999999999999999')
+    done = Workspace(workspace.home, (("TRADING_DAG_STRUCTURES", endless),)).run(*SPREAD)
+    assert done.returncode == 2
+    assert "structure 'jade_lizard', leg 2: days_after_front" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_rate_is_the_one_known_at_the_chains_first_session(workspace: Workspace) -> None:
+    macro = pd.DataFrame({"session": DAYS, "treasury_3m": np.linspace(1.0, 9.0, len(DAYS))})
+    store = ParquetStore(workspace.home)
+    rows = {"session": macro["session"], "treasury_3m": macro["treasury_3m"]}
+    store.write(MACRO_TABLE, SliceKey(), table_frame(MACRO_TABLE, rows, rows=len(DAYS)), source="files")
+    record = answer(workspace, *SPREAD)
+    rate = continuous_rate(np.array([1.0]), fallback=0.0)[0]
+    assert f"rate {rate:.4f}" in record["assumptions"]["greeks"]
 
 
 def test_options_of_a_structure_are_refused_without_one(workspace: Workspace) -> None:

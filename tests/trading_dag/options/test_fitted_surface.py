@@ -123,3 +123,38 @@ def test_missing_columns_are_named() -> None:
         fitted_surface(
             smiles().drop(columns="svi_rho"), pd.DatetimeIndex([SESSION]), spot=np.array([SPOT]), years=np.array([0.1])
         )
+
+
+def crossing(*levels: float, years: tuple[float, ...] = (10 / 365, 20 / 365, 40 / 365)) -> FittedSurface:
+    """Flat slices of these total variances."""
+    rows = smiles().assign(years=years, svi_a=levels, svi_b=0.0, svi_rho=0.0, svi_m=0.0, svi_s=0.1)
+    return fitted_surface(rows, pd.DatetimeIndex([SESSION]), spot=np.array([SPOT]), years=np.array([15 / 365]))
+
+
+def test_a_slice_that_crosses_an_earlier_one_is_left_out() -> None:
+    # The second has less variance than the first; the third has more than both, although it grew from the second.
+    found = crossing(0.0020, 0.0015, 0.0050)
+    assert found.is_fitted[0]
+    assert found.years[np.isfinite(found.years)].tolist() == [10 / 365, 40 / 365]
+    term = np.linspace(10, 40, 31) / 365
+    total = found.rows(np.zeros(31, dtype=np.int64)).atm_volatility(term) ** 2 * term
+    np.testing.assert_allclose(total, np.interp(term, [10 / 365, 40 / 365], [0.0020, 0.0050]))
+
+
+def test_what_crosses_the_last_slice_kept_is_left_out_even_where_it_grew_from_the_one_before_it() -> None:
+    found = crossing(0.0020, 0.0015, 0.0018)
+    assert found.years[np.isfinite(found.years)].tolist() == [10 / 365]
+    assert not found.is_fitted[0]
+
+
+def test_a_second_slice_of_the_same_time_is_left_out() -> None:
+    found = crossing(0.0020, 0.0021, 0.0050, years=(10 / 365, 10 / 365, 40 / 365))
+    assert found.years[np.isfinite(found.years)].tolist() == [10 / 365, 40 / 365]
+
+
+def test_slices_cross_also_in_a_wing_alone() -> None:
+    rows = smiles().assign(svi_a=[0.0010, 0.0040, 0.0100], svi_b=[0.10, 0.0, 0.0], svi_m=0.0, svi_rho=0.0, svi_s=1e-4)
+    sessions = pd.DatetimeIndex([SESSION])
+    found = fitted_surface(rows, sessions, spot=np.array([SPOT]), years=np.array([15 / 365]))
+    # Two deviations of the second are ln 0.126: there the first has 0.0010 + 0.1 × 0.126 of variance, above 0.0100.
+    assert found.years[np.isfinite(found.years)].tolist() == [YEARS[0]]

@@ -237,6 +237,24 @@ def test_a_structure_of_the_user_comes_from_ten_lines_of_the_environment(monkeyp
     assert structure_of("iron_condor", menu=menu) is STRUCTURES["iron_condor"]
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        '"ratio": 100000000000000000000, "delta": 0.3',
+        '"days_after_front": 99999999999999999999, "delta": 0.3',
+        '"width_usd": 1e308, "from_leg": 0',
+        '"width_usd": Infinity, "from_leg": 0',
+        '"width_spot_fraction": NaN, "from_leg": 0',
+        '"steps": 99999999999999999999, "from_leg": 0',
+    ],
+)
+def test_numbers_beyond_any_listed_contract_are_refused_in_one_line(field):
+    legs = f'[{{"option_right": "C", "side": "sell", "delta": 0.3}}, {{"option_right": "C", "side": "buy", {field}}}]'
+    with pytest.raises(StructureError, match=r"structure 'x', leg 1: ") as refusal:
+        parse_structures(f'[{{"name": "x", "legs": {legs}}}]')
+    assert "\n" not in str(refusal.value)
+
+
 def test_every_rule_can_be_written_in_settings():
     [parsed] = parse_structures(
         [

@@ -206,6 +206,12 @@ def test_an_admission_is_not_earned_by_models_below_their_baselines_whatever_the
     assert unearned_admission(_summary(is_admissible=False), metrics) is None
 
 
+def test_neither_the_gate_nor_its_check_admits_scores_of_too_few_rows() -> None:
+    metrics = _metrics(DIRECTION_WINS, VOLATILITY_TIES).assign(verdict="insufficient_data", reason="12 rows")
+    assert not admissibility(metrics).is_admissible
+    assert "direction_logistic is not shown" in str(unearned_admission(_summary(), metrics))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
