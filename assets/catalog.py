@@ -6,6 +6,7 @@ from typing import Final
 
 from assets import (
     backtests,
+    chain_features,
     evaluation,
     feature_table,
     features,
@@ -24,6 +25,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *raw.DECLARATIONS,
     *features.DECLARATIONS,
     *option_chain.DECLARATIONS,
+    *chain_features.DECLARATIONS,
     *regime.DECLARATIONS,
     *feature_table.DECLARATIONS,
     *labels.DECLARATIONS,

@@ -41,7 +41,9 @@ JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
     "ticker_horizon": RESEARCH_JOB,
 }
 # Asset groups to which a mode is confined; the others have no such bounds. A refresh goes the way to the signals.
-REFRESHED: Final[frozenset[str]] = frozenset({"raw", "features", "labels", "models", "predictions", "signals"})
+REFRESHED: Final[frozenset[str]] = frozenset(
+    {"raw", "features", "options", "labels", "models", "predictions", "signals"}
+)
 REPORTS: Final[dict[Mode, frozenset[str]]] = {
     "evaluate": frozenset({"evaluation"}),
     "backtest": frozenset({"evaluation", "backtests"}),

@@ -22,8 +22,6 @@ from trading_dag.schemas import (
     DEALER_EXPOSURE,
     MACRO_TABLE,
     OPTION_CHAIN,
-    OPTION_CHAIN_TABLE,
-    PRICES_DAILY,
 )
 from trading_dag.sessions import last_closed_session
 
@@ -134,21 +132,4 @@ def _pictures(latest: Any) -> dict[str, Any]:
     }
 
 
-@table_asset(
-    OPTION_CHAIN_TABLE,
-    reads={
-        "prices": Read(PRICES_DAILY, columns=("ticker", "session", "close")),
-        "exposure": DEALER_EXPOSURE,
-        "analytics": CHAIN_ANALYTICS,
-    },
-    code_version="1",
-    probes={"prices": "session", "exposure": "session", "analytics": "session"},
-)
-def chain_features(at: Slice, prices: pd.DataFrame, exposure: pd.DataFrame, analytics: pd.DataFrame) -> pd.DataFrame:
-    """Of sessions whose chain stands at the same price as the ticker; the others are NULL."""
-    from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
-
-    return build_option_chain(prices, agreeing_sessions(exposure, prices), analytics=analytics)
-
-
-DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_history, chain_features)
+DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_history,)

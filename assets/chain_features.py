@@ -1,0 +1,30 @@
+"""Features of the stored option chains, which need the ticker's prices; the chains themselves do not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from assets.declaration import Declaration, Read, Slice, table_asset
+from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_TABLE, PRICES_DAILY
+
+
+@table_asset(
+    OPTION_CHAIN_TABLE,
+    reads={
+        "prices": Read(PRICES_DAILY, columns=("ticker", "session", "close")),
+        "exposure": DEALER_EXPOSURE,
+        "analytics": CHAIN_ANALYTICS,
+    },
+    code_version="1",
+    probes={"prices": "session", "exposure": "session", "analytics": "session"},
+)
+def chain_features(at: Slice, prices: pd.DataFrame, exposure: pd.DataFrame, analytics: pd.DataFrame) -> pd.DataFrame:
+    """Of sessions whose chain stands at the same price as the ticker; the others are NULL."""
+    from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
+
+    return build_option_chain(prices, agreeing_sessions(exposure, prices), analytics=analytics)
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_features,)
