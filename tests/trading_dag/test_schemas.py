@@ -17,7 +17,6 @@ from trading_dag.schemas import (
     IV_RANK_LAGS,
     LEVEL_FEATURES,
     MACRO_FEATURES,
-    NAMED_FEATURES,
     PRICES_DAILY,
     SAFE_FEATURES,
     TABLES,
@@ -46,8 +45,8 @@ def test_no_feature_is_named_twice_and_the_feature_table_holds_them_all() -> Non
 
 
 def test_the_safe_features_are_those_without_a_level() -> None:
-    assert set(NAMED_FEATURES) >= LEVEL_FEATURES
-    assert set(NAMED_FEATURES) >= FLAG_FEATURES
+    assert set(ALL_FEATURES) >= LEVEL_FEATURES
+    assert set(ALL_FEATURES) >= FLAG_FEATURES
     assert set(SAFE_FEATURES) == set(ALL_FEATURES) - LEVEL_FEATURES
     assert set(VOLATILITY_FORECASTER_FEATURES) <= set(SAFE_FEATURES)
     assert not {"sma_20", "obv", "dollar_volume_20", "bb_upper"} & set(SAFE_FEATURES)

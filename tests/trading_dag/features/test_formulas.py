@@ -21,6 +21,7 @@ from trading_dag.features.macro import build_macro
 from trading_dag.features.sentiment import build_sentiment
 from trading_dag.features.technical import build_technical
 from trading_dag.schemas import (
+    ALL_FEATURES,
     EARNINGS_FEATURES,
     ECONOMIC_CALENDAR_FEATURES,
     FLAG_FEATURES,
@@ -28,7 +29,6 @@ from trading_dag.schemas import (
     INTRADAY_FEATURES,
     IV_RANK_LAGS,
     MACRO_FEATURES,
-    NAMED_FEATURES,
     SENTIMENT_FEATURES,
     TECHNICAL_FEATURES,
 )
@@ -43,8 +43,8 @@ def _look_back(formula: str) -> int:
 
 
 def test_every_feature_has_exactly_one_formula_and_no_formula_is_left_over() -> None:
-    assert tuple(name for *_, formulas in SECTIONS for name in formulas) == NAMED_FEATURES
-    assert set(FORMULAS) == set(NAMED_FEATURES)
+    assert tuple(name for *_, formulas in SECTIONS for name in formulas) == ALL_FEATURES
+    assert set(FORMULAS) == set(ALL_FEATURES)
     assert (len(TECHNICAL_FEATURES), len(IMPLIED_VOLATILITY_FEATURES), len(MACRO_FEATURES)) == (83, 18, 34)
 
 
@@ -62,7 +62,7 @@ def test_the_features_page_is_up_to_date() -> None:
 
 def test_the_features_page_names_every_feature_once() -> None:
     named = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert tuple(named) == NAMED_FEATURES
+    assert tuple(named) == ALL_FEATURES
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 
 from trading_dag.features.formulas import FORMULAS
 from trading_dag.schemas import (
+    ALL_FEATURES,
     EARNINGS_TABLE,
     ECONOMIC_CALENDAR_TABLE,
     IMPLIED_VOLATILITY,
     INTRADAY,
     MACRO_TABLE,
-    NAMED_FEATURES,
     OPTION_CHAIN_TABLE,
     REGIME,
     SENTIMENT,
@@ -94,4 +94,4 @@ def test_a_table_holds_exactly_the_features_of_the_contract(table: Table, names:
 
 def test_every_name_of_the_contract_has_a_formula_and_there_is_no_other() -> None:
     named = [name for _, names, _ in GROUPS for name in names.split()]
-    assert sorted(NAMED_FEATURES) == sorted(named) == sorted(FORMULAS)
+    assert sorted(ALL_FEATURES) == sorted(named) == sorted(FORMULAS)
