@@ -16,6 +16,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
+from resources.http import HttpClient, send_without_echo
 from resources.raw_frames import require_rows, table_frame
 from resources.yahoo import SETTLEMENT_DELAY
 from trading_dag.errors import EmptySourceError, SourceFormatError, StaleSourceError
@@ -77,6 +78,17 @@ class ChainQuestion:
         return EmptySourceError(
             source=self.source, request=str(self), problem=problem, remedy="Check that options on it are listed."
         )
+
+
+def chain_client(source: str, settings: Settings, *, requests_per_minute: float) -> HttpClient:
+    """The client of a vendor of chains: at its own pace, its answers kept so that a broken-off fetch goes on."""
+    http = settings.http.model_copy(
+        update={
+            "requests_per_second": requests_per_minute / 60.0,
+            "cache_seconds": settings.chain_cache_seconds,
+        }
+    )
+    return HttpClient(source, home=settings.home, http=http, send=send_without_echo)
 
 
 def ask_for_present_chain(

@@ -17,13 +17,14 @@ import pandas as pd
 from resources.chain_snapshot import (
     ChainQuestion,
     ask_for_present_chain,
+    chain_client,
     chain_rows,
     contract_frame,
     moments,
     new_york_day,
     require_fresh,
 )
-from resources.http import HttpAnswer, HttpClient, HttpRequest, send_without_echo
+from resources.http import HttpAnswer, HttpRequest
 from resources.json_answer import FieldKind, Vendor
 from trading_dag.errors import SourceOffError
 from trading_dag.settings import Settings
@@ -68,13 +69,7 @@ class PolygonClient:
         self._url = settings.polygon_url.rstrip("/")
         self._key = settings.polygon_api_key
         self._clock = clock
-        http = settings.http.model_copy(
-            update={
-                "requests_per_second": settings.polygon_requests_per_minute / 60.0,
-                "cache_seconds": settings.chain_cache_seconds,
-            }
-        )
-        self._client = HttpClient(SOURCE, home=settings.home, http=http, send=send_without_echo)
+        self._client = chain_client(SOURCE, settings, requests_per_minute=settings.polygon_requests_per_minute)
 
     @property
     def has_key(self) -> bool:

@@ -15,12 +15,13 @@ import pandas as pd
 from resources.chain_snapshot import (
     ChainQuestion,
     ask_for_present_chain,
+    chain_client,
     chain_rows,
     contract_frame,
     moments,
     require_fresh,
 )
-from resources.http import HttpAnswer, HttpClient, HttpRequest, send_without_echo
+from resources.http import HttpAnswer, HttpRequest
 from resources.json_answer import FieldKind, Vendor
 from trading_dag.errors import SourceOffError
 from trading_dag.settings import Settings
@@ -67,13 +68,7 @@ class TradierClient:
         self._url = f"{settings.tradier_url.rstrip('/')}{PATH}"
         self._token = settings.tradier_token
         self._clock = clock
-        http = settings.http.model_copy(
-            update={
-                "requests_per_second": settings.tradier_requests_per_minute / 60.0,
-                "cache_seconds": settings.chain_cache_seconds,
-            }
-        )
-        self._client = HttpClient(SOURCE, home=settings.home, http=http, send=send_without_echo)
+        self._client = chain_client(SOURCE, settings, requests_per_minute=settings.tradier_requests_per_minute)
 
     @property
     def has_key(self) -> bool:

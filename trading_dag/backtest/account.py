@@ -21,12 +21,12 @@ from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.programs import AccountRules
 from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.surface import DAYS_PER_YEAR
 
 EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
 EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"
 CAPITAL_LIMIT: Final = "capital_limit"
 POSITION_LIMIT: Final = "position_limit"
-_DAYS_PER_YEAR: Final = 365.0
 _BEYOND_DATA: Final = 1 << 62
 # More than any contract was ever traded; a margin of next to nothing would otherwise ask for more than integers hold.
 _MOST_STRUCTURES: Final = 1e12
@@ -201,7 +201,7 @@ def _interest(market: ChainMarket, flow: FloatArray, account: AccountRules) -> F
     interest = np.zeros(len(flow))
     if account.interest_rate == 0.0:
         return interest
-    growth = np.expm1(account.interest_rate * np.diff(market.days) / _DAYS_PER_YEAR)
+    growth = np.expm1(account.interest_rate * np.diff(market.days) / DAYS_PER_YEAR)
     cash = account.account_usd
     for session in range(1, len(flow)):
         cash += flow[session - 1] + interest[session - 1]

@@ -8,7 +8,7 @@ residual. The ledger reads none of this.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +16,7 @@ from numpy.typing import ArrayLike
 from trading_dag.backtest.chain_market import IntegerArray
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.options.black_scholes import BoolArray, FloatArray
-
-DAYS_PER_YEAR: Final = 365.0
+from trading_dag.options.surface import DAYS_PER_YEAR
 
 
 @dataclass(frozen=True)

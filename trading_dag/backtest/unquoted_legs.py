@@ -8,7 +8,7 @@ sold calls read this.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.contracts import terms_of
-
-_DAYS_PER_YEAR: Final = 365.0
+from trading_dag.options.surface import DAYS_PER_YEAR
 
 
 def fill_unquoted_marks(
@@ -92,7 +91,7 @@ def _marks_by_the_other_right(
 
     other = market.mark(market.rows_of(session, expiration_day, is_call=~is_call, strike=strike))
     day, spot = market.days[session], market.spot[session]
-    years = (expiration_day - day) / _DAYS_PER_YEAR
+    years = (expiration_day - day) / DAYS_PER_YEAR
     following = np.append(market.days[1:], market.days[-1])[session]
     ex_years, amounts = _dividends_ahead(dividends, day, np.minimum(expiration_day, following))
     escrowed = spot - dividends_within(ex_years, amounts, years=years, rate=np.full(len(years), rate))
@@ -118,5 +117,5 @@ def _dividends_ahead(
     place = first[:, np.newaxis] + np.arange(int((after - first).max(initial=0)))
     is_ahead = place < after[:, np.newaxis]
     known = np.minimum(place, len(ex_days) - 1)
-    years = (ex_days[known] - day[:, np.newaxis]) / _DAYS_PER_YEAR
+    years = (ex_days[known] - day[:, np.newaxis]) / DAYS_PER_YEAR
     return np.where(is_ahead, years, 0.0), np.where(is_ahead, amounts[known], 0.0)

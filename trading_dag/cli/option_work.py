@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trading_dag.cli.printing import progress_bar
 from trading_dag.cli.work import run_history
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceNotFoundError
@@ -31,12 +32,9 @@ class OptionWork:
 
     def import_files(self, path: Path, *, ticker: str | None, quiet: bool) -> ChainImport:
         """Import with a progress bar."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
         from assets.chain_import import run_import
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.place.console, disable=quiet) as bar:
+        with progress_bar(self.place, quiet=quiet) as bar:
             task = bar.add_task("reading")
 
             def show(at: ImportProgress) -> None:
@@ -72,12 +70,9 @@ class OptionWork:
     @contextmanager
     def _analysis_bar(self, ticker: str, *, quiet: bool) -> Iterator[None]:
         """Sessions done, of all; those that are known already go by fast."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
         from assets.option_chain import ANALYSIS_PROGRESS
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.place.console, disable=quiet) as bar:
+        with progress_bar(self.place, quiet=quiet) as bar:
             task = bar.add_task(f"analysing {ticker}, sessions", total=None)
             before = ANALYSIS_PROGRESS.set(lambda at: bar.update(task, completed=at.done, total=at.sessions))
             try:

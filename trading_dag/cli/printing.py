@@ -11,6 +11,7 @@ from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
     from rich.table import Table
 
 
@@ -31,3 +32,11 @@ def show(place: Workplace, query: str, table: Any, *, as_json: bool, is_current:
 
 def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
+
+
+def progress_bar(place: Workplace, *, quiet: bool) -> Progress:
+    """The bar of long work: what is done, of how many, and for how long; nothing where ``quiet``."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=place.console, disable=quiet)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trading_dag.cli.exits import INTERRUPTED, WORK_FAILED
-from trading_dag.cli.printing import print_json
+from trading_dag.cli.printing import print_json, progress_bar
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceBusyError, StorageError
 
@@ -122,12 +122,8 @@ def run_history(place: Workplace) -> Iterator[None]:
 
 
 def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = place.console
     finished: list[Outcome] = []
-    with Progress(*columns, console=console, disable=quiet) as progress:
+    with progress_bar(place, quiet=quiet) as progress:
         task = progress.add_task("starting", total=total)
         for outcome in outcomes:
             finished.append(outcome)

@@ -18,6 +18,7 @@ from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import Array, ratio_of
 from trading_dag.options.fitted_surface import LARGEST_SPOT_DIFFERENCE
 from trading_dag.options.session_measures import SessionMeasures
+from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,
     DEALER_EXPOSURE,
@@ -42,7 +43,6 @@ _POINTS: Final = (
     "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility", "put_95_volatility",
     "call_105_volatility",
 )  # fmt: skip
-_DAYS_PER_YEAR: Final = 365.0
 _SAME_DAY: Final = 0.5  # days: half days and changes of the clock move a settlement by hours
 _PERCENT: Final = 100.0
 
@@ -157,7 +157,7 @@ def volatility_at_maturity(volatility: Array, years: Array, *, row: Integers, ro
     NaN where a side lacks an expiration between a quarter of the maturity and twice it. An expiration within half a
     day of the maturity is both sides.
     """
-    listed = years * _DAYS_PER_YEAR
+    listed = years * DAYS_PER_YEAR
     order = np.lexsort((listed, row))
     usable = order[np.isfinite(volatility[order]) & np.isfinite(listed[order])]
     distance = listed[usable]
@@ -172,10 +172,10 @@ def volatility_at_maturity(volatility: Array, years: Array, *, row: Integers, ro
     # With an expiration on the day itself the far side may be that one and the near side a later hour of the same day.
     is_one = listed[right] <= listed[left]
     width = np.where(is_one, 1.0, years[right] - years[left])
-    share = np.where(is_one, 0.0, (days / _DAYS_PER_YEAR - years[left]) / width)
+    share = np.where(is_one, 0.0, (days / DAYS_PER_YEAR - years[left]) / width)
     variance = volatility**2 * years
     total = variance[left] + share * (variance[right] - variance[left])
-    found[both] = np.where(is_one, volatility[right], np.sqrt(total / (days / _DAYS_PER_YEAR)))
+    found[both] = np.where(is_one, volatility[right], np.sqrt(total / (days / DAYS_PER_YEAR)))
     return found
 
 

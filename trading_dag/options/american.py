@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike
 from trading_dag.errors import OptionPricingError
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.black_scholes import price as european_price
+from trading_dag.options.surface import DAYS_PER_YEAR
 
 # The grid of the finite differences: within 0.01 % of the strike of a grid eight times finer.
 TIME_STEPS: Final = 200
 PRICE_STEPS: Final = 200
 # Days of the calendar that the library counts a contract's life in, whatever that life is.
 _LIFE_DAYS: Final = 3_650
-_DAYS_PER_YEAR: Final = 365.0
 
 
 def dividends_within(ex_years: ArrayLike, amounts: ArrayLike, *, years: ArrayLike, rate: ArrayLike) -> FloatArray:
@@ -126,7 +126,7 @@ def _by_finite_differences(row: tuple[float, ...], *, dividends: int) -> float:
     import QuantLib
 
     spot, strike, years, rate, dividend_yield, volatility, is_call = row[:7]
-    stretch = years * _DAYS_PER_YEAR / _LIFE_DAYS
+    stretch = years * DAYS_PER_YEAR / _LIFE_DAYS
     today, count = QuantLib.Date(1, 1, 2000), QuantLib.Actual365Fixed()
 
     def curve(level: float) -> Any:
