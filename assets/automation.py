@@ -11,6 +11,8 @@ from typing import Final
 
 import dagster as dg
 
+from trading_dag.schemas import OPTION_CHAIN
+
 RAW_FRESHNESS: Final = dg.FreshnessPolicy.time_window(
     fail_window=dt.timedelta(days=5), warn_window=dt.timedelta(days=3)
 )
@@ -22,15 +24,23 @@ Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 def condition_of(name: str) -> Condition | None:
     """The condition of a name.
 
-    ``eager``: after any input was updated. ``on_missing``: after any input was updated, but only where it
-    was never made; new data does not make it again. ``none``: only schedules, sensors and people ask for it.
+    ``eager``: after the contents of any input changed; an input that was fetched again and says the same is no news.
+    ``eager_by_session``: the same for what reads all sessions of a ticker's option chains, of which some are always
+    missing; a chain that its checks refuse is never stored, so they are not asked again. ``on_missing``: after any
+    input changed, but only where it was never made; new data does not make it again. ``none``: only schedules, sensors
+    and people ask for it.
     """
-    checked: Condition = dg.AutomationCondition.all_deps_blocking_checks_passed()
+    checked = dg.AutomationCondition.all_deps_blocking_checks_passed()
+    changed = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
+    eager = dg.AutomationCondition.eager().replace("any_deps_updated", dg.AutomationCondition.any_deps_match(changed))
+    sessions = dg.AssetSelection.assets(dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name]))
+    missing = dg.AutomationCondition.any_deps_missing()
     conditions: dict[str, Condition | None] = {
-        "eager": (dg.AutomationCondition.eager() & checked).with_label("eager, inputs checked"),
-        "on_missing": (dg.AutomationCondition.eager() & dg.AutomationCondition.missing() & checked).with_label(
-            "where missing, inputs checked"
+        "eager": (eager & checked).with_label("eager, inputs checked"),
+        "eager_by_session": (eager.replace(missing, missing.ignore(sessions)) & checked.ignore(sessions)).with_label(
+            "eager, inputs but for sessions checked"
         ),
+        "on_missing": (eager & dg.AutomationCondition.missing() & checked).with_label("where missing, inputs checked"),
         "none": None,
     }
     return conditions[name]

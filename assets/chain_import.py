@@ -14,17 +14,19 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from numpy.typing import NDArray
 
-from assets.execution import QUIET_CONSOLE
 from assets.materialization import check_results
 from assets.option_chain import OPTION_CHAIN_KEY
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
+from assets.running import QUIET_CONSOLE
 from assets.runs import owner_tags
 from resources.chain_import import ChainImport, ImportProgress, import_chains, mark_reported, unreported
 from resources.chain_io import StoredChain
 from resources.chain_store import ChainStore
 from resources.expectations import RuleVerdict
+from resources.parquet_store import content_hash
 from trading_dag.quality import Finding, QualityContext, examine, rules_of
 from trading_dag.quality.rules import EXAMPLES
 from trading_dag.schemas import OPTION_CHAIN
@@ -98,8 +100,12 @@ def _record(context: dg.OpExecutionContext, store: ChainStore, imported: ChainIm
                 "file of": f"ticker={ticker} year={year}",
                 "dagster/row_count": verdicts[day][0].total,
             }
+            # By which automation tells a session whose quotes changed from one that was imported again.
+            version = {DATA_VERSION_TAG: content_hash(_rows_of(rows, day))}
             context.log_event(
-                dg.AssetMaterialization(asset_key=OPTION_CHAIN_KEY, partition=partition, metadata=metadata)
+                dg.AssetMaterialization(
+                    asset_key=OPTION_CHAIN_KEY, partition=partition, metadata=metadata, tags=version
+                )
             )
         targets = _latest_materializations(context.instance, list(partitions.values()))
         for day, partition in partitions.items():
@@ -107,6 +113,12 @@ def _record(context: dg.OpExecutionContext, store: ChainStore, imported: ChainIm
                 if not evaluation.passed:
                     context.log.warning("%s [%s] %s", OPTION_CHAIN.qualified_name, partition, evaluation.description)
                 context.log_event(evaluation)  # type: ignore[arg-type]  # it is taken, the annotation does not say so
+
+
+def _rows_of(rows: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    """The rows of one quote date, out of rows that ascend by it."""
+    begin, end = (int(rows["quote_date"].searchsorted(day, side)) for side in ("left", "right"))
+    return rows.iloc[begin:end]
 
 
 def _latest_materializations(

@@ -21,6 +21,8 @@ from trading_dag.settings import Settings
 from trading_dag.slices import Horizon, horizon_of
 
 TimeColumn = str | Callable[[pd.DataFrame], pd.Series]
+# Under which name the state of the source is recorded beside the inputs.
+SOURCE_STATE: Final = "source_state"
 LOOKAHEAD_RULE: Final = Rule(
     name="no_lookahead",
     description="Cutting or perturbing the input after a session changes no row at or before it.",
@@ -122,6 +124,8 @@ class Declaration:
     probes: Mapping[str, TimeColumn] | None
     uses: tuple[str, ...]
     cross_rules: tuple[CrossRule, ...] = ()
+    state_of: Callable[[Any], str] | None = None
+    describe: Callable[[Slice, pd.DataFrame], dict[str, Any]] | None = None
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
         """Code version and the settings it depends on: beside the inputs, what makes a stored slice stale."""
@@ -167,6 +171,8 @@ def table_asset(
     probes: Mapping[str, TimeColumn] | None = None,
     uses: tuple[str, ...] = (),
     cross_rules: tuple[CrossRule, ...] = (),
+    state_of: Callable[[Any], str] | None = None,
+    describe: Callable[[Slice, pd.DataFrame], dict[str, Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], Declaration]:
     """Declare the asset of one table, or of several that one computation makes.
 
@@ -174,13 +180,18 @@ def table_asset(
     ----------
     tables : what the function returns: one frame, or a ``Result`` with a frame for each.
     reads : inputs by parameter name.
-    automation : ``eager`` (after its inputs), ``on_missing``, or ``none`` (asked for by schedules and people).
+    automation : name of a condition of ``automation.condition_of``: ``eager`` (after its inputs), ``eager_by_session``,
+        ``on_missing``, or ``none`` (asked for by schedules and people).
     is_fetched : whether rows come from a source; such a slice is locked from read to write.
     is_optional : whether what follows goes on with the stored slice where a fetch fails.
     probes : time column of each input that the look-ahead prober shall cut and perturb, or a function that says when
         each of its rows was known; the other inputs are held.
     uses : groups of settings whose change makes a stored slice stale.
     cross_rules : rules between inputs and results, reported as checks of the tables they name.
+    state_of : given the source, what a fetch would find, told without fetching. It is recorded with the slice, and the
+        command line does not fetch a slice whose record says the same. None where only a fetch tells.
+    describe : metadata for the UI made of the first table, before it is stored. The look-ahead prober calls the
+        function itself many times, so a function that is probed returns a bare frame and leaves its pictures to this.
     """
     first = tables[0]
 
@@ -201,6 +212,8 @@ def table_asset(
             probes=probes,
             uses=uses,
             cross_rules=cross_rules,
+            state_of=state_of,
+            describe=describe,
         )
 
     return declare

@@ -10,24 +10,29 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import dagster as dg
+import pandas as pd
 from sqlalchemy.exc import OperationalError
 
 from assets.catalog import DECLARATIONS
+from assets.chain_fetch import is_stored, run_chain, wanted_chains
 from assets.declaration import Declaration
-from assets.jobs import MACRO_JOB, MARKET_JOB, RESEARCH_JOB
+from assets.jobs import MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
-from assets.runs import owner_tags
+from assets.running import RunOutcome, run_job
 from assets.staleness import Staleness
 from assets.workers import enter_worker, interrupts_left_to_the_parent, start_server
+from resources.chain_store import ChainStore
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
+from resources.source import Source
 from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.schemas import SliceKind
 from trading_dag.settings import Settings
@@ -48,11 +53,9 @@ REPORTS: Final[dict[Mode, frozenset[str]]] = {
     "evaluate": frozenset({"evaluation"}),
     "backtest": frozenset({"evaluation", "backtests"}),
 }
-OWN_ERRORS: Final = "trading_dag.errors."
 WORKER_LOST: Final = (
     "a worker process was ended from outside (out of memory?); lower TRADING_DAG_WORKERS and run the same command again"
 )
-QUIET_CONSOLE: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -239,25 +242,53 @@ class SliceRunner:
         """Fetch where the slice is fetched, compute what is stale, in as few runs as possible."""
         started = time.perf_counter()
         everything = [declaration for declaration in DECLARATIONS if declaration.slice == item.kind]
-        fetched = [declaration for declaration in everything if declaration.is_fetched]
-        materialized: list[str] = []
-        errors: list[str] = []
+        fetched = self._to_fetch(item, [declaration for declaration in everything if declaration.is_fetched])
+        runs: list[RunOutcome] = []
         is_usable = True
         if item.part != "follow_up" and fetched:
             if item.mode == "force":
                 self._set_aside_what_is_unreadable(item, fetched)
-            materialized, errors = self._run(item, fetched)
-            is_usable = not errors or self._can_go_on(item, fetched, materialized)
+            runs.append(self._run(item, fetched))
+            is_usable = not runs[0].errors or self._can_go_on(item, fetched, runs[0].materialized)
+        if item.part != "follow_up" and item.kind == "ticker" and is_usable:
+            runs += self._fetch_chain(item)
         if item.part != "fetch" and is_usable:
             following = self._follow_up(item, [entry for entry in everything if not entry.is_fetched])
             if following:
-                done, failed = self._run(item, following)
-                materialized += done
-                errors += failed
-                is_usable = not failed
-        return Outcome(item, time.perf_counter() - started, tuple(materialized), tuple(errors), is_usable=is_usable)
+                runs.append(self._run(item, following))
+                is_usable = not runs[-1].errors
+        return Outcome(
+            item,
+            time.perf_counter() - started,
+            tuple(name for run in runs for name in run.materialized),
+            tuple(line for run in runs for line in run.errors),
+            is_usable=is_usable,
+        )
 
-    def _can_go_on(self, item: WorkItem, fetched: list[Declaration], done: list[str]) -> bool:
+    def _to_fetch(self, item: WorkItem, fetched: list[Declaration]) -> list[Declaration]:
+        """Those of which the source may have more than is stored."""
+        if item.mode == "force" or all(declaration.state_of is None for declaration in fetched):
+            return fetched
+        with self._source() as source:
+            return [entry for entry in fetched if not self.staleness.is_as_stored(entry, item.key, source)]
+
+    @contextmanager
+    def _source(self) -> Iterator[Source]:
+        """The source that the runs would ask. Without an instance Dagster would make one, at 50 ms each time."""
+        wanted = {"source": self.definitions.resources["source"]}  # type: ignore[index]
+        with dg.build_resources(wanted, instance=self.instance) as resources:
+            yield resources.source
+
+    def _fetch_chain(self, item: WorkItem) -> list[RunOutcome]:
+        """The present option chain, where the source shows one that is not stored. What follows does without it."""
+        with self._source() as source:
+            wanted = wanted_chains(source, [item.key.ticker or ""], now=pd.Timestamp.now("UTC"))
+        store = ChainStore(self.store.root)
+        missing = [key for key in wanted if item.mode == "force" or not is_stored(store, key)]
+        job = self.definitions.resolve_job_def(OPTION_CHAIN_JOB)
+        return [run_chain(job, self.instance, partition) for partition in missing]
+
+    def _can_go_on(self, item: WorkItem, fetched: list[Declaration], done: tuple[str, ...]) -> bool:
         """Whether all that failed is optional and stored from before."""
         failed = [
             (declaration, table)
@@ -282,23 +313,14 @@ class SliceRunner:
             return derived
         return stale_in_mode(self.staleness, item.kind, item.key, item.mode)
 
-    def _run(self, item: WorkItem, declarations: list[Declaration]) -> tuple[list[str], list[str]]:
-        job = self.definitions.resolve_job_def(JOB_OF_SLICE[item.kind])
-        keys = [key for declaration in declarations for key in declaration.asset_keys]
-        result = job.execute_in_process(
-            instance=self.instance,
-            partition_key=partition_key(item.key),
-            asset_selection=keys,
-            run_config=QUIET_CONSOLE,
-            raise_on_error=False,
-            tags={**owner_tags(), "trading_dag/mode": item.mode},
+    def _run(self, item: WorkItem, declarations: list[Declaration]) -> RunOutcome:
+        return run_job(
+            self.definitions.resolve_job_def(JOB_OF_SLICE[item.kind]),
+            self.instance,
+            partition=partition_key(item.key),
+            selection=[key for declaration in declarations for key in declaration.asset_keys],
+            tags={"trading_dag/mode": item.mode},
         )
-        done = [
-            ".".join(event.asset_key.path)
-            for event in result.all_events
-            if event.is_step_materialization and event.asset_key is not None
-        ]
-        return done, [error_line(event) for event in result.all_events if event.is_step_failure]
 
 
 def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mode) -> list[Declaration]:
@@ -308,16 +330,6 @@ def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mo
     if mode == "refresh":
         return staleness.stale(kind, key, refit=False, groups=REFRESHED)
     return staleness.stale(kind, key, refit=True)
-
-
-def error_line(event: dg.DagsterEvent) -> str:
-    """The project's own error where there is one, because it says what to do; otherwise the innermost."""
-    error: Any = event.step_failure_data.error
-    while error is not None and error.cause is not None and not error.message.startswith(OWN_ERRORS):
-        error = error.cause
-    message = error.message.strip() if error is not None else "failed without an error"
-    step = (event.step_key or "").replace("__", ".")
-    return f"{step}: {message.removeprefix(OWN_ERRORS)}"
 
 
 class _Worker:

@@ -4,6 +4,7 @@ Years of chains come in by ``trading-dag import-chains``, which records them her
 source that gives chains. A date is a partition as soon as there is a chain of it.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from assets.materialization import CHAIN_IO, OWNERS, check_results, check_specs,
 from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
 from resources.chain_io import NO_CHAIN, StoredChain
+from resources.parquet_store import content_hash
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,
@@ -78,7 +80,14 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
         raise refused[0]
     frame.attrs.setdefault("source", source.name)
     off = frame.attrs.get("source_off")
-    yield dg.Output(frame, output_name=OPTION_CHAIN.name, metadata={"source_off": off} if off else {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
+        yield dg.Output(
+            frame,
+            output_name=OPTION_CHAIN.name,
+            metadata={"source_off": off} if off else {},
+            data_version=dg.DataVersion(content_hash(frame)),
+        )
     yield from results
 
 
@@ -87,7 +96,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     DEALER_EXPOSURE,
     reads={"chain": OPTION_CHAIN, "rates": Read(MACRO_TABLE, columns=("session", "treasury_3m"))},
     code_version="3",
-    automation="none",
+    automation="eager_by_session",
     uses=("surface",),
 )
 def chain_history(at: Slice, chain: StoredChain, rates: pd.DataFrame) -> Result:

@@ -91,6 +91,12 @@ def chain_client(source: str, settings: Settings, *, requests_per_minute: float)
     return HttpClient(source, home=settings.home, http=http, send=send_without_echo)
 
 
+def snapshot_period(now: pd.Timestamp) -> tuple[pd.Timestamp, pd.Timestamp, pd.Timestamp]:
+    """The last closed session, and from when until when (UTC) what vendors show is that session's end-of-day chain."""
+    last = last_closed_session(now)
+    return last, session_close(last) + SETTLEMENT_DELAY, session_open(shift_sessions(pd.DatetimeIndex([last]), 1)[0])
+
+
 def ask_for_present_chain(
     source: str, ticker: str, *, session: pd.Timestamp, now: pd.Timestamp, settings: Settings
 ) -> ChainQuestion:
@@ -109,14 +115,12 @@ def ask_for_present_chain(
     UnknownTickerError : for what is no ticker.
     """
     question = ChainQuestion(source, validate_ticker(ticker), session, settings.chain_days)
-    last = last_closed_session(now)
+    last, begins, ends = snapshot_period(now)
     if session != last:
         raise question.stale(
             f"a snapshot shows the last closed session, which is {last:%Y-%m-%d}",
             "Chains of other sessions come from files: trading-dag import-chains PATH.",
         )
-    begins = session_close(last) + SETTLEMENT_DELAY
-    ends = session_open(shift_sessions(pd.DatetimeIndex([last]), 1)[0])
     if not begins <= now < ends:
         raise question.stale(
             f"at {_clock(now)} the quotes are not those of the close" + (", the next session is open" * (now >= ends)),

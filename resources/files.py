@@ -70,6 +70,7 @@ class FilesSource:
     """
 
     name = NAME
+    has_earlier_chains = True
 
     def __init__(
         self, folder: Path | None, *, companies_of: Callable[[str], tuple[str, ...]] = lambda ticker: (ticker,)
@@ -186,6 +187,10 @@ class FilesSource:
         chain = found[~(copies | conflicts)].sort_values(list(OPTION_CHAIN.key), ignore_index=True)
         chain.attrs["source"] = NAME
         return chain
+
+    def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:  # noqa: ARG002
+        """None: chains of a folder come in by ``trading-dag import-chains``, all sessions at once."""
+        return None
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of one ticker, see ``FileEvents.prices_hourly``."""

@@ -40,6 +40,7 @@ class LiveSource:
     """Raw tables from Yahoo, FRED, Finnhub, ApeWisdom and the vendor of option chains."""
 
     name = NAME
+    has_earlier_chains = False
 
     def __init__(
         self,
@@ -104,6 +105,10 @@ class LiveSource:
         SourceError : see ``LiveChains.option_chain``.
         """
         return self._chains.option_chain(ticker, session=session)
+
+    def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
+        """The last closed session, from half an hour after its close until the next one opens."""
+        return self._chains.present_session(validate_ticker(ticker), now=now)
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Hours that have ended, of the last 730 days.

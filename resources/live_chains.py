@@ -6,13 +6,12 @@ fails: quotes of two vendors are two things. How a vendor is asked is in its own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import pandas as pd
 
-from resources.chain_snapshot import WITHOUT_OPTIONS
-from resources.parallel_fetch import FetchProgress, fetch_each
+from resources.chain_snapshot import WITHOUT_OPTIONS, snapshot_period
 from resources.polygon import KEY_VARIABLE as POLYGON_KEY
 from resources.polygon import PolygonClient
 from resources.raw_frames import IMPORT_CHAINS, switched_off
@@ -21,12 +20,10 @@ from resources.tradier import KEY_VARIABLE as TRADIER_KEY
 from resources.tradier import TradierClient
 from resources.yahoo import YahooClient
 from resources.yahoo_chain import YahooChainClient
-from trading_dag.errors import SourceError
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.settings import ChainVendorName, Settings
 from trading_dag.slices import validate_ticker
 
-CHAIN_WORKERS: Final = 8
 _TITLES: Final[dict[ChainVendorName, str]] = {
     "yahoo": "Yahoo by way of yfinance; no key needed",
     "polygon": "Polygon's snapshot",
@@ -81,45 +78,15 @@ class LiveChains:
         UnknownTickerError : for what is no ticker.
         """
         validate_ticker(ticker)
-        off = self._why_off()
-        if off is None and ticker in WITHOUT_OPTIONS:
-            off = f"no options are listed on {ticker}"
+        off = self._why_off(ticker)
         if off is not None or self._vendor is None:
             return switched_off(OPTION_CHAIN, source=self._source, reason=off or "")
         return self._vendor.chain(ticker, session=session, source=f"{self._source}:{self._name}")
 
-    def option_chains(
-        self,
-        tickers: Iterable[str],
-        *,
-        session: pd.Timestamp,
-        receive: Callable[[str, pd.DataFrame], None],
-        progress: Callable[[FetchProgress], None] | None = None,
-    ) -> dict[str, SourceError]:
-        """The chains of many tickers within the vendor's limit; a fetch that was ended goes on from the cache.
-
-        Parameters
-        ----------
-        receive : takes each chain as it comes, in the calling thread.
-        progress : called after every ticker.
-
-        Returns
-        -------
-        dict : tickers that failed, and why.
-
-        Raises
-        ------
-        SourceOffError : for a refused key, at once.
-        """
-        # One yfinance serves one question at a time.
-        workers = 1 if self._name == "yahoo" else CHAIN_WORKERS
-        return fetch_each(
-            tickers,
-            lambda ticker: self.option_chain(ticker, session=session),
-            workers=workers,
-            receive=receive,
-            progress=progress,
-        )
+    def present_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
+        """The session whose end-of-day chain the vendor shows at a moment (UTC), None where it shows none."""
+        session, begins, ends = snapshot_period(now)
+        return session if self._why_off(ticker) is None and begins <= now < ends else None
 
     def describe(self) -> SourceStatus:
         """Who is asked, for ``doctor``."""
@@ -134,9 +101,10 @@ class LiveChains:
         detail = f"{_TITLES[self._name]}: the last closed session, expirations of {self._days} days"
         return SourceStatus(OPTION_CHAIN.name, "on", detail)
 
-    def _why_off(self) -> str | None:
+    def _why_off(self, ticker: str | None = None) -> str | None:
+        """Why chains are off: for every ticker, or for the one that is asked about."""
         if self._vendor is None:
             return f"TRADING_DAG_CHAIN_VENDOR is none; {IMPORT_CHAINS}"
         if not self._vendor.has_key:
             return f"{self._name} is not asked for option chains: {_KEYS[self._name]} is not set"
-        return None
+        return f"no options are listed on {ticker}" if ticker in WITHOUT_OPTIONS else None

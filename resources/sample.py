@@ -63,6 +63,7 @@ class SampleSource:
     """Daily bars of SPX and COMP and the VIX, from the installed package ``arch``."""
 
     name = NAME
+    has_earlier_chains = False
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of an index, 1999-01-04 to 2018-12-31.
@@ -100,6 +101,10 @@ class SampleSource:
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
         """No rows: the sample has no option chains."""
         return switched_off(OPTION_CHAIN, source=NAME, reason=CHAIN_OFF)
+
+    def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:  # noqa: ARG002
+        """None: the sample has no option chains."""
+        return None
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
         """No rows: the sample has no hourly bars."""

@@ -70,6 +70,8 @@ class SimulatedSource:
         self._market_until = lru_cache(maxsize=1)(self._make_market)
         self._path_until = lru_cache(maxsize=_PATHS_KEPT)(self._make_path)
 
+    has_earlier_chains = True
+
     @property
     def name(self) -> str:
         """``simulated``, with a digest of the settings where the world is not the default one."""
@@ -125,6 +127,11 @@ class SimulatedSource:
         position = int(market.times.sessions.get_indexer(pd.DatetimeIndex([session]))[0])
         rows = session_chain(market, path, position) if position >= 0 else pd.DataFrame()
         return self._table(rows, OPTION_CHAIN, f"{ticker} {session:%Y-%m-%d}", None)
+
+    def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
+        """The last session of the history; it has a chain of every earlier one too."""
+        validate_ticker(ticker)
+        return min(last_closed_session(now), self._last)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Made-up headlines about the ticker and the market, from the first session on."""

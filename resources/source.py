@@ -49,6 +49,10 @@ class Source(Protocol):
     def name(self) -> str:
         """``sample``, ``files``, ``live`` or ``simulated``, as it stands in the provenance."""
 
+    @property
+    def has_earlier_chains(self) -> bool:
+        """Whether ``option_chain`` gives other sessions than the present one."""
+
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.prices_daily``: finished sessions only."""
 
@@ -60,6 +64,9 @@ class Source(Protocol):
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of one session. Years of them come in by ``trading-dag import-chains``."""
+
+    def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
+        """The session whose chain the source gives at a moment (UTC); None where it has none to give then."""
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.prices_hourly``: bars within the exchange's hours, by their true start."""

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog import DECLARATIONS
-from assets.jobs import REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
+from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
 from assets.materialization import build_asset
 from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
@@ -43,7 +43,9 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),
-        schedules=build_schedules(jobs[REFRESH_RAW_JOB], jobs[REFRESH_MACRO_JOB]),
+        schedules=build_schedules(
+            raw_job=jobs[REFRESH_RAW_JOB], macro_job=jobs[REFRESH_MACRO_JOB], chain_job=jobs[OPTION_CHAIN_JOB]
+        ),
         sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB])],
         executor=dg.in_process_executor,
         resources={**_default_resources(settings), **(resources or {})},

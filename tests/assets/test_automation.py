@@ -11,9 +11,11 @@ import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from assets.automation import condition_of
-from assets.partitions import Partitions
+from assets.chain_fetch import add_chain_date
+from assets.partitions import OPTION_CHAIN_DATES, Partitions, chain_partition_key
 from assets.sensors import AUTOMATION_SENSOR
 from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
@@ -43,9 +45,11 @@ def report(
     partition: str | None,
     *,
     failed_check: str | None = None,
+    contents: str = "one",
 ) -> None:
     """A materialization and the verdicts of its checks, as an asset's own run records them."""
-    instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+    tags = {DATA_VERSION_TAG: contents}
+    instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
     latest = instance.fetch_materializations(key, limit=1).records[0]
     target = AssetCheckEvaluationTargetMaterializationData(
         storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
@@ -112,6 +116,31 @@ def test_a_missing_model_is_asked_for_once_and_new_data_does_not_refit_it(instan
     assert asked == [{"SPY"}, set(), set()]
 
 
+@pytest.mark.filterwarnings("ignore:Parameter .data_version.:dagster.BetaWarning")  # that is what is looked at
+def test_data_that_were_fetched_again_and_say_the_same_ask_for_nothing(instance: dg.DagsterInstance) -> None:
+    """On stand-ins with the real condition, each of whose runs stores what the test says."""
+    partitions = Partitions(("SPY", "QQQ")).ticker
+    contents = iter(("one", "one", "two", "two"))
+
+    @dg.asset(partitions_def=partitions, check_specs=[dg.AssetCheckSpec("good", asset="data", blocking=True)])
+    def data() -> Iterator[dg.Output[int] | dg.AssetCheckResult]:
+        yield dg.Output(1, data_version=dg.DataVersion(next(contents)))
+        yield dg.AssetCheckResult(passed=True)
+
+    @dg.asset(partitions_def=partitions, deps=[data], automation_condition=condition_of("eager"))
+    def features() -> None: ...
+
+    stand_ins = dg.Definitions(assets=[data, features])
+    cursor = dg.evaluate_automation_conditions(stand_ins, instance).cursor
+    asked: list[set[str]] = []
+    for made in (data, features, data, data, features, data):
+        dg.materialize([made], partition_key="SPY", instance=instance)
+        result = dg.evaluate_automation_conditions(stand_ins, instance, cursor=cursor)
+        cursor = result.cursor
+        asked.append(requested(result, features.key))
+    assert asked == [{"SPY"}, set(), set(), {"SPY"}, set(), set()]
+
+
 def test_automation_is_off_until_somebody_turns_it_on(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {AUTOMATION_SENSOR, "retrain_on_drift"}
@@ -126,7 +155,7 @@ def tick(
     context = dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=moment,
-        resources={"settings": definitions.resources["settings"]},
+        resources={name: definitions.resources[name] for name in ("settings", "source")},
         repository_def=repository,
     )
     return repository.get_schedule_def(name).evaluate_tick(context)
@@ -207,3 +236,55 @@ def test_one_breach_is_not_enough(
 
 def test_no_reports_no_requests(definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance) -> None:
     assert sensor_tick(definitions, settings, instance) == []
+
+
+CHAIN = dg.AssetKey(["raw", "option_chain"])
+CHAIN_ANALYTICS = dg.AssetKey(["options", "chain_analytics"])
+MACRO_FEATURES = dg.AssetKey(["features", "macro"])
+
+
+def test_a_new_chain_asks_for_the_analysis_of_its_ticker_though_other_sessions_and_tickers_have_none(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    for date in ("2024-11-14", "2024-11-15"):
+        add_chain_date(instance, f"{date}|SPY")
+    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPY")))
+    without_rates = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+    assert requested(without_rates, CHAIN_ANALYTICS) == set()
+    report(definitions, instance, MACRO_FEATURES, None)
+    asked = dg.evaluate_automation_conditions(definitions, instance, cursor=without_rates.cursor)
+    # The rates are there for everybody now; a ticker without a chain gets its empty table, or its features would wait.
+    assert requested(asked, CHAIN_ANALYTICS) == set(Settings(_env_file=None).all_tickers)
+    after = dg.evaluate_automation_conditions(definitions, instance, cursor=asked.cursor)
+    assert requested(after, CHAIN_ANALYTICS) == set()
+    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-14"), "SPY")))
+    another = dg.evaluate_automation_conditions(definitions, instance, cursor=after.cursor)
+    assert requested(another, CHAIN_ANALYTICS) == {"SPY"}
+
+
+def test_a_failed_check_of_the_rates_stops_the_analysis_of_chains(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    add_chain_date(instance, "2024-11-15|SPY")
+    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPY")))
+    report(definitions, instance, MACRO_FEATURES, None, failed_check="schema")
+    assert requested(dg.evaluate_automation_conditions(definitions, instance, cursor=cursor), CHAIN_ANALYTICS) == set()
+
+
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
+def test_the_schedule_asks_for_the_chain_of_the_session_that_closed(
+    instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    live = settings.model_copy(update={"source": "live", "chain_vendor": "yahoo"})
+    evening = dt.datetime(2024, 11, 29, 23, 30, tzinfo=dt.UTC)
+    asked = tick(build_definitions(live), instance, "daily_chains", evening).run_requests or []
+    assert [str(request.partition_key) for request in asked] == [
+        f"2024-11-29|{ticker}" for ticker in ("SPY", "QQQ", "IWM")
+    ]
+    assert len({request.run_key for request in asked}) == 3
+    assert instance.get_dynamic_partitions(str(OPTION_CHAIN_DATES.name)) == ["2024-11-29"]
+    sample = tick(build_definitions(settings), instance, "daily_chains", evening)
+    assert not sample.run_requests
+    assert "no option chains" in (sample.skip_message or "")

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.execution import QUIET_CONSOLE
 from assets.jobs import RESEARCH_JOB
 from assets.partitions import partition_key
+from assets.running import QUIET_CONSOLE
 from resources.chain_store import ChainStore
 from resources.parquet_store import ParquetStore, SliceKey
 from tests.trading_dag.backtest.program_chains import fair_chain

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from assets.chain_fetch import FETCHING_THREADS
 from resources.live_chains import LiveChains
+from resources.parallel_fetch import fetch_each
 from resources.yahoo import YahooClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import POLYGON, chain_settings
@@ -47,8 +49,11 @@ def measure(tickers: int = 500, *, limit_per_second: float = LIMIT_PER_SECOND, s
         )
         client = LiveChains(settings, YahooClient(settings), clock=lambda: now, source="live")
         started = time.perf_counter()
-        failed = client.option_chains(
-            names, session=session, receive=lambda ticker, rows: received.setdefault(ticker, []).append(len(rows))
+        failed = fetch_each(
+            names,
+            lambda ticker: client.option_chain(ticker, session=session),
+            workers=FETCHING_THREADS,
+            receive=lambda ticker, rows: received.setdefault(ticker, []).append(len(rows)),
         )
         seconds = time.perf_counter() - started
         moments = np.sort([one.at for one in vendor.requests])

@@ -241,3 +241,26 @@ def test_a_bad_chain_is_refused_and_nothing_is_stored(materialize, tmp_path: Pat
     assert not result.success
     assert "no session of the exchange" in str(result.all_events)
     assert ChainStore(tmp_path).tickers() == []
+
+
+def test_chains_of_a_simulated_history_are_fetched_stored_and_analysed_and_kept(tmp_path: Path) -> None:
+    """Two sessions by the command line; asked again, nothing is fetched."""
+    variables = (("TRADING_DAG_SOURCE", "simulated"), ("TRADING_DAG_SIMULATION__YEARS", "1"))
+    workspace = Workspace(tmp_path, variables)
+    asked = ("fetch-chains", "--tickers", "SPY", "--from", "2015-03-05", "--to", "2015-03-06", "--json")
+    done = workspace.run(*asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert list(told["stored"]) == ["2015-03-05|SPY", "2015-03-06|SPY"]
+    chains = ChainStore(tmp_path).read("SPY")
+    assert chains.groupby("quote_date").size().tolist() == list(told["stored"].values())
+    exposure = ParquetStore(tmp_path).read(DEALER_EXPOSURE, SliceKey("SPY"))
+    assert exposure["session"].tolist() == [pd.Timestamp("2015-03-05"), pd.Timestamp("2015-03-06")]
+    again = workspace.run(*asked)
+    assert json.loads(again.stdout) == {"stored": {}, "kept": list(told["stored"]), "failed": {}, "not_analysed": []}
+
+
+def test_dates_are_refused_for_a_source_that_shows_the_present_only(tmp_path: Path) -> None:
+    done = Workspace(tmp_path).run("fetch-chains", "--source", "live", "--from", "2024-01-02")
+    assert done.returncode == 2
+    assert "no chains of earlier sessions" in done.stderr

@@ -20,6 +20,7 @@ import pytest
 
 from resources.live import LiveSource, build_live_source
 from resources.live_chains import LiveChains
+from resources.parallel_fetch import fetch_each
 from resources.yahoo import YahooClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import (
@@ -604,9 +605,10 @@ def test_many_tickers_with_faults_come_whole_once_each_and_within_the_limit(
     received: list[tuple[str, int]] = []
     told = []
     client = chains_client(vendor, tmp_path, requests_per_second=40.0, http={"timeout_seconds": 2.0})
-    failed = client.option_chains(
+    failed = fetch_each(
         TICKERS,
-        session=vendor.chains.session,
+        lambda ticker: client.option_chain(ticker, session=vendor.chains.session),
+        workers=8,
         receive=lambda ticker, rows: received.append((ticker, len(rows))),
         progress=told.append,
     )
@@ -625,8 +627,12 @@ def test_a_ticker_that_fails_does_not_hold_up_the_others_and_is_named(vendor: Lo
     vendor.chains.days = (7,)
     vendor.inject(f"{POLYGON}T3?", loopback.truncated(), times=None)
     received: list[str] = []
-    failed = chains_client(vendor, tmp_path).option_chains(
-        TICKERS[:8], session=vendor.chains.session, receive=lambda ticker, _: received.append(ticker)
+    client = chains_client(vendor, tmp_path)
+    failed = fetch_each(
+        TICKERS[:8],
+        lambda ticker: client.option_chain(ticker, session=vendor.chains.session),
+        workers=8,
+        receive=lambda ticker, _: received.append(ticker),
     )
     assert set(failed) == {"T3"}
     assert isinstance(failed["T3"], SourceFormatError)
@@ -638,6 +644,7 @@ import sys
 from pathlib import Path
 import pandas as pd
 from resources.live_chains import LiveChains
+from resources.parallel_fetch import fetch_each
 from resources.yahoo import YahooClient
 from tests.resources.loopback.chain_shapes import chain_settings
 from trading_dag.settings import Settings
@@ -646,7 +653,8 @@ settings = chain_settings(
     Settings(_env_file=None, home=Path(home)), url, "polygon", requests_per_second=10.0, cache_seconds=3600.0
 )
 chains = LiveChains(settings, YahooClient(settings), clock=lambda: pd.Timestamp(now), source="live")
-chains.option_chains(tickers, session=pd.Timestamp(session), receive=lambda ticker, rows: None)
+session = pd.Timestamp(session)
+fetch_each(tickers, lambda ticker: chains.option_chain(ticker, session=session), workers=8, receive=lambda *_: None)
 """
 
 
@@ -670,9 +678,10 @@ def test_a_fetch_that_was_killed_goes_on_from_the_answers_that_were_kept(
     vendor.requests.clear()
     received: list[tuple[str, int]] = []
     client = chains_client(vendor, tmp_path, cache_seconds=3600.0)
-    failed = client.option_chains(
+    failed = fetch_each(
         TICKERS,
-        session=vendor.chains.session,
+        lambda ticker: client.option_chain(ticker, session=vendor.chains.session),
+        workers=8,
         receive=lambda ticker, rows: received.append((ticker, len(rows))),
     )
     assert failed == {}

@@ -15,8 +15,9 @@ from typing import Annotated, Final
 import typer
 from pydantic import ValidationError
 
+from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
-from trading_dag.cli.option_commands import chain, import_chains, payoff
+from trading_dag.cli.option_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.printing import print_json, show
 from trading_dag.cli.program_work import ProgramRequest, show_program
 from trading_dag.cli.work import bring_reports_up_to_date, materialize
@@ -32,11 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-Tickers = Annotated[str, typer.Option("--tickers", help="Comma-separated, such as SPY,QQQ. Default: by source.")]
-Horizons = Annotated[str, typer.Option("--horizons", help="Comma-separated, of 12h,24h,48h,72h,96h,168h.")]
-Source = Annotated[str, typer.Option("--source", help="sample, files or live. Default: TRADING_DAG_SOURCE or sample.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.command()
@@ -138,6 +134,7 @@ def backtest(
     show(place, reports.BACKTEST_SQL, reports.backtest_table, as_json=as_json, is_current=is_current)
 
 
+app.command("fetch-chains")(fetch_chains)
 app.command("import-chains")(import_chains)
 app.command()(chain)
 app.command()(payoff)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from trading_dag.cli.arguments import AsJson, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.option_work import import_record, option_work, session_analysis
 from trading_dag.cli.printing import print_json
@@ -17,8 +19,12 @@ from trading_dag.cli.workplace import Workplace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from assets.chain_fetch import ChainFetch
     from trading_dag.options.indication import Indication
 
+WHERE_CHAINS_ARE: Final = (
+    'Look next:  trading-dag chain SPY  |  trading-dag sql "from options.chain_analytics"  |  make ui'
+)
 Date = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Session. Default: the last.")]
 
 
@@ -28,14 +34,15 @@ def import_chains(
     analyse: Annotated[
         bool, typer.Option("--analyse/--no-analyse", help="Then fit forwards, smiles and dealer exposure.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Import option chains (files, optionsdx or contract_id layout). What was imported before is skipped; a killed
     import goes on where it was."""
     place = Workplace()
     with option_work(place) as work:
         imported = work.import_files(path, ticker=ticker or None, quiet=as_json)
-        failures = work.analyse(imported, quiet=as_json) if analyse else []
+        held = {name.split("/")[0] for file in imported.files for name in file.slices}
+        failures = work.analyse(held, quiet=as_json) if analyse else []
     files = [import_record(file) for file in imported.files]
     if as_json:
         print_json({"files": files, "failures": failures})
@@ -47,22 +54,73 @@ def import_chains(
         raise typer.Exit(WORK_FAILED)
 
 
+def fetch_chains(
+    tickers: Tickers = "",
+    source: Source = "",
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session, of a simulated history.")
+    ] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
+    analyse: Annotated[
+        bool, typer.Option("--analyse/--no-analyse", help="Then fit forwards, smiles and dealer exposure.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the last closed session's option chains from the source, several at once within the vendor's limit. What
+    is stored is not asked for again; an ended fetch goes on where it was. A refresh does this too, ticker by ticker."""
+    import pandas as pd
+
+    from assets.runs import claim
+
+    place = Workplace(source, tickers)
+    days = [None if day is None else pd.Timestamp(day) for day in (first, last)]
+    with claim(place.state, place.tickers), option_work(place) as work:
+        fetched = work.fetch(place.tickers, first=days[0], last=days[1], quiet=as_json)
+        failures = work.analyse(fetched.tickers, quiet=as_json) if analyse else []
+    if as_json:
+        print_json({**asdict(fetched), "not_analysed": failures})
+    else:
+        _print_fetch(place, fetched)
+    for key, reason in fetched.failed.items():
+        typer.echo(f"not stored: {key}: {reason}", err=True)
+    for failure in failures:
+        typer.echo(f"stored, but not analysed: {failure}", err=True)
+    if fetched.failed or failures:
+        raise typer.Exit(WORK_FAILED)
+
+
+def _print_fetch(place: Workplace, fetched: ChainFetch) -> None:
+    if not (fetched.stored or fetched.kept or fetched.failed):
+        from resources.source import build_source
+        from trading_dag.schemas import OPTION_CHAIN
+
+        told = [entry.detail for entry in build_source(place.settings).describe() if entry.kind == OPTION_CHAIN.name]
+        place.console.print(
+            f"no option chains to fetch now. Source {place.settings.source}: {'; '.join(told)}. A vendor shows a "
+            "session's chain from half an hour after its close until the next session opens."
+        )
+        return
+    place.console.print(
+        f"{len(fetched.stored)} chains stored ({sum(fetched.stored.values()):,} contracts), "
+        f"{len(fetched.kept)} stored before, {len(fetched.failed)} failed"
+    )
+    place.console.print(WHERE_CHAINS_ARE)
+
+
 def _print_import(place: Workplace, files: list[dict[str, Any]], left_out: dict[Path, str]) -> None:
     from trading_dag.reports import import_table
 
     place.console.print(import_table(files))
     for other, reason in left_out.items():
         place.console.print(f"[yellow]left out[/] {other.name}: {reason}")
-    place.console.print(
-        'Look next:  trading-dag chain SPY  |  trading-dag sql "from options.chain_analytics"  |  make ui'
-    )
+    place.console.print(WHERE_CHAINS_ARE)
 
 
 def chain(
     ticker: Annotated[str, typer.Argument(help="Underlying.")],
     date: Date = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="Write the smiles to this PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show one session's stored option chain by expiration: forward, volatility, skew, arbitrage, dealers' gamma."""
     import pandas as pd
@@ -88,7 +146,7 @@ def payoff(
     ticker: Annotated[str, typer.Argument(help="Underlying.")],
     date: Date = None,
     picture: Annotated[Path | None, typer.Option("--picture", help="Write the payoff diagram to this PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a structure would cost and pay at a stored close, on the modelled surface."""
     import pandas as pd

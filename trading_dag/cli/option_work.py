@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import dagster as dg
     import pandas as pd
 
+    from assets.chain_fetch import ChainFetch
     from resources.chain_import import ChainImport, FileImport, ImportProgress
     from resources.chain_store import ChainStore
+    from resources.parallel_fetch import FetchProgress
     from trading_dag.options.session_analytics import SessionAnalysis
 
 
@@ -49,20 +51,45 @@ class OptionWork:
                 self.instance, self.store, path, tickers=self.place.settings.all_tickers, ticker=ticker, progress=show
             )
 
-    def analyse(self, imported: ChainImport, *, quiet: bool) -> list[str]:
-        """Bring ``options`` up to date for every ticker of the universe that the files hold; one line a failure."""
+    def fetch(
+        self, tickers: tuple[str, ...], *, first: pd.Timestamp | None, last: pd.Timestamp | None, quiet: bool
+    ) -> ChainFetch:
+        """Fetch and store what is missing of the present chains, or of all between two days, with a progress bar."""
+        import pandas as pd
+
+        from assets.chain_fetch import fetch_chains, wanted_chains
+        from resources.source import build_source
+        from trading_dag.definitions import build_definitions
+
+        settings = self.place.settings
+        source = build_source(settings)
+        wanted = wanted_chains(source, tickers, now=pd.Timestamp.now("UTC"), first=first, last=last)
+        with progress_bar(self.place, quiet=quiet or not wanted) as bar:
+            task = bar.add_task("fetching chains", total=len(wanted))
+
+            def show(at: FetchProgress) -> None:
+                bar.update(task, description=f"chains (last: {at.key})", completed=at.done, total=at.total)
+
+            return fetch_chains(
+                wanted, source=source, settings=settings, instance=self.instance, build=build_definitions, progress=show
+            )
+
+    def analyse(self, tickers: Iterable[str], *, quiet: bool) -> list[str]:
+        """Bring ``options`` up to date for tickers whose chains changed, those of the universe; one line a failure."""
         from assets.jobs import MACRO_JOB, OPTIONS_JOB
         from resources.parquet_store import ParquetStore, SliceKey
         from trading_dag.definitions import build_definitions
         from trading_dag.schemas import MACRO_TABLE
 
+        known = sorted(set(tickers) & set(self.place.settings.all_tickers))
+        if not known:
+            return []
         definitions = build_definitions(self.place.settings)
-        held = {name.split("/")[0] for file in imported.files for name in file.slices}
         failures = []
         if not ParquetStore(self.place.settings.home).exists(MACRO_TABLE, SliceKey()):
             # The rates that prices are discounted at.
             failures += self._run(definitions.resolve_job_def(MACRO_JOB), None)
-        for ticker in sorted(held & set(self.place.settings.all_tickers)) if not failures else []:
+        for ticker in known if not failures else []:
             with self._analysis_bar(ticker, quiet=quiet):
                 failures += self._run(definitions.resolve_job_def(OPTIONS_JOB), ticker)
         return failures
@@ -81,14 +108,10 @@ class OptionWork:
                 ANALYSIS_PROGRESS.reset(before)
 
     def _run(self, job: dg.JobDefinition, partition: str | None) -> list[str]:
-        from assets.execution import QUIET_CONSOLE, error_line
-        from assets.runs import owner_tags
+        from assets.running import run_job
 
-        result = job.execute_in_process(
-            instance=self.instance, partition_key=partition, run_config=QUIET_CONSOLE, raise_on_error=False,
-            tags=owner_tags(),
-        )  # fmt: skip
-        return [f"{partition or 'macro'}: {error_line(event)}" for event in result.all_events if event.is_step_failure]
+        outcome = run_job(job, self.instance, partition=partition)
+        return [f"{partition or 'macro'}: {line}" for line in outcome.errors]
 
 
 @contextmanager

@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.quality.rules import Check, Examined, Finding, Rule
 
 # Median over the expirations of 1 to 20 days of forward · exp(−rate · years), against the stored spot. Measured on
 # SPY, QQQ and IWM on 32 sessions each (last trades, which stray by minutes): median 0.03 to 0.06 %, at most 0.60 %
 # (IWM, which pays 0.3 % dividends a quarter); SPX of 2024-11-11, with bid and ask, −0.09 %. A chain of the session
 # before stands out where the underlying moved by more than the difference.
-_NEAR_YEARS: Final = 20.0 / 365.0
+_NEAR_YEARS: Final = 20.0 / DAYS_PER_YEAR
 _SPOT_TOLERANCE: Final = 0.01
 
 # Strikes within 5 % of spot at 7 to 110 days at which the vendor gives both rights a volatility. On the same chains
@@ -113,7 +114,7 @@ def _vendor_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     spot = rows["underlying_price"]
     near = (rows["strike"] / spot - 1.0).abs() <= _MONEYNESS
     near &= days.between(*_VENDOR_DAYS) & (rows["implied_volatility"] > 0.0)
-    root_years = np.sqrt(days / 365.0)
+    root_years = np.sqrt(days.clip(lower=0) / DAYS_PER_YEAR)
     chosen = rows.loc[near, ["quote_date", "ticker", "expiration", "strike", "option_right", "implied_volatility"]]
     # A last trade has no spread; vega is that at the money, the greatest, so that the allowance is the least.
     half = (0.5 * (rows["ask"] - rows["bid"])).fillna(0.0).clip(lower=0.0)

@@ -76,6 +76,7 @@ REGIME: Final = Table(
     "features", "regime", "ticker", ("ticker", "session"),
     (TICKER, SESSION, *feature_columns(REGIME_FEATURES)),
     "The market state of a hidden Markov model fitted on earlier sessions, filtered, never smoothed.",
+    may_be_empty=True,
 )  # fmt: skip
 
 FEATURE_TABLE: Final = Table(

@@ -46,7 +46,8 @@ class Table:
     columns : every column, in stored order.
     description : one sentence for the UI and the docs.
     session_column : the column that says which session a row belongs to, None if there is none.
-    may_be_empty : whether a source that works may have no rows, as of news that nobody wrote.
+    may_be_empty : whether no rows are in order, as of news that nobody wrote, or of a model that a history is too
+        short for.
     """
 
     group: str

@@ -200,6 +200,8 @@ class LoopbackVendor:
             "TRADING_DAG_FRED_CSV_URL": self.url + FRED_CSV,
             "TRADING_DAG_FINNHUB_URL": self.url,
             "TRADING_DAG_APEWISDOM_URL": self.url,
+            # Chains are shown by the clock on the wall, and this vendor lives in the past.
+            "TRADING_DAG_CHAIN_VENDOR": "none",
             **http,
             "TRADING_DAG_HTTP__TIMEOUT_SECONDS": "5",
         }
