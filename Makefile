@@ -42,7 +42,7 @@ lint: install-dev  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test: lint browser  ## Lint and every test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \

@@ -13,18 +13,20 @@ from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_T
 @table_asset(
     OPTION_CHAIN_TABLE,
     reads={
-        "prices": Read(PRICES_DAILY, columns=("ticker", "session", "close")),
+        "prices": Read(PRICES_DAILY, columns=("ticker", "session", "close", "split_factor")),
         "exposure": DEALER_EXPOSURE,
         "analytics": CHAIN_ANALYTICS,
     },
-    code_version="1",
-    probes={"prices": "session", "exposure": "session", "analytics": "session"},
+    code_version="2",
+    # Prices are held: cut off before a split, they would be those of a ticker whose closes nobody ever saw.
+    probes={"exposure": "session", "analytics": "session"},
 )
 def chain_features(at: Slice, prices: pd.DataFrame, exposure: pd.DataFrame, analytics: pd.DataFrame) -> pd.DataFrame:
-    """Of sessions whose chain stands at the same price as the ticker; the others are NULL."""
+    """Of sessions whose chain stands at the price at which the ticker was quoted then; the others are NULL."""
     from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
 
-    return build_option_chain(prices, agreeing_sessions(exposure, prices), analytics=analytics)
+    exposure, analytics = agreeing_sessions(exposure, analytics, prices=prices)
+    return build_option_chain(prices, exposure, analytics=analytics)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_features,)

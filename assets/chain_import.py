@@ -93,7 +93,8 @@ def _record(context: dg.OpExecutionContext, store: ChainStore, imported: ChainIm
     for year, of_year in groupby(sessions, key=lambda day: day.year):
         days = list(of_year)
         rows = store.read(ticker, first=days[0], last=days[-1])
-        verdicts = session_verdicts(rows, now_session=last_closed_session())
+        before = StoredChain.of(store, ticker).read_before(days[0])
+        verdicts = session_verdicts(rows, now_session=last_closed_session(), before=before)
         partitions = {day: chain_partition_key(day, ticker) for day in days}
         for day, partition in partitions.items():
             metadata: dict[str, Any] = {
@@ -157,15 +158,18 @@ def _evaluations(
         )
 
 
-def session_verdicts(rows: pd.DataFrame, *, now_session: pd.Timestamp) -> dict[pd.Timestamp, list[RuleVerdict]]:
+def session_verdicts(
+    rows: pd.DataFrame, *, now_session: pd.Timestamp, before: pd.DataFrame | None = None
+) -> dict[pd.Timestamp, list[RuleVerdict]]:
     """One verdict for each rule of ``raw.option_chain`` on every session among the rows, all found at once.
 
     Parameters
     ----------
     rows : of one ticker, as they are stored.
     now_session : latest session that may occur.
+    before : the ticker's chain on the stored quote date before them; None where there is none.
     """
-    findings = examine(OPTION_CHAIN, rows, context=QualityContext(now_session=now_session))
+    findings = examine(OPTION_CHAIN, rows, context=QualityContext(now_session=now_session, chain_before=before))
     of_row, days = pd.factorize(rows["quote_date"])
     totals = np.bincount(of_row, minlength=len(days))
     by_rule = [(rule, findings[rule.name], _by_session(findings[rule.name], of_row)) for rule in rules_of(OPTION_CHAIN)]

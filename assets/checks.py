@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LIVE_SOURCE: Final = "live"
 KNOWN_AT: Final = "probed_known_at"
+LATE_KNOWN_AT: Final = "probed_late_known_at"
 
 
 def verdicts_of(
@@ -34,11 +35,12 @@ def verdicts_of(
     if result.source_off:
         frame.attrs["source_off"] = result.source_off
     now = last_closed_session()
-    technical = inputs.get("technical")
+    technical, macro = inputs.get("technical"), inputs.get("macro")
     context = QualityContext(
         now_session=now,
         expected_last_session=now if at.source.name == LIVE_SOURCE else None,
         technical=technical if isinstance(technical, pd.DataFrame) else None,
+        macro=macro if isinstance(macro, pd.DataFrame) else None,
     )
     verdicts = verify(table, frame, context=context)
     if declaration.probes:
@@ -77,11 +79,17 @@ def _lookahead_verdict(
         name: inputs[name] if isinstance(known, str) else inputs[name].assign(**{KNOWN_AT: known(inputs[name])})
         for name, known in probes.items()
     }
+    late: dict[str, dict[str, str]] = {}
+    for name, values in declaration.late_values.items():
+        cut[name] = cut[name].assign(**{LATE_KNOWN_AT: values.known_at(inputs[name])})
+        late[name] = dict.fromkeys(values.columns, LATE_KNOWN_AT)
     violations = probe_lookahead(
         partial(declaration.function, at, **{name: value for name, value in inputs.items() if name not in probes}),
         cut,
         time_columns=time_columns,
         table=table.qualified_name,
+        row_column=table.session_column or table.key[0],
+        late_columns=late,
     )
     examples = [f"{violation.feature} on {violation.session:%Y-%m-%d}" for violation in violations[:5]]
     return RuleVerdict(

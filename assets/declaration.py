@@ -17,6 +17,7 @@ from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import StorageError
 from trading_dag.quality import Rule, rules_of
 from trading_dag.schemas import OPTION_CHAIN, SliceKind, Table
+from trading_dag.sessions import last_closed_session
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon, horizon_of
 
@@ -30,13 +31,34 @@ LOOKAHEAD_RULE: Final = Rule(
 
 
 @dataclass(frozen=True)
+class LateValues:
+    """Columns of numbers that become known later than their row.
+
+    Attributes
+    ----------
+    columns : their names.
+    known_at : given the input, when each row's values of these columns were known.
+    """
+
+    columns: tuple[str, ...]
+    known_at: Callable[[pd.DataFrame], pd.Series]
+
+
+@dataclass(frozen=True)
 class Slice:
-    """Where an asset function stands: its slice, the settings, and the two places bytes come from."""
+    """Where an asset function stands: its slice, the settings, the two places bytes come from, and the time.
+
+    Attributes
+    ----------
+    as_of : the last session that had closed when the computation began. Read once, so that the function and each
+        recomputation by the look-ahead prober agree; what is computed here knows no other clock.
+    """
 
     key: SliceKey
     settings: Settings
     source: Any
     store: ParquetStore
+    as_of: pd.Timestamp = field(default_factory=last_closed_session)
 
     @property
     def ticker(self) -> str:
@@ -122,6 +144,7 @@ class Declaration:
     is_fetched: bool
     is_optional: bool
     probes: Mapping[str, TimeColumn] | None
+    late_values: Mapping[str, LateValues]
     uses: tuple[str, ...]
     cross_rules: tuple[CrossRule, ...] = ()
     state_of: Callable[[Any], str] | None = None
@@ -169,6 +192,7 @@ def table_asset(
     is_fetched: bool = False,
     is_optional: bool = False,
     probes: Mapping[str, TimeColumn] | None = None,
+    late_values: Mapping[str, LateValues] | None = None,
     uses: tuple[str, ...] = (),
     cross_rules: tuple[CrossRule, ...] = (),
     state_of: Callable[[Any], str] | None = None,
@@ -186,6 +210,7 @@ def table_asset(
     is_optional : whether what follows goes on with the stored slice where a fetch fails.
     probes : time column of each input that the look-ahead prober shall cut and perturb, or a function that says when
         each of its rows was known; the other inputs are held.
+    late_values : columns of a probed input that become known later than their row, and when.
     uses : groups of settings whose change makes a stored slice stale.
     cross_rules : rules between inputs and results, reported as checks of the tables they name.
     state_of : given the source, what a fetch would find, told without fetching. It is recorded with the slice, and the
@@ -210,6 +235,7 @@ def table_asset(
             is_fetched=is_fetched,
             is_optional=is_optional,
             probes=probes,
+            late_values=late_values or {},
             uses=uses,
             cross_rules=cross_rules,
             state_of=state_of,
@@ -241,6 +267,7 @@ def model_asset(
             is_fetched=False,
             is_optional=False,
             probes=None,
+            late_values={},
             uses=uses,
         )
 

@@ -6,19 +6,24 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Result, Slice, table_asset
+from assets.declaration import Declaration, Read, Result, Slice, table_asset
 from assets.pictures import picture
-from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
+from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, REGISTRY
 
 
 @table_asset(
     METRICS,
-    reads={"direction": PREDICTIONS_DIRECTION, "volatility": PREDICTIONS_VOLATILITY},
+    reads={
+        "direction": PREDICTIONS_DIRECTION,
+        "volatility": PREDICTIONS_VOLATILITY,
+        "registry": Read(REGISTRY, columns=("model", "fold", "hyperparameters")),
+    },
     code_version="2",
     uses=("bootstrap", "walk_forward"),
 )
-def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame) -> Result:
-    """Pooled over the test folds, from the prediction tables alone; intervals by stationary bootstrap."""
+def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame, registry: pd.DataFrame) -> Result:
+    """Pooled over the test folds, from the prediction tables alone; intervals by stationary bootstrap. The registry
+    says where models also learnt from augmented rows."""
     from trading_dag import plots
     from trading_dag.validation.evaluation import evaluate
 
@@ -28,6 +33,7 @@ def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame) -> Res
         horizon=at.horizon,
         settings=at.settings.bootstrap,
         minimum_class_rows=at.settings.walk_forward.minimum_class_rows,
+        registry=registry,
     )
     figures = {
         "skill against baseline": plots.skill_against_baseline(scores),

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Slice, table_asset
+from assets.declaration import Declaration, LateValues, Read, Slice, table_asset
 from trading_dag.schemas import (
     EARNINGS,
     EARNINGS_TABLE,
@@ -17,6 +17,7 @@ from trading_dag.schemas import (
     MACRO,
     MACRO_TABLE,
     NEWS,
+    NEWS_SENTIMENT,
     PRICES_DAILY,
     PRICES_HOURLY,
     SENTIMENT,
@@ -46,7 +47,7 @@ def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
         "volatility_index": VOLATILITY_INDEX,
         "technical": Read(TECHNICAL, columns=("ticker", "session", "hv_20", "log_return_1d")),
     },
-    code_version="1",
+    code_version="2",
     probes={"volatility_index": "session", "technical": "session"},
 )
 def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:
@@ -56,18 +57,25 @@ def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.
     return build_implied_volatility(volatility_index, technical)
 
 
-@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="1", probes={"macro": "known_on"})
+@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="2", probes={"macro": "known_on"})
 def macro(at: Slice, macro: pd.DataFrame) -> pd.DataFrame:
-    """Point in time: a value appears on the session on which it was published, and goes stale."""
+    """Point in time: a value appears on the session on which it was published, and goes stale. What a vendor shows
+    already and counts as known only later is not there before that session has closed."""
     from trading_dag.features.macro import build_macro
 
-    return build_macro(macro)
+    return build_macro(macro, as_of=at.as_of)
 
 
 def _announced_at(earnings: pd.DataFrame) -> pd.Series:
     from trading_dag.features.earnings import announcement_known_at
 
     return announcement_known_at(earnings)
+
+
+def _figures_at(earnings: pd.DataFrame) -> pd.Series:
+    from trading_dag.features.earnings import figures_known_at
+
+    return figures_known_at(earnings)
 
 
 def _scheduled_at(economic_calendar: pd.DataFrame) -> pd.Series:
@@ -82,25 +90,43 @@ _DAYS: Final = Read(PRICES_DAILY, columns=("ticker", "session", "adj_close"))
 
 @table_asset(
     SENTIMENT,
-    reads={"news": NEWS, "social_mentions": SOCIAL_MENTIONS, "implied_volatility": _IV},
-    code_version="1",
+    reads={
+        "news": NEWS,
+        "social_mentions": SOCIAL_MENTIONS,
+        "news_sentiment": NEWS_SENTIMENT,
+        "implied_volatility": _IV,
+    },
+    code_version="2",
     kinds=("vader", "pandas", "parquet"),
-    probes={"news": "known_at", "social_mentions": "known_at", "implied_volatility": "session"},
+    probes={
+        "news": "known_at",
+        "social_mentions": "known_at",
+        "news_sentiment": "known_at",
+        "implied_volatility": "session",
+    },
+    uses=("sentiment_basis",),
 )
 def sentiment(
-    at: Slice, news: pd.DataFrame, social_mentions: pd.DataFrame, implied_volatility: pd.DataFrame
+    at: Slice,
+    news: pd.DataFrame,
+    social_mentions: pd.DataFrame,
+    news_sentiment: pd.DataFrame,
+    implied_volatility: pd.DataFrame,
 ) -> pd.DataFrame:
-    """A headline counts from when it could be read; no headline is no score."""
+    """A headline counts from when it could be read; no headline is no score. With ``sentiment_basis`` ``vendor`` tone
+    and buzz are the vendor's snapshots, and NULL where there is none: a column is never of both."""
     from trading_dag.features.sentiment import build_sentiment
 
-    return build_sentiment(news, social_mentions, implied_volatility=implied_volatility)
+    vendor_scores = news_sentiment if at.settings.sentiment_basis == "vendor" else None
+    return build_sentiment(news, social_mentions, implied_volatility=implied_volatility, vendor_scores=vendor_scores)
 
 
 @table_asset(
     EARNINGS_TABLE,
     reads={"earnings": EARNINGS, "prices": _DAYS, "implied_volatility": _IV},
-    code_version="1",
+    code_version="2",
     probes={"earnings": _announced_at, "prices": "session", "implied_volatility": "session"},
+    late_values={"earnings": LateValues(("eps_actual", "revenue_actual"), _figures_at)},
 )
 def earnings(at: Slice, earnings: pd.DataFrame, prices: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
     """A surprise counts from the close of the session that could react to it."""
@@ -112,7 +138,7 @@ def earnings(at: Slice, earnings: pd.DataFrame, prices: pd.DataFrame, implied_vo
 @table_asset(
     ECONOMIC_CALENDAR_TABLE,
     reads={"economic_calendar": Read(ECONOMIC_CALENDAR, same_source_as="prices"), "prices": _DAYS},
-    code_version="1",
+    code_version="2",
     probes={"economic_calendar": _scheduled_at, "prices": "session"},
 )
 def economic_calendar(at: Slice, economic_calendar: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +151,7 @@ def economic_calendar(at: Slice, economic_calendar: pd.DataFrame, prices: pd.Dat
 @table_asset(
     INTRADAY,
     reads={"prices_hourly": PRICES_HOURLY, "prices": PRICES_DAILY},
-    code_version="1",
+    code_version="2",
     kinds=("talib", "pandas", "parquet"),
     probes={"prices_hourly": "ts", "prices": "session"},
 )

@@ -16,7 +16,7 @@ import pandas as pd
 
 from assets.automation import RAW_FRESHNESS, condition_of
 from assets.checks import verdicts_of
-from assets.declaration import Declaration, Read, Result, Slice
+from assets.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
 from resources.parquet_io import COLUMNS_METADATA, StoredModel
 from resources.parquet_store import PreparedSlice
@@ -75,7 +75,7 @@ def _out(declaration: Declaration, key: dg.AssetKey) -> dg.AssetOut:
         metadata={} if table is None else {"dagster/column_schema": column_schema(table)},
         code_version=declaration.code_version,
         automation_condition=condition_of(declaration.automation),
-        freshness_policy=RAW_FRESHNESS if declaration.is_fetched else None,
+        freshness_policy=RAW_FRESHNESS if declaration.is_fetched and declaration.state_of is None else None,
         owners=OWNERS,
         kinds=set(declaration.kinds),
     )
@@ -104,6 +104,8 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
     )
     sources = _sources(inputs)
     hashes = {**input_hashes(declaration.reads, inputs), **declaration.fingerprint(at.settings)}
+    if declaration.state_of is not None:
+        hashes[SOURCE_STATE] = declaration.state_of(at.source)
     inputs = _of_one_source(declaration, inputs)
     with ExitStack() as held:
         if declaration.is_fetched:
@@ -127,6 +129,9 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         if failures:
             yield from checks
             raise failures[0]
+        if declaration.describe is not None:
+            described = declaration.describe(at, result.frames[declaration.tables[0].name])
+            result = replace(result, metadata={**result.metadata, **described})
         for table in declaration.tables:
             yield _output(declaration, table, result, at, hashes=hashes, sources=sources)
         # After the outputs: Dagster counts a verdict only for the materialization that precedes it.

@@ -9,12 +9,27 @@ import pandas as pd
 from assets.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
 from assets.pictures import picture
 from trading_dag.errors import InsufficientDataError
-from trading_dag.schemas import FEATURE_SELECTION, FEATURE_TABLE, REGISTRY, SELECTION_STABILITY, TARGETS
+from trading_dag.schemas import (
+    FEATURE_SELECTION,
+    FEATURE_TABLE,
+    PRICES_DAILY,
+    REGISTRY,
+    SELECTION_STABILITY,
+    TARGETS,
+    VOLATILITY_INDEX,
+)
 
 if TYPE_CHECKING:
     from resources.parquet_io import StoredModel
+    from trading_dag.models.augmentation import Augmentation
     from trading_dag.models.fitted import FittedModel
 
+_LEARNT_FROM: Final = {
+    "features": FEATURE_TABLE,
+    "targets": TARGETS,
+    "prices": PRICES_DAILY,
+    "volatility_index": VOLATILITY_INDEX,
+}
 _PICTURED: Final = "direction_logistic"
 _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
@@ -28,36 +43,57 @@ def _require_rows(at: Slice, features: pd.DataFrame) -> None:
         raise InsufficientDataError(f"nothing to fit {at.ticker} {at.horizon.key} on: {reason}")
 
 
+def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFrame) -> Augmentation:
+    from trading_dag.models.augmentation import Augmentation
+
+    return Augmentation(prices, volatility_index, at.settings.augmentation)
+
+
 @model_asset(
-    reads={"features": FEATURE_TABLE, "targets": TARGETS},
-    code_version="1",
+    reads=_LEARNT_FROM,
+    code_version="2",
     kinds=("scikitlearn", "xgboost"),
-    uses=("walk_forward",),
+    uses=("walk_forward", "augmentation"),
 )
-def direction_classifier(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
+def direction_classifier(
+    at: Slice,
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    prices: pd.DataFrame,
+    volatility_index: pd.DataFrame,
+) -> FittedModel:
     """P(UP) by a logistic regression and by XGBoost: five walk-forward folds and the live model, each fold with its
-    own feature selection, scaling and threshold."""
+    own feature selection, scaling and threshold. Bars and index are for augmentation, which is off by default."""
     from trading_dag.models.direction_classifier import fit
 
     _require_rows(at, features)
-    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
+    drawn = _augmentation(at, prices, volatility_index)
+    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn)
 
 
 @model_asset(
-    reads={"features": FEATURE_TABLE, "targets": TARGETS},
-    code_version="1",
+    reads=_LEARNT_FROM,
+    code_version="2",
     kinds=("scikitlearn",),
-    uses=("walk_forward",),
+    uses=("walk_forward", "augmentation"),
 )
-def volatility_forecaster(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
-    """P(LOW), P(NORMAL), P(HIGH) of the IV regime at the target by a multinomial logistic regression."""
+def volatility_forecaster(
+    at: Slice,
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    prices: pd.DataFrame,
+    volatility_index: pd.DataFrame,
+) -> FittedModel:
+    """P(LOW), P(NORMAL), P(HIGH) of the IV regime at the target by a multinomial logistic regression. Bars and index
+    are for augmentation, which is off by default."""
     from trading_dag.models.volatility_forecaster import fit
 
     _require_rows(at, features)
-    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
+    drawn = _augmentation(at, prices, volatility_index)
+    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn)
 
 
-@table_asset(FEATURE_SELECTION, SELECTION_STABILITY, reads=_MODELS, code_version="1", uses=("walk_forward",))
+@table_asset(FEATURE_SELECTION, SELECTION_STABILITY, reads=_MODELS, code_version="2", uses=("walk_forward",))
 def feature_selection(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
     """Chosen inside the fold's training part only; and how far the folds agree."""
     from trading_dag.plots.selection import selection_by_fold

@@ -17,6 +17,7 @@ from assets.materialization import CHAIN_IO, OWNERS, check_results, check_specs,
 from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
 from resources.chain_io import NO_CHAIN, StoredChain
+from resources.chain_snapshot import WITHOUT_CONTRACTS
 from resources.parquet_store import content_hash
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import (
@@ -49,14 +50,14 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
                 description=f"{OPTION_CHAIN.description}\n\n{__doc__}",
                 io_manager_key=CHAIN_IO,
                 metadata={"dagster/column_schema": column_schema(OPTION_CHAIN)},
-                code_version="1",
+                code_version="2",
                 owners=OWNERS,
                 kinds={"parquet", "api"},
             )
         },
         partitions_def=partitions.date_ticker,
         check_specs=checks,
-        required_resource_keys={"source"},
+        required_resource_keys={"source", CHAIN_IO},
         group_name=OPTION_CHAIN.group,
     )
     def option_chain(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -72,20 +73,28 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     session, ticker = chain_slice_of(context.partition_key)
     source = context.resources.source
     frame = source.option_chain(ticker, session=session)
-    verdicts = verify(OPTION_CHAIN, frame, context=QualityContext(now_session=last_closed_session()))
+    # What is stored of the session before tells a chain from a copy of it.
+    before = StoredChain.of(context.resources.chain_io.store, ticker).read_before(session) if len(frame) else None
+    judged = QualityContext(now_session=last_closed_session(), chain_before=before)
+    verdicts = verify(OPTION_CHAIN, frame, context=judged)
     results = list(check_results(OPTION_CHAIN_KEY, verdicts))
     refused = objections(OPTION_CHAIN, f"{ticker} {session:%Y-%m-%d}", verdicts)
     if refused:
         yield from results
         raise refused[0]
     frame.attrs.setdefault("source", source.name)
-    off = frame.attrs.get("source_off")
+    told = {name: frame.attrs[name] for name in ("source_off", WITHOUT_CONTRACTS) if frame.attrs.get(name)}
+    if WITHOUT_CONTRACTS in told:
+        context.log.warning(
+            "%s [%s %s] no contract is given of expirations that are listed: %s",
+            OPTION_CHAIN.qualified_name, ticker, f"{session:%Y-%m-%d}", told[WITHOUT_CONTRACTS],
+        )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
         yield dg.Output(
             frame,
             output_name=OPTION_CHAIN.name,
-            metadata={"source_off": off} if off else {},
+            metadata=told,
             data_version=dg.DataVersion(content_hash(frame)),
         )
     yield from results

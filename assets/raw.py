@@ -10,6 +10,7 @@ import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
 from resources.event_history import fetch_start, keep_recent, merge_events
+from resources.parquet_store import ASKED_AT_ATTRIBUTE
 from resources.restatement import merge_history, overlap_start
 from trading_dag.quality.casting import cast_frame
 from trading_dag.schemas import (
@@ -17,6 +18,7 @@ from trading_dag.schemas import (
     ECONOMIC_CALENDAR,
     MACRO,
     NEWS,
+    NEWS_SENTIMENT,
     PRICES_DAILY,
     PRICES_HOURLY,
     SOCIAL_MENTIONS,
@@ -25,6 +27,9 @@ from trading_dag.schemas import (
 )
 
 RESTATEMENTS_SHOWN: Final = 50
+# The source that is asked about the present: what it did not have then, nobody knew here. The rows of a file, of a
+# sample or of a simulation say themselves when they were known.
+ASKED_NOW: Final = "live"
 
 
 def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], pd.DataFrame]) -> Result:
@@ -68,28 +73,48 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
     Raises
     ------
     SourceMismatchError : where the stored rows come from another source.
+    PriceBaseError : where hourly bars differ from the stored ones by more than one split.
     """
-    stored = at.store.read_or_empty(table, at.key)
+    stored, asked_before = at.store.read_or_empty(table, at.key), _asked_before(at, table)
     since = fetch_start(stored, table)
     asked_at = pd.Timestamp.now("UTC").as_unit("us")
     fresh = fetch(since)
     off = fresh.attrs.get("source_off")
     if off:
+        if not stored.empty and asked_before is not None:
+            stored.attrs[ASKED_AT_ATTRIBUTE] = asked_before.isoformat()
         return Result({table.name: fresh if stored.empty else stored}, source_off=off if stored.empty else None)
     fresh.attrs["source"] = at.source.name
     if cast_frame(fresh, table)[1]:
         return Result({table.name: fresh})
-    merged = merge_events(stored, fresh, table=table, asked_at=asked_at, since=since)
+    merged = merge_events(
+        stored,
+        fresh,
+        table=table,
+        asked_at=asked_at,
+        asked_before=asked_before if at.source.name == ASKED_NOW else None,
+        since=since,
+    )
     frame = keep_recent(merged.frame, table, days=at.settings.event_days, now=asked_at)
-    frame.attrs = {"source": at.source.name}
-    counts = {
+    frame.attrs = {"source": at.source.name, ASKED_AT_ATTRIBUTE: asked_at.isoformat()}
+    metadata: dict[str, Any] = {
         "appended rows": merged.appended,
         "completed values": merged.completed,
-        "restated values": merged.restated,
+        "restated values": len(merged.restated),
         "withdrawn rows": merged.withdrawn,
         "rows past their time": len(merged.frame) - len(frame),
     }
-    return Result({table.name: frame}, counts)
+    if len(merged.restated):
+        metadata["restatements"] = _restatement_table(merged.restated)
+    if merged.base_factor != 1.0:
+        metadata["base moved"] = f"stored prices were multiplied by {merged.base_factor:.6g}, as the vendor's were"
+    return Result({table.name: frame}, metadata)
+
+
+def _asked_before(at: Slice, table: Table) -> pd.Timestamp | None:
+    """When the stored slice was last asked for; of one that does not say, when it was written."""
+    recorded = at.store.provenance(table, at.key)
+    return None if recorded is None else pd.Timestamp(recorded.asked_at or recorded.fetched_at)
 
 
 def _restatement_table(restated: pd.DataFrame) -> dg.TableMetadataValue:
@@ -117,35 +142,43 @@ def macro(at: Slice) -> Result:
 
 
 @table_asset(
-    PRICES_HOURLY, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
+    PRICES_HOURLY, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
 )
 def prices_hourly(at: Slice) -> Result:
-    """Bars by their true start; vendors give only the last two years, so what is stored is kept."""
+    """Bars by their true start; what is stored is kept, and divided where a split moves the vendor's base."""
     return load_events(at, PRICES_HOURLY, lambda since: at.source.prices_hourly(at.ticker, since=since))
 
 
-@table_asset(NEWS, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
+@table_asset(NEWS, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
 def news(at: Slice) -> Result:
-    """Each article once, with the moment from which it could be read."""
+    """Each article once, as it was first given, with the moment from which it could be read."""
     return load_events(at, NEWS, lambda since: at.source.news(at.ticker, since=since))
 
 
 @table_asset(
-    SOCIAL_MENTIONS, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
+    SOCIAL_MENTIONS, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
 )
 def social_mentions(at: Slice) -> Result:
     """Each snapshot once; no vendor gives an old one again."""
     return load_events(at, SOCIAL_MENTIONS, lambda _: at.source.social_mentions(at.ticker))
 
 
-@table_asset(EARNINGS, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
+@table_asset(
+    NEWS_SENTIMENT, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
+)
+def news_sentiment(at: Slice) -> Result:
+    """Each snapshot once; no vendor gives an old one again. Read where ``sentiment_basis`` is ``vendor``."""
+    return load_events(at, NEWS_SENTIMENT, lambda _: at.source.news_sentiment(at.ticker))
+
+
+@table_asset(EARNINGS, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
 def earnings(at: Slice) -> Result:
-    """Of the ticker itself, or of the heavy holdings of a fund."""
+    """Of the ticker itself, or of the heavy holdings of a fund; what was moved or corrected stays, cancelled."""
     return load_events(at, EARNINGS, lambda since: at.source.earnings(at.ticker, since=since))
 
 
 @table_asset(
-    ECONOMIC_CALENDAR, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
+    ECONOMIC_CALENDAR, code_version="3", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
 )
 def economic_calendar(at: Slice) -> Result:
     """Releases and decisions, past and scheduled, with the moment from which each date was known."""
@@ -158,6 +191,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     prices_hourly,
     news,
     social_mentions,
+    news_sentiment,
     earnings,
     macro,
     economic_calendar,

@@ -2,19 +2,20 @@
 
 The record stands in the slice itself (Parquet footer, model spec), so it is right after a crash, and
 in any process. Fetched tables are never stale here: whether the vendor has news only the vendor knows.
+Where a source can tell without being asked for the rows, as of a file, that is compared too.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from assets.catalog import DECLARATIONS
-from assets.declaration import Declaration, Read
+from assets.declaration import SOURCE_STATE, Declaration, Read
 from resources.chain_io import chain_digest
 from resources.chain_store import ChainStore
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, Provenance, SliceKey
-from trading_dag.errors import StorageError
+from trading_dag.errors import SourceError, StorageError
 from trading_dag.schemas import SliceKind, Table
 from trading_dag.settings import Settings
 
@@ -67,6 +68,16 @@ class Staleness:
                 stale.append(declaration)
                 names.update(".".join(asset.path) for asset in declaration.asset_keys)
         return stale
+
+    def is_as_stored(self, declaration: Declaration, key: SliceKey, source: Any) -> bool:
+        """Whether a source says that a fetch would find what is stored. False where only a fetch tells."""
+        if declaration.state_of is None:
+            return False
+        try:
+            state = declaration.state_of(source)
+        except SourceError:
+            return False  # the fetch will say what is wrong
+        return self._recorded(declaration, key) == {SOURCE_STATE: state} | declaration.fingerprint(self.settings)
 
     def _is_stale(self, declaration: Declaration, key: SliceKey, stale: set[str], *, refit: bool) -> bool:
         recorded = self._recorded(declaration, key)

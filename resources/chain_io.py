@@ -28,6 +28,8 @@ QUOTES: Final = (
     "quote_date", "ticker", "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
     "open_interest", "implied_volatility",
 )  # fmt: skip
+# A chain that is older than that is no session before.
+DAYS_BEFORE: Final = pd.Timedelta(days=10)
 NO_CHAIN: Final = "no option chain is stored: trading-dag import-chains PATH brings it in"
 
 
@@ -75,6 +77,13 @@ class StoredChain:
     def read(self, session: pd.Timestamp) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of one quote date; none where there are none."""
         return self.store.read(self.ticker, first=session, last=session)
+
+    def read_before(self, session: pd.Timestamp) -> pd.DataFrame | None:
+        """Rows of the quote date before a session, stored or not; None where none is stored of the ten days before."""
+        if not self.store.years(self.ticker):
+            return None
+        rows = self.store.read(self.ticker, first=session - DAYS_BEFORE, last=session - pd.Timedelta(days=1))
+        return None if rows.empty else rows[rows["quote_date"] == rows["quote_date"].max()].reset_index(drop=True)
 
     def by_session(
         self, *, first: pd.Timestamp | None = None, last: pd.Timestamp | None = None
@@ -127,12 +136,19 @@ class StoredChain:
 
 
 class ChainIOManager(dg.IOManager):
-    """Merges one session's rows into the file of its ticker and year; loads the handle."""
+    """Merges one session's rows into the file of its ticker and year; loads the handle.
 
-    def __init__(self, root: Path) -> None:
+    Parameters
+    ----------
+    root : below which the chains lie.
+    keep_days : sessions quoted longer before a ticker's last one are dropped when one is merged; None drops none.
+    """
+
+    def __init__(self, root: Path, *, keep_days: int | None = None) -> None:
         from resources.chain_store import ChainStore
 
         self.store = ChainStore(root)
+        self._keep_days = keep_days
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         """Merge the rows; an empty frame, of a source that is off, changes nothing.
@@ -148,7 +164,9 @@ class ChainIOManager(dg.IOManager):
             raise StorageError(f"raw.option_chain [{ticker}]: one session's chain has rows of the years {list(dates)}")
         counts = self.store.merge(ticker, int(dates[0]), obj, source=str(obj.attrs.get("source", "")))
         told = {name: value for name, value in counts.__dict__.items() if name != "changed_sessions"}
-        context.add_output_metadata({"dagster/row_count": len(obj), **told})
+        if self._keep_days is not None:
+            told["sessions past their time"] = self.store.forget(ticker, keep_days=self._keep_days)
+        context.add_output_metadata({"dagster/row_count": len(obj), "source": obj.attrs.get("source") or "–", **told})
 
     def load_input(self, context: dg.InputContext) -> StoredChain:
         """The handle on the chains of the ticker of the running slice."""

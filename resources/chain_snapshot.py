@@ -30,11 +30,15 @@ from trading_dag.slices import validate_ticker
 QUOTE_DELAY: Final = pd.Timedelta(minutes=15)
 # A field that none of so many contracts has was renamed; of fewer, nobody may have traded one.
 ENOUGH_CONTRACTS: Final = 50
+# Far out of the money a share of contracts has no bidder and no offer; after hours it may be all of them.
+MOST_ZERO_QUOTES: Final = 0.5
 CONTRACT_COLUMNS: Final = (
     CONTRACT_ID, "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
     "open_interest", "implied_volatility", "quoted_at",
 )  # fmt: skip
 _NUMBERS: Final = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
+# Attribute of a chain's frame: expirations that the vendor lists and gives no contract of, in words.
+WITHOUT_CONTRACTS: Final = "expirations_without_contracts"
 # COMP is quoted, but the options on that market's index are on NDX.
 WITHOUT_OPTIONS: Final = frozenset({"COMP"})
 _logger = logging.getLogger(__name__)
@@ -151,7 +155,13 @@ def require_fresh(question: ChainQuestion, quoted_at: pd.Timestamp, *, what: str
 
 
 def chain_rows(
-    question: ChainQuestion, contracts: pd.DataFrame, *, given: tuple[str, ...], source: str
+    question: ChainQuestion,
+    contracts: pd.DataFrame,
+    *,
+    given: tuple[str, ...],
+    source: str,
+    is_zero_no_quote: bool = False,
+    empty: Sequence[pd.Timestamp] = (),
 ) -> pd.DataFrame:
     """Rows of ``raw.option_chain`` out of what a vendor says of its contracts.
 
@@ -161,6 +171,9 @@ def chain_rows(
         where the vendor does not say it.
     given : columns that the vendor gives for some contract of every chain.
     source : name for the provenance.
+    is_zero_no_quote : whether the vendor writes bid and ask of 0 where it has no quote: they are NULL then.
+    empty : expirations that the vendor lists and gives no contract of. The others are stored all the same; the log and
+        the attribute ``WITHOUT_CONTRACTS`` of the frame name them, because nobody gives them again.
 
     Returns
     -------
@@ -175,6 +188,8 @@ def chain_rows(
     """
     _require_given(question, contracts, given)
     quotes = _without_old_quotes(question, contracts)
+    if is_zero_no_quote:
+        quotes = _without_zero_quotes(question, quotes)
     sifted = normalise_chain(quotes.assign(quote_date=question.session, ticker=question.ticker))
     if len(contracts) and sifted.kept.empty:
         raise _format_error(question, f"no contract can be read: {sifted.counts}")
@@ -198,7 +213,12 @@ def chain_rows(
         problem=f"there is no contract that expires by {question.last_expiration:%Y-%m-%d}",
         remedy="Check the ticker, or raise TRADING_DAG_CHAIN_DAYS.",
     )
-    return table_frame(found, OPTION_CHAIN, source=source)
+    frame = table_frame(found, OPTION_CHAIN, source=source)
+    if empty:
+        frame.attrs[WITHOUT_CONTRACTS] = _told_empty(question, empty)
+    if found["underlying_price"].isna().all():
+        _logger.warning("%s: the %s says no price of the underlying", question.source, question)
+    return frame
 
 
 def contract_frame(columns: Mapping[str, object]) -> pd.DataFrame:
@@ -227,6 +247,22 @@ def _without_old_quotes(question: ChainQuestion, contracts: pd.DataFrame) -> pd.
         question.source, int(is_old.sum()), question,
     )  # fmt: skip
     return contracts.assign(**{name: np.where(is_old, np.nan, contracts[name]) for name in ("bid", "ask")})
+
+
+def _without_zero_quotes(question: ChainQuestion, contracts: pd.DataFrame) -> pd.DataFrame:
+    is_none = ((contracts["bid"] == 0.0) & (contracts["ask"] == 0.0)).to_numpy()
+    if is_none.mean() > MOST_ZERO_QUOTES:
+        _logger.warning(
+            "%s: %d of %d contracts of the %s have no quote, their last trades count",
+            question.source, int(is_none.sum()), len(is_none), question,
+        )  # fmt: skip
+    return contracts.assign(**{name: np.where(is_none, np.nan, contracts[name]) for name in ("bid", "ask")})
+
+
+def _told_empty(question: ChainQuestion, expirations: Sequence[pd.Timestamp]) -> str:
+    days = ", ".join(f"{day:%Y-%m-%d}" for day in sorted(expirations))
+    _logger.warning("%s: the %s has no contract of expirations that are listed: %s", question.source, question, days)
+    return days
 
 
 def _require_given(question: ChainQuestion, contracts: pd.DataFrame, given: tuple[str, ...]) -> None:

@@ -16,6 +16,16 @@ import pandas as pd
 
 from resources.chain_filter import ChainFilter, as_day, within
 from resources.chain_merge import OUTCOMES, UNCHANGED, MergeCounts, merge_chains, rounds
+from resources.chain_part import (
+    BY_TICKER,
+    ChainPart,
+    chain_key_of,
+    day_digests,
+    overlapping_groups,
+    read_groups,
+    whole_digest,
+    with_digests,
+)
 from resources.parquet_store import (
     FILE_NAME,
     ParquetStore,
@@ -39,8 +49,6 @@ if TYPE_CHECKING:
     from resources.parquet_store import Provenance
 
 ROW_GROUP_ROWS: Final = 131_072
-# Validation and locks are those of a ticker's slice; only the folder below it knows the year.
-_BY_TICKER: Final = replace(OPTION_CHAIN, slice="ticker")
 IMPORTS_FOLDER: Final = ".imports"
 _YEAR_FOLDER: Final = "year="
 
@@ -88,7 +96,7 @@ class ChainStore:
         path = self.path(ticker, year)
         if not path.is_file():
             return None
-        return provenance_of(self._open(path).schema_arrow, _BY_TICKER, SliceKey(ticker))
+        return provenance_of(self._open(path).schema_arrow, BY_TICKER, SliceKey(ticker))
 
     def merge(self, ticker: str, year: int, fresh: pd.DataFrame, *, source: str) -> MergeCounts:
         """Merge rows of one source into the slice of a ticker and year, as ``merge_all`` does with several."""
@@ -119,7 +127,7 @@ class ChainStore:
             strangers = fresh.loc[fresh["quote_date"].dt.year != year, "quote_date"]
             if len(strangers):
                 raise StorageError(
-                    f"{_BY_TICKER.qualified_name} of {year} was handed rows of {strangers.iloc[0]:%Y-%m-%d}"
+                    f"{BY_TICKER.qualified_name} of {year} was handed rows of {strangers.iloc[0]:%Y-%m-%d}"
                 )
         repeated = [repeated_rows(fresh) for fresh, _ in pieces]
         unique = [fresh[~(copies | other)] for (fresh, _), (copies, other) in zip(pieces, repeated, strict=True)]
@@ -127,7 +135,9 @@ class ChainStore:
         changed: list[tuple[pd.Timestamp, ...]] = [()] * len(pieces)
         with self.lock(ticker):
             before = self.provenance(ticker, year)
-            frame = empty_frame(OPTION_CHAIN) if before is None else self._whole(ticker, year)
+            days = pd.concat([fresh["quote_date"] for fresh in unique]) if unique else pd.Series(dtype="datetime64[us]")
+            part = None if before is None or days.empty else self._part(ticker, year, days.min(), days.max())
+            frame = empty_frame(OPTION_CHAIN) if part is None else part.frame()
             for places in rounds(unique):
                 fresh = pd.concat([unique[place] for place in places], ignore_index=True)
                 merged = merge_chains(frame, fresh)
@@ -142,7 +152,7 @@ class ChainStore:
                 known = (before.source or "").split("+") if before is not None else []
                 given = [source for (_, source), days in zip(pieces, changed, strict=True) if days]
                 sources = "+".join(name for name in dict.fromkeys([*known, *given]) if name)
-                self._put(ticker, year, frame, source=sources)
+                self._put(ticker, year, frame, source=sources, part=part)
         return [
             MergeCounts(
                 **dict(zip(OUTCOMES, row.tolist(), strict=True)),
@@ -153,9 +163,45 @@ class ChainStore:
             for row, days, (copies, conflicts) in zip(counts, changed, repeated, strict=True)
         ]
 
+    def forget(self, ticker: str, *, keep_days: int) -> int:
+        """Drop sessions quoted more than so many days before the ticker's last stored one; how many quote dates.
+
+        The last session always stays, also where no chain has come for years. A year that is dropped whole is a
+        file less; of another one the file is replaced at once.
+
+        Raises
+        ------
+        StorageError : for less than a day, or a stored file that cannot be read; what is stored stays.
+        """
+        if keep_days < 1:
+            raise StorageError(f"chains are kept for at least a day, not for {keep_days}")
+        dropped = 0
+        with self.lock(ticker):
+            years = self.years(ticker)
+            if not years:
+                return 0
+            newest = self.read(ticker, columns=["quote_date"], first=f"{years[-1]}-01-01")["quote_date"].max()
+            first = newest - pd.Timedelta(days=keep_days)
+            for year in [year for year in years if year <= first.year]:
+                days = self.read(ticker, columns=["quote_date"], first=f"{year}-01-01", last=f"{year}-12-31")[
+                    "quote_date"
+                ]
+                old = days[days < first].nunique()
+                dropped += old
+                if old == days.nunique():
+                    self.path(ticker, year).unlink()
+                elif old:
+                    before = self.provenance(ticker, year)
+                    part = self._part(ticker, year, days.min(), first - pd.Timedelta(days=1))
+                    rows = part.frame()
+                    source = "" if before is None else before.source or ""
+                    kept = rows[rows["quote_date"] >= first].reset_index(drop=True)
+                    self._put(ticker, year, kept, source=source, part=part)
+        return dropped
+
     def lock(self, ticker: str) -> BaseFileLock:
         """Lock of a ticker's chains, held across read, merge and write. Reentrant."""
-        return self._slices.lock(_BY_TICKER, SliceKey(ticker))
+        return self._slices.lock(BY_TICKER, SliceKey(ticker))
 
     def read(
         self,
@@ -224,8 +270,13 @@ class ChainStore:
             if (low is not None and year < low.year) or (high is not None and year > high.year):
                 continue
             path = self.path(ticker, year)
-            file = self._open(path)
-            groups = _overlapping(file, low, high)
+            try:
+                file = self._open(path)
+            except StorageError:
+                if path.is_file():
+                    raise
+                continue  # a year that was dropped between the look at the folder and this one
+            groups = overlapping_groups(file, low, high)
             if groups:
                 yield path, file, groups
 
@@ -257,10 +308,10 @@ class ChainStore:
                 kept = frame if passes is None or bool(passes.all()) else frame[passes]
                 yield kept[names].reset_index(drop=True)
 
-    def _whole(self, ticker: str, year: int) -> pd.DataFrame:
+    def _part(self, ticker: str, year: int, first: pd.Timestamp, last: pd.Timestamp) -> ChainPart:
+        """The row groups of a stored file that rows of these quote dates go into."""
         path = self.path(ticker, year)
-        file = self._open(path)
-        return _rows(path, file, list(range(file.num_row_groups)), list(OPTION_CHAIN.column_names))
+        return ChainPart.of(self._open(path), path, first=first, last=last, full=ROW_GROUP_ROWS)
 
     def _open(self, path: Path) -> pq.ParquetFile:
         import pyarrow as pa
@@ -269,49 +320,39 @@ class ChainStore:
         try:
             return pq.ParquetFile(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
-            raise unreadable(_BY_TICKER, _key_of(path), path, error) from error
+            raise unreadable(BY_TICKER, chain_key_of(path), path, error) from error
 
-    def _put(self, ticker: str, year: int, frame: pd.DataFrame, *, source: str) -> None:
+    def _put(self, ticker: str, year: int, frame: pd.DataFrame, *, source: str, part: ChainPart | None) -> None:
+        """Replace a file: the rows of a part by a frame, the row groups beside it as they are."""
         import pyarrow.parquet as pq
 
-        prepared = self._slices.prepare(_BY_TICKER, SliceKey(ticker), frame, source=source)
-        arrow = to_arrow(prepared.frame, OPTION_CHAIN, prepared.provenance)
+        prepared = self._slices.prepare(BY_TICKER, SliceKey(ticker), frame, source=source)
+        digests = day_digests(prepared.frame) if part is None else part.digests(prepared.frame)
+        provenance = replace(
+            prepared.provenance,
+            content_hash=whole_digest(digests),
+            rows=len(prepared.frame) + (0 if part is None else part.rows_beside),
+            first_session=min(digests, default=None),
+            last_session=max(digests, default=None),
+        )
+        arrow = with_digests(to_arrow(prepared.frame, OPTION_CHAIN, provenance), digests)
         self._slices.ensure_schema_file(OPTION_CHAIN)
         path = self.path(ticker, year)
         path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in path.parent.glob(f".{FILE_NAME}.*.tmp"):
             leftover.unlink(missing_ok=True)
-        replace_file(
-            path,
-            lambda target: pq.write_table(
-                arrow, target, compression="zstd", row_group_size=ROW_GROUP_ROWS, write_page_checksum=True
-            ),
-        )
+
+        def write(target: Path) -> None:
+            with pq.ParquetWriter(target, arrow.schema, compression="zstd", write_page_checksum=True) as writer:
+                for group in () if part is None else part.before():
+                    writer.write_table(group.cast(arrow.schema))
+                if len(arrow):
+                    writer.write_table(arrow, row_group_size=ROW_GROUP_ROWS)
+                for group in () if part is None else part.after():
+                    writer.write_table(group.cast(arrow.schema))
+
+        replace_file(path, write)
 
 
 def _rows(path: Path, file: pq.ParquetFile, groups: list[int], columns: list[str]) -> pd.DataFrame:
-    import pyarrow as pa
-
-    try:
-        arrow = file.read_row_groups(groups, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(_BY_TICKER, _key_of(path), path, error) from error
-    return to_pandas(arrow.select(columns), OPTION_CHAIN)
-
-
-def _overlapping(file: pq.ParquetFile, low: pd.Timestamp | None, high: pd.Timestamp | None) -> list[int]:
-    """Row groups whose quote dates may lie within the bounds, by the statistics in the footer."""
-    column = file.schema_arrow.get_field_index("quote_date")
-    groups = []
-    for group in range(file.num_row_groups):
-        statistics = file.metadata.row_group(group).column(column).statistics
-        is_known = statistics is not None and statistics.has_min_max
-        is_before = is_known and low is not None and pd.Timestamp(statistics.max) < low
-        is_after = is_known and high is not None and pd.Timestamp(statistics.min) > high
-        if not is_before and not is_after:
-            groups.append(group)
-    return groups
-
-
-def _key_of(path: Path) -> SliceKey:
-    return SliceKey(path.parent.parent.name.partition("=")[2])
+    return to_pandas(read_groups(path, file, groups, columns=columns), OPTION_CHAIN)

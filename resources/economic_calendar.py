@@ -70,7 +70,7 @@ class EconomicCalendarClient:
         return SourceStatus(
             ECONOMIC_CALENDAR.name,
             "on",
-            f"{decisions}; days of the CPI as listed to {CPI_RELEASES[-1]}, of UMCSENT by rule, some days late",
+            f"{decisions}; days of the CPI as listed to {CPI_RELEASES[-1]}, of UMCSENT by rule",
             "set FRED_API_KEY (free) for the published days",
         )
 

@@ -9,6 +9,7 @@ file               columns (others are ignored)
 prices_hourly      ticker, ts, open, high, low, close, volume
 news_headlines     ts, headline [, publisher, summary, url]
 apewisdom          generated_at, ticker, rank, mentions [, mentions24hAgo, upvotes, name]
+news_sentiment     ticker, known_at, company_score, sector_score, buzz, articles_last_week
 earnings           date, ticker [, timing]
 fomc_dates         date, event
 =================  ======================================================================================
@@ -118,6 +119,24 @@ def mentions(path: Path, ticker: str) -> pd.DataFrame:
         rows["name"] = rows["name"].map(html.unescape, na_action="ignore")
     ranks = pd.array(rows["rank"].to_numpy(), dtype="Int64")
     return rows.assign(mentions=rows["mentions"].fillna(0.0), rank=ranks)
+
+
+def news_scores(path: Path, ticker: str) -> pd.DataFrame:
+    """Snapshots of a vendor's scores of a ticker: known_at, company_score, sector_score, buzz, articles_last_week.
+
+    Raises
+    ------
+    SourceFormatError : for another shape, snapshots to come, two of one moment, or a broken number of articles.
+    """
+    file = EventFile(path, "news_sentiment")
+    rows = file.read([("ticker", "in", list(dict.fromkeys((ticker, ticker.replace(".", "-")))))])
+    file.refuse_future(rows, "known_at")
+    if rows["known_at"].duplicated().any():
+        raise file.format_error(f"two snapshots of {ticker} have one moment", "known_at")
+    articles = rows["articles_last_week"]
+    if (articles != articles.round()).where(articles.notna(), False).any():
+        raise file.format_error("expected whole numbers", "articles_last_week")
+    return rows.assign(articles_last_week=articles.astype("Int64"))
 
 
 def announcements(path: Path, companies: tuple[str, ...], *, since: pd.Timestamp | None) -> pd.DataFrame:

@@ -38,6 +38,14 @@ SHAPES: Final[dict[str, tuple[dict[str, Kind], dict[str, Kind]]]] = {
         {"generated_at": "moment", "ticker": "text", "rank": "number", "mentions": "number"},
         {"mentions24hAgo": "number", "upvotes": "number", "name": "text"},
     ),
+    "news_sentiment": (
+        {
+            "ticker": "text",
+            "known_at": "moment",
+            **dict.fromkeys(("company_score", "sector_score", "buzz", "articles_last_week"), "number"),
+        },
+        {},
+    ),
     "earnings": ({"date": "date", "ticker": "text"}, {"timing": "text"}),
     "fomc_dates": ({"date": "date", "event": "text"}, {}),
 }

@@ -15,12 +15,21 @@ import pandas as pd
 from resources import event_files
 from resources.raw_frames import switched_off, table_frame
 from trading_dag.economic_schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
-from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, PRICES_HOURLY, SOCIAL_MENTIONS, Table
+from trading_dag.schemas import (
+    EARNINGS,
+    ECONOMIC_CALENDAR,
+    NEWS,
+    NEWS_SENTIMENT,
+    PRICES_HOURLY,
+    SOCIAL_MENTIONS,
+    Table,
+)
 
 FILE_OF_KIND: Final = {
     PRICES_HOURLY.name: "prices_hourly",
     NEWS.name: "news_headlines",
     SOCIAL_MENTIONS.name: "apewisdom",
+    NEWS_SENTIMENT.name: "news_sentiment",
     EARNINGS.name: "earnings",
     ECONOMIC_CALENDAR.name: "fomc_dates",
 }
@@ -90,6 +99,21 @@ class FileEvents:
             return self._no_file(SOCIAL_MENTIONS)
         rows = event_files.mentions(path, ticker)
         return table_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
+
+    def news_sentiment(self, ticker: str) -> pd.DataFrame:
+        """Every snapshot of the file that is of the ticker; off for a ticker that the file does not have.
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError : as for hourly bars.
+        """
+        path = self._path(NEWS_SENTIMENT)
+        if path is None:
+            return self._no_file(NEWS_SENTIMENT)
+        rows = event_files.news_scores(path, ticker)
+        if rows.empty:
+            return self._off(NEWS_SENTIMENT, f"{path.name} has no scores of {ticker}", None)
+        return table_frame(rows.assign(ticker=ticker), NEWS_SENTIMENT, source=self._source)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
         """Days of announcements; no estimates and no results, and nobody says when a day was known.

@@ -3,7 +3,8 @@
 Each kind has its file, as ``.parquet`` or ``.csv``; a missing file switches its kind off. ``dividends`` is optional
 and fills the dividend column for the tickers it covers. Reading only the rows asked for, checking the shape and
 deriving what the files do not say belong here; importers of other people's formats do not. The shapes of
-``prices_hourly``, ``news_headlines``, ``apewisdom``, ``earnings`` and ``fomc_dates`` are in ``event_files.py``.
+``prices_hourly``, ``news_headlines``, ``apewisdom``, ``news_sentiment``, ``earnings`` and ``fomc_dates`` are in
+``event_files.py``, that of ``hull_train`` is in ``hull.py``.
 
 ==================  ===================================================================================
 file                columns (others are ignored)
@@ -25,6 +26,7 @@ import pandas as pd
 
 from resources.column_files import ColumnFile, FileShape, KeyFilter
 from resources.file_events import FILE_OF_KIND, FileEvents
+from resources.hull import NAMES_IN_FOLDER, HullFile
 from resources.raw_frames import (
     FALLBACK_VOLATILITY_INDEX,
     IMPORT_CHAINS,
@@ -41,7 +43,7 @@ from resources.source import SourceStatus
 from trading_dag.economic_schedule import SERIES_OF_EVENT
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.publication_lags import known_on
-from trading_dag.schemas import MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
+from trading_dag.schemas import HULL_MARKET, MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker
 
@@ -67,15 +69,21 @@ class FilesSource:
     ----------
     folder : the user's folder; None where it is not configured, which every fetch answers with an error.
     companies_of : whose earnings count for a ticker.
+    hull_file : the file of the Hull Tactical competition, where it is not the folder's.
     """
 
     name = NAME
     has_earlier_chains = True
 
     def __init__(
-        self, folder: Path | None, *, companies_of: Callable[[str], tuple[str, ...]] = lambda ticker: (ticker,)
+        self,
+        folder: Path | None,
+        *,
+        companies_of: Callable[[str], tuple[str, ...]] = lambda ticker: (ticker,),
+        hull_file: Path | None = None,
     ) -> None:
         self.folder = folder
+        self._hull = HullFile(hull_file, source=NAME, find=lambda: self._one_of(NAMES_IN_FOLDER, kind=HULL_MARKET.name))
         self._events = FileEvents(self._only, companies_of=companies_of, source=NAME)
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -204,6 +212,10 @@ class FilesSource:
         """Every snapshot of the file, see ``FileEvents.social_mentions``."""
         return self._events.social_mentions(validate_ticker(ticker))
 
+    def news_sentiment(self, ticker: str) -> pd.DataFrame:
+        """Every snapshot of the file, see ``FileEvents.news_sentiment``."""
+        return self._events.news_sentiment(validate_ticker(ticker))
+
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Days of announcements, see ``FileEvents.earnings``."""
         return self._events.earnings(validate_ticker(ticker), since=since)
@@ -214,11 +226,24 @@ class FilesSource:
         values = file.read(KeyFilter(tuple(SERIES_OF_EVENT.values()), None)) if file else None
         return self._events.economic_calendar(values, since=since)
 
+    def hull_market(self) -> pd.DataFrame:
+        """The competition's data from the file of the settings, otherwise from the folder's; off without either.
+
+        Raises
+        ------
+        SourceError : see ``HullFile.market``.
+        """
+        return self._hull.market()
+
+    def hull_market_state(self) -> str:
+        """Which file it is, in which state; see ``HullFile.state``."""
+        return self._hull.state()
+
     def describe(self) -> list[SourceStatus]:
         """Which files are there."""
         daily = [self._status(table.name, table.name, if_absent="missing") for table in DAILY_TABLES]
         events = [self._status(kind, file, if_absent="off") for kind, file in FILE_OF_KIND.items()]
-        return [*daily, self._chain_status(), *events]
+        return [*daily, self._chain_status(), *events, self._hull.describe()]
 
     def _status(self, kind: str, file: str, *, if_absent: Literal["off", "missing"]) -> SourceStatus:
         wanted = f"{file}.parquet or {file}.csv"
@@ -239,8 +264,11 @@ class FilesSource:
         return SourceStatus(OPTION_CHAIN.name, "off", f"no {CHAIN_FILES} in {self.folder}", IMPORT_CHAINS)
 
     def _candidates(self, name: str) -> list[Path]:
+        return self._present((f"{name}.parquet", f"{name}.csv"))
+
+    def _present(self, names: tuple[str, ...]) -> list[Path]:
         folder = self._existing_folder()
-        return [path for path in (folder / f"{name}.parquet", folder / f"{name}.csv") if path.is_file()]
+        return [path for path in (folder / name for name in names) if path.is_file()]
 
     def _existing_folder(self) -> Path:
         if self.folder is None or not self.folder.is_dir():
@@ -260,11 +288,14 @@ class FilesSource:
         return ColumnFile(path, shape, source=NAME) if path else None
 
     def _only(self, name: str) -> Path | None:
-        found = self._candidates(name)
+        return self._one_of((f"{name}.parquet", f"{name}.csv"), kind=name)
+
+    def _one_of(self, names: tuple[str, ...], *, kind: str) -> Path | None:
+        found = self._present(names)
         if len(found) > 1:
             raise SourceFormatError(
                 source=NAME,
-                request=name,
+                request=kind,
                 problem=f"there are two files of one kind: {found[0].name} and {found[1].name}",
                 remedy="Keep one of them.",
             )

@@ -146,6 +146,7 @@ class FinnhubClient:
 
         Raises
         ------
+        EmptySourceError : for a symbol that the vendor does not score, which it answers with nothing.
         SourceOffError : for a refused key.
         SourceUnavailableError, SourceFormatError : as the answer is.
         """
@@ -157,7 +158,6 @@ class FinnhubClient:
 
         answer = self._client.get(request, check=check)
         if answer.status == _FORBIDDEN:
-            _logger.info("finnhub: the key's plan has no news sentiment")
             return None
         return self._sentiment(request, answer)
 
@@ -214,6 +214,13 @@ class FinnhubClient:
 
     def _sentiment(self, request: HttpRequest, answer: HttpAnswer) -> NewsSentiment:
         body = _VENDOR.read(request, answer)
+        if body == {}:
+            raise EmptySourceError(
+                source=SOURCE,
+                request=str(request),
+                problem="Finnhub does not score the news of this symbol",
+                remedy="Nothing to do; the ticker's other features are not touched by it.",
+            )
         if not isinstance(body, dict) or not isinstance(body.get("buzz"), dict):
             raise _VENDOR.format_error(request, "field buzz is missing")
         _VENDOR.require_fields(

@@ -1,7 +1,8 @@
 """The training set of the Hull Tactical market prediction from the user's file: ``train.csv``, or the same as Parquet.
 
-Reading it in the shape of ``raw.hull_market`` and refusing another shape belongs here. Which columns a model may see is
-said in ``trading_dag/features/hull_market.py``, what is done about missing values in ``features/missing_values.py``.
+Where it lies, reading it in the shape of ``raw.hull_market`` and refusing another shape belongs here. Which columns a
+model may see is said in ``trading_dag/features/hull_market.py``, what is done about missing values in
+``features/missing_values.py``.
 
 References
 ----------
@@ -10,29 +11,103 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from resources.raw_frames import table_frame
-from trading_dag.errors import SourceFormatError
+from resources.raw_frames import switched_off, table_frame
+from resources.source import SourceStatus
+from trading_dag.errors import SourceError, SourceFormatError
 from trading_dag.schemas import HULL_MARKET
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SOURCE: Final = "files"
+# What the provenance says of a file that the setting names, whatever the source of everything else.
+NAMED_SOURCE: Final = "hull_file"
+FILE_VARIABLE: Final = "TRADING_DAG_HULL_FILE"
+NAMES_IN_FOLDER: Final = ("hull_train.parquet", "hull_train.csv", "train.csv")
 _KEY: Final = "date_id"
 
 
-def read_hull_market(path: Path) -> pd.DataFrame:
+class HullFile:
+    """The one file of the training set, if there is one.
+
+    Parameters
+    ----------
+    named : the file of the setting ``hull_file``; it goes before any folder.
+    source : name of the source that asks.
+    find : the file in the source's own folder; None for a source without one.
+    """
+
+    def __init__(self, named: Path | None, *, source: str, find: Callable[[], Path | None] | None = None) -> None:
+        self._named = named
+        self._source = source
+        self._find = find
+
+    def market(self) -> pd.DataFrame:
+        """Rows of ``raw.hull_market``, or none and why; ``attrs["source"]`` tells a named file from the source's own.
+
+        Raises
+        ------
+        SourceOffError : where the source's folder is not there.
+        SourceFormatError : for a file in another shape, a named one that is not there, or two in the folder.
+        """
+        path = self._path()
+        if path is None:
+            return switched_off(HULL_MARKET, source=self._source, reason=self._reason)
+        return read_hull_market(path, source=self._source if self._named is None else NAMED_SOURCE)
+
+    def state(self) -> str:
+        """What ``market`` would read, told without reading it: path, size and time of change, or why it is off.
+
+        Raises
+        ------
+        SourceError : as ``market``, save for the shape.
+        """
+        path = self._path()
+        if path is None:
+            return f"off: {self._reason}"
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise _format_error(path, f"cannot be read: {error}") from error
+        return f"{path}, {found.st_size} bytes, changed at {found.st_mtime_ns}"
+
+    def describe(self) -> SourceStatus:
+        """Whether there is a file, for ``doctor``. A file that was named and is not there is missing."""
+        try:
+            path = self._path()
+            self.state()
+        except SourceError as error:
+            return SourceStatus(HULL_MARKET.name, "missing", error.problem, error.remedy)
+        if path is None:
+            return SourceStatus(HULL_MARKET.name, "off", self._reason, f"set {FILE_VARIABLE} to its train.csv")
+        return SourceStatus(HULL_MARKET.name, "on", f"{path}: a competition's data, of no ticker")
+
+    @property
+    def _reason(self) -> str:
+        if self._find is None:
+            return f"source {self._source} does not have the competition's data, and {FILE_VARIABLE} is not set"
+        return f"none of {', '.join(NAMES_IN_FOLDER)} is in the folder, and {FILE_VARIABLE} is not set"
+
+    def _path(self) -> Path | None:
+        if self._named is not None:
+            return self._named
+        return None if self._find is None else self._find()
+
+
+def read_hull_market(path: Path, *, source: str = SOURCE) -> pd.DataFrame:
     """Every day of the file: date_id, 94 anonymous features, three labels. Other columns are left out.
 
     Parameters
     ----------
     path : ``.csv`` or ``.parquet`` with at least the columns of ``raw.hull_market``.
+    source : what the frame says that it comes from.
 
     Returns
     -------
@@ -55,7 +130,7 @@ def read_hull_market(path: Path) -> pd.DataFrame:
     infinite = frame.columns[np.isinf(frame.to_numpy()).any(axis=0)]
     if len(infinite):
         raise _format_error(path, f"column {infinite[0]}: holds infinity")
-    return table_frame(frame, HULL_MARKET, source=SOURCE)
+    return table_frame(frame, HULL_MARKET, source=source)
 
 
 def _read(path: Path) -> pd.DataFrame:

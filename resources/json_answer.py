@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NoReturn
 from resources.http import HttpAnswer, HttpRequest, bare_secrets
 from trading_dag.errors import SourceFormatError, SourceOffError, SourceUnavailableError
 
-FieldKind = Literal["text", "integer", "number", "number or null", "date", "list"]
+FieldKind = Literal["text", "integer", "integer or null", "number", "number or null", "date", "list"]
 _OK: Final = 200
 _REFUSED: Final = (401, 403)
 
@@ -113,10 +113,10 @@ def _is_of_kind(value: object, kind: FieldKind) -> bool:
     if kind == "date":
         return isinstance(value, str) and _is_date(value)
     if value is None:
-        return kind == "number or null"
+        return kind.endswith("or null")
     if isinstance(value, bool):
         return False
-    return isinstance(value, int) if kind == "integer" else isinstance(value, int | float)
+    return isinstance(value, int) if kind.startswith("integer") else isinstance(value, int | float)
 
 
 def _is_date(value: str) -> bool:

@@ -16,6 +16,7 @@ from resources.apewisdom import ApeWisdomClient
 from resources.economic_calendar import EconomicCalendarClient
 from resources.finnhub import FinnhubClient
 from resources.fred import FredClient
+from resources.hull import HullFile
 from resources.live_chains import LiveChains
 from resources.live_events import LiveEvents
 from resources.raw_frames import (
@@ -50,12 +51,14 @@ class LiveSource:
         calendar: EconomicCalendarClient,
         events: LiveEvents,
         chains: LiveChains,
+        hull: HullFile,
     ) -> None:
         self._yahoo = yahoo
         self._fred = fred
         self._calendar = calendar
         self._events = events
         self._chains = chains
+        self._hull = hull
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of finished sessions, with dividends and splits as Yahoo gives them.
@@ -138,6 +141,15 @@ class LiveSource:
         """
         return self._events.social_mentions(validate_ticker(ticker))
 
+    def news_sentiment(self, ticker: str) -> pd.DataFrame:
+        """One snapshot of Finnhub's score, as it is now; off without a key, or with one whose plan has none.
+
+        Raises
+        ------
+        SourceError : see ``FinnhubClient.news_sentiment``.
+        """
+        return self._events.news_sentiment(validate_ticker(ticker))
+
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Finnhub's earnings calendar for the ticker's companies; off without a key.
 
@@ -155,6 +167,19 @@ class LiveSource:
         SourceError : see ``EconomicCalendarClient.events``.
         """
         return table_frame(self._calendar.events(since=since), ECONOMIC_CALENDAR, source=NAME)
+
+    def hull_market(self) -> pd.DataFrame:
+        """The competition's data from the file of the settings; no vendor has them.
+
+        Raises
+        ------
+        SourceError : see ``HullFile.market``.
+        """
+        return self._hull.market()
+
+    def hull_market_state(self) -> str:
+        """Which file it is, in which state; see ``HullFile.state``."""
+        return self._hull.state()
 
     def describe(self) -> list[SourceStatus]:
         """What is asked, and which keys are there."""
@@ -176,6 +201,7 @@ class LiveSource:
             SourceStatus(PRICES_HOURLY.name, "on", f"{yahoo}; the last 730 days"),
             *self._events.describe(),
             self._calendar.describe(),
+            self._hull.describe(),
         ]
 
     def _index(self, symbol: str, *, since: pd.Timestamp | None) -> pd.DataFrame | None:
@@ -198,4 +224,5 @@ def build_live_source(settings: Settings, *, clock: Callable[[], pd.Timestamp] =
     calendar = EconomicCalendarClient(settings, clock=clock)
     yahoo = YahooClient(settings, clock=clock)
     chains = LiveChains(settings, yahoo, clock=clock, source=NAME)
-    return LiveSource(yahoo, FredClient(settings), calendar=calendar, events=events, chains=chains)
+    hull = HullFile(settings.hull_file, source=NAME)
+    return LiveSource(yahoo, FredClient(settings), calendar=calendar, events=events, chains=chains, hull=hull)

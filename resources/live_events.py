@@ -16,13 +16,15 @@ from resources.file_events import no_companies
 from resources.finnhub import KEY_VARIABLE, REPORT_COLUMNS, FinnhubClient
 from resources.raw_frames import switched_off, table_frame
 from resources.source import SourceStatus
+from trading_dag.errors import EmptySourceError
 from trading_dag.publication_lags import news_known_at
-from trading_dag.schemas import EARNINGS, NEWS, SOCIAL_MENTIONS, Table
+from trading_dag.schemas import EARNINGS, NEWS, NEWS_SENTIMENT, SOCIAL_MENTIONS, Table
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
 
 # Cash indices are nobody's company: they get the market's news only.
 INDICES: Final = frozenset({"SPX", "COMP"})
 NO_KEY: Final = f"Finnhub is not asked: {KEY_VARIABLE} is not set"
+NO_PLAN: Final = "Finnhub gives its news sentiment to paid plans only, and the key's plan has none (403)"
 _logger = logging.getLogger(__name__)
 
 
@@ -52,6 +54,7 @@ class LiveEvents:
         self._clock = clock
         self._source = source
         self._has_said_no_key = False
+        self._has_said_no_plan = False
 
     def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
         """Articles about the ticker, and the market's. An article that is both is the company's."""
@@ -76,6 +79,32 @@ class LiveEvents:
             row.assign(ticker=ticker, known_at=listed.known_at.as_unit(TIME_UNIT)), SOCIAL_MENTIONS, source=self._source
         )
 
+    def news_sentiment(self, ticker: str) -> pd.DataFrame:
+        """One row: the vendor's score of the ticker's news, a fund's as its own. An index has none."""
+        if not self._finnhub.has_key:
+            return self._without_key(NEWS_SENTIMENT)
+        if ticker in INDICES:
+            reason = f"{ticker} is an index, and nobody scores its news"
+            return switched_off(NEWS_SENTIMENT, source=self._source, reason=reason)
+        try:
+            score = self._finnhub.news_sentiment(ticker)
+        except EmptySourceError as error:
+            return switched_off(NEWS_SENTIMENT, source=self._source, reason=f"{ticker}: {error.problem}")
+        if score is None:
+            if not self._has_said_no_plan:
+                self._has_said_no_plan = True
+                _logger.warning("%s", NO_PLAN)
+            return switched_off(NEWS_SENTIMENT, source=self._source, reason=NO_PLAN)
+        row = {
+            "ticker": ticker,
+            "known_at": score.known_at.as_unit(TIME_UNIT),
+            "company_score": score.company_score,
+            "sector_score": score.sector_score,
+            "buzz": score.buzz,
+            "articles_last_week": score.articles_last_week,
+        }
+        return table_frame(pd.DataFrame([row]), NEWS_SENTIMENT, source=self._source)
+
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
         """Announcements of the companies that count for the ticker."""
         if not self._finnhub.has_key:
@@ -95,11 +124,13 @@ class LiveEvents:
         if self._finnhub.has_key:
             news = SourceStatus(NEWS.name, "on", "Finnhub: company news of a year, the market's latest; no scores")
             earnings = SourceStatus(EARNINGS.name, "on", "Finnhub's earnings calendar")
+            scores = SourceStatus(NEWS_SENTIMENT.name, "on", "Finnhub's score, where the key's plan has it; no history")
         else:
             news = SourceStatus(NEWS.name, "off", NO_KEY, remedy)
             earnings = SourceStatus(EARNINGS.name, "off", NO_KEY, remedy)
+            scores = SourceStatus(NEWS_SENTIMENT.name, "off", NO_KEY, remedy)
         mentions = SourceStatus(SOCIAL_MENTIONS.name, "on", "ApeWisdom's present list; no key needed, no history")
-        return [news, mentions, earnings]
+        return [news, mentions, scores, earnings]
 
     def _without_key(self, table: Table) -> pd.DataFrame:
         if not self._has_said_no_key:
@@ -118,8 +149,9 @@ def dates_known_at(report_dates: pd.Series, asked_at: pd.Timestamp) -> pd.Series
 
     Returns
     -------
-    pd.Series : UTC. A day to come is known now. A past one was known at the latest when it ended in New York;
-        that it was in the calendar before, nobody can prove any more.
+    pd.Series : UTC. A day to come is known now. NaT for a past one: since when it was there nobody says any more, and
+        ``features.earnings`` presumes a notice. One that an earlier answer lacked gets its moment where it is merged.
     """
-    ends = (report_dates + pd.Timedelta(days=1)).dt.tz_localize(NEW_YORK).dt.tz_convert("UTC").dt.as_unit(TIME_UNIT)
-    return ends.where(ends < asked_at, asked_at.as_unit(TIME_UNIT))
+    is_past = (report_dates + pd.Timedelta(days=1)).dt.tz_localize(NEW_YORK) < asked_at
+    known = pd.Series(asked_at.as_unit(TIME_UNIT), index=report_dates.index)
+    return known.where(~is_past)

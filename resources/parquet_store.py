@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ import pandas as pd
 
 from trading_dag.errors import SliceNotFoundError, StorageError
 from trading_dag.quality import conform, empty_frame
+from trading_dag.quality.casting import pandas_type
 from trading_dag.schemas import HORIZON_KEYS, Column, Table
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.slices import horizon_of, validate_ticker
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "data.parquet"
 SCHEMA_FILE_NAME: Final = "schema.parquet"
 METADATA_KEY: Final = b"trading_dag"
+ASKED_AT_ATTRIBUTE: Final = "asked_at"
 LOCK_TIMEOUT_SECONDS: Final = 600.0
 
 
@@ -64,6 +66,7 @@ class Provenance:
     code_version : of the asset that wrote it.
     rows, first_session, last_session : extent.
     inputs : content hash of each input slice by table name.
+    asked_at : when the source was last asked for these rows, UTC, where that is not the time of the write.
     """
 
     content_hash: str
@@ -75,6 +78,7 @@ class Provenance:
     first_session: str | None
     last_session: str | None
     inputs: dict[str, str]
+    asked_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,8 @@ class ParquetStore:
     ) -> PreparedSlice:
         """Validate a frame against its schema, and put down what will be recorded of it.
 
+        ``frame.attrs["asked_at"]``, an ISO time, is recorded where it is there.
+
         Raises
         ------
         SchemaError : where the frame breaks the schema.
@@ -183,13 +189,12 @@ class ParquetStore:
             first_session=None if sessions is None else f"{sessions.min():%Y-%m-%d}",
             last_session=None if sessions is None else f"{sessions.max():%Y-%m-%d}",
             inputs=dict(inputs or {}),
+            asked_at=frame.attrs.get(ASKED_AT_ATTRIBUTE),
         )
         return PreparedSlice(table, key, conformed, provenance)
 
     def put(self, prepared: PreparedSlice) -> Provenance:
         """Replace a slice by a prepared one, at once or not at all."""
-        import pyarrow.parquet as pq
-
         table, key = prepared.table, prepared.key
         arrow = to_arrow(prepared.frame, table, prepared.provenance)
         self.ensure_schema_file(table)
@@ -197,10 +202,7 @@ class ParquetStore:
             folder = self.slice_folder(table, key)
             for leftover in folder.glob(f".{FILE_NAME}.*.tmp"):
                 leftover.unlink(missing_ok=True)
-            replace_file(
-                folder / FILE_NAME,
-                lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True),
-            )
+            replace_file(folder / FILE_NAME, _writer_of(arrow))
         return prepared.provenance
 
     def write(self, table: Table, key: SliceKey, frame: pd.DataFrame, **recorded: Any) -> Provenance:
@@ -232,7 +234,7 @@ class ParquetStore:
             raise SliceNotFoundError(f"{table.qualified_name} [{key}] is not there yet: materialize it first") from None
         except (pa.ArrowException, OSError) as error:
             raise unreadable(table, key, path, error) from error
-        frame = to_pandas(arrow, table)
+        frame = _with_later_columns(to_pandas(arrow, table), table, columns)
         provenance = provenance_of(arrow.schema, table, key)
         frame.attrs = {
             "content_hash": provenance.content_hash,
@@ -264,6 +266,31 @@ class ParquetStore:
             raise unreadable(table, key, path, error) from error
         return provenance_of(schema, table, key)
 
+    def present_columns(self, table: Table, key: SliceKey) -> frozenset[str]:
+        """Columns of a stored slice that have a value, read off the file's footer; none where there is no slice.
+
+        Raises
+        ------
+        StorageError : where the file cannot be read.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.path(table, key)
+        if not path.is_file():
+            return frozenset()
+        try:
+            footer = pq.read_metadata(path)
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(table, key, path, error) from error
+        groups = (footer.row_group(number) for number in range(footer.num_row_groups))
+        chunks = (group.column(number) for group in groups for number in range(footer.num_columns))
+        return frozenset(
+            chunk.path_in_schema
+            for chunk in chunks
+            if chunk.num_values > (chunk.statistics.null_count if chunk.statistics is not None else 0)
+        )
+
     def set_aside(self, table: Table, key: SliceKey) -> Path:
         """Rename a file that cannot be read, so that the slice counts as never written; return where it lies now."""
         path = self.path(table, key)
@@ -273,7 +300,11 @@ class ParquetStore:
         return aside
 
     def ensure_schema_file(self, table: Table) -> None:
-        """Keep a file without rows beside the slices, so that a view over an empty table has its columns."""
+        """Keep a file without rows beside the slices, so that a view over an empty table has its columns.
+
+        Where the table has got columns since, they are added to its slices first, NULL throughout: a view reads all
+        files by the columns of one. A slice that is being written gets them by that.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -284,8 +315,41 @@ class ParquetStore:
                 return
         except (FileNotFoundError, pa.ArrowInvalid):
             path.unlink(missing_ok=True)
+        else:
+            if table.slice != "ticker_year" and not self._add_columns(table, expected):
+                return
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, lambda target: pq.write_table(expected.empty_table(), target))
+
+    def _add_columns(self, table: Table, expected: pa.Schema) -> bool:
+        """Write slices anew that lack columns of their table; whether all are done. One that is locked is left out."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+        from filelock import Timeout
+
+        is_done = True
+        for key in self.slices(table):
+            path = self.path(table, key)
+            try:
+                if set(expected.names) <= set(pq.read_schema(path).names):
+                    continue
+                with self.lock(table, key).acquire(timeout=0):
+                    recorded, frame = self.provenance(table, key), self.read(table, key)
+                    if recorded is not None and set(frame.columns) == set(expected.names):
+                        arrow = to_arrow(frame, table, replace(recorded, content_hash=content_hash(frame)))
+                        replace_file(path, _writer_of(arrow))
+            except Timeout:
+                is_done = False
+            except (pa.ArrowException, StorageError):
+                # Not this table's writer's concern: whoever reads that slice is told what is wrong with it.
+                continue
+        return is_done
+
+
+def _writer_of(arrow: pa.Table) -> Callable[[Path], None]:
+    import pyarrow.parquet as pq
+
+    return lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True)
 
 
 def replace_file(path: Path, write: Any) -> None:
@@ -348,6 +412,17 @@ def to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
         elif column.type == "string":
             frame[name] = frame[name].astype("str")
     return frame
+
+
+def _with_later_columns(frame: pd.DataFrame, table: Table, columns: Sequence[str] | None) -> pd.DataFrame:
+    """The frame with the nullable columns that its table has got since the file was written, NULL throughout."""
+    wanted = [column for column in table.columns if columns is None or column.name in columns]
+    missing = [column for column in wanted if column.nullable and column.name not in frame.columns]
+    if not missing:
+        return frame
+    nulls = {column.name: pd.Series([None] * len(frame), dtype=pandas_type(column)) for column in missing}
+    complete = frame.assign(**nulls)
+    return complete[[column.name for column in wanted if column.name in complete.columns]]
 
 
 def provenance_of(schema: pa.Schema, table: Table, key: SliceKey) -> Provenance:

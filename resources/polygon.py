@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pandas as pd
 
 from resources.chain_snapshot import (
+    ENOUGH_CONTRACTS,
     ChainQuestion,
     ask_for_present_chain,
     chain_client,
@@ -44,9 +45,22 @@ _DETAILS: Final[dict[str, FieldKind]] = {
     "expiration_date": "date",
     "strike_price": "number",
 }
-_QUOTE: Final[dict[str, FieldKind]] = {"bid": "number or null", "ask": "number or null", "last_updated": "integer"}
-_DAY: Final[dict[str, FieldKind]] = {"volume": "number", "close": "number", "last_updated": "integer"}
-_TRADE: Final[dict[str, FieldKind]] = {"price": "number"}
+# What a contract need not have: the vendor leaves it out, or writes null.
+_QUOTE: Final[dict[str, FieldKind]] = {
+    "bid": "number or null",
+    "ask": "number or null",
+    "last_updated": "integer or null",
+}
+_DAY: Final[dict[str, FieldKind]] = {
+    "volume": "number or null",
+    "close": "number or null",
+    "last_updated": "integer or null",
+}
+_TRADE: Final[dict[str, FieldKind]] = {"price": "number or null"}
+# The price of a share or fund; an index has a value.
+_UNDERLYING: Final[dict[str, FieldKind]] = {"price": "number or null", "value": "number or null"}
+_OF_ROW: Final[dict[str, FieldKind]] = {"open_interest": "number or null", "implied_volatility": "number or null"}
+_OF_EVERY_PLAN: Final = ("day", "underlying_asset")
 _ALWAYS: Final = ("last", "volume", "open_interest", "implied_volatility")
 _QUOTES: Final = ("bid", "ask")
 # Some of the vendor's links carry the key.
@@ -99,7 +113,7 @@ class PolygonClient:
         if not rows:
             raise question.nothing("Polygon lists no contract within the period")
         contracts = _contracts(question, rows)
-        has_quotes = any("last_quote" in row for row in rows)
+        has_quotes = any(row.get("last_quote") for row in rows)
         if has_quotes:
             require_fresh(question, contracts["quoted_at"].max(), what="the newest quote")
         else:
@@ -175,21 +189,41 @@ def _page_of(request: HttpRequest, answer: HttpAnswer) -> dict[str, Any]:
         raise _VENDOR.format_error(request, "field results is missing")
     rows = _VENDOR.require_rows(request, page["results"], {})
     for position, row in enumerate(rows):
-        _check_row(request, row, where=f"row {position}")
+        _part(request, row, "details", _DETAILS, where=f"row {position}", is_required=True)
+        _require_kinds(request, row, _OF_ROW, where=f"row {position}")
+    for name, fields, always in (
+        ("underlying_asset", _UNDERLYING, ()),
+        ("day", _DAY, tuple(_DAY)),
+        ("last_quote", _QUOTE, tuple(_QUOTE)),
+        ("last_trade", _TRADE, tuple(_TRADE)),
+    ):
+        _check_parts(request, rows, name, fields, always=always)
     if not isinstance(page.get("next_url", ""), str):
         raise _VENDOR.format_error(request, "field next_url: expected text")
     return {**page, "results": rows}
 
 
-def _check_row(request: HttpRequest, row: dict[str, Any], *, where: str) -> None:
-    _part(request, row, "details", _DETAILS, where=where, is_required=True)
-    _part(request, row, "underlying_asset", {"ticker": "text"}, where=where, is_required=True)
-    _part(request, row, "last_quote", _QUOTE, where=where)
-    _part(request, row, "last_trade", _TRADE, where=where)
-    if _part(request, row, "day", {}, where=where, is_required=True):
-        _part(request, row, "day", _DAY, where=where)
-    for holder, name in ((row, "open_interest"), (row, "implied_volatility"), (row["underlying_asset"], "price")):
-        _VENDOR.require_fields(request, {name: holder.get(name)}, {name: "number or null"}, where=where)
+def _check_parts(
+    request: HttpRequest,
+    rows: list[dict[str, Any]],
+    name: str,
+    fields: dict[str, FieldKind],
+    *,
+    always: tuple[str, ...],
+) -> None:
+    """Refuse a part of contracts that holds something else than it should, or that was renamed.
+
+    One contract may lack it or any of its fields. Where many contracts are, and none has a field of ``always``, the
+    vendor has renamed it. The part itself may be missing of all where the key's plan does not have it.
+    """
+    parts = [_part(request, row, name, fields, where=f"row {position}") for position, row in enumerate(rows)]
+    if len(rows) >= ENOUGH_CONTRACTS and name in _OF_EVERY_PLAN and not any(name in row for row in rows):
+        raise _VENDOR.format_error(request, f"field {name} is missing")
+    held = [part for part in parts if part]
+    if len(held) >= ENOUGH_CONTRACTS:
+        for field in always:
+            if not any(field in part for part in held):
+                raise _VENDOR.format_error(request, f"{name}: field {field} is missing")
 
 
 def _part(
@@ -201,21 +235,30 @@ def _part(
     where: str,
     is_required: bool = False,
 ) -> dict[str, Any]:
-    if name not in row and not is_required:
-        return {}
     part = row.get(name)
+    if part is None and not is_required:
+        return {}
     if not isinstance(part, dict):
         raise _VENDOR.format_error(request, f"{where}: field {name} is missing or no object")
-    _VENDOR.require_fields(request, part, fields, where=f"{where}: {name}")
+    if is_required:
+        _VENDOR.require_fields(request, part, fields, where=f"{where}: {name}")
+    else:
+        _require_kinds(request, part, fields, where=f"{where}: {name}")
     return part
 
 
+def _require_kinds(request: HttpRequest, part: dict[str, Any], fields: dict[str, FieldKind], *, where: str) -> None:
+    """Refuse a field of another kind; one that is missing is null."""
+    given = {name: part.get(name) for name in fields}
+    _VENDOR.require_fields(request, given, fields, where=where)
+
+
 def _contracts(question: ChainQuestion, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    quotes = [row.get("last_quote") or {} for row in rows]
-    days = [row["day"] for row in rows]
+    quotes, days, trades = ([row.get(name) or {} for row in rows] for name in ("last_quote", "day", "last_trade"))
     traded_at = moments([day.get("last_updated") for day in days], unit="ns")
     is_earlier = [pd.notna(moment) and new_york_day(moment) < question.session for moment in traded_at]
-    price = next((value for row in rows if (value := row["underlying_asset"].get("price"))), None)
+    underlyings = [row.get("underlying_asset") or {} for row in rows]
+    price = next((value for one in underlyings if (value := one.get("price") or one.get("value"))), None)
     columns = {
         "contract_id": [row["details"]["ticker"].removeprefix("O:") for row in rows],
         "underlying_price": price,
@@ -224,7 +267,7 @@ def _contracts(question: ChainQuestion, rows: list[dict[str, Any]]) -> pd.DataFr
         "option_right": [row["details"]["contract_type"] for row in rows],
         "bid": [quote.get("bid") for quote in quotes],
         "ask": [quote.get("ask") for quote in quotes],
-        "last": [row.get("last_trade", {}).get("price", day.get("close")) for row, day in zip(rows, days, strict=True)],
+        "last": [_first(trade.get("price"), day.get("close")) for trade, day in zip(trades, days, strict=True)],
         "volume": [0.0 if old else day.get("volume") for day, old in zip(days, is_earlier, strict=True)],
         "open_interest": [row.get("open_interest") for row in rows],
         "implied_volatility": [row.get("implied_volatility") for row in rows],
@@ -233,9 +276,13 @@ def _contracts(question: ChainQuestion, rows: list[dict[str, Any]]) -> pd.DataFr
     return contract_frame(columns)
 
 
+def _first(*prices: float | None) -> float | None:
+    return next((price for price in prices if price is not None), None)
+
+
 def _require_trades_of_session(question: ChainQuestion, rows: list[dict[str, Any]]) -> None:
     """Without quotes, the newest day on which a contract traded says which session the snapshot is of."""
-    newest = moments([row["day"].get("last_updated") for row in rows], unit="ns").max()
+    newest = moments([(row.get("day") or {}).get("last_updated") for row in rows], unit="ns").max()
     if pd.isna(newest) or new_york_day(newest) < question.session:
         said = (
             "no contract has a day" if pd.isna(newest) else f"the newest trades are of {new_york_day(newest):%Y-%m-%d}"

@@ -79,7 +79,7 @@ def merge_history(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) ->
         _require_shape(frame, table, name)
     if stored.empty:
         merged = fresh[columns].sort_values(key, ignore_index=True)
-        return _result(merged, fresh, appended=len(fresh), restated=_no_restatements(table))
+        return _result(merged, fresh, appended=len(fresh), restated=no_restatements(table))
     _require_same_source(stored, fresh, table)
 
     stored, fresh_rows = (frame[columns].sort_values(key, ignore_index=True) for frame in (stored, fresh))
@@ -87,17 +87,17 @@ def merge_history(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) ->
     is_new = ~fresh_rows.index.isin(pairs["fresh"])
     if len(fresh_rows) and pairs.empty:
         # Without a row in common nobody can say whether both are on one base.
-        return _result(stored, fresh, appended=0, restated=_no_restatements(table), rebased=True)
+        return _result(stored, fresh, appended=0, restated=no_restatements(table), rebased=True)
     before = stored.take(pairs["stored"].to_numpy()).reset_index(drop=True)
     after = fresh_rows.take(pairs["fresh"].to_numpy()).reset_index(drop=True)
     values = [name for name in columns if name not in key]
-    changed = pd.DataFrame({name: _differs(before[name], after[name]) for name in values}, index=before.index)
+    changed = pd.DataFrame({name: differs(before[name], after[name]) for name in values}, index=before.index)
 
     explained = _explained_by_rebase(before, after, changed, table)
     rebased = bool(explained.any(axis=None))
-    restated = _restatements(before, after, changed & ~explained, table)
+    restated = restatements_of(before, after, changed & ~explained, table)
     if rebased:
-        moved = _restatements(before, after, _first_explained(explained), table)
+        moved = restatements_of(before, after, _first_explained(explained), table)
         restated = pd.concat([moved, restated], ignore_index=True) if len(restated) else moved
         if len(pairs) < len(stored):
             return _result(stored, fresh, appended=0, restated=restated, rebased=True)
@@ -171,7 +171,7 @@ def _close_to(values: pd.Series, expected: float) -> pd.Series:
     return (values / expected - 1.0).abs() <= RATIO_TOLERANCE
 
 
-def _differs(before: pd.Series, after: pd.Series) -> Matrix:
+def differs(before: pd.Series, after: pd.Series) -> Matrix:
     """Whether two aligned columns hold different values; NaN equals NaN, float noise is no difference."""
     if before.dtype.kind == "f":
         old, new = before.to_numpy(dtype="float64"), after.to_numpy(dtype="float64")
@@ -182,11 +182,18 @@ def _differs(before: pd.Series, after: pd.Series) -> Matrix:
     return different
 
 
-def _restatements(before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataFrame, table: Table) -> pd.DataFrame:
+def restatements_of(before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """One row per changed value: the table's key, ``column``, ``old``, ``new``.
+
+    Parameters
+    ----------
+    before, after : rows on one index, before with the columns of the key.
+    changed : bool, the columns that are compared, on that index.
+    """
     mask = changed.to_numpy()
     rows, positions = np.nonzero(mask)
     if not len(rows):
-        return _no_restatements(table)
+        return no_restatements(table)
     names = list(changed.columns.take(positions.tolist()))
     pairs = list(zip(rows, names, strict=True))
     return (
@@ -201,7 +208,8 @@ def _restatements(before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataFra
     )
 
 
-def _no_restatements(table: Table) -> pd.DataFrame:
+def no_restatements(table: Table) -> pd.DataFrame:
+    """The frame of ``restatements_of`` without rows."""
     types = {name: pandas_type(table.column(name)) for name in table.key} | {"column": "str", "old": "object"}
     return pd.DataFrame({name: pd.Series(dtype=types.get(name, "object")) for name in (*table.key, *_RESTATED_VALUES)})
 

@@ -15,6 +15,7 @@ from typing import Final
 
 import pandas as pd
 
+from resources.hull import HullFile
 from resources.raw_frames import (
     FALLBACK_VOLATILITY_INDEX,
     IMPORT_CHAINS,
@@ -32,6 +33,7 @@ from trading_dag.schemas import (
     ECONOMIC_CALENDAR,
     MACRO,
     NEWS,
+    NEWS_SENTIMENT,
     OPTION_CHAIN,
     PRICES_DAILY,
     PRICES_HOURLY,
@@ -60,10 +62,18 @@ _COLUMNS: Final = {
 
 
 class SampleSource:
-    """Daily bars of SPX and COMP and the VIX, from the installed package ``arch``."""
+    """Daily bars of SPX and COMP and the VIX, from the installed package ``arch``.
+
+    Parameters
+    ----------
+    hull_file : the file of the Hull Tactical competition, which the sample does not have.
+    """
 
     name = NAME
     has_earlier_chains = False
+
+    def __init__(self, *, hull_file: Path | None = None) -> None:
+        self._hull = HullFile(hull_file, source=NAME)
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of an index, 1999-01-04 to 2018-12-31.
@@ -118,6 +128,10 @@ class SampleSource:
         """No rows: the sample has no mentions."""
         return _off(SOCIAL_MENTIONS, "mentions")
 
+    def news_sentiment(self, ticker: str) -> pd.DataFrame:  # noqa: ARG002
+        """No rows: the sample has no scores of news."""
+        return _off(NEWS_SENTIMENT, "scores of news")
+
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
         """No rows: the sample has no earnings."""
         return _off(EARNINGS, "earnings")
@@ -125,6 +139,19 @@ class SampleSource:
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
         """No rows: the sample has no economic calendar."""
         return _off(ECONOMIC_CALENDAR, "economic calendar")
+
+    def hull_market(self) -> pd.DataFrame:
+        """The competition's data from the file of the settings; no rows without it.
+
+        Raises
+        ------
+        SourceError : see ``HullFile.market``.
+        """
+        return self._hull.market()
+
+    def hull_market_state(self) -> str:
+        """Which file it is, in which state; see ``HullFile.state``."""
+        return self._hull.state()
 
     def describe(self) -> list[SourceStatus]:
         """What the sample has."""
@@ -135,8 +162,9 @@ class SampleSource:
             SourceStatus(OPTION_CHAIN.name, "off", "not in the sample", IMPORT_CHAINS),
             *(
                 SourceStatus(table.name, "off", "not in the sample", OTHER_SOURCES)
-                for table in (PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, EARNINGS, ECONOMIC_CALENDAR)
+                for table in (PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, NEWS_SENTIMENT, EARNINGS, ECONOMIC_CALENDAR)
             ),
+            self._hull.describe(),
         ]
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path as FilePath
 from typing import Final
 
 import pandas as pd
 
+from resources.hull import HullFile
 from resources.raw_frames import require_rows, since_session, table_frame
 from resources.source import SourceStatus
 from trading_dag.schemas import (
@@ -20,6 +22,7 @@ from trading_dag.schemas import (
     ECONOMIC_CALENDAR,
     MACRO,
     NEWS,
+    NEWS_SENTIMENT,
     OPTION_CHAIN,
     PRICES_DAILY,
     PRICES_HOURLY,
@@ -29,20 +32,19 @@ from trading_dag.schemas import (
 )
 from trading_dag.sessions import last_closed_session
 from trading_dag.settings import VOLATILITY_INDEX_OF
-from trading_dag.simulation.attention import mention_rows, news_rows
+from trading_dag.simulation.attention import mention_rows, news_rows, sentiment_rows
 from trading_dag.simulation.bars import daily_bars, hourly_bars
-from trading_dag.simulation.chain import session_chain
+from trading_dag.simulation.chain import quoted_chain
 from trading_dag.simulation.earnings import earnings_rows
 from trading_dag.simulation.macro import calendar_rows, macro_rows
 from trading_dag.simulation.parameters import Underlying, underlying_of
 from trading_dag.simulation.paths import Market, Path, simulate_market, simulate_path
-from trading_dag.simulation.simulation_settings import SIMULATED, SimulationSettings
+from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, SIMULATED, SimulationSettings
 from trading_dag.simulation.timeline import timeline
 from trading_dag.simulation.volatility_index import index_bars
 from trading_dag.slices import validate_ticker
 
 NAME: Final = SIMULATED
-NO_MARKET_DATA: Final = "simulated, not market data"
 _PATHS_KEPT: Final = 4
 _MARKET_INDEX: Final = {"SPX": "VIX", **VOLATILITY_INDEX_OF}
 
@@ -55,6 +57,7 @@ class SimulatedSource:
     settings : which world.
     last_session : the session up to which it is known; the last closed one by default. The history ends there, or
         where the settings' years end, whichever is earlier.
+    hull_file : the file of the Hull Tactical competition, of which nothing is simulated.
 
     Notes
     -----
@@ -63,9 +66,14 @@ class SimulatedSource:
     """
 
     def __init__(
-        self, settings: SimulationSettings, *, last_session: Callable[[], pd.Timestamp] = last_closed_session
+        self,
+        settings: SimulationSettings,
+        *,
+        last_session: Callable[[], pd.Timestamp] = last_closed_session,
+        hull_file: FilePath | None = None,
     ) -> None:
         self._settings = settings
+        self._hull = HullFile(hull_file, source=settings.world)
         self._last_session = last_session
         self._market_until = lru_cache(maxsize=1)(self._make_market)
         self._path_until = lru_cache(maxsize=_PATHS_KEPT)(self._make_path)
@@ -116,7 +124,7 @@ class SimulatedSource:
         return self._events(rows if since is None else rows[rows["observation_date"] >= since], MACRO)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """Quotes of one session, on the same split-adjusted dollars as the bars.
+        """Quotes of one session, in the dollars and contracts of that day, as vendors keep them; bars are restated.
 
         Raises
         ------
@@ -125,7 +133,7 @@ class SimulatedSource:
         """
         market, path = self._world(ticker)
         position = int(market.times.sessions.get_indexer(pd.DatetimeIndex([session]))[0])
-        rows = session_chain(market, path, position) if position >= 0 else pd.DataFrame()
+        rows = quoted_chain(market, path, position) if position >= 0 else pd.DataFrame()
         return self._table(rows, OPTION_CHAIN, f"{ticker} {session:%Y-%m-%d}", None)
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
@@ -143,6 +151,10 @@ class SimulatedSource:
         """A snapshot each session, from the first on."""
         return self._events(mention_rows(*self._world(ticker)), SOCIAL_MENTIONS)
 
+    def news_sentiment(self, ticker: str) -> pd.DataFrame:
+        """A snapshot each session, of the simulated headlines' own scores."""
+        return self._events(sentiment_rows(*self._world(ticker)), NEWS_SENTIMENT)
+
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Announcements of the ticker, or of four simulated holdings for a fund or index; four weeks ahead."""
         rows = earnings_rows(self._settings, self._underlying(validate_ticker(ticker)), last=self._last)
@@ -153,15 +165,28 @@ class SimulatedSource:
         rows = calendar_rows(self._settings, last=self._last)
         return self._events(rows if since is None else rows[rows["event_date"] >= since], ECONOMIC_CALENDAR)
 
+    def hull_market(self) -> pd.DataFrame:
+        """The competition's data from the file of the settings; none is simulated.
+
+        Raises
+        ------
+        SourceError : see ``HullFile.market``.
+        """
+        return self._hull.market()
+
+    def hull_market_state(self) -> str:
+        """Which file it is, in which state; see ``HullFile.state``."""
+        return self._hull.state()
+
     def describe(self) -> list[SourceStatus]:
-        """Every kind is on, and is no market data. Nothing is simulated for this."""
+        """Every kind but the competition's data is on, and is no market data. Nothing is simulated for this."""
         chosen = self._settings
         world = f"{NO_MARKET_DATA}: seed {chosen.seed}, {chosen.years} years from {chosen.first_session:%Y-%m-%d}"
         tables = (
-            PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN, PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, EARNINGS,
-            ECONOMIC_CALENDAR,
+            PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN, PRICES_HOURLY, NEWS, SOCIAL_MENTIONS,
+            NEWS_SENTIMENT, EARNINGS, ECONOMIC_CALENDAR,
         )  # fmt: skip
-        return [SourceStatus(table.name, "on", world) for table in tables]
+        return [*(SourceStatus(table.name, "on", world) for table in tables), self._hull.describe()]
 
     @property
     def _market(self) -> Market:

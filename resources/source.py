@@ -77,11 +77,20 @@ class Source(Protocol):
     def social_mentions(self, ticker: str) -> pd.DataFrame:
         """Rows of ``raw.social_mentions``: every snapshot that the source has, 0 mentions where it does not list."""
 
+    def news_sentiment(self, ticker: str) -> pd.DataFrame:
+        """Rows of ``raw.news_sentiment``: every snapshot of a vendor's own score that the source has."""
+
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.earnings``: announcements, past and scheduled, of the companies that count for the ticker."""
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.economic_calendar``: releases and decisions, past and scheduled, and when each was known."""
+
+    def hull_market(self) -> pd.DataFrame:
+        """Rows of ``raw.hull_market``: the file of a competition, which the user has or has not."""
+
+    def hull_market_state(self) -> str:
+        """What ``hull_market`` would give, told without reading it: the file as it is now, or why there is none."""
 
     def describe(self) -> list[SourceStatus]:
         """One status per kind, without asking the network."""
@@ -97,15 +106,15 @@ def build_source(settings: Settings) -> Source:
     if settings.source == "sample":
         from resources.sample import SampleSource
 
-        return SampleSource()
+        return SampleSource(hull_file=settings.hull_file)
     if settings.source == "files":
         from resources.files import FilesSource
 
-        return FilesSource(settings.files, companies_of=settings.companies_of)
+        return FilesSource(settings.files, companies_of=settings.companies_of, hull_file=settings.hull_file)
     if settings.source == "simulated":
         from resources.simulated import SimulatedSource
 
-        return SimulatedSource(settings.simulation)
+        return SimulatedSource(settings.simulation, hull_file=settings.hull_file)
     from resources.live import build_live_source
 
     return build_live_source(settings)

@@ -23,7 +23,7 @@ from resources.chain_snapshot import (
 )
 from resources.http import HttpAnswer, HttpRequest
 from resources.json_answer import FieldKind, Vendor
-from trading_dag.errors import SourceOffError
+from trading_dag.errors import EmptySourceError, SourceOffError
 from trading_dag.settings import Settings
 
 SOURCE: Final = "tradier"
@@ -44,10 +44,10 @@ _CONTRACT: Final[dict[str, FieldKind]] = {
     "bid": "number or null",
     "ask": "number or null",
     "last": "number or null",
-    "volume": "number",
+    "volume": "number or null",
     "open_interest": "number or null",
-    "bid_date": "integer",
-    "ask_date": "integer",
+    "bid_date": "integer or null",
+    "ask_date": "integer or null",
 }
 Reader = Callable[[HttpRequest, HttpAnswer], list[dict[str, Any]]]
 _GIVEN: Final = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
@@ -78,6 +78,8 @@ class TradierClient:
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of the last closed session; the volatility is the vendor's at the middle.
 
+        An expiration that is listed and has no contract costs none of the others; it is named in the log.
+
         Parameters
         ----------
         source : name for the provenance.
@@ -94,12 +96,14 @@ class TradierClient:
         if not expirations:
             raise question.nothing("Tradier lists no expiration within the period")
         price = self._underlying_price(question)
-        rows = [row for day in expirations for row in self._contracts_of(question, day)]
+        by_day = {day: self._contracts_of(question, day) for day in expirations}
+        rows = [row for listed in by_day.values() for row in listed]
         if not rows:
             raise question.nothing("Tradier gives no contract of the expirations that it lists")
         contracts = _contracts(rows, price)
         require_fresh(question, contracts["quoted_at"].max(), what="the newest quote")
-        return chain_rows(question, contracts, given=_GIVEN, source=source)
+        empty = [day for day, listed in by_day.items() if not listed]
+        return chain_rows(question, contracts, given=_GIVEN, source=source, empty=empty)
 
     def _expirations(self, question: ChainQuestion) -> list[pd.Timestamp]:
         request = self._request(
@@ -126,7 +130,18 @@ class TradierClient:
             expiration=f"{expiration:%Y-%m-%d}",
             greeks="true",
         )
-        return self._rows(request, _contracts_of)
+
+        def some(asked: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
+            rows = _contracts_of(asked, answer)
+            if not rows:
+                raise question.nothing(f"Tradier gives no contract of {expiration:%Y-%m-%d}")
+            return rows
+
+        try:
+            return self._rows(request, some)
+        except EmptySourceError:
+            # Not kept in the cache, so that asking again may find them.
+            return []
 
     def _rows(self, request: HttpRequest, read: Reader) -> list[dict[str, Any]]:
         """Rows of an answer; one that cannot be read is not kept."""
@@ -201,6 +216,6 @@ def _contracts(rows: list[dict[str, Any]], price: float | None) -> pd.DataFrame:
         "option_right": [row["option_type"] for row in rows],
         **{name: [row[name] for row in rows] for name in ("bid", "ask", "last", "volume", "open_interest")},
         "implied_volatility": [(row.get("greeks") or {}).get("mid_iv") for row in rows],
-        "quoted_at": moments([max(row["bid_date"], row["ask_date"]) for row in rows], unit="ms"),
+        "quoted_at": moments([max(row["bid_date"] or 0, row["ask_date"] or 0) for row in rows], unit="ms"),
     }
     return contract_frame(columns)

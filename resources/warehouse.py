@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from resources.parquet_store import ParquetStore
+from resources.parquet_store import METADATA_KEY, ParquetStore
 from trading_dag.errors import StorageError
 from trading_dag.schemas import PRICES_DAILY, TABLES, Table
 
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     import duckdb
 
 WAREHOUSE_FILE: Final = "warehouse.duckdb"
+RECORDS_SCHEMA: Final = "meta"
 READ_ATTEMPTS: Final = 3
 CLOCK_STEP_SECONDS: Final = 0.02
 
 
 class Warehouse:
-    """Read-only SQL over every table of ``schemas``."""
+    """Read-only SQL over every table of ``schemas``, and over what is recorded of their slices (``meta.slices``)."""
 
     def __init__(self, store: ParquetStore) -> None:
         self.store = store
@@ -84,8 +85,8 @@ class Warehouse:
 
     def _statements(self) -> list[str]:
         groups = sorted({table.group for table in TABLES.values()})
-        schemas = [f'CREATE SCHEMA IF NOT EXISTS "{group}"' for group in groups]
-        return schemas + [self._view(table) for table in TABLES.values()]
+        schemas = [f'CREATE SCHEMA IF NOT EXISTS "{group}"' for group in (*groups, RECORDS_SCHEMA)]
+        return [*schemas, *(self._view(table) for table in TABLES.values()), self._records()]
 
     def _view(self, table: Table) -> str:
         pattern = str(self.store.table_folder(table).resolve() / "**" / "*.parquet").replace("'", "''")
@@ -94,6 +95,25 @@ class Warehouse:
         return (
             f'CREATE VIEW "{table.group}"."{table.name}" AS '
             f"SELECT {columns} FROM read_parquet('{pattern}', hive_partitioning = false)"
+        )
+
+    def _records(self) -> str:
+        """What is recorded of every slice, out of the files' footers, which are read when somebody asks."""
+        folder = str(self.store.data.resolve())
+        pattern = str(self.store.data.resolve() / "**" / "*.parquet").replace("'", "''")
+        part = "nullif(regexp_extract(path, '{}=([^/]+)', 1), '')"
+        return (
+            f'CREATE VIEW "{RECORDS_SCHEMA}"."slices" AS WITH files AS ('
+            f"SELECT substr(file_name, {len(folder) + 2}) AS path, CAST(decode(value) AS JSON) AS record "
+            f"FROM parquet_kv_metadata('{pattern}') WHERE decode(key) = '{METADATA_KEY.decode()}') "
+            "SELECT split_part(path, '/', 1) || '.' || split_part(path, '/', 2) AS table_name, "
+            f"{part.format('ticker')} AS ticker, {part.format('horizon')} AS horizon, "
+            f"CAST({part.format('year')} AS INTEGER) AS year, record ->> 'source' AS source, "
+            "record ->> 'source_off' AS source_off, CAST(record ->> 'fetched_at' AS TIMESTAMP) AS stored_at, "
+            "CAST(record ->> 'rows' AS BIGINT) AS row_count, "
+            "CAST(record ->> 'first_session' AS DATE) AS first_session, "
+            "CAST(record ->> 'last_session' AS DATE) AS last_session, record ->> 'code_version' AS code_version, "
+            "record ->> 'content_hash' AS content_hash FROM files WHERE NOT starts_with(path, '.')"
         )
 
     def _fingerprint(self) -> str:

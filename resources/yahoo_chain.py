@@ -1,7 +1,8 @@
 """Yahoo's present option chain by way of yfinance: every expiration within some days, with the underlying's price.
 
 Which fields become which columns belongs here. Yahoo dates trades, not quotes: that the snapshot is of the session is
-seen by the underlying's price only. After hours it shows many quotes as zero; they are kept as found.
+seen by the underlying's price only. After hours it shows bid and ask of many contracts, or of all, as zero: that is no
+quote, so they are NULL and the last trade counts.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ class YahooChainClient:
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of the last closed session.
 
+        An expiration that is listed and has no contract (Yahoo keeps today's for some hours) costs none of the others;
+        it is named in the log.
+
         Parameters
         ----------
         source : name for the provenance.
@@ -70,10 +74,13 @@ class YahooChainClient:
             days = [day for day in handle.options if question.has(pd.Timestamp(day))]
             if not days:
                 raise question.nothing("Yahoo lists no expiration within the period")
-            sides = []
+            sides, empty = [], []
             for day in days:
                 chain = handle.option_chain(day)
                 quote = chain.underlying
+                if quote is None or (chain.calls.empty and chain.puts.empty):
+                    empty.append(pd.Timestamp(day))
+                    continue
                 require_fresh(
                     question, moments([quote["regularMarketTime"]], unit="s").iloc[0], what="the underlying's price"
                 )
@@ -81,8 +88,19 @@ class YahooChainClient:
                     _side(frame, right=right, expiration=day, price=float(quote["regularMarketPrice"]))
                     for frame, right in ((chain.calls, "C"), (chain.puts, "P"))
                 ]
-        contracts = pd.concat([side for side in sides if len(side)] or sides[:1], ignore_index=True)
-        return chain_rows(question, contracts, given=_GIVEN, source=source)
+        if not sides:
+            raise question.nothing("Yahoo gives no contract of the expirations that it lists")
+        contracts = pd.concat([side for side in sides if len(side)], ignore_index=True)
+        # Yahoo computes no volatility where it has no quote.
+        has_quotes = bool((contracts["ask"] > 0.0).any())
+        return chain_rows(
+            question,
+            contracts,
+            given=_GIVEN if has_quotes else tuple(name for name in _GIVEN if name != "implied_volatility"),
+            source=source,
+            is_zero_no_quote=True,
+            empty=empty,
+        )
 
 
 def _side(frame: pd.DataFrame, *, right: str, expiration: str, price: float) -> pd.DataFrame:

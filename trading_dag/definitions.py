@@ -83,7 +83,7 @@ def _model_io(settings: Settings) -> ModelIOManager:
 def _chain_io(settings: Settings) -> dg.IOManager:
     from resources.chain_io import ChainIOManager
 
-    return ChainIOManager(settings.home)
+    return ChainIOManager(settings.home, keep_days=settings.chain_keep_days)
 
 
 defs = build_definitions(Settings())

@@ -16,10 +16,13 @@ CPI and UMCSENT, published
     both agencies publish their days months ahead. Taken as known 45 days ahead, which is more than the time between
     two releases; days that a government shutdown moved are known on the day itself, and the day that was planned
     stands until it has come.
-CPI and UMCSENT, by rule
-    the session on which ``publication_lags`` lets the value be seen, so that calendar and values agree. The rule is a
-    function of the reference month and knew nothing of the future. It errs on the late side: days by rule
-    come some days after the true release.
+UMCSENT, by rule
+    the survey's own habit, a function of the reference month that knew nothing of the future (``final_readings``). It
+    gives the twelve days of 2024 and 1 February 2013; other days could not be checked, and a single month may be a
+    week off. The value itself counts as known later still, see ``publication_lags``: never before the day by rule.
+CPI, by rule
+    only months after the list, so to come: the session on which ``publication_lags`` lets the value be seen, some days
+    after the true release. Months before the list have no day at all, because a wrong one is worse than none.
 """
 
 from __future__ import annotations
@@ -33,13 +36,16 @@ from trading_dag.errors import ConfigurationError
 from trading_dag.fomc_decisions import CANCELLED_MEETINGS, SCHEDULED_DECISIONS, UNSCHEDULED_DECISIONS
 from trading_dag.publication_lags import known_on, planned_on
 from trading_dag.schemas import ECONOMIC_CALENDAR
-from trading_dag.sessions import NEW_YORK, TIME_UNIT
+from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions
 
 FIRST_EVENT: Final = pd.Timestamp("1990-01-01")
 SERIES_OF_EVENT: Final[dict[str, str]] = {"CPI": "CPIAUCSL", "UMCSENT": "UMCSENT"}
 KNOWN_AHEAD: Final = pd.Timedelta(days=45)
 SHIPPED_DECISIONS: Final = pd.DatetimeIndex(sorted((*SCHEDULED_DECISIONS, *UNSCHEDULED_DECISIONS))).as_unit(TIME_UNIT)
 _SCHEDULE_KNOWN_FROM: Final = "12-01"
+_THURSDAY, _FRIDAY, _NOVEMBER = 3, 4, 11
+_FIRST_DAY_OF_READING: Final = dict.fromkeys(range(1, 13), 24) | {1: 27, 12: 17}
+_LATEST_THANKSGIVING_OF_A_WEDNESDAY: Final = 26
 # Releases whose day a government shutdown moved: the day before, another one was expected.
 MOVED_RELEASES: Final[dict[str, tuple[str, ...]]] = {
     "CPI": ("1996-02-01", "2013-10-30", "2013-11-20", "2025-10-24", "2025-12-18", "2026-02-13"),
@@ -95,7 +101,7 @@ def published_releases(event: str, days: pd.DatetimeIndex) -> pd.DataFrame:
 
 
 def releases_of_months(event: str, reference_months: pd.DatetimeIndex) -> pd.DataFrame:
-    """Release days of months, as listed where a list has them, by rule for the other months.
+    """Release days of months: of the CPI as listed, after the list by rule, before it none; of UMCSENT by rule.
 
     Parameters
     ----------
@@ -114,17 +120,16 @@ def releases_of_months(event: str, reference_months: pd.DatetimeIndex) -> pd.Dat
     if event != "CPI":
         return releases_by_rule(event, months)
     listed, not_kept = (pd.DatetimeIndex(days).as_unit(TIME_UNIT) for days in (CPI_RELEASES, CPI_NOT_KEPT))
-    first, last = _month_before(listed[[0, -1]])
-    is_covered = (months >= first) & (months <= last)
+    (last,) = _month_before(listed[-1:])
     kept = published_releases(event, listed[_month_before(listed).isin(months)])
     dropped = published_releases(event, not_kept[_month_before(not_kept).isin(months)])
     dropped = dropped.assign(cancelled_at=_midnights(pd.DatetimeIndex(dropped["event_date"])))
-    parts = [part for part in (releases_by_rule(event, months[~is_covered]), kept, dropped) if len(part)]
+    parts = [part for part in (releases_by_rule(event, months[months > last]), kept, dropped) if len(part)]
     return pd.concat(parts).sort_values("event_date", ignore_index=True) if parts else kept
 
 
 def releases_by_rule(event: str, reference_months: pd.DatetimeIndex) -> pd.DataFrame:
-    """Release days worked out from the publication lags, for releases whose days nobody says.
+    """Release days worked out for releases whose days nobody says: UMCSENT's ``final_readings``, the CPI's lags.
 
     Parameters
     ----------
@@ -143,6 +148,8 @@ def releases_by_rule(event: str, reference_months: pd.DatetimeIndex) -> pd.DataF
     """
     series_id = _series_of(event)
     months = pd.DatetimeIndex(reference_months).unique().sort_values()
+    if event == "UMCSENT":
+        return _rows(event, final_readings(months), known_at=None, basis="rule")
     planned, real = planned_on(series_id, months), known_on(series_id, months)
     is_listed = (planned != real) & planned.notna() & real.notna()
     rows = _rows(event, planned, known_at=None, basis="rule")
@@ -154,6 +161,38 @@ def releases_by_rule(event: str, reference_months: pd.DatetimeIndex) -> pd.DataF
     # A day on which something was released is no cancelled day, whatever had been planned for it.
     both = both.dropna(subset=["event_date"]).sort_values(["event_date", "cancelled_at"], na_position="first")
     return both.drop_duplicates("event_date").reset_index(drop=True)
+
+
+def final_readings(reference_months: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Sessions on which the Surveys of Consumers give the final reading of each month, by the survey's habit.
+
+    The Friday from the 24th on, in January from the 27th on, which may lie in the next month; in November the
+    Wednesday before Thanksgiving if that is the 25th at the latest, otherwise the Friday before; in December the Friday
+    from the 17th to the 23rd. A day without a session (Good Friday) gives way to the one before.
+
+    Parameters
+    ----------
+    reference_months : first days of months, ascending.
+
+    Returns
+    -------
+    pd.DatetimeIndex : one session for each month whose day the exchange's calendar covers.
+    """
+    months = pd.DatetimeIndex(reference_months).as_unit(TIME_UNIT)
+    starts = months + pd.to_timedelta(months.month.map(_FIRST_DAY_OF_READING) - 1, unit="D").as_unit(TIME_UNIT)
+    days = _weekday_from(starts, _FRIDAY)
+    thanksgiving = _weekday_from(months, _THURSDAY) + pd.Timedelta(weeks=3)
+    is_early = thanksgiving.day <= _LATEST_THANKSGIVING_OF_A_WEDNESDAY
+    november = (thanksgiving - pd.Timedelta(days=1)).where(is_early, thanksgiving - pd.Timedelta(days=6))
+    days = days.where(months.month != _NOVEMBER, november)
+    calendar = all_sessions()
+    days = days[(days >= calendar[0]) & (days <= calendar[-1])]
+    return calendar[calendar.searchsorted(days, side="right") - 1]
+
+
+def _weekday_from(days: pd.DatetimeIndex, weekday: int) -> pd.DatetimeIndex:
+    """The first such day of the week on or after each day."""
+    return days + pd.to_timedelta((weekday - days.day_of_week) % 7, unit="D").as_unit(TIME_UNIT)
 
 
 def _month_before(days: pd.DatetimeIndex) -> pd.DatetimeIndex:

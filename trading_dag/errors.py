@@ -13,6 +13,7 @@ TradingDagError
 ├── DataQualityError              a frame that breaks a rule (names table, key and rule)
 │   ├── SchemaError               columns, types, key, bounds
 │   ├── BadSliceError             a blocking check failed: the last good slice stays in place
+│   ├── PriceBaseError            stored and fresh prices that no one factor reconciles
 │   ├── SourceMismatchError       rows of one source merged into a slice of another
 │   └── AugmentedTestError        augmented rows where a model would be judged on them
 ├── StorageError                  a stored file that is missing or unreadable
@@ -104,6 +105,10 @@ class SchemaError(DataQualityError):
 
 class BadSliceError(DataQualityError):
     """A blocking check failed; nothing was written and the last good slice stays in place."""
+
+
+class PriceBaseError(DataQualityError):
+    """Stored and fresh prices of the same bars that no one split factor reconciles; nothing was merged."""
 
 
 class SourceMismatchError(DataQualityError):

@@ -53,6 +53,8 @@ def program_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
     """
     title = f"{record['ticker']} {_words(record['program'])}"
     period = f"{record['first_session']} to {record['last_session']}, {sessions_text(record['sessions'])}"
+    if record["source"]:
+        period += f", source {record['source']}"
     first, *others = [_picture(name, png) for name, png in pictures.items()] or [""]
     parts = [
         f"<h1>{html.escape(title)}</h1>",

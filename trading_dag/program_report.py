@@ -12,6 +12,7 @@ import pandas as pd
 from trading_dag.backtest.program_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
 from trading_dag.backtest.programs import TargetDelta
 from trading_dag.options.structures import BackExpiryRule
+from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 
 if TYPE_CHECKING:
     from trading_dag.backtest.program_study import ProgramStudy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SHORT: Final = "The chain has {sessions}. Nothing about so few can be significant."
 FEW_SESSIONS: Final = 252
+MADE_UP: Final = f"{NO_MARKET_DATA.capitalize()} (source {{source}}): the figures say nothing about any market."
 ALIKE: Final = (
     "Every random run deals the very same trades, because the program trades on each session that can be drawn: "
     "the p-value says nothing here."
@@ -27,18 +29,24 @@ ALIKE: Final = (
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def program_record(study: ProgramStudy) -> dict[str, Any]:
-    """Summary, exits, causes, Greeks, scenarios, equity, trades and assumptions; what is no number is null."""
+def program_record(study: ProgramStudy, *, source: str | None) -> dict[str, Any]:
+    """Summary, exits, causes, Greeks, scenarios, equity, trades and assumptions; what is no number is null.
+
+    Parameters
+    ----------
+    source : the recorded source of what the program read.
+    """
     result, summary, luck = study.result, study.summary, study.luck
     record: dict[str, Any] = _finite(
         {
             "program": result.program.name,
             "ticker": result.market.ticker,
+            "source": source,
             "first_session": str(result.market.sessions[0]),
             "last_session": str(result.market.sessions[-1]),
             "sessions": len(result.market),
             "summary": {**asdict(summary), "random_entry_p_value": None if luck is None else luck.p_value},
-            "notes": notes(study),
+            "notes": notes(study, source=source),
             "exits": study.exits_table.to_dict("records"),
             "random_entry": _random_entry(study),
             "scenarios": _scenarios(study),
@@ -51,9 +59,9 @@ def program_record(study: ProgramStudy) -> dict[str, Any]:
     return record
 
 
-def notes(study: ProgramStudy) -> list[str]:
+def notes(study: ProgramStudy, *, source: str | None) -> list[str]:
     """What a reader must know before believing the figures, a sentence each."""
-    found = []
+    found = [MADE_UP.format(source=source)] if is_simulated(source) else []
     if len(study.result.market) < FEW_SESSIONS:
         found.append(SHORT.format(sessions=sessions_text(len(study.result.market))))
     if study.random_runs_are_alike:

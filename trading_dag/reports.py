@@ -6,13 +6,14 @@ Pure: SQL texts and functions from frames to tables. Running the SQL is the call
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.schemas import HORIZON_KEYS
+from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 from trading_dag.table_text import new_table, number_text
 
 if TYPE_CHECKING:
@@ -69,6 +70,21 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON-ready dictionaries: NULL for what is missing, ISO dates."""
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso", date_unit="s"))
     return rows
+
+
+def simulated_notice(sources: Iterable[tuple[str, str | None]]) -> str:
+    """What must stand beside figures that are made from simulated data; nothing where none are.
+
+    Parameters
+    ----------
+    sources : ticker and recorded source of each slice that is shown.
+    """
+    known = list(sources)
+    simulated = list(dict.fromkeys(ticker for ticker, source in known if is_simulated(source)))
+    if not simulated:
+        return ""
+    others = {ticker for ticker, _ in known} - set(simulated)
+    return f"{NO_MARKET_DATA}: {', '.join(simulated)}" if others else NO_MARKET_DATA
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
@@ -171,10 +187,11 @@ def import_table(files: list[dict[str, Any]]) -> Table:
     return table
 
 
-def chain_record(analysis: SessionAnalysis) -> dict[str, Any]:
-    """One session's analysis for JSON."""
+def chain_record(analysis: SessionAnalysis, *, source: str | None) -> dict[str, Any]:
+    """One session's analysis for JSON, with the recorded source of the chain."""
     return {
         "ticker": analysis.ticker,
+        "source": source,
         "session": f"{analysis.session:%Y-%m-%d}",
         "spot": analysis.spot,
         "expirations": records(analysis.smiles),

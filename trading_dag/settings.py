@@ -58,6 +58,17 @@ class WalkForwardSettings(_Frozen):
     seed: int = Field(42, ge=0, lt=2**32)
 
 
+class AugmentationSettings(_Frozen):
+    """Histories drawn from blocks of a training part's own sessions, learnt from beside its real rows."""
+
+    paths: int = Field(0, ge=0, le=100, description="histories drawn for each training part; 0 draws none")
+    mean_block: int | None = Field(
+        None, ge=1, le=10_000, description="expected block length in sessions; empty: Politis and White's"
+    )
+    weight: float = Field(0.5, gt=0, le=1, description="of an augmented row beside a real one's 1")
+    seed: int = Field(42, ge=0, lt=2**32)
+
+
 class BootstrapSettings(_Frozen):
     """Stationary bootstrap of the evaluation."""
 
@@ -228,6 +239,9 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home, description="where data/, models/ and warehouse.duckdb live")
     source: SourceName = "sample"
     files: Path | None = Field(None, description="folder of the files source")
+    hull_file: Path | None = Field(
+        None, description="train.csv of the Hull Tactical competition, or the same as Parquet; serves any source"
+    )
     tickers: Annotated[tuple[str, ...], NoDecode] = Field((), description="what to work on; empty: by source")
     universe: Annotated[tuple[str, ...], NoDecode] = Field((), description="tickers beyond the default five")
     horizons: Annotated[tuple[str, ...], NoDecode] = HORIZON_KEYS
@@ -241,7 +255,18 @@ class Settings(BaseSettings):
     finnhub_requests_per_minute: float = Field(60.0, gt=0, description="the free tier allows 60")
     apewisdom_url: str = "https://apewisdom.io"
     chain_vendor: ChainVendorName = Field("yahoo", description="who is asked for option chains; nobody takes its place")
-    chain_days: int = Field(100, ge=1, le=1_200, description="expirations up to so many calendar days ahead")
+    chain_days: int = Field(
+        130,
+        ge=1,
+        le=1_200,
+        description="expirations up to so many calendar days ahead; with 124 a monthly one lies beyond 90 days always",
+    )
+    chain_keep_days: int | None = Field(
+        None,
+        ge=1,
+        description="when a chain is stored, sessions quoted so many days before the ticker's last are dropped; empty "
+        "keeps them for ever",
+    )
     chain_cache_seconds: float = Field(
         21_600.0, ge=0, description="age at which a kept answer about a chain is asked again; 0 keeps none"
     )
@@ -254,6 +279,10 @@ class Settings(BaseSettings):
     event_days: int | None = Field(
         None, ge=30, description="age at which stored news and mentions are dropped; empty keeps them for ever"
     )
+    sentiment_basis: Literal["headlines", "vendor"] = Field(
+        "headlines",
+        description="where tone and buzz of the news come from: each headline's tone, or the vendor's own snapshots",
+    )
     earnings_companies: dict[str, tuple[str, ...]] = Field(
         {}, description='whose earnings count for a ticker, beyond the defaults: a JSON object, {"XLK": ["AAPL"]}'
     )
@@ -262,6 +291,7 @@ class Settings(BaseSettings):
         (), description="option structures beyond the built-in ones, a JSON list"
     )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     surface: SurfaceSettings = SurfaceSettings()
     backtest: BacktestSettings = BacktestSettings()
@@ -283,7 +313,7 @@ class Settings(BaseSettings):
     def _structures_can_be(cls, value: object) -> tuple[StructureSettings, ...]:
         return parse_structures(value)
 
-    @field_validator("home", "files", mode="after")
+    @field_validator("home", "files", "hull_file", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().resolve()

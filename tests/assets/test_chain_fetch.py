@@ -129,7 +129,7 @@ def test_each_chain_is_asked_for_once_stored_and_known_to_dagster_with_its_verdi
     record = instance.fetch_materializations(OPTION_CHAIN_KEY, limit=1).records[0]
     checks = instance.get_records_for_run(record.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
     assert {event.event_log_entry.asset_check_evaluation.passed for event in checks} == {True}
-    assert len(checks) == 3
+    assert len(checks) == 4
 
     once_more = fetch(world, settings, instance, WANTED)
     assert (once_more.stored, once_more.kept) == ({}, tuple(WANTED))

@@ -7,6 +7,7 @@ are left out with a note where it is absent. Times on a shared machine are noisy
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ from tests.bench import (
     bench_options,
     bench_programs,
     bench_technical,
+    bench_universe,
     bench_vendor_load,
     concurrent_writers,
 )
@@ -186,6 +188,29 @@ def all_features(data: Path | None) -> list[Line]:
     ]
 
 
+def universe(work: Path) -> list[Line]:
+    """Raw tables, a session's chain and features of a growing simulated universe, through Dagster."""
+    found: dict[int, dict[str, float]] = {}
+    for count in bench_universe.SIZES:
+        home = work / f"universe_{count}"
+        home.mkdir()
+        env = environment(home, TRADING_DAG_SOURCE="simulated", TRADING_DAG_SIMULATION__UNDERLYINGS=str(count))
+        written = home / "figures.json"
+        whole = timed("-m", "tests.bench.bench_universe", str(written), env=env, watches_memory=True)
+        found[count] = {**json.loads(written.read_text()), "peak_megabytes": whole.peak_megabytes}
+    growth = bench_universe.growth_of(found)
+    most = max(found)
+    peak, exponent = found[most]["peak_megabytes"], growth.exponent
+    return [
+        Line(f"{most} simulated tickers through Dagster, each further one", f"{growth.seconds:.1f} s", "", None),
+        Line("its processor time", f"{growth.processor_seconds:.1f} s", "", None),
+        Line("exponent of processor time in further tickers", f"{exponent:.2f}", "≤ 1.05", exponent <= 1.05),
+        Line("tickers that a blocking rule refused", f"{found[most]['refused']:.0f}", "", None),
+        Line("peak memory of all processes", f"{peak:.0f} MB", "≤ 3,072 MB", peak <= 3_072),
+        Line("exponent of peak memory", f"{growth.memory_exponent:.2f}", "constant", None),
+    ]  # fmt: skip
+
+
 def option_prices() -> list[Line]:
     """Implied volatilities and Greeks from process start to result, beside QuantLib in a loop."""
     found = bench_options.measure()
@@ -328,6 +353,7 @@ def main() -> None:
             "definitions": definitions_load,
             "technical": technical_features,
             "features": lambda: all_features(data if (data / "prices_daily.parquet").is_file() else None),
+            "universe": lambda: universe(work),
             "prices": option_prices,
             "programs": option_programs,
             "option_features": option_features,

@@ -26,14 +26,19 @@ from trading_dag.settings import Settings
 SPX = SliceKey("SPX")
 
 
+def unspoiled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as it came."""
+    return frame
+
+
 class SpoiledSource:
     """The sample source with a spoiler between it and the project."""
 
     def __init__(self, settings: Settings) -> None:
         self.inner = build_source(settings)
         self.name = self.inner.name
-        self.spoil: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
-        self.spoil_index: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+        self.spoil: Callable[[pd.DataFrame], pd.DataFrame] = unspoiled
+        self.spoil_index: Callable[[pd.DataFrame], pd.DataFrame] = unspoiled
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         return self._spoiled(self.inner.prices_daily(ticker, since=since), self.spoil)
@@ -67,7 +72,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("bench"), source="sample")
     with dg.instance_for_test() as instance:
         bench = Bench(settings, instance)
@@ -75,6 +80,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         outcome = bench.market()
         assert outcome.is_success, outcome.errors
         yield bench
+
+
+@pytest.fixture
+def bench(filled: Bench) -> Iterator[Bench]:
+    """The bench of all tests here, whole and unspoiled for each, also after one that failed half-way."""
+    yield filled
+    if filled.source.spoil is not unspoiled or filled.source.spoil_index is not unspoiled:
+        filled.source.spoil = filled.source.spoil_index = unspoiled
+        assert filled.market().is_success
 
 
 def set_value(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -132,7 +146,7 @@ def test_a_bad_price_slice_is_refused_by_name_and_the_good_one_stays(bench: Benc
     assert "ticker=SPX" in outcome.errors[0]
     assert path.read_bytes() == before
     assert features.read_bytes() == features_before
-    bench.source.spoil = lambda frame: frame
+    bench.source.spoil = unspoiled
     assert bench.market().is_success
     assert len(bench.store.read(PRICES_DAILY, SPX)) == len(stored)
 
@@ -145,7 +159,7 @@ def test_a_volatility_index_shifted_by_a_session_never_reaches_the_features(benc
     bench.store.path(VOLATILITY_INDEX, SPX).unlink()
     bench.source.spoil_index = shift
     outcome = bench.market()
-    bench.source.spoil_index = lambda frame: frame
+    bench.source.spoil_index = unspoiled
     bench.store.path(VOLATILITY_INDEX, SPX).write_bytes(good)
     assert any("not_shifted_against_prices" in error for error in outcome.errors), outcome.errors
 
@@ -155,7 +169,7 @@ def test_the_failed_check_is_recorded_with_its_partition(bench: Bench) -> None:
     trimmed = bench.store.read(PRICES_DAILY, SPX).iloc[:-5].reset_index(drop=True)
     bench.store.write(PRICES_DAILY, SPX, trimmed, source="sample")
     bench.market()
-    bench.source.spoil = lambda frame: frame
+    bench.source.spoil = unspoiled
     check = dg.AssetCheckKey(dg.AssetKey(["raw", "prices_daily"]), "no_unadjusted_split")
     record = bench.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)[0]
     assert record.status.value == "FAILED"

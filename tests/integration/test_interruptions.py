@@ -10,22 +10,60 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
 from tests.conftest import Workspace
 
+Seen = TypeVar("Seen")
 RUN = ("run", "--tickers", "SPX", "--horizons", "24h")
+COMMAND = ("-m", "trading_dag.cli", *RUN)
+# The command, interrupted within the import of Dagster. It ends before it needs workers, so they are not prepared.
+INTERRUPTED_IMPORT = """
+import signal, sys
+import assets.workers
+assets.workers.start_server = lambda: None
+
+class Library:
+    def find_spec(self, name, path=None, target=None):
+        if name == "dagster":
+            {consequence}
+
+sys.meta_path.insert(0, Library())
+from trading_dag.cli import main
+main()
+"""
+CONSEQUENCES = {
+    "swallowed by a library that tries and goes on": """
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                pass""",
+    "in code made of text, as in that of a dataclass": "exec('signal.raise_signal(signal.SIGINT)')",
+}
+START_OF_PYTHON_SECONDS = 0.3  # of the processor, at most; the imports then take some seconds of it
+PATIENCE_SECONDS = 120.0  # of what ends as soon as it sees what it waits for
 
 
-def start(home: Path) -> subprocess.Popen[str]:
-    """The command as from a terminal: Ctrl-C reaches it, also where these tests run in the background of a script."""
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+@contextlib.contextmanager
+def answer_to_interrupts(answer: signal.Handlers) -> Iterator[None]:
+    """What processes started within do at Ctrl-C until they say otherwise; a script's background job ignores it."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler if answer is signal.SIG_DFL else answer)
     try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+
+
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    """The command as from a terminal: Ctrl-C reaches it, also where these tests run in the background of a script."""
+    with answer_to_interrupts(signal.SIG_DFL):
         return subprocess.Popen(
-            [sys.executable, "-m", "trading_dag.cli", *RUN],
+            [sys.executable, *(arguments or COMMAND)],
             cwd=home,
             env=Workspace(home).environment,
             stdout=subprocess.PIPE,
@@ -33,81 +71,123 @@ def start(home: Path) -> subprocess.Popen[str]:
             text=True,
             start_new_session=True,
         )
-    finally:
-        signal.signal(signal.SIGINT, inherited)
 
 
-def descendants_of(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
-    """The server that workers are forked from, and the workers; the two look alike but for their parents."""
-    found: dict[str, list[psutil.Process]] = {"server": [], "worker": []}
-    for child in psutil.Process(process.pid).children(recursive=True):
+def wait_until(look: Callable[[], Seen], process: subprocess.Popen[str] | None = None) -> Seen:
+    """What ``look`` returns, as soon as that is something; the process must not end before."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert process is None or process.poll() is None, process.communicate()[0]
         with contextlib.suppress(psutil.NoSuchProcess):  # of which a zombie is one
-            if "forkserver" in " ".join(child.cmdline()):
-                found["server" if child.ppid() == process.pid else "worker"].append(child)
-    return found
+            if seen := look():
+                return seen
+        time.sleep(0.02)
+    pytest.fail(f"waited {PATIENCE_SECONDS:.0f} s in vain")
 
 
-def wait_for(process: subprocess.Popen[str], kind: str) -> list[psutil.Process]:
-    """Server or workers, as soon as there is one."""
-    for _ in range(1200):
-        assert process.poll() is None, process.communicate()[0]
-        found = descendants_of(process)[kind]
-        if found:
-            return found
-        time.sleep(0.05)
-    pytest.fail(f"no {kind} was started")
+def importing_server(process: subprocess.Popen[str]) -> psutil.Process | None:
+    """The server that workers are forked from, when it has begun to import."""
+    for child in psutil.Process(process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "forkserver" in " ".join(child.cmdline()) and child.cpu_times().user > START_OF_PYTHON_SECONDS:
+                return child
+    return None
+
+
+def worker(process: subprocess.Popen[str]) -> psutil.Process | None:
+    """A worker that has begun: it watches the command in a thread.
+
+    While the server imports, a library has it start a program, and that looks like a worker until it is executed.
+    """
+    server = importing_server(process)
+    for child in server.children() if server else []:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "forkserver" in " ".join(child.cmdline()) and child.num_threads() > 1:
+                return child
+    return None
+
+
+def computing_worker(home: Path) -> psutil.Process | None:
+    """The process of a run that is under way on SPX."""
+    query = """
+        select owner.value from runs
+        join run_tags slice on slice.run_id = runs.run_id and slice.key = 'dagster/partition' and slice.value = 'SPX'
+        join run_tags owner on owner.run_id = runs.run_id and owner.key = 'trading_dag/pid'
+        where runs.status = 'STARTED'
+    """
+    with contextlib.suppress(sqlite3.OperationalError):  # no file or no table yet
+        found = rows(home, query)
+        return psutil.Process(int(found[0][0])) if found else None
+    return None
 
 
 def unfinished_runs(home: Path) -> int:
-    database = home / ".dagster" / "history" / "runs.db"
-    if not database.is_file():
+    if not (home / ".dagster" / "history" / "runs.db").is_file():
         return 0
-    with sqlite3.connect(database) as runs:
-        query = "select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')"
-        return int(runs.execute(query).fetchone()[0])
+    query = "select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')"
+    return int(rows(home, query)[0][0])
+
+
+def rows(home: Path, query: str) -> list[tuple[str, ...]]:
+    address = f"file:{home / '.dagster' / 'history' / 'runs.db'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as runs:
+        return runs.execute(query).fetchall()
+
+
+MOMENTS: dict[str, Callable[[subprocess.Popen[str], Path], psutil.Process | None]] = {
+    "while the server imports": lambda process, _: importing_server(process),
+    "while a worker starts": lambda process, _: worker(process),
+    "while a slice is computed": lambda _, home: computing_worker(home),
+}
+
+
+def assert_all_end(parts: list[psutil.Process]) -> None:
+    """The server looks for its command when it has imported what it was about to."""
+    _, alive = psutil.wait_procs(parts, timeout=PATIENCE_SECONDS)
+    assert not alive
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "seconds"),
-    [("server", 2.5), ("worker", 0.1), ("worker", 7.0)],
-    ids=["while the server imports", "while a worker starts", "while a slice is computed"],
-)
-def test_ctrl_c_ends_a_run_with_one_line_and_leaves_nothing_running(tmp_path: Path, kind: str, seconds: float) -> None:
+@pytest.mark.parametrize("moment", list(MOMENTS))
+def test_ctrl_c_ends_a_run_with_one_line_and_leaves_nothing_running(tmp_path: Path, moment: str) -> None:
     process = start(tmp_path)
-    wait_for(process, kind)
-    time.sleep(seconds)
+    wait_until(lambda: MOMENTS[moment](process, tmp_path), process)
     parts = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, output
     assert "Traceback" not in output
     assert "stopped" in output
-    _, alive = psutil.wait_procs(parts, timeout=10)
-    assert not alive
+    assert_all_end(parts)
     assert unfinished_runs(tmp_path) == 0
 
 
+@pytest.mark.parametrize("consequence", list(CONSEQUENCES))
+def test_ctrl_c_within_an_import_is_not_lost_and_ends_the_run_as_ever(tmp_path: Path, consequence: str) -> None:
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED_IMPORT.format(consequence=CONSEQUENCES[consequence]))
+    process = start(tmp_path, "-m", "interrupted", *RUN)  # from the command's folder
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    assert "stopped" in output
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "seconds"), [("server", 2.5), ("worker", 4.0)])
-def test_nothing_goes_on_after_a_command_that_was_killed(tmp_path: Path, kind: str, seconds: float) -> None:
+@pytest.mark.parametrize("moment", ["while the server imports", "while a slice is computed"])
+def test_nothing_goes_on_after_a_command_that_was_killed(tmp_path: Path, moment: str) -> None:
     process = start(tmp_path)
-    wait_for(process, kind)
-    time.sleep(seconds)
+    wait_until(lambda: MOMENTS[moment](process, tmp_path), process)
     parts = psutil.Process(process.pid).children(recursive=True)
     process.kill()
-    process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(parts, timeout=10)
-    assert not alive
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert_all_end(parts)
 
 
 @pytest.mark.slow
 def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_path: Path) -> None:
     process = start(tmp_path)
-    worker = wait_for(process, "worker")[0]
-    time.sleep(5)
-    worker.kill()
-    output, _ = process.communicate(timeout=60)
+    wait_until(lambda: computing_worker(tmp_path), process).kill()
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1, output
     assert "Traceback" not in output
     assert "worker process was ended" in output
@@ -117,11 +197,10 @@ def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_
 @pytest.mark.slow
 def test_a_second_command_on_the_same_ticker_is_refused_before_the_first_has_made_a_run(tmp_path: Path) -> None:
     first = start(tmp_path)
-    wait_for(first, "server")
-    time.sleep(1.5)
+    wait_until((tmp_path / ".dagster" / "claims" / "SPX.lock").is_file, first)
     second = Workspace(tmp_path).run(*RUN)
     os.killpg(first.pid, signal.SIGINT)
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 1
     assert "another trading-dag command" in second.stderr
     assert "SPX" in second.stderr
@@ -157,8 +236,7 @@ def test_a_user_interface_that_a_script_started_in_the_background_ends_when_it_i
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a shell does for a background job of a script
-    try:
+    with answer_to_interrupts(signal.SIG_IGN):  # what a shell does for a background job of a script
         process = subprocess.Popen(
             [sys.executable, "-m", "trading_dag.cli", "ui", "--port", str(port)],
             cwd=tmp_path,
@@ -167,23 +245,22 @@ def test_a_user_interface_that_a_script_started_in_the_background_ends_when_it_i
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    started = time.monotonic()
-    while time.monotonic() - started < 90:
+
+    def parts_that_serve() -> list[psutil.Process]:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.5)
-    parts = psutil.Process(process.pid).children(recursive=True)
-    assert len(parts) >= 3
-    process.terminate()
+            is_open = probe.connect_ex(("127.0.0.1", port)) == 0
+        children = psutil.Process(process.pid).children(recursive=True)
+        return children if is_open and len(children) >= 3 else []
+
+    parts: list[psutil.Process] = []
     try:
-        process.wait(timeout=30)
-        _, alive = psutil.wait_procs(parts, timeout=30)
-        assert not alive
+        parts = wait_until(parts_that_serve)
+        process.terminate()
+        process.wait(timeout=PATIENCE_SECONDS)
+        assert_all_end(parts)
     finally:
         for part in parts:
             if part.is_running():
                 part.kill()
         process.kill()
+        process.wait()

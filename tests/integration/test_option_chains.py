@@ -86,7 +86,7 @@ def test_the_instance_knows_every_session(imported: Workspace) -> None:
     assert sorted(checks) == [
         (f"2024-11-{day}|SPY", check, "SUCCEEDED")
         for day in (14, 15)
-        for check in ("point_in_time", "schema", "vendor_volatility_keeps_parity")
+        for check in ("believable_chain", "point_in_time", "schema", "vendor_volatility_keeps_parity")
     ]
 
 
@@ -227,7 +227,9 @@ def test_one_session_can_be_materialized_from_the_source(materialize, tmp_path: 
     result = materialize("2024-11-15")
     assert result.success
     checks = result.get_asset_check_evaluations()
-    assert {check.check_name for check in checks} == {"schema", "point_in_time", "vendor_volatility_keeps_parity"}
+    assert {check.check_name for check in checks} == {
+        "schema", "point_in_time", "believable_chain", "vendor_volatility_keeps_parity",
+    }  # fmt: skip
     assert all(check.passed for check in checks)
     stored = ChainStore(tmp_path).read("SPY")
     assert len(stored) == len(quotes()) / 2

@@ -13,7 +13,7 @@ from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY
-from trading_dag.settings import BacktestSettings, GateSettings, Settings
+from trading_dag.settings import AugmentationSettings, BacktestSettings, GateSettings, Settings
 
 SPX = SliceKey("SPX")
 SPX_24H = SliceKey("SPX", "24h")
@@ -56,6 +56,24 @@ def test_a_changed_fee_reaches_the_signals_and_the_backtests_and_nothing_else(ho
         "signals.recommendation",
         "backtests.recommended_structure",
         "backtests.comparison",
+    ]
+
+
+def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_refitted(home: Path) -> None:
+    settings = Settings(_env_file=None, home=home, augmentation=AugmentationSettings(paths=2))
+    assert stale(home, SPX, settings=settings) == []
+    assert stale(home, SPX_24H, settings=settings, refit=False) == []
+    assert stale(home, SPX_24H, settings=settings) == [
+        "models.direction_classifier",
+        "models.volatility_forecaster",
+        "models.feature_selection",
+        "models.registry",
+        "predictions.direction",
+        "predictions.volatility",
+        "evaluation.metrics",
+        "signals.recommendation",
+        "backtests.recommended_structure",
+        "monitoring.drift",
     ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 
 from resources import chain_store
 from resources.chain_filter import ChainFilter
+from resources.chain_io import ChainIOManager
 from resources.chain_merge import merge_chains
+from resources.chain_part import DIGESTS_KEY
 from resources.chain_store import ChainStore
 from trading_dag.errors import SchemaError, SliceNotFoundError, StorageError, UnknownTickerError
 from trading_dag.options.chain import CHAIN_KEY
@@ -296,3 +300,135 @@ def test_a_write_that_dies_half_way_leaves_the_stored_slice(store: ChainStore, m
         store.merge("SPY", 2024, chain_of("2024-01-08", "2024-01-08"), source="files")
     assert store.path("SPY", 2024).read_bytes() == before
     assert list(store.path("SPY", 2024).parent.glob("*.tmp")) == []
+
+
+def test_sessions_that_come_one_by_one_make_the_file_that_all_of_them_make_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_store, "ROW_GROUP_ROWS", 50)
+    rows = chain_of("2024-01-02", "2024-01-31")
+    once, singly, backwards = (ChainStore(tmp_path / name) for name in ("once", "singly", "backwards"))
+    once.merge("SPY", 2024, rows, source="m")
+    pieces = [piece for _, piece in rows.groupby("quote_date")]
+    for piece, late in zip(pieces, reversed(pieces), strict=True):
+        singly.merge("SPY", 2024, piece, source="m")
+        backwards.merge("SPY", 2024, late, source="m")
+    expected = once.provenance("SPY", 2024)
+    assert expected is not None
+    for store in (singly, backwards):
+        pd.testing.assert_frame_equal(store.read("SPY"), rows)
+        got = store.provenance("SPY", 2024)
+        assert got is not None
+        assert replace(got, fetched_at="") == replace(expected, fetched_at="")
+    # Sessions have 20 rows: no small group is left by each, save where they came in the wrong order.
+    groups = pq.ParquetFile(singly.path("SPY", 2024)).metadata
+    assert [groups.row_group(group).num_rows for group in range(groups.num_row_groups - 1)] == [50] * (len(rows) // 50)
+
+
+def test_of_a_year_only_the_row_groups_of_the_fresh_dates_become_frames(
+    store: ChainStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_store, "ROW_GROUP_ROWS", 40)
+    rows = chain_of("2024-01-02", "2024-01-31")
+    store.merge("SPY", 2024, rows, source="m")
+    sizes: list[int] = []
+    merge = chain_store.merge_chains
+    monkeypatch.setattr(chain_store, "merge_chains", lambda old, new: (sizes.append(len(old)), merge(old, new))[1])
+    days = rows["quote_date"].unique()
+    restated = rows[rows["quote_date"] == days[10]].assign(bid=0.5)
+    store.merge("SPY", 2024, restated, source="m")
+    store.merge("SPY", 2024, chain_of("2024-02-01", "2024-02-01"), source="m")
+    assert sizes[0] <= 80
+    assert sizes[1] <= 40
+    assert store.read("SPY", first=days[10], last=days[10])["bid"].eq(0.5).all()
+    assert len(store.read("SPY")) == len(rows) + 20
+
+
+def test_a_file_without_digests_of_its_sessions_gets_the_hash_that_it_would_have_with_them(
+    store: ChainStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_store, "ROW_GROUP_ROWS", 50)
+    rows, more = chain_of("2024-01-02", "2024-01-31"), chain_of("2024-02-01", "2024-02-02")
+    store.merge("SPY", 2024, rows, source="m")
+    path = store.path("SPY", 2024)
+    arrow = pq.read_table(path)
+    metadata = {key: value for key, value in arrow.schema.metadata.items() if key != DIGESTS_KEY}
+    pq.write_table(arrow.replace_schema_metadata(metadata), path, row_group_size=50)
+    store.merge("SPY", 2024, more, source="m")
+    other = ChainStore(tmp_path / "other")
+    other.merge("SPY", 2024, pd.concat([rows, more], ignore_index=True), source="m")
+    one, two = (each.provenance("SPY", 2024) for each in (store, other))
+    assert one is not None
+    assert two is not None
+    assert (one.content_hash, one.rows) == (two.content_hash, two.rows)
+
+
+def two_years(store: ChainStore) -> None:
+    for first, last, year in (("2023-12-26", "2023-12-29", 2023), ("2024-01-02", "2024-02-15", 2024)):
+        store.merge("SPY", year, chain_of(first, last), source="m")
+
+
+def test_sessions_past_their_time_are_dropped_and_all_others_stay(
+    store: ChainStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_store, "ROW_GROUP_ROWS", 50)
+    two_years(store)
+    whole = store.read("SPY")
+    # 15 February 2024 less 30 days is 16 January.
+    expected = whole[whole["quote_date"] >= "2024-01-16"].reset_index(drop=True)
+    assert store.forget("SPY", keep_days=30) == whole["quote_date"].nunique() - expected["quote_date"].nunique()
+    pd.testing.assert_frame_equal(store.read("SPY"), expected)
+    assert store.years("SPY") == [2024]
+    recorded = store.provenance("SPY", 2024)
+    assert recorded is not None
+    assert (recorded.rows, recorded.first_session, recorded.source) == (len(expected), "2024-01-16", "m")
+    before = store.path("SPY", 2024).stat().st_ino
+    assert store.forget("SPY", keep_days=30) == 0
+    assert store.path("SPY", 2024).stat().st_ino == before
+
+
+def test_the_last_session_stays_however_short_the_time(store: ChainStore) -> None:
+    two_years(store)
+    store.merge("SPY", 2025, chain_of("2025-01-02", "2025-01-02"), source="m")
+    store.forget("SPY", keep_days=1)
+    assert store.read("SPY")["quote_date"].unique().tolist() == [pd.Timestamp("2025-01-02")]
+    assert store.forget("SPY", keep_days=1) == 0
+    assert store.forget("QQQ", keep_days=1) == 0
+    with pytest.raises(StorageError, match="at least a day"):
+        store.forget("SPY", keep_days=0)
+
+
+def test_a_reader_sees_the_old_sessions_or_the_new_while_some_are_dropped(store: ChainStore) -> None:
+    two_years(store)
+    whole = store.read("SPY")
+    begun = store.batches("SPY")
+    first = next(begun)
+    store.forget("SPY", keep_days=30)
+    rest = list(begun)
+    seen = pd.concat([first, *rest], ignore_index=True)
+    # What was opened is read to its end; a file that is opened later is the new one, and lacks nothing of it.
+    kept = whole[whole["quote_date"] >= "2024-01-16"].reset_index(drop=True)
+    assert len(first) > 0
+    assert len(seen.merge(kept, on=list(CHAIN_KEY))) == len(kept)
+    pd.testing.assert_frame_equal(store.read("SPY"), kept)
+
+
+def test_a_year_that_vanishes_between_the_look_and_the_opening_is_no_error(
+    store: ChainStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_years(store)
+    monkeypatch.setattr(ChainStore, "years", lambda self, ticker: [2022, 2023, 2024])
+    assert store.read("SPY")["quote_date"].dt.year.unique().tolist() == [2023, 2024]
+
+
+@pytest.mark.parametrize(("keep_days", "years"), [(None, [2023, 2024]), (10, [2024])])
+def test_storing_a_session_drops_what_is_past_its_time_only_where_that_is_set(
+    tmp_path: Path, keep_days: int | None, years: list[int]
+) -> None:
+    manager = ChainIOManager(tmp_path, keep_days=keep_days)
+    two_years(manager.store)
+    context = dg.build_output_context()
+    manager.handle_output(context, chain_of("2024-02-16", "2024-02-16"))
+    assert manager.store.years("SPY") == years
+    assert manager.store.read("SPY")["quote_date"].max() == pd.Timestamp("2024-02-16")
+    assert ("sessions past their time" in context.consume_logged_metadata()) == (keep_days is not None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.event_history import fetch_start, merge_events
+from resources.event_history import EventMerge, fetch_start, merge_events
 from resources.live import build_live_source
 from resources.raw_frames import table_frame
 from tests.resources.loopback.event_shapes import ARTICLES, FINNHUB_KEY, NOW
@@ -19,6 +20,7 @@ from trading_dag.quality.conformance import conform
 from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, SOCIAL_MENTIONS, Table
 
 FIRST, LATER = pd.Timestamp("2026-11-01 22:00", tz="UTC"), pd.Timestamp("2026-11-20 22:00", tz="UTC")
+DAY = pd.Timedelta(days=1)
 
 
 def rows_of(table: Table, *rows: dict[str, object], source: str = "live") -> pd.DataFrame:
@@ -42,6 +44,10 @@ def event(day: str, *, name: str = "CPI", basis: str = "published", seen: str | 
     return {"event": name, "event_date": day, "known_at": seen, "cancelled_at": None, "basis": basis}
 
 
+def counts(merged: EventMerge) -> tuple[int, int, int, int]:
+    return merged.appended, merged.completed, len(merged.restated), merged.withdrawn
+
+
 def test_snapshots_that_have_no_row_in_common_are_all_kept() -> None:
     one, two = (
         rows_of(SOCIAL_MENTIONS, {"known_at": moment, "mentions": count, "rank": 1})
@@ -49,7 +55,7 @@ def test_snapshots_that_have_no_row_in_common_are_all_kept() -> None:
     )
     merged = merge_events(one, two, table=SOCIAL_MENTIONS, asked_at=LATER)
     assert list(merged.frame["mentions"]) == [10.0, 20.0]
-    assert (merged.appended, merged.restated) == (1, 0)
+    assert counts(merged) == (1, 0, 0, 0)
     assert merged.frame.attrs == {"source": "live"}
     conform(merged.frame, SOCIAL_MENTIONS, slice_key="SPY")
 
@@ -57,58 +63,147 @@ def test_snapshots_that_have_no_row_in_common_are_all_kept() -> None:
 def test_the_day_of_an_announcement_was_known_when_it_was_first_seen_and_its_figures_come_later() -> None:
     stored = rows_of(EARNINGS, announcement("2026-11-10"))
     fresh = rows_of(EARNINGS, announcement("2026-11-10", actual=1.2, seen=LATER))
-    merged = merge_events(stored, fresh, table=EARNINGS, asked_at=LATER)
+    # Asked before it was announced, and after: no session saw it without its figures.
+    before = pd.Timestamp("2026-11-10 20:00", tz="UTC")
+    merged = merge_events(stored, fresh, table=EARNINGS, asked_at=LATER, asked_before=before)
     (row,) = merged.frame.to_dict("records")
     assert (row["known_at"], row["eps_actual"]) == (FIRST, 1.2)
-    assert (merged.appended, merged.completed, merged.restated, merged.withdrawn) == (0, 1, 0, 0)
+    assert pd.isna(row["cancelled_at"])
+    assert counts(merged) == (0, 1, 0, 0)
 
 
-def test_a_value_that_the_vendor_no_longer_gives_stays_and_another_one_is_a_restatement() -> None:
+def test_figures_that_were_late_are_a_version_from_when_the_vendor_had_none() -> None:
+    stored = rows_of(EARNINGS, announcement("2026-11-10"))
+    fresh = rows_of(EARNINGS, announcement("2026-11-10", actual=1.2, seen=LATER))
+    without = pd.Timestamp("2026-11-13 23:00", tz="UTC")
+    merged = merge_events(stored, fresh, table=EARNINGS, asked_at=LATER, asked_before=without)
+    silent, told = merged.frame.to_dict("records")
+    assert (silent["known_at"], silent["cancelled_at"]) == (FIRST, without)
+    assert (told["known_at"], told["eps_actual"]) == (without, 1.2)
+    assert pd.isna(silent["eps_actual"])
+    assert pd.isna(told["cancelled_at"])
+    again = merge_events(merged.frame, fresh, table=EARNINGS, asked_at=LATER, asked_before=LATER)
+    pd.testing.assert_frame_equal(again.frame, merged.frame)
+    conform(merged.frame, EARNINGS, slice_key="SPY")
+
+
+def test_what_was_announced_stays_as_first_said_and_another_figure_is_recorded() -> None:
     stored = rows_of(EARNINGS, announcement("2026-10-10", actual=1.2))
     emptied = merge_events(stored, rows_of(EARNINGS, announcement("2026-10-10")), table=EARNINGS, asked_at=LATER)
     assert emptied.frame["eps_actual"].iloc[0] == 1.2
     fresh = rows_of(EARNINGS, announcement("2026-10-10", actual=1.3))
     restated = merge_events(stored, fresh, table=EARNINGS, asked_at=LATER)
-    assert (restated.frame["eps_actual"].iloc[0], restated.restated) == (1.3, 1)
+    assert restated.frame["eps_actual"].tolist() == [1.2]
+    (told,) = restated.restated.to_dict("records")
+    assert (told["company"], told["report_date"]) == ("AAPL", pd.Timestamp("2026-10-10"))
+    assert (told["column"], told["old"], told["new"]) == ("eps_actual", 1.2, 1.3)
+    assert told["outcome"] == "the first value stays"
 
 
-def test_an_announcement_that_was_moved_is_left_out_but_not_what_was_not_asked_for() -> None:
+@pytest.mark.parametrize(
+    ("day", "estimate", "outcome"), [("2026-12-01", 1.1, "taken"), ("2026-11-20", 1.0, "the first value stays")]
+)
+def test_an_estimate_follows_the_vendor_until_the_report_day_begins(day: str, estimate: float, outcome: str) -> None:
+    stored = rows_of(EARNINGS, announcement(day))
+    merged = merge_events(
+        stored, rows_of(EARNINGS, announcement(day, estimate=1.1)), table=EARNINGS, asked_at=LATER, asked_before=FIRST
+    )
+    assert merged.frame["eps_estimate"].tolist() == [estimate]
+    assert merged.restated["outcome"].tolist() == [outcome]
+
+
+def test_an_announcement_that_was_moved_is_cancelled_now_but_not_what_was_not_asked_for() -> None:
     stored = rows_of(
         EARNINGS, announcement("2026-01-29"), announcement("2026-10-29", actual=1.0), announcement("2027-01-28")
     )
     fresh = rows_of(EARNINGS, announcement("2027-01-29", seen=LATER))
     merged = merge_events(stored, fresh, table=EARNINGS, asked_at=LATER, since=pd.Timestamp("2026-06-01"))
-    days = [f"{day:%Y-%m-%d}" for day in merged.frame["report_date"]]
-    assert days == ["2026-01-29", "2026-10-29", "2027-01-29"]
+    rows = merged.frame.set_index(merged.frame["report_date"].dt.strftime("%Y-%m-%d"))["cancelled_at"]
+    assert rows.index.tolist() == ["2026-01-29", "2026-10-29", "2027-01-28", "2027-01-29"]
+    assert rows["2027-01-28"] == LATER
+    assert rows.drop("2027-01-28").isna().all()
     assert (merged.appended, merged.withdrawn) == (1, 1)
+    again = merge_events(merged.frame, fresh, table=EARNINGS, asked_at=LATER + DAY, since=pd.Timestamp("2026-06-01"))
+    pd.testing.assert_frame_equal(again.frame, merged.frame)
+    assert again.withdrawn == 0
     silent = merge_events(stored, rows_of(EARNINGS), table=EARNINGS, asked_at=LATER)
     assert len(silent.frame) == 3
+
+
+def test_a_date_that_is_given_again_begins_anew_and_the_time_without_it_stays() -> None:
+    stored = rows_of(EARNINGS, {**announcement("2026-12-10"), "cancelled_at": FIRST + DAY})
+    fresh = rows_of(EARNINGS, announcement("2026-12-10", seen=LATER))
+    merged = merge_events(stored, fresh, table=EARNINGS, asked_at=LATER, asked_before=FIRST + DAY)
+    assert list(merged.frame["known_at"]) == [FIRST, LATER]
+    assert merged.frame["cancelled_at"].iloc[0] == FIRST + DAY
+    assert pd.isna(merged.frame["cancelled_at"].iloc[1])
+    assert merged.restated["column"].tolist() == ["cancelled_at"]
+
+
+def test_another_timing_is_a_version_of_its_own_and_one_that_changes_no_session_is_not() -> None:
+    stored = rows_of(EARNINGS, announcement("2026-12-10"))
+    earlier = merge_events(
+        stored, rows_of(EARNINGS, {**announcement("2026-12-10"), "timing": "BMO"}), table=EARNINGS, asked_at=LATER
+    )
+    assert list(earlier.frame["timing"]) == ["AMC", "BMO"]
+    assert earlier.frame["cancelled_at"].iloc[0] == earlier.frame["known_at"].iloc[1] == LATER
+    unsaid = rows_of(EARNINGS, {**announcement("2026-12-10"), "timing": None})
+    said = merge_events(unsaid, stored, table=EARNINGS, asked_at=LATER)
+    assert list(said.frame["timing"]) == ["AMC"]
+    assert (said.frame["known_at"].iloc[0], said.completed) == (FIRST, 1)
 
 
 def test_a_day_of_the_calendar_that_was_moved_is_cancelled_now_and_the_new_one_was_not_known_before() -> None:
     stored = rows_of(ECONOMIC_CALENDAR, event("2026-10-14"), event("2026-12-10"))
     fresh = rows_of(ECONOMIC_CALENDAR, event("2026-12-18", seen="2026-11-03"), event("2027-03-11", seen="2027-01-25"))
-    merged = merge_events(stored, fresh, table=ECONOMIC_CALENDAR, asked_at=LATER)
+    merged = merge_events(stored, fresh, table=ECONOMIC_CALENDAR, asked_at=LATER, asked_before=FIRST)
     rows = merged.frame.set_index("event_date")
     assert rows.loc["2026-12-10", "cancelled_at"] == LATER
     assert pd.isna(rows.loc["2026-10-14", "cancelled_at"])
     assert rows.loc["2026-12-18", "known_at"] == LATER
     assert rows.loc["2027-03-11", "known_at"] == pd.Timestamp("2027-01-25", tz="UTC")
     assert merged.withdrawn == 1
+    itself = merge_events(stored, fresh, table=ECONOMIC_CALENDAR, asked_at=LATER)
+    assert itself.frame.set_index("event_date").loc["2026-12-18", "known_at"] == pd.Timestamp("2026-11-03", tz="UTC")
 
 
-def test_days_by_rule_make_room_for_published_ones_of_the_same_event_only() -> None:
+def test_days_by_rule_make_room_for_published_ones_of_the_same_event_only_and_stay_for_the_past() -> None:
     stored = rows_of(
         ECONOMIC_CALENDAR,
         event("2026-10-20", basis="rule", seen=None),
         event("2026-10-06", name="UMCSENT", basis="rule", seen=None),
     )
     fresh = rows_of(ECONOMIC_CALENDAR, event("2026-10-14"))
-    merged = merge_events(stored, fresh, table=ECONOMIC_CALENDAR, asked_at=LATER)
-    assert set(zip(merged.frame["event"], merged.frame["basis"], strict=True)) == {
-        ("CPI", "published"),
-        ("UMCSENT", "rule"),
-    }
+    merged = merge_events(stored, fresh, table=ECONOMIC_CALENDAR, asked_at=LATER, asked_before=FIRST)
+    rows = merged.frame.set_index(["event", "basis"])
+    assert rows.loc[("CPI", "rule"), "cancelled_at"] == LATER
+    assert rows.loc[("CPI", "published"), "known_at"] == FIRST
+    assert pd.isna(rows.loc[("UMCSENT", "rule"), "cancelled_at"])
+
+
+def article(number: str, **says: object) -> dict[str, object]:
+    known = {"published_at": FIRST, "known_at": FIRST, "scope": "market", "headline": "Stocks fall", "sentiment": None}
+    return {"news_id": number, **known, **says}
+
+
+def test_a_headline_that_is_edited_stays_as_it_was_first_read_and_the_edit_is_recorded() -> None:
+    stored = rows_of(NEWS, article("1", publisher="A"))
+    fresh = rows_of(NEWS, article("1", headline="Stocks soar", publisher="B", sentiment=0.9, url="u"))
+    merged = merge_events(stored, fresh, table=NEWS, asked_at=LATER, asked_before=FIRST)
+    (row,) = merged.frame.to_dict("records")
+    assert (row["headline"], row["publisher"], row["url"]) == ("Stocks fall", "B", "u")
+    assert np.isnan(row["sentiment"])
+    outcome = merged.restated.set_index("column")["outcome"].to_dict()
+    stays = "the first value stays"
+    assert outcome == {"headline": stays, "sentiment": stays, "publisher": "taken"}
+    assert merged.completed == 1
+
+
+def test_an_article_that_the_vendor_did_not_have_when_it_was_asked_was_not_known_then() -> None:
+    stored = rows_of(NEWS, article("1"))
+    fresh = rows_of(NEWS, article("2"), article("3", known_at=LATER - DAY))
+    merged = merge_events(stored, fresh, table=NEWS, asked_at=LATER, asked_before=FIRST + DAY)
+    assert merged.frame["known_at"].tolist() == [FIRST, FIRST + DAY, LATER - DAY]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +224,7 @@ def test_the_next_fetch_overlaps_what_is_stored(table: Table, row: dict, start: 
 
 @settings(max_examples=25)
 @given(st.data())
-def test_news_of_any_fetches_are_their_union_with_the_earliest_sight_and_again_changes_nothing(
+def test_news_of_any_fetches_are_their_union_with_the_first_sight_and_again_changes_nothing(
     data: st.DataObject,
 ) -> None:
     numbers = st.lists(st.integers(0, 12), unique=True, max_size=8)
@@ -137,18 +232,13 @@ def test_news_of_any_fetches_are_their_union_with_the_earliest_sight_and_again_c
     seen: dict[str, pd.Timestamp] = {}
     for number in range(3):
         moments = {str(i): FIRST + pd.Timedelta(hours=data.draw(st.integers(0, 50))) for i in data.draw(numbers)}
-        fresh = rows_of(
-            NEWS,
-            *({"news_id": i, "published_at": FIRST, "known_at": at, "scope": "market", "headline": "x"}
-              for i, at in moments.items()),
-        )  # fmt: skip
-        merged = merge_events(stored, fresh, table=NEWS, asked_at=LATER + pd.Timedelta(days=number))
-        for i, at in moments.items():
-            seen[i] = min(at, seen.get(i, at))
+        fresh = rows_of(NEWS, *(article(i, known_at=at) for i, at in moments.items()))
+        merged = merge_events(stored, fresh, table=NEWS, asked_at=LATER + number * DAY)
+        seen = {**moments, **seen}
         stored = merged.frame
         again = merge_events(stored, fresh, table=NEWS, asked_at=LATER)
         pd.testing.assert_frame_equal(again.frame, stored)
-        assert (again.appended, again.completed, again.restated, again.withdrawn) == (0, 0, 0, 0)
+        assert counts(again) == (0, 0, 0, 0)
     assert stored.set_index("news_id")["known_at"].to_dict() == seen
 
 

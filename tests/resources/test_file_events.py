@@ -21,6 +21,7 @@ FILES = {
     "prices_hourly": "prices_hourly",
     "news": "news_headlines",
     "social_mentions": "apewisdom",
+    "news_sentiment": "news_sentiment",
     "earnings": "earnings",
     "economic_calendar": "fomc_dates",
 }

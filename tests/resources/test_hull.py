@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.hull import read_hull_market
-from trading_dag.errors import SourceFormatError
+from resources.files import FilesSource
+from resources.hull import HullFile, read_hull_market
+from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.features.hull_market import hull_features
 from trading_dag.features.missing_values import fill_missing, fit_medians, presence_by_block
 from trading_dag.quality.conformance import conform
@@ -70,6 +71,60 @@ def test_what_is_no_such_file_is_a_format_error(tmp_path: Path, suffix: str) -> 
     (tmp_path / "train.parquet").write_bytes(b"\x00 neither")
     with pytest.raises(SourceFormatError, match="cannot be read"):
         read_hull_market(tmp_path / "train.parquet")
+
+
+@pytest.mark.parametrize("name", ["hull_train.parquet", "hull_train.csv", "train.csv"])
+def test_a_folder_has_the_file_under_one_of_its_names(tmp_path: Path, name: str) -> None:
+    source = FilesSource(tmp_path)
+    off = source.hull_market()
+    assert len(off) == 0
+    assert "train.csv" in off.attrs["source_off"]
+    assert source.hull_market_state().startswith("off: ")
+    assert {status.kind: status.state for status in source.describe()}["hull_market"] == "off"
+    write(days(), tmp_path, Path(name).suffix[1:]).rename(tmp_path / name)
+    market = source.hull_market()
+    assert len(market) == 3
+    assert market.attrs == {"source": "files"}
+    assert name in source.hull_market_state()
+    assert {status.kind: status.state for status in source.describe()}["hull_market"] == "on"
+
+
+def test_two_files_of_the_kind_in_a_folder_are_refused(tmp_path: Path) -> None:
+    write(days(), tmp_path, "csv")
+    days().to_parquet(tmp_path / "hull_train.parquet")
+    with pytest.raises(SourceFormatError, match="two files of one kind"):
+        FilesSource(tmp_path).hull_market()
+    with pytest.raises(SourceOffError, match="TRADING_DAG_FILES"):
+        FilesSource(None).hull_market()
+
+
+def test_a_named_file_goes_before_the_folders_and_the_frame_says_so(tmp_path: Path) -> None:
+    write(days(), tmp_path, "csv")
+    named = tmp_path / "elsewhere.parquet"
+    days().iloc[:2].to_parquet(named)
+    source = FilesSource(tmp_path, hull_file=named)
+    market = source.hull_market()
+    assert len(market) == 2
+    assert market.attrs == {"source": "hull_file"}
+    assert str(named) in source.hull_market_state()
+
+
+def test_a_named_file_that_is_not_there_is_missing_and_not_off(tmp_path: Path) -> None:
+    file = HullFile(tmp_path / "train.csv", source="sample")
+    with pytest.raises(SourceFormatError, match="cannot be read"):
+        file.market()
+    with pytest.raises(SourceFormatError, match="cannot be read"):
+        file.state()
+    assert file.describe().state == "missing"
+
+
+def test_the_state_tells_another_file_without_reading_it(tmp_path: Path) -> None:
+    path = write(days(), tmp_path, "csv")
+    file = HullFile(path, source="sample")
+    before = file.state()
+    assert file.state() == before
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert file.state() != before
 
 
 @pytest.mark.files_data

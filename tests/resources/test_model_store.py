@@ -113,6 +113,21 @@ def test_a_loaded_model_predicts_bit_by_bit_what_the_saved_one_did(
             assert before.fitted_through == after.fitted_through
 
 
+def test_the_record_of_augmented_rows_comes_back_and_only_where_there_is_one(
+    store: ModelStore, forecaster: FittedModel
+) -> None:
+    record = {"paths": 2, "seed": 42, "weight": 0.5, "mean_block": 17, "rows": 310, "drawn_through": "2016-08-29"}
+    marked = replace(forecaster, folds=(replace(forecaster.folds[0], augmentation=record), *forecaster.folds[1:]))
+    assert marked.content_hash() != forecaster.content_hash()
+    version = store.save(marked)
+    loaded = store.load(marked.name, **SLICE)
+    assert loaded.folds[0].augmentation == record
+    assert loaded.folds[1].augmentation == {}
+    folder = store.root / marked.name / "ticker=SPY" / "horizon=24h" / version
+    folds = json.loads((folder / "spec.json").read_text())["folds"]
+    assert ["augmentation" in fold for fold in folds] == [True] + [False] * 5
+
+
 def test_the_spec_says_what_was_fitted_on_what_and_nothing_is_pickled(store: ModelStore, fitted: FittedModel) -> None:
     version = store.save(replace(fitted, inputs={"features.feature_table": "abc"}))
     folder = _folder(store) / version

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from resources.chain_snapshot import WITHOUT_CONTRACTS
 from resources.live import LiveSource, build_live_source
 from resources.live_chains import LiveChains
 from resources.parallel_fetch import fetch_each
@@ -46,6 +47,7 @@ from trading_dag.errors import (
     StaleSourceError,
     UnknownTickerError,
 )
+from trading_dag.options.session_measures import measure_session
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import is_session, session_close, session_open, shift_sessions
@@ -121,16 +123,138 @@ def test_every_contract_within_the_period_comes_once_with_what_the_vendor_says(
     assert set(rows["underlying_price"]) == {SPOT}
     for key, one in expected.items():
         row = found[key]
-        assert (row.bid, row.ask, row.last, row.open_interest) == (one.bid, one.ask, one.last, one.open_interest)
+        assert (row.last, row.open_interest) == (one.last, one.open_interest)
+        if name == "yahoo" and one.bid == one.ask == 0.0:
+            assert np.isnan([row.bid, row.ask]).all()
+        else:
+            assert (row.bid, row.ask) == (one.bid, one.ask)
     assert rows.attrs == {"source": f"live:{name}"}
 
 
 @pytest.mark.parametrize("name", VENDORS)
-def test_crossed_and_zero_quotes_are_kept_as_found(vendor: LoopbackVendor, tmp_path: Path, name: str) -> None:
+def test_crossed_quotes_are_kept_as_found_and_zero_ones_by_vendors_that_write_null_for_none(
+    vendor: LoopbackVendor, tmp_path: Path, name: str
+) -> None:
     found = by_contract(chain_of(vendor, tmp_path, name))
     week = vendor.chains.session + pd.Timedelta(days=7)
     assert found[week, "C", 600.0].bid > found[week, "C", 600.0].ask
-    assert (found[week, "P", 540.0].bid, found[week, "P", 540.0].ask) == (0.0, 0.0)
+    zero = found[week, "P", 540.0]
+    assert (np.isnan([zero.bid, zero.ask]) if name == "yahoo" else np.array([zero.bid, zero.ask]) == 0.0).all()
+    assert zero.last > 0.0
+
+
+def changed_rows(change: Callable[[dict[str, Any]], None], *, only: Callable[[dict[str, Any]], bool]) -> loopback.Fault:
+    """A fault that changes some contracts of an answer of any of the three vendors."""
+
+    def apply(body: bytes) -> bytes:
+        answer = json.loads(body)
+        if "optionChain" in answer:
+            sides = answer["optionChain"]["result"][0]["options"][0]
+            rows = [*sides["calls"], *sides["puts"]]
+        else:
+            rows = answer["results"] if "results" in answer else answer["options"]["option"]
+        for row in rows:
+            if only(row):
+                change(row)
+        return json.dumps(answer).encode()
+
+    return loopback.Fault(change=apply)
+
+
+def test_yahoos_quotes_of_an_evening_are_missing_and_the_last_trades_count(
+    vendor: LoopbackVendor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After hours bid and ask are 0 and the volatility is the placeholder, of every contract."""
+    nothing = {"bid": 0.0, "ask": 0.0, "impliedVolatility": 1e-5}
+    vendor.inject(YAHOO, changed_rows(lambda row: row.update(nothing), only=lambda row: True), times=None)
+    rows = chain_of(vendor, tmp_path, "yahoo")
+    assert len(rows) == 350
+    assert rows[["bid", "ask", "implied_volatility"]].isna().all(axis=None)
+    expected = listed(vendor)
+    assert all(row.last == expected[key].last for key, row in by_contract(rows).items())
+    assert "352 of 352 contracts" in caplog.text
+    measured = measure_session(rows, rate=0.04)
+    # 0.5 · √(days + 1) of time value at the money of 600: by 0.4 · S · σ · √T, 28 days are 4.05 %.
+    assert np.nanmedian(measured.smile.atm_volatility) == pytest.approx(0.04, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["tradier", "yahoo"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_listed_expiration_without_contracts_is_named_and_loses_no_other(
+    vendor: LoopbackVendor, tmp_path: Path, name: str, place: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    day = vendor.chains.session + pd.Timedelta(days=EXPIRATIONS[place])
+    if name == "tradier":
+        endpoint, body = f"expiration={day:%Y-%m-%d}", b'{"options": null}'
+        vendor.inject(endpoint, loopback.Fault(body=body), times=None)
+    else:
+
+        def without(body: bytes) -> bytes:
+            answer = json.loads(body)
+            result = answer["optionChain"]["result"][0]
+            if result["options"][0]["expirationDate"] == int(day.timestamp()):
+                result["options"] = []
+            return json.dumps(answer).encode()
+
+        vendor.inject(YAHOO, loopback.Fault(change=without), times=None)
+    rows = chain_of(vendor, tmp_path, name)
+    assert len(rows) == 300
+    assert day not in set(rows["expiration"])
+    assert rows.attrs[WITHOUT_CONTRACTS] == f"{day:%Y-%m-%d}"
+    assert f"no contract of expirations that are listed: {day:%Y-%m-%d}" in caplog.text
+
+
+def test_an_expiration_that_tradier_gives_later_is_found_by_asking_again(
+    vendor: LoopbackVendor, tmp_path: Path
+) -> None:
+    vendor.inject(CHAINS, loopback.Fault(body=b'{"options": null}'))
+    assert len(chain_of(vendor, tmp_path, "tradier", cache_seconds=600.0)) == 300
+    again = chain_of(vendor, tmp_path, "tradier", cache_seconds=600.0)
+    assert len(again) == 350
+    assert WITHOUT_CONTRACTS not in again.attrs
+
+
+NULLS = [
+    ("tradier", CHAINS, {"volume": None, "bid_date": None, "ask_date": None, "bid": None, "ask": None, "last": None}),
+    ("tradier", CHAINS, {"greeks": None, "open_interest": None}),
+    ("polygon", POLYGON, {"last_quote": {"ask": 1.0}, "last_trade": {}, "day": {"close": 2.0}}),
+    ("polygon", POLYGON, {"last_quote": None, "last_trade": None, "day": None, "implied_volatility": None}),
+    ("polygon", POLYGON, {"underlying_asset": None, "open_interest": None, "last_trade": {"price": None}}),
+    ("yahoo", YAHOO, {"bid": None, "ask": None, "volume": None, "openInterest": None, "impliedVolatility": None}),
+]
+
+
+@pytest.mark.parametrize(("name", "endpoint", "nulls"), NULLS)
+def test_one_contracts_missing_fields_lose_no_chain(
+    vendor: LoopbackVendor, tmp_path: Path, name: str, endpoint: str, nulls: dict[str, Any]
+) -> None:
+    week = vendor.chains.session + pd.Timedelta(days=7)
+    name_of = f"SPY{week:%y%m%d}P00560000"
+    fault = changed_rows(lambda row: row.update(nulls), only=lambda row: name_of in json.dumps(row))
+    vendor.inject(endpoint, fault, times=None)
+    found = by_contract(chain_of(vendor, tmp_path, name))
+    assert set(found) == set(listed(vendor))
+    changed, other = found[week, "P", 560.0], found[week, "P", 565.0]
+    one = listed(vendor)[week, "P", 565.0]
+    assert (other.bid, other.ask, other.volume, other.open_interest) == (
+        one.bid,
+        one.ask,
+        one.volume,
+        one.open_interest,
+    )
+    if "last_quote" in nulls or "bid" in nulls:
+        assert np.isnan(changed.bid)
+        assert np.isnan(changed.volume)
+    else:
+        assert np.isnan(changed.open_interest)
+
+
+def test_the_price_of_polygons_index_is_its_value(vendor: LoopbackVendor, tmp_path: Path) -> None:
+    def as_index(row: dict[str, Any]) -> None:
+        row["underlying_asset"]["value"] = row["underlying_asset"].pop("price")
+
+    vendor.inject(POLYGON, changed_rows(as_index, only=lambda row: True), times=None)
+    assert set(chain_of(vendor, tmp_path, "polygon", "SPX")["underlying_price"]) == {SPOT}
 
 
 @pytest.mark.parametrize("name", VENDORS)

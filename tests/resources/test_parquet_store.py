@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from resources import parquet_store
+from resources.event_history import merge_events
 from resources.parquet_store import FILE_NAME, ParquetStore, SliceKey, content_hash
+from resources.warehouse import Warehouse
 from trading_dag.errors import SchemaError, SliceNotFoundError, StorageError, UnknownTickerError
-from trading_dag.schemas import MACRO, PRICES_DAILY, TARGETS
+from trading_dag.schemas import EARNINGS, MACRO, PRICES_DAILY, TARGETS, Table
 from trading_dag.sessions import sessions_between
 
 SPY = SliceKey("SPY")
@@ -62,6 +66,19 @@ def test_provenance_says_where_a_slice_comes_from(store: ParquetStore) -> None:
 def test_only_the_columns_asked_for_are_read(store: ParquetStore) -> None:
     store.write(PRICES_DAILY, SPY, bars())
     assert list(store.read(PRICES_DAILY, SPY, columns=["session", "close"]).columns) == ["session", "close"]
+
+
+def test_columns_with_a_value_are_told_by_the_footer(store: ParquetStore) -> None:
+    assert store.present_columns(PRICES_DAILY, SPY) == frozenset()
+    frame = bars()
+    frame.loc[0, "dividend"] = 0.5
+    store.write(PRICES_DAILY, SPY, frame.assign(volume=np.nan))
+    assert store.present_columns(PRICES_DAILY, SPY) == set(PRICES_DAILY.column_names) - {"volume", "split_factor"}
+    store.write(PRICES_DAILY, SPY, frame.iloc[:0])
+    assert store.present_columns(PRICES_DAILY, SPY) == frozenset()
+    store.path(PRICES_DAILY, SPY).write_bytes(b"PAR1")
+    with pytest.raises(StorageError, match="no readable Parquet"):
+        store.present_columns(PRICES_DAILY, SPY)
 
 
 def test_dates_are_stored_as_dates_and_missing_values_as_null(store: ParquetStore) -> None:
@@ -198,3 +215,55 @@ def test_a_torn_schema_file_is_written_again(store: ParquetStore) -> None:
     path.write_bytes(b"torn")
     store.ensure_schema_file(PRICES_DAILY)
     assert path.read_bytes() == good
+
+
+def earlier_earnings() -> tuple[Table, pd.DataFrame]:
+    """``raw.earnings`` as it was before rows could be cancelled, and a slice of then."""
+    columns = tuple(column for column in EARNINGS.columns if column.name != "cancelled_at")
+    row = {"ticker": "SPY", "company": "AAPL", "report_date": pd.Timestamp("2024-10-31"), "timing": "AMC"}
+    seen = pd.DatetimeIndex(["2024-10-01T12:00Z"])
+    frame = pd.DataFrame([row]).assign(
+        known_at=seen, eps_estimate=1.5, eps_actual=np.nan, revenue_estimate=np.nan, revenue_actual=np.nan
+    )
+    return replace(EARNINGS, columns=columns, key=("ticker", "company", "report_date")), frame
+
+
+def test_a_slice_written_before_its_table_got_a_column_is_read_with_that_column_null(store: ParquetStore) -> None:
+    before, frame = earlier_earnings()
+    store.write(before, SPY, frame, source="live")
+    read = store.read(EARNINGS, SPY)
+    assert list(read.columns) == list(EARNINGS.column_names)
+    assert str(read["cancelled_at"].dtype) == "datetime64[us, UTC]"
+    assert read["cancelled_at"].isna().all()
+    assert (read["eps_estimate"].tolist(), read.attrs["source"]) == ([1.5], "live")
+    assert list(store.read(EARNINGS, SPY, columns=["company", "cancelled_at"]).columns) == ["company", "cancelled_at"]
+    moved = read.assign(report_date=pd.Timestamp("2024-11-07"), known_at=pd.Timestamp("2024-10-10", tz="UTC"))
+    moved.attrs = {"source": "live"}
+    asked = pd.Timestamp("2024-10-10", tz="UTC")
+    merged = merge_events(read, moved, table=EARNINGS, asked_at=asked, asked_before=asked - pd.Timedelta(days=1))
+    store.write(EARNINGS, SPY, merged.frame)
+    assert store.read(EARNINGS, SPY)["cancelled_at"].tolist() == [asked, pd.NaT]
+
+
+def test_views_see_slices_of_before_and_after_a_new_column(store: ParquetStore) -> None:
+    before, frame = earlier_earnings()
+    for ticker in ("IWM", "SPY"):
+        store.write(before, SliceKey(ticker), frame.assign(ticker=ticker), source="live")
+    Warehouse(store).ensure()
+    found = Warehouse(store).query("select ticker, company, cancelled_at from raw.earnings order by ticker")
+    assert found["ticker"].tolist() == ["IWM", "SPY"]
+    assert found["cancelled_at"].isna().all()
+    assert len(store.read(EARNINGS, SPY)) == 1
+
+
+def test_a_slice_that_another_writer_holds_gets_its_new_column_from_that_writer(store: ParquetStore) -> None:
+    before, frame = earlier_earnings()
+    for ticker in ("IWM", "SPY"):
+        store.write(before, SliceKey(ticker), frame.assign(ticker=ticker), source="live")
+    folder = store.slice_folder(EARNINGS, SPY)
+    with FileLock(folder / ".lock"):
+        store.ensure_schema_file(EARNINGS)
+        assert "cancelled_at" not in pq.read_schema(store.path(EARNINGS, SPY)).names
+        assert "cancelled_at" in pq.read_schema(store.path(EARNINGS, SliceKey("IWM"))).names
+    store.ensure_schema_file(EARNINGS)
+    assert "cancelled_at" in pq.read_schema(store.path(EARNINGS, SPY)).names

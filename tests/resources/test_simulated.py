@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -20,6 +21,7 @@ from trading_dag.schemas import (
     ECONOMIC_CALENDAR,
     MACRO,
     NEWS,
+    NEWS_SENTIMENT,
     OPTION_CHAIN,
     PRICES_DAILY,
     PRICES_HOURLY,
@@ -34,8 +36,8 @@ TICKERS = ("SPY", "COMP", "SIMAA", "BRK.B")
 KINDS = {
     table.name: table
     for table in (
-        PRICES_DAILY, VOLATILITY_INDEX, MACRO, PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, EARNINGS, ECONOMIC_CALENDAR,
-        OPTION_CHAIN,
+        PRICES_DAILY, VOLATILITY_INDEX, MACRO, PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, NEWS_SENTIMENT, EARNINGS,
+        ECONOMIC_CALENDAR, OPTION_CHAIN,
     )
 }  # fmt: skip
 
@@ -72,6 +74,22 @@ def test_every_table_has_its_schema_and_breaks_no_rule(source: SimulatedSource, 
             if verdict.rule.is_blocking and not verdict.passed
         ]
         assert broken == []
+
+
+@pytest.mark.parametrize("ticker", ["SIMBX", "SIMSC"])
+def test_a_share_that_falls_with_a_jump_and_trades_its_way_back_is_not_refused(
+    source: SimulatedSource, ticker: str
+) -> None:
+    """On 2015-03-27 and 2015-03-30 both moved more than eight usual sessions' worth, down and up."""
+    prices = source.prices_daily(ticker)
+    change = np.log(prices.set_index("session")["close"]).diff()
+    usual = change["2015-03-09":"2015-04-17"].abs().median()
+    assert change["2015-03-27"] < -8.0 * usual < 8.0 * usual < change["2015-03-30"]
+    assert not [
+        verdict.rule.name
+        for verdict in verify(PRICES_DAILY, prices, context=QualityContext(now_session=LAST))
+        if verdict.rule.is_blocking and not verdict.passed
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,9 +169,10 @@ def test_worlds_have_names_of_their_own_and_longer_years_are_no_other_world() ->
     assert SimulationSettings(years=20, underlyings=7).world == "simulated"
 
 
-def test_it_is_described_as_no_market_data() -> None:
-    statuses = source_of().describe()
+def test_it_is_described_as_no_market_data_and_a_competition_is_not_simulated() -> None:
+    *statuses, hull = source_of().describe()
     assert {status.kind for status in statuses} == set(KINDS)
+    assert (hull.kind, hull.state) == ("hull_market", "off")
     assert all(status.state == "on" and status.detail.startswith(NO_MARKET_DATA) for status in statuses)
 
 
@@ -191,3 +210,17 @@ def test_no_name_of_a_share_ends_in_a_digit_which_would_mark_an_adjusted_contrac
     names = SimulationSettings(underlyings=676).names
     assert len(set(names)) == 676
     assert all(name[-1].isalpha() for name in names)
+
+
+def test_chains_before_a_split_are_in_the_dollars_of_their_day_and_agree_with_the_restated_close() -> None:
+    world = source_of(underlyings=30, last=pd.Timestamp("2024-12-31").as_unit("us"))
+    splits = {name: rows for name in SimulationSettings(underlyings=30).names
+              if (rows := world.prices_daily(name))["split_factor"].gt(1.0).any()}  # fmt: skip
+    name, bars = next(iter(splits.items()))
+    row = int(bars["split_factor"].argmax())
+    ratio = bars["split_factor"].iloc[row]
+    for place, undone in ((row - 1, ratio), (row, 1.0)):
+        chain = world.option_chain(name, session=bars["session"].iloc[place])
+        assert chain["underlying_price"].iloc[0] == pytest.approx(bars["close"].iloc[place] * undone, rel=1e-9)
+        assert chain["strike"].min() < chain["underlying_price"].iloc[0] < chain["strike"].max()
+        assert (chain[["volume", "open_interest"]] % 1 == 0).all(axis=None)

@@ -15,8 +15,10 @@ from trading_dag.errors import UnknownTickerError
 from trading_dag.schemas import (
     EARNINGS,
     ECONOMIC_CALENDAR,
+    HULL_MARKET,
     MACRO,
     NEWS,
+    NEWS_SENTIMENT,
     OPTION_CHAIN,
     PRICES_DAILY,
     PRICES_HOURLY,
@@ -30,7 +32,7 @@ KINDS = tuple(
     table.name
     for table in (
         PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN,
-        PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, EARNINGS, ECONOMIC_CALENDAR,
+        PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, NEWS_SENTIMENT, EARNINGS, ECONOMIC_CALENDAR, HULL_MARKET,
     )
 )  # fmt: skip
 

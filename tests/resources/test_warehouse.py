@@ -11,10 +11,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from resources.chain_store import ChainStore
 from resources.parquet_store import ParquetStore, SliceKey
 from resources.warehouse import CLOCK_STEP_SECONDS, Warehouse
+from tests.resources.test_chain_store import chain_of
 from tests.resources.test_parquet_store import bars
 from trading_dag.errors import StorageError
+from trading_dag.quality import empty_frame
 from trading_dag.schemas import PRICES_DAILY, TABLES
 
 
@@ -58,6 +61,27 @@ def test_the_file_is_rebuilt_where_the_folder_was_moved(tmp_path: Path) -> None:
 def test_it_is_not_rebuilt_where_it_is_current(warehouse: Warehouse) -> None:
     before = warehouse.ensure().stat().st_ino
     assert warehouse.ensure().stat().st_ino == before
+
+
+def test_the_records_of_every_slice_can_be_asked_for(warehouse: Warehouse) -> None:
+    assert warehouse.query("from meta.slices").empty
+    spy = warehouse.store.write(PRICES_DAILY, SliceKey("SPY"), bars(), source="files", code_version="7")
+    warehouse.store.write(PRICES_DAILY, SliceKey("QQQ"), empty_frame(PRICES_DAILY), source_off="no such file")
+    ChainStore(warehouse.store.root).merge("SPY", 2024, chain_of(), source="simulated")
+    staged = warehouse.store.data / ".imports" / "ticker=SPY" / "data.parquet"
+    staged.parent.mkdir(parents=True)
+    shutil.copy(warehouse.store.path(PRICES_DAILY, SliceKey("SPY")), staged)
+
+    found = warehouse.query("from meta.slices order by table_name, ticker").set_index(["table_name", "ticker"])
+    assert list(found.index) == [("raw.option_chain", "SPY"), ("raw.prices_daily", "QQQ"), ("raw.prices_daily", "SPY")]
+    row = found.loc[("raw.prices_daily", "SPY")]
+    assert (row["source"], row["row_count"], row["code_version"]) == ("files", 5, "7")
+    assert row["content_hash"] == spy.content_hash
+    assert row["stored_at"].isoformat() == spy.fetched_at.removesuffix("+00:00")
+    assert f"{row['last_session']:%Y-%m-%d}" == spy.last_session
+    off = found.loc[("raw.prices_daily", "QQQ")]
+    assert (off["row_count"], off["source_off"]) == (0, "no such file")
+    assert (found["year"].iloc[0], found["source"].iloc[0]) == (2024, "simulated")
 
 
 def test_nobody_can_write_through_the_window(warehouse: Warehouse) -> None:

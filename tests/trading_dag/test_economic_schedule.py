@@ -150,10 +150,46 @@ def test_a_shutdown_moves_a_release_and_the_planned_day_stands_until_it_has_come
     assert rows.loc["2013-10-30", "known_at"] == midnight("2013-10-30")
 
 
-def test_months_before_and_after_the_list_are_by_rule() -> None:
+# Surveys of Consumers, University of Michigan: final readings of the months of 2024, and of January 2013.
+FINAL_READINGS = {
+    "2013-01": "2013-02-01", "2024-01": "2024-02-02", "2024-02": "2024-03-01", "2024-03": "2024-03-28",
+    "2024-04": "2024-04-26", "2024-05": "2024-05-24", "2024-06": "2024-06-28", "2024-07": "2024-07-26",
+    "2024-08": "2024-08-30", "2024-09": "2024-09-27", "2024-10": "2024-10-25", "2024-11": "2024-11-22",
+    "2024-12": "2024-12-20",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("month", "day"), FINAL_READINGS.items())
+def test_consumer_confidence_comes_on_the_day_of_the_final_reading(month: str, day: str) -> None:
+    rows = releases_of_months("UMCSENT", pd.DatetimeIndex([f"{month}-01"]))
+    assert list(rows["event_date"]) == [pd.Timestamp(day)]
+    assert list(rows["basis"]) == ["rule"]
+    assert rows["known_at"].isna().all()
+
+
+def test_no_value_of_consumer_confidence_is_visible_before_the_day_of_its_reading() -> None:
+    months = pd.date_range("1985-01-01", all_sessions()[-1] - pd.Timedelta(days=60), freq="MS")
+    days = releases_by_rule("UMCSENT", months)["event_date"]
+    assert len(days) == len(months)
+    assert days.is_unique
+    assert (known_on("UMCSENT", months) >= pd.DatetimeIndex(days)).all()
+    assert is_session(pd.DatetimeIndex(days)).all()
+
+
+def test_a_reading_comes_before_thanksgiving_and_before_christmas() -> None:
+    for year in range(1990, 2026):
+        november, december = releases_by_rule("UMCSENT", pd.DatetimeIndex([f"{year}-11-01", f"{year}-12-01"]))[
+            "event_date"
+        ]
+        fourth_thursday = pd.date_range(f"{year}-11-01", periods=1, freq="WOM-4THU")[0]
+        assert pd.Timedelta(0) < fourth_thursday - november <= pd.Timedelta(days=7)
+        assert pd.Timestamp(f"{year}-12-16") <= december < pd.Timestamp(f"{year}-12-24")
+
+
+def test_before_the_list_the_cpi_has_no_day_rather_than_a_wrong_one_and_after_it_one_by_rule() -> None:
     rows = releases_of_months("CPI", pd.DatetimeIndex(["2008-11-01", "2008-12-01", "2026-11-01", "2026-12-01"]))
-    assert list(rows["basis"]) == ["rule", "published", "published", "rule"]
-    assert f"{rows['event_date'].iloc[1]:%Y-%m-%d}" == "2009-01-16"
+    assert list(rows["basis"]) == ["published", "published", "rule"]
+    assert f"{rows['event_date'].iloc[0]:%Y-%m-%d}" == "2009-01-16"
     assert releases_of_months("CPI", pd.DatetimeIndex([])).empty
     months = pd.date_range("2020-01-01", "2020-06-01", freq="MS")
     pd.testing.assert_frame_equal(releases_of_months("UMCSENT", months), releases_by_rule("UMCSENT", months))

@@ -46,7 +46,7 @@ def study() -> ProgramStudy:
 @pytest.fixture(scope="module")
 def record(study: ProgramStudy) -> dict[str, Any]:
     # Through text and back: NaN or a date would not get this far.
-    decoded: dict[str, Any] = json.loads(json.dumps(program_record(study), allow_nan=False))
+    decoded: dict[str, Any] = json.loads(json.dumps(program_record(study, source="files"), allow_nan=False))
     return decoded
 
 
@@ -100,7 +100,8 @@ def test_the_tables_show_exits_causes_greeks_scenarios_and_assumptions(record: d
 
 
 def test_a_program_without_trades_says_so_in_both(record: dict[str, Any]) -> None:
-    empty = json.loads(json.dumps(program_record(study_of(AccountRules(account_usd=1.0))), allow_nan=False))
+    study = study_of(AccountRules(account_usd=1.0))
+    empty = json.loads(json.dumps(program_record(study, source=None), allow_nan=False))
     assert empty["scenarios"] is None
     assert empty["random_entry"] is None
     assert "exceeds risk budget" in printed(empty)
@@ -141,6 +142,19 @@ def test_the_page_holds_every_trade_picture_and_assumption_and_needs_nothing_els
     assert "unknown &lt;b&gt;here&lt;/b&gt;" in page
     assert "fee per leg contract usd 0.65" in page
     assert "40 sessions. Nothing about so few can be significant" in page
+
+
+def test_the_source_is_named_and_what_is_simulated_is_said_before_any_figure(
+    study: ProgramStudy, record: dict[str, Any]
+) -> None:
+    assert record["source"] == "files"
+    assert "source files" in program_page(record, {})
+    assert "imulated" not in program_page(record, {})
+    made_up = program_record(study, source="simulated-0a1b2c3d+files")
+    assert made_up["source"] == "simulated-0a1b2c3d+files"
+    assert made_up["notes"][0].startswith("Simulated, not market data (source simulated-0a1b2c3d+files)")
+    page = program_page(made_up, {})
+    assert page.index("Simulated, not market data") < page.index("profit after fees")
 
 
 def test_a_scenario_is_the_deeper_coloured_the_more_it_earns_or_loses(record: dict[str, Any]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
 from trading_dag.errors import ConfigurationError, UnknownHorizonError, UnknownTickerError
 from trading_dag.schemas import HORIZON_KEYS
+from trading_dag.sessions import all_sessions
 from trading_dag.settings import (
+    AugmentationSettings,
     BacktestSettings,
     DriftSettings,
     HttpSettings,
@@ -26,6 +29,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("TRADING_DAG_") or name == "FRED_API_KEY":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+def test_chains_reach_far_enough_for_a_term_of_ninety_days_on_every_session() -> None:
+    """Monthly options expire on the third Friday, a day earlier where that is a holiday."""
+    sessions = all_sessions()[all_sessions() >= "2000-01-01"]
+    fridays = pd.date_range(sessions[0], sessions[-1], freq="WOM-3FRI")
+    monthly = sessions[sessions.searchsorted(fridays, side="right") - 1]
+    asked_on = sessions[sessions <= sessions[-1] - pd.Timedelta(days=140)]
+    wanted = monthly[monthly.searchsorted(asked_on + pd.Timedelta(days=90))]
+    assert (wanted - asked_on).max() <= pd.Timedelta(days=Settings().chain_days)
 
 
 def test_a_first_run_needs_no_configuration_no_key_and_no_network() -> None:
@@ -70,6 +83,17 @@ def test_nested_settings_use_two_underscores_and_keep_their_neighbours(monkeypat
     settings = Settings()
     assert settings.backtest == BacktestSettings(account_usd=50_000)
     assert settings.drift == DriftSettings(window_sessions=120)
+
+
+def test_augmentation_is_off_until_somebody_asks_for_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().augmentation == AugmentationSettings(paths=0, mean_block=None, weight=0.5, seed=42)
+    monkeypatch.setenv("TRADING_DAG_AUGMENTATION__PATHS", "2")
+    monkeypatch.setenv("TRADING_DAG_AUGMENTATION__MEAN_BLOCK", "21")
+    monkeypatch.setenv("TRADING_DAG_AUGMENTATION__WEIGHT", "0.25")
+    assert Settings().augmentation == AugmentationSettings(paths=2, mean_block=21, weight=0.25)
+    for wrong in ({"paths": -1}, {"paths": 101}, {"mean_block": 0}, {"weight": 0.0}, {"weight": 1.5}, {"seed": -1}):
+        with pytest.raises(ValidationError):
+            AugmentationSettings(**wrong)
 
 
 def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(

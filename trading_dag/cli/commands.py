@@ -72,7 +72,8 @@ def signal(
 
     if ticker and show_all:
         raise typer.BadParameter("give a ticker or --all, not both")
-    show(Workplace(source, ticker, horizons), reports.SIGNAL_SQL, reports.signal_table, as_json=as_json)
+    place = Workplace(source, ticker, horizons)
+    show(place, reports.SIGNAL_SQL, reports.signal_table, of="signals.recommendation", as_json=as_json)
 
 
 @app.command()
@@ -82,7 +83,10 @@ def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = ""
 
     place = Workplace(source, tickers, horizons)
     is_current = bring_reports_up_to_date(place, "evaluate", quiet=as_json)
-    show(place, reports.METRICS_SQL, reports.metrics_table, as_json=as_json, is_current=is_current)
+    show(
+        place, reports.METRICS_SQL, reports.metrics_table, of="evaluation.metrics", as_json=as_json,
+        is_current=is_current,
+    )  # fmt: skip
 
 
 @app.command()
@@ -131,7 +135,10 @@ def backtest(
     from trading_dag import reports
 
     is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)
-    show(place, reports.BACKTEST_SQL, reports.backtest_table, as_json=as_json, is_current=is_current)
+    show(
+        place, reports.BACKTEST_SQL, reports.backtest_table, of="backtests.summary", as_json=as_json,
+        is_current=is_current,
+    )  # fmt: skip
 
 
 app.command("fetch-chains")(fetch_chains)

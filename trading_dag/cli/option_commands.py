@@ -12,7 +12,7 @@ import typer
 from trading_dag.cli.arguments import AsJson, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.option_work import import_record, option_work, session_analysis
-from trading_dag.cli.printing import print_json
+from trading_dag.cli.printing import joined_source, print_json, print_notice, titled
 from trading_dag.cli.program_work import named_structure
 from trading_dag.cli.workplace import Workplace
 
@@ -125,20 +125,25 @@ def chain(
     """Show one session's stored option chain by expiration: forward, volatility, skew, arbitrage, dealers' gamma."""
     import pandas as pd
 
+    from resources.chain_io import StoredChain
+    from resources.chain_store import ChainStore
+
     place = Workplace(tickers=ticker)
     analysis = session_analysis(place, place.tickers[0], session=None if date is None else pd.Timestamp(date))
+    source = StoredChain.of(ChainStore(place.settings.home), analysis.ticker).attrs["source"]
     if picture is not None:
         from trading_dag.plots import smiles, to_png
 
-        title = f"{analysis.ticker} {analysis.session:%Y-%m-%d}"
+        title = titled(f"{analysis.ticker} {analysis.session:%Y-%m-%d}", source)
         picture.write_bytes(to_png(smiles(analysis.contracts, title)))
     from trading_dag import reports
 
     if as_json:
-        print_json(reports.chain_record(analysis))
+        print_json(reports.chain_record(analysis, source=source))
     else:
         for table in reports.chain_tables(analysis):
             place.console.print(table)
+        print_notice(place, [(analysis.ticker, source)])
 
 
 def payoff(
@@ -152,28 +157,33 @@ def payoff(
     import pandas as pd
 
     place = Workplace(tickers=ticker)
-    found = _indication(place, structure, place.tickers[0], session=None if date is None else pd.Timestamp(date))
+    day = None if date is None else pd.Timestamp(date)
+    found, source = _indication(place, structure, place.tickers[0], session=day)
     if picture is not None:
         from trading_dag.plots import payoff_at_expiration, to_png
 
-        title = f"{found.ticker} {found.session:%Y-%m-%d} · {structure.replace('_', ' ')}"
+        title = titled(f"{found.ticker} {found.session:%Y-%m-%d} · {structure.replace('_', ' ')}", source)
         figure = payoff_at_expiration(
             found.structure, found.strikes, premium=found.premium, spot=found.spot, multiplier=found.multiplier,
             title=title,
         )  # fmt: skip
         picture.write_bytes(to_png(figure))
     if as_json:
-        print_json(found.record())
+        print_json({**found.record(), "source": source})
     else:
         from trading_dag.reports import indication_tables
 
         for table in indication_tables(found):
             place.console.print(table)
+        print_notice(place, [(found.ticker, source)])
         if picture is not None:
             place.console.print(f"picture: {picture}")
 
 
-def _indication(place: Workplace, structure: str, ticker: str, *, session: pd.Timestamp | None) -> Indication:
+def _indication(
+    place: Workplace, structure: str, ticker: str, *, session: pd.Timestamp | None
+) -> tuple[Indication, str | None]:
+    """The indication, and the recorded source of what it was computed from."""
     from resources.parquet_store import ParquetStore, SliceKey
     from trading_dag.options.indication import indicate
     from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, VOLATILITY_INDEX
@@ -181,12 +191,15 @@ def _indication(place: Workplace, structure: str, ticker: str, *, session: pd.Ti
 
     chosen = named_structure(place, structure)
     store, at = ParquetStore(place.settings.home), SliceKey(ticker)
-    return indicate(
+    prices, index = (store.read_or_empty(table, at) for table in (PRICES_DAILY, VOLATILITY_INDEX))
+    macro = store.read_or_empty(MACRO_TABLE, SliceKey())
+    found = indicate(
         chosen,
-        store.read_or_empty(PRICES_DAILY, at),
-        volatility_index=store.read_or_empty(VOLATILITY_INDEX, at),
-        rates=store.read_or_empty(MACRO_TABLE, SliceKey())[["session", "treasury_3m"]],
+        prices,
+        volatility_index=index,
+        rates=macro[["session", "treasury_3m"]],
         ticker=ticker,
         session=session,
         settings=settings_for_contract(ticker, place.settings),
     )
+    return found, joined_source(frame.attrs.get("source") for frame in (prices, index, macro))

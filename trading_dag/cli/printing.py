@@ -1,8 +1,9 @@
-"""What commands print: a report of what is stored, as a table or as JSON."""
+"""What commands print: a report of what is stored, as a table or as JSON, with the source that it was made from."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,14 +12,16 @@ from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.progress import Progress
     from rich.table import Table
 
 
-def show(place: Workplace, query: str, table: Any, *, as_json: bool, is_current: bool = True) -> None:
+def show(place: Workplace, query: str, table: Any, *, of: str, as_json: bool, is_current: bool = True) -> None:
+    """Print a report; ``of`` names the stored table whose slices it shows."""
     from trading_dag.reports import records
 
-    frame = place.query(query)
+    frame = with_sources(place, place.query(query), of=of)
     if as_json:
         print_json(records(frame))
     elif frame.empty:
@@ -26,8 +29,47 @@ def show(place: Workplace, query: str, table: Any, *, as_json: bool, is_current:
     else:
         shown: Table = table(frame)
         place.console.print(shown)
+        print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
     if frame.empty or not is_current:
         raise typer.Exit(WORK_FAILED)
+
+
+def with_sources(place: Workplace, frame: pd.DataFrame, *, of: str) -> pd.DataFrame:
+    """The rows with ``source``: what is recorded in the slice of ``of`` that each belongs to, whatever is set now."""
+    import pandas as pd
+
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.schemas import table_of
+
+    store, table = ParquetStore(place.settings.home), table_of(of)
+    sources: dict[tuple[str, str], str | None] = {}
+    for ticker, horizon in frame[["ticker", "horizon"]].drop_duplicates().itertuples(index=False):
+        provenance = store.provenance(table, SliceKey(ticker, horizon))
+        sources[ticker, horizon] = None if provenance is None else provenance.source
+    recorded = [sources[where] for where in zip(frame["ticker"], frame["horizon"], strict=True)]
+    return frame.assign(source=pd.Series(recorded, index=frame.index, dtype="object"))
+
+
+def joined_source(sources: Iterable[str | None]) -> str | None:
+    """One name for what several slices were made from, each part once, joined by ``+``; None where none is known."""
+    parts = [part for source in sources if source for part in source.split("+")]
+    return "+".join(dict.fromkeys(parts)) or None
+
+
+def titled(title: str, source: str | None) -> str:
+    """A picture's title, which says so where it shows simulated data."""
+    from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
+
+    return f"{title} ({NO_MARKET_DATA})" if is_simulated(source) else title
+
+
+def print_notice(place: Workplace, sources: Iterable[tuple[str, str | None]]) -> None:
+    """One line where any of the figures above it are made from simulated data."""
+    from trading_dag.reports import simulated_notice
+
+    notice = simulated_notice(sources)
+    if notice:
+        place.console.print(f"[yellow]{notice}[/]")
 
 
 def print_json(value: Any) -> None:

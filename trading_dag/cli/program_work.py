@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from trading_dag.cli.printing import print_json
+from trading_dag.cli.printing import joined_source, print_json, titled
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import ConfigurationError, OptionPricingError, SliceNotFoundError
 
@@ -65,11 +65,12 @@ def show_program(place: Workplace, ticker: str, request: ProgramRequest, *, html
     if html is not None and not html.absolute().parent.is_dir():
         raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
     study = run_study(place, ticker, request)
-    record = program_record(study)
+    source = source_of(place, ticker, request)
+    record = program_record(study, source=source)
     if html is not None:
         from trading_dag.program_page import program_page
 
-        html.write_text(program_page(record, pictures_of(study)), encoding="utf-8")
+        html.write_text(program_page(record, pictures_of(study, source=source)), encoding="utf-8")
     if as_json:
         print_json(record)
         return
@@ -122,7 +123,23 @@ def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> Program
     )
 
 
-def pictures_of(study: ProgramStudy) -> dict[str, bytes]:
+def source_of(place: Workplace, ticker: str, request: ProgramRequest) -> str | None:
+    """The recorded source of all that a program reads: chain, prices for their dividends, rates, signals."""
+    from resources.chain_io import StoredChain
+    from resources.chain_store import ChainStore
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
+
+    store = ParquetStore(place.settings.home)
+    read = [(PRICES_DAILY, SliceKey(ticker)), (MACRO_TABLE, SliceKey())]
+    if request.entries == SIGNALS:
+        read.append((RECOMMENDATION, SliceKey(ticker, request.horizon)))
+    records = [store.provenance(table, key) for table, key in read]
+    chain = StoredChain.of(ChainStore(place.settings.home), ticker).attrs["source"]
+    return joined_source([chain, *(record.source for record in records if record is not None)])
+
+
+def pictures_of(study: ProgramStudy, *, source: str | None) -> dict[str, bytes]:
     """The pictures of the page, PNG by name, in the order in which they are shown; none of what there is nothing of."""
     from trading_dag.plots import profit_against_random_entry, to_png
     from trading_dag.plots.programs import (
@@ -134,7 +151,7 @@ def pictures_of(study: ProgramStudy) -> dict[str, bytes]:
     )
 
     result, luck = study.result, study.luck
-    title = f"{result.market.ticker} {result.program.name.replace('_', ' ')}"
+    title = titled(f"{result.market.ticker} {result.program.name.replace('_', ' ')}", source)
     figures = {"equity and drawdown": program_equity(result.equity(), title)}
     if luck is not None and not study.random_runs_are_alike:
         figures["profit against random entry"] = profit_against_random_entry(

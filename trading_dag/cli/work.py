@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from trading_dag.cli.exits import INTERRUPTED, WORK_FAILED
-from trading_dag.cli.printing import print_json, progress_bar
+from trading_dag.cli.printing import print_json, print_notice, progress_bar, with_sources
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceBusyError, StorageError
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from assets.execution import Mode, Outcome
+    from resources.parquet_store import SliceKey
 
 
 def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
@@ -27,7 +30,7 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
         if mode == "refresh"
         else (reports.SUMMARY_SQL, reports.summary_table)
     )
-    frame = place.query(query)
+    frame = with_sources(place, place.query(query), of="signals.recommendation")
     if as_json:
         failures = [
             {"slice": str(outcome.item), "errors": list(outcome.errors), "blocked_by": outcome.blocked_by}
@@ -37,6 +40,7 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
         print_json({"slices": reports.records(frame), "failures": failures})
     else:
         place.console.print(table(frame))
+        print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
         _print_outcomes(place, outcomes)
     if not all(outcome.is_success for outcome in outcomes):
         raise typer.Exit(WORK_FAILED)
@@ -52,26 +56,18 @@ def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
 
 
 def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
-    from assets.workers import start_server
+    from assets.workers import interrupts_left_to_the_parent
 
-    start_server()  # it imports what workers need while this process does the same
+    with ExitStack() as held:
+        # An interrupt within an import may be swallowed by a library, or end Python by the signal in spite of being
+        # caught; so Ctrl-C is answered when everything is imported.
+        with interrupts_left_to_the_parent():
+            instance, keys = _opened(place, mode, held)
 
-    import dagster as dg
+            from assets.execution import REPORTS, execute
+            from assets.runs import bury_dead_runs
+            from trading_dag.definitions import build_definitions
 
-    from assets.execution import REPORTS, execute
-    from assets.runs import bury_dead_runs, claim, refuse_if_busy
-    from resources.parquet_store import SliceKey
-    from resources.source import require_prices
-    from trading_dag.definitions import build_definitions
-
-    keys = place.research_slices
-    if mode not in REPORTS:
-        require_prices(place.settings)
-        keys = [SliceKey(ticker) for ticker in place.tickers] + keys
-    with claim(place.state, place.tickers), run_history(place), dg.DagsterInstance.get() as instance:
-        bury_dead_runs(instance)
-        refuse_if_busy(instance, keys)
-        place.warehouse.ensure()
         work = execute(
             place.settings, tickers=place.tickers, horizons=place.horizons, mode=mode, build=build_definitions
         )
@@ -85,6 +81,38 @@ def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
                 raise
         bury_dead_runs(instance)
     return outcomes
+
+
+def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterInstance, list[SliceKey]]:
+    """The Dagster instance and the slices, claimed until ``held`` is left; with this, all that work needs is imported.
+
+    Raises
+    ------
+    SliceBusyError : where another command or run works on one of the slices.
+    """
+    from assets.workers import start_server
+
+    start_server()  # it imports what workers need while this process does the same
+
+    import dagster as dg
+    import rich.progress  # noqa: F401
+
+    from assets.execution import REPORTS
+    from assets.runs import bury_dead_runs, claim, refuse_if_busy
+    from resources.parquet_store import SliceKey
+    from resources.source import require_prices
+
+    keys = place.research_slices
+    if mode not in REPORTS:
+        require_prices(place.settings)
+        keys = [SliceKey(ticker) for ticker in place.tickers] + keys
+    held.enter_context(claim(place.state, place.tickers))
+    held.enter_context(run_history(place))
+    instance = held.enter_context(dg.DagsterInstance.get())
+    bury_dead_runs(instance)
+    refuse_if_busy(instance, keys)
+    place.warehouse.ensure()
+    return instance, keys
 
 
 def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bool:

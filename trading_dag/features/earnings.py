@@ -6,26 +6,30 @@ elsewhere.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.features.event_distances import (
     Array,
     Positions,
     first_close_from,
+    first_close_without,
     first_session_after,
     first_session_from,
     latest_before,
     positions_of,
+    sessions_since_last,
     sessions_until_next,
 )
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.input_rules import require_prices, require_sessions, ticker_of
 from trading_dag.features.technical.bars import flag, ratio_of
 from trading_dag.schemas import EARNINGS_FEATURES, EARNINGS_TABLE
-from trading_dag.sessions import NEW_YORK, all_sessions, session_bounds
+from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, session_bounds
 from trading_dag.table_frames import require_columns, table_frame, values_at_sessions
 
 # Companies confirm their date two to four weeks ahead; a calendar that does not say when is taken at the later end.
@@ -37,7 +41,36 @@ SMALLEST_ESTIMATE_USD: Final = 0.01
 _SEASON_FIRST_DAY: Final = 10
 _SEASON_LAST_DAY: Final = 20
 _REACTS_SAME_DAY: Final = ("BMO", "DMH")
-_REQUIRED: Final = ("company", "report_date", "timing", "known_at", "eps_estimate", "eps_actual")
+_REQUIRED: Final = ("company", "report_date", "timing", "known_at", "cancelled_at", "eps_estimate", "eps_actual")
+
+
+@dataclass(frozen=True)
+class Announcements:
+    """Versions of announcements as positions in the calendar; arrays of one element a version.
+
+    Attributes
+    ----------
+    company : who reports.
+    reacts_at : the first session that can trade on it.
+    visible_from, visible_until : from whose close on this version is what the calendar says, and no longer is.
+    surprise : percent of the estimate; NaN where a figure is missing.
+    """
+
+    company: npt.NDArray[np.object_]
+    reacts_at: Positions
+    visible_from: Positions
+    visible_until: Positions
+    surprise: Array
+
+    def at(self, chosen: npt.NDArray[np.bool_]) -> Announcements:
+        """Those that are chosen."""
+        return Announcements(
+            self.company[chosen],
+            self.reacts_at[chosen],
+            self.visible_from[chosen],
+            self.visible_until[chosen],
+            self.surprise[chosen],
+        )
 
 
 @documents_features(EARNINGS_FEATURES)
@@ -61,7 +94,11 @@ def build_earnings(earnings: pd.DataFrame, prices: pd.DataFrame, *, implied_vola
     session) before the open (BMO) and during the session (DMH), the session after the report date after the close
     (AMC) and where the timing is not said. Surprise and move are visible at the close of the reaction session, not
     before. A coming date is visible from the first close at or after ``known_at``; where that is NULL, from 14 calendar
-    days before the report date on. An announcement that was made is visible even where the calendar saw it later.
+    days before the report date on. An announcement that was made is public: it is visible even where the calendar saw
+    it later that day. One that the calendar had only after the day was over is visible from then on.
+    Row t sees a version of an announcement (a date, its timing, its figures) from ``known_at`` until ``cancelled_at``:
+    until a date is moved, rows count to the old one, and no row changes when it is. A date that was taken back after
+    it had passed is forgotten by later rows only.
 
     NaN policy
     ----------
@@ -78,14 +115,20 @@ def build_earnings(earnings: pd.DataFrame, prices: pd.DataFrame, *, implied_vola
     require_prices(prices, ("adj_close",), table="raw.prices_daily")
     require_columns(earnings, "raw.earnings", columns=_REQUIRED)
     rows = positions_of(sessions, table="raw.prices_daily")
-    reacts_at = _reaction_positions(earnings)
-    visible_from = first_close_from(pd.DatetimeIndex(announcement_known_at(earnings)))
-
-    days_to = sessions_until_next(rows, visible_from=visible_from, happens_at=reacts_at)
-    _, days_since = latest_before(rows, happened_at=np.sort(reacts_at), limit=STALE_AFTER_SESSIONS)
+    known = _announcements(earnings)
+    days_to = sessions_until_next(
+        rows, visible_from=known.visible_from, visible_until=known.visible_until, happens_at=known.reacts_at
+    )
+    days_since = sessions_since_last(
+        rows,
+        visible_from=known.visible_from,
+        visible_until=known.visible_until,
+        happens_at=known.reacts_at,
+        limit=STALE_AFTER_SESSIONS,
+    )
     calendar_is_on = np.where(np.isnan(days_to), days_since, days_to)
     within_5d = flag(days_to <= 5, calendar_is_on)
-    surprise, streak = _surprises(earnings, reacts_at, rows)
+    surprise, streak, mean_move = _of_the_past(known, rows, _moves(rows, prices["adj_close"].to_numpy(dtype=float)))
     iv_rank, iv_hv_spread = (
         values_at_sessions(implied_volatility, sessions, column=name, table="features.implied_volatility")
         for name in ("iv_rank", "iv_hv_spread")
@@ -100,7 +143,7 @@ def build_earnings(earnings: pd.DataFrame, prices: pd.DataFrame, *, implied_vola
         "post_earnings_5d": flag(days_since <= 5, days_since),
         "last_eps_surprise_pct": surprise,
         "eps_surprise_streak": streak,
-        "mean_abs_earnings_move_4q": _mean_moves(earnings, reacts_at, rows, prices["adj_close"].to_numpy(dtype=float)),
+        "mean_abs_earnings_move_4q": mean_move,
         "earnings_season": _is_season(sessions),
         "earnings_x_iv_rank": within_5d * iv_rank,
         "earnings_x_iv_hv_spread": within_5d * iv_hv_spread,
@@ -112,14 +155,17 @@ def announcement_known_at(earnings: pd.DataFrame) -> pd.Series:
     """From when on the date of each announcement is visible: a UTC moment. Its figures are visible later.
 
     The earlier of ``known_at`` (NULL: midnight New York, 14 calendar days before the report date) and
-    ``figures_known_at``.
+    ``figures_known_at``; ``known_at`` where that lies after the report day, for then nobody had the announcement here.
     """
-    day = pd.to_datetime(earnings["report_date"]).dt.as_unit("us")
-    notice = (day - pd.Timedelta(days=PRESUMED_NOTICE_DAYS)).dt.tz_localize(NEW_YORK).dt.tz_convert("UTC")
-    known = pd.to_datetime(earnings["known_at"], utc=True).dt.as_unit("us")
+    day = pd.to_datetime(earnings["report_date"]).dt.as_unit(TIME_UNIT)
+    notice, ends = (
+        (day + pd.Timedelta(days=days)).dt.tz_localize(NEW_YORK).dt.tz_convert("UTC")
+        for days in (-PRESUMED_NOTICE_DAYS, 1)
+    )
+    known = pd.to_datetime(earnings["known_at"], utc=True).dt.as_unit(TIME_UNIT)
     known = known.where(known.notna(), notice)
     public = figures_known_at(earnings)
-    return known.where(~(public < known), public)
+    return known.where((known > ends) | ~(public < known), public)
 
 
 def figures_known_at(earnings: pd.DataFrame) -> pd.Series:
@@ -140,17 +186,56 @@ def _reaction_positions(earnings: pd.DataFrame) -> Positions:
     return np.where(same_day, first_session_from(days), first_session_after(days))
 
 
-def _surprises(earnings: pd.DataFrame, reacts_at: Positions, rows: Positions) -> tuple[Array, Array]:
-    """The latest surprise in percent, and how many in a row had its sign, at each row.
-
-    Announcements of several companies at one session count as one: their mean.
-    """
+def _announcements(earnings: pd.DataFrame) -> Announcements:
     estimate, actual = (
         earnings[name].to_numpy(dtype=float, na_value=np.nan) for name in ("eps_estimate", "eps_actual")
     )
     usable = np.isfinite(actual) & (np.abs(estimate) >= SMALLEST_ESTIMATE_USD)
-    percent = (actual[usable] - estimate[usable]) / np.abs(estimate[usable]) * 100
-    by_session = pd.Series(percent).groupby(reacts_at[usable]).mean()
+    surprise = np.full(len(earnings), np.nan)
+    surprise[usable] = (actual[usable] - estimate[usable]) / np.abs(estimate[usable]) * 100
+    return Announcements(
+        company=earnings["company"].to_numpy(dtype=object),
+        reacts_at=_reaction_positions(earnings),
+        visible_from=first_close_from(pd.DatetimeIndex(announcement_known_at(earnings))),
+        visible_until=first_close_without(earnings["cancelled_at"]),
+        surprise=surprise,
+    )
+
+
+def _of_the_past(known: Announcements, rows: Positions, move: Array) -> tuple[Array, Array, Array]:
+    """Latest surprise, its streak, and the mean move at each row, from what each row knows to have been announced.
+
+    Between two changes of what is known of the past every row sees the same versions, so each such stretch is computed
+    at once. Moves of coming dates change nothing here: a calendar without corrections is one stretch.
+    """
+    seen_at = np.maximum(known.visible_from, known.reacts_at)
+    held = known.at(known.visible_until > seen_at)
+    is_late = held.visible_from > held.reacts_at
+    never = len(all_sessions()) + 1
+    changes = np.concatenate([held.visible_from[is_late], held.visible_until[held.visible_until < never]])
+    begins = np.unique(np.concatenate([[0], changes]))
+    edges = np.searchsorted(rows, np.append(begins, never), side="left")
+    columns = tuple(np.full(len(rows), np.nan) for _ in range(3))
+    for begin, first, last in zip(begins.tolist(), edges[:-1], edges[1:], strict=True):
+        if first == last:
+            continue
+        here = held.at((held.visible_until > begin) & (~is_late | (held.visible_from <= begin)))
+        for column, values in zip(
+            columns,
+            (*_surprises(here, rows[first:last]), _mean_moves(here, rows[first:last], move)),
+            strict=True,
+        ):
+            column[first:last] = values
+    return columns[0], columns[1], columns[2]
+
+
+def _surprises(known: Announcements, rows: Positions) -> tuple[Array, Array]:
+    """The latest surprise in percent, and how many in a row had its sign, at each row.
+
+    Announcements of several companies at one session count as one: their mean.
+    """
+    usable = ~np.isnan(known.surprise)
+    by_session = pd.Series(known.surprise[usable]).groupby(known.reacts_at[usable]).mean()
     if by_session.empty:
         nothing = np.full(len(rows), np.nan)
         return nothing, nothing
@@ -161,13 +246,18 @@ def _surprises(earnings: pd.DataFrame, reacts_at: Positions, rows: Positions) ->
     return np.where(np.isnan(age), np.nan, surprise), np.where(np.isnan(age), np.nan, streak)
 
 
-def _mean_moves(earnings: pd.DataFrame, reacts_at: Positions, rows: Positions, adj_close: Array) -> Array:
-    """Mean over companies of the ticker's mean absolute move at the company's last four reaction sessions."""
+def _moves(rows: Positions, adj_close: Array) -> Array:
+    """Absolute return of each session of the calendar on the one before it; NaN where either has no price."""
     move = np.full(len(all_sessions()) + 1, np.nan)
     follows = np.diff(rows) == 1
     move[rows[1:][follows]] = np.abs(adj_close[1:] / adj_close[:-1] - 1)[follows]
+    return move
+
+
+def _mean_moves(known: Announcements, rows: Positions, move: Array) -> Array:
+    """Mean over companies of the ticker's mean absolute move at the company's last four reaction sessions."""
     total, companies = np.zeros(len(rows)), np.zeros(len(rows))
-    for _, reactions in pd.Series(reacts_at).groupby(earnings["company"].to_numpy()):
+    for _, reactions in pd.Series(known.reacts_at).groupby(known.company):
         happened_at = np.unique(reactions.to_numpy())
         means = pd.Series(move[happened_at]).rolling(QUARTERS_OF_MOVES).mean().to_numpy()
         latest, age = latest_before(rows, happened_at=happened_at, limit=STALE_AFTER_SESSIONS)

@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.features.event_distances import (
     Array,
     Positions,
     first_close_from,
+    first_close_without,
     first_session_from,
-    latest_before,
     positions_of,
+    sessions_since_last,
     sessions_until_next,
 )
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.schemas import ECONOMIC_CALENDAR_FEATURES, ECONOMIC_CALENDAR_TABLE
+from trading_dag.sessions import NEW_YORK, TIME_UNIT
 from trading_dag.table_frames import require_columns, table_frame
 
 # The three come at least every 33 sessions save in a shutdown; after this many without one the calendar has ended.
@@ -36,6 +37,7 @@ _DAY_FLAGS: Final = {
     "FOMC": "fomc_decision_day",
 }
 _ALWAYS: Final = pd.Timestamp(0, tz="UTC")
+_DAY: Final = pd.Timedelta(days=1)
 _REQUIRED: Final = ("event", "event_date", "known_at", "cancelled_at", "basis")
 
 
@@ -45,15 +47,13 @@ class EventDates:
 
     Attributes
     ----------
-    visible_from, visible_until : from whose close on the coming date is known, and is known to be called off.
+    visible_from, visible_until : from whose close on the date is known, and is known to be called off.
     happens_at : the session it belongs to.
-    is_cancelled : True where it did not take place.
     """
 
     visible_from: Positions
     visible_until: Positions
     happens_at: Positions
-    is_cancelled: npt.NDArray[np.bool_]
 
 
 @documents_features(ECONOMIC_CALENDAR_FEATURES)
@@ -74,8 +74,10 @@ def build_economic_calendar(economic_calendar: pd.DataFrame, prices: pd.DataFram
     An event belongs to the first session on or after its date, for all three come before a close. A coming event is
     visible from the first close at or after its ``known_at``; where that is NULL, always for a date with the basis
     ``rule`` (the rule is known long before), and not before it happens for a published one. So a decision outside the
-    FOMC's schedule is invisible until it is made. What has happened is visible in any case. A date that was called
-    off is visible until its ``cancelled_at`` and never happens.
+    FOMC's schedule is invisible until it is made. What has happened is public and visible in any case, unless
+    ``known_at`` lies after that day: then the calendar did not have it, and it is visible from then on. A date that was
+    called off is visible until its ``cancelled_at``: it never happens where that lies before its session's close, and
+    later rows forget it where a calendar took it back afterwards.
 
     NaN policy
     ----------
@@ -92,8 +94,13 @@ def build_economic_calendar(economic_calendar: pd.DataFrame, prices: pd.DataFram
     columns: dict[str, Array] = {}
     for event, name in _NAMES.items():
         dates = _positions(economic_calendar[economic_calendar["event"] == event])
-        held = np.sort(dates.happens_at[~dates.is_cancelled])
-        _, since = latest_before(rows, happened_at=held, limit=STALE_AFTER_SESSIONS)
+        since = sessions_since_last(
+            rows,
+            visible_from=dates.visible_from,
+            visible_until=dates.visible_until,
+            happens_at=dates.happens_at,
+            limit=STALE_AFTER_SESSIONS,
+        )
         columns[f"days_to_{name}"] = sessions_until_next(
             rows,
             visible_from=dates.visible_from,
@@ -111,22 +118,21 @@ def event_known_at(economic_calendar: pd.DataFrame) -> pd.Series:
 
     This is what the look-ahead prober needs to cut the table.
     """
-    day = pd.to_datetime(economic_calendar["event_date"])
-    happens = day.dt.tz_localize("America/New_York").dt.tz_convert("UTC")
-    known = pd.to_datetime(economic_calendar["known_at"], utc=True)
+    day = pd.to_datetime(economic_calendar["event_date"]).dt.as_unit(TIME_UNIT)
+    happens, ends = (moment.dt.tz_localize(NEW_YORK).dt.tz_convert("UTC") for moment in (day, day + _DAY))
+    known = pd.to_datetime(economic_calendar["known_at"], utc=True).dt.as_unit(TIME_UNIT)
     by_rule = (economic_calendar["basis"] == "rule") & known.isna()
-    moment = known.where(known < happens, happens)
+    moment = known.where((known < happens) | (known > ends), happens)
     return moment.where(~by_rule, _ALWAYS)
 
 
 def _positions(events: pd.DataFrame) -> EventDates:
+    known = event_known_at(events)
     happens_at = first_session_from(pd.DatetimeIndex(pd.to_datetime(events["event_date"])))
-    seen = first_close_from(pd.DatetimeIndex(event_known_at(events)))
-    cancelled = pd.to_datetime(events["cancelled_at"], utc=True)
-    called_off = first_close_from(pd.DatetimeIndex(cancelled.fillna(_ALWAYS)))
+    seen = first_close_from(pd.DatetimeIndex(known))
+    ends = (pd.to_datetime(events["event_date"]) + _DAY).dt.tz_localize(NEW_YORK).dt.tz_convert("UTC")
     return EventDates(
-        visible_from=np.minimum(seen, happens_at),
-        visible_until=np.where(cancelled.isna(), happens_at, called_off),
+        visible_from=np.where(known > ends, seen, np.minimum(seen, happens_at)),
+        visible_until=first_close_without(events["cancelled_at"]),
         happens_at=happens_at,
-        is_cancelled=cancelled.notna().to_numpy(),
     )

@@ -50,6 +50,16 @@ def first_close_from(moments: pd.DatetimeIndex) -> Positions:
     return closes.searchsorted(moments.as_unit(TIME_UNIT), side="left").astype(np.int64)
 
 
+def first_close_without(moments: pd.Series) -> Positions:
+    """Position of the first session whose close is not before each moment (UTC); beyond every position for NaT.
+
+    For what was taken back then: the row from which on it is not there.
+    """
+    never = len(all_sessions()) + 1
+    seen = first_close_from(pd.DatetimeIndex(pd.to_datetime(moments, utc=True).fillna(pd.Timestamp(0, tz="UTC"))))
+    return np.where(moments.isna().to_numpy(), never, seen).astype(np.int64)
+
+
 def sessions_until_next(
     rows: Positions, *, visible_from: Positions, happens_at: Positions, visible_until: Positions | None = None
 ) -> Array:
@@ -74,6 +84,31 @@ def sessions_until_next(
         next_event[visible_from[event] : until[event]] = happens_at[event]
     found = next_event[rows]
     return np.where(found >= 0, found - rows, np.nan)
+
+
+def sessions_since_last(
+    rows: Positions, *, visible_from: Positions, happens_at: Positions, visible_until: Positions, limit: int
+) -> Array:
+    """Sessions from the latest event that is known to have happened to each row.
+
+    Parameters
+    ----------
+    rows : positions of the rows.
+    visible_from, visible_until : from whose close on each event is known, and is known not to be so any more.
+    happens_at : the position at which each event takes effect; before it the event is not seen here.
+    limit : sessions after which an event no longer counts.
+
+    Returns
+    -------
+    (rows,) float64 : 0 at the event; NaN where there is none within the limit.
+    """
+    latest = np.full(len(all_sessions()) + 1, -1, dtype=np.int64)
+    first, last = np.maximum(visible_from, happens_at), np.minimum(visible_until, happens_at + limit + 1)
+    # Painted from the earliest event to the latest: where several have happened, the latest stays on top.
+    for event in np.argsort(happens_at, kind="stable").tolist():
+        latest[first[event] : last[event]] = happens_at[event]
+    found = latest[rows]
+    return np.where(found >= 0, rows - found, np.nan)
 
 
 def latest_before(rows: Positions, *, happened_at: Positions, limit: int) -> tuple[Positions, Array]:

@@ -51,8 +51,9 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
 
     NaN policy
     ----------
-    The index is filled forward over at most 10 sessions, never backward, and is NaN after that. A window needs
-    all its sessions; a zero range or zero deviation is NaN.
+    The index is filled forward over at most 10 sessions, never backward, and is NaN after that. The term structure
+    compares closes of one session: it is NaN where the three-month index was last published on another one. A window
+    needs all its sessions; a zero range or zero deviation is NaN.
 
     Raises
     ------
@@ -63,6 +64,8 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
     calendar = _calendar(index_sessions, rows)
     published = volatility_index.set_axis(index_sessions)[["close", "vix3m_close"]].astype("float64").reindex(calendar)
     x, three_month = (published[name].ffill(limit=FILL_LIMIT_SESSIONS) for name in ("close", "vix3m_close"))
+    age, three_month_age = (_sessions_since_published(published[name]) for name in ("close", "vix3m_close"))
+    three_month = three_month.where(three_month_age == age)
     hv_20 = pd.Series(technical["hv_20"].to_numpy(dtype="float64"), index=rows).reindex(calendar)
 
     window = x.rolling(RANK_WINDOW)
@@ -97,7 +100,7 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
             "iv_rank_lag_20": iv_rank.shift(20),
             "iv_rank_change_5d": iv_rank.diff(5),
             "iv_rank_change_10d": iv_rank.diff(10),
-            "vix_filled_sessions": _sessions_since_published(published["close"]).where(x.notna()),
+            "vix_filled_sessions": age.where(x.notna()),
         },
         index=calendar,
     )

@@ -61,8 +61,8 @@ def build_intraday(prices_hourly: pd.DataFrame, prices: pd.DataFrame) -> pd.Data
     Parameters
     ----------
     prices_hourly : ``raw.prices_hourly`` of the ticker, any order, any of the vendors' bucketings: by the clock
-        (the first bar is then 09:30 to 10:00) or from 09:30 on (the last is then 15:30 to 16:00). What lies outside
-        the session is left out. Zero rows where the source is off.
+        (the first bar is then 09:30 to 10:00, dated 09:00 or 09:30) or from 09:30 on (the last is then 15:30 to
+        16:00). What lies outside the session is left out. Zero rows where the source is off.
     prices : ``raw.prices_daily`` of the ticker; its sessions are the rows, its range judges the bars. The two may
         have different price bases: the bars are scaled to the day's close before they are compared.
 
@@ -79,7 +79,9 @@ def build_intraday(prices_hourly: pd.DataFrame, prices: pd.DataFrame) -> pd.Data
     ----------
     A session counts when its bars cover it from open to close without a hole or an overlap, and none leaves the day's
     range by more than 2 %. One that does not count has NaN, and its bars enter no window. A window of n bars reaches
-    over such sessions, but not to bars more than 10 sessions old: then it is NaN.
+    over such sessions, but not to bars more than 10 sessions old: then it is NaN. The first and the last hour are
+    60 minutes or NaN: bars by the clock have no boundary at 10:30, bars from 09:30 on none at 15:00, so the first
+    have only a last hour, the second only a first one.
 
     Raises
     ------
@@ -104,29 +106,41 @@ def _by_bar(bars: HourlyBars) -> dict[str, tuple[Array, int]]:
     """What is computed at every bar, and how many bars it needs; a session's value is that of its last bar."""
     import talib
 
-    annualized = np.sqrt(SESSIONS_PER_YEAR * HOURS_PER_SESSION) * 100
     # A price without nights: its changes are those within sessions, its level is nobody's.
     within = 100 * np.exp(np.cumsum(bars.log_return))
     unmoved = np.maximum.accumulate(within) <= np.minimum.accumulate(within)
     histogram = talib.MACD(within, 12, 26, 9)[2]
+    hours = bars.seconds / 3600
+
+    def volatility(n: int) -> Array:
+        # A session has a bar of half an hour among those of one: what counts is the time that the n bars cover.
+        per_hour = rolling_std(bars.log_return, n) / np.sqrt(rolling_mean(hours, n))
+        return np.asarray(per_hour * np.sqrt(SESSIONS_PER_YEAR * HOURS_PER_SESSION) * 100)
+
     return {
         **{f"hourly_mean_return_{n}": (rolling_mean(bars.log_return, n), n) for n in (6, 30)},
-        **{f"hourly_volatility_{n}": (rolling_std(bars.log_return, n) * annualized, n) for n in (6, 30)},
+        **{f"hourly_volatility_{n}": (volatility(n), n) for n in (6, 30)},
         "hourly_rsi_14": (np.where(unmoved, np.nan, talib.RSI(within, _RSI_BARS)), _RSI_BARS + 1),
         "hourly_macd_histogram": (ratio_of(histogram, within) * 100, _MACD_BARS),
     }
 
 
 def _edges_of_sessions(bars: HourlyBars) -> tuple[Array, Array]:
-    """Return of the first and of the last hour of each session that has bars, in the order of the sessions."""
+    """Return of the first and of the last hour of each session that has bars, in the order of the sessions.
+
+    NaN where no bar ends an hour after the open, or none begins an hour before the close.
+    """
     first = np.flatnonzero(np.append(True, np.diff(bars.row) > 0))
     last = np.append(first[1:], len(bars.row)) - 1
     elapsed = np.cumsum(bars.seconds)
     hour = _HOUR_US / 1e6
-    # The fewest bars from the open, and to the close, that cover an hour.
-    until = np.searchsorted(elapsed, elapsed[first] - bars.seconds[first] + hour, side="left")
-    since = np.searchsorted(elapsed, elapsed[last] - hour, side="right")
-    return bars.close[until] / bars.open[first] - 1, bars.close[last] / bars.open[since] - 1
+    opened, closed = elapsed[first] - bars.seconds[first], elapsed[last]
+    # The fewest bars from the open, and to the close, that cover an hour; perhaps they cover more.
+    until = np.searchsorted(elapsed, opened + hour, side="left")
+    since = np.searchsorted(elapsed, closed - hour, side="right")
+    first_hour = np.where(elapsed[until] - opened == hour, bars.close[until] / bars.open[first] - 1, np.nan)
+    begins = elapsed[since] - bars.seconds[since]
+    return first_hour, np.where(closed - begins == hour, bars.close[last] / bars.open[since] - 1, np.nan)
 
 
 def _bars_that_count(prices_hourly: pd.DataFrame, prices: pd.DataFrame, sessions: pd.DatetimeIndex) -> HourlyBars:
@@ -142,7 +156,8 @@ def _bars_that_count(prices_hourly: pd.DataFrame, prices: pd.DataFrame, sessions
     inside = row < len(closes)
     inside[inside] = starts[inside] + _HOUR_US > opens[row[inside]]
     row, starts, opened, closed = row[inside], starts[inside], opened[inside], closed[inside]
-    begins, ends = np.maximum(starts, opens[row]), np.minimum(starts + _HOUR_US, closes[row])
+    begins = np.maximum(starts, opens[row])
+    ends = np.minimum(_ends_of_bars(row, starts, opens), closes[row])
     counts = _is_complete(row, begins, ends, opens, closes) & _agrees_with_day(row, opened, closed, prices)
     kept = counts[row]
     row, opened, closed = row[kept], opened[kept], closed[kept]
@@ -155,6 +170,20 @@ def _bars_that_count(prices_hourly: pd.DataFrame, prices: pd.DataFrame, sessions
         close=closed,
         log_return=np.log(closed / before),
     )
+
+
+def _ends_of_bars(row: Integers, starts: Integers, opens: Integers) -> Integers:
+    """When each bar ends: an hour after its start.
+
+    A bar by the clock that a source dates from the open ends with its clock hour. It is told from one of an hour by the
+    bar that begins there.
+    """
+    ends = starts + _HOUR_US
+    following, next_row = np.append(starts[1:], 0), np.append(row[1:], -1)
+    # New York is whole hours from UTC.
+    clock_hour = (starts // _HOUR_US + 1) * _HOUR_US
+    is_short = (starts == opens[row]) & (next_row == row) & (following == clock_hour)
+    return np.where(is_short, clock_hour, ends)
 
 
 def _is_complete(row: Integers, begins: Integers, ends: Integers, opens: Integers, closes: Integers) -> Mask:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.errors import SchemaError
@@ -25,11 +26,14 @@ STALE_AFTER_SESSIONS: Final[dict[str, int]] = {
     "GDP": QUARTERLY_LIMIT_SESSIONS,
 }
 VIX_HIGH: Final = 25.0
-PIVOT_MOVE: Final = 0.20
+PIVOT_MOVE: Final = 0.15
 PIVOT_PAUSE: Final = 0.10
-# The effective rate strays by tenths of a point for days (reserve settlement, quarter ends); its median does not.
-_SETTLED_SESSIONS: Final = 10
+# The effective rate strays from the target by tenths of a point: for days at settlements, quarter ends and the turn of
+# the year, for weeks in August 2007 and November 2008. A median of 20 sessions leaves days out. After the weeks the
+# rate comes back to a level that it had before; a turn of policy takes it to one that it did not have.
+_SETTLED_SESSIONS: Final = 20
 _PIVOT_SESSIONS: Final = 20
+_LEVEL_SESSIONS: Final = 20
 _PAUSE_SESSIONS: Final = 60
 _LEVELS: Final = {
     "fed_funds_effective": "DFF",
@@ -52,21 +56,26 @@ _CHANGES: Final = {
     **{f"breakeven_change_{n}d": ("breakeven_inflation_10y", n) for n in (20, 60)},
     **{f"vix_fred_change_{n}d": ("vix_fred", n) for n in (5, 20)},
 }
+Array = npt.NDArray[np.float64]
 _REQUIRED: Final = ("series_id", "observation_date", "known_on", "value")
 
 
 @documents_features(MACRO_FEATURES)
-def build_macro(macro: pd.DataFrame) -> pd.DataFrame:
+def build_macro(macro: pd.DataFrame, *, as_of: pd.Timestamp | None = None) -> pd.DataFrame:
     """Macroeconomic features on exchange sessions.
 
     Parameters
     ----------
     macro : ``raw.macro``, any order, one row per series and observation date. Series that are not there give
         NaN columns; zero rows give zero rows.
+    as_of : the last session that has closed; None where every ``known_on`` has passed. A vendor shows values
+        before they count as known here: a yield on the evening of its session, a monthly figure on the day of its
+        release, which is some days before the documented lag has run out.
 
     Returns
     -------
-    pd.DataFrame : ``features.macro``, one row per session from the first to the last ``known_on``.
+    pd.DataFrame : ``features.macro``, one row per session from the first to the last ``known_on``, none after
+        ``as_of``.
 
     When it is known
     ----------------
@@ -77,7 +86,8 @@ def build_macro(macro: pd.DataFrame) -> pd.DataFrame:
     NaN policy
     ----------
     A value is carried at most 10 sessions beyond its ``known_on`` for daily, 70 for monthly and 160 for
-    quarterly series; after that it is stale and NaN. A flag is NaN where its input is.
+    quarterly series; after that it is stale and NaN. A flag is NaN where its input is. ``vix_fred_age_sessions``
+    says how old ``vix_fred`` is, counted from the session that it is about.
 
     Raises
     ------
@@ -87,7 +97,8 @@ def build_macro(macro: pd.DataFrame) -> pd.DataFrame:
     if observations.empty:
         sessions = all_sessions()[:0]
     else:
-        sessions = sessions_between(observations["known_on"].min(), observations["known_on"].max())
+        last = observations["known_on"].max()
+        sessions = sessions_between(observations["known_on"].min(), last if as_of is None else min(last, as_of))
     series = {str(name): rows for name, rows in observations.groupby("series_id", sort=True)}
     nothing = observations.iloc[:0]
 
@@ -95,6 +106,8 @@ def build_macro(macro: pd.DataFrame) -> pd.DataFrame:
         rows = series.get(series_id, nothing)
         if value == "year_before":
             rows = rows.assign(year_before=_year_before(rows))
+        if value == "position":
+            rows = rows.assign(position=_position_of(pd.DatetimeIndex(rows["observation_date"])))
         return _as_known(rows, value, sessions, limit=STALE_AFTER_SESSIONS[series_id])
 
     columns = {name: known(series_id) for name, series_id in _LEVELS.items()}
@@ -106,9 +119,15 @@ def build_macro(macro: pd.DataFrame) -> pd.DataFrame:
     columns["real_fed_funds"] = columns["fed_funds_effective"] - columns["cpi_yoy"]
     columns["unemployment_change_12m"] = columns["unemployment_rate"] - unemployment_before
     columns |= _flags(columns)
+    columns["vix_fred_age_sessions"] = _position_of(sessions) - known("VIXCLS", "position")
     frame = pd.DataFrame(columns, index=sessions).astype("float64").reset_index(drop=True)
     frame.insert(0, "session", sessions)
     return frame[list(TABLES["features.macro"].column_names)]
+
+
+def _position_of(days: pd.DatetimeIndex) -> Array:
+    """The place in the calendar of the last session on or before each day."""
+    return (all_sessions().searchsorted(days, side="right") - 1).astype(np.float64)
 
 
 def _checked(macro: pd.DataFrame) -> pd.DataFrame:
@@ -160,17 +179,26 @@ def _as_known(rows: pd.DataFrame, value: str, sessions: pd.DatetimeIndex, *, lim
 
 def _flags(columns: dict[str, pd.Series]) -> dict[str, pd.Series]:
     """Inverted curve, high VIX, and the first move of the federal funds rate after a pause."""
-    fed_funds = columns["fed_funds_effective"].rolling(_SETTLED_SESSIONS).median()
-    move = fed_funds.diff(_PIVOT_SESSIONS)
-    before = fed_funds.shift(_PIVOT_SESSIONS).diff(_PAUSE_SESSIONS)
     conditions = {
         "curve_inverted_10y_2y": (columns["yield_spread_10y_2y"] < 0, columns["yield_spread_10y_2y"]),
         "curve_inverted_10y_3m": (columns["yield_spread_10y_3m"] < 0, columns["yield_spread_10y_3m"]),
         "vix_fred_high": (columns["vix_fred"] > VIX_HIGH, columns["vix_fred"]),
-        "fed_pivot_cut": (_at_least(-move, PIVOT_MOVE) & ~_beyond(-before, PIVOT_PAUSE), move + before),
-        "fed_pivot_hike": (_at_least(move, PIVOT_MOVE) & ~_beyond(before, PIVOT_PAUSE), move + before),
+        "fed_pivot_cut": _is_first_rise(-columns["fed_funds_effective"]),
+        "fed_pivot_hike": _is_first_rise(columns["fed_funds_effective"]),
     }
     return {name: holds.astype("float64").where(known.notna()) for name, (holds, known) in conditions.items()}
+
+
+def _is_first_rise(rate: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Whether a rate has settled above all that it was a while ago, and had not been rising; and where that is known.
+
+    The level is a median, compared with those that ended 20 to 40 sessions earlier, and over the 60 sessions before.
+    """
+    level = rate.rolling(_SETTLED_SESSIONS).median()
+    earlier = level.shift(_PIVOT_SESSIONS)
+    rise = level - earlier.rolling(_LEVEL_SESSIONS + 1).max()
+    before = earlier.diff(_PAUSE_SESSIONS)
+    return _at_least(rise, PIVOT_MOVE) & ~_beyond(before, PIVOT_PAUSE), rise + before
 
 
 def _at_least(values: pd.Series, bound: float) -> pd.Series:

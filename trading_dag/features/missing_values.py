@@ -6,6 +6,7 @@ the training rows. Tables of features keep their NULLs; nothing here is stored i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +106,42 @@ def presence_by_block(features: pd.DataFrame, *, blocks: int = 60) -> pd.DataFra
     first_rows = np.flatnonzero(np.diff(block_of_row, prepend=-1))
     presence = is_there.groupby(block_of_row).mean()
     return presence.set_axis(features.index[first_rows])
+
+
+def presence_by_group(features: pd.DataFrame, groups: Mapping[str, Sequence[str]], *, blocks: int = 60) -> pd.DataFrame:
+    """How much is there over time, where columns of a group that come and go together are one.
+
+    Two columns go together where their shares of every block are the same in tenths: a hundred columns with the same
+    history say no more than one.
+
+    Parameters
+    ----------
+    features : rows ascending in time, by their index.
+    groups : columns by group; the groups and the columns within them keep their order.
+    blocks : as for ``presence_by_block``.
+
+    Returns
+    -------
+    pd.DataFrame : (blocks, sets of columns) mean share, 0 to 1; a set is named by its group and its first column, and
+        says how many there are: ``technical: sma_20 … (61)``. Index: the first row's label.
+
+    Raises
+    ------
+    SchemaError, ValueError : as for ``presence_by_block``.
+    """
+    presence = presence_by_block(features, blocks=blocks)
+    shares = presence.to_numpy(dtype=np.float64)
+    position = {str(name): number for number, name in enumerate(presence.columns)}
+    sets: dict[tuple[str, bytes], list[str]] = {}
+    for group, names in groups.items():
+        for name in names:
+            tenths = np.round(shares[:, position[name]] * 10.0).astype(np.int8)
+            sets.setdefault((group, tenths.tobytes()), []).append(name)
+    columns = {
+        f"{group}: {names[0]}" + (f" … ({len(names)})" if len(names) > 1 else ""): presence[names].mean(axis=1)
+        for (group, _), names in sets.items()
+    }
+    return pd.DataFrame(columns, index=presence.index, dtype="float64")
 
 
 def _require_ascending(features: pd.DataFrame) -> None:

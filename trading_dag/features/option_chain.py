@@ -49,17 +49,45 @@ _PERCENT: Final = 100.0
 Integers = npt.NDArray[np.int64]
 
 
-def agreeing_sessions(exposure: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
-    """Sessions of ``options.dealer_exposure`` whose spot is within 1 % of the close of ``raw.prices_daily``.
+def agreeing_sessions(
+    exposure: pd.DataFrame, analytics: pd.DataFrame, *, prices: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Exposure and analytics of the sessions whose chain stands within 1 % of the ticker's close.
 
     Chains come from files of their own. One whose underlying stands elsewhere is of another moment, another base or
-    another ticker, and says nothing about these prices. A chain that gives no spot is kept.
+    another ticker, and says nothing about these prices: the session is left out of both tables. A chain that gives no
+    spot is kept.
+
+    Chains are in the dollars of their day, closes in those of today's shares. The close is compared as it was quoted:
+    times every ``split_factor`` that took effect after its session, so that a later split changes no earlier row. A
+    ``split_factor`` that is NULL counts as none.
+
+    Parameters
+    ----------
+    exposure, analytics : ``options.dealer_exposure`` and ``options.chain_analytics`` of the ticker.
+    prices : ``raw.prices_daily`` of the ticker: session, close, split_factor; sessions ascending.
+
+    Raises
+    ------
+    SchemaError : for missing columns, or sessions that do not ascend.
     """
     require_columns(exposure, DEALER_EXPOSURE.qualified_name, columns=("session", "spot"))
-    require_columns(prices, PRICES_DAILY.qualified_name, columns=("session", "close"))
-    close = exposure["session"].map(prices.drop_duplicates("session").set_index("session")["close"])
-    is_elsewhere = (exposure["spot"] / close - 1.0).abs() > LARGEST_SPOT_DIFFERENCE
-    return exposure[~is_elsewhere].reset_index(drop=True)
+    require_columns(analytics, CHAIN_ANALYTICS.qualified_name, columns=("session",))
+    sessions = require_sessions(prices, ("close", "split_factor"), table=PRICES_DAILY.qualified_name)
+    quoted = pd.Series(_close_as_quoted(prices), index=sessions)
+    is_elsewhere = (exposure["spot"] / exposure["session"].map(quoted) - 1.0).abs() > LARGEST_SPOT_DIFFERENCE
+    elsewhere = exposure.loc[is_elsewhere, "session"]
+    kept, points = exposure[~is_elsewhere], analytics[~analytics["session"].isin(elsewhere)]
+    return kept.reset_index(drop=True), points.reset_index(drop=True)
+
+
+def _close_as_quoted(prices: pd.DataFrame) -> Array:
+    """The close in dollars of its own day, (rows,)."""
+    factor = prices["split_factor"].to_numpy(dtype=float, na_value=np.nan)
+    factor = np.where(np.isfinite(factor), factor, 1.0)
+    from_here_on = np.cumprod(factor[::-1])[::-1]
+    after = np.append(from_here_on[1:], np.ones(min(len(factor), 1)))
+    return np.asarray(prices["close"].to_numpy(dtype=float, na_value=np.nan) * after)
 
 
 @documents_features(OPTION_CHAIN_FEATURES)
@@ -70,7 +98,7 @@ def build_option_chain(prices: pd.DataFrame, exposure: pd.DataFrame, *, analytic
     ----------
     prices : ``raw.prices_daily`` of the ticker; only its sessions are read, they are the rows.
     exposure : ``options.dealer_exposure`` of the ticker, sessions ascending; zero rows where there are no chains.
-    analytics : ``options.chain_analytics`` of the ticker, in any order.
+    analytics : ``options.chain_analytics`` of the ticker, in any order. Both as ``agreeing_sessions`` leaves them.
 
     Returns
     -------

@@ -34,6 +34,7 @@ SILENT_SESSIONS: Final = 10
 _DAY_US: Final = 86_400_000_000
 _NEWS: Final = ("known_at", "scope", "headline", "sentiment")
 _MENTIONS: Final = ("known_at", "mentions", "mentions_24h_ago")
+_SCORES: Final = ("known_at", "company_score", "sector_score", "buzz", "articles_last_week")
 
 Array = npt.NDArray[np.float64]
 Moments = npt.NDArray[np.int64]
@@ -57,7 +58,11 @@ class SessionTimes:
 
 @documents_features(SENTIMENT_FEATURES)
 def build_sentiment(
-    news: pd.DataFrame, social_mentions: pd.DataFrame, *, implied_volatility: pd.DataFrame
+    news: pd.DataFrame,
+    social_mentions: pd.DataFrame,
+    *,
+    implied_volatility: pd.DataFrame,
+    vendor_scores: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Sentiment features of one ticker.
 
@@ -67,6 +72,9 @@ def build_sentiment(
     social_mentions : ``raw.social_mentions`` of the ticker, any order; zero rows where the source is off.
     implied_volatility : ``features.implied_volatility`` of the ticker; its sessions are the rows, its ``iv_rank``
         enters the interactions.
+    vendor_scores : ``raw.news_sentiment`` of the ticker, any order. Where it is given, be it without rows, score,
+        difference to the sector and buzz come from these snapshots and from nothing else. None takes them from the
+        headlines. A column of one table is never of both.
 
     Returns
     -------
@@ -76,15 +84,17 @@ def build_sentiment(
     ----------------
     A headline or snapshot counts by its ``known_at``, never by when it says it was published. A session's headlines
     are those known after the previous session's close and not after its own: a weekend's news belong to Monday, and
-    each headline to one session. Only buzz counts the 24 hours before the close, so that sessions compare. A snapshot
-    counts at the first close after it.
+    each headline to one session. Only buzz counts the 24 hours before the close, so that sessions compare. A snapshot,
+    of mentions or of a vendor's scores, counts at the first close that is not before it, and at no other.
 
     NaN policy
     ----------
     No headline gives no score: NaN, and so are the flags. A count of 0 is given only where the feed runs, which is
-    where it had a headline before the session's window began and one within the last 10 sessions; otherwise NaN.
+    where it had a headline before the session's window began and one within the last 10 sessions; otherwise NaN. A
+    session without any headline of the market was one on which nobody asked: no count of the market's.
     Counts and buzz are of the ticker's own headlines from the first of them on, and of the market's before. The
-    score falls back to the market's headlines on sessions without an own one. A session without a snapshot has NaN.
+    score falls back to the market's headlines on sessions without an own one. A session without a snapshot has NaN. A
+    vendor's score of no articles is no score: NaN, and so is the difference.
 
     Raises
     ------
@@ -97,6 +107,9 @@ def build_sentiment(
     times = _session_times(sessions)
     iv_rank = implied_volatility["iv_rank"].to_numpy(dtype=float, na_value=np.nan)
     columns = {**_of_news(news, times), **_of_mentions(social_mentions, times)}
+    if vendor_scores is not None:
+        require_columns(vendor_scores, "raw.news_sentiment", columns=_SCORES)
+        columns.update(_of_vendor(vendor_scores, times))
     score = columns["sentiment_score"]
     bullish, bearish = score > BULLISH, score < -BULLISH
     values = {
@@ -139,7 +152,9 @@ def _of_news(news: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
     is_company = (news["scope"] == "company").to_numpy()[order]
     runs = _last_before(known, times.close) > times.silent_close
     company_count, company_tone, company_buzz = _tally(known[is_company], tone[is_company], times, runs)
-    market_count, market_tone, market_buzz = _tally(known[~is_company], tone[~is_company], times, runs)
+    # The market has news every day. Vendors show the last hundred only, so a day without was a day without asking.
+    was_asked = _last_before(known[~is_company], times.close) > times.previous_close
+    market_count, market_tone, market_buzz = _tally(known[~is_company], tone[~is_company], times, runs & was_asked)
     own = times.previous_close >= (known[is_company][0] if is_company.any() else np.iinfo(np.int64).max)
     return {
         "sentiment_score": np.where(np.isnan(company_tone), market_tone, company_tone),
@@ -175,20 +190,40 @@ def _tally(known: Moments, tone: Array, times: SessionTimes, runs: npt.NDArray[n
 
 def _of_mentions(social_mentions: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
     """Mentions of the session's latest snapshot, their change, and whether they are many."""
-    known = _microseconds(social_mentions["known_at"])
-    order = np.argsort(known, kind="stable")
-    of_session = _last_before(known[order], times.close) > times.previous_close
-    latest = np.searchsorted(known[order], times.close, side="right") - 1
-    mentions, before = np.full(len(latest), np.nan), np.full(len(latest), np.nan)
-    for out, name in ((mentions, "mentions"), (before, "mentions_24h_ago")):
-        stored = social_mentions[name].to_numpy(dtype=float, na_value=np.nan)[order]
-        out[of_session] = stored[latest[of_session]]
+    mentions, before = _latest(social_mentions, ("mentions", "mentions_24h_ago"), times)
     momentum = np.divide(mentions, before, out=np.full(len(mentions), np.nan), where=before > 0) - 1
     return {
         "reddit_mentions": mentions,
         "reddit_momentum": momentum,
         "high_social_attention": flag(mentions > HIGH_ATTENTION_MENTIONS, mentions),
     }
+
+
+def _of_vendor(vendor_scores: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
+    """Score, difference to the sector and buzz of the session's latest snapshot, on the scales of the headlines."""
+    company, sector, buzz, articles = _latest(vendor_scores, _SCORES[1:], times)
+    score = np.where(articles > 0, 2.0 * company - 1.0, np.nan)
+    return {
+        "sentiment_score": score,
+        "sentiment_vs_sector": score - (2.0 * sector - 1.0),
+        # The vendor's buzz is n / m of a week, so this is n / (n + m), as of the headlines.
+        "news_buzz_score": buzz / (1.0 + buzz),
+    }
+
+
+def _latest(snapshots: pd.DataFrame, names: tuple[str, ...], times: SessionTimes) -> list[Array]:
+    """Columns of the latest snapshot that each session has of its own, NaN where it has none."""
+    known = _microseconds(snapshots["known_at"])
+    order = np.argsort(known, kind="stable")
+    of_session = _last_before(known[order], times.close) > times.previous_close
+    latest = np.searchsorted(known[order], times.close, side="right") - 1
+    columns = []
+    for name in names:
+        stored = snapshots[name].to_numpy(dtype=float, na_value=np.nan)[order]
+        column = np.full(len(latest), np.nan)
+        column[of_session] = stored[latest[of_session]]
+        columns.append(column)
+    return columns
 
 
 def _last_before(known: Moments, moments: Moments) -> Moments:

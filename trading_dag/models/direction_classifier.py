@@ -7,6 +7,7 @@ from its own training part; what each forecast knew is in its ``fitted_through``
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.features.input_rules import require_sessions
+from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
+from trading_dag.models.learners import AugmentedRows, Learner, logistic_learner, weighted_rows
 from trading_dag.models.rows import collect_rows, labels_by_session
-from trading_dag.models.training import Learner, Recipe, fit_folds, library_versions, logistic_learner
+from trading_dag.models.training import Recipe, fit_folds, library_versions
 from trading_dag.schemas import SAFE_FEATURES, TABLES
 from trading_dag.settings import WalkForwardSettings
 from trading_dag.slices import Horizon
@@ -40,6 +43,7 @@ def fit(
     horizon: Horizon,
     settings: WalkForwardSettings,
     ticker: str | None = None,
+    augmentation: Augmentation | None = None,
 ) -> FittedModel:
     """Fit both learners on every walk-forward fold, and once more on every label.
 
@@ -54,6 +58,7 @@ def fit(
     targets : labels.targets of the same ticker and this horizon; may have no rows.
     horizon, settings : gap between training and test part; folds, presence, seed.
     ticker : the underlying; by default that of the feature rows.
+    augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
 
     Returns
     -------
@@ -63,17 +68,20 @@ def fit(
     Raises
     ------
     SchemaError : for frames that are not of one slice or not in the shape of their tables.
+    AugmentedTestError : where a drawn session's label does not end inside its training part.
     """
-    rows = collect_rows(
-        features, targets, names=SAFE_FEATURES, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
+    collect = partial(
+        collect_rows, names=SAFE_FEATURES, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
     )
+    rows = collect(features, targets)
     recipe = Recipe(
         learners=(logistic_learner(LOGISTIC), _xgboost(seed=settings.seed)),
         classes=CLASSES,
         top_features=settings.top_features,
         tunes_threshold=True,
     )
-    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings)
+    draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
+    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, draw=draw)
     return FittedModel(
         name="direction_classifier",
         ticker=rows.ticker,
@@ -180,9 +188,13 @@ def _xgboost(*, seed: int) -> Learner:
     }
     rounds = 100
 
-    def fit_trees(values: FloatArray, codes: IntArray) -> Any:
+    def fit_trees(values: FloatArray, codes: IntArray, augmented: AugmentedRows | None) -> Any:
         import xgboost
 
-        return xgboost.train(parameters, xgboost.DMatrix(values, codes, nthread=1), num_boost_round=rounds)
+        weights = None
+        if augmented is not None:
+            values, codes, weights = weighted_rows(values, codes, augmented)
+        rows = xgboost.DMatrix(values, codes, weight=weights, nthread=1)
+        return xgboost.train(parameters, rows, num_boost_round=rounds)
 
     return Learner(XGBOOST, {**parameters, "num_boost_round": rounds}, fit_trees)

@@ -47,6 +47,8 @@ class FittedFold:
     selection : rows of models.feature_selection without ticker, horizon, model and fold.
     hyperparameters : what the estimator was given.
     metrics : scores on purged inner out-of-fold rows of the training part.
+    augmentation : how many augmented rows were learnt from besides (``rows``), and how they were drawn: paths, seed,
+        weight, mean_block, drawn_from, drawn_through. Empty where none were asked for.
     """
 
     model: str
@@ -67,6 +69,7 @@ class FittedFold:
     selection: pd.DataFrame
     hyperparameters: dict[str, Any]
     metrics: dict[str, float] = field(default_factory=dict)
+    augmentation: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def present_features(self) -> tuple[str, ...]:
@@ -125,7 +128,7 @@ class FittedModel:
             "horizon": self.horizon,
             "version": version,
             "n_features": [len(fold.features) for fold in folds],
-            "hyperparameters": [canonical_json(fold.hyperparameters) for fold in folds],
+            "hyperparameters": [canonical_json(fold.hyperparameters | _augmentation_of(fold)) for fold in folds],
             "class_counts": [canonical_json(fold.class_counts) for fold in folds],
             "libraries": canonical_json(self.libraries),
             "inputs": canonical_json(self.inputs),
@@ -183,7 +186,13 @@ def fold_spec(fold: FittedFold) -> dict[str, Any]:
         "reason": fold.reason,
         "hyperparameters": fold.hyperparameters,
         "metrics": fold.metrics,
+        **_augmentation_of(fold),
     }
+
+
+def _augmentation_of(fold: FittedFold) -> dict[str, Any]:
+    """The record of what was drawn, by its name; nothing where none was, so that such a fold's hash stays the same."""
+    return {"augmentation": fold.augmentation} if fold.augmentation else {}
 
 
 def _hash_estimator(digest: hashlib._Hash, estimator: Any) -> None:

@@ -7,7 +7,8 @@ drops a row because of what a fold knows; that happens in ``training`` and ``for
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,12 @@ import pandas as pd
 from trading_dag.errors import SchemaError
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.sessions import TIME_UNIT
+from trading_dag.simulation.bootstrap import IS_AUGMENTED
 from trading_dag.slices import Horizon
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 FEATURES_TABLE = "features.feature_table"
 TARGETS_TABLE = "labels.targets"
@@ -36,6 +39,8 @@ class LabelledRows:
     names, values : candidate features, rows × names, NaN where not known.
     codes : position of the label in the class list; −1 for one outside it (ambiguous).
     inputs : content hash of each input frame.
+    is_augmented : which rows were drawn from others (``simulation.bootstrap``) and never happened: those of a feature
+        frame that says so in a column of this name.
     """
 
     ticker: str
@@ -45,6 +50,7 @@ class LabelledRows:
     values: FloatArray
     codes: IntArray
     inputs: dict[str, str]
+    is_augmented: BoolArray
 
 
 def feature_values(features: pd.DataFrame, names: tuple[str, ...]) -> tuple[pd.DatetimeIndex, FloatArray]:
@@ -138,7 +144,28 @@ def collect_rows(
             "features": content_hash(features, ("session", *names)),
             "targets": content_hash(targets, ("session", "target_session", label)),
         },
+        is_augmented=_marked_as_augmented(features)[taken],
     )
+
+
+def stack_rows(parts: Sequence[LabelledRows]) -> LabelledRows:
+    """The rows of several frames of one slice, one after the other; ``inputs`` are those of the first."""
+    first = parts[0]
+    return replace(
+        first,
+        sessions=pd.DatetimeIndex(np.concatenate([part.sessions for part in parts])),
+        target_sessions=pd.DatetimeIndex(np.concatenate([part.target_sessions for part in parts])),
+        values=np.concatenate([part.values for part in parts]),
+        codes=np.concatenate([part.codes for part in parts]),
+        is_augmented=np.concatenate([part.is_augmented for part in parts]),
+    )
+
+
+def _marked_as_augmented(features: pd.DataFrame) -> BoolArray:
+    """Which rows say that they are augmented; tables as stored have no such column, and none of theirs is."""
+    if IS_AUGMENTED not in features.columns:
+        return np.zeros(len(features), dtype=np.bool_)
+    return features[IS_AUGMENTED].to_numpy(dtype=np.bool_)
 
 
 def content_hash(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:

@@ -2,13 +2,14 @@
 
 Here belongs the protocol of the folds. Which features, classes and estimators a model has stands
 in its own module; the split itself in ``validation.walk_forward``. Everything that is learnt
-(presence, selection, imputation, scaling, threshold, prior) is learnt from one training part.
+(presence, selection, imputation, scaling, threshold, prior) is learnt from one training part. Augmented
+rows (``augmentation``) are drawn anew from each, outer and inner; only estimators learn from them. What is
+selected, scaled, counted or judged is the real rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from typing import Any, Final
 
@@ -17,10 +18,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.features.selection import SELECTION_COLUMNS, rows_with_presence, select_features
+from trading_dag.models.augmentation import Draw
 from trading_dag.models.fitted import FittedFold
 from trading_dag.models.forecasting import class_probabilities
+from trading_dag.models.learners import AugmentedRows, Learner
 from trading_dag.models.rows import LabelledRows
+from trading_dag.sessions import shift_sessions
 from trading_dag.settings import WalkForwardSettings
+from trading_dag.simulation.bootstrap import require_drawn_within
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import class_prior
 from trading_dag.validation.metrics import area_under_roc, balanced_accuracy, class_f1, confusion, point_weights
@@ -31,22 +36,6 @@ IntArray = npt.NDArray[np.int64]
 
 LEAST_CLASSES: Final = 2
 THRESHOLD_GRID: FloatArray = np.arange(30, 71) / 100.0
-
-
-@dataclass(frozen=True)
-class Learner:
-    """One estimator of a model family.
-
-    Attributes
-    ----------
-    model : name in the predictions.
-    hyperparameters : what is recorded, and what ``fit`` uses.
-    fit : (values with NaN gaps, class codes) → estimator.
-    """
-
-    model: str
-    hyperparameters: dict[str, Any]
-    fit: Callable[[FloatArray, IntArray], Any]
 
 
 @dataclass(frozen=True)
@@ -68,7 +57,12 @@ class Recipe:
 
 
 def fit_folds(
-    rows: LabelledRows, recipe: Recipe, *, horizon: Horizon, settings: WalkForwardSettings
+    rows: LabelledRows,
+    recipe: Recipe,
+    *,
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    draw: Draw | None = None,
 ) -> tuple[FittedFold, ...]:
     """Fit every learner on every training part, and once more on every label: the live model.
 
@@ -77,52 +71,66 @@ def fit_folds(
     there: an older model never takes over unannounced. A third class that is rarer is learnt from the rows
     there are, and one that never occurred gets probability 0; whether it can be scored is for the evaluation.
 
+    Parameters
+    ----------
+    rows, recipe : what there is to learn, and what is fitted on it.
+    horizon, settings : gap between training and test part; folds, presence.
+    draw : gives augmented rows made of the sessions between two; None for none.
+
     Returns
     -------
     Folds ordered by learner, then number; the live model has number ``folds`` + 1.
+
+    Raises
+    ------
+    AugmentedTestError : where ``rows`` has an augmented row in a test part, or ``draw`` took a session whose label
+        does not end inside its training part.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    splits = walk_forward_folds(len(rows.sessions), folds=settings.folds, gap=horizon.gap_sessions)
+    splits = walk_forward_folds(
+        len(rows.sessions), folds=settings.folds, gap=horizon.gap_sessions, is_augmented=rows.is_augmented
+    )
     everything = np.arange(len(rows.sessions), dtype=np.int64)
     parts = [(fold.train, rows.sessions[fold.test[0]]) for fold in splits] or [(everything[:0], None)] * settings.folds
     parts.append((everything if splits else everything[:0], None))
     fitted: list[FittedFold] = []
     with threadpool_limits(limits=1):
         for number, (train, first_test) in enumerate(parts, start=1):
-            fitted += _fit_part(
-                rows, train, recipe=recipe, horizon=horizon, settings=settings, number=number, first_test=first_test
-            )
+            part = _Part(rows, train, horizon, settings, draw)
+            fitted += _fit_part(part, recipe, number=number, first_test=first_test)
     order = {learner.model: position for position, learner in enumerate(recipe.learners)}
     return tuple(sorted(fitted, key=lambda fold: (order[fold.model], fold.fold)))
 
 
-def _fit_part(
-    rows: LabelledRows,
-    train: IntArray,
-    *,
-    recipe: Recipe,
-    horizon: Horizon,
-    settings: WalkForwardSettings,
-    number: int,
-    first_test: pd.Timestamp | None,
-) -> list[FittedFold]:
+@dataclass(frozen=True)
+class _Part:
+    """One training part: row positions, and what may be asked of them."""
+
+    rows: LabelledRows
+    train: IntArray
+    horizon: Horizon
+    settings: WalkForwardSettings
+    draw: Draw | None
+
+
+def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timestamp | None) -> list[FittedFold]:
     """Fit every learner on one training part."""
-    classes = recipe.classes
-    lesson = _study(rows, train, settings=settings, top_features=recipe.top_features)
+    rows, train, classes = part.rows, part.train, recipe.classes
+    lesson = _study(part, top_features=recipe.top_features)
     counts = np.bincount(lesson.codes, minlength=len(classes))
-    reason = _why_insufficient(train, lesson, counts, classes=classes, least=settings.minimum_class_rows)
+    reason = _why_insufficient(train, lesson, counts, classes=classes, least=part.settings.minimum_class_rows)
     fitted_through = rows.target_sessions[train].max() if len(train) else None
     served = [day for day in (first_test, fitted_through) if day is not None]
+    augmented, record = (None, {}) if reason else _augment(part, lesson)
+    inner = [] if reason or not recipe.tunes_threshold else _inner_lessons(part, top_features=recipe.top_features)
     folds = []
     for learner in recipe.learners:
-        estimator = None if reason else learner.fit(lesson.values, lesson.codes)
+        estimator = None if reason else learner.fit(lesson.values, lesson.codes, augmented)
         threshold: float | None = None
         scores: dict[str, float] = {}
         if recipe.tunes_threshold and not reason:
-            threshold, scores = _tune_threshold(
-                rows, train, learner=learner, horizon=horizon, settings=settings, top_features=recipe.top_features
-            )
+            threshold, scores = _tune_threshold(inner, rows, learner=learner, rule=part.settings.threshold_rule)
         folds.append(
             FittedFold(
                 model=learner.model,
@@ -143,6 +151,7 @@ def _fit_part(
                 selection=lesson.selection,
                 hyperparameters=learner.hyperparameters,
                 metrics=scores,
+                augmentation=record,
             )
         )
     return folds
@@ -160,26 +169,52 @@ class _Lesson:
     codes: IntArray
 
 
-def _study(rows: LabelledRows, train: IntArray, *, settings: WalkForwardSettings, top_features: int | None) -> _Lesson:
+def _study(part: _Part, *, top_features: int | None) -> _Lesson:
     """Choose features and rows from one training part, looking at nothing else."""
-    values, codes = rows.values[train], rows.codes[train]
-    if not len(train):
+    values, codes = part.rows.values[part.train], part.rows.codes[part.train]
+    least = part.settings.minimum_presence
+    if not len(part.train):
         empty = np.empty(0, dtype=np.int64)
         return _Lesson(pd.DataFrame(columns=list(SELECTION_COLUMNS)), empty, empty, (), values[:, :0], empty)
-    selection = select_features(
-        values, codes, names=rows.names, minimum_presence=settings.minimum_presence, top_features=top_features
-    )
+    selection = select_features(values, codes, names=part.rows.names, minimum_presence=least, top_features=top_features)
     present = np.flatnonzero(selection["reason"].to_numpy() != "below_presence")
     chosen = np.flatnonzero(selection["selected"].to_numpy())
-    learnt = (codes >= 0) & rows_with_presence(values[:, present], minimum_presence=settings.minimum_presence)
+    learnt = (codes >= 0) & rows_with_presence(values[:, present], minimum_presence=least)
     return _Lesson(
         selection=selection,
         present=present,
         chosen=chosen,
-        features=tuple(rows.names[position] for position in chosen),
+        features=tuple(part.rows.names[position] for position in chosen),
         values=values[np.ix_(learnt, chosen)],
         codes=codes[learnt],
     )
+
+
+def _augment(part: _Part, lesson: _Lesson) -> tuple[AugmentedRows | None, dict[str, Any]]:
+    """Augmented rows to learn the lesson from besides, and the record of them; None where there are none."""
+    if part.draw is None:
+        return None, {}
+    first, through = part.rows.sessions[part.train[0]], _last_drawable(part)
+    drawn = part.draw(first, through)
+    if drawn.rows is None:
+        return None, {**drawn.record, "rows": 0}
+    last_with_label = shift_sessions(part.rows.sessions[part.train[-1:]], -part.horizon.target_offset)[0]
+    require_drawn_within(drawn.bars, first=first, last=last_with_label)
+    is_present = rows_with_presence(
+        drawn.rows.values[:, lesson.present], minimum_presence=part.settings.minimum_presence
+    )
+    learnt = (drawn.rows.codes >= 0) & is_present
+    record = {**drawn.record, "rows": int(learnt.sum())}
+    if not learnt.any():
+        return None, record
+    values = drawn.rows.values[np.ix_(learnt, lesson.chosen)]
+    return AugmentedRows(values, drawn.rows.codes[learnt], drawn.record["weight"]), record
+
+
+def _last_drawable(part: _Part) -> pd.Timestamp:
+    """The last session of a training part less the gap: its own label, too, ends inside the part."""
+    session: pd.Timestamp = part.rows.sessions[part.train[max(len(part.train) - 1 - part.horizon.gap_sessions, 0)]]
+    return session
 
 
 def _why_insufficient(
@@ -195,45 +230,65 @@ def _why_insufficient(
     return f"fewer than {least} training rows: {', '.join(rare)}" if learnable < LEAST_CLASSES else None
 
 
-def _tune_threshold(
-    rows: LabelledRows,
-    train: IntArray,
-    *,
-    learner: Learner,
-    horizon: Horizon,
-    settings: WalkForwardSettings,
-    top_features: int | None,
-) -> tuple[float, dict[str, float]]:
-    """Decision threshold of a binary learner, from purged out-of-fold rows inside one training part.
+@dataclass(frozen=True)
+class _InnerLesson:
+    """One purged inner fold of a training part: what is learnt in it, and the real rows that are held out."""
 
-    Selection, imputation and scaling are fitted anew in each inner training part. Without
-    out-of-fold rows of both classes the threshold is 0.5.
+    lesson: _Lesson
+    augmented: AugmentedRows | None
+    held_out: IntArray
+
+
+def _inner_lessons(part: _Part, *, top_features: int | None) -> list[_InnerLesson]:
+    """The inner folds that can be learnt from and have rows to be judged on.
+
+    Features are selected, and histories drawn, anew in each inner training part.
     """
-    probabilities, happened = [], []
-    for inner in walk_forward_folds(len(train), folds=settings.inner_folds, gap=horizon.gap_sessions):
-        lesson = _study(rows, train[inner.train], settings=settings, top_features=top_features)
+    rows, settings = part.rows, part.settings
+    found = []
+    for inner in walk_forward_folds(
+        len(part.train),
+        folds=settings.inner_folds,
+        gap=part.horizon.gap_sessions,
+        is_augmented=rows.is_augmented[part.train],
+    ):
+        smaller = replace(part, train=part.train[inner.train])
+        lesson = _study(smaller, top_features=top_features)
         if not len(lesson.chosen) or len(np.unique(lesson.codes)) < 2:
             continue
-        held_out = train[inner.test]
+        held_out = part.train[inner.test]
         present = rows_with_presence(
             rows.values[np.ix_(held_out, lesson.present)], minimum_presence=settings.minimum_presence
         )
         held_out = held_out[present & (rows.codes[held_out] >= 0)]
         if len(held_out):
-            estimator = learner.fit(lesson.values, lesson.codes)
-            probabilities.append(
-                class_probabilities(estimator, rows.values[np.ix_(held_out, lesson.chosen)], classes=2)[:, 1]
-            )
-            happened.append(rows.codes[held_out])
+            found.append(_InnerLesson(lesson, _augment(smaller, lesson)[0], held_out))
+    return found
+
+
+def _tune_threshold(
+    inner: list[_InnerLesson], rows: LabelledRows, *, learner: Learner, rule: str
+) -> tuple[float, dict[str, float]]:
+    """Decision threshold of a binary learner, from purged out-of-fold rows inside one training part.
+
+    Imputation and scaling are fitted anew in each inner training part. Without out-of-fold rows of both classes the
+    threshold is 0.5.
+    """
+    probabilities, happened = [], []
+    for part in inner:
+        estimator = learner.fit(part.lesson.values, part.lesson.codes, part.augmented)
+        values = rows.values[np.ix_(part.held_out, part.lesson.chosen)]
+        probabilities.append(class_probabilities(estimator, values, classes=2)[:, 1])
+        happened.append(rows.codes[part.held_out])
     pooled = np.concatenate(probabilities) if probabilities else np.empty(0)
     truth = np.concatenate(happened) if happened else np.empty(0, dtype=np.int64)
     if len(np.unique(truth)) < 2:
         return 0.5, {}
-    scores = threshold_scores(pooled, truth, rule=settings.threshold_rule)
+    scores = threshold_scores(pooled, truth, rule=rule)
     best = np.flatnonzero(scores == scores.max())
     threshold = float(THRESHOLD_GRID[best[np.argmin(np.abs(THRESHOLD_GRID[best] - 0.5))]])
     return threshold, {
-        f"inner_{settings.threshold_rule}": float(scores.max()),
+        f"inner_{rule}": float(scores.max()),
         "inner_auc": float(area_under_roc(point_weights(len(truth)), pooled, truth == 1)[0]),
         "inner_rows": float(len(truth)),
     }
@@ -255,38 +310,6 @@ def threshold_scores(probabilities: FloatArray, codes: IntArray, *, rule: str) -
         ]
     )
     return balanced_accuracy(counts) if rule == "balanced_accuracy" else class_f1(counts)[:, 1]
-
-
-def logistic_learner(model: str) -> Learner:
-    """L2 logistic regression, C = 0.1, on median-filled and standardised columns; multinomial beyond two classes."""
-    hyperparameters: dict[str, Any] = {
-        "impute": "median",
-        "scale": "standard",
-        "penalty": "l2",
-        "C": 0.1,
-        "solver": "lbfgs",
-        "max_iter": 1_000,
-    }
-
-    def fit(values: FloatArray, codes: IntArray) -> Any:
-        return fit_logistic_pipeline(values, codes, C=hyperparameters["C"], max_iter=hyperparameters["max_iter"])
-
-    return Learner(model, hyperparameters, fit)
-
-
-def fit_logistic_pipeline(values: FloatArray, codes: IntArray, *, C: float, max_iter: int) -> Any:
-    """Median imputation, standardisation and L2 logistic regression, all fitted on the rows handed over."""
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    steps = [
-        ("impute", SimpleImputer(strategy="median")),
-        ("scale", StandardScaler()),
-        ("classify", LogisticRegression(C=C, solver="lbfgs", max_iter=max_iter)),
-    ]
-    return Pipeline(steps).fit(values, codes)
 
 
 def library_versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ that counts as skill is the one that beats persistence, which stands beside it i
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -14,10 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.features.input_rules import require_sessions
+from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
+from trading_dag.models.learners import logistic_learner
 from trading_dag.models.rows import collect_rows, labels_by_session
-from trading_dag.models.training import Recipe, fit_folds, library_versions, logistic_learner
+from trading_dag.models.training import Recipe, fit_folds, library_versions
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.settings import WalkForwardSettings
 from trading_dag.slices import Horizon
@@ -39,6 +42,7 @@ def fit(
     horizon: Horizon,
     settings: WalkForwardSettings,
     ticker: str | None = None,
+    augmentation: Augmentation | None = None,
 ) -> FittedModel:
     """Fit the regime classifier on every walk-forward fold, and once more on every label.
 
@@ -49,6 +53,7 @@ def fit(
         an IV regime, and sessions without an IV rank, are not learnt from.
     horizon, settings : gap between training and test part; folds, presence.
     ticker : the underlying; by default that of the feature rows.
+    augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
 
     Returns
     -------
@@ -58,10 +63,10 @@ def fit(
     Raises
     ------
     SchemaError : for frames that are not of one slice or not in the shape of their tables.
+    AugmentedTestError : where a drawn session's label does not end inside its training part.
     """
-    rows = collect_rows(
-        features,
-        targets,
+    collect = partial(
+        collect_rows,
         names=VOLATILITY_FORECASTER_FEATURES,
         label="iv_regime",
         classes=IV_REGIMES,
@@ -69,10 +74,12 @@ def fit(
         ticker=ticker,
         required=_CURRENT,
     )
+    rows = collect(features, targets)
     recipe = Recipe(
         learners=(logistic_learner(LOGISTIC),), classes=IV_REGIMES, top_features=None, tunes_threshold=False
     )
-    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings)
+    draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
+    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, draw=draw)
     return FittedModel(
         name="volatility_forecaster",
         ticker=rows.ticker,

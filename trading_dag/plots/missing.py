@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 _ROW_INCHES: Final = 0.13
 _NAME_SIZE: Final = 6.5
 _LABEL_SIZE: Final = 9.0
-_TIME_LABELS: Final = 8
+_TIME_LABELS: Final = 6
 
 
-def missing_data(presence: pd.DataFrame, title: str) -> Figure:
+def missing_data(presence: pd.DataFrame, title: str, *, count: str = "") -> Figure:
     """Share of values that are there, a row a column and time from left to right; white is missing.
 
     Parameters
     ----------
     presence : ``missing_values.presence_by_block``: (blocks, columns), 0 to 1; index: sessions or numbers of days.
     title : of what.
+    count : how many columns there are, in words, where a row stands for several; counted where empty.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -46,7 +47,7 @@ def missing_data(presence: pd.DataFrame, title: str) -> Figure:
     bar.set_label("share of values present", fontsize=_LABEL_SIZE, color=canvas.INK)
     complete = int((shares == 1.0).all(axis=1).sum())
     never = int((shares == 0.0).all(axis=1).sum())
-    canvas.headline(figure, heading, f"{columns} columns: {complete} complete, {never} never there")
+    canvas.headline(figure, heading, count or f"{columns} columns: {complete} complete, {never} never there")
     return figure
 
 

@@ -2,7 +2,8 @@
 
 Rules about quotes of single contracts are ``options.chain_cleaning``'s, which refuses the quote and keeps the chain.
 Here a whole session's chain is judged. Both rules warn: a chain of last trades strays on honest days, and everything
-that is computed from chains refits volatilities from prices, so that a vendor's wrong ones do little harm.
+that is computed from chains refits volatilities from prices, so that a vendor's wrong ones do little harm. What no
+honest chain is near is refused by ``chain_refusal_rules``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.options.surface import DAYS_PER_YEAR
+from trading_dag.quality.chain_refusal_rules import chain_refusal_checks
 from trading_dag.quality.rules import Check, Examined, Finding, Rule
 
 # Median over the expirations of 1 to 20 days of forward · exp(−rate · years), against the stored spot. Measured on
@@ -52,6 +54,7 @@ def chain_analytics_checks() -> tuple[Check, ...]:
 def option_chain_checks() -> tuple[Check, ...]:
     """Checks of ``raw.option_chain`` beyond its schema."""
     return (
+        *chain_refusal_checks(),
         Check(
             Rule(
                 "vendor_volatility_keeps_parity",

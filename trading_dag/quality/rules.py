@@ -54,11 +54,16 @@ class QualityContext:
     expected_last_session : session up to which the source should have delivered, None where nothing is expected
         (a folder of old files).
     technical : ``features.technical`` of the same ticker (session, log_return_1d), None where it is not at hand.
+    macro : ``features.macro`` (session, vix_fred, vix_fred_age_sessions), None where it is not at hand.
+    chain_before : ``raw.option_chain`` of the ticker on the quote date before those of the frame, None where there is
+        none.
     """
 
     now_session: pd.Timestamp
     expected_last_session: pd.Timestamp | None = None
     technical: pd.DataFrame | None = None
+    macro: pd.DataFrame | None = None
+    chain_before: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Rules for the volatility index and the features made of it: holes, odd closes, and being late or early by a session.
 
 Measured on VIX 1990–2024, VXN 2009–2024 and VIX 2014–2018 of the sample. The index leads a life of its own, so most
-of these warn; only a series that is shifted against prices is refused, because it leaks or lags the truth.
+of these warn; only a series that is shifted against prices, or against FRED's copy (``index_timing.py``), is refused,
+because it leaks or lags the truth.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.quality.index_timing import copied_from_neighbour, is_vix, late_since_a_repeated_close
 from trading_dag.quality.price_rules import tail_is_fresh
 from trading_dag.quality.rules import Check, Examined, Finding, Mask, Rule
 from trading_dag.quality.sequences import frozen_tail, local_scale, missing_sessions, reverting_spikes, sound_bars
+from trading_dag.sessions import all_sessions
 
 # Features fill a hole of ten sessions. VXN lacks 9 of 3,851 sessions (0.23 %), six of them in a row.
 _LONGEST_HOLE: Final = 10
@@ -34,12 +37,7 @@ _CHANGE_LIMIT: Final = 0.15
 # Median over the windows of the strongest of the three correlations: −0.70 (EFA) to −0.86 (S&P 500) for shares,
 # −0.10 for TLT and −0.14 for GLD, whose prices say nothing about the timing of VIX.
 _RELATED: Final = -0.5
-
-# FRED's VIXCLS of a session is known one session on. Over 1990–2024 it equals the index's close of that session, to
-# a cent, in 99.94 % of sessions, in no window of 63 in less than 98 %; a session apart in no window in more than 10 %.
-_FRED_WINDOW: Final = 21
-_FRED_AGREES: Final = 0.0151
-_FRED_SHARE: Final = 0.5
+_OF_FRED: Final = ("session", "vix_fred", "vix_fred_age_sessions")
 
 
 def volatility_index_checks() -> tuple[Check, ...]:
@@ -103,7 +101,7 @@ def feature_table_checks() -> tuple[Check, ...]:
                 "The index is that of the session on which FRED has it, and no copy that is late or early.",
             ),
             _index_agrees_with_fred,
-            needs=("session", "vix_close", "vix_fred"),
+            needs=("session", "vix_close"),
         ),
     )
 
@@ -154,23 +152,39 @@ def _not_shifted_against_prices(examined: Examined) -> Finding:
 
 
 def _index_agrees_with_fred(examined: Examined) -> Finding:
-    """Windows in which the index of a session is what FRED says of the session before or after it.
+    """Sessions in which the index is, or moves as, what FRED says of the session before or after.
 
-    An index that is not VIX agrees with VIXCLS at no lag, and is not examined.
+    FRED's values are put on the sessions that they are about, so that one that came late is no objection.
     """
-    bars = sound_bars(examined, positive=())
-    rows = bars.rows
-    shares = {}
-    for lag in (0, 1, 2):
-        agrees = (rows["vix_fred"] - rows["vix_close"].shift(lag)).abs() <= _FRED_AGREES
-        shares[lag] = agrees.rolling(_FRED_WINDOW).mean()
-    flags = ((shares[0] > _FRED_SHARE) | (shares[2] > _FRED_SHARE)) & (shares[1] < _FRED_SHARE)
-    if not flags.any():
-        is_other = not (shares[1] > _FRED_SHARE).any()
-        return examined.nothing("not examined: another index, or no VIXCLS" if is_other else "")
-    at = int(flags.to_numpy().argmax())
-    which = "late" if shares[0][at] > shares[2][at] else "early"
-    return bars.finding(flags.to_numpy(), f"the index looks a session {which} against FRED's VIXCLS")
+    bars = sound_bars(examined, positive=("vix_close",))
+    fred = _vixcls(examined.context.macro)
+    if fred.empty or not len(bars.rows):
+        return examined.nothing("not examined: no VIXCLS at hand")
+    positions = all_sessions().get_indexer(pd.DatetimeIndex(bars.rows["session"]))
+    span = range(positions[0], positions[-1] + 2)  # a session on, for an early index
+    index = pd.Series(bars.rows["vix_close"].to_numpy(dtype="float64"), index=positions).reindex(span)
+    vixcls = fred.reindex(span)
+    if is_vix(index, vixcls):
+        late, early = copied_from_neighbour(index, vixcls)
+    else:
+        moves_late = late_since_a_repeated_close(index, vixcls)
+        if moves_late is None:
+            return examined.nothing("not examined: the index is no relative of VIX, or too short")
+        late, early = moves_late, moves_late & False
+    flags = (late | early).to_numpy(dtype=bool)[positions - positions[0]]
+    which = "late" if late.any() else "early"
+    return bars.finding(flags, f"the index looks a session {which} against FRED's VIXCLS")
+
+
+def _vixcls(macro: pd.DataFrame | None) -> pd.Series:
+    """VIXCLS by the position of the session that it is about, out of rows that say how old each value is."""
+    if macro is None or not set(_OF_FRED) <= set(macro.columns):
+        return pd.Series(dtype="float64")
+    rows = macro[list(_OF_FRED)].dropna()
+    held = all_sessions().get_indexer(pd.DatetimeIndex(rows["session"]))
+    about = held - rows["vix_fred_age_sessions"].to_numpy(dtype="int64")
+    values = pd.Series(rows["vix_fred"].to_numpy(dtype="float64"), index=about)[held >= 0]
+    return values[~values.index.duplicated()]
 
 
 def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:

@@ -95,6 +95,15 @@ VOLATILITY_FORECASTER_FEATURES: Final = (
     "hv_5", "hv_10", "hv_20", "hv_60", "hv_120", "hv_ratio_5_20", "hv_ratio_20_60", "hv_trend",
     "parkinson_hv_20", "returns_5d",
 )  # fmt: skip
+# Interaction terms of the Hull Tactical data, by the letters that the publisher gives its features. They belong to no
+# ticker, so they are none of ALL_FEATURES.
+HULL_INTERACTIONS: Final = {
+    "i2_minus_i1": "I2 − I1, an interest feature against another",
+    "m11_over_mean_rate": "M11 over the mean of I2, I7 and I9; NULL where that mean is 0",
+    "v1_times_s1": "V1 × S1, volatility with sentiment",
+    "m11_times_v1": "M11 × V1, market with volatility",
+    "i9_times_s1": "I9 × S1, interest with sentiment",
+}
 # Levels of price, volume and the CPI have no stationary scale, nor have dealers' exposures, which grow with open
 # interest and price, nor counts of articles and mentions, which grow with the sources; and the number of a market
 # state has no order. The safe set leaves them out. Rates stay in.
@@ -144,10 +153,19 @@ _RANGES: Final = {
     "regime_state": (0.0, float(len(MARKET_STATES) - 1)),
 }
 _FEATURE_TOLERANCE: Final = 1e-6
-ALL_FEATURES: Final = (
-    *TECHNICAL_FEATURES, *IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS, *MACRO_FEATURES, *SENTIMENT_FEATURES,
-    *EARNINGS_FEATURES, *ECONOMIC_CALENDAR_FEATURES, *OPTION_CHAIN_FEATURES, *INTRADAY_FEATURES, *REGIME_FEATURES,
-)  # fmt: skip
+# By the table that they come from.
+FEATURE_GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "technical": TECHNICAL_FEATURES,
+    "implied_volatility": (*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS),
+    "macro": MACRO_FEATURES,
+    "sentiment": SENTIMENT_FEATURES,
+    "earnings": EARNINGS_FEATURES,
+    "economic_calendar": ECONOMIC_CALENDAR_FEATURES,
+    "option_chain": OPTION_CHAIN_FEATURES,
+    "intraday": INTRADAY_FEATURES,
+    "regime": REGIME_FEATURES,
+}
+ALL_FEATURES: Final = tuple(name for names in FEATURE_GROUPS.values() for name in names)
 SAFE_FEATURES: Final = tuple(name for name in ALL_FEATURES if name not in LEVEL_FEATURES)
 
 

@@ -8,6 +8,7 @@ from trading_dag.schemas.feature_names import (
     ALL_FEATURES,
     EARNINGS_FEATURES,
     ECONOMIC_CALENDAR_FEATURES,
+    HULL_INTERACTIONS,
     IMPLIED_VOLATILITY_FEATURES,
     INTRADAY_FEATURES,
     IV_RANK_LAGS,
@@ -18,6 +19,7 @@ from trading_dag.schemas.feature_names import (
     TECHNICAL_FEATURES,
     feature_columns,
 )
+from trading_dag.schemas.raw import HULL_DAY, HULL_FEATURE_MEANING, HULL_FEATURES
 from trading_dag.schemas.table import SESSION, TICKER, Table, number
 
 TECHNICAL: Final = Table(
@@ -38,7 +40,11 @@ IMPLIED_VOLATILITY: Final = Table(
 
 MACRO_TABLE: Final = Table(
     "features", "macro", "none", ("session",),
-    (SESSION, *feature_columns(MACRO_FEATURES)),
+    (
+        SESSION, *feature_columns(MACRO_FEATURES),
+        number("vix_fred_age_sessions", "sessions from the one that vix_fred is about to the row, 1 where on time",
+               minimum=0.0),
+    ),
     "34 macroeconomic features as they were known at each session's close.",
 )  # fmt: skip
 
@@ -77,6 +83,17 @@ REGIME: Final = Table(
     (TICKER, SESSION, *feature_columns(REGIME_FEATURES)),
     "The market state of a hidden Markov model fitted on earlier sessions, filtered, never smoothed.",
     may_be_empty=True,
+)  # fmt: skip
+
+HULL_MARKET_TABLE: Final = Table(
+    "features", "hull_market", "none", (HULL_DAY.name,),
+    (
+        HULL_DAY,
+        *(number(name, HULL_FEATURE_MEANING) for name in HULL_FEATURES),
+        *(number(name, meaning) for name, meaning in HULL_INTERACTIONS.items()),
+    ),
+    "Features of the Hull Tactical competition with interaction terms: no ticker, no labels, nothing filled in.",
+    session_column=None,
 )  # fmt: skip
 
 FEATURE_TABLE: Final = Table(

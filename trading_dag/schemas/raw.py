@@ -102,62 +102,84 @@ SOCIAL_MENTIONS: Final = Table(
     may_be_empty=True,
 )  # fmt: skip
 
+NEWS_SENTIMENT: Final = Table(
+    "raw", "news_sentiment", "ticker", ("ticker", "known_at"),
+    (
+        TICKER,
+        Column("known_at", "timestamp", "when the vendor was asked, UTC", nullable=False),
+        number("company_score", "the vendor's score of the ticker's news of a week, 0 worst to 1 best",
+               minimum=0.0, maximum=1.0),
+        number("sector_score", "the same, averaged over the sector", minimum=0.0, maximum=1.0),
+        number("buzz", "articles of the last week over the weekly average; 1 is as usual", minimum=0.0),
+        Column("articles_last_week", "int64", "articles that were scored; without any the score says nothing",
+               minimum=0),
+    ),
+    "A vendor's own score of the underlying's news, one row a snapshot; kept for ever.",
+    session_column=None,
+    may_be_empty=True,
+)  # fmt: skip
+
 EARNINGS: Final = Table(
-    "raw", "earnings", "ticker", ("ticker", "company", "report_date"),
+    "raw", "earnings", "ticker", ("ticker", "company", "report_date", "known_at"),
     (
         TICKER,
         text("company", "who reports: the ticker itself, or a heavy holding of the fund", nullable=False),
         Column("report_date", "date", "day of the announcement, New York", nullable=False),
         text("timing", "BMO before the open, AMC after the close, DMH during the session; NULL where not said",
              allowed=("BMO", "AMC", "DMH")),
-        Column("known_at", "timestamp", "when the date was first seen in the calendar, UTC; NULL for a file that does "
-               "not say", nullable=True),
+        Column("known_at", "timestamp", "from when on this row was what the calendar said, UTC; NULL for a file that "
+               "does not say", nullable=True),
+        Column("cancelled_at", "timestamp", "when it was moved or corrected and held no longer, UTC; NULL while it "
+               "holds", nullable=True),
         number("eps_estimate", "consensus before the announcement, USD a share"),
         number("eps_actual", "announced, USD a share; public only after the announcement"),
         number("revenue_estimate", "consensus before the announcement, USD"),
         number("revenue_actual", "announced, USD; public only after the announcement"),
     ),
-    "Earnings announcements of the underlying or its heavy holdings: when, and how they surprised.",
+    "Earnings announcements of the underlying or its heavy holdings: when, and how they surprised. What the calendar "
+    "says now is where cancelled_at is NULL; the other rows are what it said before.",
     session_column=None,
     may_be_empty=True,
 )  # fmt: skip
 
 ECONOMIC_EVENTS: Final = ("CPI", "UMCSENT", "FOMC")
 ECONOMIC_CALENDAR: Final = Table(
-    "raw", "economic_calendar", "none", ("event", "event_date"),
+    "raw", "economic_calendar", "none", ("event", "event_date", "known_at"),
     (
         text("event", "CPI, UMCSENT (consumer confidence) or FOMC (decision)", nullable=False, allowed=ECONOMIC_EVENTS),
         Column("event_date", "date", "day of the release or decision, New York", nullable=False),
-        Column("known_at", "timestamp", "when the date was first known, UTC; NULL where only a rule says it",
+        Column("known_at", "timestamp", "from when on the date was known, UTC; NULL where only a rule says it",
                nullable=True),
-        Column("cancelled_at", "timestamp", "when the date was called off, UTC; NULL where it was or will be kept",
+        Column("cancelled_at", "timestamp", "when the date was called off or taken back, UTC; NULL while it holds",
                nullable=True),
         text("basis", "published, or rule where the date is worked out from the agency's rule", nullable=False,
              allowed=("published", "rule")),
     ),
-    "Days of economic releases and decisions, past and scheduled.",
+    "Days of economic releases and decisions, past and scheduled, and those that were called off.",
     session_column=None,
 )  # fmt: skip
 
 # Letters as the publisher gives them: dummies, economic, interest, market, price, sentiment, volatility.
-_HULL_FAMILIES: Final = (("D", 9), ("E", 20), ("I", 9), ("M", 18), ("P", 13), ("S", 12), ("V", 13))
+HULL_FAMILIES: Final = (("D", 9), ("E", 20), ("I", 9), ("M", 18), ("P", 13), ("S", 12), ("V", 13))
 HULL_FEATURES: Final[tuple[str, ...]] = tuple(
-    f"{letter}{position}" for letter, count in _HULL_FAMILIES for position in range(1, count + 1)
+    f"{letter}{position}" for letter, count in HULL_FAMILIES for position in range(1, count + 1)
 )
 # What the next day brought. They look like columns of the row and are known only after it.
 HULL_LABELS: Final[tuple[str, ...]] = ("forward_returns", "risk_free_rate", "market_forward_excess_returns")
+HULL_DAY: Final = Column("date_id", "int64", "trading day by number, ascending in time", nullable=False, minimum=0)
+HULL_FEATURE_MEANING: Final = "feature of the publisher, meaning not disclosed; known at the day's close"
 HULL_MARKET: Final = Table(
     "raw", "hull_market", "none", ("date_id",),
     (
-        Column("date_id", "int64", "trading day by number, ascending in time", nullable=False, minimum=0),
-        *(number(name, "feature of the publisher, meaning not disclosed; known at the day's close")
-          for name in HULL_FEATURES),
+        HULL_DAY,
+        *(number(name, HULL_FEATURE_MEANING) for name in HULL_FEATURES),
         number("forward_returns", "LABEL, never a feature: return of the S&P 500 from this day to the next"),
         number("risk_free_rate", "LABEL, never a feature: federal funds rate of the next day, as a return"),
         number("market_forward_excess_returns",
                "LABEL, never a feature: forward return less its five-year mean, winsorized by the publisher"),
     ),
-    "Training set of the Hull Tactical market prediction: anonymous features and what followed, imported from a file.",
+    "Training set of a competition, the Hull Tactical market prediction: anonymous features of the S&P 500 and what "
+    "followed, from a file. It has nothing to do with any ticker; its last three columns are labels, never features.",
     session_column=None,
 )  # fmt: skip
 
@@ -166,7 +188,8 @@ OPTION_CHAIN: Final = Table(
     (
         Column("quote_date", "date", "session of the end-of-day quote", nullable=False),
         TICKER,
-        price("underlying_price", "underlying at the quote; NULL where the source does not say", nullable=True),
+        price("underlying_price", "underlying at the quote, a share of that day; NULL where the source does not say",
+              nullable=True),
         Column("expiration", "date", "expiration as the exchange dated it, which was a Saturday until 2015",
                nullable=False),
         price("strike", "strike"),
@@ -178,6 +201,7 @@ OPTION_CHAIN: Final = Table(
         number("open_interest", "contracts open, published on the morning of the quote date", minimum=0.0),
         number("implied_volatility", "the vendor's, as a fraction; NULL where the vendor has none", minimum=0.0),
     ),
-    "End-of-day quotes of listed options, as found: one row a contract and session.",
+    "End-of-day quotes of listed options, as found and in the dollars of their day, whatever was split later: one row "
+    "a contract and session.",
     session_column="quote_date",
 )  # fmt: skip

@@ -6,7 +6,7 @@ fixed phrases and say that they are simulated.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ _FIRST_MINUTE: Final = 6 * 60
 _LAST_MINUTE: Final = 15 * 60 + 30
 _DELAY_MINUTES: Final = 5.0
 _MENTIONS_MINUTE: Final = 12 * 60 + 30.0
+_WEEK_US: Final = 7 * 86_400 * 1_000_000
 _PHRASES: Final = {
     1: ("{name} climbs as buyers return", "{name} extends its gains", "Strong demand lifts {name}",
         "Optimism about {name} grows"),
@@ -79,22 +80,75 @@ def mention_rows(market: Market, path: Path) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def sentiment_rows(market: Market, path: Path) -> pd.DataFrame:
+    """A vendor's score of the simulated headlines, one snapshot a session from the second week on, at 12:30 New York.
+
+    Returns
+    -------
+    pd.DataFrame : columns of ``raw.news_sentiment``. The company's score is the mean of its headlines' scores of the
+        seven days before, from −1…1 to 0…1, and 0 without any, as vendors give it; the sector's follows the market's
+        tone of five sessions; buzz is the week's headlines over the weekly average of the year before.
+    """
+    sessions, ticker = market.times.sessions, path.underlying.ticker
+    own = _daily_tone(np.diff(np.log(path.closes), prepend=path.start[:1]))
+    written = _drawn(market, ticker, tone=own, slots=_COMPANY_SLOTS, scope="company")
+    known = moments(sessions[written.session], written.minutes + _DELAY_MINUTES).asi8
+    order = np.argsort(known, kind="stable")
+    totals = np.concatenate([[0.0], np.cumsum(np.round(written.feeling, 3)[order])])
+    asked = moments(sessions, _MENTIONS_MINUTE)
+    begins = int(moments(sessions[:1], 0.0).asi8[0])
+    last, week, year = (
+        np.searchsorted(known[order], asked.asi8 - weeks * _WEEK_US, side="right") for weeks in (0, 1, 52)
+    )
+    articles = last - week
+    mean = np.divide(totals[last] - totals[week], articles, out=np.full(len(last), -1.0), where=articles > 0)
+    weeks = np.minimum((asked.asi8 - begins) / _WEEK_US, 52.0)
+    usual = (last - year) / weeks
+    shared = _daily_tone(market.factor.diffusion.sum(axis=1) + market.factor.jumps.sum(axis=1))
+    tone = pd.Series(shared).rolling(5, min_periods=1).mean().to_numpy()
+    rows: pd.DataFrame = pd.DataFrame({
+        "ticker": ticker,
+        "known_at": asked,
+        "company_score": np.clip((1.0 + mean) / 2.0, 0.0, 1.0),
+        "sector_score": np.clip(0.5 + tone / 6.0, 0.0, 1.0),
+        "buzz": np.divide(articles, usual, out=np.zeros(len(last)), where=usual > 0),
+        "articles_last_week": articles.astype(np.int64),
+    })  # fmt: skip
+    return rows.loc[weeks > 1.0]
+
+
 def _daily_tone(returns: FloatArray) -> FloatArray:
     """Return of the session before in units of 1.5 %, at most ±3, (n,); 0 at the first session."""
     tone: FloatArray = np.clip(np.concatenate([[0.0], returns[:-1]]) / 0.015, -3.0, 3.0)
     return tone
 
 
-def _items(market: Market, name: str, *, tone: FloatArray, slots: int, scope: str) -> pd.DataFrame:
+class _Drawn(NamedTuple):
+    """Items by session and slot: the minute of the day, how it sounds (−1 to 1), and which phrase it takes."""
+
+    session: IntArray
+    slot: IntArray
+    minutes: FloatArray
+    feeling: FloatArray
+    phrase: FloatArray
+
+
+def _drawn(market: Market, name: str, *, tone: FloatArray, slots: int, scope: str) -> _Drawn:
     """Up to ``slots`` items a session, the more the stronger its tone."""
     sessions, seed = market.times.sessions, market.settings.seed
     draws = stream(seed, name, "news", scope).random((len(sessions), slots, 4))
     session, slot = np.nonzero(draws[:, :, 0] < np.clip(0.25 + 0.2 * np.abs(tone), 0.0, 0.9)[:, np.newaxis])
     _, minute, mood, phrase = draws[session, slot].T
     feeling = np.clip(tone[session] / 1.5 + 1.6 * (mood - 0.5), -1.0, 1.0)
-    sign = np.where(np.abs(feeling) < 0.3, 0, np.sign(feeling)).astype(np.int64)
-    days = sessions[session]
     minutes = _FIRST_MINUTE + np.floor(minute * (_LAST_MINUTE - _FIRST_MINUTE))
+    return _Drawn(session, slot, minutes, feeling, phrase)
+
+
+def _items(market: Market, name: str, *, tone: FloatArray, slots: int, scope: str) -> pd.DataFrame:
+    """The items as rows of news, with a headline each."""
+    session, slot, minutes, feeling, phrase = _drawn(market, name, tone=tone, slots=slots, scope=scope)
+    sign = np.where(np.abs(feeling) < 0.3, 0, np.sign(feeling)).astype(np.int64)
+    days = market.times.sessions[session]
     subject = "Simulated market" if scope == "market" else f"Simulated {name}"
     return pd.DataFrame({
         "news_id": _identifiers(name.replace(" ", "-"), days, slot),

@@ -1,8 +1,8 @@
 """Augmentation: further histories drawn from blocks of real bars, to be learnt from and never to be judged on.
 
-Drawing, labelling and the guard on what was drawn belong here; that no test part holds an augmented row is seen to
-in ``validation.walk_forward``. The simulated market of the other modules is something else: here every session
-happened, only not in this order.
+Drawing, labelling and the guard on what was drawn belong here; what is learnt from it stands in
+``models.augmentation``, that no test part holds an augmented row is seen to in ``validation.walk_forward``. The
+simulated market of the other modules is something else: here every session happened, only not in this order.
 """
 
 from __future__ import annotations
@@ -14,23 +14,34 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.errors import AugmentedTestError, InsufficientDataError, SchemaError
-from trading_dag.schemas import PRICES_DAILY
+from trading_dag.features.implied_volatility import FILL_LIMIT_SESSIONS
+from trading_dag.features.input_rules import require_sessions
+from trading_dag.schemas import PRICES_DAILY, VOLATILITY_INDEX
+from trading_dag.sessions import sessions_between
 from trading_dag.simulation.streams import FloatArray, IntArray
 from trading_dag.table_frames import require_columns
 
 AUGMENTED: Final = "augmented"
 IS_AUGMENTED: Final = "is_augmented"
 LEAST_SESSIONS: Final = 60
-_PRICES: Final = ("open", "high", "low")
+_WITHIN_SESSION: Final = ("open", "high", "low")
+_FILLED: Final = ("close", "vix3m_close")
 
 
 def bootstrap_bars(
-    bars: pd.DataFrame, *, through: pd.Timestamp, paths: int, seed: int, mean_block: int | None = None
+    bars: pd.DataFrame,
+    *,
+    through: pd.Timestamp,
+    paths: int,
+    seed: int,
+    mean_block: int | None = None,
+    first: pd.Timestamp | None = None,
 ) -> pd.DataFrame:
     """Histories as long as the real one, made of its sessions in blocks of geometric length.
 
-    A session is drawn whole: its total return, where open, high and low stand to the close, its volume. So what holds
-    within a session and, up to the ends of blocks, from one to the next, holds here too.
+    A session is drawn whole: its return with and without the dividend, where open, high and low stand to the close,
+    its volume. So what holds within a session and, up to the ends of blocks, from one to the next, holds here too.
+    Whatever else is known of the session travels with it by ``drawn_session``: see ``index_of_history``.
 
     Parameters
     ----------
@@ -41,14 +52,25 @@ def bootstrap_bars(
     seed : of the draws; the same arguments give the same histories.
     mean_block : expected length of a block in sessions; by default Politis and White's for squared returns, so that
         calm and turbulent times last as long as they do.
+    first : the first session that may serve; its close is where the histories begin, and the session after it is the
+        first that may be drawn. By default that of ``bars``.
 
     Returns
     -------
     pd.DataFrame : the columns of ``raw.prices_daily``, with ``path`` (1 …), ``drawn_session`` (whose day it is),
         ``drawn_through`` (the argument) and ``is_augmented`` (True). Sessions are the real ones from the second on.
-        Prices are total-return prices in USD that begin where the real first close is, so that ``adj_close`` equals
-        ``close``, without dividends and splits. ``attrs["source"]`` is ``augmented``, which no slice of a source
-        accepts.
+        Prices are in USD and begin at the real first close; ``adj_close`` begins there too and grows by the returns
+        with dividends. ``dividend`` has the drawn session's share of the close before it; splits are in the returns.
+        ``attrs["source"]`` is ``augmented``, which no slice of a source accepts; ``attrs["mean_block"]`` is the
+        expected block length.
+
+    When it is known
+    ----------------
+    Nowhere: the histories never happened. All that they hold was known at the close of ``through``.
+
+    NaN policy
+    ----------
+    A NULL volume or dividend of a drawn session stays NULL.
 
     Raises
     ------
@@ -62,45 +84,85 @@ def bootstrap_bars(
     """
     from arch.bootstrap import StationaryBootstrap
 
-    real = _training_bars(bars, through)
-    returns = np.diff(np.log(real["adj_close"].to_numpy(dtype=np.float64)))
+    real = _training_bars(bars, first, through)
     days = real.iloc[1:].reset_index(drop=True)
-    block = _usual_block(returns) if mean_block is None else mean_block
-    draws = StationaryBootstrap(block, np.arange(len(returns)), seed=np.random.default_rng(seed))
+    growth = {name: np.diff(np.log(real[name].to_numpy(dtype=np.float64))) for name in ("close", "adj_close")}
+    paid = days["dividend"].to_numpy(dtype=np.float64, na_value=np.nan)
+    yields = paid / real["close"].to_numpy(dtype=np.float64)[:-1]
+    block = _usual_block(growth["adj_close"]) if mean_block is None else mean_block
+    draws = StationaryBootstrap(block, np.arange(len(days)), seed=np.random.default_rng(seed))
     start = float(real["close"].iloc[0])
     drawn = [
-        _history(days, returns, np.asarray(resampled[0], dtype=np.int64), start=start).assign(path=number)
+        _history(days, growth, yields, np.asarray(resampled[0], dtype=np.int64), start=start).assign(path=number)
         for number, (resampled, _) in enumerate(draws.bootstrap(paths), start=1)
     ]
     frame = pd.concat(drawn, ignore_index=True).assign(drawn_through=through, is_augmented=True)
-    frame.attrs = {"source": AUGMENTED}
+    frame.attrs = {"source": AUGMENTED, "mean_block": block}
     return frame
 
 
-def require_drawn_before(augmented: pd.DataFrame, *, first_test_session: pd.Timestamp) -> None:
-    """Refuse augmented rows that were drawn from sessions of a test part.
+def index_of_history(path: pd.DataFrame, volatility_index: pd.DataFrame) -> pd.DataFrame:
+    """The volatility index that travels with the bars of one history.
 
     Parameters
     ----------
-    augmented : as ``bootstrap_bars`` gives them, or anything with its ``drawn_through``.
-    first_test_session : the first session of the earliest test part that their model is judged on.
+    path : rows of one ``path`` of ``bootstrap_bars``.
+    volatility_index : ``raw.volatility_index`` of the same ticker; zero rows where there is no index.
+
+    Returns
+    -------
+    pd.DataFrame : the columns of ``raw.volatility_index``, on the sessions of the history: the index as it was known
+        at the close of the session that was drawn. Where none was published that day it is the last one, at most 10
+        sessions old, so that nothing has to be carried over the end of a block. Zero rows where none was known.
 
     Raises
     ------
-    AugmentedTestError : where some were drawn through that session or a later one.
+    SchemaError : for a missing column, or sessions that are not in order.
     """
-    late = augmented.loc[augmented["drawn_through"] >= first_test_session, "drawn_through"]
-    if len(late):
+    columns = list(VOLATILITY_INDEX.column_names)
+    published = require_sessions(volatility_index, columns, table=VOLATILITY_INDEX.qualified_name)
+    if published.empty:
+        return volatility_index[columns]
+    days = pd.DatetimeIndex(path["drawn_session"])
+    known = volatility_index[columns].set_axis(published).reindex(sessions_between(published[0], days.max()))
+    filled = known.assign(**{name: known[name].ffill(limit=FILL_LIMIT_SESSIONS) for name in _FILLED})
+    travelled = filled.reindex(days).assign(
+        ticker=volatility_index["ticker"].iloc[0],
+        symbol=volatility_index["symbol"].iloc[0],
+        session=path["session"].to_numpy(),
+    )
+    return travelled[travelled["close"].notna()].reset_index(drop=True)
+
+
+def require_drawn_within(augmented: pd.DataFrame, *, first: pd.Timestamp, last: pd.Timestamp) -> None:
+    """Refuse augmented rows that were drawn from sessions outside the part that a model may learn from.
+
+    Parameters
+    ----------
+    augmented : as ``bootstrap_bars`` gives them, or anything with its ``drawn_session`` and ``drawn_through``.
+    first, last : the sessions that may be drawn, both included. For a training part, ``last`` is the last session
+        whose label ends inside it.
+
+    Raises
+    ------
+    AugmentedTestError : where a session was drawn, or might have been, that lies outside.
+    """
+    late = augmented[["drawn_session", "drawn_through"]].max().max()
+    early = augmented["drawn_session"].min()
+    if late > last or early < first:
         raise AugmentedTestError(
             table="augmented rows",
-            key=f"drawn through {late.max():%Y-%m-%d}",
-            rule=f"the test part begins on {first_test_session:%Y-%m-%d}: draw from earlier sessions only",
+            key=f"drawn through {late:%Y-%m-%d}" if late > last else f"drawn from {early:%Y-%m-%d}",
+            rule=f"the training part allows {first:%Y-%m-%d} to {last:%Y-%m-%d}: draw from these sessions only",
         )
 
 
-def _training_bars(bars: pd.DataFrame, through: pd.Timestamp) -> pd.DataFrame:
+def _training_bars(bars: pd.DataFrame, first: pd.Timestamp | None, through: pd.Timestamp) -> pd.DataFrame:
     require_columns(bars, PRICES_DAILY.qualified_name, columns=PRICES_DAILY.column_names)
-    real = bars[bars["session"] <= through].reset_index(drop=True)
+    serves = bars["session"] <= through
+    if first is not None:
+        serves &= bars["session"] >= first
+    real = bars[serves].reset_index(drop=True)
     if len(real) < LEAST_SESSIONS:
         raise InsufficientDataError(
             f"{len(real)} sessions through {through:%Y-%m-%d}; a bootstrap needs {LEAST_SESSIONS}"
@@ -112,20 +174,22 @@ def _training_bars(bars: pd.DataFrame, through: pd.Timestamp) -> pd.DataFrame:
     return real
 
 
-def _history(days: pd.DataFrame, returns: FloatArray, at: IntArray, *, start: float) -> pd.DataFrame:
+def _history(
+    days: pd.DataFrame, growth: dict[str, FloatArray], yields: FloatArray, at: IntArray, *, start: float
+) -> pd.DataFrame:
     """One history: the drawn returns one after the other, each session's bar around its close."""
-    close = start * np.exp(np.cumsum(returns[at]))
+    paid = {name: start * np.exp(np.cumsum(steps[at])) for name, steps in growth.items()}
+    close = paid["close"]
     drawn = days.take(at.tolist()).reset_index(drop=True)
-    scaled = {name: close * (drawn[name] / drawn["close"]).to_numpy(dtype=np.float64) for name in _PRICES}
+    scaled = {name: close * (drawn[name] / drawn["close"]).to_numpy(dtype=np.float64) for name in _WITHIN_SESSION}
     return pd.DataFrame({
         "ticker": drawn["ticker"],
         "session": days["session"],
         **scaled,
-        "close": close,
-        "adj_close": close,
+        **paid,
         "volume": drawn["volume"],
         "split_factor": 1.0,
-        "dividend": 0.0,
+        "dividend": yields[at] * np.concatenate([[start], close[:-1]]),
         "drawn_session": drawn["session"],
     })  # fmt: skip
 
@@ -133,5 +197,8 @@ def _history(days: pd.DataFrame, returns: FloatArray, at: IntArray, *, start: fl
 def _usual_block(returns: FloatArray) -> int:
     from arch.bootstrap import optimal_block_length
 
-    length = float(optimal_block_length(returns**2)["stationary"].iloc[0])
+    squared = returns**2
+    if np.ptp(squared) == 0.0:  # prices that never move ask for no length
+        return 2
+    length = float(optimal_block_length(squared)["stationary"].iloc[0])
     return max(2, math.ceil(length)) if math.isfinite(length) else 2

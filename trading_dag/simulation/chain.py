@@ -15,7 +15,7 @@ from trading_dag.simulation.listing import is_listed, listed_expirations, strike
 from trading_dag.simulation.parameters import SESSIONS_PER_YEAR
 from trading_dag.simulation.paths import Market, Path
 from trading_dag.simulation.streams import BoolArray, FloatArray, stream, uniform_of
-from trading_dag.simulation.timeline import OVERNIGHT_SHARE, ex_dividend_sessions
+from trading_dag.simulation.timeline import OVERNIGHT_SHARE, ex_dividend_sessions, split_session
 from trading_dag.simulation.transform_pricing import priced_state, put_prices
 
 _RIGHTS: Final = ("C", "P")
@@ -133,6 +133,23 @@ def session_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
         "open_interest": interest,
         "implied_volatility": np.where(bid > 0.0, _volatilities(book)[expiry, strike], np.nan),
     })  # fmt: skip
+
+
+def quoted_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
+    """The chain of one session as it was quoted on that day: ``session_chain`` before later splits were undone.
+
+    Exchanges multiply strikes when shares are merged and divide them when they are split, and nobody restates a chain
+    of the past. Before a split of k for one, dollars are k times those of the bars, and contracts a k-th of them.
+    """
+    rows = session_chain(market, path, position)
+    split = split_session(path.underlying, market.settings)
+    ends = market.times.sessions[-1]
+    if split is None or not market.times.sessions[position] < split <= ends:
+        return rows
+    ratio = path.underlying.split_ratio
+    dollars = {name: rows[name] * ratio for name in ("underlying_price", "strike", "bid", "ask", "last")}
+    contracts = {name: (rows[name] / ratio).round() for name in ("volume", "open_interest")}
+    return rows.assign(**dollars, **contracts)
 
 
 def _volatilities(book: FairBook) -> FloatArray:

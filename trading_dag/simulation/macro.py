@@ -21,13 +21,15 @@ from trading_dag.simulation.volatility_index import MONTH_SESSIONS, index_levels
 # Changes over twelve months are known from the first session on.
 _MONTHS_BEFORE: Final = 18
 _CALENDAR_DAYS_AHEAD: Final = 370
+_SHOWN_IN_THE_EVENING: Final = ("DGS2", "DGS10", "DGS3MO", "T10Y2Y", "T10YIE", "DFII10")
 
 
 def macro_rows(market: Market) -> pd.DataFrame:
-    """Every observation that was public at the close of the last session.
+    """Every observation that a vendor shows on the evening of the last session.
 
     Values are published once and never revised, so they are first releases; days of publication follow the lags of
-    ``publication_lags``.
+    ``publication_lags``. Yields of the last session are published after its close, as they are in earnest, and so are
+    known on the session that follows: the table reaches one session beyond the prices.
 
     Returns
     -------
@@ -48,7 +50,10 @@ def macro_rows(market: Market) -> pd.DataFrame:
         for name, (days, values) in series.items()
     ]  # fmt: skip
     rows = pd.concat(parts, ignore_index=True)
-    return rows[rows["known_on"] <= sessions[-1]].sort_values(list(MACRO.key), ignore_index=True)
+    is_shown = (rows["known_on"] <= sessions[-1]) | (
+        rows["series_id"].isin(_SHOWN_IN_THE_EVENING) & (rows["observation_date"] <= sessions[-1])
+    )
+    return rows[is_shown].sort_values(list(MACRO.key), ignore_index=True)
 
 
 def calendar_rows(settings: SimulationSettings, *, last: pd.Timestamp) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 SIMULATED: Final = "simulated"
+NO_MARKET_DATA: Final = "simulated, not market data"
 MOST_UNDERLYINGS: Final = 676
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -39,6 +40,11 @@ class SimulationSettings(BaseModel):
     def names(self) -> tuple[str, ...]:
         """Names of the simulated shares. No digit at the end: that is how the OCC marks adjusted contracts."""
         return tuple(share_name(number) for number in range(self.underlyings))
+
+
+def is_simulated(source: str | None) -> bool:
+    """Whether anything of what a source's name stands for is simulated; names of several are joined by ``+``."""
+    return any(name.partition("-")[0] == SIMULATED for name in (source or "").split("+"))
 
 
 def share_name(number: int) -> str:

@@ -1,7 +1,7 @@
 """evaluation.metrics: every score of every model, beside its baselines, with interval and verdict.
 
 Here belongs what is compared with what, on which rows, and what may be said about it. It is a
-pure function of the two prediction tables, so anybody can recompute it from what is stored.
+pure function of stored tables, so anybody can recompute it.
 
 A difference is positive where the model is better (baseline minus model where less is better).
 ``skilled``: its interval lies above 0. ``admissible``: it is not negative. ``unskilled``: it is,
@@ -11,6 +11,7 @@ or the row stands alone (baseline ``none``), since skill is only ever shown agai
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ def evaluate(
     horizon: Horizon,
     settings: BootstrapSettings,
     minimum_class_rows: int = 30,
+    registry: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Score the models and baselines of one slice on the sessions whose outcome is known.
 
@@ -65,6 +67,9 @@ def evaluate(
     horizon : h, for block lengths and the lag of the tests.
     settings : draws, confidence and seed of the bootstrap.
     minimum_class_rows : a metric with fewer rows of a class is ``insufficient_data``.
+    registry : models.registry of the slice. A model that learnt from augmented rows besides gets rows that say so:
+        ``augmented_rows``, the sum over its folds, and ``augmentation_paths``, ``augmentation_seed`` and
+        ``augmentation_weight``. They score nothing. None, or a registry without any, adds no row.
 
     Returns
     -------
@@ -86,7 +91,8 @@ def evaluate(
             require_columns(frame, table.qualified_name, columns=table.column_names)
             if len(frame):
                 task = _Task(name, frame, scored, horizon, settings, minimum_class_rows)
-                rows += [{"ticker": frame["ticker"].iloc[0], **row} for row in task.rows()]
+                found = [*task.rows(), *_augmentation_rows(name, frame, registry)]
+                rows += [{"ticker": frame["ticker"].iloc[0], **row} for row in found]
     values = {column: [row.get(column) for row in rows] for column in METRICS.column_names} | {"horizon": horizon.key}
     return table_frame(METRICS, values if rows else {}, rows=len(rows))
 
@@ -214,6 +220,30 @@ class _Task:
             "difference_ci_high": high,
             "verdict": verdict_of(difference, low),
         }
+
+
+def _augmentation_rows(task: str, frame: pd.DataFrame, registry: pd.DataFrame | None) -> Iterator[dict[str, Any]]:
+    """What the models of a task learnt from besides real rows, as far as they did."""
+    if registry is None:
+        return
+    for model in sorted(map(str, frame.loc[~frame["is_baseline"], "model"].unique())):
+        given = [json.loads(text) for text in registry.loc[registry["model"] == model, "hyperparameters"]]
+        records = [each["augmentation"] for each in given if "augmentation" in each]
+        if records:
+            values = {"augmented_rows": sum(record["rows"] for record in records)} | {
+                f"augmentation_{name}": records[0][name] for name in ("paths", "seed", "weight")
+            }
+            for metric, value in values.items():
+                yield {
+                    "task": task,
+                    "model": model,
+                    "metric": metric,
+                    "value": float(value),
+                    "baseline": NO_BASELINE,
+                    "verdict": "unskilled",
+                    "n": 0,
+                    "n_ambiguous": 0,
+                }
 
 
 def _without_ranking(scores: dict[str, FloatArray]) -> dict[str, FloatArray]:

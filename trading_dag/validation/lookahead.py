@@ -6,7 +6,7 @@ are probed, on which data and when, is decided where the checks are defined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -56,6 +56,7 @@ def probe_lookahead(
     cuts: int = 3,
     seed: int = 42,
     row_column: str = "session",
+    late_columns: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[LookaheadViolation]:
     """Recompute a table without, and with different, later data, and report every row that changes.
 
@@ -69,13 +70,16 @@ def probe_lookahead(
         later prices are perturbed.
     inputs : the frames by argument name.
     time_columns : for every input, the column that says when a row became known: ``session`` for bars,
-        ``known_on`` for macro. Timezone-aware columns are compared with the close of the session t.
+        ``known_on`` for macro. Timezone-aware columns are compared with the close of the session t; whole numbers
+        are days by number, with t counted from 1970-01-01.
     table : name for the reports.
     cuts : how many t. The first is the first row (a warm-up filled from behind shows there), the last is the last
         row but one, the others are spread between, on a session where an input has a gap if there is one nearby
         (a gap filled from behind shows only there). One cut is the last of these.
     seed : of the random factors and drops.
     row_column : the column of the result that says which session a row belongs to; unique.
+    late_columns : by input, columns of numbers that become known later than their row, as figures of an announcement
+        do, each with the column that says when. Until then they are missing, or different.
 
     Returns
     -------
@@ -86,14 +90,26 @@ def probe_lookahead(
     ConfigurationError : for an input without a time column, a time column or row column that is not there,
         rows of the result that share a session, or less than one cut.
     """
-    _check_arguments(inputs, time_columns, cuts)
+    late = late_columns or {}
+    _check_arguments(inputs, time_columns, cuts, late)
     expected = _rows(build(**inputs), row_column)
     violations: list[LookaheadViolation] = []
     for number, cut in enumerate(_cuts(pd.DatetimeIndex(expected.index), inputs, time_columns, cuts)):
         known = {name: _known_at(frame[time_columns[name]], cut) for name, frame in inputs.items()}
-        truncated = {name: frame[known[name]].reset_index(drop=True) for name, frame in inputs.items()}
+        truncated = {
+            name: _without_late(frame[known[name]].reset_index(drop=True), late.get(name, {}), cut)
+            for name, frame in inputs.items()
+        }
         generator = np.random.default_rng([seed, number])
-        perturbed = {name: _perturb(frame, known[name], generator) for name, frame in inputs.items()}
+        perturbed = {
+            name: _perturb(
+                _with_other_late(frame, known[name], late.get(name, {}), cut, generator),
+                known[name],
+                generator,
+                time_columns[name],
+            )
+            for name, frame in inputs.items()
+        }
         last_input = _last_known(truncated, time_columns)
         for kind, changed in _both_kinds(truncated, perturbed):
             got = _rows(build(**changed), row_column)
@@ -106,15 +122,18 @@ def probe_lookahead(
     return violations
 
 
-def _check_arguments(inputs: dict[str, pd.DataFrame], time_columns: dict[str, str], cuts: int) -> None:
+def _check_arguments(
+    inputs: dict[str, pd.DataFrame], time_columns: dict[str, str], cuts: int, late: Mapping[str, Mapping[str, str]]
+) -> None:
     if cuts < 1:
         raise ConfigurationError(f"a probe needs at least one cut, not {cuts}")
     for name, frame in inputs.items():
         column = time_columns.get(name)
         if column is None:
             raise ConfigurationError(f"input {name!r} has no time column: name the column that says when it was known")
-        if column not in frame.columns:
-            raise ConfigurationError(f"input {name!r} has no column {column!r}")
+        for needed in (column, *late.get(name, {}), *late.get(name, {}).values()):
+            if needed not in frame.columns:
+                raise ConfigurationError(f"input {name!r} has no column {needed!r}")
 
 
 def _both_kinds(
@@ -128,10 +147,15 @@ def _rows(result: pd.DataFrame, row_column: str) -> pd.DataFrame:
     """The result indexed by its rows' sessions."""
     if row_column not in result.columns:
         raise ConfigurationError(f"the result has no column {row_column!r}")
-    index = pd.DatetimeIndex(result[row_column]).as_unit(TIME_UNIT)
+    index = pd.DatetimeIndex(_times(result[row_column])).as_unit(TIME_UNIT)
     if not index.is_unique:
         raise ConfigurationError(f"the result has several rows of one {row_column}")
     return result.drop(columns=row_column).set_axis(index, axis=0)
+
+
+def _times(values: pd.Series) -> pd.Series:
+    """A column as moments; whole numbers are days."""
+    return pd.to_datetime(values, unit="D" if pd.api.types.is_integer_dtype(values) else None)
 
 
 def _moment(cut: pd.Timestamp, times: pd.Series) -> pd.Timestamp:
@@ -141,14 +165,15 @@ def _moment(cut: pd.Timestamp, times: pd.Series) -> pd.Timestamp:
 
 def _known_at(times: pd.Series, cut: pd.Timestamp) -> np.ndarray:
     """Which rows of an input were known at the close of t."""
-    return (pd.to_datetime(times) <= _moment(cut, pd.to_datetime(times))).to_numpy()
+    moments = _times(times)
+    return (moments <= _moment(cut, moments)).to_numpy()
 
 
 def _last_known(inputs: dict[str, pd.DataFrame], time_columns: dict[str, str]) -> pd.Timestamp:
     """The latest date of the inputs; a builder that lays its rows on the inputs' range need not go beyond it."""
     latest = pd.Timestamp.min
     for name, frame in inputs.items():
-        times = pd.to_datetime(frame[time_columns[name]])
+        times = _times(frame[time_columns[name]])
         if isinstance(times.dtype, pd.DatetimeTZDtype):
             times = times.dt.tz_convert("America/New_York").dt.tz_localize(None).dt.normalize()
         if times.notna().any():
@@ -178,7 +203,7 @@ def _has_gap(rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_colum
     """Sessions, save the last, on which an input has no row or a missing number, and has one both before and after."""
     gap = np.zeros(len(rows), dtype=bool)
     for name, frame in inputs.items():
-        times = pd.to_datetime(frame[time_columns[name]])
+        times = _times(frame[time_columns[name]])
         if isinstance(times.dtype, pd.DatetimeTZDtype) or times.duplicated().any():
             continue
         index = pd.DatetimeIndex(times).as_unit(TIME_UNIT)
@@ -191,13 +216,30 @@ def _has_gap(rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_colum
     return gap
 
 
-def _perturb(frame: pd.DataFrame, known: np.ndarray, generator: np.random.Generator) -> pd.DataFrame:
-    """The frame with later rows partly dropped and their numbers multiplied by factors from 1/3 to 3."""
+def _without_late(frame: pd.DataFrame, late: Mapping[str, str], cut: pd.Timestamp) -> pd.DataFrame:
+    """The frame with values that were not known yet missing."""
+    return frame.assign(**{name: frame[name].where(_known_at(frame[known_at], cut)) for name, known_at in late.items()})
+
+
+def _with_other_late(
+    frame: pd.DataFrame, known: np.ndarray, late: Mapping[str, str], cut: pd.Timestamp, generator: np.random.Generator
+) -> pd.DataFrame:
+    """The frame with values that were not known yet in rows that were, multiplied by 1/3 to 3."""
+    reach = np.log(LARGEST_FACTOR)
+    others = {}
+    for name, known_at in late.items():
+        factors = np.exp(generator.uniform(-reach, reach, len(frame)))
+        others[name] = frame[name].where(~known | _known_at(frame[known_at], cut), frame[name] * factors)
+    return frame.assign(**others)
+
+
+def _perturb(frame: pd.DataFrame, known: np.ndarray, generator: np.random.Generator, time_column: str) -> pd.DataFrame:
+    """The frame with later rows partly dropped and their numbers, save their time, multiplied by 1/3 to 3."""
     later = np.flatnonzero(~known)
     kept = later[generator.random(len(later)) >= DROPPED_FRACTION]
     rows = np.concatenate([np.flatnonzero(known), kept])
     rows.sort()
-    numbers = frame.select_dtypes("number")
+    numbers = frame.drop(columns=time_column).select_dtypes("number")
     values = numbers.to_numpy(dtype="float64", na_value=np.nan)[rows]
     reach = np.log(LARGEST_FACTOR)
     factors = np.exp(generator.uniform(-reach, reach, (len(kept), len(numbers.columns))))

@@ -22,6 +22,7 @@ MAXIMUM_ARTICLES: Final = 250
 MARKET_ARTICLES: Final = 100
 PAGE: Final = 100
 LISTED: Final = 230
+NOT_SCORED: Final = ("IWM",)
 BUSY_DAYS: Final = pd.date_range("2026-10-12", "2026-10-16")
 RELEASES: Final = {10: ["2026-09-11", "2026-10-14", "2026-11-13", "2026-12-10"], 91: ["2026-10-23", "2026-11-20"]}
 
@@ -103,8 +104,15 @@ class EventVendor:
         if endpoint == "news-sentiment":
             if not self.has_premium:
                 return 403, {"error": "You don't have access to this resource."}
+            if is_empty or query["symbol"] in NOT_SCORED:
+                return 200, {}
             buzz = {"articlesInLastWeek": 20, "buzz": 0.8888, "weeklyAverage": 22.5}
-            return 200, {"buzz": buzz, "companyNewsScore": 0.9166, "sectorAverageNewsScore": 0.5191, "symbol": "SPY"}
+            score = 0.9166 if query["symbol"] == "SPY" else 0.25
+            return 200, {
+                "buzz": buzz, "companyNewsScore": score, "sectorAverageNewsScore": 0.5191,
+                "sectorAverageBullishPercent": 0.6482, "sentiment": {"bearishPercent": 0, "bullishPercent": 1},
+                "symbol": query["symbol"],
+            }  # fmt: skip
         if endpoint == "calendar/earnings":
             found = [
                 one

@@ -21,15 +21,16 @@ FIRST, LAST = "2024-08-01", "2024-12-31"
 
 
 def announcements(*rows: tuple[object, ...]) -> pd.DataFrame:
-    """Rows of (company, report_date, timing, known_at, eps_estimate, eps_actual)."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
-    company, day, timing, known, estimate, actual = (list(column) for column in columns)
+    """Rows of (company, report_date, timing, known_at, eps_estimate, eps_actual[, cancelled_at])."""
+    columns = list(zip(*((*row, None)[:7] for row in rows), strict=True)) if rows else [()] * 7
+    company, day, timing, known, estimate, actual, cancelled = (list(column) for column in columns)
     values = {
         "ticker": "SPY",
         "company": company,
         "report_date": pd.DatetimeIndex(pd.to_datetime(day)),
         "timing": pd.Series(timing, dtype="str"),
         "known_at": pd.DatetimeIndex(pd.to_datetime(known, utc=True, format="mixed")),
+        "cancelled_at": pd.DatetimeIndex(pd.to_datetime(cancelled, utc=True, format="mixed")),
         "eps_estimate": np.array(estimate, dtype=float),
         "eps_actual": np.array(actual, dtype=float),
     }
@@ -99,9 +100,50 @@ def test_a_calendar_that_does_not_say_when_is_taken_as_known_fourteen_days_befor
 
 
 def test_an_announcement_that_the_calendar_saw_too_late_is_visible_once_it_was_made() -> None:
-    rows = features(announcements(("X", "2024-11-20", "BMO", "2026-01-01", 1.0, 0.9)))
+    """Midnight New York, when the report day is over, is still that day: 05:00 UTC in winter."""
+    rows = features(announcements(("X", "2024-11-20", "BMO", "2024-11-21T05:00Z", 1.0, 0.9)))
     assert rows["days_to_earnings"].isna().all()
     assert rows.loc["2024-11-20", "last_eps_surprise_pct"] == pytest.approx(-10.0)
+
+
+def test_an_announcement_that_nobody_had_on_its_day_is_visible_from_when_it_was_seen() -> None:
+    rows = features(announcements(("X", "2024-11-20", "BMO", "2024-11-25T15:00Z", 1.0, 0.9)))
+    past = ["days_since_earnings", "last_eps_surprise_pct", "eps_surprise_streak", "post_earnings_5d"]
+    assert rows.loc[:"2024-11-22", past].isna().all(axis=None)
+    assert rows.loc["2024-11-25", past].tolist() == pytest.approx([3.0, -10.0, -1.0, 1.0])
+
+
+def test_a_date_that_is_moved_counts_until_it_is_moved() -> None:
+    moved = pd.Timestamp("2024-11-06T15:00Z")
+    rows = features(
+        announcements(
+            ("X", "2024-11-20", "BMO", "2024-11-01", 1.0, np.nan, moved), ("X", "2024-11-27", "BMO", moved, 1.0, 1.1)
+        )
+    )
+    # Sessions from 1 to 20 November: 13; from the 6th on it is the 27th that counts, 15 sessions on.
+    assert rows.loc["2024-11-01":"2024-11-07", "days_to_earnings"].tolist() == [13.0, 12.0, 11.0, 15.0, 14.0]
+    assert rows.loc["2024-11-19":"2024-11-21", "days_since_earnings"].isna().all()
+    assert rows.loc["2024-11-27", ["days_since_earnings", "last_eps_surprise_pct"]].tolist() == pytest.approx([0, 10.0])
+
+
+def test_a_date_that_is_taken_back_after_it_has_passed_is_forgotten_from_then_on_only() -> None:
+    rows = features(announcements(("X", "2024-11-20", "BMO", "2024-11-01", 1.0, np.nan, "2024-11-22T23:00Z")))
+    assert rows.loc["2024-11-20":"2024-11-22", "days_since_earnings"].tolist() == [0.0, 1.0, 2.0]
+    assert rows.loc["2024-11-25":, "days_since_earnings"].isna().all()
+
+
+def test_a_timing_that_is_corrected_afterwards_moves_the_reaction_for_later_rows_only() -> None:
+    corrected = pd.Timestamp("2024-11-22T23:00Z")
+    rows = features(
+        announcements(
+            ("X", "2024-11-20", "BMO", "2024-11-01", 1.0, 1.1, corrected),
+            ("X", "2024-11-20", "AMC", corrected, 1.0, 1.1),
+        )
+    )
+    assert rows.loc["2024-11-19":"2024-11-25", "days_to_earnings"].tolist()[0] == 1.0
+    assert rows.loc["2024-11-20":"2024-11-26", "days_since_earnings"].tolist() == [0.0, 1.0, 2.0, 2.0, 3.0]
+    assert rows.loc["2024-11-20":"2024-11-26", "last_eps_surprise_pct"].to_numpy() == pytest.approx(10.0)
+    assert rows.loc["2024-11-20":"2024-11-26", "eps_surprise_streak"].eq(1.0).all()
 
 
 def test_of_several_companies_the_nearest_counts() -> None:

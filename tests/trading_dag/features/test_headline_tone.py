@@ -27,6 +27,81 @@ def test_bad_news_score_below_zero_and_good_news_above(worse: str, better: str) 
     assert low < 0 < high
 
 
+GOOD = """
+Unemployment falls to 3.5%
+Unemployment rate drops to lowest since 1969
+Jobless claims fall more than expected
+Yields drop as inflation slows
+Inflation cools for third straight month
+Consumer prices ease in June
+CPI falls to 2.4%
+Recession fears ease
+Trade worries fade as talks resume
+S&P 500 hits record high
+Wall Street closes at all-time high
+Nasdaq notches 52-week high
+Dow ends at record close
+Fed cuts rates by quarter point
+ECB lowers interest rates
+Hopes of a rate cut lift markets
+Mortgage rates fall below 6%
+Gas prices drop ahead of holiday
+Trade deficit narrows in March
+VIX falls to two-year low
+Apple posts record profit
+Company raises full-year forecast
+Microsoft boosts dividend
+Retailer misses estimates, shares jump
+Stocks rally after jobs report
+Stocks rise despite tariff threat
+Chipmaker shares surge on upgrade
+Layoffs decline in April
+Default fears subside
+""".strip().splitlines()
+BAD = """
+Unemployment rises to 4.3%
+Jobless claims jump to three-year high
+Inflation accelerates in May
+Inflation hits 40-year high
+Consumer prices surge
+Recession fears grow
+Tariff worries mount
+Nvidia beats estimates, stock falls
+Stocks fall as inflation cools
+Shares slide despite record profit
+S&P 500 falls to 52-week low
+Bank stock sinks to all-time low
+Fed raises rates by half a point
+Markets brace for another rate hike
+Company cuts full-year guidance
+Ford slashes dividend
+Airline lowers profit outlook
+VIX spikes as stocks tumble
+Mortgage rates climb to two-decade high
+Trade deficit widens, losses mount
+Layoffs rise across tech
+Credit card delinquencies rise
+Borrowing costs jump
+Dow plunges 1,000 points
+""".strip().splitlines()
+NEITHER = ["Gain of function research", "Treasury yields rise", "Yields fall", "Company sets a date for its meeting"]
+
+
+@pytest.mark.parametrize("headline", GOOD)
+def test_what_any_reader_takes_for_good_news_scores_above_zero(headline: str) -> None:
+    assert score_headlines([headline])[0] > 0
+
+
+@pytest.mark.parametrize("headline", BAD)
+def test_what_any_reader_takes_for_bad_news_scores_below_zero(headline: str) -> None:
+    assert score_headlines([headline])[0] < 0
+
+
+@pytest.mark.parametrize("headline", NEITHER)
+def test_what_is_neither_scores_zero(headline: str) -> None:
+    assert score_headlines([headline])[0] == 0
+
+
 def test_a_headline_without_a_listed_word_scores_zero() -> None:
     assert score_headlines(["Form 8-K filed on Tuesday", ""]).tolist() == [0.0, 0.0]
 

@@ -122,6 +122,24 @@ def test_a_gap_is_filled_for_ten_sessions_flagged_and_then_unknown() -> None:
     assert math.isnan(built["vix_change_1d"].iloc[115])
 
 
+def test_a_term_structure_is_of_one_session_or_unknown() -> None:
+    """Three sessions without the three-month index, then three without the index itself, then two without either."""
+    sessions = sessions_between("2024-01-02", "2024-06-28")
+    x = 20.0 + np.arange(len(sessions)) * 0.1
+    index = _index(sessions, x, x + 2.0)
+    index.loc[50:52, "vix3m_close"] = np.nan
+    index.loc[60:62, "close"] = np.nan
+    index.loc[70:71, ["close", "vix3m_close"]] = np.nan
+    built = build_implied_volatility(index, _technical(sessions))
+    term = built[["vix_term_slope", "vix_term_ratio", "vix_contango"]]
+    unknown = [*range(50, 53), *range(60, 63)]
+    assert term.iloc[unknown].isna().all(axis=None)
+    assert term.drop(index=unknown).notna().all(axis=None)
+    np.testing.assert_allclose(term["vix_term_slope"].drop(index=unknown), 2.0, atol=1e-9)
+    assert built["vix_filled_sessions"].iloc[60:63].tolist() == [1.0, 2.0, 3.0]
+    assert built["vix_filled_sessions"].iloc[70:72].tolist() == [1.0, 2.0]
+
+
 def test_a_value_published_on_an_exchange_holiday_is_left_out() -> None:
     sessions = sessions_between("2021-03-29", "2021-04-09")
     good_friday = pd.Timestamp("2021-04-02")

@@ -65,14 +65,44 @@ ONE_DAY = [100.0, 101.0, 102.0, 101.5, 101.0, 103.0, 104.0, 103.0]
 def test_the_hours_at_the_edges_of_a_session_from_half_past_nine() -> None:
     row = features(bars(("2024-11-25", HALF_PAST, ONE_DAY)), "2024-11-25", "2024-11-25").iloc[0]
     assert row["first_hour_return"] == pytest.approx(101 / 100 - 1)
-    # The last bar has half an hour, so the hour before the close needs the one before it too.
-    assert row["last_hour_return"] == pytest.approx(103 / 103 - 1)
+    # The last bar has half an hour and the one before it ends at 15:30: no price of 15:00 is there.
+    assert np.isnan(row["last_hour_return"])
 
 
 def test_the_hours_at_the_edges_of_a_session_by_the_clock() -> None:
     row = features(bars(("2024-11-25", BY_CLOCK, ONE_DAY)), "2024-11-25", "2024-11-25").iloc[0]
-    assert row["first_hour_return"] == pytest.approx(102 / 100 - 1)
+    assert np.isnan(row["first_hour_return"])
     assert row["last_hour_return"] == pytest.approx(103 / 104 - 1)
+
+
+def test_bars_by_the_clock_are_the_same_dated_from_nine_or_from_the_open() -> None:
+    hourly = walk("2024-10-01", "2024-12-20", starts=BY_CLOCK)
+    from_open = hourly.copy()
+    is_first = hourly["ts"].dt.tz_convert("America/New_York").dt.hour == 9
+    from_open.loc[is_first, "ts"] += pd.Timedelta(minutes=30)
+    rows = [features(frame, "2024-10-01", "2024-12-20") for frame in (hourly, from_open)]
+    pd.testing.assert_frame_equal(*rows)
+    assert rows[0]["hourly_mean_return_6"].notna().all()
+
+
+@pytest.mark.parametrize(("starts", "minutes"), [(HALF_PAST, [60] * 6 + [30]), (BY_CLOCK, [30] + [60] * 6)])
+def test_the_deviation_of_geometric_brownian_bars_is_their_volatility(starts: list[str], minutes: list[int]) -> None:
+    """20 % a year; the mean of m independent sample variances of n bars has a relative error of √(2 / (n − 1) / m)."""
+    generator = np.random.default_rng(11)
+    sessions = sessions_between("2010-01-01", "2022-12-31")
+    deviation = 0.20 * np.sqrt(np.array(minutes) / 60 / (252 * 6.5))
+    shocks = generator.normal(0.0, 1.0, (len(sessions), 7)) * deviation
+    days = zip(
+        sessions, 100 * np.exp(np.cumsum(np.column_stack([np.zeros(len(sessions)), shocks]), axis=1)), strict=True
+    )
+    hourly = bars(*((f"{day:%Y-%m-%d}", starts, prices.tolist()) for day, prices in days))
+    rows = features(hourly, "2010-01-01", "2022-12-31")
+    for bars_needed in (6, 30):
+        variance = rows[f"hourly_volatility_{bars_needed}"].dropna() ** 2
+        independent = variance.iloc[:: -(-bars_needed // 7) + 1]
+        error = np.sqrt(2 / (bars_needed - 1) / len(independent))
+        assert np.sqrt(independent.mean()) == pytest.approx(20.0, rel=2 * error)  # half of it, times four
+        assert error < 0.02
 
 
 def test_the_mean_and_the_deviation_are_of_returns_within_the_session() -> None:
@@ -80,7 +110,8 @@ def test_the_mean_and_the_deviation_are_of_returns_within_the_session() -> None:
     returns = np.diff(np.log(ONE_DAY))[-6:]
     assert row["hourly_mean_return_6"] == pytest.approx(returns.sum() / 6)
     deviation = np.sqrt(((returns - returns.mean()) ** 2).sum() / 5)
-    assert row["hourly_volatility_6"] == pytest.approx(deviation * np.sqrt(252 * 6.5) * 100)
+    # Five bars of an hour and one of half an hour.
+    assert row["hourly_volatility_6"] == pytest.approx(deviation / np.sqrt(5.5 / 6) * np.sqrt(252 * 6.5) * 100)
     assert np.isnan(row["hourly_mean_return_30"])
 
 
@@ -111,7 +142,7 @@ def test_an_early_close_ends_the_session_and_what_comes_after_it_is_left_out() -
     after = bars(("2022-11-25", [*morning, "13:00", "15:00"], [*prices, 50.0, 60.0]))
     rows = [features(frame, "2022-11-25", "2022-11-28").iloc[0] for frame in (plain, after)]
     pd.testing.assert_series_equal(*rows)
-    assert rows[0]["first_hour_return"] == pytest.approx(0.02)
+    assert np.isnan(rows[0]["first_hour_return"])
     assert rows[0]["last_hour_return"] == pytest.approx(104 / 103 - 1)
 
 
@@ -132,7 +163,7 @@ def test_a_session_with_a_missing_bar_has_nothing_and_its_bars_enter_no_window(h
     without = hourly[~day]
     rows, expected = (features(frame, "2024-11-11", "2024-11-22") for frame in (holed, without))
     assert rows.loc["2024-11-20"].isna().all()
-    assert rows.loc["2024-11-21", "hourly_mean_return_30":].notna().all()
+    assert rows.loc["2024-11-21", "hourly_mean_return_30":].drop("last_hour_return").notna().all()
     pd.testing.assert_frame_equal(rows, expected)
 
 
@@ -266,7 +297,7 @@ def test_real_bars_know_nothing_of_later_ones(real_hourly: pd.DataFrame, spy_pri
 def test_the_hours_of_a_real_session_make_up_its_day(real_hourly: pd.DataFrame, spy_prices: pd.DataFrame) -> None:
     frame = spy_prices[(spy_prices["session"] >= "1998-01-02") & (spy_prices["session"] <= "2024-12-31")]
     rows = build_intraday(real_hourly, frame.reset_index(drop=True)).set_index("session")
-    missing = rows["first_hour_return"].isna()
+    missing = rows["hourly_mean_return_6"].isna()
     # An open of 111.00 on a day between 131 and 134.
     assert missing["2000-12-18"]
     assert rows["first_hour_return"].abs().max() < 0.05

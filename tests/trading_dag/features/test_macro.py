@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,18 @@ import pytest
 
 from trading_dag.errors import SchemaError
 from trading_dag.features.macro import build_macro
-from trading_dag.schemas import MACRO_FEATURES, TABLES
+from trading_dag.publication_lags import known_on
+from trading_dag.quality import QualityContext, examine
+from trading_dag.schemas import MACRO_FEATURES, TABLES, Table
 from trading_dag.sessions import sessions_between
+from trading_dag.validation.lookahead import probe_lookahead
 
 TABLE = TABLES["features.macro"]
+
+
+def broken_rules(table: Table, frame: pd.DataFrame, now: pd.Timestamp) -> list[str]:
+    findings = examine(table, frame, context=QualityContext(now_session=now))
+    return [name for name, finding in findings.items() if finding.count]
 
 
 def _observations(series_id: str, rows: list[tuple[str, str, float]]) -> pd.DataFrame:
@@ -66,6 +75,49 @@ def test_rows_are_all_sessions_from_the_first_to_the_last_known_on() -> None:
     assert tuple(built.columns) == TABLE.column_names
     assert (built[list(MACRO_FEATURES)].dtypes == "float64").all()
     assert built["session"].dtype == "datetime64[us]"
+
+
+def _evening_of_the_jobs_report() -> pd.DataFrame:
+    """What FRED showed on Friday 1 November 2024 after the close: the unemployment rate of October came out that
+    morning (BLS, Employment Situation), the day's yields in the evening. By rule both count as known later."""
+    shown = {
+        "DGS10": pd.DatetimeIndex(["2024-10-30", "2024-10-31", "2024-11-01"]),
+        "DFF": pd.DatetimeIndex(["2024-10-30", "2024-10-31"]),
+        "UNRATE": pd.DatetimeIndex(["2024-08-01", "2024-09-01", "2024-10-01"]),
+    }
+    parts = [
+        pd.DataFrame({"series_id": name, "observation_date": days, "known_on": known_on(name, days), "value": 4.1})
+        for name, days in shown.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_what_a_vendor_shows_before_it_counts_as_known_makes_no_row_of_a_session_to_come() -> None:
+    shown, friday = _evening_of_the_jobs_report(), pd.Timestamp("2024-11-01")
+    assert shown["known_on"].max() == pd.Timestamp("2024-11-11")
+    built = build_macro(shown, as_of=friday)
+    assert built["session"].max() == friday
+    assert set(broken_rules(TABLE, built, friday)) == set()
+    assert "no_future_sessions" in broken_rules(TABLE, build_macro(shown), friday)
+    # The rows that are there are those of the day on which everything has become known.
+    later = build_macro(shown, as_of=pd.Timestamp("2024-11-11"))
+    pd.testing.assert_frame_equal(built, later[later["session"] <= friday])
+    assert later["session"].max() == pd.Timestamp("2024-11-11")
+
+
+def test_the_end_of_the_run_changes_nothing_where_the_data_end_earlier() -> None:
+    macro = _daily("DGS10", np.full(30, 1.5))
+    pd.testing.assert_frame_equal(build_macro(macro, as_of=pd.Timestamp("2024-12-31")), build_macro(macro))
+    before = build_macro(macro, as_of=pd.Timestamp("2019-12-31"))
+    assert before.empty
+    assert tuple(before.columns) == TABLE.column_names
+
+
+@pytest.mark.parametrize("day", ["2024-10-31", "2024-11-01", "2024-11-04"])
+def test_with_an_end_of_the_run_nothing_of_later_sessions_shows(day: str) -> None:
+    build = partial(build_macro, as_of=pd.Timestamp(day))
+    inputs = {"macro": _evening_of_the_jobs_report()}
+    assert probe_lookahead(build, inputs, time_columns={"macro": "known_on"}, table="features.macro", cuts=5) == []
 
 
 def test_an_older_observation_that_comes_late_does_not_replace_a_newer_one() -> None:
@@ -157,6 +209,19 @@ def test_a_vix_of_exactly_25_is_not_high() -> None:
     assert built["vix_fred_high"].tolist() == [0.0, 1.0]
 
 
+def test_a_row_says_how_old_freds_vix_is() -> None:
+    """Friday's value comes on Monday, as always; Monday's and Tuesday's come together on Wednesday."""
+    macro = _observations(
+        "VIXCLS",
+        [("2024-11-08", "2024-11-11", 14.94), ("2024-11-11", "2024-11-13", 14.97), ("2024-11-12", "2024-11-13", 14.71)],
+    )
+    rows = _by_session(macro)[["vix_fred", "vix_fred_age_sessions"]]
+    assert rows.loc["2024-11-11"].tolist() == [14.94, 1.0]
+    assert rows.loc["2024-11-12"].tolist() == [14.94, 2.0]
+    assert rows.loc["2024-11-13"].tolist() == [14.71, 1.0]
+    assert _by_session(_daily("DGS10", [1.0, 2.0]))["vix_fred_age_sessions"].isna().all()
+
+
 def test_year_on_year_figures_use_the_same_month_a_year_before() -> None:
     macro = pd.concat(
         [
@@ -205,17 +270,17 @@ def _policy(*steps: tuple[int, float]) -> pd.DataFrame:
 def test_the_first_cut_after_a_pause_is_a_pivot_and_the_next_one_is_not() -> None:
     built = build_macro(_policy((150, 5.33), (30, 4.83), (100, 4.58)))
     flagged = built.index[built["fed_pivot_cut"] == 1]
-    # The 10-session median follows a step after 5 sessions; the move is seen for 20 sessions from there.
-    assert flagged.min() in range(154, 157)
-    assert flagged.max() < 180
+    # With 10 sessions of the new rate among its 20 the median is half way, 0.25 down; with 11 it is there. Twenty
+    # sessions after the 10th, the level that is compared has moved itself.
+    assert flagged.tolist() == list(range(159, 179))
     assert (built["fed_pivot_hike"].dropna() == 0).all()
 
 
 def test_the_first_hike_after_a_pause_is_a_pivot_and_the_next_one_is_not() -> None:
     built = build_macro(_policy((150, 0.08), (30, 0.33), (100, 0.83)))
     flagged = built.index[built["fed_pivot_hike"] == 1]
-    assert flagged.min() in range(154, 157)
-    assert flagged.max() < 180
+    # Half way is 0.125 here, so the move is seen one session later, with 11 of the 20.
+    assert flagged.tolist() == list(range(160, 179))
     assert (built["fed_pivot_cut"].dropna() == 0).all()
 
 
@@ -228,6 +293,12 @@ def test_a_quarter_end_spike_of_the_rate_is_no_pivot() -> None:
     values = np.full(250, 1.0)
     values[[120, 183]] = 1.4
     built = build_macro(_daily("DFF", values))
+    assert (built[["fed_pivot_cut", "fed_pivot_hike"]].dropna() == 0).all(axis=None)
+
+
+def test_a_rate_that_comes_back_to_where_it_was_is_no_hike() -> None:
+    """Two weeks far below the target and back, as before a cut that everybody expects."""
+    built = build_macro(_policy((150, 5.25), (9, 4.8), (91, 5.25)))
     assert (built[["fed_pivot_cut", "fed_pivot_hike"]].dropna() == 0).all(axis=None)
 
 
@@ -281,17 +352,44 @@ def test_the_reference_session_shows_the_values_of_the_session_before(raw_macro:
 
 @pytest.mark.files_data
 def test_pivots_are_the_turns_of_policy_that_history_knows(raw_macro: pd.DataFrame) -> None:
-    # First moves after a pause or a turn, FOMC statements: cuts of July 1995, September 1998, January 2001,
-    # November 2002, June 2003, September 2007, July 2019, March 2020, September 2024; hikes of June 2004,
-    # December 2015, December 2016, December 2017, March 2022.
+    # First moves after a pause or a turn, FOMC statements: cuts of July 1990, July 1995, December 1995, September 1998,
+    # January 2001, November 2002, June 2003, July 2019, March 2020, September 2024; hikes of February 1994, March 1997,
+    # June 1999, June 2004, December 2015, December 2016, June and December 2017, March 2022.
     at = _by_session(raw_macro)
     for feature, turns in {
-        "fed_pivot_cut": "1995-07-06 1998-09-29 2001-01-03 2002-11-06 2003-06-25 2019-07-31 2020-03-03 2024-09-18",
-        "fed_pivot_hike": "2004-06-30 2015-12-16 2016-12-14 2017-12-13 2022-03-16",
+        "fed_pivot_cut": "1990-07-13 1995-07-06 1995-12-19 1998-09-29 2001-01-03 2002-11-06 2003-06-25 2019-07-31 "
+        "2020-03-03 2024-09-18",
+        "fed_pivot_hike": "1994-02-04 1997-03-25 1999-06-30 2004-06-30 2015-12-16 2016-12-14 2017-12-13 2022-03-16",
     }.items():
         for turn in turns.split():
             after = at.loc[turn : pd.Timestamp(turn) + pd.Timedelta(days=30), feature]
             assert after.max() == 1.0, (feature, turn)
             assert after.iloc[0] == 0.0, (feature, turn)
-    assert at.loc["2009":"2015-12-15", ["fed_pivot_cut", "fed_pivot_hike"]].max(axis=None) == 0.0
-    assert at.loc["2022-07":"2024-09-17", ["fed_pivot_cut", "fed_pivot_hike"]].max(axis=None) == 0.0
+    # In August 2007 the rate itself fell below the target of 5.25 and stayed there until the cut of 18 September.
+    assert at.loc["2007-08-17":"2007-10-18", "fed_pivot_cut"].max() == 1.0
+
+
+# Within these spans policy went one way only, or nowhere (federal funds target, Board of Governors).
+@pytest.mark.files_data
+@pytest.mark.parametrize(
+    ("feature", "first", "last"),
+    [
+        ("fed_pivot_hike", "1990-01-02", "1994-02-03"),
+        ("fed_pivot_hike", "1995-03-15", "1997-03-24"),
+        ("fed_pivot_hike", "1997-05-10", "1999-06-29"),
+        ("fed_pivot_hike", "2000-07-01", "2004-06-29"),
+        ("fed_pivot_hike", "2006-08-01", "2015-12-15"),
+        ("fed_pivot_hike", "2019-01-20", "2022-03-15"),
+        ("fed_pivot_hike", "2023-08-30", "2024-12-31"),
+        ("fed_pivot_cut", "1993-01-02", "1995-07-05"),
+        ("fed_pivot_cut", "1996-03-05", "1998-09-28"),
+        ("fed_pivot_cut", "1999-01-02", "2001-01-02"),
+        ("fed_pivot_cut", "2003-08-10", "2007-08-10"),
+        ("fed_pivot_cut", "2009-02-01", "2019-07-30"),
+        ("fed_pivot_cut", "2020-05-01", "2024-09-17"),
+    ],
+)
+def test_nothing_pivots_where_policy_went_the_other_way_or_nowhere(
+    raw_macro: pd.DataFrame, feature: str, first: str, last: str
+) -> None:
+    assert _by_session(raw_macro).loc[first:last, feature].max() == 0.0

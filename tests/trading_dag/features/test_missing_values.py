@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_dag.errors import InsufficientDataError, SchemaError
-from trading_dag.features.missing_values import fill_missing, fit_medians, presence_by_block
+from trading_dag.features.missing_values import fill_missing, fit_medians, presence_by_block, presence_by_group
+from trading_dag.validation.walk_forward import walk_forward_folds
 
 nan = float("nan")
 VALUES = st.one_of(st.just(nan), st.floats(-1e6, 1e6))
@@ -120,3 +121,65 @@ def test_blocks_cover_every_row_once_and_differ_by_one_row_at_most(
     assert lengths.max() - lengths.min() <= 1
     totals = presence.mul(lengths, axis=0).sum()
     np.testing.assert_allclose(totals, features.notna().sum())
+
+
+def test_columns_of_a_group_that_come_and_go_together_are_one_and_those_of_two_groups_are_not() -> None:
+    late = [nan] * 20 + [1.0] * 20
+    features = pd.DataFrame({"a": late, "b": 1.0, "c": late, "d": late, "e": [nan] * 19 + [1.0] * 21})
+    presence = presence_by_group(features, {"first": ("a", "b", "c"), "second": ("d",), "third": ("e",)}, blocks=2)
+    assert list(presence.columns) == ["first: a … (2)", "first: b", "second: d", "third: e"]
+    assert list(presence.index) == [0, 20]
+    assert presence["first: a … (2)"].tolist() == [0.0, 1.0]
+    assert presence["third: e"].tolist() == pytest.approx([0.05, 1.0])
+
+
+def test_a_difference_of_a_twentieth_of_a_block_divides_no_columns_and_their_share_is_the_mean() -> None:
+    features = pd.DataFrame({"a": [nan] * 8 + [1.0] * 92, "b": [nan] * 6 + [1.0] * 94, "c": [nan] * 30 + [1.0] * 70})
+    presence = presence_by_group(features, {"x": ("a", "b", "c")}, blocks=1)
+    assert presence.iloc[0].to_dict() == {"x: a … (2)": pytest.approx(0.93), "x: c": pytest.approx(0.7)}
+
+
+@given(frames(), st.integers(1, 5))
+def test_every_column_is_in_one_set_of_its_group_and_the_mean_over_columns_stays(
+    drawn: tuple[pd.DataFrame, int], blocks: int
+) -> None:
+    features, _ = drawn
+    together = presence_by_group(features, {"x": tuple(features.columns)}, blocks=blocks)
+    sizes = [int(name.split("(")[1].rstrip(")")) if "(" in name else 1 for name in together.columns]
+    assert sum(sizes) == len(features.columns)
+    expected = presence_by_block(features, blocks=blocks).mean(axis=1)
+    np.testing.assert_allclose(together.mul(sizes).sum(axis=1) / sum(sizes), expected)
+
+
+def filled_fold(features: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> pd.DataFrame:
+    """What a fold's model is given, as a model of the allocation data fills it."""
+    upto_test = features.iloc[: test[-1] + 1]
+    return fill_missing(upto_test, fit_medians(features.iloc[train])).iloc[np.concatenate([train, test])]
+
+
+@given(seed=st.integers(0, 2**16), gap=st.integers(0, 5))
+def test_in_a_walk_forward_no_row_is_filled_from_a_later_one_and_no_median_knows_a_test_row(
+    seed: int, gap: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(60, 4))
+    values[generator.random(values.shape) < 0.4] = nan
+    features = pd.DataFrame(values, columns=["E1", "I2", "M11", "V1"])
+    for fold in walk_forward_folds(60, folds=5, gap=gap):
+        filled = filled_fold(features, fold.train, fold.test)
+        cut = int(generator.choice(fold.test))
+        perturbed = features.copy()
+        perturbed.iloc[cut:] = generator.normal(50.0, 10.0, size=(60 - cut, 4))
+        got = filled_fold(perturbed, fold.train, fold.test)
+        before = filled.index < cut
+        pd.testing.assert_frame_equal(got[before], filled[before])
+
+
+def test_medians_of_all_rows_would_be_caught_by_that_perturbation() -> None:
+    features = pd.DataFrame({"E1": [nan, 1.0, 2.0, 3.0, 4.0, 5.0]})
+    later = features.copy()
+    later.iloc[3:] = 100.0
+    leaking = [fill_missing(frame, fit_medians(frame))["E1"].iloc[0] for frame in (features, later)]
+    honest = [fill_missing(frame, fit_medians(frame.iloc[:3]))["E1"].iloc[0] for frame in (features, later)]
+    assert leaking == [3.0, 100.0]
+    assert honest == [1.5, 1.5]

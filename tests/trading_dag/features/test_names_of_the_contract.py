@@ -87,7 +87,7 @@ GROUPS = [
 
 @pytest.mark.parametrize(("table", "names", "count"), GROUPS, ids=[table.name for table, *_ in GROUPS])
 def test_a_table_holds_exactly_the_features_of_the_contract(table: Table, names: str, count: int) -> None:
-    held = set(table.column_names) - {"ticker", "session", "vix_filled_sessions"}
+    held = set(table.column_names) - {"ticker", "session", "vix_filled_sessions", "vix_fred_age_sessions"}
     assert held == set(names.split())
     assert len(names.split()) == len(held) == count
 

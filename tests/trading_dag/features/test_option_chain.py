@@ -34,6 +34,10 @@ def prices_of(sessions: pd.DatetimeIndex, ticker: str = "SPY") -> pd.DataFrame:
     return pd.DataFrame({"ticker": ticker, "session": sessions})
 
 
+def closes_of(sessions: pd.DatetimeIndex, close: object, *, split_factor: object = 1.0) -> pd.DataFrame:
+    return prices_of(sessions).assign(close=close, split_factor=split_factor)
+
+
 def exposure_of(sessions: pd.DatetimeIndex, **columns: object) -> pd.DataFrame:
     filled = {
         "net_gamma": 1e9, "call_volume": 100.0, "put_volume": 150.0, "call_open_interest": 1000.0,
@@ -166,12 +170,55 @@ def test_without_any_chain_every_feature_is_null_and_every_session_has_its_row()
 
 def test_chains_that_stand_elsewhere_than_the_price_are_left_out() -> None:
     spots = [100.0, 100.9, 101.1, 98.9, np.nan, 100.0]
-    exposure = pd.DataFrame({"session": SESSIONS[:6], "spot": spots})
-    prices = pd.DataFrame({"session": SESSIONS[:5], "close": 100.0})
-    kept = agreeing_sessions(exposure, prices)
-    assert kept["session"].tolist() == [SESSIONS[place] for place in (0, 1, 4, 5)]
-    with pytest.raises(SchemaError, match=r"raw\.prices_daily.*close"):
-        agreeing_sessions(exposure, prices.drop(columns="close"))
+    exposure = exposure_of(SESSIONS[:6], spot=spots)
+    analytics = analytics_of(SESSIONS[:6], {20: 0.2, 40: 0.2, 80: 0.2, 100: 0.2})
+    prices = closes_of(SESSIONS[:5], np.full(5, 100.0))
+    kept, points = agreeing_sessions(exposure, analytics, prices=prices)
+    agreeing = [SESSIONS[place] for place in (0, 1, 4, 5)]
+    assert kept["session"].tolist() == agreeing
+    assert sorted(set(points["session"])) == agreeing
+    # Nothing is said of the others: neither what dealers hold nor how volatile options are.
+    rows = build_option_chain(prices, kept, analytics=points).set_index("session")
+    given = ["atm_iv_30d", "iv_skew_25d", "iv_skew_otm", "term_structure_30_90", "net_gamma", "put_call_oi_ratio"]
+    assert rows.loc[[SESSIONS[0], SESSIONS[1], SESSIONS[4]], given].notna().all(axis=None)
+    assert rows.loc[[SESSIONS[2], SESSIONS[3]], list(OPTION_CHAIN_FEATURES)].isna().all(axis=None)
+    for missing in ("close", "split_factor"):
+        with pytest.raises(SchemaError, match=rf"raw\.prices_daily.*{missing}"):
+            agreeing_sessions(exposure, analytics, prices=prices.drop(columns=missing))
+
+
+def test_a_chain_of_the_days_dollars_agrees_with_a_close_that_was_divided_by_later_splits() -> None:
+    # 400 USD; 4 for 1 at the third session; 100 USD; 1 for 10 at the fifth; 1,000 USD. Closes are of today's shares.
+    exposure = exposure_of(SESSIONS[:6], spot=[400.0, 400.0, 100.0, 100.0, 1000.0, 1000.0])
+    prices = closes_of(SESSIONS[:6], np.full(6, 1000.0), split_factor=[np.nan, 1.0, 4.0, np.nan, 0.1, 1.0])
+    kept, _ = agreeing_sessions(exposure, analytics_of(SESSIONS[:6], {30: 0.2}), prices=prices)
+    assert kept["session"].tolist() == list(SESSIONS[:6])
+    # In today's shares the first four are elsewhere.
+    kept, _ = agreeing_sessions(exposure.assign(spot=1000.0), analytics_of(SESSIONS[:6], {30: 0.2}), prices=prices)
+    assert kept["session"].tolist() == list(SESSIONS[4:6])
+
+
+@given(
+    ratio=st.sampled_from([0.05, 0.1, 0.5, 1.25, 1.5, 2.0, 3.0, 4.0, 10.0, 50.0]),
+    split_at=st.integers(10, 15),
+    stray=st.lists(st.floats(-0.03, 0.03), min_size=10, max_size=10),
+)
+def test_a_later_split_changes_no_earlier_row(ratio: float, split_at: int, stray: list[float]) -> None:
+    before, sessions = SESSIONS[:10], SESSIONS[:16]
+    close = 100.0 + np.arange(16.0)
+    exposure = exposure_of(before, spot=close[:10] * (1 + np.array(stray)))
+    analytics = analytics_of(before, {20: 0.2, 40: 0.25, 80: 0.2, 100: 0.2})
+    first = closes_of(before, close[:10])
+    split = np.where(np.arange(16) == split_at, ratio, 1.0)
+    restated = np.where(np.arange(16) < split_at, close / ratio, close)
+    later = closes_of(sessions, restated, split_factor=split)
+    rows = [
+        build_option_chain(prices, kept, analytics=points)
+        for prices, (kept, points) in (
+            (each, agreeing_sessions(exposure, analytics, prices=each)) for each in (first, later)
+        )
+    ]
+    pd.testing.assert_frame_equal(rows[0], rows[1][:10])
 
 
 def test_a_ratio_to_nothing_is_null() -> None:

@@ -55,6 +55,55 @@ def test_an_increasing_transformation_changes_nothing_and_the_score_is_within_it
     np.testing.assert_array_equal(scores, mutual_information(np.exp(values) * 7 + 1, codes))
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    column=st.lists(
+        st.one_of(st.sampled_from([-1.0, 0.0, 0.0, 0.0, 0.0, 2.0, math.nan]), st.floats(-5, 5)),
+        min_size=2,
+        max_size=80,
+    ),
+    seed=st.integers(0, 1_000),
+    bins=st.integers(2, 11),
+)
+def test_turning_a_column_round_changes_nothing(column: list[float], seed: int, bins: int) -> None:
+    values = np.array(column)[:, None]
+    codes = np.random.default_rng(seed).integers(0, 3, len(column))
+    turned = mutual_information(-values, codes, bins=bins)
+    np.testing.assert_allclose(mutual_information(values, codes, bins=bins), turned, rtol=1e-12, atol=1e-14)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=st.integers(40, 400), share=st.floats(0.005, 0.995), seed=st.integers(0, 1_000))
+def test_a_flag_has_two_bins_however_seldom_it_is_set(rows: int, share: float, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    flag = (np.arange(rows) < max(1, round(share * rows))).astype(float)
+    codes = np.where(generator.random(rows) < 0.7, flag, 1 - flag).astype(np.int64)
+    by_hand = 0.0
+    for value in (0.0, 1.0):
+        for code in (0, 1):
+            both = np.mean((flag == value) & (codes == code))
+            if both > 0:
+                by_hand += both * math.log(both / (np.mean(flag == value) * np.mean(codes == code)))
+    freedom = (len(set(flag)) - 1) * (len(set(codes)) - 1)
+    expected = max(by_hand - freedom / (2 * rows), 0.0)
+    assert mutual_information(flag[:, None], codes)[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_flag_of_two_percent_that_is_the_label_carries_the_labels_entropy() -> None:
+    flag = np.repeat([0.0, 1.0], [2_940, 60])
+    entropy = -0.98 * math.log(0.98) - 0.02 * math.log(0.02)
+    scores = mutual_information(np.column_stack([flag, 1 - flag]), flag.astype(np.int64))
+    assert scores == pytest.approx([entropy - 1 / 6_000] * 2, abs=1e-12)
+
+
+def test_distinct_values_fill_the_bins_evenly() -> None:
+    """Each tenth of the rows tells its own class: the column carries the whole entropy of ten equal classes."""
+    column = np.random.default_rng(4).permutation(1_000).astype(float)
+    codes = (column // 100).astype(np.int64)
+    # ten bins, ten classes: the correction is 9 · 9 / (2 · 1000)
+    assert mutual_information(column[:, None], codes)[0] == pytest.approx(math.log(10) - 81 / 2_000, abs=1e-12)
+
+
 def test_gaps_are_left_out_of_a_columns_score() -> None:
     generator = np.random.default_rng(3)
     column, codes = generator.normal(size=500), generator.integers(0, 2, 500)

@@ -134,7 +134,22 @@ def test_market_headlines_are_counted_until_the_ticker_has_its_own() -> None:
             ("2024-11-27T15:00Z", "market", 0.0),
         )
     )
-    assert rows.loc["2024-11-25":"2024-11-27", "news_article_count"].tolist() == [2.0, 0.0, 1.0]
+    np.testing.assert_array_equal(rows.loc["2024-11-25":"2024-11-27", "news_article_count"], [2.0, np.nan, 1.0])
+
+
+def test_a_session_without_any_headline_of_the_market_was_not_asked_about_and_has_no_count_and_no_buzz() -> None:
+    days = sessions_between("2024-11-01", "2024-11-27")
+    every_day = [(f"{day:%Y-%m-%d}T{hour}:00Z", "market", 0.0) for day in days for hour in (15, 16)]
+    frame = ranks("2024-11-01", "2024-11-27")
+    whole = features(news(*every_day), frame=frame).loc["2024-11-18":"2024-11-27"]
+    missed = features(news(*[row for row in every_day if not row[0].startswith("2024-11-20")]), frame=frame)
+    assert whole["news_article_count"].tolist() == [2.0] * len(whole)
+    of_news = ["news_article_count", "news_buzz_score", "sentiment_score"]
+    assert missed.loc[["2024-11-20"], of_news].isna().all(axis=None)
+    # The day that is missing is no quiet day either: it does not make the days after it look busy.
+    assert missed.loc["2024-11-21":"2024-11-27", "news_buzz_score"].tolist() == pytest.approx(
+        whole.loc["2024-11-21":"2024-11-27", "news_buzz_score"].tolist()
+    )
 
 
 def test_buzz_is_the_days_headlines_against_their_mean_before() -> None:

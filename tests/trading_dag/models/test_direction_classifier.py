@@ -15,7 +15,7 @@ from trading_dag.errors import SchemaError
 from trading_dag.features.selection import select_features
 from trading_dag.models import direction_classifier
 from trading_dag.models.fitted import FittedFold, FittedModel, fold_spec
-from trading_dag.models.training import fit_logistic_pipeline
+from trading_dag.models.learners import fit_logistic_pipeline
 from trading_dag.quality import conform
 from trading_dag.schemas import FEATURE_SELECTION, PREDICTIONS_DIRECTION, REGISTRY, SAFE_FEATURES
 from trading_dag.sessions import target_sessions

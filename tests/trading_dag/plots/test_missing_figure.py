@@ -40,5 +40,9 @@ def test_a_hundred_columns_fit_and_days_may_be_numbers() -> None:
     assert to_png(figure).startswith(b"\x89PNG")
 
 
+def test_rows_that_stand_for_several_columns_are_counted_in_the_words_given() -> None:
+    assert "206 features" in words(missing_data(presence(), "feature_table", count="206 features: 3 never there"))
+
+
 def test_no_rows_are_said_in_words() -> None:
     assert "insufficient data" in words(missing_data(presence().iloc[:0], "hull_market"))

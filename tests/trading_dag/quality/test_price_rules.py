@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from trading_dag.quality import examine
-from trading_dag.quality.price_rules import split_like_jumps
+from trading_dag.quality.price_rules import lone_closes, split_like_jumps
+from trading_dag.quality.sequences import local_scale
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.sessions import shift_sessions
 
@@ -214,6 +215,45 @@ def test_a_recorded_special_dividend_of_a_third_is_no_split(sample_market) -> No
     assert split_like_jumps(prices).nonzero()[0].tolist() == [1_500]
     prices.loc[1_500, "dividend"] = prices.loc[1_499, "close"] / 3
     assert split_like_jumps(prices).sum() == 0
+
+
+def _fallen_and_recovered(frame: pd.DataFrame, *, scales: float, back_at_open: float) -> pd.DataFrame:
+    """Bars whose close falls in trading at row 3000 and is back at row 3001, part of the way by that open."""
+    prices, row = frame.copy(), 3_000
+    before = prices.loc[row - 1, "close"]
+    size = scales * np.log(prices["close"]).diff().abs()[row - 15 : row + 16].median()
+    fallen, opened = before * np.exp(-size), before * np.exp(-size * (1 - back_at_open))
+    prices.loc[row, OHLC] = [before, before, fallen, fallen]
+    prices.loc[row + 1, OHLC] = [opened, before, opened, before]
+    return prices
+
+
+@pytest.mark.parametrize(
+    ("scales", "back_at_open", "is_defect"),
+    [
+        (11.0, 0.25, False),  # the market traded its way back, as after real falls
+        (11.0, 0.75, True),  # gone with the next open, as a wrong close is
+        (11.0, 1.0, True),
+        (11.0, 0.0, True),  # an open that repeats the close says nothing
+        (24.0, 0.25, True),  # too far for any market
+    ],
+)
+def test_a_fall_that_trading_takes_back_is_no_lone_close(sample_market, scales, back_at_open, is_defect) -> None:
+    prices = _fallen_and_recovered(sample_market.prices, scales=scales, back_at_open=back_at_open)
+    assert lone_closes(prices, local_scale(prices["close"])).nonzero()[0].tolist() == [3_000] * is_defect
+    assert broken_rules(prices, sample_market) == ({"no_reverting_spikes"} if is_defect else set())
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_wrong_close_of_a_real_bar_is_found_wherever_it_is(sample_market, sign: int) -> None:
+    prices = sample_market.prices.copy()
+    rows = np.arange(50, len(prices) - 50, 97)
+    usual = local_scale(prices["close"])[rows].to_numpy()
+    prices.loc[rows, "close"] *= np.exp(sign * np.maximum(16.0 * usual, 0.07))
+    found = lone_closes(prices, local_scale(prices["close"])).nonzero()[0]
+    # Where a real move of that session adds to it, more than half remains and the neighbours do not agree.
+    assert set(found) <= set(rows)
+    assert len(found) >= 0.95 * len(rows)
 
 
 @pytest.mark.files_data

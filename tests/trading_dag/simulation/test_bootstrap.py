@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from tests.trading_dag.simulation.conftest import market_of, path_of
 from trading_dag.errors import AugmentedTestError, InsufficientDataError, SchemaError
-from trading_dag.schemas import PRICES_DAILY
+from trading_dag.schemas import PRICES_DAILY, VOLATILITY_INDEX
+from trading_dag.sessions import sessions_between
 from trading_dag.simulation.bars import daily_bars, hourly_bars
-from trading_dag.simulation.bootstrap import bootstrap_bars, require_drawn_before
+from trading_dag.simulation.bootstrap import bootstrap_bars, index_of_history, require_drawn_within
 from trading_dag.validation.walk_forward import refuse_augmented_tests, walk_forward_folds
 
 
@@ -31,11 +32,12 @@ def test_every_session_is_a_real_one_up_to_the_last_that_may_be_drawn(bars) -> N
     assert drawn["is_augmented"].all()
     assert drawn.attrs["source"] == "augmented"
     assert drawn.groupby("path").size().to_dict() == dict.fromkeys((1, 2, 3), len(real) - 1)
-    growth = real["adj_close"] / real["adj_close"].shift()
     for _, path in drawn.groupby("path"):
         origin = real.loc[path["drawn_session"]]
-        closes = np.concatenate([[real["close"].iloc[0]], path["close"]])
-        np.testing.assert_allclose(closes[1:] / closes[:-1], growth[path["drawn_session"]], rtol=1e-12)
+        for name in ("close", "adj_close"):
+            growth = real[name] / real[name].shift()
+            prices = np.concatenate([[real["close"].iloc[0]], path[name]])
+            np.testing.assert_allclose(prices[1:] / prices[:-1], growth[path["drawn_session"]], rtol=1e-12)
         for name in ("open", "high", "low"):
             np.testing.assert_allclose(
                 path[name] / path["close"], origin[name] / origin["close"].to_numpy(), rtol=1e-12
@@ -71,10 +73,48 @@ def test_what_comes_after_the_training_part_changes_nothing(bars) -> None:
     )
 
 
-def test_a_dividend_is_in_the_return_and_no_longer_a_dividend(bars) -> None:
-    drawn = bootstrap_bars(bars, through=pd.Timestamp("2017-12-29"), paths=1, seed=1)
-    assert (drawn["dividend"] == 0.0).all()
-    assert (drawn["adj_close"] == drawn["close"]).all()
+def test_a_dividend_travels_with_its_session_and_separates_the_two_closes() -> None:
+    """One dividend of 2 USD on a close of 100 that falls to 98: nothing is lost, so the adjusted close stands still."""
+    sessions = sessions_between("2015-01-02", "2015-12-31")[:80]
+    close = np.where(np.arange(80) < 40, 100.0, 98.0)
+    flat = pd.DataFrame({
+        "ticker": "SPY", "session": sessions, "open": close, "high": close, "low": close, "close": close,
+        "adj_close": 98.0, "volume": 1.0, "split_factor": 1.0, "dividend": np.where(np.arange(80) == 40, 2.0, 0.0),
+    })  # fmt: skip
+    drawn = bootstrap_bars(flat, through=sessions[-1], paths=3, seed=5)
+    is_ex = (drawn["drawn_session"] == sessions[40]).to_numpy()
+    assert is_ex.any()
+    np.testing.assert_allclose(drawn["adj_close"], 100.0, rtol=1e-12)
+    before = drawn.groupby("path")["close"].shift().fillna(100.0)
+    np.testing.assert_allclose(drawn["close"] / before, np.where(is_ex, 0.98, 1.0), rtol=1e-12)
+    np.testing.assert_allclose(drawn["dividend"] / before, np.where(is_ex, 0.02, 0.0), rtol=1e-12)
+
+
+def test_only_sessions_from_the_first_that_may_serve_are_drawn(bars) -> None:
+    first, through = pd.Timestamp("2016-03-01"), pd.Timestamp("2017-12-29")
+    drawn = bootstrap_bars(bars, first=first, through=through, paths=3, seed=1)
+    assert drawn["drawn_session"].min() > first
+    earlier = bars["session"] < first
+    poisoned = bars.assign(**{name: bars[name].where(~earlier, 1e6) for name in ("open", "high", "low", "close")})
+    pd.testing.assert_frame_equal(bootstrap_bars(poisoned, first=first, through=through, paths=3, seed=1), drawn)
+
+
+def test_the_index_of_the_drawn_session_travels_with_its_bar() -> None:
+    """Published on the first three of five sessions, missing on the fourth: that day's known close is the third's."""
+    days = sessions_between("2015-01-02", "2015-12-31")
+    index = pd.DataFrame({
+        "ticker": "SPY", "session": days[:3], "symbol": "VIX", "open": 9.0, "high": 9.5, "low": 8.5,
+        "close": [10.0, 11.0, 12.0], "vix3m_close": [np.nan, 21.0, np.nan],
+    })  # fmt: skip
+    drawn_days = [1, 0, 3, 2, 14]
+    path = pd.DataFrame({"session": days[100:105], "drawn_session": days[drawn_days]})
+    found = index_of_history(path, index)
+    # The fifth was drawn from twelve sessions after the last close, and is too old at eleven.
+    assert found["session"].tolist() == days[100:104].tolist()
+    assert found["close"].tolist() == [11.0, 10.0, 12.0, 12.0]
+    np.testing.assert_array_equal(found["vix3m_close"], [21.0, np.nan, 21.0, 21.0])
+    assert tuple(found.columns) == VOLATILITY_INDEX.column_names
+    assert index_of_history(path, index.iloc[:0]).empty
 
 
 def test_turbulence_still_lasts_on_real_bars(real_data: FilePath) -> None:
@@ -93,10 +133,17 @@ def test_turbulence_still_lasts_on_real_bars(real_data: FilePath) -> None:
 
 
 def test_rows_drawn_from_a_test_part_are_refused(bars) -> None:
-    drawn = bootstrap_bars(bars, through=pd.Timestamp("2016-12-30"), paths=1, seed=1)
-    require_drawn_before(drawn, first_test_session=pd.Timestamp("2017-01-03"))
+    first, through = bars["session"].iloc[0], pd.Timestamp("2016-12-30")
+    drawn = bootstrap_bars(bars, through=through, paths=1, seed=1)
+    require_drawn_within(drawn, first=first, last=through)
     with pytest.raises(AugmentedTestError, match="drawn through 2016-12-30"):
-        require_drawn_before(drawn, first_test_session=pd.Timestamp("2016-12-30"))
+        require_drawn_within(drawn, first=first, last=pd.Timestamp("2016-12-29"))
+    with pytest.raises(AugmentedTestError, match="drawn from 2015-"):
+        require_drawn_within(drawn, first=pd.Timestamp("2016-06-01"), last=through)
+    # What was drawn counts, also where the argument that is recorded beside it says something else.
+    mislabelled = drawn.assign(drawn_through=pd.Timestamp("2015-12-31"))
+    with pytest.raises(AugmentedTestError, match="drawn through 2016-12-"):
+        require_drawn_within(mislabelled, first=first, last=pd.Timestamp("2015-12-31"))
 
 
 @settings(max_examples=60)

@@ -10,7 +10,7 @@ from tests.trading_dag.simulation.conftest import market_of, path_of
 from trading_dag.publication_lags import known_on
 from trading_dag.schemas import MACRO_SERIES
 from trading_dag.sessions import session_close, session_open, sessions_between
-from trading_dag.simulation.attention import mention_rows, news_rows
+from trading_dag.simulation.attention import mention_rows, news_rows, sentiment_rows
 from trading_dag.simulation.earnings import announcements, earnings_rows
 from trading_dag.simulation.macro import calendar_rows, macro_rows
 from trading_dag.simulation.parameters import HOLDINGS, underlying_of
@@ -25,10 +25,13 @@ def short(market):
     return market_of(42, last=market.times.sessions[CUT])
 
 
-def test_macro_has_every_series_and_only_what_was_public(market) -> None:
-    rows = macro_rows(market)
+def test_macro_has_every_series_and_beyond_what_was_public_only_the_yields_of_the_evening(market) -> None:
+    rows, last = macro_rows(market), market.times.sessions[-1]
     assert set(rows["series_id"]) == set(MACRO_SERIES)
-    assert (rows["known_on"] <= market.times.sessions[-1]).all()
+    evening = rows[rows["known_on"] > last]
+    # The Treasury publishes the day's yields after the close; FRED shows them, and what is derived from them, then.
+    assert set(evening["series_id"]) == {"DGS2", "DGS10", "DGS3MO", "T10Y2Y", "T10YIE", "DFII10"}
+    assert (evening["observation_date"] == last).all()
     for series, part in rows.groupby("series_id"):
         assert (part["known_on"] == known_on(str(series), pd.DatetimeIndex(part["observation_date"]))).all()
         assert (part["known_on"] > part["observation_date"]).all()
@@ -118,13 +121,18 @@ def test_later_sessions_change_no_earlier_event(market, short) -> None:
             cut.sort_values("news_id", ignore_index=True), whole.sort_values("news_id", ignore_index=True)
         )
         pd.testing.assert_frame_equal(mention_rows(short, short_path), mention_rows(market, whole_path).iloc[: CUT + 1])
+        whole_scores, cut_scores = sentiment_rows(market, whole_path), sentiment_rows(short, short_path)
+        pd.testing.assert_frame_equal(cut_scores, whole_scores.iloc[: len(cut_scores)])
         pd.testing.assert_frame_equal(index_bars(short, short_path), index_bars(market, whole_path).iloc[: CUT + 1])
         early = earnings_rows(market.settings, short_path.underlying, last=last)
         late = earnings_rows(market.settings, short_path.underlying, last=market.times.sessions[-1])
         early, late = (rows[rows["report_date"] < last] for rows in (early, late))
         pd.testing.assert_frame_equal(early.reset_index(drop=True), late.reset_index(drop=True))
-    whole = macro_rows(market)
-    pd.testing.assert_frame_equal(macro_rows(short), whole[whole["known_on"] <= last].reset_index(drop=True))
+    whole, cut = macro_rows(market), macro_rows(short)
+    pd.testing.assert_frame_equal(
+        cut[cut["known_on"] <= last].reset_index(drop=True), whole[whole["known_on"] <= last].reset_index(drop=True)
+    )
+    assert cut.merge(whole).shape == cut.shape
     early = calendar_rows(market.settings, last=last)
     late = calendar_rows(market.settings, last=market.times.sessions[-1])
     pd.testing.assert_frame_equal(early, late[late["known_at"] <= close].reset_index(drop=True))
@@ -157,3 +165,22 @@ def test_the_mentions_of_the_day_before_are_the_snapshot_before(market, share) -
     assert np.isnan(rows["mentions_24h_ago"].iloc[0])
     closes = pd.Series([session_close(day) for day in market.times.sessions])
     assert (rows["known_at"] < closes).all()
+
+
+def test_a_vendors_score_is_that_of_the_weeks_headlines_counted_one_by_one(market, share) -> None:
+    scores = sentiment_rows(market, share)
+    own = news_rows(market, share).query("scope == 'company'")
+    week = pd.Timedelta(days=7)
+    for row in scores.iloc[[0, 30, 200, len(scores) - 1]].itertuples():
+        of_week = own[(own["known_at"] > row.known_at - week) & (own["known_at"] <= row.known_at)]
+        of_year = own[(own["known_at"] > row.known_at - 52 * week) & (own["known_at"] <= row.known_at)]
+        begins = pd.Timestamp(market.times.sessions[0]).tz_localize("America/New_York")
+        weeks = min((row.known_at - begins) / week, 52.0)
+        assert row.articles_last_week == len(of_week)
+        expected = (1.0 + of_week["sentiment"].mean()) / 2.0 if len(of_week) else 0.0
+        assert row.company_score == pytest.approx(expected)
+        assert row.buzz == pytest.approx(len(of_week) / (len(of_year) / weeks))
+    closes = pd.Series([session_close(day) for day in market.times.sessions[-len(scores) :]])
+    assert (scores["known_at"].reset_index(drop=True) < closes).all()
+    assert scores[["company_score", "sector_score"]].stack().between(0.0, 1.0).all()
+    assert scores["buzz"].mean() == pytest.approx(1.0, abs=0.1)

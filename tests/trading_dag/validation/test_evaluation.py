@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -348,3 +349,34 @@ def test_intervals_are_wider_where_forecast_errors_last_longer() -> None:
         row = scores[(scores["model"] == "class_prior") & (scores["metric"] == "accuracy")].iloc[0]
         widths.append(row["ci_high"] - row["ci_low"])
     assert widths[1] > 2 * widths[0]
+
+
+def test_a_model_that_learnt_from_augmented_rows_says_so_and_its_scores_stay_what_they_are() -> None:
+    forecasts = direction_table()
+    record = {"paths": 2, "seed": 7, "weight": 0.5}
+    registry = pd.DataFrame(
+        {
+            "model": ["direction_logistic", "direction_logistic", "direction_xgboost"],
+            "fold": [1, 2, 1],
+            "hyperparameters": [
+                json.dumps({"C": 0.1, "augmentation": {**record, "rows": 1_000}}),
+                json.dumps({"C": 0.1, "augmentation": {**record, "rows": 234}}),
+                json.dumps({"max_depth": 3}),
+            ],
+        }
+    )
+    plain = evaluate(forecasts, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+    told = evaluate(forecasts, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS, registry=registry)
+    added = told[told["metric"].str.startswith("augment")]
+    assert added.set_index(["model", "metric"])["value"].to_dict() == {
+        ("direction_logistic", "augmented_rows"): 1_234.0,
+        ("direction_logistic", "augmentation_paths"): 2.0,
+        ("direction_logistic", "augmentation_seed"): 7.0,
+        ("direction_logistic", "augmentation_weight"): 0.5,
+    }
+    assert len(conform(told, METRICS, slice_key="48h|SPY")) == len(plain) + 4
+    pd.testing.assert_frame_equal(told.drop(index=added.index).reset_index(drop=True), plain)
+    without = registry[registry["model"] == "direction_xgboost"]
+    pd.testing.assert_frame_equal(
+        evaluate(forecasts, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS, registry=without), plain
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -290,3 +291,47 @@ def test_a_result_without_unique_rows_is_an_error() -> None:
         _probe(lambda prices: pd.concat([_honest(prices), _honest(prices)]))
     with pytest.raises(ConfigurationError, match="no column 'session'"):
         _probe(lambda prices: _honest(prices).drop(columns="session"))
+
+
+def announcements() -> pd.DataFrame:
+    """Thirty announcements whose days are known twenty sessions ahead, and whose figures on the day."""
+    sessions = sessions_between("2024-01-02", "2024-12-31")
+    days = sessions[20:230:7]
+    known = sessions[np.arange(20, 230, 7) - 20]
+    return pd.DataFrame({"known_on": known, "figures_on": days, "figure": np.arange(len(days)) + 1.0})
+
+
+def latest_figure(events: pd.DataFrame, *, by: str) -> pd.DataFrame:
+    """The figure of the latest event, by one of its days; none where it is missing."""
+    sessions = sessions_between("2024-01-02", "2024-12-31")
+    ordered = events.dropna(subset=["figure"]).sort_values(by)
+    latest = np.searchsorted(ordered[by].to_numpy(), sessions.to_numpy(), side="right") - 1
+    figures = np.append(ordered["figure"].to_numpy(), np.nan)
+    return pd.DataFrame({"session": sessions, "figure": figures[latest]})
+
+
+@pytest.mark.parametrize(("by", "leaks"), [("known_on", True), ("figures_on", False)])
+def test_a_figure_that_is_shown_when_only_its_day_was_known_is_caught(by: str, leaks: bool) -> None:
+    events = announcements()
+    times = {"events": "known_on"}
+    build = partial(latest_figure, by=by)
+    # The row is known: without being told that its figure is not, the probe sees nothing.
+    blind = probe_lookahead(build, {"events": events}, time_columns=times, table="t")
+    assert blind == []
+    found = probe_lookahead(
+        build, {"events": events}, time_columns=times, table="t", late_columns={"events": {"figure": "figures_on"}}
+    )
+    assert bool(found) == leaks
+    if leaks:
+        assert {violation.kind for violation in found} == {"truncated", "perturbed"}
+
+
+def test_a_late_column_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="has no column 'figures_at'"):
+        probe_lookahead(
+            partial(latest_figure, by="known_on"),
+            {"events": announcements()},
+            time_columns={"events": "known_on"},
+            table="t",
+            late_columns={"events": {"figure": "figures_at"}},
+        )

@@ -6,11 +6,15 @@ from typing import Final
 
 SENTIMENT_FORMULAS: Final[dict[str, str]] = {
     "sentiment_score": "mean tone of the ticker's own headlines known since the previous close, of the market's where "
-    "there is no own one; tone as the vendor scores it, else by word list; −1 to 1; look-back 1",
+    "there is no own one; tone as the vendor scores it, else by word list. With sentiment_basis vendor: "
+    "2 · company_score − 1 of the latest snapshot since the previous close, NULL without articles; −1 to 1; "
+    "look-back 1",
     "sentiment_vs_sector": "mean tone of the ticker's own headlines − mean tone of the market's, both known since the "
-    "previous close; −2 to 2; look-back 1",
+    "previous close. With sentiment_basis vendor: 2 · (company_score − sector_score) of that snapshot; −2 to 2; "
+    "look-back 1",
     "news_buzz_score": "n / (n + m), n headlines of the 24 hours before the close, m mean of n over the 20 sessions "
-    "before t; 0 to 1, 0.5 is as usual; look-back 6",
+    "before t. With sentiment_basis vendor: b / (1 + b), b the buzz of that snapshot, which is n / m of a week; "
+    "0 to 1, 0.5 is as usual; look-back 6",
     "news_article_count": "headlines known since the previous close, the ticker's own once it has any, before that the "
     "market's; count; look-back 1",
     "reddit_mentions": "mentions within 24 hours in the latest snapshot since the previous close; count; look-back 1",

@@ -39,9 +39,10 @@ MACRO_FORMULAS: Final[dict[str, str]] = {
     "real_fed_funds": "fed_funds_effective − cpi_yoy; percent; look-back 12 months",
     "unemployment_change_12m": "latest known UNRATE − UNRATE of the same month a year earlier; percent points; "
     "look-back 12 months",
-    "fed_pivot_cut": "1 where the 10-session median of fed_funds_effective fell by 0.20 or more over 20 sessions and "
-    "had not fallen by more than 0.10 over the 60 sessions before those: the first cut after a pause or after "
-    "hikes; flag; look-back 90",
-    "fed_pivot_hike": "1 where that median rose by 0.20 or more over 20 sessions and had not risen by more than 0.10 "
-    "over the 60 sessions before those: the first hike after a pause or after cuts; flag; look-back 90",
+    "fed_pivot_cut": "1 where the 20-session median of fed_funds_effective lies 0.15 or more below the lowest such "
+    "median of the sessions t − 40 … t − 20, and at t − 20 was not more than 0.10 below that of 60 sessions before: "
+    "the effective rate's first cut after a pause or after hikes, seen some 10 sessions after it; flag; look-back 100",
+    "fed_pivot_hike": "1 where that median lies 0.15 or more above the highest such median of the sessions t − 40 … "
+    "t − 20, and at t − 20 was not more than 0.10 above that of 60 sessions before: the effective rate's first hike "
+    "after a pause or after cuts, seen some 10 sessions after it; flag; look-back 100",
 }

@@ -38,14 +38,14 @@ INTRADAY_FORMULAS: Final[dict[str, str]] = {
         for n in (6, 30)
     },
     **{
-        f"hourly_volatility_{n}": f"standard deviation (ddof 1) of r over the last {n} bars · √(252 · 6.5) · 100; "
-        f"annualised percent of the exchange's hours; look-back {n} bars"
+        f"hourly_volatility_{n}": f"standard deviation (ddof 1) of r over the last {n} bars / √(their mean "
+        f"length, hours) · √(252 · 6.5) · 100; annualised percent of the exchange's hours; look-back {n} bars"
         for n in (6, 30)
     },
-    "first_hour_return": "last close / first open − 1 of the fewest bars from the open that cover an hour; "
-    "fraction; look-back 1",
-    "last_hour_return": "last close / first open − 1 of the fewest bars to the close that cover an hour; "
-    "fraction; look-back 1",
+    "first_hour_return": "price an hour after the open / open − 1; fraction, NULL where no bar ends then (bars by the "
+    "clock); look-back 1",
+    "last_hour_return": "close / price an hour before the close − 1; fraction, NULL where no bar begins then (bars "
+    "from 09:30 on); look-back 1",
     "hourly_rsi_14": "Wilder's relative strength index of P over 14 bars; 0 to 100; look-back 15 bars",
     "hourly_macd_histogram": "histogram of P's MACD (12, 26, 9 bars) / P · 100; percent; look-back 34 bars",
 }

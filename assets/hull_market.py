@@ -1,0 +1,85 @@
+"""The data of the Hull Tactical competition: the user's file as it is, and features with interaction terms.
+
+They belong to no ticker and to no exchange session: days have numbers. What takes the place of missing values is fitted
+inside the folds of a model and is not stored here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import dagster as dg
+import pandas as pd
+
+from assets.declaration import Declaration, Result, Slice, table_asset
+from assets.pictures import picture
+from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
+
+
+@table_asset(
+    HULL_MARKET,
+    code_version="1",
+    kinds=("parquet",),
+    automation="none",
+    is_fetched=True,
+    is_optional=True,
+    state_of=lambda source: str(source.hull_market_state()),
+)
+def hull_market(at: Slice) -> Result:
+    """Read where the file is another than the one that is stored, and then taken whole; what changed is counted."""
+    stored = at.store.read_or_empty(HULL_MARKET, at.key)
+    fresh = at.source.hull_market()
+    off = fresh.attrs.get("source_off")
+    if off:
+        is_first = stored.empty
+        return Result({HULL_MARKET.name: fresh if is_first else stored}, source_off=off if is_first else None)
+    changes = _changes(stored, fresh)
+    described = {**changes, **_described(fresh)}
+    if any(changes.values()):
+        described["missing data"] = _missing_data(fresh)
+    return Result({HULL_MARKET.name: fresh}, described)
+
+
+def _changes(stored: pd.DataFrame, fresh: pd.DataFrame) -> dict[str, int]:
+    old, new = (frame.set_index("date_id") for frame in (stored, fresh))
+    before, after = old.loc[old.index.intersection(new.index)], new.loc[new.index.intersection(old.index)]
+    is_same = (before == after) | (before.isna() & after.isna())
+    return {
+        "appended rows": len(new) - len(after),
+        "restated values": int((~is_same).to_numpy().sum()),
+        "withdrawn rows": len(old) - len(before),
+    }
+
+
+def _described(market: pd.DataFrame) -> dict[str, Any]:
+    """Extent, and how much is missing."""
+    from trading_dag.features.hull_market import missing_by_family
+
+    shares = missing_by_family(market)
+    records = [dg.TableRecord({"family": letter, "share missing": round(share, 4)}) for letter, share in shares.items()]
+    return {
+        "rows": len(market),
+        "first day": int(market["date_id"].min()),
+        "last day": int(market["date_id"].max()),
+        "missing by family": dg.MetadataValue.table(records),
+    }
+
+
+def _missing_data(market: pd.DataFrame) -> dg.MarkdownMetadataValue:
+    """What is missing when; drawn where the data are others than before, for it takes a second."""
+    from trading_dag.features.hull_market import hull_features
+    from trading_dag.features.missing_values import presence_by_block
+    from trading_dag.plots.missing import missing_data
+
+    return picture(missing_data(presence_by_block(hull_features(market)), HULL_MARKET.name))
+
+
+@table_asset(HULL_MARKET_TABLE, reads={"market": HULL_MARKET}, code_version="1", probes={"market": "date_id"})
+def hull_market_features(at: Slice, market: pd.DataFrame) -> pd.DataFrame:
+    """Missing values stay missing: a median of all days would tell a fold what came after it."""
+    from trading_dag.features.hull_market import build_hull_market
+
+    return build_hull_market(market)
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (hull_market, hull_market_features)
