@@ -27,6 +27,7 @@ from trading_dag.schemas import (
     PRICES_DAILY,
 )
 from trading_dag.sessions import TIME_UNIT
+from trading_dag.share_splits import closes_as_quoted
 from trading_dag.table_frames import require_columns, table_frame
 
 SHORT_DAYS: Final = 30
@@ -74,20 +75,11 @@ def agreeing_sessions(
     require_columns(exposure, DEALER_EXPOSURE.qualified_name, columns=("session", "spot"))
     require_columns(analytics, CHAIN_ANALYTICS.qualified_name, columns=("session",))
     sessions = require_sessions(prices, ("close", "split_factor"), table=PRICES_DAILY.qualified_name)
-    quoted = pd.Series(_close_as_quoted(prices), index=sessions)
+    quoted = pd.Series(closes_as_quoted(prices), index=sessions)
     is_elsewhere = (exposure["spot"] / exposure["session"].map(quoted) - 1.0).abs() > LARGEST_SPOT_DIFFERENCE
     elsewhere = exposure.loc[is_elsewhere, "session"]
     kept, points = exposure[~is_elsewhere], analytics[~analytics["session"].isin(elsewhere)]
     return kept.reset_index(drop=True), points.reset_index(drop=True)
-
-
-def _close_as_quoted(prices: pd.DataFrame) -> Array:
-    """The close in dollars of its own day, (rows,)."""
-    factor = prices["split_factor"].to_numpy(dtype=float, na_value=np.nan)
-    factor = np.where(np.isfinite(factor), factor, 1.0)
-    from_here_on = np.cumprod(factor[::-1])[::-1]
-    after = np.append(from_here_on[1:], np.ones(min(len(factor), 1)))
-    return np.asarray(prices["close"].to_numpy(dtype=float, na_value=np.nan) * after)
 
 
 @documents_features(OPTION_CHAIN_FEATURES)

@@ -170,7 +170,7 @@ class FittedSurface:
 
 
 def fitted_surface(
-    smiles: pd.DataFrame, sessions: pd.DatetimeIndex, *, spot: FloatArray, years: FloatArray
+    smiles: pd.DataFrame, sessions: pd.DatetimeIndex, *, quoted_close: FloatArray, years: FloatArray
 ) -> FittedSurface:
     """The surface of each session out of ``options.chain_analytics``.
 
@@ -182,7 +182,8 @@ def fitted_surface(
     ----------
     smiles : rows of one ticker; sessions that are not asked for are left aside.
     sessions : (n,) the sessions wanted.
-    spot : (n,) closes, USD.
+    quoted_close : (n,) closes in the dollars of their day, as chains are; see ``share_splits``. A surface is in
+        moneyness, so it prices on a spot that was split since just as well.
     years : (n,) time to the expiration that will be priced.
 
     Raises
@@ -198,7 +199,7 @@ def fitted_surface(
         & smiles[["forward", "rate", "svi_a"]].notna().all(axis=1)
     ].sort_values(["session", "years"])
     row = row_of.reindex(usable["session"]).to_numpy(dtype=np.int64)
-    close = spot[row]
+    close = quoted_close[row]
     is_near = np.abs(usable["spot"].to_numpy(np.float64) / close - 1.0) <= LARGEST_SPOT_DIFFERENCE
     usable, row = usable[is_near], row[is_near]
     does_not_cross = _without_crossing(usable)

@@ -26,12 +26,15 @@ _WINDOW: Final = 5
 _LEAST_WRONG: Final = 3
 _MOST_RIGHT: Final = 1
 
-_RELATED: Final = 0.6
+# Indices of funds move nearly as far as VIX does; those of shares go their own ways, and half as far with it.
+_RELATED: Final = 0.7
+_LEAST_SLOPE: Final = 0.65
 _PAIRS: Final = 60
 _SLOPE: Final = 0.85
 # Standard deviation of what VIXCLS leaves unexplained of another index's daily log change, and the most that counts.
 _UNEXPLAINED: Final = 0.03
 _EXPLAINABLE: Final = 0.10
+_LARGEST: Final = 0.15
 _UNCHANGED: Final = 0.005
 _AFTER_TURN: Final = range(4, 11)
 _LATE_EVIDENCE: Final = 3.0
@@ -88,7 +91,7 @@ def late_since_a_repeated_close(index: pd.Series, vixcls: pd.Series) -> pd.Serie
     VIX, or too short to tell.
     """
     moves, of_day = np.log(index).diff(), np.log(vixcls).diff()
-    if not _typical_correlation(moves, of_day) >= _RELATED:
+    if not _is_relative(moves, of_day):
         return None
     left, left_late = ((moves - _SLOPE * of_day.shift(lag)).abs().clip(upper=_EXPLAINABLE) for lag in (0, 1))
     evidence = ((left**2 - left_late**2) / _UNEXPLAINED**2).fillna(0.0).cumsum()
@@ -105,8 +108,18 @@ def _equals(left: pd.Series, right: pd.Series) -> pd.Series:
     return (left - right).abs() <= _CENT
 
 
-def _typical_correlation(moves: pd.Series, of_day: pd.Series) -> float:
-    """Median over the windows of the correlation at the better of the two lags; NaN where no window is full."""
-    held = moves.clip(-_EXPLAINABLE, _EXPLAINABLE)
-    lags = [held.rolling(_PAIRS, min_periods=_PAIRS * 3 // 4).corr(of_day.shift(lag)) for lag in (0, 1)]
-    return float(pd.concat(lags, axis=1).max(axis=1).median())
+def _is_relative(moves: pd.Series, of_day: pd.Series) -> bool:
+    """Whether an index moves with VIXCLS, and nearly as far, on the day or a session late.
+
+    The median over windows counts, each at the better of the two lags, so that a feed that turned late is no stranger.
+    """
+    held, wide = moves.clip(-_LARGEST, _LARGEST), of_day.clip(-_LARGEST, _LARGEST)
+    correlations, slopes = [], []
+    for lag in (0, 1):
+        correlation = held.rolling(_PAIRS, min_periods=_PAIRS * 3 // 4).corr(wide.shift(lag))
+        correlations.append(correlation)
+        slopes.append(
+            correlation * held.rolling(_PAIRS, min_periods=_PAIRS * 3 // 4).std() / wide.rolling(_PAIRS).std()
+        )
+    typical, slope = (pd.concat(parts, axis=1).max(axis=1).median() for parts in (correlations, slopes))
+    return bool(typical >= _RELATED and slope >= _LEAST_SLOPE)

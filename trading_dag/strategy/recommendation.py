@@ -23,6 +23,7 @@ from trading_dag.options.structures import STRUCTURES, breakevens, probability_o
 from trading_dag.options.surface import ModelledSurface, VolatilitySurface, continuous_rate
 from trading_dag.schemas import RECOMMENDATION
 from trading_dag.settings import Settings
+from trading_dag.share_splits import closes_as_quoted
 from trading_dag.slices import Horizon
 from trading_dag.strategy.explanation import (
     INDICATIVE,
@@ -140,7 +141,9 @@ def build_recommendations(
     if smiles is not None and len(smiles):
         wanted = choose_expirations(sessions, days_to_expiration=settings.backtest.days_to_expiration)
         years = years_to_expiration(sessions, wanted, quoted_at="close")
-        of_chain = fitted_surface(smiles, sessions, spot=spot, years=years)
+        as_quoted = prices.assign(close=closes_as_quoted(prices))
+        quoted_close = values_at_sessions(as_quoted, sessions, column="close", table="raw.prices_daily")
+        of_chain = fitted_surface(smiles, sessions, quoted_close=quoted_close, years=years)
         has_chain = of_chain.is_fitted
         surfaces.append(of_chain)
     quoted = _no_quotes(len(sessions))

@@ -38,7 +38,7 @@ def smiles(session: pd.Timestamp = SESSION, **changes: object) -> pd.DataFrame:
 
 def surface(years: float = 21 / 365, **changes: object) -> FittedSurface:
     sessions = pd.DatetimeIndex([SESSION])
-    return fitted_surface(smiles(**changes), sessions, spot=np.array([SPOT]), years=np.array([years]))
+    return fitted_surface(smiles(**changes), sessions, quoted_close=np.array([SPOT]), years=np.array([years]))
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -93,7 +93,7 @@ def test_sessions_of_different_numbers_of_slices_stand_side_by_side() -> None:
     other = pd.Timestamp("2026-06-02")
     both = pd.concat([smiles(), smiles(other).iloc[1:]], ignore_index=True)
     days = pd.DatetimeIndex([SESSION, other])
-    joined = fitted_surface(both, days, spot=np.array([SPOT, SPOT]), years=np.full(2, 50 / 365))
+    joined = fitted_surface(both, days, quoted_close=np.array([SPOT, SPOT]), years=np.full(2, 50 / 365))
     assert joined.is_fitted.all()
     alone = surface(50 / 365).rows(np.array([0]))
     years = np.array([50 / 365])
@@ -121,14 +121,17 @@ def test_a_session_without_good_slices_around_the_wanted_time_is_not_fitted(
 def test_missing_columns_are_named() -> None:
     with pytest.raises(SchemaError, match=r"options\.chain_analytics.*svi_rho"):
         fitted_surface(
-            smiles().drop(columns="svi_rho"), pd.DatetimeIndex([SESSION]), spot=np.array([SPOT]), years=np.array([0.1])
+            smiles().drop(columns="svi_rho"),
+            pd.DatetimeIndex([SESSION]),
+            quoted_close=np.array([SPOT]),
+            years=np.array([0.1]),
         )
 
 
 def crossing(*levels: float, years: tuple[float, ...] = (10 / 365, 20 / 365, 40 / 365)) -> FittedSurface:
     """Flat slices of these total variances."""
     rows = smiles().assign(years=years, svi_a=levels, svi_b=0.0, svi_rho=0.0, svi_m=0.0, svi_s=0.1)
-    return fitted_surface(rows, pd.DatetimeIndex([SESSION]), spot=np.array([SPOT]), years=np.array([15 / 365]))
+    return fitted_surface(rows, pd.DatetimeIndex([SESSION]), quoted_close=np.array([SPOT]), years=np.array([15 / 365]))
 
 
 def test_a_slice_that_crosses_an_earlier_one_is_left_out() -> None:
@@ -155,6 +158,6 @@ def test_a_second_slice_of_the_same_time_is_left_out() -> None:
 def test_slices_cross_also_in_a_wing_alone() -> None:
     rows = smiles().assign(svi_a=[0.0010, 0.0040, 0.0100], svi_b=[0.10, 0.0, 0.0], svi_m=0.0, svi_rho=0.0, svi_s=1e-4)
     sessions = pd.DatetimeIndex([SESSION])
-    found = fitted_surface(rows, sessions, spot=np.array([SPOT]), years=np.array([15 / 365]))
+    found = fitted_surface(rows, sessions, quoted_close=np.array([SPOT]), years=np.array([15 / 365]))
     # Two deviations of the second are ln 0.126: there the first has 0.0010 + 0.1 × 0.126 of variance, above 0.0100.
     assert found.years[np.isfinite(found.years)].tolist() == [YEARS[0]]

@@ -107,6 +107,12 @@ def test_an_index_that_is_no_relative_is_not_examined_and_the_rule_says_so() -> 
     found = finding(other, fred)
     assert found.count == 0
     assert "not examined" in found.detail
+    # That of a share goes with VIX, half as far, and closes where it closed before without being late.
+    generator = np.random.default_rng(9)
+    moves = generator.normal(0.0, 0.06, len(SESSIONS))
+    fred = pd.Series(20 * np.exp(moves.cumsum()), index=SESSIONS)
+    share = pd.Series(30 * np.exp((0.5 * moves + generator.normal(0.0, 0.02, len(SESSIONS))).cumsum()), index=SESSIONS)
+    assert "not examined" in finding(share.where(np.arange(len(share)) % 20 > 0).ffill().bfill(), fred).detail
 
 
 def test_an_index_without_anything_of_fred_is_not_examined() -> None:

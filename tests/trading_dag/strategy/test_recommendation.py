@@ -56,7 +56,7 @@ def inputs() -> dict[str, pd.DataFrame]:
             **head, "model": "volatility_logistic", "fold": 3, "fitted_through": through,
             "y_pred": [case[2] for case in CASES], "confidence": [case[3] for case in CASES],
         }),
-        "prices": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 100.0)}),
+        "prices": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 100.0), "split_factor": 1.0}),
         "volatility_index": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 20.0)}),
         "edge": pd.DataFrame({
             "session": SESSIONS, "edge": [case[4] for case in CASES], "direction_difference": 0.01,
@@ -268,3 +268,11 @@ def test_a_session_with_a_chain_is_priced_on_its_slices_and_the_others_on_the_mo
     pd.testing.assert_frame_equal(rows.iloc[1:], plain.iloc[1:])
     assert "fitted to its option chain" in json.loads(rows["evidence"].iloc[0])["quotes"]
     assert "modelled surface" in json.loads(rows["evidence"].iloc[1])["quotes"]
+    # Four for one since: the chain of that day stood at 400, what is shown in today's shares is the same.
+    split = inputs["prices"].assign(split_factor=[1.0, *[1.0] * (len(SESSIONS) - 2), 4.0])
+    of_old_shares = build_recommendations(
+        inputs["direction"], inputs["volatility"], split, inputs["volatility_index"],
+        edge=inputs["edge"], rates=inputs["rates"], horizon=DAY, settings=flat,
+        smiles=smiles.assign(spot=400.0, forward=400.0),
+    )  # fmt: skip
+    assert of_old_shares[columns].iloc[0].tolist() == rows[columns].iloc[0].tolist()

@@ -1,0 +1,27 @@
+"""Prices in the dollars of their own day, out of ones that are adjusted for every split since.
+
+Option chains quote what was traded that day; bars are adjusted. Whoever holds one against the other starts here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def closes_as_quoted(prices: pd.DataFrame) -> FloatArray:
+    """The close of each session as it was quoted then, USD, (rows,).
+
+    Parameters
+    ----------
+    prices : ``raw.prices_daily`` of one ticker, sessions ascending: ``close``, split-adjusted, and ``split_factor``,
+        new shares per old share where a split takes effect. NULL counts as no split.
+    """
+    factor = prices["split_factor"].to_numpy(dtype=np.float64, na_value=np.nan)
+    factor = np.where(np.isfinite(factor), factor, 1.0)
+    from_here_on = np.cumprod(factor[::-1])[::-1]
+    after = np.append(from_here_on[1:], np.ones(min(len(factor), 1)))
+    return np.asarray(prices["close"].to_numpy(dtype=np.float64, na_value=np.nan) * after)
