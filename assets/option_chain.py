@@ -17,7 +17,6 @@ from assets.materialization import CHAIN_IO, OWNERS, check_results, check_specs,
 from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
 from resources.chain_io import NO_CHAIN, StoredChain
-from resources.chain_snapshot import WITHOUT_CONTRACTS
 from resources.parquet_store import content_hash
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import (
@@ -68,6 +67,7 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
 
 def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One session's chain from the source, judged before it is merged."""
+    from resources.chain_snapshot import WITHOUT_CONTRACTS
     from resources.expectations import verify
 
     session, ticker = chain_slice_of(context.partition_key)

@@ -12,7 +12,6 @@ from typing import Final, Protocol
 import dagster as dg
 import pandas as pd
 
-from assets.chain_fetch import add_chain_date, wanted_chains
 from trading_dag.sessions import NEW_YORK, all_sessions
 from trading_dag.settings import Settings
 
@@ -61,6 +60,8 @@ def _one_run(
 def _one_chain_a_ticker(
     context: dg.ScheduleEvaluationContext, settings: Settings, session: pd.Timestamp
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from assets.chain_fetch import add_chain_date, wanted_chains
+
     now = pd.Timestamp(context.scheduled_execution_time).tz_convert("UTC")
     wanted = wanted_chains(context.resources.source, settings.active_tickers, now=now)
     if not wanted:

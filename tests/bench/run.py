@@ -129,11 +129,15 @@ def files_jobs(work: Path, data: Path) -> list[Line]:
 
 
 def _without_last_session(data: Path, target: Path) -> Path:
-    """A folder with the same files, each without its last session."""
+    """A folder with the same files, those that a session is news in without the last one."""
     target.mkdir(parents=True)
-    for name, column in (("prices_daily", "session"), ("volatility_index", "session"), ("macro", "observation_date")):
+    dated = {"prices_daily": "session", "volatility_index": "session", "macro": "observation_date"}
+    for name, column in dated.items():
         frame = pd.read_parquet(data / f"{name}.parquet")
         frame[frame[column] < frame[column].max()].to_parquet(target / f"{name}.parquet", index=False)
+    for path in data.iterdir():
+        if path.is_file() and path.stem not in dated:
+            (target / path.name).symlink_to(path.resolve())
     return target
 
 
