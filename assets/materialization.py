@@ -291,11 +291,13 @@ def _description(function: Callable[..., Any], table: Table | None) -> str:
 
 
 def column_schema(table: Table) -> dg.TableSchema:
-    """The columns of a table with their descriptions and bounds, for the UI."""
-    return dg.TableSchema(columns=[_table_column(column, table) for column in table.columns])
+    """The columns of a table with their bounds and what they are, of a feature its formula, for the UI."""
+    from trading_dag.features.formulas import FORMULAS
+
+    return dg.TableSchema(columns=[_table_column(column, table, FORMULAS) for column in table.columns])
 
 
-def _table_column(column: Column, table: Table) -> dg.TableColumn:
+def _table_column(column: Column, table: Table, formulas: Mapping[str, str]) -> dg.TableColumn:
     bounds = [
         *([f"≥ {column.minimum:g}"] if column.minimum is not None else []),
         *([f"≤ {column.maximum:g}"] if column.maximum is not None else []),
@@ -304,7 +306,7 @@ def _table_column(column: Column, table: Table) -> dg.TableColumn:
     return dg.TableColumn(
         name=column.name,
         type=column.type,
-        description=column.description,
+        description=formulas.get(column.name, column.description) if table.group == "features" else column.description,
         constraints=dg.TableColumnConstraints(
             nullable=column.nullable, unique=table.key == (column.name,), other=bounds or None
         ),
