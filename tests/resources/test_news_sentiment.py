@@ -104,7 +104,7 @@ def test_a_symbol_that_the_vendor_does_not_score_is_off_and_no_error(vendor: Loo
 
 
 @pytest.mark.parametrize(
-    "fault", [loopback.too_many_requests("0"), loopback.server_error(502), loopback.hang_up(), loopback.slow(0.7)]
+    "fault", [loopback.too_many_requests("0"), loopback.server_error(502), loopback.hang_up(), loopback.slow(4.0)]
 )
 def test_a_passing_failure_is_asked_again(vendor: LoopbackVendor, tmp_path: Path, fault: loopback.Fault) -> None:
     vendor.inject(SENTIMENT, fault)
