@@ -16,7 +16,8 @@ _OBSERVED: Final = Read(TECHNICAL, columns=("ticker", "session", "log_return_5d"
 
 @table_asset(REGIME_HMM, reads={"technical": _OBSERVED}, code_version=_CODE_VERSION, kinds=("hmmlearn", "parquet"))
 def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
-    """Only years without a fit are fitted: what is stored stays as it was, unless the code or the source is another."""
+    """Only years without a fit are fitted: what is stored stays as it was, unless code or source is another. The
+    picture is drawn when a year was fitted."""
     from trading_dag.features.regime_inputs import build_regime_inputs
     from trading_dag.models.regime_hmm import fit_missing_years, predict
     from trading_dag.plots.regime import market_states
@@ -30,6 +31,8 @@ def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
     stored = at.store.read(REGIME_HMM, at.key) if is_frozen else None
     inputs = build_regime_inputs(technical)
     models = fit_missing_years(inputs, ticker=at.ticker, stored=stored)
+    if stored is not None and len(models) == len(stored):
+        return Result({REGIME_HMM.name: models})
     figure = market_states(predict(inputs, models, ticker=at.ticker))
     return Result({REGIME_HMM.name: models}, {"market states": picture(figure)})
 
