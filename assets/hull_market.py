@@ -23,12 +23,12 @@ from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
     automation="none",
     is_fetched=True,
     is_optional=True,
-    state_of=lambda source: str(source.hull_market_state()),
+    state_of=lambda source: str(source.hull.state()),
 )
 def hull_market(at: Slice) -> Result:
     """Read where the file is another than the one that is stored, and then taken whole; what changed is counted."""
     stored = at.store.read_or_empty(HULL_MARKET, at.key)
-    fresh = at.source.hull_market()
+    fresh = at.source.hull.market()
     off = fresh.attrs.get("source_off")
     if off:
         is_first = stored.empty

@@ -83,7 +83,7 @@ class FilesSource:
         hull_file: Path | None = None,
     ) -> None:
         self.folder = folder
-        self._hull = HullFile(hull_file, source=NAME, find=lambda: self._one_of(NAMES_IN_FOLDER, kind=HULL_MARKET.name))
+        self.hull = HullFile(hull_file, source=NAME, find=lambda: self._one_of(NAMES_IN_FOLDER, kind=HULL_MARKET.name))
         self._events = FileEvents(self._only, companies_of=companies_of, source=NAME)
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -226,24 +226,11 @@ class FilesSource:
         values = file.read(KeyFilter(tuple(SERIES_OF_EVENT.values()), None)) if file else None
         return self._events.economic_calendar(values, since=since)
 
-    def hull_market(self) -> pd.DataFrame:
-        """The competition's data from the file of the settings, otherwise from the folder's; off without either.
-
-        Raises
-        ------
-        SourceError : see ``HullFile.market``.
-        """
-        return self._hull.market()
-
-    def hull_market_state(self) -> str:
-        """Which file it is, in which state; see ``HullFile.state``."""
-        return self._hull.state()
-
     def describe(self) -> list[SourceStatus]:
         """Which files are there."""
         daily = [self._status(table.name, table.name, if_absent="missing") for table in DAILY_TABLES]
         events = [self._status(kind, file, if_absent="off") for kind, file in FILE_OF_KIND.items()]
-        return [*daily, self._chain_status(), *events, self._hull.describe()]
+        return [*daily, self._chain_status(), *events, self.hull.describe()]
 
     def _status(self, kind: str, file: str, *, if_absent: Literal["off", "missing"]) -> SourceStatus:
         wanted = f"{file}.parquet or {file}.csv"

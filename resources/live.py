@@ -58,7 +58,7 @@ class LiveSource:
         self._calendar = calendar
         self._events = events
         self._chains = chains
-        self._hull = hull
+        self.hull = hull
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of finished sessions, with dividends and splits as Yahoo gives them.
@@ -168,19 +168,6 @@ class LiveSource:
         """
         return table_frame(self._calendar.events(since=since), ECONOMIC_CALENDAR, source=NAME)
 
-    def hull_market(self) -> pd.DataFrame:
-        """The competition's data from the file of the settings; no vendor has them.
-
-        Raises
-        ------
-        SourceError : see ``HullFile.market``.
-        """
-        return self._hull.market()
-
-    def hull_market_state(self) -> str:
-        """Which file it is, in which state; see ``HullFile.state``."""
-        return self._hull.state()
-
     def describe(self) -> list[SourceStatus]:
         """What is asked, and which keys are there."""
         yahoo = "Yahoo by way of yfinance; no key needed"
@@ -201,7 +188,7 @@ class LiveSource:
             SourceStatus(PRICES_HOURLY.name, "on", f"{yahoo}; the last 730 days"),
             *self._events.describe(),
             self._calendar.describe(),
-            self._hull.describe(),
+            self.hull.describe(),
         ]
 
     def _index(self, symbol: str, *, since: pd.Timestamp | None) -> pd.DataFrame | None:

@@ -73,7 +73,7 @@ class SampleSource:
     has_earlier_chains = False
 
     def __init__(self, *, hull_file: Path | None = None) -> None:
-        self._hull = HullFile(hull_file, source=NAME)
+        self.hull = HullFile(hull_file, source=NAME)
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of an index, 1999-01-04 to 2018-12-31.
@@ -140,19 +140,6 @@ class SampleSource:
         """No rows: the sample has no economic calendar."""
         return _off(ECONOMIC_CALENDAR, "economic calendar")
 
-    def hull_market(self) -> pd.DataFrame:
-        """The competition's data from the file of the settings; no rows without it.
-
-        Raises
-        ------
-        SourceError : see ``HullFile.market``.
-        """
-        return self._hull.market()
-
-    def hull_market_state(self) -> str:
-        """Which file it is, in which state; see ``HullFile.state``."""
-        return self._hull.state()
-
     def describe(self) -> list[SourceStatus]:
         """What the sample has."""
         return [
@@ -164,7 +151,7 @@ class SampleSource:
                 SourceStatus(table.name, "off", "not in the sample", OTHER_SOURCES)
                 for table in (PRICES_HOURLY, NEWS, SOCIAL_MENTIONS, NEWS_SENTIMENT, EARNINGS, ECONOMIC_CALENDAR)
             ),
-            self._hull.describe(),
+            self.hull.describe(),
         ]
 
 

@@ -73,7 +73,7 @@ class SimulatedSource:
         hull_file: FilePath | None = None,
     ) -> None:
         self._settings = settings
-        self._hull = HullFile(hull_file, source=settings.world)
+        self.hull = HullFile(hull_file, source=settings.world)
         self._last_session = last_session
         self._market_until = lru_cache(maxsize=1)(self._make_market)
         self._path_until = lru_cache(maxsize=_PATHS_KEPT)(self._make_path)
@@ -165,19 +165,6 @@ class SimulatedSource:
         rows = calendar_rows(self._settings, last=self._last)
         return self._events(rows if since is None else rows[rows["event_date"] >= since], ECONOMIC_CALENDAR)
 
-    def hull_market(self) -> pd.DataFrame:
-        """The competition's data from the file of the settings; none is simulated.
-
-        Raises
-        ------
-        SourceError : see ``HullFile.market``.
-        """
-        return self._hull.market()
-
-    def hull_market_state(self) -> str:
-        """Which file it is, in which state; see ``HullFile.state``."""
-        return self._hull.state()
-
     def describe(self) -> list[SourceStatus]:
         """Every kind but the competition's data is on, and is no market data. Nothing is simulated for this."""
         chosen = self._settings
@@ -186,7 +173,7 @@ class SimulatedSource:
             PRICES_DAILY, VOLATILITY_INDEX, MACRO, OPTION_CHAIN, PRICES_HOURLY, NEWS, SOCIAL_MENTIONS,
             NEWS_SENTIMENT, EARNINGS, ECONOMIC_CALENDAR,
         )  # fmt: skip
-        return [*(SourceStatus(table.name, "on", world) for table in tables), self._hull.describe()]
+        return [*(SourceStatus(table.name, "on", world) for table in tables), self.hull.describe()]
 
     @property
     def _market(self) -> Market:

@@ -8,13 +8,16 @@ built in ``raw_frames.py``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import pandas as pd
 
 from trading_dag.errors import ConfigurationError
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings
+
+if TYPE_CHECKING:
+    from resources.hull import HullFile
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """``sample``, ``files``, ``live`` or ``simulated``, as it stands in the provenance."""
+
+    @property
+    def hull(self) -> HullFile:
+        """The file of a competition, which the user has or has not: ``raw.hull_market``, whatever the source."""
 
     @property
     def has_earlier_chains(self) -> bool:
@@ -85,12 +92,6 @@ class Source(Protocol):
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.economic_calendar``: releases and decisions, past and scheduled, and when each was known."""
-
-    def hull_market(self) -> pd.DataFrame:
-        """Rows of ``raw.hull_market``: the file of a competition, which the user has or has not."""
-
-    def hull_market_state(self) -> str:
-        """What ``hull_market`` would give, told without reading it: the file as it is now, or why there is none."""
 
     def describe(self) -> list[SourceStatus]:
         """One status per kind, without asking the network."""

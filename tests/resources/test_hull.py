@@ -76,16 +76,16 @@ def test_what_is_no_such_file_is_a_format_error(tmp_path: Path, suffix: str) -> 
 @pytest.mark.parametrize("name", ["hull_train.parquet", "hull_train.csv", "train.csv"])
 def test_a_folder_has_the_file_under_one_of_its_names(tmp_path: Path, name: str) -> None:
     source = FilesSource(tmp_path)
-    off = source.hull_market()
+    off = source.hull.market()
     assert len(off) == 0
     assert "train.csv" in off.attrs["source_off"]
-    assert source.hull_market_state().startswith("off: ")
+    assert source.hull.state().startswith("off: ")
     assert {status.kind: status.state for status in source.describe()}["hull_market"] == "off"
     write(days(), tmp_path, Path(name).suffix[1:]).rename(tmp_path / name)
-    market = source.hull_market()
+    market = source.hull.market()
     assert len(market) == 3
     assert market.attrs == {"source": "files"}
-    assert name in source.hull_market_state()
+    assert name in source.hull.state()
     assert {status.kind: status.state for status in source.describe()}["hull_market"] == "on"
 
 
@@ -93,9 +93,9 @@ def test_two_files_of_the_kind_in_a_folder_are_refused(tmp_path: Path) -> None:
     write(days(), tmp_path, "csv")
     days().to_parquet(tmp_path / "hull_train.parquet")
     with pytest.raises(SourceFormatError, match="two files of one kind"):
-        FilesSource(tmp_path).hull_market()
+        FilesSource(tmp_path).hull.market()
     with pytest.raises(SourceOffError, match="TRADING_DAG_FILES"):
-        FilesSource(None).hull_market()
+        FilesSource(None).hull.market()
 
 
 def test_a_named_file_goes_before_the_folders_and_the_frame_says_so(tmp_path: Path) -> None:
@@ -103,10 +103,10 @@ def test_a_named_file_goes_before_the_folders_and_the_frame_says_so(tmp_path: Pa
     named = tmp_path / "elsewhere.parquet"
     days().iloc[:2].to_parquet(named)
     source = FilesSource(tmp_path, hull_file=named)
-    market = source.hull_market()
+    market = source.hull.market()
     assert len(market) == 2
     assert market.attrs == {"source": "hull_file"}
-    assert str(named) in source.hull_market_state()
+    assert str(named) in source.hull.state()
 
 
 def test_a_named_file_that_is_not_there_is_missing_and_not_off(tmp_path: Path) -> None:
