@@ -13,6 +13,7 @@ import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
 from assets.pictures import picture
+from assets.raw import kept_while_off
 from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
 
 
@@ -29,10 +30,8 @@ def hull_market(at: Slice) -> Result:
     """Read where the file is another than the one that is stored, and then taken whole; what changed is counted."""
     stored = at.store.read_or_empty(HULL_MARKET, at.key)
     fresh = at.source.hull.market()
-    off = fresh.attrs.get("source_off")
-    if off:
-        is_first = stored.empty
-        return Result({HULL_MARKET.name: fresh if is_first else stored}, source_off=off if is_first else None)
+    if fresh.attrs.get("source_off"):
+        return kept_while_off(HULL_MARKET, stored=stored, fresh=fresh)
     changes = _changes(stored, fresh)
     described = {**changes, **_described(fresh)}
     if any(changes.values()):

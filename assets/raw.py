@@ -32,6 +32,13 @@ RESTATEMENTS_SHOWN: Final = 50
 ASKED_NOW: Final = "live"
 
 
+def kept_while_off(table: Table, *, stored: pd.DataFrame, fresh: pd.DataFrame) -> Result:
+    """What is stored, of a source that is switched off now; where nothing is, no rows and the reason."""
+    if stored.empty:
+        return Result({table.name: fresh}, source_off=fresh.attrs["source_off"])
+    return Result({table.name: stored})
+
+
 def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], pd.DataFrame]) -> Result:
     """Fetch from the last stored session (with an overlap) and merge; refetch all where the base has moved.
 
@@ -46,9 +53,8 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     is_first = stored.empty
     since = None if is_first else overlap_start(stored, table=table, overlap_sessions=at.settings.http.overlap_sessions)
     fresh = fetch(since)
-    off = fresh.attrs.get("source_off")
-    if off:
-        return Result({table.name: stored if not is_first else fresh}, source_off=off if is_first else None)
+    if fresh.attrs.get("source_off"):
+        return kept_while_off(table, stored=stored, fresh=fresh)
     fresh.attrs["source"] = at.source.name
     if cast_frame(fresh, table)[1]:
         # Not in the shape of the table, so nothing to merge: the checks refuse it by name.
@@ -79,11 +85,10 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
     since = fetch_start(stored, table)
     asked_at = pd.Timestamp.now("UTC").as_unit("us")
     fresh = fetch(since)
-    off = fresh.attrs.get("source_off")
-    if off:
+    if fresh.attrs.get("source_off"):
         if not stored.empty and asked_before is not None:
             stored.attrs[ASKED_AT_ATTRIBUTE] = asked_before.isoformat()
-        return Result({table.name: fresh if stored.empty else stored}, source_off=off if stored.empty else None)
+        return kept_while_off(table, stored=stored, fresh=fresh)
     fresh.attrs["source"] = at.source.name
     if cast_frame(fresh, table)[1]:
         return Result({table.name: fresh})
