@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +10,7 @@ from resources.parquet_store import ParquetStore
 from resources.source import build_source
 from resources.warehouse import Warehouse
 from trading_dag.errors import TradingDagError
+from trading_dag.library_versions import library_version
 from trading_dag.schemas import TABLES
 from trading_dag.settings import Settings
 
@@ -38,7 +38,7 @@ def _python() -> Finding:
 
 def _libraries() -> Finding:
     names = ("dagster", "duckdb", "pandas", "scikit-learn", "xgboost", "TA-Lib", "great-expectations")
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+    versions = [f"{name} {library_version(name)}" for name in names]
     return Finding("libraries", "ok", ", ".join(versions))
 
 

@@ -10,7 +10,6 @@ selected, scaled, counted or judged is the real rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.metadata import version as version_of
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.features.selection import SELECTION_COLUMNS, rows_with_presence, select_features
+from trading_dag.library_versions import library_version
 from trading_dag.models.augmentation import Draw
 from trading_dag.models.fitted import FittedFold
 from trading_dag.models.forecasting import class_probabilities
@@ -314,4 +314,4 @@ def threshold_scores(probabilities: FloatArray, codes: IntArray, *, rule: str) -
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries whose arithmetic decides a fit."""
-    return {name: version_of(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")}
+    return {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")}
