@@ -8,7 +8,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench ui clean install install-dev browser docs
+.PHONY: help run test lint bench ui clean install install-dev browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,15 @@ lint: install-dev  ## ruff, mypy, import-linter
 test: lint browser  ## Lint and every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+least-versions:  ## The lower bounds of pyproject.toml: tests of the domain and one slice on the oldest direct dependencies
+	$(PYTHON) -m venv .venv-least && .venv-least/bin/python -m pip install --quiet uv
+	.venv-least/bin/uv pip compile --quiet --resolution lowest-direct --only-binary :all: --all-extras --no-annotate \
+		--python .venv-least/bin/python pyproject.toml --output-file .venv-least/least.txt
+	.venv-least/bin/uv pip sync --quiet --python .venv-least/bin/python .venv-least/least.txt
+	.venv-least/bin/python -m ensurepip && .venv-least/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-least/bin/pytest -m "not slow and not browser" tests/trading_dag
+	.venv-least/bin/trading-dag run --tickers SPX --horizons 24h
+
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -53,6 +62,12 @@ browser:
 
 bench: install-dev  ## The measured ratios; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
+
+lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project claims; UPGRADE=--upgrade moves the pins
+	$(PIP) install uv
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --all-extras \
+		--no-annotate $(UPGRADE) pyproject.toml --output-file constraints.txt
+	@echo "torch==2.13.0  # no dependency yet; the pin keeps an optional install small" >> constraints.txt
 
 docs: install-dev  ## The generated pages: tables and features
 	$(BIN)/python -m trading_dag.table_docs
