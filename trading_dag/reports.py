@@ -155,7 +155,7 @@ def indication_tables(indication: Indication) -> tuple[Table, Table]:
             f"{leg['strike']:g}",
             found["expiration"],
             f"{leg['price']:.2f}",
-            f"{leg['implied_volatility']:.1%}",
+            number_text(leg["implied_volatility"], "{:.1%}"),
         )
     if found["shares"]:
         side = "buy" if found["shares"] > 0 else "sell"
@@ -169,7 +169,7 @@ def indication_tables(indication: Indication) -> tuple[Table, Table]:
         f"pays ${paid:,.0f}" if paid > 0 else f"receives ${-paid:,.0f}",
         *unlimited.values(),
         ", ".join(f"{point:,.2f}" for point in found["breakevens"]) or "none",
-        f"{found['probability_of_profit']:.0%}",
+        number_text(found["probability_of_profit"], "{:.0%}"),
         found["quote_source"],
     )
     return legs, whole

@@ -340,9 +340,7 @@ class Settings(BaseSettings):
     def _tickers_are_in_the_universe(self) -> Settings:
         for ticker in self.tickers:
             if ticker not in self.all_tickers:
-                raise UnknownTickerError(
-                    f"{ticker} is not in the universe {', '.join(self.all_tickers)}; add it with TRADING_DAG_UNIVERSE"
-                )
+                raise UnknownTickerError(self._not_in_the_universe(ticker))
         return self
 
     @property
@@ -372,8 +370,16 @@ class Settings(BaseSettings):
         """
         for ticker in tickers:
             if validate_ticker(ticker) not in self.all_tickers:
-                raise UnknownTickerError(f"{ticker} is not in the universe: {', '.join(self.all_tickers)}")
+                raise UnknownTickerError(self._not_in_the_universe(ticker))
         for key in horizons:
             if key not in HORIZON_KEYS:
                 raise UnknownHorizonError(f"unknown horizon {key!r}; choose from {', '.join(HORIZON_KEYS)}")
         return tickers or self.active_tickers, horizons or self.horizons
+
+    def _not_in_the_universe(self, ticker: str) -> str:
+        wanted = ",".join((*self.universe, ticker))
+        return (
+            f"{ticker} is not in the universe {', '.join(self.all_tickers)}. Set TRADING_DAG_UNIVERSE={wanted} (in the "
+            f"environment or in .env) and run again with --tickers {ticker}; with the files source a file {ticker}.csv "
+            "in the folder does it too"
+        )

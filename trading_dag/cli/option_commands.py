@@ -12,15 +12,11 @@ import typer
 from trading_dag.cli.arguments import AsJson, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.option_work import import_record, option_work, session_analysis
-from trading_dag.cli.printing import joined_source, print_json, print_notice, titled
-from trading_dag.cli.program_work import named_structure
+from trading_dag.cli.printing import print_json, print_notice, titled
 from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from assets.chain_fetch import ChainFetch
-    from trading_dag.options.indication import Indication
 
 WHERE_CHAINS_ARE: Final = (
     'Look next:  trading-dag chain SPY  |  trading-dag sql "from options.chain_analytics"  |  make ui'
@@ -150,15 +146,21 @@ def payoff(
     structure: Annotated[str, typer.Argument(help="Such as iron_condor; an unknown name lists them all.")],
     ticker: Annotated[str, typer.Argument(help="Underlying.")],
     date: Date = None,
+    modelled: Annotated[
+        bool, typer.Option("--modelled", help="Quote on the modelled surface, also where a chain is stored.")
+    ] = False,
     picture: Annotated[Path | None, typer.Option("--picture", help="Write the payoff diagram to this PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a structure would cost and pay at a stored close, on the modelled surface."""
+    """Show what a structure would cost and pay at a session's close: on its stored chain where there is one, otherwise
+    on the modelled surface."""
     import pandas as pd
+
+    from trading_dag.cli.payoff_work import indication_of
 
     place = Workplace(tickers=ticker)
     day = None if date is None else pd.Timestamp(date)
-    found, source = _indication(place, structure, place.tickers[0], session=day)
+    found, source = indication_of(place, structure, place.tickers[0], session=day, is_modelled=modelled)
     if picture is not None:
         from trading_dag.plots import payoff_at_expiration, to_png
 
@@ -178,28 +180,3 @@ def payoff(
         print_notice(place, [(found.ticker, source)])
         if picture is not None:
             place.console.print(f"picture: {picture}")
-
-
-def _indication(
-    place: Workplace, structure: str, ticker: str, *, session: pd.Timestamp | None
-) -> tuple[Indication, str | None]:
-    """The indication, and the recorded source of what it was computed from."""
-    from resources.parquet_store import ParquetStore, SliceKey
-    from trading_dag.options.indication import indicate
-    from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, VOLATILITY_INDEX
-    from trading_dag.strategy.sizing import settings_for_contract
-
-    chosen = named_structure(place, structure)
-    store, at = ParquetStore(place.settings.home), SliceKey(ticker)
-    prices, index = (store.read_or_empty(table, at) for table in (PRICES_DAILY, VOLATILITY_INDEX))
-    macro = store.read_or_empty(MACRO_TABLE, SliceKey())
-    found = indicate(
-        chosen,
-        prices,
-        volatility_index=index,
-        rates=macro[["session", "treasury_3m"]],
-        ticker=ticker,
-        session=session,
-        settings=settings_for_contract(ticker, place.settings),
-    )
-    return found, joined_source(frame.attrs.get("source") for frame in (prices, index, macro))

@@ -31,6 +31,7 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
         else (reports.SUMMARY_SQL, reports.summary_table)
     )
     frame = with_sources(place, place.query(query), of="signals.recommendation")
+    has_result = any(outcome.is_success and outcome.item.kind == "ticker_horizon" for outcome in outcomes)
     if as_json:
         failures = [
             {"slice": str(outcome.item), "errors": list(outcome.errors), "blocked_by": outcome.blocked_by}
@@ -39,9 +40,10 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
         ]
         print_json({"slices": reports.records(frame), "failures": failures})
     else:
-        place.console.print(table(frame))
-        print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
-        _print_outcomes(place, outcomes)
+        if has_result and not frame.empty:
+            place.console.print(table(frame))
+            print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
+        _print_outcomes(place, outcomes, has_result=has_result)
     if not all(outcome.is_success for outcome in outcomes):
         raise typer.Exit(WORK_FAILED)
 
@@ -172,12 +174,15 @@ def _line(outcome: Outcome) -> str:
     return f"[green]done[/]    {outcome.item!s:<12} {done:<12} {outcome.seconds:6.1f} s"
 
 
-def _print_outcomes(place: Workplace, outcomes: list[Outcome]) -> None:
+def _print_outcomes(place: Workplace, outcomes: list[Outcome], *, has_result: bool) -> None:
     failed = [outcome for outcome in outcomes if not outcome.is_success]
     if failed:
         place.console.print(
             f"[red]{len(failed)} of {len(outcomes)} slices are not up to date[/]; what they held before is untouched."
         )
+    if not has_result:
+        place.console.print("No slice has a result to show. What is set up and what is missing: trading-dag doctor")
+        return
     place.console.print(
         "Look next:  trading-dag signal --all  |  trading-dag evaluate  |  trading-dag backtest  |  "
         'trading-dag sql "from backtests.trades"  |  make ui'

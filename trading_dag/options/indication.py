@@ -1,7 +1,7 @@
 """What one structure would cost and pay if it were opened at a session's close: legs, premium, risk, breakevens.
 
-Indicative only, on the modelled surface: nothing is traded and no chain is read here. The recommendation and the
-backtests construct their positions from the same functions.
+Indicative only: nothing is traded. Here on the modelled surface, with the functions from which the recommendation and
+the backtests construct their positions; on a stored chain in ``backtest.chain_indication``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ QUOTE_SOURCE: Final = "modelled"
 
 @dataclass(frozen=True)
 class Indication:
-    """One structure at one close, on the modelled surface.
+    """One structure at one close.
 
     Attributes
     ----------
     structure, ticker, session : what, of which underlying, at which close.
     spot : USD.
     expiration : of every leg.
-    strikes, leg_prices, leg_volatilities : (legs,) in the order of the legs; natural prices, USD a share.
+    strikes, leg_prices, leg_volatilities : (legs,) in the order of the legs; natural prices, USD a share. A volatility
+        is NaN where a chain says none.
     premium : USD a share, positive where paid, shares of the underlying included.
     maximum_loss, maximum_profit : USD a share at expiration, fees not counted; infinite where unlimited.
     breakevens : USD, ascending.
-    probability_of_profit : risk-neutral, at expiration.
+    probability_of_profit : risk-neutral, at expiration; NaN where a chain has no fitted smile there.
     multiplier : shares a contract.
+    quote_source : ``modelled``, ``chain`` (bid and ask), or ``last`` (some leg is priced at its last trade).
     """
 
     structure: Structure
@@ -54,6 +56,7 @@ class Indication:
     breakevens: FloatArray
     probability_of_profit: float
     multiplier: int
+    quote_source: str = QUOTE_SOURCE
 
     def record(self) -> dict[str, Any]:
         """The same for JSON, in USD a structure; what is unlimited is None."""
@@ -69,10 +72,10 @@ class Indication:
             "spot": self.spot,
             "shares": self.structure.underlying_ratio * self.multiplier,
             "expiration": f"{self.expiration:%Y-%m-%d}",
-            "quote_source": QUOTE_SOURCE,
+            "quote_source": self.quote_source,
             **{name: round(value, 2) if np.isfinite(value) else None for name, value in finite.items()},
             "breakevens": [round(float(point), 2) for point in self.breakevens],
-            "probability_of_profit": round(self.probability_of_profit, 4),
+            "probability_of_profit": _rounded(self.probability_of_profit),
             "legs": [
                 {
                     "option_right": leg.option_right,
@@ -80,7 +83,7 @@ class Indication:
                     "ratio": leg.ratio,
                     "strike": float(strike),
                     "price": round(float(price), 4),
-                    "implied_volatility": round(float(volatility), 4),
+                    "implied_volatility": _rounded(float(volatility)),
                 }
                 for leg, strike, price, volatility in zip(
                     self.structure.legs, self.strikes, self.leg_prices, self.leg_volatilities, strict=True
@@ -113,10 +116,7 @@ def indicate(
     InsufficientDataError : where the session has no price, no volatility index or no expiration.
     OptionPricingError : for a structure whose legs expire at different dates.
     """
-    if not structure.expires_together:
-        raise OptionPricingError(
-            f"{structure.name} has legs that expire at different dates: it has no payoff at expiration"
-        )
+    require_one_expiration(structure)
     if prices.empty:
         raise InsufficientDataError(f"raw.prices_daily [{ticker}] is empty: run trading-dag refresh first")
     at = pd.DatetimeIndex([prices["session"].max() if session is None else session]).as_unit("us")
@@ -134,9 +134,8 @@ def indicate(
     )
     if not positions.is_quoted[0]:
         raise InsufficientDataError(
-            f"{structure.name} on {ticker} at {at[0]:%Y-%m-%d} cannot be quoted: "
-            f"close {spot[0]}, volatility index {index[0]}; prices are stored of the sessions from "
-            f"{prices['session'].min():%Y-%m-%d} to {prices['session'].max():%Y-%m-%d}"
+            f"{structure.name} on {ticker} at {at[0]:%Y-%m-%d} cannot be quoted on the modelled surface: "
+            + "; ".join(_what_is_missing(prices, close=float(spot[0]), index=float(index[0])))
         )
     points = breakevens(structure, positions.strikes, premium=positions.premium)[0]
     chance = probability_of_profit(
@@ -158,3 +157,30 @@ def indicate(
         probability_of_profit=float(chance[0]),
         multiplier=settings.backtest.multiplier,
     )
+
+
+def require_one_expiration(structure: Structure) -> None:
+    """Nothing is returned; a structure without one payoff at expiration is refused.
+
+    Raises
+    ------
+    OptionPricingError : for legs that expire at different dates.
+    """
+    if not structure.expires_together:
+        raise OptionPricingError(
+            f"{structure.name} has legs that expire at different dates: it has no payoff at expiration"
+        )
+
+
+def _what_is_missing(prices: pd.DataFrame, *, close: float, index: float) -> list[str]:
+    said = []
+    if np.isnan(close):
+        first, last = prices["session"].min(), prices["session"].max()
+        said.append(f"no close of that session is stored (prices are, from {first:%Y-%m-%d} to {last:%Y-%m-%d})")
+    if np.isnan(index):
+        said.append("no volatility index of that session is stored")
+    return said or ["no expiration, or no strike with a price"]
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 4)

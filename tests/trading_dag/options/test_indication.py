@@ -82,7 +82,7 @@ def test_a_day_without_data_is_a_typed_error() -> None:
     holiday = SESSIONS[0] - pd.Timedelta(days=400)
     with pytest.raises(InsufficientDataError, match="iron_condor on SPY"):
         indication("iron_condor", session=holiday)
-    with pytest.raises(InsufficientDataError, match="volatility index nan"):
+    with pytest.raises(InsufficientDataError, match="no volatility index of that session is stored"):
         indication("iron_condor", index=np.nan)
 
 

@@ -1,0 +1,94 @@
+"""The work behind ``payoff``: whose quotes speak, those of a stored chain or those of the modelled surface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trading_dag.cli.option_work import session_analysis
+from trading_dag.cli.printing import joined_source
+from trading_dag.cli.program_work import named_structure
+from trading_dag.cli.workplace import Workplace
+from trading_dag.errors import InsufficientDataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from resources.chain_io import StoredChain
+    from trading_dag.options.indication import Indication
+
+
+def indication_of(
+    place: Workplace, structure: str, ticker: str, *, session: pd.Timestamp | None, is_modelled: bool
+) -> tuple[Indication, str | None]:
+    """The indication is returned, and the recorded source of what it was computed from.
+
+    The quotes are those of the stored chain where the session has one, otherwise those of the modelled surface. Without
+    a session it is the last of which prices or a chain are stored.
+
+    Raises
+    ------
+    InsufficientDataError : where neither can quote it, with what is missing and which sessions have a chain.
+    """
+    from resources.chain_io import StoredChain
+    from resources.chain_store import ChainStore
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.schemas import PRICES_DAILY
+
+    store = ParquetStore(place.settings.home)
+    prices = store.read_or_empty(PRICES_DAILY, SliceKey(ticker))
+    stored = StoredChain.of(ChainStore(place.settings.home), ticker)
+    sessions = stored.sessions()
+    wanted = session
+    if wanted is None and len(sessions) and (prices.empty or sessions[-1] >= prices["session"].max()):
+        wanted = sessions[-1]
+    if wanted is not None and wanted in sessions and not is_modelled:
+        return _on_chain(place, structure, stored, session=wanted)
+    try:
+        return _on_surface(place, structure, ticker, prices, session=session)
+    except InsufficientDataError as error:
+        if not len(sessions) or is_modelled:
+            raise
+        raise InsufficientDataError(
+            f"{error}; chains are stored of {len(sessions)} sessions from {sessions[0]:%Y-%m-%d} to "
+            f"{sessions[-1]:%Y-%m-%d}: --date {sessions[-1]:%Y-%m-%d} takes the last"
+        ) from error
+
+
+def _on_chain(
+    place: Workplace, structure: str, stored: StoredChain, *, session: pd.Timestamp
+) -> tuple[Indication, str | None]:
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.backtest.chain_indication import indicate_on_chain
+    from trading_dag.schemas import MACRO_TABLE
+
+    chosen = named_structure(place, structure)
+    analysis = session_analysis(place, stored.ticker, session=session)
+    quotes = stored.quotes(rate=place.settings.surface.risk_free_rate, first=session, last=session)
+    found = indicate_on_chain(
+        chosen, quotes, smiles=analysis.smiles, ticker=stored.ticker, settings=place.settings
+    )  # fmt: skip
+    macro = ParquetStore(place.settings.home).provenance(MACRO_TABLE, SliceKey())
+    return found, joined_source([stored.attrs["source"], None if macro is None else macro.source])
+
+
+def _on_surface(
+    place: Workplace, structure: str, ticker: str, prices: pd.DataFrame, *, session: pd.Timestamp | None
+) -> tuple[Indication, str | None]:
+    from resources.parquet_store import ParquetStore, SliceKey
+    from trading_dag.options.indication import indicate
+    from trading_dag.schemas import MACRO_TABLE, VOLATILITY_INDEX
+    from trading_dag.strategy.sizing import settings_for_contract
+
+    store = ParquetStore(place.settings.home)
+    index = store.read_or_empty(VOLATILITY_INDEX, SliceKey(ticker))
+    macro = store.read_or_empty(MACRO_TABLE, SliceKey())
+    found = indicate(
+        named_structure(place, structure),
+        prices,
+        volatility_index=index,
+        rates=macro[["session", "treasury_3m"]],
+        ticker=ticker,
+        session=session,
+        settings=settings_for_contract(ticker, place.settings),
+    )
+    return found, joined_source(frame.attrs.get("source") for frame in (prices, index, macro))
