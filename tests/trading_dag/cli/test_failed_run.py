@@ -10,6 +10,7 @@ from tests.conftest import Workspace
 def test_a_run_in_which_all_failed_prints_no_table_and_no_next_step(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
+    (tmp_path / "home").mkdir()
     (folder / "prices_daily.csv").write_text(
         "ticker,session,open,high,low,close,adj_close,volume\nTLT,2024-11-15,1,1,1,1,1,1\n"
     )
