@@ -31,9 +31,15 @@ LONGEST_DAYS: Final = 70
 
 
 def _unearned_admission(at: Slice, result: Result, inputs: Mapping[str, Any]) -> str | None:
+    from trading_dag.backtest.modelled_prices import price_objection
     from trading_dag.validation.edge import unearned_admission
 
-    return unearned_admission(result.frames[SUMMARY.name], inputs["metrics"], at.settings.gate)
+    return unearned_admission(
+        result.frames[SUMMARY.name],
+        inputs["metrics"],
+        at.settings.gate,
+        objection=price_objection(at.ticker, inputs["volatility_index"], at.settings),
+    )
 
 
 def _inadmissibility(_: Slice, result: Result, __: Mapping[str, Any]) -> str | None:
@@ -47,7 +53,8 @@ ACCURACY_GATE: Final = CrossRule(
     Rule(
         name="accuracy_gate",
         description="A backtest is called admissible only where the models of its slice meet the thresholds of the "
-        "settings, and its profit keeps its sign with the surface lower and higher.",
+        "settings, its profit keeps its sign with the surface lower and higher, and its prices are modelled from the "
+        "ticker's own volatility index while options on it were listed.",
     ),
     _unearned_admission,
 )
@@ -74,8 +81,8 @@ IS_ADMISSIBLE: Final = CrossRule(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="4",
-    uses=("surface", "backtest", "gate"),
+    code_version="5",
+    uses=("surface", "backtest", "gate", "volatility_indices", "options_listed"),
     cross_rules=(ACCURACY_GATE, IS_ADMISSIBLE),
 )
 def recommended_structure(
@@ -114,9 +121,9 @@ def recommended_structure(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="3",
+    code_version="4",
     automation="none",
-    uses=("backtest", "surface", "structures"),
+    uses=("backtest", "surface", "structures", "volatility_indices", "options_listed"),
 )
 def comparison(
     at: Slice, chain: StoredChain, prices: pd.DataFrame, volatility_index: pd.DataFrame, rates: pd.DataFrame

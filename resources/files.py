@@ -28,7 +28,6 @@ from resources.column_files import ColumnFile, FileShape, KeyFilter
 from resources.file_events import FILE_OF_KIND, FileEvents
 from resources.hull import NAMES_IN_FOLDER, HullFile
 from resources.raw_frames import (
-    FALLBACK_VOLATILITY_INDEX,
     IMPORT_CHAINS,
     THREE_MONTH_INDEX,
     on_sessions,
@@ -36,7 +35,6 @@ from resources.raw_frames import (
     since_session,
     switched_off,
     table_frame,
-    volatility_symbol,
     with_index_columns,
 )
 from resources.source import SourceStatus
@@ -46,6 +44,7 @@ from trading_dag.publication_lags import known_on
 from trading_dag.schemas import HULL_MARKET, MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker
+from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX, usual_volatility_index
 
 NAME: Final = "files"
 CHAIN_FILES: Final = "option_chain*.parquet"
@@ -69,6 +68,7 @@ class FilesSource:
     ----------
     folder : the user's folder; None where it is not configured, which every fetch answers with an error.
     companies_of : whose earnings count for a ticker.
+    index_of : the volatility index of a ticker.
     hull_file : the file of the Hull Tactical competition, where it is not the folder's.
     """
 
@@ -80,9 +80,11 @@ class FilesSource:
         folder: Path | None,
         *,
         companies_of: Callable[[str], tuple[str, ...]] = lambda ticker: (ticker,),
+        index_of: Callable[[str], str] = usual_volatility_index,
         hull_file: Path | None = None,
     ) -> None:
         self.folder = folder
+        self._index_of = index_of
         self.hull = HullFile(hull_file, source=NAME, find=lambda: self._one_of(NAMES_IN_FOLDER, kind=HULL_MARKET.name))
         self._events = FileEvents(self._only, companies_of=companies_of, source=NAME)
 
@@ -121,7 +123,7 @@ class FilesSource:
         ------
         SourceOffError, SourceFormatError, EmptySourceError : as for prices.
         """
-        own = volatility_symbol(validate_ticker(ticker))
+        own = self._index_of(validate_ticker(ticker))
         file = self._file(VOLATILITY_INDEX)
         if file is None:
             return self._off(VOLATILITY_INDEX)

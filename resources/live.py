@@ -20,18 +20,17 @@ from resources.hull import HullFile
 from resources.live_chains import LiveChains
 from resources.live_events import LiveEvents
 from resources.raw_frames import (
-    FALLBACK_VOLATILITY_INDEX,
     THREE_MONTH_INDEX,
     table_frame,
-    volatility_symbol,
     with_index_columns,
 )
 from resources.source import SourceStatus
-from resources.yahoo import VOLATILITY_SYMBOL_OF, YahooClient, present, yahoo_symbol
+from resources.yahoo import YahooClient, index_symbol, present, yahoo_symbol
 from trading_dag.errors import EmptySourceError
 from trading_dag.schemas import ECONOMIC_CALENDAR, MACRO, PRICES_DAILY, PRICES_HOURLY, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 from trading_dag.slices import validate_ticker
+from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX
 
 NAME: Final = "live"
 _logger = logging.getLogger(__name__)
@@ -52,10 +51,12 @@ class LiveSource:
         events: LiveEvents,
         chains: LiveChains,
         hull: HullFile,
+        index_of: Callable[[str], str],
     ) -> None:
         self._yahoo = yahoo
         self._fred = fred
         self._calendar = calendar
+        self._index_of = index_of
         self._events = events
         self._chains = chains
         self.hull = hull
@@ -79,13 +80,13 @@ class LiveSource:
         ------
         SourceError : see ``YahooClient.daily_bars``.
         """
-        symbol = volatility_symbol(validate_ticker(ticker))
+        symbol = self._index_of(validate_ticker(ticker))
         index = self._index(symbol, since=since)
         if index is None and symbol != FALLBACK_VOLATILITY_INDEX:
             symbol = FALLBACK_VOLATILITY_INDEX
             index = self._index(symbol, since=since)
         if index is None:
-            index = self._yahoo.daily_bars(VOLATILITY_SYMBOL_OF[symbol], since=since)
+            index = self._yahoo.daily_bars(index_symbol(symbol), since=since)
         three_month = self._index(THREE_MONTH_INDEX, since=since)
         rows = with_index_columns(index, three_month, ticker=ticker, symbol=symbol)
         return table_frame(rows, VOLATILITY_INDEX, source=NAME)
@@ -193,7 +194,7 @@ class LiveSource:
 
     def _index(self, symbol: str, *, since: pd.Timestamp | None) -> pd.DataFrame | None:
         try:
-            return self._yahoo.daily_bars(VOLATILITY_SYMBOL_OF[symbol], since=since)
+            return self._yahoo.daily_bars(index_symbol(symbol), since=since)
         except EmptySourceError as error:
             _logger.warning("%s is not to be had: %s", symbol, error)
             return None
@@ -212,4 +213,12 @@ def build_live_source(settings: Settings, *, clock: Callable[[], pd.Timestamp] =
     yahoo = YahooClient(settings, clock=clock)
     chains = LiveChains(settings, yahoo, clock=clock, source=NAME)
     hull = HullFile(settings.hull_file, source=NAME)
-    return LiveSource(yahoo, FredClient(settings), calendar=calendar, events=events, chains=chains, hull=hull)
+    return LiveSource(
+        yahoo,
+        FredClient(settings),
+        calendar=calendar,
+        events=events,
+        chains=chains,
+        hull=hull,
+        index_of=settings.volatility_index_of,
+    )

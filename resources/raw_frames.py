@@ -14,12 +14,10 @@ from trading_dag.errors import EmptySourceError
 from trading_dag.quality.casting import empty_frame, pandas_type
 from trading_dag.schemas import Table
 from trading_dag.sessions import all_sessions
-from trading_dag.settings import VOLATILITY_INDEX_OF
 
 SOURCE_ATTRIBUTE: Final = "source"
 SOURCE_OFF_ATTRIBUTE: Final = "source_off"
 IMPORT_CHAINS: Final = "trading-dag import-chains PATH brings in files of them"
-FALLBACK_VOLATILITY_INDEX: Final = "VIX"
 THREE_MONTH_INDEX: Final = "VIX3M"
 _logger = logging.getLogger(__name__)
 
@@ -50,11 +48,6 @@ def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFra
     result = pd.DataFrame(columns).sort_values(list(table.key), ignore_index=True)
     result.attrs = {SOURCE_ATTRIBUTE: source}
     return result
-
-
-def volatility_symbol(ticker: str) -> str:
-    """The volatility index that belongs to a ticker: its own, otherwise VIX."""
-    return VOLATILITY_INDEX_OF.get(ticker, FALLBACK_VOLATILITY_INDEX)
 
 
 def on_sessions(frame: pd.DataFrame, *, source: str, what: str) -> pd.DataFrame:

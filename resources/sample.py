@@ -17,7 +17,6 @@ import pandas as pd
 
 from resources.hull import HullFile
 from resources.raw_frames import (
-    FALLBACK_VOLATILITY_INDEX,
     IMPORT_CHAINS,
     on_sessions,
     require_rows,
@@ -43,6 +42,7 @@ from trading_dag.schemas import (
 )
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.slices import validate_ticker
+from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX
 
 NAME: Final = "sample"
 FILE_OF_TICKER: Final = {"SPX": "sp500/sp500.csv.gz", "COMP": "nasdaq/nasdaq.csv.gz"}

@@ -31,7 +31,6 @@ from trading_dag.schemas import (
     Table,
 )
 from trading_dag.sessions import last_closed_session
-from trading_dag.settings import VOLATILITY_INDEX_OF
 from trading_dag.simulation.attention import mention_rows, news_rows, sentiment_rows
 from trading_dag.simulation.bars import daily_bars, hourly_bars
 from trading_dag.simulation.chain import quoted_chain
@@ -43,10 +42,10 @@ from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, SIMULATED
 from trading_dag.simulation.timeline import timeline
 from trading_dag.simulation.volatility_index import index_bars
 from trading_dag.slices import validate_ticker
+from trading_dag.underlyings import OWN_VOLATILITY_INDEX
 
 NAME: Final = SIMULATED
 _PATHS_KEPT: Final = 4
-_MARKET_INDEX: Final = {"SPX": "VIX", **VOLATILITY_INDEX_OF}
 
 
 class SimulatedSource:
@@ -115,7 +114,7 @@ class SimulatedSource:
         UnknownTickerError, EmptySourceError : as for daily bars.
         """
         rows = since_session(index_bars(*self._world(ticker)), since)
-        named = rows.assign(ticker=ticker, symbol=_MARKET_INDEX.get(ticker, f"VX{ticker}"))
+        named = rows.assign(ticker=ticker, symbol=OWN_VOLATILITY_INDEX.get(ticker, f"VX{ticker}"))
         return self._table(named, VOLATILITY_INDEX, ticker, since)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:

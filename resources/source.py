@@ -111,7 +111,12 @@ def build_source(settings: Settings) -> Source:
     if settings.source == "files":
         from resources.files import FilesSource
 
-        return FilesSource(settings.files, companies_of=settings.companies_of, hull_file=settings.hull_file)
+        return FilesSource(
+            settings.files,
+            companies_of=settings.companies_of,
+            index_of=settings.volatility_index_of,
+            hull_file=settings.hull_file,
+        )
     if settings.source == "simulated":
         from resources.simulated import SimulatedSource
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from resources.yahoo_session import YahooSession
 
 YAHOO_SYMBOL_OF: Final = {"SPX": "^GSPC", "COMP": "^IXIC"}
-VOLATILITY_SYMBOL_OF: Final = {"VIX": "^VIX", "VXN": "^VXN", "RVX": "^RVX", "VIX3M": "^VIX3M"}
 # The volatility indices close at 16:15 and the closing auction's prints come late, so a bar is taken as finished
 # half an hour after the exchange has closed.
 SETTLEMENT_DELAY: Final = pd.Timedelta(minutes=30)
@@ -56,6 +55,11 @@ def present() -> pd.Timestamp:
 def yahoo_symbol(ticker: str) -> str:
     """How Yahoo calls a ticker: SPX is ^GSPC, COMP is ^IXIC, BRK.B is BRK-B."""
     return YAHOO_SYMBOL_OF.get(ticker, ticker.replace(".", "-"))
+
+
+def index_symbol(index: str) -> str:
+    """How Yahoo calls a volatility index: VIX is ^VIX."""
+    return f"^{index}"
 
 
 class YahooClient:

@@ -32,6 +32,11 @@ SUMMARY_SQL: Final = f"""
 WITH latest AS (
     SELECT * FROM signals.recommendation WHERE {_SELECTED}
     QUALIFY row_number() OVER (PARTITION BY ticker, horizon ORDER BY session DESC) = 1
+), forecast AS (
+    SELECT ticker, horizon, session,
+        max(probability_up) FILTER (model = 'direction_logistic') AS probability_up,
+        max(probability_up) FILTER (model = 'class_prior') AS usual_probability_up
+    FROM predictions.direction GROUP BY ALL
 ), direction AS (
     SELECT * FROM evaluation.metrics
     WHERE model = 'direction_logistic' AND metric = 'brier_sign' AND baseline = 'class_prior'
@@ -40,15 +45,18 @@ WITH latest AS (
     WHERE model = 'volatility_logistic' AND metric = 'accuracy' AND baseline = 'persistence'
 )
 SELECT ticker, horizon, latest.session, latest.direction, latest.direction_confidence,
+    forecast.probability_up, forecast.usual_probability_up,
     latest.iv_regime, latest.iv_confidence, latest.strategy, latest.conviction, latest.edge, latest.position_size,
     direction.difference AS direction_skill, direction.difference_ci_low AS direction_skill_low,
     direction.difference_ci_high AS direction_skill_high, direction.verdict AS direction_verdict,
     volatility.difference AS volatility_skill, volatility.difference_ci_low AS volatility_skill_low,
     volatility.difference_ci_high AS volatility_skill_high, volatility.verdict AS volatility_verdict,
     summary.status AS backtest, summary.trades, summary.win_rate, summary.total_pnl_usd, summary.sharpe,
-    summary.max_drawdown, summary.random_entry_p_value, summary.is_admissible,
+    summary.max_drawdown, summary.random_entry_p_value, summary.random_entry_mean_usd, summary.benchmark_pnl_usd,
+    summary.deflated_sharpe, summary.is_admissible, summary.admissibility_reason,
     CAST(summary.skip_reasons ->> '$.capital_limit' AS INTEGER) AS signals_without_capital
 FROM latest
+LEFT JOIN forecast USING (ticker, horizon, session)
 LEFT JOIN direction USING (ticker, horizon)
 LEFT JOIN volatility USING (ticker, horizon)
 LEFT JOIN backtests.summary AS summary USING (ticker, horizon)
@@ -91,7 +99,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
     """Per ticker and horizon: forecast, skill against the baseline with its interval, structure, backtest."""
     table = new_table(
         "What the forecasts say, how good they have been, and what trading them would have earned",
-        ("ticker", "horizon", "as of", "direction", "IV regime", "direction skill", "IV skill", "structure",
+        ("ticker", "horizon", "as of", "P(up)", "IV regime", "direction skill", "IV skill", "structure",
          "edge", "backtest"),
     )  # fmt: skip
     for row in frame.to_dict("records"):
@@ -99,7 +107,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
             row["ticker"],
             row["horizon"],
             f"{row['session']:%Y-%m-%d}",
-            _called(row["direction"], row["direction_confidence"]),
+            _against_usual(row["probability_up"], row["usual_probability_up"]),
             _called(row["iv_regime"], row["iv_confidence"]),
             _skill(row, "direction", scale=1.0, digits=4),
             _skill(row, "volatility", scale=100.0, digits=1),
@@ -108,9 +116,12 @@ def summary_table(frame: pd.DataFrame) -> Table:
             _backtest(row),
         )
     table.caption = (
-        "direction skill: Brier score gained over the class prior, on all rows. IV skill: accuracy gained over "
+        "P(up): of a move that leaves the dead band; in brackets the share of rises among such moves in training.\n"
+        "direction skill: Brier score gained over that share, on all rows. IV skill: accuracy gained over "
         "persistence, in points.\nBoth with 95 % intervals; * = the interval lies above zero. Without an edge the "
-        "structure is shown and its size is zero."
+        "structure is shown and its size is zero.\n"
+        "backtest: P&L after fees, beside the mean of the same trades on random days and beside holding the "
+        "underlying; p = share of random runs at least as good."
     )
     return table
 
@@ -268,7 +279,7 @@ def backtest_table(frame: pd.DataFrame) -> Table:
     table = new_table(
         "Backtests of the recommended structures on the modelled surface, after fees",
         ("ticker", "horizon", "status", "trades", "win rate", "P&L", "CAGR", "Sharpe", "max drawdown",
-         "random-entry p", "buy and hold CAGR", "admissible"),
+         "random days", "random-entry p", "buy and hold", "deflated Sharpe", "admissible"),
     )  # fmt: skip
     for row in frame.to_dict("records"):
         table.add_row(
@@ -281,9 +292,11 @@ def backtest_table(frame: pd.DataFrame) -> Table:
             number_text(row["cagr"], "{:+.1%}"),
             number_text(row["sharpe"], "{:+.2f}"),
             number_text(row["max_drawdown"], "{:.0%}"),
+            number_text(row["random_entry_mean_usd"], "{:+,.0f} USD"),
             number_text(row["random_entry_p_value"], "{:.3f}"),
-            number_text(row["benchmark_cagr"], "{:+.1%}"),
-            "yes" if row["is_admissible"] else "no",
+            number_text(row["benchmark_pnl_usd"], "{:+,.0f} USD"),
+            number_text(row["deflated_sharpe"], "{:.2f}"),
+            "yes" if row["is_admissible"] else f"no: {row['admissibility_reason']}",
         )
     return table
 
@@ -299,7 +312,11 @@ def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:
 
 
 def _called(name: Any, confidence: Any) -> str:
-    return "–" if pd.isna(name) else f"{name} {confidence:.2f}"
+    return "–" if pd.isna(name) else f"{name} {confidence:.0%}"
+
+
+def _against_usual(probability: Any, usual: Any) -> str:
+    return "–" if pd.isna(probability) else f"{probability:.0%} (usual {number_text(usual, '{:.0%}')})"
 
 
 def _skill(row: Mapping[Hashable, Any], task: str, *, scale: float, digits: int) -> str:
@@ -316,11 +333,13 @@ def _backtest(row: Mapping[Hashable, Any]) -> str:
     if row["backtest"] != "backtested":
         return _text(row["backtest"]).replace("_", " ")
     refused = row["signals_without_capital"]
-    sharpe = number_text(row["sharpe"], "{:+.2f}")
     return (
-        f"{row['trades']:.0f} trades, {row['total_pnl_usd']:+,.0f} USD, Sharpe {sharpe}, "
-        f"random-entry p {number_text(row['random_entry_p_value'], '{:.2f}')}"
+        f"{row['trades']:.0f} trades, {row['total_pnl_usd']:+,.0f} USD "
+        f"(random days {number_text(row['random_entry_mean_usd'], '{:+,.0f}')}, "
+        f"holding {number_text(row['benchmark_pnl_usd'], '{:+,.0f}')}), "
+        f"p {number_text(row['random_entry_p_value'], '{:.2f}')}"
         + ("" if pd.isna(refused) else f"; {refused:,.0f} more signals found no capital")
+        + ("" if row["is_admissible"] else "; not admissible")
     )
 
 

@@ -7,6 +7,7 @@ Keys of vendors are read from their own variables and are never printed.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -18,6 +19,7 @@ from trading_dag.options.structure_settings import StructureSettings, parse_stru
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.simulation.simulation_settings import SimulationSettings
 from trading_dag.slices import horizon_of, validate_ticker
+from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX, OPTIONS_LISTED, OWN_VOLATILITY_INDEX
 
 SourceName = Literal["sample", "files", "live", "simulated"]
 ChainVendorName = Literal["yahoo", "polygon", "tradier", "none"]
@@ -37,7 +39,6 @@ EARNINGS_COMPANIES: Final[dict[str, tuple[str, ...]]] = {
     "COMP": _MEGA_CAPS,
     "IWM": (),
 }
-VOLATILITY_INDEX_OF: Final[dict[str, str]] = {"SPY": "VIX", "QQQ": "VXN", "IWM": "RVX"}
 
 
 class _Frozen(BaseModel):
@@ -287,6 +288,15 @@ class Settings(BaseSettings):
         {}, description='whose earnings count for a ticker, beyond the defaults: a JSON object, {"XLK": ["AAPL"]}'
     )
 
+    volatility_indices: dict[str, Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{1,9}$")]] = Field(
+        {},
+        description="the volatility index of a ticker's own options, beyond the defaults: a JSON object, "
+        '{"GLD": "GVZ"}; without one its options are modelled from VIX, and no backtest of that is admissible',
+    )
+    options_listed: dict[str, date] = Field(
+        {}, description='since when options on a ticker are listed, beyond the defaults: {"GLD": "2008-06-03"}'
+    )
+
     structures: Annotated[tuple[StructureSettings, ...], NoDecode] = Field(
         (), description="option structures beyond the built-in ones, a JSON list"
     )
@@ -323,6 +333,11 @@ class Settings(BaseSettings):
     def _tickers_have_the_form(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(validate_ticker(ticker) for ticker in value))
 
+    @field_validator("volatility_indices", "options_listed", mode="after")
+    @classmethod
+    def _underlyings_have_the_form(cls, value: dict[str, object]) -> dict[str, object]:
+        return {validate_ticker(ticker): of_it for ticker, of_it in value.items()}
+
     @field_validator("earnings_companies", mode="after")
     @classmethod
     def _companies_have_the_form(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -356,6 +371,19 @@ class Settings(BaseSettings):
     @property
     def _simulated_shares(self) -> tuple[str, ...]:
         return self.simulation.names if self.source == "simulated" else ()
+
+    def own_volatility_index(self, ticker: str) -> str | None:
+        """Returns the index of the ticker's own options, None where it has none."""
+        of_its_own = {**OWN_VOLATILITY_INDEX, **self.volatility_indices}.get(ticker)
+        return f"VX{ticker}" if of_its_own is None and ticker in self._simulated_shares else of_its_own
+
+    def volatility_index_of(self, ticker: str) -> str:
+        """Returns the index that stands for the ticker's volatility: its own, otherwise VIX."""
+        return self.own_volatility_index(ticker) or FALLBACK_VOLATILITY_INDEX
+
+    def options_listed_since(self) -> dict[str, date]:
+        """Returns the first session of listed options by ticker; the shares of a simulation have had them always."""
+        return {**dict.fromkeys(self._simulated_shares, date.min), **OPTIONS_LISTED, **self.options_listed}
 
     def companies_of(self, ticker: str) -> tuple[str, ...]:
         """Whose earnings count for a ticker: as configured, the heavy holdings of a known fund, or its own."""

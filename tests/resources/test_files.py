@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from resources.files import FilesSource
+from resources.source import build_source
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceOffError, UnknownTickerError
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import MACRO, MACRO_SERIES, PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.sessions import is_session
+from trading_dag.settings import Settings
 
 DAYS = pd.DatetimeIndex(["2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29"])
 
@@ -281,3 +283,10 @@ def test_the_real_dividends_are_on_their_ex_dates(real_data: Path) -> None:
     assert bars.loc["2024-12-20", "dividend"] == pytest.approx(1.965548)
     assert bars.loc["2024-12-19", "dividend"] == 0.0
     assert np.isnan(bars.loc["2000-01-03", "dividend"])
+
+
+def test_a_ticker_reads_the_index_that_the_settings_name_for_it(tmp_path: Path) -> None:
+    write(pd.concat([index_rows(symbol) for symbol in ("VIX", "GVZ")]), tmp_path, "volatility_index", "csv")
+    chosen = Settings(_env_file=None, source="files", files=tmp_path, volatility_indices={"GLD": "GVZ"})
+    assert set(build_source(chosen).volatility_index("GLD")["symbol"]) == {"GVZ"}
+    assert set(FilesSource(tmp_path).volatility_index("GLD")["symbol"]) == {"VIX"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.raw_frames import on_sessions, switched_off, table_frame, volatility_symbol
+from resources.raw_frames import on_sessions, switched_off, table_frame
 from resources.source import Source, SourceStatus, build_source
 from tests.resources.loopback.event_shapes import FINNHUB_KEY
 from tests.resources.loopback.server import FRED_KEY
@@ -128,11 +128,6 @@ def test_days_that_are_no_session_are_left_out_and_said(caplog: pytest.LogCaptur
     assert list(kept["session"].dt.day) == [27, 29]
     assert "1 rows of ^VIX" in caplog.text
     assert "2024-11-28" in caplog.text
-
-
-@pytest.mark.parametrize(("ticker", "symbol"), [("SPY", "VIX"), ("QQQ", "VXN"), ("IWM", "RVX"), ("NVDA", "VIX")])
-def test_each_ticker_has_its_volatility_index(ticker: str, symbol: str) -> None:
-    assert volatility_symbol(ticker) == symbol
 
 
 def test_the_example_of_an_environment_holds_the_defaults() -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from trading_dag.backtest.fills import ENTRY_AFTER_DATA, EXCEEDS_RISK_BUDGET, NO_ENTRY_QUOTE, make_round_trips
 from trading_dag.backtest.ledger import Book, keep_ledger
 from trading_dag.backtest.market import Market, PositionArray, build_market
+from trading_dag.backtest.modelled_prices import is_listed, price_objection
 from trading_dag.backtest.random_entry import RandomEntry, profit_by_session, random_entry_test
 from trading_dag.backtest.results import equity_frame, summary_frame, trades_frame
 from trading_dag.features.input_rules import require_sessions, ticker_of
@@ -30,6 +31,7 @@ from trading_dag.strategy.sizing import conviction_sizes, settings_for_contract
 from trading_dag.table_frames import table_frame
 
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
+NOT_LISTED_YET: Final = "options_not_listed_yet"
 CAPITAL_LIMIT: Final = "capital_limit"
 POSITION_LIMIT: Final = "position_limit"
 NO_RANDOM_ENTRY: Final = RandomEntry(np.nan, np.nan, 0, is_with_replacement=False)
@@ -73,8 +75,9 @@ def run_backtest(
     Returns
     -------
     BacktestResult. ``trades`` has one row a recommendation: closed, open at the end of data, or skipped
-    with its reason. ``equity`` runs from the first signal's session to the last exit (to the last price
-    where a position is open); it has no rows where there is nothing to trade from. Where the horizon
+    with its reason: a signal before options on the ticker were listed is ``options_not_listed_yet``. ``equity``
+    runs from the first signal that could be traded to the last exit (to the last price where a position is open);
+    it has no rows where there is nothing to trade from. Where the horizon
     ends at or before its entry (12h) every row is skipped, ``horizon_before_entry``, and equity is empty.
 
     Raises
@@ -85,9 +88,11 @@ def run_backtest(
         recommendations, ("strategy", "conviction", "overall_confidence"), table="signals.recommendation"
     )
     has_forecasts = recommendations["overall_confidence"].notna().to_numpy()
-    forecast_sessions = sessions[has_forecasts] if has_forecasts.any() else sessions
     ticker = ticker_of(recommendations) or ticker_of(prices)
     settings = settings_for_contract(ticker, settings)
+    listed = is_listed(sessions, ticker=ticker, settings=settings)
+    can_trade = listed & (has_forecasts if has_forecasts.any() else True)
+    tradable_sessions = sessions[can_trade]
     market = build_market(prices, volatility_index, rates=rates, settings=settings)
     strategy = recommendations["strategy"].to_numpy(dtype=object)
     conviction = recommendations["conviction"].to_numpy(dtype=object)
@@ -98,7 +103,7 @@ def run_backtest(
         books: list[Book] = []
     else:
         signal = _positions_of(sessions, market)
-        reason = _reasons_before_quotes(sessions, signal, market, strategy=strategy)
+        reason = _reasons_before_quotes(sessions, signal, market, strategy=strategy, listed=listed)
         books = _quote_books(
             strategy, market, signal=signal, reason=reason, size=conviction_sizes(conviction), horizon=horizon
         )
@@ -111,22 +116,23 @@ def run_backtest(
     if not ticker:
         return BacktestResult(trades, table_frame(EQUITY, {}, rows=0), table_frame(SUMMARY, {}, rows=0))
     ledger = keep_ledger(books, market)
-    window = _window(forecast_sessions, market, books=books) if status in ("backtested", "no_trades") else slice(0, 0)
+    has_window = status in ("backtested", "no_trades") and len(tradable_sessions)
+    window = _window(tradable_sessions, market, books=books) if has_window else slice(0, 0)
     equity = equity_frame(head, ledger, market, window=window)
     luck = NO_RANDOM_ENTRY
     if status == "backtested":
-        luck = _random_entry(trades, forecast_sessions, market, horizon=horizon)
+        luck = _random_entry(trades, tradable_sessions, market, horizon=horizon)
     stress = (np.nan, np.nan)
     if status == "backtested":
         shift = settings.backtest.stress_volatility
         lower, higher = (market.at_shifted_volatility(sign * shift) for sign in (-1.0, 1.0))
         stress = (
-            _total_at(lower, sessions, strategy, conviction, horizon),
-            _total_at(higher, sessions, strategy, conviction, horizon),
+            _total_at(lower, sessions[listed], strategy[listed], conviction[listed], horizon),
+            _total_at(higher, sessions[listed], strategy[listed], conviction[listed], horizon),
         )
     summary = summary_frame(
         head, trades, equity, status=status, gate=gate, market=market, window=window, ledger=ledger, luck=luck,
-        stress=stress,
+        stress=stress, objection=price_objection(ticker, volatility_index, settings),
     )  # fmt: skip
     return BacktestResult(trades, equity, summary, luck)
 
@@ -136,7 +142,9 @@ def _total_at(
 ) -> float:
     """Profit of all closed trades of the same signals in another market, USD."""
     signal = _positions_of(sessions, market)
-    reason = _reasons_before_quotes(sessions, signal, market, strategy=strategy)
+    reason = _reasons_before_quotes(
+        sessions, signal, market, strategy=strategy, listed=np.ones(len(sessions), dtype=np.bool_)
+    )
     books = _quote_books(
         strategy, market, signal=signal, reason=reason, size=conviction_sizes(conviction), horizon=horizon
     )
@@ -156,12 +164,19 @@ def _positions_of(sessions: pd.DatetimeIndex, market: Market) -> PositionArray:
 
 
 def _reasons_before_quotes(
-    sessions: pd.DatetimeIndex, signal: PositionArray, market: Market, *, strategy: TextArray
+    sessions: pd.DatetimeIndex,
+    signal: PositionArray,
+    market: Market,
+    *,
+    strategy: TextArray,
+    listed: NDArray[np.bool_],
 ) -> TextArray:
     """Reasons that need no quote; empty where the signal may trade."""
     is_after_data = np.asarray(sessions > market.sessions[-1]) if len(market) else np.ones(len(sessions), dtype=bool)
     return np.select(
-        [strategy == NO_TRADE, is_after_data, signal < 0], [NO_TRADE, ENTRY_AFTER_DATA, NO_ENTRY_QUOTE], ""
+        [strategy == NO_TRADE, ~listed, is_after_data, signal < 0],
+        [NO_TRADE, NOT_LISTED_YET, ENTRY_AFTER_DATA, NO_ENTRY_QUOTE],
+        "",
     ).astype(object)
 
 

@@ -159,11 +159,13 @@ def summary_frame(
     ledger: Ledger,
     luck: RandomEntry,
     stress: tuple[float, float],
+    objection: str | None,
 ) -> pd.DataFrame:
     """``backtests.summary``: one row.
 
     ``stress`` is the profit with the surface lower, and higher. A profit whose sign depends on it is the surface's, not
-    the signals', so the backtest is inadmissible whatever the gate says.
+    the signals', so the backtest is inadmissible whatever the gate says. ``objection`` is why the modelled prices are
+    not to be believed; None where nothing speaks against them.
     """
     closed = trades[trades["status"] == "closed"]
     skipped = trades[trades["status"] == "skipped"]
@@ -179,14 +181,15 @@ def summary_frame(
     is_backtested = status == "backtested"
     total = float(profit.sum())
     is_robust = all(np.sign(other) == np.sign(total) for other in stress)
-    reason = gate[1] if is_robust or not is_backtested else f"{gate[1]}; {_sign_changes(total, stress, market)}"
+    reasons = [objection, gate[1], None if is_robust or not is_backtested else _sign_changes(total, stress, market)]
+    reason = "; ".join(text for text in reasons if text)
     beyond = profit < -(closed["max_loss_usd"] + closed["fees_usd"]).to_numpy(dtype=np.float64) - _CENT
     return table_frame(
         SUMMARY,
         {
             **head,
             "status": status,
-            "is_admissible": bool(gate[0]) and is_backtested and is_robust,
+            "is_admissible": bool(gate[0]) and is_backtested and is_robust and objection is None,
             "admissibility_reason": reason if is_backtested else f"{status}; {reason}",
             "first_session": sessions[0] if len(sessions) else None,
             "last_session": sessions[-1] if len(sessions) else None,
@@ -206,6 +209,8 @@ def summary_frame(
             "fees_usd": float(trades["fees_usd"].sum()),
             "deflated_sharpe": deflated_sharpe(excess, trials=market.settings.backtest.variants_tried),
             "random_entry_p_value": luck.p_value,
+            "random_entry_mean_usd": luck.mean_usd,
+            "benchmark_pnl_usd": _gained(equity["benchmark_usd"]),
             "benchmark_cagr": benchmark.cagr,
             "benchmark_sharpe": benchmark.sharpe,
             "open_trades": int((trades["status"] == "open").sum()),
@@ -220,6 +225,11 @@ def summary_frame(
         },
         rows=1,
     )
+
+
+def _gained(values: pd.Series) -> float:
+    """Last value less the first; NaN where there are none."""
+    return float(values.iloc[-1] - values.iloc[0]) if len(values) else np.nan
 
 
 def _sign_changes(total: float, stress: tuple[float, float], market: Market) -> str:

@@ -19,6 +19,7 @@ from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_chain import MODELLED, first_quoted_position, modelled_chain
+from trading_dag.backtest.modelled_prices import price_objection
 from trading_dag.backtest.program_inputs import known_dividends
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import comparison
@@ -179,6 +180,7 @@ def compare_modelled(
     table = _table(
         results, tries, ticker=ticker, horizon=horizon,
         quote_source=dict.fromkeys(tries.keys, MODELLED), stress=_Stress(shift, lower, higher),
+        objection=price_objection(ticker, volatility_index, own),
     )  # fmt: skip
     return StructureComparison(table, tries.left_out)
 
@@ -221,8 +223,9 @@ def _table(
     horizon: Horizon,
     quote_source: Mapping[str, str],
     stress: _Stress | None,
+    objection: str | None = None,
 ) -> pd.DataFrame:
-    """``backtests.comparison`` of these results."""
+    """``backtests.comparison`` of these results. ``objection`` is why no price of the table is to be believed."""
     if not results:
         return table_frame(COMPARISON, {}, rows=0)
     found = comparison(results)
@@ -230,7 +233,9 @@ def _table(
     skipped = {result.program.name: result.skip_reasons() for result in results}
     lower, higher = ({}, {}) if stress is None else (stress.lower, stress.higher)
     reasons = [
-        _without_trades(skipped[label]) if not trades else None if stress is None else stress.sign_change(label, total)
+        _without_trades(skipped[label])
+        if not trades
+        else objection or (None if stress is None else stress.sign_change(label, total))
         for label, trades, total in zip(labels, found["trades"], found["total_pnl_usd"], strict=True)
     ]
     day = results[0].market.sessions.astype("datetime64[us]")

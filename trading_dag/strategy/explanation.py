@@ -22,14 +22,19 @@ INDICATIVE_OF_CHAIN: Final = "indicative at the signal session's close on the sl
 
 @dataclass(frozen=True)
 class Reasons:
-    """What the sentence of one row is made of. Confidences are fractions, NaN where there is no forecast."""
+    """What the sentence of one row is made of.
+
+    Probabilities and confidences are fractions, NaN where there is no forecast. ``usual_probability_up`` is the share
+    of rises among the clear moves that the model had learnt from.
+    """
 
     strategy: str
     conviction: str
     edge: str
     direction: object
     iv_regime: object
-    direction_confidence: float
+    probability_up: float
+    usual_probability_up: float
     iv_confidence: float
     selection_reason: str
     strikes: str | None
@@ -66,8 +71,9 @@ def legs_json(structure: Structure, strikes: Sequence[float], *, expiration: str
 def sentence(reasons: Reasons) -> str:
     """Why this row recommends what it recommends, in one sentence."""
     forecasts = []
-    if isinstance(reasons.direction, str) and not math.isnan(reasons.direction_confidence):
-        forecasts.append(f"{reasons.direction} at {reasons.direction_confidence:.0%}")
+    if isinstance(reasons.direction, str) and not math.isnan(reasons.probability_up):
+        usual = "" if math.isnan(reasons.usual_probability_up) else f", usually {reasons.usual_probability_up:.0%}"
+        forecasts.append(f"{reasons.direction} (P(up) {reasons.probability_up:.0%}{usual})")
     if isinstance(reasons.iv_regime, str) and not math.isnan(reasons.iv_confidence):
         forecasts.append(f"{reasons.iv_regime} implied volatility at {reasons.iv_confidence:.0%}")
     forecast = " and ".join(forecasts) or "no forecast"
@@ -79,7 +85,7 @@ def sentence(reasons: Reasons) -> str:
         why = "there is no price or volatility-index level to quote it from"
         return f"{forecast} selects {article} {name}, size 0: {why}."
     contract = f"{name} {reasons.strikes} expiring {reasons.expiration}"
-    what = f"{forecast} selects {article} {contract} at {reasons.conviction} conviction"
+    what = f"{forecast} selects {article} {contract}"
     if not reasons.maximum_profit_usd > 0:
         return f"{what}, size 0: costs leave no possible profit."
     if not reasons.has_time_to_enter:
@@ -89,7 +95,8 @@ def sentence(reasons: Reasons) -> str:
     if reasons.contracts == 0:
         return f"{what}, but one structure risks {reasons.maximum_loss_usd:,.0f} USD, more than the risk budget."
     risk = reasons.contracts * reasons.maximum_loss_usd
-    return f"{what}: {reasons.contracts} to trade, {risk:,.0f} USD at risk, because {reasons.selection_reason}."
+    traded = f"{what} at {reasons.conviction} conviction: {reasons.contracts} to trade, {risk:,.0f} USD at risk"
+    return f"{traded}, because {reasons.selection_reason}."
 
 
 def evidence_json(before: str, numbers: dict[str, float | int], after: str) -> str:

@@ -39,6 +39,7 @@ from trading_dag.strategy.explanation import (
 from trading_dag.strategy.selector import NO_TRADE, Selection, select
 from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
 from trading_dag.table_frames import require_columns, table_frame, values_at_sessions
+from trading_dag.validation.baselines import CLASS_PRIOR
 
 DIRECTION_MODEL: Final = "direction_logistic"
 VOLATILITY_MODEL: Final = "volatility_logistic"
@@ -82,8 +83,8 @@ def build_recommendations(
     Parameters
     ----------
     direction, volatility : predictions.direction and predictions.volatility; the rows of
-        ``direction_logistic`` and ``volatility_logistic`` are read. A session without a volatility
-        forecast is a ``no_trade`` row with that reason.
+        ``direction_logistic`` and ``volatility_logistic`` are read, those of ``class_prior`` only for the sentence.
+        A session without a volatility forecast is a ``no_trade`` row with that reason.
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
     edge : session, edge, direction_difference, volatility_difference, n_outcomes, each computed from
         outcomes known at the session's close. A session that is absent counts as insufficient_data.
@@ -106,7 +107,9 @@ def build_recommendations(
     if calls.empty:
         return table_frame(RECOMMENDATION, {}, rows=0)
     sessions = require_sessions(
-        calls, ("target_session", "y_pred", "confidence", "fold", "fitted_through"), table="predictions.direction"
+        calls,
+        ("target_session", "y_pred", "probability_up", "confidence", "fold", "fitted_through"),
+        table="predictions.direction",
     )
     settings = settings_for_contract(ticker_of(calls), settings)
     regimes = _rows_of_model(volatility, VOLATILITY_MODEL, table="predictions.volatility")
@@ -117,6 +120,7 @@ def build_recommendations(
         table="signals.recommendation edge",
     )
     regimes = regimes.set_index("session").reindex(sessions)
+    usual = _rows_of_model(direction, CLASS_PRIOR, table="predictions.direction").set_index("session")
     known_edge = edge.set_index("session").reindex(sessions)
 
     called = calls["y_pred"].to_numpy(dtype=object)
@@ -171,7 +175,8 @@ def build_recommendations(
         sentence(Reasons(*row))
         for row in zip(
             selection.strategy, selection.conviction, verdict, called, regime,
-            direction_confidence.tolist(), iv_confidence.tolist(), selection.reason, quoted.strikes,
+            calls["probability_up"].tolist(), usual["probability_up"].reindex(sessions).tolist(),
+            iv_confidence.tolist(), selection.reason, quoted.strikes,
             quoted.expiration, contracts.tolist(), maximum_loss_usd.tolist(), maximum_profit_usd.tolist(),
             [has_time_to_enter] * len(sessions), strict=True,
         )

@@ -138,7 +138,13 @@ def admissibility(metrics: pd.DataFrame, gate: GateSettings | None = None) -> Ad
     return Admissibility(all(verdicts), "; ".join(reasons))
 
 
-def unearned_admission(summary: pd.DataFrame, metrics: pd.DataFrame, gate: GateSettings | None = None) -> str | None:
+def unearned_admission(
+    summary: pd.DataFrame,
+    metrics: pd.DataFrame,
+    gate: GateSettings | None = None,
+    *,
+    objection: str | None = None,
+) -> str | None:
     """Why the label of a backtest that calls itself admissible is not earned; None where it is, or where it does not.
 
     Derived anew from the figures, not from the verdicts that the label was made of: the scores of the models and of
@@ -149,6 +155,7 @@ def unearned_admission(summary: pd.DataFrame, metrics: pd.DataFrame, gate: GateS
     ----------
     summary : backtests.summary of one slice.
     metrics : evaluation.metrics of the same slice.
+    objection : why the modelled option prices of the ticker are not to be believed; None where nothing is.
 
     Raises
     ------
@@ -160,6 +167,7 @@ def unearned_admission(summary: pd.DataFrame, metrics: pd.DataFrame, gate: GateS
     for row in summary[summary["is_admissible"].astype(bool)].to_dict("records"):
         own = metrics[(metrics["ticker"] == row["ticker"]) & (metrics["horizon"] == row["horizon"])]
         objections = [
+            *([objection] if objection else []),
             *_unmet_thresholds(own, chosen),
             *([f"its status is {row['status']}"] if row["status"] != "backtested" else []),
             *(

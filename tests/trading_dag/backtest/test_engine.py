@@ -504,3 +504,43 @@ def test_a_program_on_fifteen_years_of_real_spy_prices_balances(real_data, flat)
     assert equity["cash_usd"].iloc[-1] == pytest.approx(cash, abs=1e-4)
     assert (closed["pnl_usd"] >= -1.3 * (closed["max_loss_usd"] + closed["fees_usd"])).all()
     assert json.loads(result.summary["assumptions"].iloc[0])["share_of_sessions"]["with_fallback_rate"] == 1.0
+
+
+@pytest.mark.parametrize(("first", "status"), [("2005-01-07", "options_not_listed_yet"), ("2005-01-10", "horizon")])
+def test_no_option_is_traded_before_it_was_listed(make_frames, flat, first, status):
+    """Options on SPY were first listed on Monday 2005-01-10."""
+    frames = make_frames(**{**MARKET, "first": first}, signals={0: ("bull_put_spread", "FULL")})
+    result = frames.run("48h", flat, gate=(True, "models pass"))
+    assert result.trades["exit_reason"].tolist() == [status]
+
+
+def test_the_equity_of_a_backtest_begins_with_the_listing_of_its_options(random_frames, flat):
+    frames = random_frames(3, sessions=60, first="2004-12-01")
+    result = frames.run("48h", flat)
+    assert result.equity["session"].min() == pd.Timestamp("2005-01-10")
+    assert result.summary["first_session"].iloc[0] == pd.Timestamp("2005-01-10")
+    waiting = frames.signals["session"] < "2005-01-10"
+    traded = frames.signals["strategy"] != "no_trade"
+    skipped = json.loads(result.summary["skip_reasons"].iloc[0])
+    assert skipped["options_not_listed_yet"] == int((waiting & traded).sum())
+    alone = frames.changed(signals=frames.signals[~waiting].reset_index(drop=True)).run("48h", flat)
+    same = ["total_pnl_usd", "pnl_lower_volatility_usd", "sharpe", "random_entry_p_value", "random_entry_mean_usd"]
+    pd.testing.assert_frame_equal(alone.summary[same], result.summary[same])
+
+
+def test_a_backtest_priced_off_the_index_of_other_options_is_inadmissible_with_that_reason(make_frames, flat):
+    frames = make_frames(**MARKET, signals={0: ("bull_put_spread", "FULL")})
+    own = frames.changed(volatility_index=frames.volatility_index.assign(symbol="VIX"))
+    assert bool(own.run("48h", flat, gate=(True, "models pass")).summary["is_admissible"].iloc[0])
+    other = frames.changed(volatility_index=frames.volatility_index.assign(symbol="VXN"))
+    summary = other.run("48h", flat, gate=(True, "models pass")).summary.iloc[0]
+    assert not summary["is_admissible"]
+    assert summary["admissibility_reason"].startswith("option prices of SPY are modelled from VXN, its own is VIX")
+
+
+def test_the_profit_stands_beside_random_days_and_holding(random_frames, flat):
+    result = random_frames(5, sessions=80).run("48h", flat)
+    summary = result.summary.iloc[0]
+    assert summary["random_entry_mean_usd"] == pytest.approx(result.luck.mean_usd)
+    held = result.equity["benchmark_usd"]
+    assert summary["benchmark_pnl_usd"] == pytest.approx(held.iloc[-1] - 100_000.0)

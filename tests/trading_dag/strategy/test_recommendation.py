@@ -51,6 +51,7 @@ def inputs() -> dict[str, pd.DataFrame]:
         "direction": pd.DataFrame({
             **head, "model": "direction_logistic", "fold": 2, "fitted_through": through,
             "y_pred": [case[0] for case in CASES], "confidence": [case[1] for case in CASES],
+            "probability_up": [case[1] if case[0] == "UP" else 1.0 - case[1] for case in CASES],
         }),
         "volatility": pd.DataFrame({
             **head, "model": "volatility_logistic", "fold": 3, "fitted_through": through,
@@ -130,7 +131,7 @@ def test_a_structure_without_edge_is_shown_with_size_zero_and_says_why(inputs, f
     assert rows["legs"].notna().tolist() == [True] * 5 + [False]
     assert "no edge over the baselines" in rows["reasoning"][2]
     assert "too few outcomes are known" in rows["reasoning"][3]
-    assert rows["reasoning"][5].startswith("No trade on UP at 50% and LOW implied volatility at 80%: direction")
+    assert rows["reasoning"][5].startswith("No trade on UP (P(up) 50%) and LOW implied volatility at 80%: direction")
 
 
 def test_a_horizon_that_ends_at_its_entry_carries_no_size_and_says_why(inputs, flat):
@@ -214,6 +215,18 @@ def test_only_the_rows_of_the_two_logistic_models_are_read(inputs, flat):
         other = inputs[name].assign(model="baseline", y_pred="DOWN" if name == "direction" else "LOW", confidence=0.99)
         inputs[name] = pd.concat([other, inputs[name]], ignore_index=True).sample(frac=1.0, random_state=1)
     pd.testing.assert_frame_equal(build(inputs, flat), expected)
+
+
+def test_the_sentence_holds_p_up_against_its_usual_share_and_names_no_conviction_without_an_edge(inputs, flat):
+    """A threshold of .30 calls UP at a probability of .33, below what is usual: the word alone misleads."""
+    calls = inputs["direction"]
+    calls.loc[0, "probability_up"] = 0.33
+    prior = calls.assign(model="class_prior", probability_up=0.54)
+    inputs["direction"] = pd.concat([calls, prior], ignore_index=True)
+    sentences = build(inputs, flat)["reasoning"]
+    assert sentences[0].startswith("UP (P(up) 33%, usually 54%) and HIGH implied volatility at 80% selects")
+    has_edge = [case[4] in ("skilled", "admissible") and case[5] != "no_trade" for case in CASES]
+    assert sentences.str.contains("conviction").tolist() == has_edge
 
 
 def test_a_row_does_not_change_when_later_data_does(inputs, flat):

@@ -187,6 +187,12 @@ def test_an_admission_is_earned_where_both_models_are_no_worse_and_the_profit_ke
     assert unearned_admission(_summary(), _metrics(DIRECTION_WINS, VOLATILITY_TIES)) is None
 
 
+def test_a_label_is_not_earned_by_prices_that_are_not_to_be_believed() -> None:
+    metrics = _metrics(DIRECTION_WINS, VOLATILITY_TIES)
+    assert "modelled from VIX" in str(unearned_admission(_summary(), metrics, objection="modelled from VIX"))
+    assert unearned_admission(_summary(is_admissible=False), metrics, objection="modelled from VIX") is None
+
+
 @pytest.mark.parametrize(
     ("metrics", "objection"),
     [
