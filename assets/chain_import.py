@@ -21,7 +21,6 @@ from assets.materialization import check_results
 from assets.option_chain import OPTION_CHAIN_KEY
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
 from assets.running import QUIET_CONSOLE
-from assets.runs import owner_tags
 from resources.chain_import import ChainImport, ImportProgress, import_chains, mark_reported, unreported
 from resources.chain_io import StoredChain
 from resources.chain_store import ChainStore
@@ -69,9 +68,7 @@ def run_import(
     def job() -> None:
         read_and_store()
 
-    job.execute_in_process(
-        instance=instance, tags={**owner_tags(), "trading_dag/path": str(path)[:200]}, run_config=QUIET_CONSOLE
-    )
+    job.execute_in_process(instance=instance, tags={"trading_dag/path": str(path)[:200]}, run_config=QUIET_CONSOLE)
     return done[0]
 
 

@@ -28,7 +28,7 @@ from assets.jobs import MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
 from assets.running import RunOutcome, run_job
 from assets.staleness import Staleness
-from assets.workers import enter_worker, interrupts_left_to_the_parent, start_server
+from assets.workers import end_workers, enter_worker, interrupts_left_to_the_parent, start_server
 from resources.chain_store import ChainStore
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
@@ -114,7 +114,7 @@ def execute(
         date with the forecasts and signals that are stored.
     build : makes the definitions in each worker.
 
-    Leaving the iteration early (Ctrl-C) ends the workers. A worker that is killed fails the slices that
+    Leaving the iteration early (Ctrl-C, SIGTERM) ends the workers. A worker that is killed fails the slices that
     were not finished, and no others.
     """
     workers = min(settings.workers, max(len(tickers), 1) * max(len(horizons), 1))
@@ -128,8 +128,7 @@ def execute(
     try:
         yield from _Plan(pool, tickers, horizons, mode).outcomes()
     except BaseException:
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
+        end_workers(set(multiprocessing.active_children()) - others)
         raise
     finally:
         pool.shutdown(cancel_futures=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from assets.runs import owner_tags
+from assets.stopping import raise_if_stopped
 
 QUIET_CONSOLE: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 OWN_ERRORS: Final = "trading_dag.errors."
@@ -36,15 +36,21 @@ def run_job(
     selection: Sequence[dg.AssetKey] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> RunOutcome:
-    """Execute a job, or some assets of it, on one partition. A step that fails raises nothing here."""
+    """Execute a job, or some assets of it, on one partition. A step that fails raises nothing here.
+
+    Raises
+    ------
+    SystemExit : where a signal came meanwhile: Dagster makes a failed run of it, and the next would begin.
+    """
     result = job.execute_in_process(
         instance=instance,
         partition_key=partition,
         asset_selection=selection,
         run_config=QUIET_CONSOLE,
         raise_on_error=False,
-        tags={**owner_tags(), **(tags or {})},
+        tags=tags,
     )
+    raise_if_stopped()
     done = [
         ".".join(event.asset_key.path)
         for event in result.all_events

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,12 +14,14 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from assets.partitions import partition_key
 from resources.parquet_store import SliceKey
+from resources.run_history import PROCESS_IS_GONE, is_abandoned, sweep_marks
 from trading_dag.errors import SliceBusyError
 
-OWNER_PID_TAG: Final = "trading_dag/pid"
-OWNER_STARTED_TAG: Final = "trading_dag/process_started"
-OWNER_HOST_TAG: Final = "trading_dag/host"
 PARTITION_TAG: Final = "dagster/partition"
+LAUNCHING_DAEMON: Final = "QUEUED_RUN_COORDINATOR"
+HEARTBEAT_SECONDS: Final = 60.0
+# A process has them in hand: it made them, launches them, executes them or ends them.
+IN_HAND: Final = [*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.NOT_STARTED]
 BACKFILL_UNDER_WAY: Final = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
 
 
@@ -53,37 +54,37 @@ def claim(state: Path, tickers: Iterable[str]) -> Iterator[None]:
         yield
 
 
-def owner_tags() -> dict[str, str]:
-    """Tags by which a later process can tell whether this one still lives."""
-    import psutil
-
-    process = psutil.Process()
-    return {
-        OWNER_PID_TAG: str(os.getpid()),
-        OWNER_STARTED_TAG: f"{process.create_time():.2f}",
-        OWNER_HOST_TAG: socket.gethostname(),
-    }
-
-
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process on this machine is gone; return their ids."""
+    """Mark runs as failed, or cancelled where that was asked, whose process is gone, whoever launched them.
+
+    Returns
+    -------
+    Their ids.
+    """
     buried = []
-    for run in _runs_in_progress(instance):
-        if OWNER_PID_TAG in run.tags and not _owner_lives(run.tags):
-            instance.report_run_failed(run, "the process that executed this run was ended from outside")
+    for run in _runs_in(instance, IN_HAND):
+        if is_abandoned(instance, run):
+            if run.status == dg.DagsterRunStatus.CANCELING:
+                instance.report_run_canceled(run, PROCESS_IS_GONE)
+            else:
+                instance.report_run_failed(run, PROCESS_IS_GONE)
             buried.append(run.run_id)
+    sweep_marks(instance)
     return buried
 
 
 def refuse_if_busy(instance: dg.DagsterInstance, keys: Iterable[SliceKey]) -> None:
     """Raise where a run or a backfill that is queued or under way works on one of the slices.
 
+    What is queued waits for a daemon; where none lives, nobody will work on it now, and it stands in nobody's way.
+
     Raises
     ------
     SliceBusyError : naming the run or backfill and its slice.
     """
     wanted = {str(partition) for partition in map(partition_key, keys) if partition is not None}
-    for run in _runs_in_progress(instance):
+    has_daemon = _daemon_lives(instance)
+    for run in _runs_in(instance, [*IN_HAND, *([dg.DagsterRunStatus.QUEUED] if has_daemon else [])]):
         partition = run.tags.get(PARTITION_TAG)
         if partition in wanted:
             raise SliceBusyError(
@@ -91,6 +92,8 @@ def refuse_if_busy(instance: dg.DagsterInstance, keys: Iterable[SliceKey]) -> No
                 "wait for it, or end it in the Dagster UI"
             )
 
+    if not has_daemon:
+        return
     # Between two of its runs only the backfill itself says that more will follow.
     for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=BACKFILL_UNDER_WAY)):
         common = sorted(wanted & _partitions_of(backfill))
@@ -108,18 +111,11 @@ def _partitions_of(backfill: PartitionBackfill) -> set[str]:
     return {str(target.partition_key) for target in targets if target.partition_key is not None}
 
 
-def _runs_in_progress(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    statuses = [*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+def _runs_in(instance: dg.DagsterInstance, statuses: list[dg.DagsterRunStatus]) -> list[dg.DagsterRun]:
     return list(instance.get_runs(filters=dg.RunsFilter(statuses=statuses)))
 
 
-def _owner_lives(tags: Mapping[str, str]) -> bool:
-    import psutil
-
-    if tags.get(OWNER_HOST_TAG) != socket.gethostname():
-        return True
-    try:
-        started = psutil.Process(int(tags[OWNER_PID_TAG])).create_time()
-    except psutil.NoSuchProcess:
-        return False
-    return f"{started:.2f}" == tags.get(OWNER_STARTED_TAG)
+def _daemon_lives(instance: dg.DagsterInstance) -> bool:
+    """Whether a daemon that launches runs was heard of within the last minute; it beats every half."""
+    heartbeat = instance.get_daemon_heartbeats().get(LAUNCHING_DAEMON)
+    return heartbeat is not None and time.time() - heartbeat.timestamp < HEARTBEAT_SECONDS

@@ -11,12 +11,17 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext
-from typing import Final
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+
+from assets.stopping import STOPPING
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ENDING_SECONDS: Final = 3.0
 _PRELOADED: Final = "assets.preload"
 
 
@@ -39,21 +44,44 @@ def start_server() -> ForkServerContext:
 def interrupts_left_to_the_parent() -> Iterator[None]:
     """Processes started within inherit the mask: Ctrl-C is the parent's to answer, also while they import.
 
-    The parent answers when it is through: interrupted in between, a worker that it had just asked for would find half
-    an order in its pipe. The mask alone does not see to that, for any other thread may take the signal.
+    The parent answers when it is through, SIGTERM too: interrupted in between, a worker that it had just asked for
+    would find half an order in its pipe. The mask alone does not see to that, for any other thread may take the signal.
     """
-    came: list[int] = []
+    came: list[signal.Signals] = []
     is_main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if is_main else None
+    numbers = [number for number in STOPPING if is_main and signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {
+        number: signal.signal(number, lambda number, _: came.append(signal.Signals(number))) for number in numbers
+    }
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if is_main:
-            signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            _answer_now(came[0], handlers[came[0]])
+
+
+def _answer_now(number: int, handler: Any) -> None:
+    """What the signal would have done when it came."""
+    if callable(handler):
+        handler(number, None)
+    else:
+        signal.raise_signal(number)
+
+
+def end_workers(workers: Iterable[BaseProcess]) -> None:
+    """End workers, in order where they come to it soon; what they store is whole at every moment."""
+    ending = list(workers)
+    for worker in ending:
+        worker.terminate()
+    deadline = time.monotonic() + ENDING_SECONDS
+    for worker in ending:
+        worker.join(max(deadline - time.monotonic(), 0.0))
+        if worker.is_alive():
+            worker.kill()
 
 
 def enter_worker(environment: dict[str, str]) -> None:

@@ -61,29 +61,34 @@ def fetch_each(
     ------
     SourceOffError : at the first of them, because a missing or refused key fails for every question.
     Exception : whatever else ``fetch``, ``receive`` or ``progress`` raise. What has not begun is not asked any more.
+    KeyboardInterrupt, SystemExit : at once, without waiting for what is being asked.
     """
     wanted = list(dict.fromkeys(keys))
     waiting = iter(wanted)
     errors: dict[str, SourceError] = {}
     done = 0
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="fetch") as pool:
-        running: dict[Future[Answer], str] = {}
-        try:
-            while True:
-                running |= {pool.submit(fetch, key): key for key in islice(waiting, 2 * workers - len(running))}
-                if not running:
-                    return errors
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    key, done = running.pop(future), done + 1
-                    try:
-                        answer = future.result()
-                    except SourceOffError:
-                        raise
-                    except SourceError as error:
-                        errors[key] = error
-                    else:
-                        receive(key, answer)
-                    if progress is not None:
-                        progress(FetchProgress(key, done, len(wanted), len(errors)))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="fetch")
+    running: dict[Future[Answer], str] = {}
+    is_waited_for = True
+    try:
+        while True:
+            running |= {pool.submit(fetch, key): key for key in islice(waiting, 2 * workers - len(running))}
+            if not running:
+                return errors
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                key, done = running.pop(future), done + 1
+                try:
+                    answer = future.result()
+                except SourceOffError:
+                    raise
+                except SourceError as error:
+                    errors[key] = error
+                else:
+                    receive(key, answer)
+                if progress is not None:
+                    progress(FetchProgress(key, done, len(wanted), len(errors)))
+    except (KeyboardInterrupt, SystemExit):
+        is_waited_for = False
+        raise
+    finally:
+        pool.shutdown(wait=is_waited_for, cancel_futures=True)

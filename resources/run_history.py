@@ -3,6 +3,9 @@
 Dagster's default keeps a file per run and mirrors asset events into an index, and opens, checks and closes a file for
 each statement. A research slice records about two hundred events; one log with open connections takes a quarter of the
 time (``docs/decisions``), with the same schema.
+
+Each run is tagged with the process that has it in hand (``process_marks``), so that a run whose process is gone can be
+told from one that is under way, whoever launched it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dagster._core.events import DagsterEventType
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
@@ -22,12 +26,20 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.event import listen
 
+from resources.process_marks import ProcessMarks
+
 if TYPE_CHECKING:
-    from dagster import EventLogEntry
+    from datetime import datetime
+
+    from dagster import DagsterEvent, DagsterInstance, DagsterRun, EventLogEntry
     from dagster._serdes import ConfigurableClassData
     from sqlalchemy import Connection, Engine
 
 BUSY_SECONDS: Final = 60.0
+PROCESS_TAG: Final = "trading_dag/process"
+PROCESS_IS_GONE: Final = "the process that executed this run was ended from outside"
+# Whoever says this of a run has it in hand from now on: the daemon that launches it, then the process that executes it.
+_TAKEN_OVER: Final = frozenset({DagsterEventType.RUN_STARTING, DagsterEventType.RUN_START})
 
 
 class PooledEventLog(ConsolidatedSqliteEventLogStorage):
@@ -78,6 +90,36 @@ class PooledEventLog(ConsolidatedSqliteEventLogStorage):
         super().dispose()  # type: ignore[no-untyped-call]
 
 
+class OwnedRunStorage(SqliteRunStorage):
+    """Dagster's runs, each tagged with the mark of the process that made it, launches it or executes it."""
+
+    marks: ProcessMarks
+
+    def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
+        """Store a new run as this process's."""
+        return super().add_run(dagster_run.with_tags({**dagster_run.tags, PROCESS_TAG: self.marks.own()}))
+
+    def handle_run_event(self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None) -> None:
+        """Follow an event of a run; before it counts as launched or started, it is this process's."""
+        if event.event_type in _TAKEN_OVER:
+            run = self._get_run_by_id(run_id)
+            if run is not None and run.tags.get(PROCESS_TAG) != self.marks.own():
+                self.add_run_tags(run_id, {PROCESS_TAG: self.marks.own()})
+        super().handle_run_event(run_id, event, update_timestamp)
+
+
+def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
+    """Whether the process that had an unfinished run in hand is gone; False where nobody recorded which it was."""
+    storage, mark = instance.run_storage, run.tags.get(PROCESS_TAG)
+    return isinstance(storage, OwnedRunStorage) and mark is not None and not storage.marks.lives(mark)
+
+
+def sweep_marks(instance: DagsterInstance) -> None:
+    """Remove the marks of processes that are gone."""
+    if isinstance(instance.run_storage, OwnedRunStorage):
+        instance.run_storage.marks.sweep()
+
+
 def _flush_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:
     """Wait for the disk when the write-ahead log is folded in, not after each event.
 
@@ -100,7 +142,8 @@ class RunHistory(DagsterSqliteStorage):
         self._inst_data = inst_data
         root = Path(base_dir)
         with FileLock(root / ".history.lock"):  # processes that start on a new home make the tables one by one
-            self._run_storage = SqliteRunStorage.from_local(str(root / "history"))
+            self._run_storage = OwnedRunStorage.from_local(str(root / "history"))
+            self._run_storage.marks = ProcessMarks(root / "processes")
             self._event_log_storage = PooledEventLog(str(root / "history"))
             self._schedule_storage = SqliteScheduleStorage.from_local(str(root / "schedules"))
 

@@ -10,16 +10,11 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
-from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
-from dagster._core.definitions.events import AssetKeyPartitionKey
-from dagster._core.execution.backfill import PartitionBackfill
 
 from assets.execution import Outcome, SliceRunner, WorkItem
-from assets.runs import bury_dead_runs, owner_tags, refuse_if_busy
 from resources.parquet_store import ParquetStore, SliceKey
 from resources.source import build_source
 from trading_dag.definitions import build_definitions
-from trading_dag.errors import SliceBusyError
 from trading_dag.schemas import PRICES_DAILY, TECHNICAL, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 
@@ -174,56 +169,6 @@ def test_the_failed_check_is_recorded_with_its_partition(bench: Bench) -> None:
     record = bench.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)[0]
     assert record.status.value == "FAILED"
     assert record.partition == "SPX"
-
-
-def test_a_run_whose_process_was_killed_is_buried_and_blocks_nobody(settings: Settings, tmp_path: Path) -> None:
-    with dg.instance_for_test() as instance:
-        tags = {**owner_tags(), "trading_dag/pid": "999999999", "dagster/partition": "SPX"}
-        run = instance.create_run(
-            job_name="market", status=dg.DagsterRunStatus.STARTED, tags=tags, run_id=None, run_config=None,
-            resolved_op_selection=None, step_keys_to_execute=None, execution_plan_snapshot=None, job_snapshot=None,
-            parent_job_snapshot=None, root_run_id=None, parent_run_id=None, asset_selection=None,
-            asset_check_selection=None, op_selection=None, remote_job_origin=None, job_code_origin=None,
-            asset_graph=build_definitions(settings).resolve_asset_graph(),
-        )  # fmt: skip
-        with pytest.raises(SliceBusyError, match="SPX"):
-            refuse_if_busy(instance, [SPX])
-        assert bury_dead_runs(instance) == [run.run_id]
-        refuse_if_busy(instance, [SPX])
-
-
-def test_a_run_under_way_on_the_same_slice_is_named_and_refused(settings: Settings) -> None:
-    with dg.instance_for_test() as instance:
-        definitions = build_definitions(settings)
-        run = instance.create_run_for_job(
-            definitions.resolve_job_def("market"), tags={**owner_tags(), "dagster/partition": "SPX"},
-            status=dg.DagsterRunStatus.STARTED,
-        )  # fmt: skip
-        assert bury_dead_runs(instance) == []
-        with pytest.raises(SliceBusyError, match=run.run_id[:8]):
-            refuse_if_busy(instance, [SPX, SliceKey("COMP")])
-        refuse_if_busy(instance, [SliceKey("COMP")])
-
-
-def test_a_backfill_under_way_counts_as_work_on_its_slices_between_two_of_its_runs(settings: Settings) -> None:
-    with dg.instance_for_test() as instance:
-        graph = build_definitions(settings).resolve_asset_graph()
-        backfill = PartitionBackfill.from_asset_graph_subset(
-            backfill_id="between",
-            dynamic_partitions_store=instance,
-            backfill_timestamp=0.0,
-            asset_graph_subset=AssetGraphSubset.from_asset_partition_set(
-                {AssetKeyPartitionKey(dg.AssetKey(["raw", "prices_daily"]), "SPX")}, graph
-            ),
-            tags={},
-            title=None,
-            description=None,
-            run_config=None,
-        )
-        instance.add_backfill(backfill)
-        with pytest.raises(SliceBusyError, match="between"):
-            refuse_if_busy(instance, [SPX])
-        refuse_if_busy(instance, [SliceKey("COMP")])
 
 
 def test_a_torn_feature_slice_is_computed_again(bench: Bench) -> None:

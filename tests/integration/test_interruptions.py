@@ -9,19 +9,24 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 import pytest
 
 from tests.conftest import Workspace
+from tests.integration.processes import (
+    PATIENCE_SECONDS,
+    answer_to_interrupts,
+    assert_all_end,
+    rows,
+    start,
+    unfinished_runs,
+    wait_until,
+)
 
-Seen = TypeVar("Seen")
 RUN = ("run", "--tickers", "SPX", "--horizons", "24h")
-COMMAND = ("-m", "trading_dag.cli", *RUN)
 # The command, interrupted within the import of Dagster. It ends before it needs workers, so they are not prepared.
 INTERRUPTED_IMPORT = """
 import signal, sys
@@ -41,48 +46,11 @@ CONSEQUENCES = {
     "swallowed by a library that tries and goes on": """
             try:
                 signal.raise_signal(signal.SIGINT)
-            except KeyboardInterrupt:
+            except BaseException:
                 pass""",
     "in code made of text, as in that of a dataclass": "exec('signal.raise_signal(signal.SIGINT)')",
 }
 START_OF_PYTHON_SECONDS = 0.3  # of the processor, at most; the imports then take some seconds of it
-PATIENCE_SECONDS = 120.0  # of what ends as soon as it sees what it waits for
-
-
-@contextlib.contextmanager
-def answer_to_interrupts(answer: signal.Handlers) -> Iterator[None]:
-    """What processes started within do at Ctrl-C until they say otherwise; a script's background job ignores it."""
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler if answer is signal.SIG_DFL else answer)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, inherited)
-
-
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command as from a terminal: Ctrl-C reaches it, also where these tests run in the background of a script."""
-    with answer_to_interrupts(signal.SIG_DFL):
-        return subprocess.Popen(
-            [sys.executable, *(arguments or COMMAND)],
-            cwd=home,
-            env=Workspace(home).environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-
-def wait_until(look: Callable[[], Seen], process: subprocess.Popen[str] | None = None) -> Seen:
-    """What ``look`` returns, as soon as that is something; the process must not end before."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        assert process is None or process.poll() is None, process.communicate()[0]
-        with contextlib.suppress(psutil.NoSuchProcess):  # of which a zombie is one
-            if seen := look():
-                return seen
-        time.sleep(0.02)
-    pytest.fail(f"waited {PATIENCE_SECONDS:.0f} s in vain")
 
 
 def importing_server(process: subprocess.Popen[str]) -> psutil.Process | None:
@@ -112,26 +80,13 @@ def computing_worker(home: Path) -> psutil.Process | None:
     query = """
         select owner.value from runs
         join run_tags slice on slice.run_id = runs.run_id and slice.key = 'dagster/partition' and slice.value = 'SPX'
-        join run_tags owner on owner.run_id = runs.run_id and owner.key = 'trading_dag/pid'
+        join run_tags owner on owner.run_id = runs.run_id and owner.key = 'trading_dag/process'
         where runs.status = 'STARTED'
     """
     with contextlib.suppress(sqlite3.OperationalError):  # no file or no table yet
         found = rows(home, query)
-        return psutil.Process(int(found[0][0])) if found else None
+        return psutil.Process(int(found[0][0].split("-")[-2])) if found else None
     return None
-
-
-def unfinished_runs(home: Path) -> int:
-    if not (home / ".dagster" / "history" / "runs.db").is_file():
-        return 0
-    query = "select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')"
-    return int(rows(home, query)[0][0])
-
-
-def rows(home: Path, query: str) -> list[tuple[str, ...]]:
-    address = f"file:{home / '.dagster' / 'history' / 'runs.db'}?mode=ro"
-    with contextlib.closing(sqlite3.connect(address, uri=True)) as runs:
-        return runs.execute(query).fetchall()
 
 
 MOMENTS: dict[str, Callable[[subprocess.Popen[str], Path], psutil.Process | None]] = {
@@ -141,23 +96,29 @@ MOMENTS: dict[str, Callable[[subprocess.Popen[str], Path], psutil.Process | None
 }
 
 
-def assert_all_end(parts: list[psutil.Process]) -> None:
-    """The server looks for its command when it has imported what it was about to."""
-    _, alive = psutil.wait_procs(parts, timeout=PATIENCE_SECONDS)
-    assert not alive
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", list(MOMENTS))
-def test_ctrl_c_ends_a_run_with_one_line_and_leaves_nothing_running(tmp_path: Path, moment: str) -> None:
-    process = start(tmp_path)
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        *((moment, signal.SIGINT) for moment in MOMENTS),
+        ("while a worker starts", signal.SIGTERM),
+        ("while a slice is computed", signal.SIGTERM),
+    ],
+)
+def test_a_signal_ends_a_run_with_one_line_and_leaves_nothing_running(
+    tmp_path: Path, moment: str, number: signal.Signals
+) -> None:
+    process = start(tmp_path, *RUN)
     wait_until(lambda: MOMENTS[moment](process, tmp_path), process)
     parts = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 130, output
+    assert process.returncode == 128 + number, output
     assert "Traceback" not in output
-    assert "stopped" in output
+    assert output.count("stopped") == 1
     assert_all_end(parts)
     assert unfinished_runs(tmp_path) == 0
 
@@ -165,7 +126,7 @@ def test_ctrl_c_ends_a_run_with_one_line_and_leaves_nothing_running(tmp_path: Pa
 @pytest.mark.parametrize("consequence", list(CONSEQUENCES))
 def test_ctrl_c_within_an_import_is_not_lost_and_ends_the_run_as_ever(tmp_path: Path, consequence: str) -> None:
     (tmp_path / "interrupted.py").write_text(INTERRUPTED_IMPORT.format(consequence=CONSEQUENCES[consequence]))
-    process = start(tmp_path, "-m", "interrupted", *RUN)  # from the command's folder
+    process = start(tmp_path, *RUN, module="interrupted")  # from the command's folder
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, output
     assert "Traceback" not in output
@@ -175,7 +136,7 @@ def test_ctrl_c_within_an_import_is_not_lost_and_ends_the_run_as_ever(tmp_path: 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while the server imports", "while a slice is computed"])
 def test_nothing_goes_on_after_a_command_that_was_killed(tmp_path: Path, moment: str) -> None:
-    process = start(tmp_path)
+    process = start(tmp_path, *RUN)
     wait_until(lambda: MOMENTS[moment](process, tmp_path), process)
     parts = psutil.Process(process.pid).children(recursive=True)
     process.kill()
@@ -185,7 +146,7 @@ def test_nothing_goes_on_after_a_command_that_was_killed(tmp_path: Path, moment:
 
 @pytest.mark.slow
 def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_path: Path) -> None:
-    process = start(tmp_path)
+    process = start(tmp_path, *RUN)
     wait_until(lambda: computing_worker(tmp_path), process).kill()
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1, output
@@ -196,7 +157,7 @@ def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_
 
 @pytest.mark.slow
 def test_a_second_command_on_the_same_ticker_is_refused_before_the_first_has_made_a_run(tmp_path: Path) -> None:
-    first = start(tmp_path)
+    first = start(tmp_path, *RUN)
     wait_until((tmp_path / ".dagster" / "claims" / "SPX.lock").is_file, first)
     second = Workspace(tmp_path).run(*RUN)
     os.killpg(first.pid, signal.SIGINT)

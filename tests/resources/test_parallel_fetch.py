@@ -93,3 +93,22 @@ def test_a_defect_is_not_taken_for_a_failure_of_the_vendor() -> None:
 
     with pytest.raises(KeyError):
         fetch_each("ab", fetch, workers=1, receive=lambda _, __: None)
+
+
+def test_an_end_from_outside_does_not_wait_for_questions_that_nobody_answers() -> None:
+    answered, asked = threading.Event(), threading.Event()
+
+    def fetch(key: str) -> str:
+        if key == "slow":
+            asked.set()
+            answered.wait(timeout=60)
+        return key
+
+    def receive(key: str, _: str) -> None:
+        asked.wait(timeout=60)
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        fetch_each(["fast", "slow"], fetch, workers=2, receive=receive)
+    assert not answered.is_set()
+    answered.set()

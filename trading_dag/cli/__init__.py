@@ -1,5 +1,5 @@
 """The command line, ``trading-dag``."""
 
-from trading_dag.cli.commands import main
+from trading_dag.cli.entry import main
 
 __all__ = ["main"]

@@ -1,6 +1,6 @@
 """The commands and their options. Everything they materialize goes through the Dagster instance, so the UI shows it.
 
-Exit codes: 0 done, 1 work failed, 2 bad usage, 130 interrupted.
+Exit codes are ``entry``'s.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from pydantic import ValidationError
 
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
-from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
+from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.option_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.printing import print_json, show
 from trading_dag.cli.program_work import ProgramRequest, show_program
 from trading_dag.cli.work import bring_reports_up_to_date, materialize
 from trading_dag.cli.workplace import Workplace, dagster_home
-from trading_dag.errors import ConfigurationError, StructureError, TradingDagError
+from trading_dag.errors import ConfigurationError
 
 UI_HOST: Final = "127.0.0.1"
 
@@ -203,22 +202,3 @@ def doctor(source: Source = "", as_json: AsJson = False) -> None:
             place.console.print(line + (f"  → {finding.remedy}" if finding.remedy else ""))
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(WORK_FAILED)
-
-
-def main() -> None:
-    """Entry point: typed errors become one line and an exit code."""
-    try:
-        app()
-    except (ConfigurationError, StructureError) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(BAD_USAGE)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        typer.echo(f"error: settings: {problems}", err=True)
-        sys.exit(BAD_USAGE)
-    except TradingDagError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(WORK_FAILED)
-    except OSError as error:
-        typer.echo(f"error: {error}", err=True)  # no space, no right to write, no such folder: it names the file
-        sys.exit(WORK_FAILED)

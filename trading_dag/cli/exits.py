@@ -1,7 +1,6 @@
-"""Exit codes of the command line."""
+"""Exit codes of the command line. Those of a process that a signal ended are ``assets.stopping``'s."""
 
 from typing import Final
 
 WORK_FAILED: Final = 1
 BAD_USAGE: Final = 2
-INTERRUPTED: Final = 130

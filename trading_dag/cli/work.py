@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from trading_dag.cli.exits import INTERRUPTED, WORK_FAILED
+from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.printing import print_json, print_notice, progress_bar, with_sources
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceBusyError, StorageError
@@ -49,20 +49,11 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
 
 
 def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
-    """Do the work of a mode on the chosen slices, with progress; Ctrl-C ends it in order."""
-    try:
-        return _work(place, mode, quiet=quiet)
-    except KeyboardInterrupt:
-        typer.echo("stopped: every stored slice is whole, and the same command goes on from here", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
+    """Do the work of a mode on the chosen slices, with progress; a signal ends it in order."""
     from assets.workers import interrupts_left_to_the_parent
 
     with ExitStack() as held:
-        # An interrupt within an import may be swallowed by a library, or end Python by the signal in spite of being
-        # caught; so Ctrl-C is answered when everything is imported.
+        # What a signal raises within an import may be swallowed by a library; so it is answered when all is imported.
         with interrupts_left_to_the_parent():
             instance, keys = _opened(place, mode, held)
 
@@ -77,7 +68,7 @@ def _work(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
             try:
                 total = len(keys) + (mode not in REPORTS)  # macro data comes first
                 outcomes = _with_progress(place, work, total=total, quiet=quiet)
-            except KeyboardInterrupt:
+            except BaseException:
                 work.close()
                 bury_dead_runs(instance)
                 raise

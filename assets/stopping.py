@@ -1,0 +1,138 @@
+"""Ctrl-C, SIGTERM and a closed terminal: how every command learns of them, and that it ends whatever it is doing.
+
+A signal raises ``SystemExit`` in the main thread, so that what is open is closed. That alone would not do: Dagster
+takes the signal for itself while a run is under way, libraries swallow what is raised in their imports, and a thread
+may wait for a vendor for minutes. So a thread of its own hears of every signal too, remembers it for
+``raise_if_stopped``, and ends the process when the main thread has not come to its end in time. Nothing is torn by
+that: whatever is stored is written beside itself and renamed. Worker processes are ``workers``'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# `timeout`, `make` and service managers may hand on the signal that the terminal sent too; a user who insists is later.
+SECOND_SIGNAL_SECONDS: Final = 1.0
+GRACE_SECONDS: Final = 20.0
+STOPPED: Final = "stopped: every stored slice is whole, and the same command goes on from here"
+
+
+class _Request:
+    """The signal that asked this process to stop, None before one came; when; whether the main thread was told."""
+
+    number: int | None = None
+    at: float = 0.0
+    is_answered: bool = False
+
+
+def exit_code(number: int) -> int:
+    """The exit code that shells expect of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + number
+
+
+def stop_signal() -> int | None:
+    """The signal that asked this process to stop; None where none came."""
+    return _Request.number
+
+
+def raise_if_stopped() -> None:
+    """Leave where a signal came that a library took for itself, as Dagster does while a run is under way.
+
+    Raises
+    ------
+    SystemExit : with the exit code of the signal.
+    """
+    if _Request.number is not None:
+        raise SystemExit(exit_code(_Request.number))
+
+
+@contextmanager
+def answering_signals() -> Iterator[None]:
+    """Answer the signals within; what the process was told to ignore (a background job, ``nohup``) stays ignored.
+
+    Outside the main thread nothing can be answered, and nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ignored = {number for number in STOPPING if signal.getsignal(number) is signal.SIG_IGN}
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    _Request.number, _Request.is_answered = None, False
+    before = {number: signal.signal(number, _answer) for number in STOPPING if number not in ignored}
+    woken_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    listener = threading.Thread(target=_listen, args=(heard, ignored), name="signals", daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(woken_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        told.close()
+        listener.join()
+        heard.close()
+
+
+def leave_if_stopped() -> None:
+    """End the process here where it was asked to stop: one line, and no waiting for threads that ask a vendor."""
+    if _Request.number is not None:
+        _leave(_Request.number)
+
+
+def _answer(number: int, _: FrameType | None) -> None:
+    """Raise at the first signal; what follows it while all is being closed is the listener's."""
+    _remember(number)
+    if not _Request.is_answered:
+        _Request.is_answered = True
+        raise SystemExit(exit_code(number))
+
+
+def _remember(number: int) -> None:
+    """Keep the first signal, of which both the handler and the listener are told."""
+    if _Request.number is None:
+        _Request.at = time.monotonic()
+        _Request.number = number
+
+
+def _listen(heard: socket.socket, ignored: set[signal.Signals]) -> None:
+    """Hear of every signal, whoever handles it, until the other end is closed."""
+    while True:
+        try:
+            heard.settimeout(None if _Request.number is None else _seconds_left())
+            received = heard.recv(1)
+        except TimeoutError:
+            _leave(int(_Request.number or 0))
+        if not received:
+            return
+        number = received[0]
+        if number not in STOPPING or number in ignored:
+            continue
+        if _Request.number is None:
+            _remember(number)
+        elif time.monotonic() - _Request.at > SECOND_SIGNAL_SECONDS:
+            _leave(_Request.number)
+
+
+def _seconds_left() -> float:
+    return max(_Request.at + GRACE_SECONDS - time.monotonic(), 0.001)  # 0 would mean not to wait at all, and fail
+
+
+def _leave(number: int) -> None:
+    for flush in (sys.stdout.flush, sys.stderr.flush):
+        with contextlib.suppress(OSError, ValueError):  # a reader that has gone
+            flush()
+    with contextlib.suppress(OSError):
+        os.write(2, f"{STOPPED}\n".encode())
+    os._exit(exit_code(number))

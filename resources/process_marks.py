@@ -1,0 +1,77 @@
+"""Marks of living processes: a file that a process keeps locked for as long as it lives.
+
+The kernel frees the lock however the process ends: killed, out of memory, by a reboot, with its container. So a mark
+tells a dead process from a living one without its number, which is given again, and without its host's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import socket
+import uuid
+from pathlib import Path
+from typing import ClassVar, Final
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+
+
+class ProcessMarks:
+    """The marks in one folder.
+
+    Parameters
+    ----------
+    folder : made when a process first takes a mark.
+    """
+
+    # By process and folder: a forked child has a mark of its own. Never closed, for that would free the lock.
+    _held: ClassVar[dict[tuple[int, Path], str]] = {}
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def own(self) -> str:
+        """The name of this process's mark, which is taken at the first call and held until the process ends."""
+        where = (os.getpid(), self.folder)
+        if where not in self._held:
+            self._held[where] = self._take()
+        return self._held[where]
+
+    def lives(self, name: str) -> bool:
+        """Whether the process of that mark lives. A name that no process can have had is nobody's."""
+        if name == self._held.get((os.getpid(), self.folder)):
+            return True
+        return _NAME.fullmatch(name) is not None and _is_locked(self.folder / name)
+
+    def sweep(self) -> None:
+        """Remove the marks of processes that are gone; without its mark a process is as dead as with a free one."""
+        for path in self.folder.glob("*"):
+            if not self.lives(path.name) and not path.name.startswith("."):
+                path.unlink(missing_ok=True)
+
+    def _take(self) -> str:
+        host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()).strip(".") or "host"
+        name = f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        hidden = self.folder / f".{name}"
+        descriptor = os.open(hidden, os.O_CREAT | os.O_RDWR, 0o644)  # not inherited by programs that are started
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hidden.rename(self.folder / name)  # locked before anybody can find it free
+        return name
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared, so that two who look do not see each other
+    except BlockingIOError:
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    return False

@@ -1,0 +1,78 @@
+"""Real commands in processes of their own, and what tests wait for in them. No test."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from tests.conftest import Workspace
+
+Seen = TypeVar("Seen")
+PATIENCE_SECONDS = 120.0  # of what ends as soon as it sees what it waits for
+
+
+@contextlib.contextmanager
+def answer_to_interrupts(answer: signal.Handlers) -> Iterator[None]:
+    """What processes started within do at Ctrl-C until they say otherwise; a script's background job ignores it."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler if answer is signal.SIG_DFL else answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+
+
+def start(
+    home: Path, *arguments: str, module: str = "trading_dag.cli", variables: tuple[tuple[str, str], ...] = ()
+) -> subprocess.Popen[str]:
+    """The command as from a terminal: Ctrl-C reaches it, also where these tests run in the background of a script."""
+    with answer_to_interrupts(signal.SIG_DFL):
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=home,
+            env=Workspace(home, variables).environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def wait_until(look: Callable[[], Seen], process: subprocess.Popen[str] | None = None) -> Seen:
+    """What ``look`` returns, as soon as that is something; the process must not end before."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert process is None or process.poll() is None, process.communicate()[0]
+        with contextlib.suppress(psutil.NoSuchProcess):  # of which a zombie is one
+            if seen := look():
+                return seen
+        time.sleep(0.02)
+    pytest.fail(f"waited {PATIENCE_SECONDS:.0f} s in vain")
+
+
+def unfinished_runs(home: Path) -> int:
+    if not (home / ".dagster" / "history" / "runs.db").is_file():
+        return 0
+    query = "select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')"
+    return int(rows(home, query)[0][0])
+
+
+def rows(home: Path, query: str) -> list[tuple[str, ...]]:
+    address = f"file:{home / '.dagster' / 'history' / 'runs.db'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as runs:
+        return runs.execute(query).fetchall()
+
+
+def assert_all_end(parts: list[psutil.Process]) -> None:
+    """The server looks for its command when it has imported what it was about to."""
+    _, alive = psutil.wait_procs(parts, timeout=PATIENCE_SECONDS)
+    assert not alive

@@ -1,0 +1,46 @@
+"""Where ``trading-dag`` begins and ends: signals are answered, and errors become one line and an exit code.
+
+Exit codes: 0 done, 1 work failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Nothing heavy is imported before
+signals are answered.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from assets.stopping import answering_signals, leave_if_stopped, raise_if_stopped, stop_signal
+from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
+from trading_dag.errors import ConfigurationError, StructureError, TradingDagError
+
+
+def main() -> None:
+    """Run one command. Wherever it is when Ctrl-C or SIGTERM come, it ends with one line and their exit code."""
+    with answering_signals():
+        try:
+            _run_command()
+            raise_if_stopped()
+        finally:
+            leave_if_stopped()
+
+
+def _run_command() -> None:
+    from pydantic import ValidationError
+
+    try:
+        from trading_dag.cli.commands import app
+
+        app()
+    except (ConfigurationError, StructureError) as error:
+        _fail(str(error), BAD_USAGE)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        _fail(f"settings: {problems}", BAD_USAGE)
+    except (TradingDagError, OSError) as error:
+        _fail(str(error), WORK_FAILED)  # of the system: no space, no right to write, no such folder; it names the file
+
+
+def _fail(problem: str, code: int) -> None:
+    """Say in one line what went wrong, unless it did because the command was told to stop."""
+    if stop_signal() is None:
+        sys.stderr.write(f"error: {problem}\n")
+    sys.exit(code)
