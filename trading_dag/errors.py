@@ -20,6 +20,7 @@ TradingDagError
 │   ├── SliceNotFoundError
 │   ├── ModelNotFoundError
 │   └── UntrustedModelError       a stored model that holds a type nobody allowed, or was altered
+├── ServerError                   a server of the UI that ended by itself
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
 │   └── StructureError            legs or rules of a structure that cannot be (names structure, leg and rule)
@@ -133,6 +134,10 @@ class ModelNotFoundError(StorageError):
 
 class UntrustedModelError(StorageError):
     """A stored model that holds a type nobody allowed, or whose files differ from its spec."""
+
+
+class ServerError(TradingDagError):
+    """A server of the UI that ended by itself."""
 
 
 class InsufficientDataError(TradingDagError):

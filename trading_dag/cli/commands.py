@@ -5,12 +5,9 @@ Exit codes are ``entry``'s.
 
 from __future__ import annotations
 
-import os
-import signal as signals
-import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -20,10 +17,8 @@ from trading_dag.cli.option_commands import chain, fetch_chains, import_chains, 
 from trading_dag.cli.printing import print_json, show
 from trading_dag.cli.program_work import ProgramRequest, show_program
 from trading_dag.cli.work import bring_reports_up_to_date, materialize
-from trading_dag.cli.workplace import Workplace, dagster_home
+from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import ConfigurationError
-
-UI_HOST: Final = "127.0.0.1"
 
 app = typer.Typer(
     name="trading-dag",
@@ -174,16 +169,10 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
     webserver_only: Annotated[bool, typer.Option("--webserver-only", help="No schedules and sensors.")] = False,
 ) -> None:
-    """Open the Dagster UI on 127.0.0.1, with everything that the command line made."""
-    place = Workplace()
-    workspace = str(dagster_home(place.settings) / "workspace.yaml")
-    module = "dagster_webserver" if webserver_only else "dagster"
-    arguments = [sys.executable, "-m", module, *([] if webserver_only else ["dev"])]
-    arguments += ["-h", UI_HOST, "-p", str(port), "-w", workspace]
-    place.console.print(f"Dagster UI: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
-    # A script's background job ignores Ctrl-C, would hand that on, and Dagster could then not end its parts.
-    signals.signal(signals.SIGINT, signals.SIG_DFL)
-    os.execv(sys.executable, arguments)  # noqa: S606
+    """Serve the Dagster UI on 127.0.0.1, to this machine only, with everything that the command line made."""
+    from trading_dag.cli.ui import serve
+
+    serve(Workplace(), port=port, webserver_only=webserver_only)
 
 
 @app.command()

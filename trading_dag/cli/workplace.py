@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resources.warehouse import Warehouse
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
+DAGSTER_CONFIGURATION: Final = "dagster.yaml"
 
 
 class Workplace:
@@ -31,10 +32,21 @@ class Workplace:
         _warn_of_typos()
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         self.state = self.settings.home / ".dagster"
-        os.environ["TRADING_DAG_STATE"] = str(self.state)
-        os.environ["DAGSTER_HOME"] = str(dagster_home(self.settings))
-        os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # the web server makes folders for it even where it is off
         self.state.mkdir(parents=True, exist_ok=True)
+        self._configure_dagster()
+
+    def _configure_dagster(self) -> None:
+        """Dagster's home is the state, where it may write what it likes: the configuration is copied there."""
+        given = configuration_folder(self.settings) / DAGSTER_CONFIGURATION
+        own = self.state / DAGSTER_CONFIGURATION
+        if not own.is_file() or own.read_bytes() != given.read_bytes():
+            new = own.with_name(f".{own.name}.{os.getpid()}")
+            new.write_bytes(given.read_bytes())
+            new.replace(own)
+        os.environ["TRADING_DAG_STATE"] = os.environ["DAGSTER_HOME"] = str(self.state)
+        os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"  # the web server makes folders for it even where it is off
+        # No process that this one starts takes a module from the current folder: a file gql.py there is a user's own.
+        os.environ["PYTHONSAFEPATH"] = "1"
 
     @property
     def console(self) -> Console:
@@ -78,7 +90,7 @@ def _warn_of_typos() -> None:
         typer.echo(f"warning: {name} is no setting and changes nothing{hint}", err=True)
 
 
-def dagster_home(settings: Settings) -> Path:
+def configuration_folder(settings: Settings) -> Path:
     """The folder that holds ``dagster.yaml``: the home itself, or the checkout.
 
     Raises
@@ -86,7 +98,7 @@ def dagster_home(settings: Settings) -> Path:
     ConfigurationError : where neither has one.
     """
     for folder in (settings.home, CHECKOUT):
-        if (folder / "dagster.yaml").is_file():
+        if (folder / DAGSTER_CONFIGURATION).is_file():
             return folder
     raise ConfigurationError(f"no dagster.yaml in {settings.home} or {CHECKOUT}; work from a checkout of the project")
 

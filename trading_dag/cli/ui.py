@@ -1,0 +1,116 @@
+"""``trading-dag ui``: starts Dagster's web server and daemon, and ends them and all that they started with itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from trading_dag.cli.ui_parts import UI_HOST
+from trading_dag.cli.work import run_history
+from trading_dag.cli.workplace import Workplace, configuration_folder
+from trading_dag.errors import ConfigurationError, ServerError
+
+if TYPE_CHECKING:
+    import psutil
+
+WORKSPACE_FILE: Final = "workspace.yaml"
+LOOK_SECONDS: Final = 0.5
+ENDING_SECONDS: Final = 10.0
+NAMES: Final = {"web": "the web server", "daemon": "the daemon"}
+
+
+def serve(place: Workplace, *, port: int, webserver_only: bool) -> None:
+    """Serve the UI until a signal comes.
+
+    Raises
+    ------
+    ConfigurationError : where another process has the port.
+    ServerError : where one of the servers ends by itself.
+    """
+    import dagster as dg
+
+    from assets.runs import bury_dead_runs
+
+    _require_free(port)
+    with run_history(place), dg.DagsterInstance.get() as instance:
+        bury_dead_runs(instance)
+        workspace = str(_write_workspace(place))
+        wanted = {"web": [workspace, str(port)], **({} if webserver_only else {"daemon": [workspace]})}
+        parts: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            for name, arguments in wanted.items():
+                parts[name] = _start(name, arguments)
+            place.console.print(f"Dagster UI: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
+            _watch(parts)
+        finally:
+            _end(parts.values())
+            bury_dead_runs(instance)
+
+
+def _write_workspace(place: Workplace) -> Path:
+    """What Dagster's servers load, written into the state; they look for modules there, not in the current folder."""
+    from dagster_shared.yaml_utils import load_yaml_from_path
+
+    wanted: Any = load_yaml_from_path(str(configuration_folder(place.settings) / WORKSPACE_FILE))
+    for location in wanted["load_from"]:
+        if "python_module" in location:
+            location["python_module"].setdefault("working_directory", str(place.state))
+    written = place.state / WORKSPACE_FILE
+    written.write_text(json.dumps(wanted, indent=1), encoding="utf-8")  # JSON is YAML too
+    return written
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((UI_HOST, port))
+        except OSError as error:
+            raise ConfigurationError(f"port {port} of {UI_HOST} cannot be used ({error.strerror}): --port") from None
+
+
+def _start(name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """One of the servers, in a group of its own, so that Ctrl-C of a terminal is this process's to hand on."""
+    command = [sys.executable, "-P", "-m", "trading_dag.cli.ui_parts", name, *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+
+
+def _watch(parts: dict[str, subprocess.Popen[bytes]]) -> None:
+    while True:
+        for name, process in parts.items():
+            if process.poll() is not None:
+                raise ServerError(f"{NAMES[name]} of Dagster ended by itself with code {process.returncode}; see above")
+        time.sleep(LOOK_SECONDS)
+
+
+def _end(servers: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End the servers and what they started: code servers, and runs, which Dagster then marks as ended."""
+    import psutil
+
+    ending: list[psutil.Process] = []
+    for server in servers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(server.pid)
+            ending += [process, *process.children(recursive=True)]
+    _signal(ending, kill=False)
+    _, alive = psutil.wait_procs(ending, timeout=ENDING_SECONDS)
+    _signal(alive, kill=True)
+    psutil.wait_procs(alive)
+
+
+def _signal(processes: list[psutil.Process], *, kill: bool) -> None:
+    import psutil
+
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if kill:
+                process.kill()
+            else:
+                process.terminate()

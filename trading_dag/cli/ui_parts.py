@@ -1,0 +1,80 @@
+"""The two servers of ``trading-dag ui``, each a process of its own: Dagster's web server behind the guard, its daemon.
+
+``python -P -m trading_dag.cli.ui_parts web|daemon WORKSPACE [PORT]``. Both end with whoever started them: their input
+is a pipe that it holds open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Final
+
+UI_HOST: Final = "127.0.0.1"
+POLL_MILLISECONDS: Final = 2_000
+STATEMENT_TIMEOUT_MILLISECONDS: Final = 15_000
+GRACE_SECONDS: Final = 15.0
+CLOSING_SECONDS: Final = 3
+
+
+def main() -> None:
+    """Serve until told to end, or until whoever started this is gone."""
+    part, workspace, *rest = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_end_with_starter, daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        if part == "web":
+            serve_pages(workspace, int(rest[0]))
+        else:
+            run_daemon(workspace)
+
+
+def serve_pages(workspace: str, port: int) -> None:
+    """Serve Dagster's pages on 127.0.0.1, to this machine's own requests only."""
+    import uvicorn
+    from dagster import DagsterInstance
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster_webserver.app import create_app_from_workspace_process_context
+    from dagster_webserver.version import __version__
+
+    from trading_dag.cli.ui_guard import Guard
+
+    with DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(STATEMENT_TIMEOUT_MILLISECONDS, -1, -1)
+        target = WorkspaceFileTarget([workspace])
+        with WorkspaceProcessContext(
+            instance, workspace_load_target=target, version=__version__, code_server_log_level="warning"
+        ) as context:
+            pages = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL_MILLISECONDS)
+            uvicorn.run(
+                Guard(pages),
+                host=UI_HOST,
+                port=port,
+                log_level="warning",
+                timeout_graceful_shutdown=CLOSING_SECONDS,
+            )
+
+
+def run_daemon(workspace: str) -> None:
+    """Run Dagster's daemon: schedules, sensors, the queue and run monitoring."""
+    from dagster._daemon.cli import run_command
+
+    run_command.main(["--workspace", workspace, "--code-server-log-level", "warning"], standalone_mode=False)
+
+
+def _end_with_starter() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
