@@ -57,7 +57,7 @@ def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.
     return build_implied_volatility(volatility_index, technical)
 
 
-@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="2", probes={"macro": "known_on"})
+@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="3", probes={"macro": "known_on"})
 def macro(at: Slice, macro: pd.DataFrame) -> pd.DataFrame:
     """Point in time: a value appears on the session on which it was published, and goes stale. What a vendor shows
     already and counts as known only later is not there before that session has closed."""

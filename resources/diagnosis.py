@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from resources.parquet_store import ParquetStore
 from resources.source import build_source
 from resources.warehouse import Warehouse
 from trading_dag.errors import TradingDagError
+from trading_dag.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.library_versions import library_version
 from trading_dag.schemas import TABLES
 from trading_dag.settings import Settings
 
-State = Literal["ok", "off", "missing"]
+FETCH_INPUTS: Final = "bring that source up to date, then trading-dag refresh"
+State = Literal["ok", "off", "missing", "ended"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,15 @@ def _stored(settings: Settings) -> list[Finding]:
         return [Finding("tables", "off", "nothing is materialized yet", "trading-dag run")]
     path = Warehouse(store).ensure()
     slices = sum(filled.values())
+    ended = [Finding("forecast inputs", "ended", line, FETCH_INPUTS) for line in _ended_inputs(settings, store)]
     return [
         Finding("tables", "ok", f"{len(filled)} of {len(counts)} tables hold {slices} slices"),
         Finding("warehouse", "ok", str(path)),
+        *ended,
     ]
+
+
+def _ended_inputs(settings: Settings, store: ParquetStore) -> list[str]:
+    """Which inputs of the active slices end before their prices, and what that costs."""
+    chosen: list[object] = [list(settings.active_tickers), list(settings.horizons)]
+    return input_end_lines(input_ends(Warehouse(store).query(INPUT_ENDS_SQL, chosen)))

@@ -22,6 +22,7 @@ from trading_dag.schemas import (
     TARGETS,
     TECHNICAL,
 )
+from trading_dag.schemas.feature_names import FEATURE_GROUPS
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate
@@ -191,3 +192,20 @@ def test_bad_usage_is_one_line_and_an_exit_code(sample_run: Workspace, arguments
     assert word in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert recorded_runs(sample_run) == before
+
+
+def test_an_input_that_ends_is_named_by_signal_and_doctor(sample_run: Workspace) -> None:
+    """The last year of the index is taken away from a copy of the features; the prices go on."""
+    store = ParquetStore(sample_run.home)
+    key = SliceKey("SPX")
+    kept = store.read(FEATURE_TABLE, key)
+    cut = kept.copy()
+    cut.loc[cut["session"] > "2018-11-01", list(FEATURE_GROUPS["implied_volatility"])] = None
+    store.write(FEATURE_TABLE, key, cut, source="sample")
+    try:
+        for command in (["signal", "SPX"], ["doctor"]):
+            done = sample_run.run(*command)
+            assert "implied_volatility on 2018-11-01" in done.stdout, done.stdout
+    finally:
+        store.write(FEATURE_TABLE, key, kept, source="sample")
+    assert "implied_volatility on" not in sample_run.run("signal", "SPX").stdout

@@ -14,7 +14,7 @@ import typer
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.option_commands import chain, fetch_chains, import_chains, payoff
-from trading_dag.cli.printing import print_json, show
+from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.program_work import ProgramRequest, show_program
 from trading_dag.cli.work import bring_reports_up_to_date, materialize
 from trading_dag.cli.workplace import Workplace
@@ -68,6 +68,8 @@ def signal(
         raise typer.BadParameter("give a ticker or --all, not both")
     place = Workplace(source, ticker, horizons)
     show(place, reports.SIGNAL_SQL, reports.signal_table, of="signals.recommendation", as_json=as_json)
+    if not as_json:
+        print_input_ends(place)
 
 
 @app.command()
@@ -185,9 +187,10 @@ def doctor(source: Source = "", as_json: AsJson = False) -> None:
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:
-        marks = {"ok": "[green]ok[/]", "off": "[yellow]off[/]", "missing": "[red]missing[/]"}
+        colours = {"ok": "green", "off": "yellow", "ended": "yellow", "missing": "red"}
         for finding in findings:
-            line = f"{marks[finding.state]:<18} {finding.subject}: {finding.detail}"
+            mark = f"[{colours[finding.state]}]{finding.state}[/]"
+            line = f"{mark:<18} {finding.subject}: {finding.detail}"
             place.console.print(line + (f"  → {finding.remedy}" if finding.remedy else ""))
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(WORK_FAILED)

@@ -72,6 +72,23 @@ def print_notice(place: Workplace, sources: Iterable[tuple[str, str | None]]) ->
         place.console.print(f"[yellow]{notice}[/]")
 
 
+def input_ends(place: Workplace) -> list[dict[str, Any]]:
+    """Returns which inputs of the chosen slices end before their prices, as far as anything is stored of them."""
+    from trading_dag.input_ends import INPUT_ENDS_SQL, input_ends
+
+    return input_ends(place.query(INPUT_ENDS_SQL))
+
+
+def print_input_ends(place: Workplace) -> None:
+    """One line for each ticker of which an input, or the forecasts, end before the prices."""
+    from rich.markup import escape
+
+    from trading_dag.input_ends import input_end_lines
+
+    for line in input_end_lines(input_ends(place)):
+        place.console.print(f"[yellow]{escape(line)}[/]")
+
+
 def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 

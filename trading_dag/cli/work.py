@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from trading_dag.cli.exits import WORK_FAILED
-from trading_dag.cli.printing import print_json, print_notice, progress_bar, with_sources
+from trading_dag.cli.printing import (
+    input_ends,
+    print_input_ends,
+    print_json,
+    print_notice,
+    progress_bar,
+    with_sources,
+)
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceBusyError, StorageError
 
@@ -38,11 +45,12 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             for outcome in outcomes
             if not outcome.is_success
         ]
-        print_json({"slices": reports.records(frame), "failures": failures})
+        print_json({"slices": reports.records(frame), "failures": failures, "input_ends": input_ends(place)})
     else:
         if has_result and not frame.empty:
             place.console.print(table(frame))
             print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
+            print_input_ends(place)
         _print_outcomes(place, outcomes, has_result=has_result)
     if not all(outcome.is_success for outcome in outcomes):
         raise typer.Exit(WORK_FAILED)

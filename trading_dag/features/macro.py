@@ -74,8 +74,9 @@ def build_macro(macro: pd.DataFrame, *, as_of: pd.Timestamp | None = None) -> pd
 
     Returns
     -------
-    pd.DataFrame : ``features.macro``, one row per session from the first to the last ``known_on``, none after
-        ``as_of``.
+    pd.DataFrame : ``features.macro``, one row per session from the first ``known_on`` to ``as_of``, or until the
+        longest-lived value has gone stale where the series ended before. Without ``as_of`` it ends at the last
+        ``known_on``.
 
     When it is known
     ----------------
@@ -97,8 +98,7 @@ def build_macro(macro: pd.DataFrame, *, as_of: pd.Timestamp | None = None) -> pd
     if observations.empty:
         sessions = all_sessions()[:0]
     else:
-        last = observations["known_on"].max()
-        sessions = sessions_between(observations["known_on"].min(), last if as_of is None else min(last, as_of))
+        sessions = sessions_between(observations["known_on"].min(), _last_session(observations["known_on"], as_of))
     series = {str(name): rows for name, rows in observations.groupby("series_id", sort=True)}
     nothing = observations.iloc[:0]
 
@@ -123,6 +123,15 @@ def build_macro(macro: pd.DataFrame, *, as_of: pd.Timestamp | None = None) -> pd
     frame = pd.DataFrame(columns, index=sessions).astype("float64").reset_index(drop=True)
     frame.insert(0, "session", sessions)
     return frame[list(TABLES["features.macro"].column_names)]
+
+
+def _last_session(known_on: pd.Series, as_of: pd.Timestamp | None) -> pd.Timestamp:
+    """The last session that has a row: a series that ends does not take the others' last values with it."""
+    calendar, last = all_sessions(), pd.Timestamp(known_on.max())
+    if as_of is None:
+        return last
+    stale = int(calendar.searchsorted(last)) + max(STALE_AFTER_SESSIONS.values()) + 1
+    return min(as_of, pd.Timestamp(calendar[min(stale, len(calendar) - 1)]))
 
 
 def _position_of(days: pd.DatetimeIndex) -> Array:

@@ -107,7 +107,8 @@ def test_what_a_vendor_shows_before_it_counts_as_known_makes_no_row_of_a_session
 
 def test_the_end_of_the_run_changes_nothing_where_the_data_end_earlier() -> None:
     macro = _daily("DGS10", np.full(30, 1.5))
-    pd.testing.assert_frame_equal(build_macro(macro, as_of=pd.Timestamp("2024-12-31")), build_macro(macro))
+    later = build_macro(macro, as_of=pd.Timestamp("2024-12-31"))
+    pd.testing.assert_frame_equal(later.iloc[: len(build_macro(macro))], build_macro(macro))
     before = build_macro(macro, as_of=pd.Timestamp("2019-12-31"))
     assert before.empty
     assert tuple(before.columns) == TABLE.column_names
@@ -393,3 +394,24 @@ def test_nothing_pivots_where_policy_went_the_other_way_or_nowhere(
     raw_macro: pd.DataFrame, feature: str, first: str, last: str
 ) -> None:
     assert _by_session(raw_macro).loc[first:last, feature].max() == 0.0
+
+
+def test_values_go_stale_by_rule_where_the_series_end_and_do_not_end_with_the_last_release() -> None:
+    """A folder whose macro file ends in July: ten sessions later its daily series are stale, not on the next day."""
+    known = sessions_between("2024-07-01", "2024-07-12")
+    observed = {"series_id": "DGS10", "observation_date": known - pd.Timedelta(days=1), "value": 4.2}
+    macro = pd.DataFrame({**observed, "known_on": known})
+    rows = build_macro(macro, as_of=pd.Timestamp("2024-08-30")).set_index("session")["treasury_10y"]
+    assert rows.index[-1] == pd.Timestamp("2024-08-30")
+    after = rows[rows.index > known[-1]]
+    assert after.notna().tolist() == [True] * 10 + [False] * (len(after) - 10)
+    assert build_macro(macro, as_of=known[3])["session"].iloc[-1] == known[3]
+    assert build_macro(macro)["session"].iloc[-1] == known[-1]
+
+
+def test_a_table_ends_when_its_longest_lived_value_is_stale() -> None:
+    macro = pd.DataFrame({"series_id": "GDP", "observation_date": [pd.Timestamp("2019-01-01")], "value": 1.0}).assign(
+        known_on=pd.Timestamp("2019-05-06")
+    )
+    rows = build_macro(macro, as_of=pd.Timestamp("2026-11-27"))
+    assert len(rows) == 1 + 160 + 1
