@@ -178,7 +178,8 @@ def session_verdicts(
                 unexpected_count=int(counts[place]),
                 total=int(totals[place]),
                 examples=_examples(rows[finding.mask & (of_row == place)]) if counts[place] else [],
-                detail=finding.detail if counts[place] else "",
+                detail=finding.detail if counts[place] or not finding.is_examined else "",
+                is_examined=finding.is_examined,
             )
             for rule, finding, counts in by_rule
         ]

@@ -14,6 +14,7 @@ import pandas as pd
 
 from assets.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Result, Slice
 from trading_dag.quality import QualityContext
+from trading_dag.quality.rules import NOT_EXAMINED
 from trading_dag.schemas import Table
 from trading_dag.sessions import last_closed_session
 
@@ -73,6 +74,9 @@ def _lookahead_verdict(
     from resources.expectations import RuleVerdict
     from trading_dag.validation.lookahead import probe_lookahead
 
+    if frame.empty:
+        reason = f"{NOT_EXAMINED}: no rows"
+        return RuleVerdict(LOOKAHEAD_RULE, True, 0, 0, examples=[], detail=reason, is_examined=False)
     probes = declaration.probes or {}
     time_columns = {name: known if isinstance(known, str) else KNOWN_AT for name, known in probes.items()}
     cut = {

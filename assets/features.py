@@ -47,7 +47,7 @@ def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
         "volatility_index": VOLATILITY_INDEX,
         "technical": Read(TECHNICAL, columns=("ticker", "session", "hv_20", "log_return_1d")),
     },
-    code_version="2",
+    code_version="3",
     probes={"volatility_index": "session", "technical": "session"},
 )
 def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:

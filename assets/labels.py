@@ -15,9 +15,11 @@ from trading_dag.schemas import IMPLIED_VOLATILITY, PRICES_DAILY, TARGETS, TECHN
     reads={
         "prices": PRICES_DAILY,
         "technical": Read(TECHNICAL, columns=("session", "hv_20")),
-        "implied_volatility": Read(IMPLIED_VOLATILITY, columns=("session", "iv_rank")),
+        "implied_volatility": Read(
+            IMPLIED_VOLATILITY, columns=("session", "iv_rank", "vix_close", "vix_filled_sessions")
+        ),
     },
-    code_version="1",
+    code_version="2",
 )
 def targets(at: Slice, prices: pd.DataFrame, technical: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
     """Rows end where the future does. 12h rows are absent while the index's open is only a copy of the close."""

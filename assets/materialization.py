@@ -34,7 +34,7 @@ CHAIN_IO: Final = "chain_io"
 RULES_SCHEMA: Final = dg.TableSchema(
     columns=[
         dg.TableColumn("rule", "string"),
-        dg.TableColumn("holds", "bool"),
+        dg.TableColumn("verdict", "string"),
         dg.TableColumn("unexpected", "int"),
         dg.TableColumn("examples", "string"),
     ]
@@ -128,7 +128,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         ]
         if failures:
             yield from checks
-            raise failures[0]
+            raise one_refusal(str(at.key), failures)
         if declaration.describe is not None:
             described = declaration.describe(at, result.frames[declaration.tables[0].name])
             result = replace(result, metadata={**result.metadata, **described})
@@ -195,6 +195,16 @@ def objections(table: Table, where: str, verdicts: "list[RuleVerdict]") -> list[
     ]
 
 
+def one_refusal(where: str, errors: list[BadSliceError]) -> BadSliceError:
+    """One error for the slice named by ``where``: every broken rule, each with its rows."""
+    if len(errors) == 1:
+        return errors[0]
+    rows = [error.key.removeprefix(where).removeprefix("; ") for error in errors]
+    rules = (f"{error.rule} [{named}]" if named else error.rule for error, named in zip(errors, rows, strict=True))
+    tables = ", ".join(dict.fromkeys(error.table for error in errors))
+    return BadSliceError(table=tables, key=where, rule="; ".join(rules))
+
+
 def check_results(key: dg.AssetKey, verdicts: "list[RuleVerdict]") -> Iterator[dg.AssetCheckResult]:
     """One result for each asset check that the verdicts belong to."""
     by_check: dict[str, list[RuleVerdict]] = {}
@@ -205,14 +215,16 @@ def check_results(key: dg.AssetKey, verdicts: "list[RuleVerdict]") -> Iterator[d
 
 
 def _check_result(key: dg.AssetKey, name: str, verdicts: "list[RuleVerdict]") -> dg.AssetCheckResult:
-    """One asset check out of the verdicts on its rules; the first broken rule speaks for it."""
+    """One asset check out of the verdicts on its rules; the broken ones speak for it, and those that could not look."""
     is_error = any(verdict.rule.severity == "error" for verdict in verdicts)
     broken = [verdict for verdict in verdicts if not verdict.passed]
+    # A check that could not look is no failure, which would stop what is downstream, and says that it did not.
+    telling = broken + [verdict for verdict in verdicts if not verdict.is_examined]
     records = [
         dg.TableRecord(
             {
                 "rule": verdict.rule.name,
-                "holds": verdict.passed,
+                "verdict": _in_words(verdict),
                 "unexpected": verdict.unexpected_count,
                 "examples": ", ".join(verdict.examples),
             }
@@ -224,9 +236,19 @@ def _check_result(key: dg.AssetKey, name: str, verdicts: "list[RuleVerdict]") ->
         check_name=name,
         passed=not broken,
         severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-        description="; ".join(f"{verdict.rule.name}: {verdict.detail}" for verdict in broken) or None,
-        metadata={"rows": verdicts[0].total, "rules": dg.MetadataValue.table(records, schema=RULES_SCHEMA)},
+        description="; ".join(f"{verdict.rule.name}: {verdict.detail}" for verdict in telling) or None,
+        metadata={
+            "rows": verdicts[0].total,
+            "not examined": sum(not verdict.is_examined for verdict in verdicts),
+            "rules": dg.MetadataValue.table(records, schema=RULES_SCHEMA),
+        },
     )
+
+
+def _in_words(verdict: "RuleVerdict") -> str:
+    if not verdict.is_examined:
+        return verdict.detail
+    return "holds" if verdict.passed else "broken"
 
 
 def _output(

@@ -13,7 +13,7 @@ import dagster as dg
 import pandas as pd
 
 from assets.declaration import Declaration, Read, Result, Slice, checks_of, table_asset
-from assets.materialization import CHAIN_IO, OWNERS, check_results, check_specs, column_schema, objections
+from assets.materialization import CHAIN_IO, OWNERS, check_results, check_specs, column_schema, objections, one_refusal
 from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
 from resources.chain_io import NO_CHAIN, StoredChain
@@ -78,10 +78,11 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     judged = QualityContext(now_session=last_closed_session(), chain_before=before)
     verdicts = verify(OPTION_CHAIN, frame, context=judged)
     results = list(check_results(OPTION_CHAIN_KEY, verdicts))
-    refused = objections(OPTION_CHAIN, f"{ticker} {session:%Y-%m-%d}", verdicts)
+    where = f"{ticker} {session:%Y-%m-%d}"
+    refused = objections(OPTION_CHAIN, where, verdicts)
     if refused:
         yield from results
-        raise refused[0]
+        raise one_refusal(where, refused)
     frame.attrs.setdefault("source", source.name)
     told = {name: frame.attrs[name] for name in ("source_off", WITHOUT_CONTRACTS) if frame.attrs.get(name)}
     if WITHOUT_CONTRACTS in told:

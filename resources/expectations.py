@@ -42,6 +42,7 @@ class RuleVerdict:
     total : rows of the slice.
     examples : keys of at most five of them.
     detail : what is wrong, or why the rule was not examined; may be empty.
+    is_examined : whether the rule could look at all. One that could not is not broken, and not confirmed either.
     """
 
     rule: Rule
@@ -50,6 +51,7 @@ class RuleVerdict:
     total: int
     examples: list[str]
     detail: str
+    is_examined: bool = True
 
 
 def verify(table: Table, frame: pd.DataFrame, *, context: QualityContext) -> list[RuleVerdict]:
@@ -82,6 +84,7 @@ def verify(table: Table, frame: pd.DataFrame, *, context: QualityContext) -> lis
                 total=len(frame),
                 examples=list(finding.examples),
                 detail=problem or finding.detail,
+                is_examined=finding.is_examined,
             )
         )
     return verdicts

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.features.doubtful_closes import lone_closes_of_index
 from trading_dag.features.input_rules import require_prices, require_sessions, ticker_of
 from trading_dag.schemas import TABLES
 from trading_dag.sessions import TIME_UNIT, target_sessions
@@ -27,10 +28,16 @@ STALE_OPEN_WINDOW: Final = 252
 STALE_OPEN_MINIMUM: Final = 60
 STALE_OPEN_SHARE: Final = 0.5
 _SAME_PRICE: Final = 1e-9
+_OF_INDEX: Final = ("iv_rank", "vix_close", "vix_filled_sessions")
 
 
 def build_targets(
-    prices: pd.DataFrame, technical: pd.DataFrame, implied_volatility: pd.DataFrame, *, horizon: Horizon
+    prices: pd.DataFrame,
+    technical: pd.DataFrame,
+    implied_volatility: pd.DataFrame,
+    *,
+    horizon: Horizon,
+    judge_closes: bool = True,
 ) -> pd.DataFrame:
     """What happened between each session's close and the end of the horizon.
 
@@ -38,8 +45,10 @@ def build_targets(
     ----------
     prices : ``raw.prices_daily`` of one ticker.
     technical : ``features.technical`` of the same ticker, for ``hv_20`` at the session.
-    implied_volatility : ``features.implied_volatility`` of the same ticker, for ``iv_rank`` at the target session.
+    implied_volatility : ``features.implied_volatility`` of the same ticker, for ``iv_rank`` at the target session, and
+        for whether the index was published then (``vix_close``, ``vix_filled_sessions``).
     horizon : one of ``slices.HORIZONS``.
+    judge_closes : as for ``build_implied_volatility``.
 
     Returns
     -------
@@ -60,8 +69,9 @@ def build_targets(
     NaN policy
     ----------
     A row is absent where the target session's bar is missing or not there yet, and for 12h where the target
-    session's opens are no opens (``open_is_previous_close``). ``iv_regime`` is NULL without an iv_rank there,
-    ``spread_class`` without a positive hv_20.
+    session's opens are no opens (``open_is_previous_close``). ``iv_regime`` is NULL without an iv_rank there, and where
+    the index of that session was filled or its close cannot be true (``doubtful_closes.py``): what was filled in is no
+    outcome. ``spread_class`` is NULL without a positive hv_20.
 
     Raises
     ------
@@ -72,7 +82,7 @@ def build_targets(
     sessions = require_sessions(prices, ("ticker", "open", "close"), table="raw.prices_daily")
     require_prices(prices, ("open", "close"), table="raw.prices_daily")
     hv_rows = require_sessions(technical, ("hv_20",), table="features.technical")
-    iv_rows = require_sessions(implied_volatility, ("iv_rank",), table="features.implied_volatility")
+    iv_rows = require_sessions(implied_volatility, _OF_INDEX, table="features.implied_volatility")
 
     targets = target_sessions(sessions, horizon)
     close = pd.Series(prices["close"].to_numpy(dtype="float64"), index=sessions)
@@ -82,7 +92,7 @@ def build_targets(
     target_price = target_prices.reindex(targets).to_numpy()
     forward_return = target_price / close.to_numpy() - 1
     hv_20 = pd.Series(technical["hv_20"].to_numpy(dtype="float64"), index=hv_rows).reindex(sessions).to_numpy()
-    iv_rank = pd.Series(implied_volatility["iv_rank"].to_numpy(dtype="float64"), index=iv_rows).reindex(targets)
+    iv_rank = _published_rank(implied_volatility.set_axis(iv_rows), judge_closes=judge_closes).reindex(targets)
     frame = pd.DataFrame(
         {
             "ticker": pd.Series(ticker_of(prices), index=range(len(sessions)), dtype="str"),
@@ -98,6 +108,13 @@ def build_targets(
     )
     known: pd.DataFrame = frame.loc[~np.isnan(target_price), list(TABLES["labels.targets"].column_names)]
     return known.reset_index(drop=True)
+
+
+def _published_rank(implied_volatility: pd.DataFrame, *, judge_closes: bool) -> pd.Series:
+    """The iv_rank of the sessions on which an index was published that no later close has disproved."""
+    fresh = implied_volatility[(implied_volatility["vix_filled_sessions"] == 0) & (implied_volatility["vix_close"] > 0)]
+    true = fresh[~lone_closes_of_index(fresh["vix_close"])] if judge_closes else fresh
+    return true["iv_rank"].astype("float64")
 
 
 def dead_band(horizon: Horizon) -> float:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_dag.errors import SchemaError
+from trading_dag.features.implied_volatility import build_implied_volatility
 from trading_dag.labels import build_targets, open_is_previous_close
 from trading_dag.schemas import TABLES
 from trading_dag.sessions import sessions_between, target_sessions
@@ -34,7 +35,8 @@ def _technical(prices: pd.DataFrame, hv_20: object = 16.0) -> pd.DataFrame:
 
 
 def _implied(prices: pd.DataFrame, iv_rank: object = 20.0) -> pd.DataFrame:
-    return prices[["ticker", "session"]].assign(iv_rank=iv_rank).astype({"iv_rank": "float64"})
+    columns = {"iv_rank": iv_rank, "vix_close": 18.0, "vix_filled_sessions": 0.0}
+    return prices[["ticker", "session"]].assign(**columns).astype({"iv_rank": "float64"})
 
 
 def _targets(prices: pd.DataFrame, key: str, *, hv_20: object = 16.0, iv_rank: object = 20.0) -> pd.DataFrame:
@@ -290,3 +292,43 @@ def test_labels_of_spy_are_the_bars_so_many_sessions_on(real_data: Path, key: st
     reference = built[built["target_session"] == "2024-11-15"].iloc[0]
     if key != "12h":
         assert reference["target_price"] == pytest.approx(585.75)
+
+
+def _regimes(index_close: pd.Series, published: pd.Series) -> pd.Series:
+    """Labels of 24h by target session, of an index that is published on some sessions only."""
+    prices = _prices("2022-01-03", "2024-06-28")
+    sessions = pd.DatetimeIndex(prices["session"])
+    index = pd.DataFrame({"ticker": "SPY", "session": sessions, "close": index_close.to_numpy(), "vix3m_close": np.nan})
+    implied = build_implied_volatility(index[published.to_numpy()], _technical(prices))
+    built = build_targets(prices, _technical(prices), implied, horizon=HORIZONS["24h"])
+    return built.set_index("target_session")["iv_regime"]
+
+
+def _index_of_sessions() -> tuple[pd.Series, pd.Series]:
+    rows = len(_prices("2022-01-03", "2024-06-28"))
+    return pd.Series(20.0 + 4.0 * np.sin(np.arange(rows) / 30)), pd.Series(True, index=range(rows))
+
+
+def test_a_filled_index_becomes_no_outcome_neither_at_the_end_nor_in_a_hole() -> None:
+    close, published = _index_of_sessions()
+    whole = _regimes(close, published)
+    gone = published.copy()
+    gone.iloc[-8:], gone.iloc[400:403] = False, False
+    found = _regimes(close, gone)
+    assert whole.iloc[300:].notna().all()
+    assert found.iloc[-8:].isna().all()
+    assert found.iloc[399:402].isna().all()
+    kept = found.notna()
+    assert kept.sum() == whole.notna().sum() - 11
+    assert found[kept].equals(whole[kept])
+
+
+@pytest.mark.parametrize("factor", [1.6, 0.55])
+def test_a_close_of_the_index_that_cannot_be_true_becomes_no_outcome_and_changes_no_other(factor: float) -> None:
+    close, published = _index_of_sessions()
+    whole = _regimes(close, published)
+    wrong = close.copy()
+    wrong.iloc[450] *= factor
+    found = _regimes(wrong, published)
+    assert pd.isna(found.iloc[449])
+    assert found.drop(found.index[449]).equals(whole.drop(whole.index[449]))

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.features.doubtful_closes import impossible_falls_of_index, lone_closes_of_index
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import rolling_percentile
@@ -20,6 +21,9 @@ from trading_dag.sessions import sessions_between
 FILL_LIMIT_SESSIONS: Final = 10
 RANK_WINDOW: Final = 252
 _ZSCORE_WINDOW: Final = 60
+_CLOSES: Final = ("close", "vix3m_close")
+# The longest window with the longest lag on it, and what may be filled before it.
+_LONGEST_REACH: Final = RANK_WINDOW + 20 + FILL_LIMIT_SESSIONS
 _REGIME_BOUNDS: Final = {
     "iv_regime_low": (-np.inf, 25.0),
     "iv_regime_normal": (25.0, 50.0),
@@ -29,7 +33,9 @@ _REGIME_BOUNDS: Final = {
 
 
 @documents_features((*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS))
-def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:
+def build_implied_volatility(
+    volatility_index: pd.DataFrame, technical: pd.DataFrame, *, judge_closes: bool = True
+) -> pd.DataFrame:
     """Implied-volatility features of one ticker.
 
     Parameters
@@ -37,6 +43,9 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
     volatility_index : ``raw.volatility_index`` of the ticker; zero rows where there is no index. Rows on
         days that are no session are left out. It may begin before ``technical``: windows then reach back.
     technical : ``features.technical`` of the same ticker; its sessions are the rows, its ``hv_20`` is compared.
+
+    judge_closes : whether closes that cannot be true count as missing. Not in a history that was drawn: it jumps where
+        one block ends and another begins.
 
     Returns
     -------
@@ -51,7 +60,10 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
 
     NaN policy
     ----------
-    The index is filled forward over at most 10 sessions, never backward, and is NaN after that. The term structure
+    The index is filled forward over at most 10 sessions, never backward, and is NaN after that. A close that cannot be
+    true (``doubtful_closes.py``) counts as missing: in its own row where its own session shows it, in later rows where
+    the next one does. A row keeps what was known at its close: an error upward stays in the row of its session. The
+    term structure
     compares closes of one session: it is NaN where the three-month index was last published on another one. A window
     needs all its sessions; a zero range or zero deviation is NaN.
 
@@ -62,11 +74,51 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
     rows = require_sessions(technical, ("ticker", "hv_20"), table="features.technical")
     index_sessions = require_sessions(volatility_index, ("close", "vix3m_close"), table="raw.volatility_index")
     calendar = _calendar(index_sessions, rows)
-    published = volatility_index.set_axis(index_sessions)[["close", "vix3m_close"]].astype("float64").reindex(calendar)
-    x, three_month = (published[name].ffill(limit=FILL_LIMIT_SESSIONS) for name in ("close", "vix3m_close"))
-    age, three_month_age = (_sessions_since_published(published[name]) for name in ("close", "vix3m_close"))
-    three_month = three_month.where(three_month_age == age)
+    published = volatility_index.set_axis(index_sessions)[list(_CLOSES)].astype("float64").reindex(calendar)
     hv_20 = pd.Series(technical["hv_20"].to_numpy(dtype="float64"), index=rows).reindex(calendar)
+    later, at_once = _without_doubtful(published) if judge_closes else (published, published)
+    features = _features_of(later, hv_20)
+    for row in np.flatnonzero(_is_undecided(published, later, at_once)).tolist():
+        span = slice(max(row - _LONGEST_REACH, 0), row + 1)
+        features.iloc[row] = _features_of(_as_known(published, later, at_once, span=span), hv_20.iloc[span]).iloc[-1]
+    frame = features.reindex(rows).reset_index(drop=True)
+    frame.insert(0, "session", rows)
+    frame.insert(0, "ticker", pd.Series(ticker_of(technical), index=frame.index, dtype="str"))
+    return frame[list(TABLES["features.implied_volatility"].column_names)]
+
+
+def _without_doubtful(published: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The closes without those that cannot be true: as the next close shows, and as the close itself does."""
+    later, at_once = published.copy(), published.copy()
+    for name in _CLOSES:
+        closes = published[name][np.isfinite(published[name]) & (published[name] > 0)]
+        later.loc[closes.index[lone_closes_of_index(closes)], name] = np.nan
+        at_once.loc[closes.index[impossible_falls_of_index(closes)], name] = np.nan
+    return later, at_once
+
+
+def _is_undecided(published: pd.DataFrame, later: pd.DataFrame, at_once: pd.DataFrame) -> pd.Series:
+    """Sessions, up to the next close, on which a close was not known to be wrong, or right, as it is known later."""
+    differs = later.fillna(0.0) != at_once.fillna(0.0)
+    return differs.astype("float64").where(published.notna()).ffill().eq(1.0).any(axis=1)
+
+
+def _as_known(published: pd.DataFrame, later: pd.DataFrame, at_once: pd.DataFrame, *, span: slice) -> pd.DataFrame:
+    """The closes of a span of sessions as they were known at its end: the last one by itself alone."""
+    known = later.iloc[span].copy()
+    for name in _CLOSES:
+        places = np.flatnonzero(published[name].iloc[span].notna())
+        if len(places):
+            last = known.index == known.index[places[-1]]
+            known[name] = known[name].where(~last, at_once[name].iloc[span])
+    return known
+
+
+def _features_of(published: pd.DataFrame, hv_20: pd.Series) -> pd.DataFrame:
+    """Every feature by session, of closes by session (NaN where none counts) and the realised volatility."""
+    x, three_month = (published[name].ffill(limit=FILL_LIMIT_SESSIONS) for name in _CLOSES)
+    age, three_month_age = (_sessions_since_published(published[name]) for name in _CLOSES)
+    three_month = three_month.where(three_month_age == age)
 
     window = x.rolling(RANK_WINDOW)
     low, high = window.min(), window.max()
@@ -75,7 +127,7 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
     vix_sma_10, vix_sma_20 = x.rolling(10).mean(), x.rolling(20).mean()
     deviation = x.rolling(_ZSCORE_WINDOW).std()
     slope = three_month - x
-    features = pd.DataFrame(
+    return pd.DataFrame(
         {
             "iv_rank": iv_rank,
             "iv_percentile": rolling_percentile(x.to_numpy(), RANK_WINDOW),
@@ -102,12 +154,8 @@ def build_implied_volatility(volatility_index: pd.DataFrame, technical: pd.DataF
             "iv_rank_change_10d": iv_rank.diff(10),
             "vix_filled_sessions": age.where(x.notna()),
         },
-        index=calendar,
+        index=published.index,
     )
-    frame = features.reindex(rows).reset_index(drop=True)
-    frame.insert(0, "session", rows)
-    frame.insert(0, "ticker", pd.Series(ticker_of(technical), index=frame.index, dtype="str"))
-    return frame[list(TABLES["features.implied_volatility"].column_names)]
 
 
 def _calendar(index_sessions: pd.DatetimeIndex, rows: pd.DatetimeIndex) -> pd.DatetimeIndex:

@@ -157,15 +157,20 @@ def features_and_labels(
     ----------
     A feature of the index is NaN on a drawn session at whose close no index was known.
     """
+    from trading_dag.features.doubtful_closes import without_lone_closes
     from trading_dag.features.implied_volatility import build_implied_volatility
     from trading_dag.features.technical import build_technical
     from trading_dag.labels import build_targets
 
-    index = index_of_history(path, volatility_index)
+    true_index = without_lone_closes(volatility_index)
+    index = index_of_history(path, true_index)
     technical = build_technical(path)
-    of_index = build_implied_volatility(index, technical)
+    of_index = build_implied_volatility(index, technical, judge_closes=False)
     of_index.loc[~path["session"].isin(index["session"]).to_numpy(), list(_OF_INDEX)] = np.nan
-    targets = build_targets(path, technical, of_index, horizon=horizon)
+    # What was filled in on the day that was drawn is no outcome here either.
+    published = true_index.loc[true_index["close"].notna(), "session"]
+    of_index.loc[~path["drawn_session"].isin(published).to_numpy(), "vix_filled_sessions"] = 1.0
+    targets = build_targets(path, technical, of_index, horizon=horizon, judge_closes=False)
     carried = [name for name in features.columns if name not in {"ticker", "session", *_COMPUTED}]
     of_day = features.set_index("session")[carried].reindex(path["drawn_session"]).reset_index(drop=True)
     frame = pd.concat(

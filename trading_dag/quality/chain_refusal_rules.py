@@ -97,7 +97,7 @@ def _no_copy_of_session_before(examined: Examined) -> Finding:
     traded = (known["volume"] > 0.0).to_numpy()
     rows, place = known[traded], np.flatnonzero(own)[0] if own.any() else 0
     if rows.empty:
-        return examined.nothing("not examined: no contract has a volume")
+        return examined.not_examined("no contract has a volume")
     repeated = _repeats(rows)
     chain, days = _chains(rows)
     counted = np.bincount(chain, minlength=len(days))
@@ -134,7 +134,7 @@ def _quotes_are_not_all_zero(examined: Examined) -> Finding:
     rows = examined.frame
     quoted = (rows["bid"].notna() & rows["ask"].notna()).to_numpy()
     if not quoted.any():
-        return examined.nothing("not examined: no contract has a bid and an ask")
+        return examined.not_examined("no contract has a bid and an ask")
     chain, days = _chains(rows)
     is_zero = quoted & (rows["bid"] == 0.0).to_numpy() & (rows["ask"] == 0.0).to_numpy()
     counted = np.bincount(chain[quoted], minlength=len(days))
@@ -147,7 +147,7 @@ def _volatility_is_a_fraction(examined: Examined) -> Finding:
     rows = examined.frame.reset_index(drop=True)
     has_one = (rows["implied_volatility"] > 0.0).to_numpy()
     if not has_one.any():
-        return examined.nothing("not examined: no contract has a volatility")
+        return examined.not_examined("no contract has a volatility")
     chain, days = _chains(rows)
     middle = _median(rows["implied_volatility"].to_numpy(dtype=float)[has_one], chain[has_one], len(days))
     pairs = _at_the_money(rows)
@@ -169,7 +169,7 @@ def _parity_is_near_spot(examined: Examined) -> Finding:
     spot = rows["underlying_price"].to_numpy(dtype=float)[pairs["row_call"]]
     known = spot > 0.0
     if not known.any():
-        return examined.nothing("not examined: no pair of a call and a put of a near expiration, or no spot")
+        return examined.not_examined("no pair of a call and a put of a near expiration, or no spot")
     chain, days = _chains(rows)
     of_pair = chain[pairs["row_call"]][known]
     implied = (pairs["strike"] + pairs["call"] - pairs["put"]).to_numpy()[known]

@@ -77,7 +77,7 @@ def _parity_agrees_with_spot(examined: Examined) -> Finding:
     rows = examined.frame.reset_index(drop=True)
     near = (rows["years"] > 0.0) & (rows["years"] <= _NEAR_YEARS) & rows["forward"].notna() & (rows["spot"] > 0.0)
     if not near.any():
-        return examined.nothing("not examined: no forward of a near expiration")
+        return examined.not_examined("no forward of a near expiration")
     chosen = rows[near]
     away = chosen["forward"] * np.exp(-chosen["rate"] * chosen["years"]) / chosen["spot"] - 1.0
     middle = away.groupby(chosen["session"]).transform("median")
@@ -101,7 +101,7 @@ def _vendor_volatility_keeps_parity(examined: Examined) -> Finding:
     rows = examined.frame.reset_index(drop=True)
     pairs = _vendor_pairs(rows)
     if pairs.empty:
-        return examined.nothing("not examined: no strike near the money with two volatilities")
+        return examined.not_examined("no strike near the money with two volatilities")
     apart = (pairs["implied_volatility_call"] - pairs["implied_volatility_put"]).abs() > pairs["tolerance"]
     chains = [pairs["ticker"], pairs["quote_date"]]
     is_judged = apart.groupby(chains).transform("size") >= _LEAST_PAIRS

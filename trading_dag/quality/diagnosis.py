@@ -55,12 +55,33 @@ def examine(table: Table, frame: pd.DataFrame, *, context: QualityContext) -> di
     examined = Examined(table, cast, context, problems, is_source_off)
     findings = {}
     for check in _checks_of(table):
-        lacking = examined.lacks(check.needs)
-        if lacking:
-            findings[check.rule.name] = examined.nothing(f"not examined: {', '.join(lacking)} cannot be read")
-            continue
-        findings[check.rule.name] = _with_examples(check.examine(examined), examined)
+        findings[check.rule.name] = _with_examples(_judged(check, examined), examined)
     return findings
+
+
+def _judged(check: Check, examined: Examined) -> Finding:
+    lacking = examined.lacks(check.needs)
+    if lacking:
+        return examined.not_examined(f"{', '.join(lacking)} cannot be read")
+    if examined.frame.empty and not check.is_of_empty:
+        return examined.not_examined("no rows")
+    finding = check.examine(examined)
+    return _without_accepted(finding, examined) if check.rule.can_be_accepted else finding
+
+
+def _without_accepted(finding: Finding, examined: Examined) -> Finding:
+    """The finding without the bars that a user has accepted, which it names."""
+    accepted = examined.context.accepted
+    if not accepted or not finding.mask.any():
+        return finding
+    excused = finding.mask & examined.frame["session"].isin(list(accepted)).to_numpy()
+    if not excused.any():
+        return finding
+    days = examined.frame["session"][excused]
+    named = "; ".join(f"{day:%Y-%m-%d} is accepted: {accepted[day]}" for day in days.head(EXAMPLES))
+    rest = finding.mask & ~excused
+    detail = f"{finding.detail}; {named}" if rest.any() else named
+    return Finding(rest, count=int(rest.sum()), detail=detail)
 
 
 def _with_examples(finding: Finding, examined: Examined) -> Finding:

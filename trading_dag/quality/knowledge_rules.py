@@ -88,6 +88,8 @@ def _in_order(name: str, first: str, order: _Order, second: str) -> Check:
 def _examine_order(first: str, order: _Order, second: str) -> Callable[[Examined], Finding]:
     def examine(examined: Examined) -> Finding:
         early, late = examined.frame[first], examined.frame[second]
+        if not (early.notna() & late.notna()).any():
+            return examined.not_examined(f"no row has both {first} and {second}")
         wrong = (early >= late) if order == "<" else (early > late)
         return Finding.of_rows(wrong.to_numpy(dtype=bool), f"{second} comes too early")
 
@@ -96,6 +98,8 @@ def _examine_order(first: str, order: _Order, second: str) -> Callable[[Examined
 
 def _not_after_now(name: str, column: str) -> Check:
     def examine(examined: Examined) -> Finding:
+        if examined.frame[column].isna().all():
+            return examined.not_examined(f"no row has {column}")
         after = (examined.frame[column] > examined.context.now_session).to_numpy(dtype=bool)
         return Finding.of_rows(after, f"after {examined.context.now_session:%Y-%m-%d}")
 
@@ -103,6 +107,8 @@ def _not_after_now(name: str, column: str) -> Check:
 
 
 def _all_out_of_sample(examined: Examined) -> Finding:
+    if examined.frame["is_out_of_sample"].isna().all():
+        return examined.not_examined("no row says whether it is out of sample")
     wrong = ~examined.frame["is_out_of_sample"].astype("boolean").fillna(True)
     return Finding.of_rows(wrong.to_numpy(dtype=bool), "forecast within the training window")
 
@@ -111,6 +117,8 @@ def _training_parts_grow(examined: Examined) -> Finding:
     """An expanding walk-forward whose folds do not grow has shown a fold what it is tested on."""
     frame = examined.frame.reset_index(drop=True)
     ordered = frame[frame["fitted_through"].notna()].sort_values(["model", "fold"])
+    if not ordered.duplicated("model").any():
+        return examined.not_examined("no model has two folds that were fitted")
     earlier = ordered.groupby("model")
     shorter = ordered["n_train"].astype("float64") < earlier["n_train"].shift().astype("float64")
     same_rows = (ordered["n_train"] == earlier["n_train"].shift()) & (ordered["n_train"] > 0)
@@ -121,6 +129,8 @@ def _training_parts_grow(examined: Examined) -> Finding:
 
 def _sum_to_one(columns: tuple[str, ...]) -> Callable[[Examined], Finding]:
     def examine(examined: Examined) -> Finding:
+        if examined.frame[list(columns)].isna().any(axis=1).all():
+            return examined.not_examined("no row has all the probabilities")
         total: pd.Series = examined.frame[list(columns)].sum(axis=1, skipna=False)
         wrong = ((total - 1.0).abs() > _PROBABILITY_TOLERANCE) & np.isfinite(total)
         return Finding.of_rows(wrong.to_numpy(dtype=bool), "probabilities do not add up to 1")

@@ -1,57 +1,36 @@
-"""Rules for daily bars of an underlying: holes, bars that contradict themselves, splits, bad ticks, stale feeds.
+"""Rules for daily bars of an underlying: the catalogue, and the simple ones among them.
 
-Every limit was measured on real bars (SPY 1993–, QQQ 1999–, IWM 2000–, TLT, GLD, EFA to 2024; S&P 500 and
-Nasdaq Composite 1999–2018), crashes included, and stands clear of what occurs there.
+What is impossible is refused; what is improbable, and may be true, is kept and warned of. Power and false alarms of
+each rule, measured on real bars, are in ``docs/price-rules.md``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.quality.rules import Check, Examined, Finding, Mask, Rule
-from trading_dag.quality.sequences import (
-    Bars,
-    frozen_tail,
-    local_scale,
-    missing_sessions,
-    reverting_spikes,
-    sound_bars,
-)
+from trading_dag.quality.adjustment_rules import impossible_adjustments, remarkable_adjustments
+from trading_dag.quality.copied_bars import copied_bars, opens_of_the_next_session
+from trading_dag.quality.lone_prices import lone_prices
+from trading_dag.quality.peer_rules import market_went_with_it, no_foreign_bars
+from trading_dag.quality.rules import Check, Examine, Examined, Finding, Mask, Rule
+from trading_dag.quality.sequences import Bars, frozen_tail, missing_sessions, sound_bars
+from trading_dag.quality.split_rules import spliced_sessions, split_like_jumps, unusual_gaps
 from trading_dag.sessions import sessions_between
 
 _OHLC: Final = ("open", "high", "low", "close")
 _ROUNDING: Final = 1e-3
 _FROZEN_SESSIONS: Final = 5
-
-# The largest close in real bars that reverts at once is 6.4 local scales (at 1.7 %), 5.7 above 3 %.
-_SPIKE_SCALES: Final = 7.0
-_SPIKE_SIZE: Final = 0.03
-_SPIKE_NET: Final = 0.5
-# A wrong close is undone by the next open. Of the 18 real closes beyond 4 scales and 1.5 % that revert, 16 were not
-# halfway back by then; the two others are EFA, whose markets had been open overnight.
-_SPIKE_OVERNIGHT: Final = 0.5
-_SPIKE_BEYOND_DOUBT: Final = 2.0
-# The longest real wick beyond 10 % is 4.9 local scales (Nasdaq, April 2000); 13 scales occur, at 4.6 %.
-_WICK_SCALES: Final = 10.0
-_WICK_SIZE: Final = 0.10
-
-# 5:4 and 4:3 are left out: 19 October 1987 (0.795) and earnings gaps look the same.
-_SPLITS: Final = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
-_SPLIT_TOLERANCE: Final = 0.04
-_SPLIT_PERSISTENCE: Final = 0.25
-_SPLIT_WINDOW: Final = 5
-_QUIET_RANGE: Final = 5.0
-_QUIET_RANGE_FLOOR: Final = 0.08
-_QUIET_TURNOVER: Final = 5.0
+_OUTAGE_SESSIONS: Final = 3
+_MOSTLY: Final = 0.5
+_BARS: Final = ("session", *_OHLC)
 
 
 def price_checks() -> tuple[Check, ...]:
     """Checks of ``raw.prices_daily`` beyond its schema."""
-    bars = ("session", *_OHLC)
     return (
         Check(
             Rule("no_missing_sessions", "Has a bar for every exchange session between its first and its last."),
@@ -61,43 +40,142 @@ def price_checks() -> tuple[Check, ...]:
         Check(
             Rule("high_low_consistent", "High and low enclose open and close, up to 0.1 % of rounding."),
             _high_low_consistent,
-            needs=bars,
+            needs=_BARS,
         ),
-        Check(
-            Rule("no_unadjusted_split", "No overnight jump by a split ratio is left in split-adjusted prices."),
+        _refusal(
+            "no_unadjusted_split",
+            "No overnight jump that no trading made, of a split or of anything else, is left in the prices.",
             _no_unadjusted_split,
-            needs=(*bars, "adj_close", "volume"),
+            needs=(*_BARS, "adj_close", "volume", "split_factor", "dividend"),
         ),
-        Check(
-            Rule("no_reverting_spikes", "No price stands alone and is taken back by the next session."),
+        _refusal(
+            "no_reverting_spikes",
+            "No price of a session of ordinary turnover stands alone and is taken back by the next session.",
             _no_reverting_spikes,
-            needs=bars,
+            needs=(*_BARS, "volume"),
+        ),
+        _refusal(
+            "no_copied_bars",
+            "No bar repeats an earlier one with its volume, and no three in a row repeat earlier prices.",
+            _of_bars(copied_bars, "the bar is a copy of an earlier one", least=2),
+            needs=(*_BARS, "volume"),
+        ),
+        _refusal(
+            "no_spliced_bars",
+            "No stretch of up to 25 sessions is set off by two opposite gaps that cancel.",
+            _of_bars(spliced_sessions, "bars on another level, between two gaps that cancel", least=3),
+            needs=(*_BARS, "volume"),
+        ),
+        _refusal(
+            "opens_are_of_their_session",
+            "Over 63 sessions opens do not go with closes, as those of the next session would.",
+            _of_bars(opens_of_the_next_session, "opens go with closes, as the next session's do", least=63),
+            needs=_BARS,
+        ),
+        _refusal(
+            "adjustment_only_rises",
+            "adj_close / close never falls, and rises by no more than the dividends.",
+            _adjustment(impossible_adjustments, "adj_close / close falls, or rises by what no dividend explains"),
+            needs=(*_BARS, "adj_close", "volume", "split_factor", "dividend"),
+        ),
+        _refusal(
+            "volume_has_no_outage",
+            "No three sessions in a row have a price range but no volume, where the instrument trades.",
+            _of_volume(_outages, "a price range, but no volume"),
+            needs=(*_BARS, "volume"),
+        ),
+        _refusal("no_foreign_bars", "No two bars in a row are those of another ticker.", no_foreign_bars, needs=_BARS),
+        _refusal(
+            "market_went_with_it",
+            "No close moves alone and comes back while a related ticker does neither, in a session of usual turnover.",
+            market_went_with_it,
+            needs=(*_BARS, "volume"),
         ),
         Check(
             Rule("no_frozen_tail", "The last five closes are not all the same."),
             _no_frozen_tail,
             needs=("session", "close"),
         ),
-        Check(
-            Rule(
-                "tail_is_fresh",
-                "The last bar is that of the session the source should have.",
-                severity="warn",
-                is_blocking=False,
-            ),
+        *_warnings(),
+    )
+
+
+def _warnings() -> tuple[Check, ...]:
+    """Checks of what may be true, and should be looked at."""
+    return (
+        _warning(
+            "no_unusual_bars",
+            "No price stands alone and no gap is beyond 16 %, however busy the session.",
+            _no_unusual_bars,
+            needs=(*_BARS, "adj_close", "volume", "split_factor", "dividend"),
+        ),
+        _warning(
+            "adjustment_is_usual",
+            "adj_close / close rises as the recorded dividends say, or by no more than an ordinary dividend.",
+            _adjustment(remarkable_adjustments, "adj_close / close rises by more than the dividends that are known"),
+            needs=(*_BARS, "adj_close", "volume", "split_factor", "dividend"),
+        ),
+        _warning(
+            "volume_is_there",
+            "No session with a price range is without volume, where the instrument trades.",
+            _of_volume(_single_silences, "a price range, but no volume: features take it for a session without trade"),
+            needs=(*_BARS, "volume"),
+        ),
+        _warning(
+            "tail_is_fresh",
+            "The last bar is that of the session the source should have.",
             tail_is_fresh,
             needs=("session",),
         ),
     )
 
 
+def _refusal(name: str, description: str, examine: Examine, *, needs: tuple[str, ...]) -> Check:
+    """A rule that refuses a slice, unless a user has accepted the bar."""
+    return Check(Rule(name, description, can_be_accepted=True), examine, needs)
+
+
+def _warning(name: str, description: str, examine: Examine, *, needs: tuple[str, ...]) -> Check:
+    return Check(
+        Rule(name, description, severity="warn", is_blocking=False, can_be_accepted=name != "tail_is_fresh"),
+        examine,
+        needs,
+    )
+
+
+def _price_bars(examined: Examined) -> Bars:
+    return sound_bars(examined, positive=_OHLC)
+
+
+def _splits(examined: Examined) -> Mask:
+    return split_like_jumps(examined.shared(_price_bars))
+
+
+def _lone(examined: Examined) -> tuple[Mask, Mask]:
+    return lone_prices(examined.shared(_price_bars))
+
+
+def _of_bars(flags_of: Callable[[Bars], Mask], detail: str, *, least: int) -> Examine:
+    """A rule that reads the sound bars alone; ``least`` is how many it needs to say anything."""
+
+    def examine(examined: Examined) -> Finding:
+        bars = examined.shared(_price_bars)
+        if len(bars.rows) < least:
+            return _too_few(examined, bars, least)
+        return bars.finding(flags_of(bars), detail)
+
+    return examine
+
+
+def _too_few(examined: Examined, bars: Bars, least: int) -> Finding:
+    return examined.not_examined(f"{len(bars.rows)} sound bars, at least {least} are needed")
+
+
 def tail_is_fresh(examined: Examined) -> Finding:
     """Whether the last session is the one that was expected."""
     expected = examined.context.expected_last_session
     if expected is None:
-        return examined.nothing("not examined: no session is expected")
-    if examined.is_source_off:
-        return examined.nothing("source is switched off")
+        return examined.not_examined("no session is expected of this source")
     last = examined.frame["session"].max()
     if pd.isna(last):
         return Finding(np.ones(len(examined.frame), dtype=bool), count=1, detail="no session at all")
@@ -133,103 +211,82 @@ def _high_low_consistent(examined: Examined) -> Finding:
 
 
 def _no_unadjusted_split(examined: Examined) -> Finding:
-    bars = sound_bars(examined, positive=_OHLC)
+    bars = examined.shared(_price_bars)
     if len(bars.rows) < 2:
-        return examined.nothing()
-    return bars.finding(split_like_jumps(bars.rows), "the price jumps by a split ratio and stays there")
-
-
-def split_like_jumps(rows: pd.DataFrame) -> Mask:
-    """Sessions at which prices look like an unadjusted split: an overnight jump by a ratio that stays.
-
-    A real move of that size differs: either the dividend-adjusted close did not make it (then it is a split beyond
-    doubt), or the session itself was wild; a split happens in a session of ordinary range and turnover.
-    A recorded split does not excuse the jump, since prices are split-adjusted; a recorded dividend does.
-    """
-    close, before = rows["close"], rows["close"].shift(1)
-    dividend = rows["dividend"].fillna(0.0)
-    distance, ratio = _nearest_split(_log((rows["open"] + dividend) / before), _log((close + dividend) / before))
-    is_jump = distance < _SPLIT_TOLERANCE
-    if not is_jump.any():
-        return is_jump
-
-    earlier = close.rolling(_SPLIT_WINDOW, min_periods=1).median().shift(1)
-    later = close[::-1].rolling(_SPLIT_WINDOW, min_periods=1).median()[::-1]
-    remaining = np.abs(_log(later / earlier) - ratio)
-    stays = remaining < np.minimum(_SPLIT_PERSISTENCE, np.abs(ratio) / 2)
-
-    adjusted = rows["adj_close"].where(rows["adj_close"] > 0)
-    is_adjusted_elsewhere = np.abs(_log(adjusted / adjusted.shift(1))) < np.abs(ratio) / 2
-    spread, usual_spread = _against_usual(pd.Series(_log(rows["high"] / rows["low"])))
-    is_busy = np.ones(len(rows), dtype=bool)
-    is_quiet = spread <= np.maximum(_QUIET_RANGE * usual_spread, _QUIET_RANGE_FLOOR)
-    for traded in (rows["volume"], close * rows["volume"]):  # which of them a split scales depends on the vendor
-        amount, usual_amount = _against_usual(traded)
-        is_busy = is_busy & (amount > _QUIET_TURNOVER * usual_amount)
-    return np.asarray(is_jump & stays & (is_adjusted_elsewhere | (is_quiet & ~is_busy)), dtype=bool)
-
-
-def _log(values: pd.Series) -> npt.NDArray[np.float64]:
-    return np.asarray(np.log(values.to_numpy(dtype="float64")), dtype="float64")
-
-
-def _against_usual(values: pd.Series) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Each value, and the median of the 21 before it."""
-    usual = values.rolling(21, min_periods=1).median().shift(1)
-    return values.to_numpy(dtype="float64"), usual.to_numpy(dtype="float64")
-
-
-def _nearest_split(
-    overnight: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Distance to the nearest split ratio, by the open or the close, and that ratio (logarithms)."""
-    ratios = np.log(np.array([*_SPLITS, *(1 / ratio for ratio in _SPLITS)]))
-    gaps = np.minimum(np.abs(overnight[:, None] - ratios), np.abs(whole[:, None] - ratios))
-    gaps = np.where(np.isnan(gaps), np.inf, gaps)
-    nearest = gaps.argmin(axis=1)
-    return gaps[np.arange(len(gaps)), nearest], ratios[nearest]
+        return _too_few(examined, bars, 2)
+    flags = examined.shared(_splits)
+    ratios = (bars.rows["open"] / bars.rows["close"].shift(1))[flags].head(3)
+    jumps = ", ".join(f"×{ratio:.4g}" for ratio in ratios)
+    return bars.finding(flags, f"the price jumps overnight and stays there: {jumps}")
 
 
 def _no_reverting_spikes(examined: Examined) -> Finding:
-    bars = sound_bars(examined, positive=_OHLC)
+    bars = examined.shared(_price_bars)
     if len(bars.rows) < 3:
-        return examined.nothing()
-    scale = local_scale(bars.rows["close"])
-    flags = lone_closes(bars.rows, scale) | lone_extremes(bars.rows, scale)
-    return bars.finding(flags, "a price far from both its neighbours")
+        return _too_few(examined, bars, 3)
+    return bars.finding(examined.shared(_lone)[0], "a price far from both its neighbours")
 
 
-def lone_closes(rows: pd.DataFrame, scale: pd.Series) -> Mask:
-    """Closes far from both their neighbours, unless trading took them back.
+def _no_unusual_bars(examined: Examined) -> Finding:
+    """What would be refused in a session of ordinary turnover."""
+    bars = examined.shared(_price_bars)
+    if len(bars.rows) < 3:
+        return _too_few(examined, bars, 3)
+    refused, unusual = examined.shared(_lone)
+    refused = refused | examined.shared(_splits) | spliced_sessions(bars)
+    # The gap back from a refused bar is no other oddity.
+    is_after = np.append(False, refused[:-1])
+    flags = (unusual & ~refused) | (unusual_gaps(bars) & ~refused & ~is_after)
+    return bars.finding(flags, "a price far from its neighbours in a busy session: true, or a bad print")
 
-    A market that falls and recovers has to trade its way back, most of it after the next open; a wrong close is gone
-    with the next open. An open that repeats the close before it, as some feeds make them, says nothing either way, and
-    twice the limits need no such sign.
+
+def _adjustment(flags_of: Callable[[pd.DataFrame], Mask], detail: str) -> Examine:
+    """A rule on adj_close / close. A split that only one of them knows is ``no_unadjusted_split``'s."""
+
+    def examine(examined: Examined) -> Finding:
+        bars = examined.shared(_price_bars)
+        if (bars.rows["adj_close"] > 0).sum() < 2:
+            return examined.not_examined("fewer than two bars have an adjusted close")
+        return bars.finding(flags_of(bars.rows) & ~examined.shared(_splits), detail)
+
+    return examine
+
+
+def _silent(examined: Examined) -> tuple[Mask, Mask]:
+    """Sessions with a price range and a volume of zero of an instrument that trades: all, and those of outages.
+
+    An outage is three such sessions in a row. An instrument without a volume in most sessions has none to lose.
     """
-    close, next_open = rows["close"], rows["open"].shift(-1)
-    is_lone, is_beyond_doubt = (
-        reverting_spikes(
-            close, scale, least_scales=times * _SPIKE_SCALES, least_size=times * _SPIKE_SIZE, most_net=_SPIKE_NET
-        )
-        for times in (1.0, _SPIKE_BEYOND_DOUBT)
-    )
-    moved, back = _log(close / close.shift(1)), _log(close / next_open)
-    is_undone = (np.sign(moved) * back >= _SPIKE_OVERNIGHT * np.abs(moved)) | (next_open == close).to_numpy()
-    return np.asarray(is_lone & (is_undone | is_beyond_doubt), dtype=bool)
+    rows = examined.shared(_price_bars).rows
+    is_silent = ((rows["volume"] == 0) & (rows["high"] > rows["low"])).to_numpy(dtype=bool)
+    if is_silent.mean() > _MOSTLY:
+        return is_silent & False, is_silent & False
+    starts = np.flatnonzero(np.diff(is_silent, prepend=~is_silent[:1]))
+    lengths = np.diff(np.append(starts, len(is_silent)))
+    return is_silent, np.repeat(lengths >= _OUTAGE_SESSIONS, lengths) & is_silent
 
 
-def lone_extremes(rows: pd.DataFrame, scale: pd.Series) -> Mask:
-    """Bars whose open, high or low lies far outside everything around it."""
-    close, before = rows["close"], rows["close"].shift(1).fillna(rows["close"])
-    limit = np.maximum(_WICK_SCALES * scale, _WICK_SIZE)
-    upper, lower = np.maximum(close, before), np.minimum(close, before)
-    open_reach = np.maximum(np.log(rows["open"] / upper), np.log(lower / rows["open"]))
-    high_reach = np.log(rows["high"] / np.maximum(upper, rows["open"]))
-    low_reach = np.log(np.minimum(lower, rows["open"]) / rows["low"])
-    flags: Mask = ((open_reach > limit) | (high_reach > limit) | (low_reach > limit)).to_numpy(dtype=bool)
-    return flags
+def _of_volume(flags_of: Callable[[Examined], Mask], detail: str) -> Examine:
+    def examine(examined: Examined) -> Finding:
+        bars = examined.shared(_price_bars)
+        if not (bars.rows["volume"] > 0).any():
+            return examined.not_examined("no session has a volume")
+        return bars.finding(flags_of(examined), detail)
+
+    return examine
+
+
+def _outages(examined: Examined) -> Mask:
+    return examined.shared(_silent)[1]
+
+
+def _single_silences(examined: Examined) -> Mask:
+    silent, outages = examined.shared(_silent)
+    return silent & ~outages
 
 
 def _no_frozen_tail(examined: Examined) -> Finding:
     bars = sound_bars(examined, positive=("close",))
+    if len(bars.rows) < _FROZEN_SESSIONS:
+        return _too_few(examined, bars, _FROZEN_SESSIONS)
     return bars.finding(frozen_tail(bars.rows["close"], _FROZEN_SESSIONS), "the feed repeats its last close")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,13 @@ import pandas as pd
 
 from trading_dag.schemas import Table
 
+T = TypeVar("T")
 Severity = Literal["error", "warn"]
 Mask = npt.NDArray[np.bool_]
 EXAMPLES: Final = 5
 SCHEMA: Final = "schema"
 POINT_IN_TIME: Final = "point_in_time"
+NOT_EXAMINED: Final = "not examined"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Rule:
     severity : how bad it is to break it.
     is_blocking : whether a slice that breaks it may not be stored.
     check : the asset check under which it is reported together with others; its own name where it stands alone.
+    can_be_accepted : whether a user who knows better may accept a named bar that breaks it.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Rule:
     severity: Severity = "error"
     is_blocking: bool = True
     check: str = ""
+    can_be_accepted: bool = False
 
     @property
     def check_name(self) -> str:
@@ -57,6 +61,8 @@ class QualityContext:
     macro : ``features.macro`` (session, vix_fred, vix_fred_age_sessions), None where it is not at hand.
     chain_before : ``raw.option_chain`` of the ticker on the quote date before those of the frame, None where there is
         none.
+    peers : by ticker, ``raw.prices_daily`` of other tickers of the same source (session, open, high, low, close).
+    accepted : sessions whose bars a user has accepted, each with the reason.
     """
 
     now_session: pd.Timestamp
@@ -64,6 +70,8 @@ class QualityContext:
     technical: pd.DataFrame | None = None
     macro: pd.DataFrame | None = None
     chain_before: pd.DataFrame | None = None
+    peers: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    accepted: Mapping[pd.Timestamp, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,14 @@ class Finding:
     count : how many things are wrong; missing sessions are counted although they have no row.
     detail : why, in words; empty where there is nothing to say.
     examples : offending keys where they are not those of the flagged rows.
+    is_examined : whether the rule could look at all; where not, the detail says why.
     """
 
     mask: Mask
     count: int = 0
     detail: str = ""
     examples: tuple[str, ...] = ()
+    is_examined: bool = True
 
     @classmethod
     def of_rows(cls, mask: Mask, detail: str = "") -> Finding:
@@ -108,6 +118,14 @@ class Examined:
     context: QualityContext
     problems: dict[str, str] = field(default_factory=dict)
     is_source_off: bool = False
+    _shared: dict[Any, Any] = field(default_factory=dict)
+
+    def shared(self, make: Callable[[Examined], T]) -> T:
+        """What several rules read of this frame, made once."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        made: T = self._shared[make]
+        return made
 
     def lacks(self, columns: tuple[str, ...]) -> list[str]:
         """Those of the columns that a rule cannot rely on."""
@@ -117,14 +135,22 @@ class Examined:
         """A finding without evidence."""
         return Finding(np.zeros(len(self.frame), dtype=bool), detail=detail)
 
+    def not_examined(self, reason: str) -> Finding:
+        """A finding of a rule that could not look, and why."""
+        return Finding(np.zeros(len(self.frame), dtype=bool), detail=f"{NOT_EXAMINED}: {reason}", is_examined=False)
+
 
 Examine = Callable[[Examined], Finding]
 
 
 @dataclass(frozen=True)
 class Check:
-    """A rule with the function that examines it and the columns that function reads."""
+    """A rule with the function that examines it and the columns that function reads.
+
+    ``is_of_empty`` says that it has something to say of a frame without rows.
+    """
 
     rule: Rule
     examine: Examine
     needs: tuple[str, ...] = ()
+    is_of_empty: bool = False

@@ -19,9 +19,11 @@ _GROUPS_WITH_ROWS = ("raw", "features", "labels")
 @lru_cache(maxsize=64)
 def schema_checks(table: Table) -> tuple[Check, ...]:
     """The checks that follow from the columns, the key and the slice of a table."""
-    checks = [_schema_check("columns_and_types", "Has exactly the columns of the schema, in types that fit.", _columns)]
+    fits = Rule("columns_and_types", "Has exactly the columns of the schema, in types that fit.", check=SCHEMA)
+    checks = [Check(fits, _columns, is_of_empty=True)]
     if table.group in _GROUPS_WITH_ROWS:
-        checks.append(_schema_check("not_empty", "Has rows, unless its source is switched off.", _not_empty))
+        has_rows = Rule("not_empty", "Has rows, unless its source is switched off.", check=SCHEMA)
+        checks.append(Check(has_rows, _not_empty, is_of_empty=True))
     key = table.key
     checks.append(_schema_check("keys_unique", f"No two rows share {', '.join(key)}.", _keys_unique, needs=key))
     checks.append(_schema_check("sorted_by_key", f"Rows ascend by {', '.join(key)}.", _sorted, needs=key))
@@ -76,8 +78,10 @@ def _columns(examined: Examined) -> Finding:
 
 
 def _not_empty(examined: Examined) -> Finding:
-    if len(examined.frame) or examined.is_source_off or examined.table.may_be_empty:
-        return examined.nothing("source is switched off" if examined.is_source_off else "")
+    if examined.is_source_off:
+        return examined.not_examined("the source is switched off")
+    if len(examined.frame) or examined.table.may_be_empty:
+        return examined.nothing()
     return Finding(np.zeros(0, dtype=bool), count=1, detail="no rows")
 
 

@@ -7,8 +7,10 @@ business and are left out here, so that one defect raises one rule.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.quality.rules import Examined, Finding, Mask
@@ -29,6 +31,16 @@ class Bars:
     rows: pd.DataFrame
     positions: np.ndarray[tuple[int], np.dtype[np.int64]]
     size: int
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Bars:
+        """Rows that are sound and in order already."""
+        return cls(rows.reset_index(drop=True), np.arange(len(rows)), len(rows))
+
+    @cached_property
+    def scale(self) -> pd.Series:
+        """``local_scale`` of the closes."""
+        return local_scale(self.rows["close"])
 
     def finding(self, flags: Mask, detail: str) -> Finding:
         """Flags of the sound rows as a finding on the frame as it was given."""
@@ -81,22 +93,20 @@ def local_scale(values: pd.Series, window: int = 31) -> pd.Series:
     return size.rolling(window, center=True, min_periods=10).median().fillna(size.median()).fillna(0.0)
 
 
-def reverting_spikes(
-    values: pd.Series, scale: pd.Series, *, least_scales: float, least_size: float, most_net: float
-) -> Mask:
-    """Values that stand alone: far from both neighbours on the same side, and the neighbours agree.
+def reverting_sizes(values: pd.Series, *, most_net: float) -> npt.NDArray[np.float64]:
+    """How far each value stands from both its neighbours, on one side of both: the lesser of the two log changes.
 
     Parameters
     ----------
     values : positive levels in session order.
-    scale : their ``local_scale``.
-    least_scales : least jump, in scales.
-    least_size : least jump, log change.
-    most_net : most that remains of the jump a session later, as a share of it.
+    most_net : most that may remain of the jump a session later, as a share of it.
+
+    Returns
+    -------
+    One size per value, 0 where it does not stand alone or where the neighbours disagree.
     """
-    changes = pd.Series(np.log(values.to_numpy(dtype="float64"))).diff()
-    back = changes.shift(-1)  # how the value goes on: this looks for defects, no feature sees it
-    size = np.minimum(changes.abs(), back.abs())
-    limit = np.maximum(least_scales * scale, least_size)
-    is_spike = (changes * back < 0) & ((changes + back).abs() <= most_net * size) & (size > limit)
-    return is_spike.to_numpy(dtype=bool)
+    changes = np.diff(np.log(values.to_numpy(dtype="float64")), prepend=np.nan)
+    back = np.append(changes[1:], np.nan)[: len(changes)]  # how it goes on: this looks for defects, no feature sees it
+    size = np.minimum(np.abs(changes), np.abs(back))
+    is_alone = (changes * back < 0) & (np.abs(changes + back) <= most_net * size)
+    return np.where(is_alone, size, 0.0)

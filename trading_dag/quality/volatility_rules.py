@@ -12,22 +12,17 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.features.doubtful_closes import impossible_falls_of_index, lone_closes_of_index
 from trading_dag.quality.index_timing import copied_from_neighbour, is_vix, late_since_a_repeated_close
 from trading_dag.quality.price_rules import tail_is_fresh
-from trading_dag.quality.rules import Check, Examined, Finding, Mask, Rule
-from trading_dag.quality.sequences import frozen_tail, local_scale, missing_sessions, reverting_spikes, sound_bars
+from trading_dag.quality.rules import NOT_EXAMINED, Check, Examined, Finding, Mask, Rule
+from trading_dag.quality.sequences import frozen_tail, missing_sessions, sound_bars
 from trading_dag.sessions import all_sessions
 
 # Features fill a hole of ten sessions. VXN lacks 9 of 3,851 sessions (0.23 %), six of them in a row.
 _LONGEST_HOLE: Final = 10
 _MISSING_SHARE: Final = 0.005
 _FROZEN_SESSIONS: Final = 5
-
-# Real closes that revert reach 8.7 local scales (VIX, 28 December 2012) or 33 % (5 August 2024, 4.2 scales).
-# VXN of 1 February 2024 (18.25, 11.20, 17.22) has 17.6 scales and 43 %: a vendor's error.
-_SPIKE_SCALES: Final = 10.0
-_SPIKE_SIZE: Final = 0.20
-_SPIKE_NET: Final = 0.5
 
 # Same-session correlation against the stronger of the neighbours', over windows of that many sessions. The least
 # margin in any window of the real pairs is −0.113 (42 sessions, SPY in June 1995) and +0.15 (126), and −0.32 among 500
@@ -58,12 +53,12 @@ def volatility_index_checks() -> tuple[Check, ...]:
         Check(
             Rule(
                 "no_reverting_spikes",
-                "No close stands alone and is taken back by the next session.",
+                "No close, of the index or of the three-month one, stands alone or falls further than one ever did.",
                 severity="warn",
                 is_blocking=False,
             ),
             _no_reverting_spikes,
-            needs,
+            needs=(*needs, "vix3m_close"),
         ),
         Check(Rule("no_frozen_tail", "The last five closes are not all the same."), _no_frozen_tail, needs),
         Check(
@@ -123,25 +118,31 @@ def _no_missing_sessions(examined: Examined) -> Finding:
 
 
 def _no_reverting_spikes(examined: Examined) -> Finding:
+    """Closes that features take for missing; the last one only if it cannot be true whatever follows."""
     bars = sound_bars(examined, positive=("close",))
     if len(bars.rows) < 3:
-        return examined.nothing()
-    scale = local_scale(bars.rows["close"])
-    flags = reverting_spikes(
-        bars.rows["close"], scale, least_scales=_SPIKE_SCALES, least_size=_SPIKE_SIZE, most_net=_SPIKE_NET
-    )
-    return bars.finding(flags, "a close far from both its neighbours")
+        return examined.not_examined(f"{len(bars.rows)} closes, at least 3 are needed")
+    flags = np.zeros(len(bars.rows), dtype=bool)
+    for name in ("close", "vix3m_close"):
+        closes = bars.rows[name][(bars.rows[name] > 0) & np.isfinite(bars.rows[name])]
+        if len(closes):
+            doubtful = lone_closes_of_index(closes)
+            doubtful[-1] |= impossible_falls_of_index(closes)[-1]
+            flags[closes.index[doubtful]] = True
+    return bars.finding(flags, "counted as missing: filled from the session before, and no label is made of it")
 
 
 def _no_frozen_tail(examined: Examined) -> Finding:
     bars = sound_bars(examined, positive=("close",))
+    if len(bars.rows) < _FROZEN_SESSIONS:
+        return examined.not_examined(f"{len(bars.rows)} closes, at least {_FROZEN_SESSIONS} are needed")
     return bars.finding(frozen_tail(bars.rows["close"], _FROZEN_SESSIONS), "the feed repeats its last close")
 
 
 def _not_shifted_against_prices(examined: Examined) -> Finding:
     technical = examined.context.technical
     if technical is None or not {"session", "log_return_1d"} <= set(technical.columns):
-        return examined.nothing("not examined: no returns of the underlying at hand")
+        return examined.not_examined("no returns of the underlying at hand")
     bars = sound_bars(examined, positive=("vix_close",))
     rows = bars.rows
     returns = technical.drop_duplicates("session").set_index("session")["log_return_1d"]
@@ -149,7 +150,9 @@ def _not_shifted_against_prices(examined: Examined) -> Finding:
     is_fresh = rows["vix_filled_sessions"].fillna(0.0) == 0
     pairs = pd.DataFrame({"change": changes.where(is_fresh), "return": rows["session"].map(returns)})
     flags, detail = shifted_windows(pairs["change"], pairs["return"])
-    return bars.finding(flags, detail) if flags.any() else examined.nothing(detail)
+    if detail.startswith(NOT_EXAMINED):
+        return examined.not_examined(detail.removeprefix(f"{NOT_EXAMINED}: "))
+    return bars.finding(flags, detail)
 
 
 def _index_agrees_with_fred(examined: Examined) -> Finding:
@@ -160,7 +163,7 @@ def _index_agrees_with_fred(examined: Examined) -> Finding:
     bars = sound_bars(examined, positive=("vix_close",))
     fred = _vixcls(examined.context.macro)
     if fred.empty or not len(bars.rows):
-        return examined.nothing("not examined: no VIXCLS at hand")
+        return examined.not_examined("no VIXCLS at hand")
     positions = all_sessions().get_indexer(pd.DatetimeIndex(bars.rows["session"]))
     span = range(positions[0], positions[-1] + 2)  # a session on, for an early index
     index = pd.Series(bars.rows["vix_close"].to_numpy(dtype="float64"), index=positions).reindex(span)
@@ -170,7 +173,7 @@ def _index_agrees_with_fred(examined: Examined) -> Finding:
     else:
         moves_late = late_since_a_repeated_close(index, vixcls)
         if moves_late is None:
-            return examined.nothing("not examined: the index is no relative of VIX, or too short")
+            return examined.not_examined("the index is no relative of VIX, or too short")
         late, early = moves_late, moves_late & False
     flags = (late | early).to_numpy(dtype=bool)[positions - positions[0]]
     which = "late" if late.any() else "early"
@@ -206,8 +209,10 @@ def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:
         least = window * 3 // 4
         same, late, early = (changes.rolling(window, min_periods=least).corr(returns.shift(lag)) for lag in (0, 1, -1))
         strongest = pd.concat([same, late, early], axis=1).min(axis=1)
+        if strongest.isna().all():
+            return flags & False, f"{NOT_EXAMINED}: fewer than {least} sessions have both index and price"
         if not strongest.median() <= _RELATED:
-            return flags & False, "not examined: index and price are hardly related"
+            return flags & False, f"{NOT_EXAMINED}: index and price are hardly related"
         margin = np.minimum(late, early) - same
         failed = (margin < least_margin).to_numpy(dtype=bool)
         flags |= failed

@@ -94,7 +94,8 @@ def test_every_feature_follows_its_definition(
 def test_exactly_one_regime_flag_is_up_and_bands_are_closed_below(rank: float, regime: str) -> None:
     sessions = sessions_between("2018-01-02", "2019-12-31")[:252]
     close = np.full(252, 20.0)
-    close[0], close[1], close[-1] = 10.0, 110.0, 10.0 + rank
+    close[0], close[1] = 10.0, 110.0
+    close[-4:] = np.geomspace(20.0, 10.0 + rank, 4)  # an index does not halve in a session
     at = build_implied_volatility(_index(sessions, close), _technical(sessions)).iloc[-1]
     assert at["iv_rank"] == pytest.approx(rank, abs=1e-9)
     regimes = ["iv_regime_low", "iv_regime_normal", "iv_regime_elevated", "iv_regime_high"]

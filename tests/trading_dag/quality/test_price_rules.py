@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from trading_dag.quality import examine
-from trading_dag.quality.price_rules import lone_closes, split_like_jumps
-from trading_dag.quality.sequences import local_scale
+from trading_dag.quality.lone_prices import lone_closes
+from trading_dag.quality.sequences import Bars
+from trading_dag.quality.split_rules import split_like_jumps
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.sessions import shift_sessions
 
@@ -88,7 +89,7 @@ def _unadjusted_split(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bad_tick(frame: pd.DataFrame) -> pd.DataFrame:
-    frame.loc[2_000, OHLC] *= 1.4
+    frame.loc[2_000, [*OHLC, "adj_close"]] *= 1.4
     return frame
 
 
@@ -98,7 +99,10 @@ def _low_of_a_cent(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frozen_tail(frame: pd.DataFrame) -> pd.DataFrame:
-    frame.loc[len(frame) - 5 :, OHLC] = frame["close"].iloc[-5]
+    frame.loc[len(frame) - 5 :, "close"] = frame["close"].iloc[-5]
+    frame.loc[len(frame) - 5 :, "adj_close"] = frame["adj_close"].iloc[-5]
+    frame["high"] = frame[["high", "close"]].max(axis=1)
+    frame["low"] = frame[["low", "close"]].min(axis=1)
     return frame
 
 
@@ -174,7 +178,7 @@ def test_the_flagged_row_is_the_defective_one_even_in_a_shuffled_frame(market) -
 def test_a_split_of_any_usual_ratio_is_found_on_its_session(sample_market, ratio: float, row: int) -> None:
     prices = sample_market.prices.copy()
     prices.loc[: row - 1, [*OHLC, "adj_close"]] *= ratio
-    assert split_like_jumps(prices).nonzero()[0].tolist() == [row]
+    assert split_like_jumps(Bars.of(prices)).nonzero()[0].tolist() == [row]
 
 
 def test_a_recorded_split_does_not_excuse_a_jump_because_prices_are_split_adjusted(sample_market) -> None:
@@ -193,14 +197,14 @@ def test_a_crash_to_half_in_a_wild_session_is_no_split(sample_market) -> None:
     prices = sample_market.prices.copy()
     prices.loc[:1_499, [*OHLC, "adj_close"]] *= 2
     prices.loc[1_500, "high"] = prices.loc[1_500, "close"] * 1.4
-    assert split_like_jumps(prices).sum() == 0
+    assert split_like_jumps(Bars.of(prices)).sum() == 0
 
 
 def test_a_wild_session_does_not_hide_a_split_that_the_adjusted_close_contradicts(sample_market) -> None:
     prices = sample_market.prices.copy()
     prices.loc[:1_499, OHLC] *= 2
     prices.loc[1_500, "high"] = prices.loc[1_500, "close"] * 1.4
-    assert split_like_jumps(prices).nonzero()[0].tolist() == [1_500]
+    assert split_like_jumps(Bars.of(prices)).nonzero()[0].tolist() == [1_500]
 
 
 def test_of_two_rows_with_one_key_the_second_is_flagged(sample_market) -> None:
@@ -212,9 +216,9 @@ def test_a_recorded_special_dividend_of_a_third_is_no_split(sample_market) -> No
     prices = sample_market.prices.copy()
     prices.loc[:1_499, OHLC] *= 1.5
     prices["dividend"] = 0.0
-    assert split_like_jumps(prices).nonzero()[0].tolist() == [1_500]
+    assert split_like_jumps(Bars.of(prices)).nonzero()[0].tolist() == [1_500]
     prices.loc[1_500, "dividend"] = prices.loc[1_499, "close"] / 3
-    assert split_like_jumps(prices).sum() == 0
+    assert split_like_jumps(Bars.of(prices)).sum() == 0
 
 
 def _fallen_and_recovered(frame: pd.DataFrame, *, scales: float, back_at_open: float) -> pd.DataFrame:
@@ -225,6 +229,7 @@ def _fallen_and_recovered(frame: pd.DataFrame, *, scales: float, back_at_open: f
     fallen, opened = before * np.exp(-size), before * np.exp(-size * (1 - back_at_open))
     prices.loc[row, OHLC] = [before, before, fallen, fallen]
     prices.loc[row + 1, OHLC] = [opened, before, opened, before]
+    prices["adj_close"] = prices["close"]
     return prices
 
 
@@ -240,7 +245,7 @@ def _fallen_and_recovered(frame: pd.DataFrame, *, scales: float, back_at_open: f
 )
 def test_a_fall_that_trading_takes_back_is_no_lone_close(sample_market, scales, back_at_open, is_defect) -> None:
     prices = _fallen_and_recovered(sample_market.prices, scales=scales, back_at_open=back_at_open)
-    assert lone_closes(prices, local_scale(prices["close"])).nonzero()[0].tolist() == [3_000] * is_defect
+    assert lone_closes(Bars.of(prices)).nonzero()[0].tolist() == [3_000] * is_defect
     assert broken_rules(prices, sample_market) == ({"no_reverting_spikes"} if is_defect else set())
 
 
@@ -248,9 +253,9 @@ def test_a_fall_that_trading_takes_back_is_no_lone_close(sample_market, scales, 
 def test_a_wrong_close_of_a_real_bar_is_found_wherever_it_is(sample_market, sign: int) -> None:
     prices = sample_market.prices.copy()
     rows = np.arange(50, len(prices) - 50, 97)
-    usual = local_scale(prices["close"])[rows].to_numpy()
+    usual = Bars.of(prices).scale[rows].to_numpy()
     prices.loc[rows, "close"] *= np.exp(sign * np.maximum(16.0 * usual, 0.07))
-    found = lone_closes(prices, local_scale(prices["close"])).nonzero()[0]
+    found = lone_closes(Bars.of(prices)).nonzero()[0]
     # Where a real move of that session adds to it, more than half remains and the neighbours do not agree.
     assert set(found) <= set(rows)
     assert len(found) >= 0.95 * len(rows)
@@ -262,7 +267,7 @@ def test_a_bad_tick_is_found_in_march_2020_too(markets, factor: float) -> None:
     spy = markets["SPY"]
     prices = spy.prices.copy()
     row = prices.index[prices["session"] == "2020-03-23"][0]
-    prices.loc[row, OHLC] *= factor
+    prices.loc[row, [*OHLC, "adj_close"]] *= factor
     assert broken_rules(prices, spy) == {"no_reverting_spikes"}
 
 

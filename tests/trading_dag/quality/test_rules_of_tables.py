@@ -47,8 +47,10 @@ def sound_frame(table: Table) -> pd.DataFrame:
     if "news_id" in columns:
         columns["news_id"] = [f"article {row:02d}" for row in range(rows)]
     if table.qualified_name in ("raw.volatility_index", "raw.prices_daily"):
-        columns["close"] = [10.0 + row % 2 for row in range(rows)]
-        columns |= dict.fromkeys(("open", "high", "low"), columns["close"])
+        columns["close"] = [10.0 + row % 2 + row / 100 for row in range(rows)]
+        copies = ("open", "high", "low", "adj_close") if "adj_close" in columns else ("open", "high", "low")
+        columns |= dict.fromkeys(copies, columns["close"])
+        columns |= {"dividend": 0.0, "split_factor": 1.0} if "adj_close" in columns else {}
     one_row = (
         "models.feature_selection", "models.selection_stability", "evaluation.metrics", "backtests.summary",
         "backtests.comparison",

@@ -30,8 +30,9 @@ C, O, H, L are close, open, high and low, adjusted for splits and dividends by t
 (adj_close / close) at t over the same ratio at the first session, so that the factor is 1 there and a later
 dividend, which rebases the vendor's whole `adj_close`, changes no earlier row. V is the vendor's volume.
 x is the close of the ticker's volatility index on exchange sessions, forward-filled over at most
-10 sessions (`vix_filled_sessions` says how many). Fractions are fractions (0.01 is one percent) unless the
-unit says percent. Macro values are visible from `raw.macro.known_on` on, and stale (NULL) 10 sessions after it for
+10 sessions (`vix_filled_sessions` says how many), also over closes that cannot be true. Fractions are
+fractions (0.01 is one percent) unless the unit says percent.
+Macro values are visible from `raw.macro.known_on` on, and stale (NULL) 10 sessions after it for
 daily, 70 for monthly series; `trading_dag/publication_lags.py` says when each series is known.
 Tone is −1 to 1. A *reaction session* is the first that can trade on an earnings announcement: the report date itself
 where it came before the open or during the session, the next session where it came after the close or nobody says
