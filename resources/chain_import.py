@@ -22,7 +22,7 @@ from resources.chain_files import ChainFile, find_chain_files, open_chain_file
 from resources.chain_merge import OUTCOMES, MergeCounts
 from resources.chain_staging import PREFIX, SliceName, StagedFile, stage, sweep
 from resources.chain_store import ChainStore
-from resources.parquet_store import replace_file
+from resources.slice_format import replace_file
 from trading_dag.errors import SliceBusyError, TradingDagError
 
 LOCK_TIMEOUT_SECONDS: Final = 5.0

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from resources.parquet_store import SliceKey, content_hash, to_pandas, unreadable
+from resources.slice_format import readable, to_pandas
+from resources.slice_record import SliceKey, content_hash
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import OPTION_CHAIN
 
@@ -150,13 +151,8 @@ def read_groups(path: Path, file: pq.ParquetFile, groups: Sequence[int], *, colu
     ------
     StorageError : where they cannot be read.
     """
-    import pyarrow as pa
-
-    try:
-        arrow = file.read_row_groups(list(groups), columns=list(columns))
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(BY_TICKER, chain_key_of(path), path, error) from error
-    return arrow.select(list(columns))
+    with readable(BY_TICKER, chain_key_of(path), path):
+        return file.read_row_groups(list(groups), columns=list(columns)).select(list(columns))
 
 
 def overlapping_groups(file: pq.ParquetFile, low: pd.Timestamp | None, high: pd.Timestamp | None) -> list[int]:

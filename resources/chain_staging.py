@@ -17,7 +17,7 @@ from typing import Final
 import pandas as pd
 
 from resources.chain_files import ChainFile
-from resources.parquet_store import replace_file
+from resources.slice_format import replace_file
 from trading_dag.errors import UnknownTickerError
 from trading_dag.options.chain import REASON, SiftedChain, sift
 from trading_dag.sessions import all_sessions, last_closed_session

@@ -26,16 +26,20 @@ from resources.chain_part import (
     whole_digest,
     with_digests,
 )
-from resources.parquet_store import (
-    FILE_NAME,
-    ParquetStore,
-    SliceKey,
+from resources.column_upgrade import ensure_schema_file
+from resources.parquet_store import ParquetStore
+from resources.slice_format import (
+    check_columns,
+    check_owner,
+    open_parquet,
     provenance_of,
+    readable,
     replace_file,
     to_arrow,
     to_pandas,
-    unreadable,
 )
+from resources.slice_paths import FILE_NAME, slice_parts
+from resources.slice_record import SliceKey
 from trading_dag.errors import SliceNotFoundError, StorageError
 from trading_dag.options.chain import repeated_rows
 from trading_dag.quality import empty_frame
@@ -77,14 +81,13 @@ class ChainStore:
 
     def tickers(self) -> list[str]:
         """Tickers with any stored chain, sorted."""
-        return sorted(
-            {path.parent.parent.name.partition("=")[2] for path in self.folder.glob(f"ticker=*/*/{FILE_NAME}")}
-        )
+        return sorted({parts["ticker"] for parts in slice_parts(OPTION_CHAIN, self.folder)})
 
     def years(self, ticker: str) -> list[int]:
         """Years with stored chains of a ticker, ascending."""
-        folder = self.folder / str(SliceKey(validate_ticker(ticker)))
-        return sorted(int(path.parent.name.removeprefix(_YEAR_FOLDER)) for path in folder.glob(f"*/{FILE_NAME}"))
+        validate_ticker(ticker)
+        parts = slice_parts(OPTION_CHAIN, self.folder)
+        return sorted(int(found["year"]) for found in parts if found["ticker"] == ticker)
 
     def provenance(self, ticker: str, year: int) -> Provenance | None:
         """Provenance of one file; None where there is none.
@@ -94,9 +97,11 @@ class ChainStore:
         StorageError : where the file cannot be read, or was not written here.
         """
         path = self.path(ticker, year)
-        if not path.is_file():
+        try:
+            file = self._open(path)
+        except FileNotFoundError:
             return None
-        return provenance_of(self._open(path).schema_arrow, BY_TICKER, SliceKey(ticker))
+        return provenance_of(file.schema_arrow, BY_TICKER, SliceKey(ticker), path)
 
     def merge(self, ticker: str, year: int, fresh: pd.DataFrame, *, source: str) -> MergeCounts:
         """Merge rows of one source into the slice of a ticker and year, as ``merge_all`` does with several."""
@@ -272,9 +277,7 @@ class ChainStore:
             path = self.path(ticker, year)
             try:
                 file = self._open(path)
-            except StorageError:
-                if path.is_file():
-                    raise
+            except FileNotFoundError:
                 continue  # a year that was dropped between the look at the folder and this one
             groups = overlapping_groups(file, low, high)
             if groups:
@@ -314,13 +317,12 @@ class ChainStore:
         return ChainPart.of(self._open(path), path, first=first, last=last, full=ROW_GROUP_ROWS)
 
     def _open(self, path: Path) -> pq.ParquetFile:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return pq.ParquetFile(path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(BY_TICKER, chain_key_of(path), path, error) from error
+        key = chain_key_of(path)
+        with readable(BY_TICKER, key, path):
+            file = open_parquet(path)
+            check_columns(file.schema_arrow, BY_TICKER, key, path)
+            check_owner(file, BY_TICKER, key, path)
+        return file
 
     def _put(self, ticker: str, year: int, frame: pd.DataFrame, *, source: str, part: ChainPart | None) -> None:
         """Replace a file: the rows of a part by a frame, the row groups beside it as they are."""
@@ -336,7 +338,7 @@ class ChainStore:
             last_session=max(digests, default=None),
         )
         arrow = with_digests(to_arrow(prepared.frame, OPTION_CHAIN, provenance), digests)
-        self._slices.ensure_schema_file(OPTION_CHAIN)
+        ensure_schema_file(self._slices, OPTION_CHAIN)
         path = self.path(ticker, year)
         path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in path.parent.glob(f".{FILE_NAME}.*.tmp"):

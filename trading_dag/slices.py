@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
 
-_TICKER: Final = re.compile(r"[A-Z][A-Z0-9]{0,9}([.-][A-Z0-9]{1,4})?")
+TICKER_PATTERN: Final = r"[A-Z][A-Z0-9]{0,9}(?:[.-][A-Z0-9]{1,4})?"
+_TICKER: Final = re.compile(TICKER_PATTERN)
 
 
 @dataclass(frozen=True)

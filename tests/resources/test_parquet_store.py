@@ -13,8 +13,10 @@ import pytest
 from filelock import FileLock
 
 from resources import parquet_store
+from resources.column_upgrade import ensure_schema_file
 from resources.event_history import merge_events
-from resources.parquet_store import FILE_NAME, ParquetStore, SliceKey, content_hash
+from resources.parquet_store import ParquetStore, SliceKey, content_hash
+from resources.slice_paths import FILE_NAME
 from resources.warehouse import Warehouse
 from trading_dag.errors import SchemaError, SliceNotFoundError, StorageError, UnknownTickerError
 from trading_dag.schemas import EARNINGS, MACRO, PRICES_DAILY, TARGETS, Table
@@ -209,11 +211,11 @@ def test_a_file_that_is_no_parquet_is_a_typed_error_that_says_what_to_do(store: 
 
 
 def test_a_torn_schema_file_is_written_again(store: ParquetStore) -> None:
-    store.ensure_schema_file(PRICES_DAILY)
+    ensure_schema_file(store, PRICES_DAILY)
     path = store.table_folder(PRICES_DAILY) / "schema.parquet"
     good = path.read_bytes()
     path.write_bytes(b"torn")
-    store.ensure_schema_file(PRICES_DAILY)
+    ensure_schema_file(store, PRICES_DAILY)
     assert path.read_bytes() == good
 
 
@@ -262,8 +264,8 @@ def test_a_slice_that_another_writer_holds_gets_its_new_column_from_that_writer(
         store.write(before, SliceKey(ticker), frame.assign(ticker=ticker), source="live")
     folder = store.slice_folder(EARNINGS, SPY)
     with FileLock(folder / ".lock"):
-        store.ensure_schema_file(EARNINGS)
+        ensure_schema_file(store, EARNINGS)
         assert "cancelled_at" not in pq.read_schema(store.path(EARNINGS, SPY)).names
         assert "cancelled_at" in pq.read_schema(store.path(EARNINGS, SliceKey("IWM"))).names
-    store.ensure_schema_file(EARNINGS)
+    ensure_schema_file(store, EARNINGS)
     assert "cancelled_at" in pq.read_schema(store.path(EARNINGS, SPY)).names

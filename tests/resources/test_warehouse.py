@@ -134,3 +134,112 @@ def test_a_mistake_is_told_at_once_where_nothing_is_being_written(
     with pytest.raises(StorageError):
         warehouse.query("select count(*) as n from raw.prices_daily")
     assert len(tries) == 1
+
+
+COPIES = (
+    "ticker=SPY.bak",
+    "ticker=SPY (1)",
+    "ticker=SPY copy",
+    "ticker=SPY.BAK",
+    "ticker=SPY-OLD",
+    "ticker=QQQ",
+    "ticker=spy",
+    "ticker=",
+    "SPY",
+    "old/ticker=SPY",
+    "ticker=SPY/old",
+    "ticker=SPY/horizon=24h",
+)
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """One that is built once, with bars of SPY; a test leaves it as it was."""
+    window = Warehouse(ParquetStore(tmp_path_factory.mktemp("window")))
+    window.store.write(PRICES_DAILY, SliceKey("SPY"), bars())
+    window.ensure()
+    return window
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_rows_of_a_copied_folder_are_not_seen_twice(window: Warehouse, copy: str) -> None:
+    store = window.store
+    original, folder = store.slice_folder(PRICES_DAILY, SliceKey("SPY")), store.table_folder(PRICES_DAILY)
+    shutil.copytree(original, folder / "aside")
+    (folder / copy).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "aside").rename(folder / copy)
+    try:
+        rows = window.query("select ticker, count(*) as n from raw.prices_daily group by all", verify=False)
+    finally:
+        shutil.rmtree(folder / copy.split("/")[0] if copy.startswith("old/") else folder / copy)
+    assert rows.values.tolist() == [["SPY", 5]]
+
+
+@pytest.mark.parametrize(
+    "name", ["data (1).parquet", "data copy.parquet", "old.parquet", "data.parquet.bak", "schema.parquet"]
+)
+def test_a_copied_file_is_not_seen_twice(warehouse: Warehouse, name: str) -> None:
+    store = warehouse.store
+    for ticker in ("SPY", "QQQ"):
+        store.write(PRICES_DAILY, SliceKey(ticker), bars().assign(ticker=ticker))
+    path = store.path(PRICES_DAILY, SliceKey("SPY"))
+    shutil.copy(path, path.with_name(name))
+    shutil.copy(path, store.table_folder(PRICES_DAILY) / ("x" + name))
+    rows = warehouse.query("select ticker, count(*) as n from raw.prices_daily group by all order by all")
+    assert rows.values.tolist() == [["QQQ", 5], ["SPY", 5]]
+    assert warehouse.query("select count(*) as n from meta.slices")["n"].tolist() == [2]
+    assert store.slices(PRICES_DAILY) == [SliceKey("QQQ"), SliceKey("SPY")]
+
+
+def test_a_torn_copy_does_not_stop_the_views(warehouse: Warehouse) -> None:
+    store = warehouse.store
+    store.write(PRICES_DAILY, SliceKey("SPY"), bars())
+    torn = store.table_folder(PRICES_DAILY) / "ticker=SPY.bak" / "data.parquet"
+    torn.parent.mkdir()
+    torn.write_bytes(b"torn")
+    assert warehouse.query("select count(*) as n from raw.prices_daily")["n"].tolist() == [5]
+
+
+def test_a_copied_year_of_chains_is_not_seen_twice(warehouse: Warehouse) -> None:
+    chains = ChainStore(warehouse.store.root)
+    chains.merge("SPY", 2024, chain_of(), source="files")
+    folder = chains.path("SPY", 2024).parent
+    for name in ("year=2024.bak", "year=24", "year=2025"):
+        shutil.copytree(folder, folder.with_name(name))
+    shutil.copytree(folder.parent, folder.parent.with_name("ticker=SPY.old"))
+    rows = warehouse.query("select count(*) as n from raw.option_chain", verify=False)
+    assert rows["n"].tolist() == [len(chain_of())]
+    assert (chains.tickers(), chains.years("SPY")) == (["SPY"], [2024, 2025])
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "a[b]c", "a*b", "it's", "ünï", "ticker=SPY", "a{b,c}", "100%25", "$HOME"]
+)
+def test_any_name_of_the_home_will_do(tmp_path: Path, name: str) -> None:
+    warehouse = Warehouse(ParquetStore(tmp_path / name))
+    warehouse.store.write(PRICES_DAILY, SliceKey("QQQ"), bars().assign(ticker="QQQ"))
+    assert warehouse.query("select distinct ticker from raw.prices_daily")["ticker"].tolist() == ["QQQ"]
+    assert warehouse.query("select ticker from meta.slices")["ticker"].tolist() == ["QQQ"]
+    assert warehouse.store.slices(PRICES_DAILY) == [SliceKey("QQQ")]
+
+
+def test_a_schema_file_that_was_deleted_comes_back(warehouse: Warehouse) -> None:
+    warehouse.ensure()
+    (warehouse.store.table_folder(PRICES_DAILY) / "schema.parquet").unlink()
+    assert warehouse.query("from raw.prices_daily").empty
+
+
+def test_a_query_of_a_table_with_a_flipped_bit_names_the_slice_and_the_remedy(warehouse: Warehouse) -> None:
+    store = warehouse.store
+    for ticker in ("SPY", "QQQ"):
+        store.write(PRICES_DAILY, SliceKey(ticker), bars().assign(ticker=ticker))
+    path = store.path(PRICES_DAILY, SliceKey("SPY"))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"SPY", 4)] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"raw\.prices_daily \[ticker=SPY\].*--force"):
+        warehouse.query("select count(*) from raw.prices_daily")
+    with pytest.raises(StorageError, match="ticker=SPY"):
+        warehouse.query('select count(*) from "raw"."prices_daily"')
+    assert len(warehouse.query("from raw.prices_daily where ticker = 'QQQ'", keys=[SliceKey("QQQ")])) == 5
+    assert warehouse.query("from raw.macro").empty

@@ -149,9 +149,10 @@ def sql(
         str, typer.Argument(help='Such as "from backtests.summary". Without it: the list of tables.')
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="Rows shown in a table.")] = 50,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not compare pages with their checksums first.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Query the warehouse, read-only, also while runs are writing."""
+    """Run one query on the warehouse. It reads the data folder and changes nothing, also while runs are writing."""
     from trading_dag import reports
 
     place = Workplace()
@@ -159,7 +160,7 @@ def sql(
         "SELECT schema_name || '.' || view_name AS name, column_count AS columns FROM duckdb_views() "
         "WHERE NOT internal ORDER BY 1"
     )
-    frame = place.warehouse.query(query or listing)
+    frame = place.warehouse.query(query or listing, verify=not fast)
     if as_json:
         print_json(reports.records(frame))
     else:

@@ -74,7 +74,7 @@ class Workplace:
     def query(self, sql: str) -> pd.DataFrame:
         """A report's SQL on the chosen tickers and horizons."""
         chosen = [list(self.tickers), list(self.horizons)]
-        return self.warehouse.query(sql, chosen)  # type: ignore[arg-type]
+        return self.warehouse.query(sql, chosen, keys=self.research_slices)  # type: ignore[arg-type]
 
 
 def _warn_of_typos() -> None:

@@ -1,0 +1,68 @@
+"""Slices that were written before their table got a column: the column is added to them, NULL throughout.
+
+A view reads all files of a table by the columns of one, the schema file beside the slices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from resources.slice_format import arrow_schema, parquet_writer, replace_file, to_arrow
+from resources.slice_paths import SCHEMA_FILE_NAME
+from resources.slice_record import content_hash
+from trading_dag.errors import StorageError
+from trading_dag.schemas import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from resources.parquet_store import ParquetStore
+
+
+def ensure_schema_file(store: ParquetStore, table: Table) -> None:
+    """Keep a file without rows beside the slices, so that a view over an empty table has its columns.
+
+    Where the table has got columns since, they are added to its slices first. A slice that is being written gets them
+    by that.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = store.table_folder(table) / SCHEMA_FILE_NAME
+    expected = arrow_schema(table)
+    try:
+        if pq.read_schema(path).remove_metadata().equals(expected):
+            return
+    except (FileNotFoundError, pa.ArrowException, OSError):
+        path.unlink(missing_ok=True)
+    else:
+        if table.slice != "ticker_year" and not _add_columns(store, table, expected):
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, parquet_writer(expected.empty_table()))
+
+
+def _add_columns(store: ParquetStore, table: Table, expected: pa.Schema) -> bool:
+    """Write slices anew that lack columns of their table; whether all are done. One that is locked is left out."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from filelock import Timeout
+
+    is_done = True
+    for key in store.slices(table):
+        path = store.path(table, key)
+        try:
+            if set(expected.names) <= set(pq.read_schema(path).names):
+                continue
+            with store.lock(table, key).acquire(timeout=0):
+                recorded, frame = store.provenance(table, key), store.read(table, key)
+                if recorded is not None and set(frame.columns) == set(expected.names):
+                    arrow = to_arrow(frame, table, replace(recorded, content_hash=content_hash(frame)))
+                    replace_file(path, parquet_writer(arrow))
+        except Timeout:
+            is_done = False
+        except (pa.ArrowException, OSError, StorageError):
+            # Not this table's writer's concern: whoever reads that slice is told what is wrong with it.
+            continue
+    return is_done

@@ -1,0 +1,82 @@
+"""What is recorded of a slice: its key, where its rows come from, the hash of its values. No file is opened here."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import pandas as pd
+
+from trading_dag.schemas import Table
+from trading_dag.slices import horizon_of, validate_ticker
+
+
+@dataclass(frozen=True, order=True)
+class SliceKey:
+    """Which part of a table: nothing, a ticker, or a ticker and a horizon. Validated, so safe in a path."""
+
+    ticker: str | None = None
+    horizon: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ticker is not None:
+            validate_ticker(self.ticker)
+        if self.horizon is not None:
+            horizon_of(self.horizon)
+
+    def __str__(self) -> str:
+        parts = [f"ticker={self.ticker}" if self.ticker else "", f"horizon={self.horizon}" if self.horizon else ""]
+        return "/".join(part for part in parts if part) or "all"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a stored slice comes from.
+
+    Attributes
+    ----------
+    content_hash : SHA-256 of the values, independent of when and by whom they were fetched.
+    source : name of the source, several joined by ``+``; None where nothing was fetched.
+    source_off : why the source gave nothing, None where it did.
+    fetched_at : ISO time of the write, UTC.
+    code_version : of the asset that wrote it.
+    rows, first_session, last_session : extent.
+    inputs : content hash of each input slice by table name.
+    asked_at : when the source was last asked for these rows, UTC, where that is not the time of the write.
+    """
+
+    content_hash: str
+    source: str | None
+    source_off: str | None
+    fetched_at: str
+    code_version: str | None
+    rows: int
+    first_session: str | None
+    last_session: str | None
+    inputs: dict[str, str]
+    asked_at: str | None = None
+
+
+@dataclass(frozen=True)
+class PreparedSlice:
+    """A frame that holds its schema, with what will be recorded of it: ready to be stored.
+
+    Attributes
+    ----------
+    table, key : where it belongs.
+    frame : conformed rows.
+    provenance : as it will stand in the file.
+    """
+
+    table: Table
+    key: SliceKey
+    frame: pd.DataFrame
+    provenance: Provenance
+
+
+def content_hash(frame: pd.DataFrame) -> str:
+    """SHA-256 of a conformed frame's column names and values, in row order."""
+    digest = hashlib.sha256("\x1f".join(map(str, frame.columns)).encode())
+    if len(frame):
+        digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
