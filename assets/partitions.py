@@ -1,5 +1,11 @@
 """The one home of partitions: which slices exist, and why they are cut that way.
 
+They are those of the active universe: the tickers that the source has and the settings have not left out, and the
+horizons of the settings. So nothing that Dagster starts by itself (automation, a schedule, "Materialize all") works on
+a slice that nobody asked for or nobody can fetch. A ticker or horizon that was active before keeps its slices and its
+history; it is listed again once it is active again. A command works on the slices that it is told and has definitions
+of all that can be named (``every_slice``).
+
 - ``ticker``: raw data and features belong to an underlying and to no horizon.
 - ``ticker × horizon``: labels and all that is fitted, forecast or traded depend on how far ahead one looks.
 - Macro series belong to neither and are unpartitioned.
@@ -26,11 +32,12 @@ from trading_dag.schemas import HORIZON_KEYS, SliceKind
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trading_dag.settings import Settings
+
 TICKER_DIMENSION: Final = "ticker"
 HORIZON_DIMENSION: Final = "horizon"
 DATE_DIMENSION: Final = "date"
 OPTION_CHAIN_DATES: Final = dg.DynamicPartitionsDefinition(name="option_chain_date")
-HORIZON_PARTITIONS: Final = dg.StaticPartitionsDefinition(list(HORIZON_KEYS))
 
 
 class Partitions:
@@ -38,16 +45,37 @@ class Partitions:
 
     Parameters
     ----------
-    tickers : every ticker that may be a partition, in order.
+    tickers : every ticker that is a partition, in order.
+    horizons : every horizon that is one; they are brought into the order of their length.
     """
 
-    def __init__(self, tickers: tuple[str, ...]) -> None:
+    def __init__(self, tickers: tuple[str, ...], horizons: tuple[str, ...] = HORIZON_KEYS) -> None:
+        self.tickers = tickers
+        self.horizons = tuple(key for key in HORIZON_KEYS if key in horizons)
         self.ticker = dg.StaticPartitionsDefinition(list(tickers))
         self.ticker_horizon = dg.MultiPartitionsDefinition(
-            {TICKER_DIMENSION: self.ticker, HORIZON_DIMENSION: HORIZON_PARTITIONS}
+            {TICKER_DIMENSION: self.ticker, HORIZON_DIMENSION: dg.StaticPartitionsDefinition(list(self.horizons))}
         )
         self.date_ticker = dg.MultiPartitionsDefinition(
             {DATE_DIMENSION: OPTION_CHAIN_DATES, TICKER_DIMENSION: self.ticker}
+        )
+
+    @classmethod
+    def active(cls, settings: Settings) -> Partitions:
+        """Those of the active universe: what the source has, restricted by the settings."""
+        from resources.source import tickers_at_hand
+
+        return cls(tickers_at_hand(settings), settings.horizons)
+
+    @classmethod
+    def every_slice(cls, settings: Settings) -> Partitions:
+        """Those of every ticker and horizon that a command may be told to work on."""
+        return cls(settings.all_tickers)
+
+    def has(self, key: SliceKey) -> bool:
+        """Whether a slice is a partition."""
+        return (key.ticker is None or key.ticker in self.tickers) and (
+            key.horizon is None or key.horizon in self.horizons
         )
 
     def of(self, kind: SliceKind) -> dg.PartitionsDefinition | None:

@@ -7,6 +7,7 @@ one schedule each.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final, Protocol
 
 import dagster as dg
@@ -32,22 +33,34 @@ def build_schedules(
     raw_job: dg.UnresolvedAssetJobDefinition,
     macro_job: dg.UnresolvedAssetJobDefinition,
     chain_job: dg.UnresolvedAssetJobDefinition,
+    tickers: tuple[str, ...],
 ) -> list[dg.ScheduleDefinition]:
-    """All three schedules. Run keys carry the session, so a repeated tick starts nothing twice."""
+    """All three schedules. Run keys carry the session, so a repeated tick starts nothing twice.
+
+    Parameters
+    ----------
+    tickers : those that are partitions.
+    """
+    chains = partial(_one_chain_a_ticker, tickers)
     return [
-        _after_the_close("daily_prices", raw_job, _one_run_a_ticker, "Raw data of every active ticker."),
+        _after_the_close(
+            "daily_prices", raw_job, partial(_one_run_a_ticker, tickers), "Raw data of every active ticker."
+        ),
         _after_the_close("daily_macro", macro_job, _one_run, "Macro series."),
         _after_the_close(
-            "daily_chains", chain_job, _one_chain_a_ticker, "The session's option chain of every active ticker.",
+            "daily_chains", chain_job, chains, "The session's option chain of every active ticker.",
             needs=frozenset({"source"}),
         ),
     ]  # fmt: skip
 
 
 def _one_run_a_ticker(
-    context: dg.ScheduleEvaluationContext, settings: Settings, session: pd.Timestamp
+    tickers: tuple[str, ...],
+    context: dg.ScheduleEvaluationContext,  # noqa: ARG001
+    settings: Settings,  # noqa: ARG001
+    session: pd.Timestamp,
 ) -> Iterator[dg.RunRequest]:
-    for ticker in settings.active_tickers:
+    for ticker in tickers:
         yield dg.RunRequest(run_key=f"{ticker}-{session:%Y-%m-%d}", partition_key=ticker)
 
 
@@ -58,12 +71,12 @@ def _one_run(
 
 
 def _one_chain_a_ticker(
-    context: dg.ScheduleEvaluationContext, settings: Settings, session: pd.Timestamp
+    tickers: tuple[str, ...], context: dg.ScheduleEvaluationContext, settings: Settings, session: pd.Timestamp
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from assets.chain_fetch import add_chain_date, wanted_chains
 
     now = pd.Timestamp(context.scheduled_execution_time).tz_convert("UTC")
-    wanted = wanted_chains(context.resources.source, settings.active_tickers, now=now)
+    wanted = wanted_chains(context.resources.source, tickers, now=now)
     if not wanted:
         yield dg.SkipReason(f"source {settings.source} has no option chains of {session:%Y-%m-%d} to give")
     for partition in wanted:

@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from assets.jobs import RETRAIN_JOB
-from assets.partitions import partition_key
+from assets.partitions import Partitions, partition_key
 from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.schemas import DRIFT, REGISTRY
 from trading_dag.settings import Settings
@@ -29,8 +29,11 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
-    """Requests one retraining run for each slice whose drift policy says so, once per report."""
+def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition, partitions: Partitions) -> dg.SensorDefinition:
+    """Requests one retraining run for each slice whose drift policy says so, once per report.
+
+    Reports of slices that are no partitions (any more) are left alone.
+    """
 
     @dg.sensor(
         name="retrain_on_drift",
@@ -43,7 +46,7 @@ def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition) -> dg.Senso
         settings: Settings = context.resources.settings
         store: ParquetStore = context.resources.store
         requests = 0
-        for key in store.slices(DRIFT):
+        for key in filter(partitions.has, store.slices(DRIFT)):
             due_on = _due_on(store, key, settings)
             if due_on is None:
                 continue

@@ -93,6 +93,25 @@ class ColumnFile:
             )
         return frame.sort_values(key, ignore_index=True)
 
+    def keys(self) -> frozenset[str]:
+        """Every key that the file has, without reading the other columns.
+
+        Raises
+        ------
+        SourceFormatError : for an unreadable file, or one without the key or in another shape.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.dataset as ds
+
+        try:
+            dataset = self._dataset(ds)
+            self._columns(dataset.schema)
+            found = dataset.to_table(columns=[self.shape.key]).column(self.shape.key)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
+            raise self.format_error(f"cannot be read: {error}") from error
+        return frozenset(str(key) for key in pc.unique(found.combine_chunks()).to_pylist() if key is not None)
+
     def format_error(self, problem: str, column: str | None = None) -> SourceFormatError:
         """The error that names the file, the column and what was expected."""
         return SourceFormatError(

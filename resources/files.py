@@ -88,6 +88,23 @@ class FilesSource:
         self.hull = HullFile(hull_file, source=NAME, find=lambda: self._one_of(NAMES_IN_FOLDER, kind=HULL_MARKET.name))
         self._events = FileEvents(self._only, companies_of=companies_of, source=NAME)
 
+    def tickers(self) -> frozenset[str]:
+        """Every ticker that the folder has daily bars of.
+
+        Raises
+        ------
+        SourceOffError, SourceFormatError : as for prices; without their file it is off.
+        """
+        file = self._file(PRICES_DAILY)
+        if file is None:
+            raise SourceOffError(
+                source=NAME,
+                request=PRICES_DAILY.name,
+                problem=str(self._off(PRICES_DAILY).attrs["source_off"]),
+                remedy="Add the file.",
+            )
+        return file.keys()
+
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of one ticker. ``split_factor`` and ``dividend`` are NULL where no file says them.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import pandas as pd
 
-from trading_dag.errors import ConfigurationError
+from trading_dag.errors import ConfigurationError, SourceError
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings
 
@@ -124,6 +124,26 @@ def build_source(settings: Settings) -> Source:
     from resources.live import build_live_source
 
     return build_live_source(settings)
+
+
+def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
+    """The active tickers that the source has, in their order.
+
+    Only a folder is looked into. Where there is none, or its prices cannot be read, the settings alone say: a run will
+    tell what is wrong.
+    """
+    if settings.source == "live":
+        return settings.active_tickers
+    if settings.source == "files":
+        from resources.files import FilesSource
+
+        try:
+            known = FilesSource(settings.files).tickers()
+        except SourceError:
+            return settings.active_tickers
+    else:
+        known = frozenset(settings.tickers_of_source)
+    return tuple(ticker for ticker in settings.active_tickers if ticker in known)
 
 
 def require_prices(settings: Settings) -> None:

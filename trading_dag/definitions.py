@@ -23,16 +23,20 @@ from resources.parquet_store import ParquetStore
 from trading_dag.settings import Settings
 
 
-def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, resources: Mapping[str, Any] | None = None, *, partitions: Partitions | None = None
+) -> dg.Definitions:
     """Everything Dagster needs to know.
 
     Parameters
     ----------
-    settings : the universe, the source and where data lives. Nothing is read or fetched here.
+    settings : the universe, the source and where data lives. Nothing is fetched here, and nothing read but which
+        tickers a folder of files has.
     resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``,
         ``chain_io``.
+    partitions : the slices; those of the active universe where none are given.
     """
-    partitions = Partitions(settings.all_tickers)
+    partitions = partitions or Partitions.active(settings)
     jobs = {job.name: job for job in build_jobs()}
     with warnings.catch_warnings():
         # Partitioned checks and the conditions on them are in preview in Dagster 1.13; everything else is heard.
@@ -44,12 +48,20 @@ def build_definitions(settings: Settings, resources: Mapping[str, Any] | None = 
         assets=assets,
         jobs=list(jobs.values()),
         schedules=build_schedules(
-            raw_job=jobs[REFRESH_RAW_JOB], macro_job=jobs[REFRESH_MACRO_JOB], chain_job=jobs[OPTION_CHAIN_JOB]
+            raw_job=jobs[REFRESH_RAW_JOB],
+            macro_job=jobs[REFRESH_MACRO_JOB],
+            chain_job=jobs[OPTION_CHAIN_JOB],
+            tickers=partitions.tickers,
         ),
-        sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB])],
+        sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB], partitions)],
         executor=dg.in_process_executor,
         resources={**_default_resources(settings), **(resources or {})},
     )
+
+
+def build_for_command(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The same for a command, which works on the slices that it is told, active or not."""
+    return build_definitions(settings, resources, partitions=Partitions.every_slice(settings))
 
 
 def _default_resources(settings: Settings) -> dict[str, Any]:

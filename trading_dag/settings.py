@@ -366,7 +366,12 @@ class Settings(BaseSettings):
     @property
     def active_tickers(self) -> tuple[str, ...]:
         """What a command works on when it is given no tickers."""
-        return self.tickers or (*TICKERS_OF_SOURCE[self.source], *self.universe, *self._simulated_shares)
+        return self.tickers or tuple(dict.fromkeys((*self.tickers_of_source, *self.universe)))
+
+    @property
+    def tickers_of_source(self) -> tuple[str, ...]:
+        """What the source offers by itself, whatever the universe holds besides."""
+        return (*TICKERS_OF_SOURCE[self.source], *self._simulated_shares)
 
     @property
     def _simulated_shares(self) -> tuple[str, ...]:

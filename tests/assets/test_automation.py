@@ -78,9 +78,9 @@ def test_new_prices_ask_for_the_features_of_just_that_ticker(
 ) -> None:
     first = dg.evaluate_automation_conditions(definitions, instance)
     assert first.total_requested == 0
-    report(definitions, instance, PRICES, "SPY")
+    report(definitions, instance, PRICES, "SPX")
     second = dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor)
-    assert requested(second, TECHNICAL) == {"SPY"}
+    assert requested(second, TECHNICAL) == {"SPX"}
     third = dg.evaluate_automation_conditions(definitions, instance, cursor=second.cursor)
     assert third.total_requested == 0
 
@@ -89,7 +89,7 @@ def test_a_failed_blocking_check_stops_everything_downstream(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     first = dg.evaluate_automation_conditions(definitions, instance)
-    report(definitions, instance, PRICES, "SPY", failed_check="schema")
+    report(definitions, instance, PRICES, "SPX", failed_check="schema")
     assert dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor).total_requested == 0
 
 
@@ -247,28 +247,28 @@ def test_a_new_chain_asks_for_the_analysis_of_its_ticker_though_other_sessions_a
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     for date in ("2024-11-14", "2024-11-15"):
-        add_chain_date(instance, f"{date}|SPY")
+        add_chain_date(instance, f"{date}|SPX")
     cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
-    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPY")))
+    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPX")))
     without_rates = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
     assert requested(without_rates, CHAIN_ANALYTICS) == set()
     report(definitions, instance, MACRO_FEATURES, None)
     asked = dg.evaluate_automation_conditions(definitions, instance, cursor=without_rates.cursor)
     # The rates are there for everybody now; a ticker without a chain gets its empty table, or its features would wait.
-    assert requested(asked, CHAIN_ANALYTICS) == set(Settings(_env_file=None).all_tickers)
+    assert requested(asked, CHAIN_ANALYTICS) == {"SPX", "COMP"}
     after = dg.evaluate_automation_conditions(definitions, instance, cursor=asked.cursor)
     assert requested(after, CHAIN_ANALYTICS) == set()
-    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-14"), "SPY")))
+    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-14"), "SPX")))
     another = dg.evaluate_automation_conditions(definitions, instance, cursor=after.cursor)
-    assert requested(another, CHAIN_ANALYTICS) == {"SPY"}
+    assert requested(another, CHAIN_ANALYTICS) == {"SPX"}
 
 
 def test_a_failed_check_of_the_rates_stops_the_analysis_of_chains(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
-    add_chain_date(instance, "2024-11-15|SPY")
+    add_chain_date(instance, "2024-11-15|SPX")
     cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
-    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPY")))
+    report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPX")))
     report(definitions, instance, MACRO_FEATURES, None, failed_check="schema")
     assert requested(dg.evaluate_automation_conditions(definitions, instance, cursor=cursor), CHAIN_ANALYTICS) == set()
 

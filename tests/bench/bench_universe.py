@@ -70,7 +70,7 @@ def work_on_universe() -> dict[str, float]:
     from assets.runs import bury_dead_runs, claim, refuse_if_busy
     from resources.parquet_store import SliceKey
     from trading_dag.cli.workplace import Workplace
-    from trading_dag.definitions import build_definitions
+    from trading_dag.definitions import build_for_command
 
     started = time.perf_counter()
     place = Workplace()
@@ -80,7 +80,7 @@ def work_on_universe() -> dict[str, float]:
         bury_dead_runs(instance)
         refuse_if_busy(instance, [SliceKey(ticker) for ticker in tickers])
         place.warehouse.ensure()
-        for outcome in execute(place.settings, tickers=tickers, horizons=(), mode="run", build=build_definitions):
+        for outcome in execute(place.settings, tickers=tickers, horizons=(), mode="run", build=build_for_command):
             if not outcome.is_success:
                 refused += 1
                 print(f"{outcome.item}: {'; '.join(outcome.errors)}", file=sys.stderr)

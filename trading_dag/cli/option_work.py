@@ -59,7 +59,7 @@ class OptionWork:
 
         from assets.chain_fetch import fetch_chains, wanted_chains
         from resources.source import build_source
-        from trading_dag.definitions import build_definitions
+        from trading_dag.definitions import build_for_command
 
         settings = self.place.settings
         source = build_source(settings)
@@ -71,20 +71,20 @@ class OptionWork:
                 bar.update(task, description=f"chains (last: {at.key})", completed=at.done, total=at.total)
 
             return fetch_chains(
-                wanted, source=source, settings=settings, instance=self.instance, build=build_definitions, progress=show
+                wanted, source=source, settings=settings, instance=self.instance, build=build_for_command, progress=show
             )
 
     def analyse(self, tickers: Iterable[str], *, quiet: bool) -> list[str]:
         """Bring ``options`` up to date for tickers whose chains changed, those of the universe; one line a failure."""
         from assets.jobs import MACRO_JOB, OPTIONS_JOB
         from resources.parquet_store import ParquetStore, SliceKey
-        from trading_dag.definitions import build_definitions
+        from trading_dag.definitions import build_for_command
         from trading_dag.schemas import MACRO_TABLE
 
         known = sorted(set(tickers) & set(self.place.settings.all_tickers))
         if not known:
             return []
-        definitions = build_definitions(self.place.settings)
+        definitions = build_for_command(self.place.settings)
         failures = []
         if not ParquetStore(self.place.settings.home).exists(MACRO_TABLE, SliceKey()):
             # The rates that prices are discounted at.

@@ -67,10 +67,10 @@ def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
 
             from assets.execution import REPORTS, execute
             from assets.runs import bury_dead_runs
-            from trading_dag.definitions import build_definitions
+            from trading_dag.definitions import build_for_command
 
         work = execute(
-            place.settings, tickers=place.tickers, horizons=place.horizons, mode=mode, build=build_definitions
+            place.settings, tickers=place.tickers, horizons=place.horizons, mode=mode, build=build_for_command
         )
         with closing(work):
             try:
