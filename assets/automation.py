@@ -24,15 +24,18 @@ Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 def condition_of(name: str) -> Condition | None:
     """The condition of a name.
 
-    ``eager``: after the contents of any input changed; an input that was fetched again and says the same is no news.
+    ``eager``: after the contents of any input changed, and after the code version did, which knows the settings; an
+    input that was fetched again and says the same is no news.
     ``eager_by_session``: the same for what reads all sessions of a ticker's option chains, of which some are always
     missing; a chain that its checks refuse is never stored, so they are not asked again. ``on_missing``: after any
-    input changed, but only where it was never made; new data does not make it again. ``none``: only schedules, sensors
-    and people ask for it.
+    input changed, but only where it was never made; neither new data nor another setting makes it again. ``none``:
+    only schedules, sensors and people ask for it.
     """
     checked = dg.AutomationCondition.all_deps_blocking_checks_passed()
     changed = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
-    eager = dg.AutomationCondition.eager().replace("any_deps_updated", dg.AutomationCondition.any_deps_match(changed))
+    fed = dg.AutomationCondition.eager().replace("any_deps_updated", dg.AutomationCondition.any_deps_match(changed))
+    newly_missing = dg.AutomationCondition.newly_missing()
+    eager = fed.replace("newly_missing", newly_missing | dg.AutomationCondition.code_version_changed())
     sessions = dg.AssetSelection.assets(dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name]))
     missing = dg.AutomationCondition.any_deps_missing()
     conditions: dict[str, Condition | None] = {
@@ -40,7 +43,7 @@ def condition_of(name: str) -> Condition | None:
         "eager_by_session": (eager.replace(missing, missing.ignore(sessions)) & checked.ignore(sessions)).with_label(
             "eager, inputs but for sessions checked"
         ),
-        "on_missing": (eager & dg.AutomationCondition.missing() & checked).with_label("where missing, inputs checked"),
+        "on_missing": (fed & dg.AutomationCondition.missing() & checked).with_label("where missing, inputs checked"),
         "none": None,
     }
     return conditions[name]

@@ -157,6 +157,11 @@ class Declaration:
         digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
         return {"code_version": self.code_version, "settings": digest}
 
+    def version(self, settings: Settings) -> str:
+        """The same fingerprint in a word, as Dagster's code version: ``4``, or ``4+1a2b3c4d`` where settings count."""
+        fingerprint = self.fingerprint(settings)
+        return f"{self.code_version}+{fingerprint['settings'][:8]}" if self.uses else self.code_version
+
     @property
     def asset_keys(self) -> tuple[dg.AssetKey, ...]:
         """Keys of the assets it makes."""

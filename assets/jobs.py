@@ -6,6 +6,7 @@ what belongs to a ticker and what belongs to a ticker and a horizon.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import dagster as dg
@@ -23,6 +24,8 @@ RETRAIN_JOB: Final = "retrain"
 OPTION_CHAIN_JOB: Final = "option_chain"
 OPTIONS_JOB: Final = "options"
 HOUR_SECONDS: Final = 3600
+# By which the run queue of dagster.yaml keeps runs without a partition apart.
+UNPARTITIONED: Final = {"trading_dag/unpartitioned": "yes"}
 
 
 def keys_of_slice(kind: str) -> list[dg.AssetKey]:
@@ -37,11 +40,11 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     labels = [key for key in research if key.path[0] == "labels"]
     options = [key for declaration in option_chain.DECLARATIONS for key in declaration.asset_keys]
     return [
-        _job(MACRO_JOB, keys_of_slice("none"), "Macro series and their features."),
+        _job(MACRO_JOB, keys_of_slice("none"), "Macro series and their features.", tags=UNPARTITIONED),
         _job(MARKET_JOB, keys_of_slice("ticker"), "Raw data and features of one ticker."),
         _job(RESEARCH_JOB, research, "Labels to backtest of one ticker and horizon."),
         _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
-        _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations."),
+        _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations.", tags=UNPARTITIONED),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
         _job(OPTIONS_JOB, options, "What the stored chains of one ticker come down to."),
         _job(
@@ -61,10 +64,12 @@ def _fetched(kind: str) -> list[dg.AssetKey]:
     ]
 
 
-def _job(name: str, keys: list[dg.AssetKey], description: str) -> dg.UnresolvedAssetJobDefinition:
+def _job(
+    name: str, keys: list[dg.AssetKey], description: str, *, tags: Mapping[str, str] | None = None
+) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(*keys),
         description=description,
-        tags={"dagster/max_runtime": str(HOUR_SECONDS)},
+        tags={"dagster/max_runtime": str(HOUR_SECONDS), **(tags or {})},
     )

@@ -23,9 +23,11 @@ from resources.parquet_store import PreparedSlice
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule, empty_frame
 from trading_dag.schemas import Column, SliceKind, Table
+from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
     from resources.expectations import RuleVerdict
+    from trading_dag.models.fitted import FittedModel
 
 OWNERS: Final = ["team:research"]
 TABLE_IO: Final = "parquet_io"
@@ -39,11 +41,15 @@ RULES_SCHEMA: Final = dg.TableSchema(
         dg.TableColumn("examples", "string"),
     ]
 )
-RESOURCES: Final = {"settings", "source", "store"}
+SLICE_LOCK: Final = "slice_lock"
+RESOURCES: Final = {"settings", "source", "store", SLICE_LOCK}
 
 
-def build_asset(declaration: Declaration, partitions: Partitions) -> dg.AssetsDefinition:
-    """The Dagster asset of a declaration, with its checks, for one universe."""
+def build_asset(declaration: Declaration, partitions: Partitions, settings: Settings) -> dg.AssetsDefinition:
+    """The Dagster asset of a declaration, with its checks, for one universe.
+
+    Its code version knows the settings that the asset depends on, as the record of staleness does.
+    """
     definition = partitions.of(declaration.slice)
     checks = [
         spec
@@ -53,7 +59,7 @@ def build_asset(declaration: Declaration, partitions: Partitions) -> dg.AssetsDe
 
     @dg.multi_asset(
         name=f"{declaration.group}__{declaration.name}",
-        outs={key.path[-1]: _out(declaration, key) for key in declaration.asset_keys},
+        outs={key.path[-1]: _out(declaration, key, settings) for key in declaration.asset_keys},
         ins={name: _in(read, declaration.slice) for name, read in declaration.reads.items()},
         partitions_def=definition,
         check_specs=checks,
@@ -66,14 +72,14 @@ def build_asset(declaration: Declaration, partitions: Partitions) -> dg.AssetsDe
     return compute
 
 
-def _out(declaration: Declaration, key: dg.AssetKey) -> dg.AssetOut:
+def _out(declaration: Declaration, key: dg.AssetKey, settings: Settings) -> dg.AssetOut:
     table = next((table for table in declaration.tables if table.name == key.path[-1]), None)
     return dg.AssetOut(
         key=key,
         description=_description(declaration.function, table),
         io_manager_key=MODEL_IO if declaration.is_model else TABLE_IO,
         metadata={} if table is None else {"dagster/column_schema": column_schema(table)},
-        code_version=declaration.code_version,
+        code_version=declaration.version(settings),
         automation_condition=condition_of(declaration.automation),
         freshness_policy=RAW_FRESHNESS if declaration.is_fetched and declaration.state_of is None else None,
         owners=OWNERS,
@@ -113,7 +119,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
                 held.enter_context(at.store.lock(table, at.key))
         produced = declaration.function(at, **inputs)
         if declaration.is_model:
-            yield dg.Output(replace(produced, inputs=hashes), output_name=declaration.name)
+            yield _model_output(declaration, replace(produced, inputs=hashes))
             return
         result = produced if isinstance(produced, Result) else Result({declaration.name: produced})
         result = _with_reason_for_no_rows(result, [inputs[name] for name in declaration.reads])
@@ -249,6 +255,18 @@ def _in_words(verdict: "RuleVerdict") -> str:
     if not verdict.is_examined:
         return verdict.detail
     return "holds" if verdict.passed else "broken"
+
+
+def _model_output(declaration: Declaration, fitted: "FittedModel") -> dg.Output[StoredModel]:
+    """A fitted model under the version by which it will be stored, which is also its data version."""
+    from resources.model_store import new_version
+
+    version = new_version(fitted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
+        return dg.Output(
+            StoredModel(version, fitted), output_name=declaration.name, data_version=dg.DataVersion(version)
+        )
 
 
 def _output(

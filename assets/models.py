@@ -108,7 +108,7 @@ def feature_selection(at: Slice, direction_classifier: StoredModel, volatility_f
     return Result(frames, {"features by fold": picture(figure)})
 
 
-@table_asset(REGISTRY, reads=_MODELS, code_version="1")
+@table_asset(REGISTRY, reads=_MODELS, code_version="2")
 def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
     """One row a fold of the latest version."""
     parts = [model.fitted.registry(model.version) for model in (direction_classifier, volatility_forecaster)]

@@ -13,7 +13,16 @@ import dagster as dg
 import pandas as pd
 
 from assets.declaration import Declaration, Read, Result, Slice, checks_of, table_asset
-from assets.materialization import CHAIN_IO, OWNERS, check_results, check_specs, column_schema, objections, one_refusal
+from assets.materialization import (
+    CHAIN_IO,
+    OWNERS,
+    SLICE_LOCK,
+    check_results,
+    check_specs,
+    column_schema,
+    objections,
+    one_refusal,
+)
 from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
 from resources.chain_io import NO_CHAIN, StoredChain
@@ -56,7 +65,7 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
         },
         partitions_def=partitions.date_ticker,
         check_specs=checks,
-        required_resource_keys={"source", CHAIN_IO},
+        required_resource_keys={"source", CHAIN_IO, SLICE_LOCK},
         group_name=OPTION_CHAIN.group,
     )
     def option_chain(context: dg.AssetExecutionContext) -> Iterator[Any]:

@@ -23,7 +23,7 @@ _PRICES: Final = Read(PRICES_DAILY, columns=("ticker", "session", "open", "close
         "targets": TARGETS,
         "prices": _PRICES,
     },
-    code_version="1",
+    code_version="2",
     kinds=("scikitlearn", "xgboost", "parquet"),
 )
 def direction(
@@ -46,7 +46,7 @@ def direction(
         "features": FEATURE_TABLE,
         "targets": TARGETS,
     },
-    code_version="1",
+    code_version="2",
     kinds=("scikitlearn", "parquet"),
 )
 def volatility(

@@ -56,8 +56,8 @@ def build_schedules(
 
 def _one_run_a_ticker(
     tickers: tuple[str, ...],
-    context: dg.ScheduleEvaluationContext,  # noqa: ARG001
-    settings: Settings,  # noqa: ARG001
+    context: dg.ScheduleEvaluationContext,
+    settings: Settings,
     session: pd.Timestamp,
 ) -> Iterator[dg.RunRequest]:
     for ticker in tickers:

@@ -55,11 +55,12 @@ class ModelStore:
     root: Path
     clock: Callable[[], dt.datetime] = _utc_now
 
-    def save(self, fitted: FittedModel, *, make_latest: bool = True) -> str:
+    def save(self, fitted: FittedModel, *, make_latest: bool = True, version: str | None = None) -> str:
         """Store a new immutable version.
 
         Parameters
         ----------
+        version : of ``new_version``; by default one of this moment.
         make_latest : whether it becomes the version in use; a challenger waits for ``promote``.
 
         Returns
@@ -76,7 +77,7 @@ class ModelStore:
         try:
             with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
                 _sweep(folder)
-                version = f"{self.clock():%Y%m%dT%H%M%S%fZ}-{fitted.content_hash()[:8]}"
+                version = version or new_version(fitted, at=self.clock())
                 if not (folder / version).exists():
                     partial = folder / f"{_PARTIAL}{uuid4().hex}"
                     partial.mkdir()
@@ -166,6 +167,11 @@ class ModelStore:
         if not _NAME.fullmatch(name):
             raise StorageError(f"{name!r} is no model name: expected small letters, digits and underscores")
         return self.root / name / f"ticker={validate_ticker(ticker)}" / f"horizon={horizon_of(horizon).key}"
+
+
+def new_version(fitted: FittedModel, *, at: dt.datetime | None = None) -> str:
+    """The version of a model that was fitted at a moment, by default now: UTC time, and what forecasts name it by."""
+    return f"{at or _utc_now():%Y%m%dT%H%M%S%fZ}-{fitted.model_version}"
 
 
 def _sweep(folder: Path) -> None:

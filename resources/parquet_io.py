@@ -106,10 +106,13 @@ class ModelIOManager(dg.IOManager):
         self.model_store = model_store
         self._loaded: dict[tuple[str, str, str, str], StoredModel] = {}
 
-    def handle_output(self, context: dg.OutputContext, obj: FittedModel) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: StoredModel) -> None:
         """Save a new immutable version and make it the latest."""
-        version = self.model_store.save(obj)
-        context.add_output_metadata({"version": version, "folds": len(obj.folds)})
+        fitted = obj.fitted
+        version = self.model_store.save(fitted, version=obj.version)
+        context.add_output_metadata(
+            {"version": version, "model_version": fitted.model_version, "folds": len(fitted.folds)}
+        )
 
     def load_input(self, context: dg.InputContext) -> StoredModel:
         """The latest version of the upstream model.
@@ -132,7 +135,7 @@ class ModelIOManager(dg.IOManager):
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A fitted model and the version under which it is stored."""
+    """A fitted model and the version under which it is stored, or is to be."""
 
     version: str
     fitted: FittedModel

@@ -13,13 +13,14 @@ import dagster as dg
 
 from assets.catalog import DECLARATIONS
 from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
-from assets.materialization import build_asset
+from assets.materialization import SLICE_LOCK, build_asset
 from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
 from assets.sensors import build_automation_sensor, build_drift_sensor
 from resources.parquet_io import ModelIOManager, ParquetIOManager
 from resources.parquet_store import ParquetStore
+from resources.slice_lock import held_slice
 from trading_dag.settings import Settings
 
 
@@ -33,7 +34,7 @@ def build_definitions(
     settings : the universe, the source and where data lives. Nothing is fetched here, and nothing read but which
         tickers a folder of files has.
     resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``,
-        ``chain_io``.
+        ``chain_io``, ``slice_lock``.
     partitions : the slices; those of the active universe where none are given.
     """
     partitions = partitions or Partitions.active(settings)
@@ -42,7 +43,7 @@ def build_definitions(
         # Partitioned checks and the conditions on them are in preview in Dagster 1.13; everything else is heard.
         for known in (dg.PreviewWarning, dg.BetaWarning):
             warnings.simplefilter("ignore", known)
-        assets = [build_asset(declaration, partitions) for declaration in DECLARATIONS]
+        assets = [build_asset(declaration, partitions, settings) for declaration in DECLARATIONS]
         assets.append(build_option_chain(partitions))
     return dg.Definitions(
         assets=assets,
@@ -74,6 +75,10 @@ def _default_resources(settings: Settings) -> dict[str, Any]:
             lambda _: ParquetIOManager(store), description="Tables as Parquet slices."
         ),
         "model_io": dg.IOManagerDefinition(lambda _: _model_io(settings), description="Fitted models, no pickle."),
+        SLICE_LOCK: dg.ResourceDefinition(
+            lambda context: held_slice(context, settings.home / ".dagster"),
+            description="Held by a run for as long as it lasts: no other works on its slice.",
+        ),
         "chain_io": dg.IOManagerDefinition(
             lambda _: _chain_io(settings), description="Option chains by ticker and year."
         ),

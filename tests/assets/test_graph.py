@@ -33,7 +33,7 @@ def described(definitions: dg.Definitions) -> dict[str, Any]:
             "reads": sorted(parent.to_user_string() for parent in node.parent_keys),
             "group": node.group_name,
             "kinds": sorted(node.kinds),
-            "code_version": node.code_version,
+            "code_version": str(node.code_version).partition("+")[0],  # without the settings that it knows
             "partitions": sorted(node.partitions_def.partition_dimension_names)
             if isinstance(node.partitions_def, dg.MultiPartitionsDefinition)
             else ("ticker" if node.partitions_def else None),

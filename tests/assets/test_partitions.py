@@ -41,7 +41,7 @@ def folder_of(home: Path, *tickers: str, suffix: str = "parquet") -> Path:
     """A folder whose prices are one bar of each ticker."""
     folder = home / "mine"
     folder.mkdir()
-    price = {name: 100.0 for name in ("open", "high", "low", "close", "adj_close")}
+    price = dict.fromkeys(("open", "high", "low", "close", "adj_close"), 100.0)
     bars = pd.DataFrame(
         [{"ticker": name, "session": dt.date(2024, 11, 29), **price, "volume": 1.0} for name in tickers]
     )

@@ -20,7 +20,7 @@ from trading_dag.backtest.ledger import Book, keep_ledger
 from trading_dag.backtest.market import Market, PositionArray, build_market
 from trading_dag.backtest.modelled_prices import is_listed, price_objection
 from trading_dag.backtest.random_entry import RandomEntry, profit_by_session, random_entry_test
-from trading_dag.backtest.results import equity_frame, summary_frame, trades_frame
+from trading_dag.backtest.results import equity_frame, summary_frame, trades_frame, with_models_of
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.options.structures import STRUCTURES
 from trading_dag.schemas import EQUITY, SUMMARY
@@ -112,6 +112,7 @@ def run_backtest(
     trades = trades_frame(
         head, sessions, strategy=strategy, conviction=conviction, reason=reason, books=books, market=market
     )
+    trades = with_models_of(recommendations, trades)
     status = _status_of(trades, market, horizon=horizon)
     if not ticker:
         return BacktestResult(trades, table_frame(EQUITY, {}, rows=0), table_frame(SUMMARY, {}, rows=0))

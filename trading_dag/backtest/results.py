@@ -90,6 +90,13 @@ def trades_frame(
     )
 
 
+def with_models_of(recommendations: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
+    """The trades with the versions of the models that their signals follow; both frames have the same rows in order."""
+    names = ("model_version", "volatility_model_version")
+    known = {name: recommendations[name].to_numpy() for name in names if name in recommendations.columns}
+    return trades.assign(**{name: pd.Series(value, index=trades.index, dtype="str") for name, value in known.items()})
+
+
 def _legs_json(book: Book, traded: NDArray[np.int64]) -> TextArray:
     """JSON list of the legs of each trade with their fills, USD a share; a missing exit is null."""
     positions, legs = book.trips.positions, book.trips.structure.legs

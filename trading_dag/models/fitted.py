@@ -109,6 +109,15 @@ class FittedModel:
         """Folds of one model, ascending."""
         return tuple(fold for fold in self.folds if fold.model == model)
 
+    @cached_property
+    def model_version(self) -> str:
+        """What forecasts, signals and trades name it by: the first 8 digits of its content hash.
+
+        It tells models apart, not moments: the same data, seed and machine give the same. The version under which the
+        model store holds it ends with it.
+        """
+        return self.content_hash()[:8]
+
     def registry(self, version: str) -> pd.DataFrame:
         """Rows of ``models.registry``: one per model and fold.
 
@@ -127,6 +136,7 @@ class FittedModel:
             "ticker": self.ticker,
             "horizon": self.horizon,
             "version": version,
+            "model_version": self.model_version,
             "n_features": [len(fold.features) for fold in folds],
             "hyperparameters": [canonical_json(fold.hyperparameters | _augmentation_of(fold)) for fold in folds],
             "class_counts": [canonical_json(fold.class_counts) for fold in folds],

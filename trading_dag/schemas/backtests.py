@@ -32,6 +32,8 @@ TRADES: Final = Table(
         number("max_loss_usd", "defined risk of all contracts", minimum=0.0),
         number("return_on_risk", "pnl over defined risk"),
         text("conviction", "FULL or HALF", allowed=("FULL", "HALF", "NONE")),
+        text("model_version", "model of the direction forecast that the signal follows, as in models.registry"),
+        text("volatility_model_version", "model of the regime forecast that the signal follows, as in models.registry"),
     ),
     "One row a signal: the trade it caused, or why it caused none.",
     session_column="signal_session",

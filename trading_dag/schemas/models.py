@@ -48,6 +48,7 @@ REGISTRY: Final = Table(
         text("model", "model name", nullable=False),
         Column("fold", "int64", "walk-forward fold, 1 to 5; 6 is the live model", nullable=False, minimum=1),
         text("version", "immutable version in the model store", nullable=False),
+        text("model_version", "what forecasts, signals and trades name it by: 8 digits of the model's content hash"),
         text("status", "fitted, or insufficient_data", nullable=False, allowed=("fitted", "insufficient_data")),
         text("reason", "why a fold could not be fitted"),
         Column("train_first_session", "date", "first training session"),

@@ -19,6 +19,7 @@ _PREDICTION_HEAD: Final = (
 _PREDICTION_TAIL: Final = (
     Column("is_baseline", "bool", "whether the row belongs to a naive baseline", nullable=False),
     Column("is_out_of_sample", "bool", "True by construction: fitted_through is not after session", nullable=False),
+    text("model_version", "model of the forecast, as in models.registry; NULL for a baseline"),
 )
 _PREDICTION_KEY: Final = ("ticker", "horizon", "session", "model")
 

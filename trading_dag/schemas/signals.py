@@ -36,7 +36,9 @@ RECOMMENDATION: Final = Table(
         number("profit_target_usd", "per structure", minimum=0.0),
         number("stop_loss_fraction", "adverse move of the underlying that closes the trade", minimum=0.0),
         text("reasoning", "one sentence", nullable=False),
-        text("evidence", "JSON: model versions and their difference against the baseline", nullable=False),
+        text("evidence", "JSON: model folds and their difference against the baseline", nullable=False),
+        text("model_version", "model of the direction forecast, as in models.registry (direction_classifier)"),
+        text("volatility_model_version", "model of the regime forecast, as in models.registry (volatility_forecaster)"),
     ),
     "The structure that the forecasts select at each session, sized, priced and explained.",
 )  # fmt: skip

@@ -108,12 +108,14 @@ def build_recommendations(
         return table_frame(RECOMMENDATION, {}, rows=0)
     sessions = require_sessions(
         calls,
-        ("target_session", "y_pred", "probability_up", "confidence", "fold", "fitted_through"),
+        ("target_session", "y_pred", "probability_up", "confidence", "fold", "fitted_through", "model_version"),
         table="predictions.direction",
     )
     settings = settings_for_contract(ticker_of(calls), settings)
     regimes = _rows_of_model(volatility, VOLATILITY_MODEL, table="predictions.volatility")
-    require_sessions(regimes, ("y_pred", "confidence", "fold", "fitted_through"), table="predictions.volatility")
+    require_sessions(
+        regimes, ("y_pred", "confidence", "fold", "fitted_through", "model_version"), table="predictions.volatility"
+    )
     require_sessions(
         edge,
         ("edge", "direction_difference", "volatility_difference", "n_outcomes"),
@@ -210,6 +212,8 @@ def build_recommendations(
             "stop_loss_fraction": np.where(quoted.is_quoted, book.stop_underlying_fraction, np.nan),
             "reasoning": np.array(reasoning, dtype=object),
             "evidence": _evidence(calls, regimes, known_edge, selection=selection, has_chain=has_chain),
+            "model_version": _text(calls["model_version"]),
+            "volatility_model_version": _text(regimes["model_version"]),
         },
         rows=len(sessions),
     )

@@ -56,6 +56,17 @@ def assert_is_of_table(frame: pd.DataFrame, table: Table) -> None:
     assert not frame.duplicated(subset=list(table.key)).any()
 
 
+def test_a_trade_names_the_models_that_its_signal_follows(make_frames, flat):
+    frames = make_frames(**MARKET, signals={0: ("bull_put_spread", "FULL")})
+    direction = [f"{number:08x}" for number in range(len(frames.signals))]
+    named = frames.signals.assign(model_version=direction, volatility_model_version=None)
+    trades = frames.changed(signals=named).run("48h", flat).trades
+    assert trades["status"].iloc[0] == "closed"
+    assert trades["model_version"].tolist() == direction
+    assert trades["volatility_model_version"].isna().all()
+    assert_is_of_table(trades, TRADES)
+
+
 def test_a_vertical_is_kept_to_the_cent_as_in_a_ledger_by_hand(make_frames, flat):
     frames = make_frames(**MARKET, signals={0: ("bull_put_spread", "FULL")})
     result = frames.run("48h", flat, gate=(True, "models pass"))

@@ -114,6 +114,16 @@ def test_the_forecasts_are_a_valid_table_with_baselines_on_the_models_sessions(
         assert (prior.loc[prior["fold"] == fold.fold, "probability_up"] == share).all()
 
 
+def test_every_forecast_names_its_model_and_a_baseline_names_none(
+    direction_forecasts: pd.DataFrame, direction_model: FittedModel
+) -> None:
+    version = direction_model.content_hash()[:8]
+    is_baseline = direction_forecasts["is_baseline"]
+    assert set(direction_forecasts.loc[~is_baseline, "model_version"]) == {version}
+    assert direction_forecasts.loc[is_baseline, "model_version"].isna().all()
+    assert set(direction_model.registry("20241231T213000123456Z-" + version)["model_version"]) == {version}
+
+
 def test_sessions_without_a_future_are_forecast_and_have_no_outcome(
     research: Any, direction_forecasts: pd.DataFrame
 ) -> None:

@@ -52,10 +52,11 @@ def inputs() -> dict[str, pd.DataFrame]:
             **head, "model": "direction_logistic", "fold": 2, "fitted_through": through,
             "y_pred": [case[0] for case in CASES], "confidence": [case[1] for case in CASES],
             "probability_up": [case[1] if case[0] == "UP" else 1.0 - case[1] for case in CASES],
+            "model_version": "0123abcd",
         }),
         "volatility": pd.DataFrame({
             **head, "model": "volatility_logistic", "fold": 3, "fitted_through": through,
-            "y_pred": [case[2] for case in CASES], "confidence": [case[3] for case in CASES],
+            "y_pred": [case[2] for case in CASES], "confidence": [case[3] for case in CASES], "model_version": "4567cdef",
         }),
         "prices": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 100.0), "split_factor": 1.0}),
         "volatility_index": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 20.0)}),
@@ -207,6 +208,14 @@ def test_the_evidence_names_models_folds_and_what_they_had_seen(inputs, flat):
     assert evidence["direction_difference"] == 0.01
     assert evidence["volatility_difference"] is None
     assert evidence["n_outcomes"] == 250
+
+
+def test_a_row_names_the_models_of_both_forecasts_and_none_where_there_was_no_forecast(inputs, flat):
+    inputs["volatility"] = inputs["volatility"].iloc[1:]
+    rows = build(inputs, flat)
+    assert (rows["model_version"] == "0123abcd").all()
+    assert rows["volatility_model_version"].isna().tolist() == [True] + [False] * 5
+    assert set(rows["volatility_model_version"].dropna()) == {"4567cdef"}
 
 
 def test_only_the_rows_of_the_two_logistic_models_are_read(inputs, flat):
