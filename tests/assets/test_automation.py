@@ -21,7 +21,7 @@ from resources.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import DRIFT
 from trading_dag.sessions import sessions_between
-from trading_dag.settings import Settings
+from trading_dag.settings import Settings, SurfaceSettings
 
 PRICES = dg.AssetKey(["raw", "prices_daily"])
 TECHNICAL = dg.AssetKey(["features", "technical"])
@@ -114,6 +114,48 @@ def test_a_missing_model_is_asked_for_once_and_new_data_does_not_refit_it(instan
         cursor = result.cursor
         asked.append(requested(result, model.key))
     assert asked == [{"SPY"}, set(), set()]
+
+
+def test_a_changed_setting_asks_once_for_what_depends_on_it_and_for_nothing_else(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    before = build_definitions(settings)
+    cursor = dg.evaluate_automation_conditions(before, instance).cursor
+    for key in (MACRO_FEATURES, CHAIN_ANALYTICS, DEALER_EXPOSURE):
+        for ticker in (None,) if key == MACRO_FEATURES else ("SPX", "COMP"):
+            report(before, instance, key, ticker)
+    at_rest = dg.evaluate_automation_conditions(before, instance, cursor=cursor)
+    assert at_rest.total_requested == 0
+    after = build_definitions(settings.model_copy(update={"surface": SurfaceSettings(risk_free_rate=0.05)}))
+    asked = dg.evaluate_automation_conditions(after, instance, cursor=at_rest.cursor)
+    assert requested(asked, CHAIN_ANALYTICS) == requested(asked, DEALER_EXPOSURE) == {"SPX", "COMP"}
+    assert asked.total_requested == 4
+    assert dg.evaluate_automation_conditions(after, instance, cursor=asked.cursor).total_requested == 0
+
+
+def test_a_raised_version_asks_for_tables_and_refits_no_model_that_exists(instance: dg.DagsterInstance) -> None:
+    """On stand-ins with the real conditions."""
+
+    def stand_ins(version: str) -> dg.Definitions:
+        @dg.asset
+        def data() -> None: ...
+
+        def follower(name: str, condition: str) -> dg.AssetsDefinition:
+            @dg.asset(name=name, deps=[data], code_version=version, automation_condition=condition_of(condition))
+            def made() -> None: ...
+
+            return made
+
+        return dg.Definitions(assets=[data, follower("table", "eager"), follower("model", "on_missing")])
+
+    first = stand_ins("1")
+    cursor = dg.evaluate_automation_conditions(first, instance).cursor
+    dg.materialize(list(first.assets or ()), instance=instance)  # type: ignore[arg-type]
+    at_rest = dg.evaluate_automation_conditions(first, instance, cursor=cursor)
+    assert at_rest.total_requested == 0
+    raised = dg.evaluate_automation_conditions(stand_ins("2"), instance, cursor=at_rest.cursor)
+    assert raised.get_num_requested(dg.AssetKey("table")) == 1
+    assert raised.get_num_requested(dg.AssetKey("model")) == 0
 
 
 @pytest.mark.filterwarnings("ignore:Parameter .data_version.:dagster.BetaWarning")  # that is what is looked at
@@ -240,6 +282,7 @@ def test_no_reports_no_requests(definitions: dg.Definitions, settings: Settings,
 
 CHAIN = dg.AssetKey(["raw", "option_chain"])
 CHAIN_ANALYTICS = dg.AssetKey(["options", "chain_analytics"])
+DEALER_EXPOSURE = dg.AssetKey(["options", "dealer_exposure"])
 MACRO_FEATURES = dg.AssetKey(["features", "macro"])
 
 

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
+import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
 from assets.execution import Mode, stale_in_mode
 from assets.staleness import Staleness
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
-from tests.conftest import Workspace
-from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY
+from tests.conftest import REPOSITORY, Workspace
+from trading_dag.definitions import build_definitions
+from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY, RECOMMENDATION, REGISTRY, TRADES
 from trading_dag.settings import AugmentationSettings, BacktestSettings, GateSettings, Settings
 
 SPX = SliceKey("SPX")
 SPX_24H = SliceKey("SPX", "24h")
+MULTI: Final = dg.MultiPartitionsDefinition
+MODEL_OF_COLUMN: Final = {
+    "model_version": "direction_classifier",
+    "volatility_model_version": "volatility_forecaster",
+}
 
 
 @pytest.fixture
@@ -57,6 +68,78 @@ def test_a_changed_fee_reaches_the_signals_and_the_backtests_and_nothing_else(ho
         "backtests.recommended_structure",
         "backtests.comparison",
     ]
+
+
+@pytest.fixture
+def history(sample_run: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """What Dagster has recorded of the run."""
+    monkeypatch.setenv("TRADING_DAG_STATE", str(sample_run.home / ".dagster"))
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def stale_in_dagster(instance: dg.DagsterInstance, settings: Settings) -> set[str]:
+    """Assets of the slice that the UI shows as out of date: made by another code, settings or input than now."""
+    graph = build_definitions(settings).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    partitions = {1: "SPX", 2: "24h|SPX"}
+    found = set()
+    for key in graph.get_all_asset_keys():
+        definition = graph.get(key).partitions_def
+        dimensions = len(definition.partition_dimension_names) if isinstance(definition, MULTI) else 1
+        if definition is not None and key != dg.AssetKey(["raw", "option_chain"]):
+            status = resolver.get_status(key, partitions[dimensions])
+            assert status != StaleStatus.MISSING, key
+            if status == StaleStatus.STALE:
+                found.add(".".join(key.path))
+    return found
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"backtest": BacktestSettings(fee_per_leg_contract_usd=1.0)},
+        {"gate": GateSettings(rule="tolerance")},
+    ],
+    ids=["nothing", "fee", "gate"],
+)
+def test_the_ui_shows_as_stale_what_a_run_would_compute_again(
+    home: Path, history: dg.DagsterInstance, changed: dict[str, Any]
+) -> None:
+    settings = Settings(_env_file=None, home=home, **changed)
+    staleness = Staleness(ParquetStore(home), ModelStore(home / "models"), settings)
+    wanted = [*staleness.stale("ticker", SPX, refit=True), *staleness.stale("ticker_horizon", SPX_24H, refit=True)]
+    expected = {".".join(key.path) for declaration in wanted for key in declaration.asset_keys}
+    assert stale_in_dagster(history, settings) == expected
+    assert bool(expected) == bool(changed)
+
+
+def test_a_trade_leads_to_its_models_through_the_registry(sample_run: Workspace) -> None:
+    store = ParquetStore(sample_run.home)
+    trades, registry = store.read(TRADES, SPX_24H), store.read(REGISTRY, SPX_24H)
+    assert len(trades)
+    for column, name in MODEL_OF_COLUMN.items():
+        named = set(trades[column].dropna())
+        assert len(named) == 1
+        versions = set(registry.loc[registry["model_version"].isin(named), "version"])
+        assert versions == {ModelStore(sample_run.home / "models").latest_version(name, ticker="SPX", horizon="24h")}
+        assert (sample_run.home / "models" / name / "ticker=SPX" / "horizon=24h" / versions.pop()).is_dir()
+    signals = store.read(RECOMMENDATION, SPX_24H)
+    assert set(signals["model_version"]) == set(trades["model_version"])
+
+
+def test_the_data_version_of_a_model_is_the_version_under_which_it_is_stored(
+    sample_run: Workspace, history: dg.DagsterInstance
+) -> None:
+    models = ModelStore(sample_run.home / "models")
+    for name in MODEL_OF_COLUMN.values():
+        records = history.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(["models", name]), asset_partitions=["24h|SPX"]), limit=1
+        ).records
+        version = (records[0].asset_materialization.tags or {})[DATA_VERSION_TAG]  # type: ignore[union-attr]
+        assert version == models.latest_version(name, ticker="SPX", horizon="24h")
 
 
 def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_refitted(home: Path) -> None:

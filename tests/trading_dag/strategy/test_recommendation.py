@@ -56,7 +56,8 @@ def inputs() -> dict[str, pd.DataFrame]:
         }),
         "volatility": pd.DataFrame({
             **head, "model": "volatility_logistic", "fold": 3, "fitted_through": through,
-            "y_pred": [case[2] for case in CASES], "confidence": [case[3] for case in CASES], "model_version": "4567cdef",
+            "y_pred": [case[2] for case in CASES], "confidence": [case[3] for case in CASES],
+            "model_version": "4567cdef",
         }),
         "prices": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 100.0), "split_factor": 1.0}),
         "volatility_index": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 20.0)}),
