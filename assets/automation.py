@@ -7,7 +7,7 @@ stops the automation at its own door.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from typing import Final, cast
 
 import dagster as dg
 
@@ -34,8 +34,8 @@ def condition_of(name: str) -> Condition | None:
     checked = dg.AutomationCondition.all_deps_blocking_checks_passed()
     changed = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
     fed = dg.AutomationCondition.eager().replace("any_deps_updated", dg.AutomationCondition.any_deps_match(changed))
-    newly_missing = dg.AutomationCondition.newly_missing()
-    eager = fed.replace("newly_missing", newly_missing | dg.AutomationCondition.code_version_changed())
+    code_changed = cast("Condition", dg.AutomationCondition.code_version_changed())
+    eager = fed.replace("newly_missing", dg.AutomationCondition.newly_missing() | code_changed)
     sessions = dg.AssetSelection.assets(dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name]))
     missing = dg.AutomationCondition.any_deps_missing()
     conditions: dict[str, Condition | None] = {

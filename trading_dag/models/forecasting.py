@@ -164,7 +164,7 @@ def finish_predictions(
         "session": days,
         "target_session": target_sessions(days, horizon),
         "is_out_of_sample": is_out_of_sample,
-        "model_version": np.where(values["is_baseline"], None, fitted.model_version),
+        "model_version": np.array([None, fitted.model_version], dtype=object)[(~values["is_baseline"]).astype(np.intp)],
     }
     return table_frame(table, values, rows=len(rows))
 
