@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from time import sleep as sleep_seconds
 from time import time
@@ -69,7 +70,9 @@ class RequestSlots:
         """The slot that was free first, locked; waits while all are taken."""
         self._paths[0].parent.mkdir(parents=True, exist_ok=True)
         while True:
-            for path in sorted(self._paths, key=_ended_at):
+            now = self._clock()
+            # One of a time to come first: used, it tells the time again; passed over, it would be lost for good.
+            for path in sorted(self._paths, key=lambda path: (_ended_at(path) <= now, _ended_at(path))):
                 lock = FileLock(path.with_name(f"{path.name}.lock"))
                 try:
                     lock.acquire(timeout=0)
@@ -81,7 +84,9 @@ class RequestSlots:
 
 
 def _ended_at(path: Path) -> float:
+    """When the slot's last request ended; 0 where its file says no time."""
     try:
-        return float(path.read_text())
+        ended = float(path.read_text())
     except (FileNotFoundError, ValueError):
         return 0.0
+    return ended if isfinite(ended) else 0.0

@@ -116,12 +116,37 @@ def test_the_slots_of_a_killed_process_are_free_again(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("content", ["nonsense", "1e30", "nan", ""])
-def test_a_damaged_slot_does_not_stop_requests(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "waited"),
+    [
+        # What says no time was never held; a time to come is a clock that was set back, and costs one period.
+        (b"nonsense", 0.0), (b"", 0.0), (b"nan", 0.0), (b"\xff\xfe", 0.0), (b"inf", 0.0),
+        (b"1e30", 2.5),
+    ],
+)  # fmt: skip
+def test_a_damaged_slot_costs_at_most_one_period_and_then_keeps_the_rate(
+    tmp_path: Path, content: bytes, waited: float
+) -> None:
+    now, sleeps = [1000.0], []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        now[0] += seconds
+
     for number in range(SLOTS):
-        (tmp_path / f"slot-{number}").write_text(content)
-    with RequestSlots(tmp_path, requests_per_second=100.0).held():
+        (tmp_path / f"slot-{number}").write_bytes(content)
+    slots = RequestSlots(tmp_path, requests_per_second=2.0, sleep=sleep, clock=lambda: now[0])
+    for _ in range(SLOTS):
+        with slots.held():
+            pass
+    assert sum(sleeps) == pytest.approx(waited * SLOTS)
+    # Every slot tells the time again, so that the next request waits a period after the first of these.
+    ended = [float((tmp_path / f"slot-{number}").read_text()) for number in range(SLOTS)]
+    assert all(1000.0 <= moment <= now[0] for moment in ended)
+    sleeps.clear()
+    with slots.held():
         pass
+    assert sleeps == ([] if waited else pytest.approx([2.5]))
 
 
 def test_a_request_that_raises_gives_its_slot_back(tmp_path: Path) -> None:
