@@ -76,6 +76,13 @@ def shift_sessions(sessions: pd.DatetimeIndex, offset: int) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(days.where(inside))
 
 
+def session_before(day: pd.Timestamp) -> pd.Timestamp:
+    """The last session before a day, which need be none; outside the calendar the calendar day before."""
+    position = int(all_sessions().searchsorted(day)) - 1
+    is_known = position >= 0 and day <= all_sessions()[-1]
+    return all_sessions()[position] if is_known else day - pd.Timedelta(days=1)
+
+
 def target_sessions(sessions: pd.DatetimeIndex, horizon: Horizon) -> pd.DatetimeIndex:
     """The session at whose open (12h) or close (the others) the horizon ends."""
     return shift_sessions(sessions, horizon.target_offset)

@@ -59,8 +59,10 @@ def test_the_record_is_json_and_adds_up(record: dict[str, Any]) -> None:
         causes = sum(trade[f"{cause}_usd"] for cause in CAUSES)
         assert causes == pytest.approx(trade["pnl_usd"] + trade["fees_usd"], abs=1e-6)
     assert record["assumptions"]["exits"]["days_to_expiration"] == 3
-    assert len(record["equity"]) == len(record["greeks"]) == record["sessions"] == 40
-    assert record["equity"][0]["session"] == "2024-01-02"
+    assert len(record["equity"]) - 1 == len(record["greeks"]) == record["sessions"] == 40
+    # The curve begins with the starting cash, on the session before the chain's first.
+    assert [row["session"] for row in record["equity"][:2]] == ["2023-12-29", "2024-01-02"]
+    assert record["equity"][0]["equity_usd"] == 100_000.0
 
 
 def test_the_p_value_is_the_share_of_random_runs_at_least_as_good(study: ProgramStudy, record: dict[str, Any]) -> None:

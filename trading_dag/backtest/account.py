@@ -161,7 +161,7 @@ class AccountHistory:
 
     @property
     def equity(self) -> FloatArray:
-        """Cash and marks."""
+        """Cash and marks, after the session's fills."""
         return self.cash + self.marks
 
 

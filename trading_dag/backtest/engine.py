@@ -251,13 +251,19 @@ def _status_of(trades: pd.DataFrame, market: Market, *, horizon: Horizon) -> str
 
 
 def _window(sessions: pd.DatetimeIndex, market: Market, *, books: list[Book]) -> slice:
-    """Market positions from the first of the sessions to the last exit, to the end of data where one is open."""
+    """Market positions from the first of the sessions to the last exit, to the end of data where one is open.
+
+    Never from a session on whose fills are in its equity already: the curve begins with the starting cash.
+    """
     last = len(market) - 1
+    begins = [int(market.sessions.searchsorted(sessions[0]))]
     ends = [int(market.sessions.searchsorted(sessions[-1], side="right")) - 1]
     for book in books:
-        leave = book.trips.exit[book.contracts > 0]
+        is_traded = book.contracts > 0
+        leave = book.trips.exit[is_traded]
         ends.extend(np.where(leave < 0, last, leave).tolist())
-    return slice(int(market.sessions.searchsorted(sessions[0])), min(max(ends), last) + 1)
+        begins.extend((book.trips.entry[is_traded] - 1).tolist())
+    return slice(max(min(begins), 0), min(max(ends), last) + 1)
 
 
 def _random_entry(trades: pd.DataFrame, sessions: pd.DatetimeIndex, market: Market, *, horizon: Horizon) -> RandomEntry:

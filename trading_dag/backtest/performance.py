@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from trading_dag.options.black_scholes import FloatArray
+from trading_dag.sessions import all_sessions
 
 SESSIONS_PER_YEAR: Final = 252
 DAYS_PER_YEAR: Final = 365.25
@@ -24,9 +25,12 @@ class EquityStatistics:
     Attributes
     ----------
     cagr : compound annual growth over calendar time, fraction; −1 where the last value is not positive.
-    sharpe, sortino : of daily simple returns over the risk-free rate, annualised with √252.
+    sharpe, sortino : of simple returns from one session to the next over the risk-free rate, annualised with
+        √sessions_per_year.
     max_drawdown : greatest fall below an earlier high, fraction.
     calmar : cagr over max_drawdown.
+    sessions_per_year : 252, or so much less as the curve lacks sessions of the exchange: 32 returns of eleven years
+        are three a year, not 252.
     """
 
     cagr: float
@@ -34,16 +38,25 @@ class EquityStatistics:
     sortino: float
     calmar: float
     max_drawdown: float
+    sessions_per_year: float
 
 
-def excess_returns(equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike) -> FloatArray:
+def excess_returns(
+    equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike, start: float | None = None
+) -> FloatArray:
     """Simple return of each session over what the risk-free rate of the session before earned, (n − 1,).
 
-    ``rate`` is continuously compounded, known at each session's close; calendar days accrue.
+    Parameters
+    ----------
+    rate : continuously compounded, known at each session's close; calendar days accrue.
+    start : value before anything was traded at the first session, where fills of that session are in its equity
+        already. The first session then has a return too, (n,), over which no rate accrues.
     """
     values = np.asarray(equity, dtype=np.float64)
     days = np.diff(sessions.to_numpy()) / np.timedelta64(1, "D")
     risk_free = np.expm1(np.asarray(rate, dtype=np.float64)[:-1] * days / 365.0)
+    if start is not None:
+        values, risk_free = np.append(start, values), np.append(0.0, risk_free)
     with np.errstate(divide="ignore", invalid="ignore"):
         returns = values[1:] / values[:-1] - 1.0
     if (values <= 0).any():
@@ -77,22 +90,48 @@ def sortino_ratio(excess: FloatArray) -> float:
     return float(np.mean(excess)) / downside if downside > _NO_SPREAD else math.nan
 
 
-def equity_statistics(equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike) -> EquityStatistics:
-    """Statistics of an equity curve, one value a session, USD."""
+def sessions_per_year(sessions: pd.DatetimeIndex) -> float:
+    """How many returns a year a curve on these sessions has: 252 times the share of the exchange's that are there.
+
+    Parameters
+    ----------
+    sessions : ascending. NaN for fewer than two; 252 where one lies outside the exchange calendar.
+    """
+    if len(sessions) < 2:
+        return math.nan
+    calendar = all_sessions()
+    if sessions[0] < calendar[0] or sessions[-1] > calendar[-1]:
+        return float(SESSIONS_PER_YEAR)
+    steps = int(np.diff(calendar.searchsorted(sessions[[0, -1]])).item())
+    return SESSIONS_PER_YEAR * min((len(sessions) - 1) / max(steps, 1), 1.0)
+
+
+def equity_statistics(
+    equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike, start: float | None = None
+) -> EquityStatistics:
+    """Statistics of an equity curve, one value a session, USD.
+
+    A curve begins before its first cash flow. Where the first session's equity is after one (an entry at its close),
+    ``start`` is the value before it, and every statistic is of the curve from there.
+    """
     values = np.asarray(equity, dtype=np.float64)
+    a_year = sessions_per_year(sessions)
     if len(values) < 2 or np.isnan(values).any():
-        return EquityStatistics(math.nan, math.nan, math.nan, math.nan, math.nan)
+        return EquityStatistics(math.nan, math.nan, math.nan, math.nan, math.nan, a_year)
+    excess = excess_returns(values, sessions, rate=rate, start=start)
+    if start is not None:
+        values = np.append(start, values)
     years = (sessions[-1] - sessions[0]) / pd.Timedelta(days=DAYS_PER_YEAR)
     cagr = float((values[-1] / values[0]) ** (1.0 / years) - 1.0) if values[-1] > 0 else -1.0
-    excess = excess_returns(values, sessions, rate=rate)
     deepest = float(drawdowns(values).max())
-    annual = math.sqrt(SESSIONS_PER_YEAR)
+    annual = math.sqrt(a_year)
     return EquityStatistics(
         cagr=cagr,
         sharpe=sharpe_ratio(excess) * annual,
         sortino=sortino_ratio(excess) * annual,
         calmar=cagr / deepest if deepest > 0 else math.nan,
         max_drawdown=deepest,
+        sessions_per_year=a_year,
     )
 
 

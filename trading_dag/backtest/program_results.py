@@ -18,6 +18,7 @@ from trading_dag.backtest.exits import Exits
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.programs import EXIT_ORDER, Program
 from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.sessions import session_before
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,16 +191,22 @@ class ProgramResult:
         })  # fmt: skip
 
     def equity(self) -> pd.DataFrame:
-        """One row a session of the market: cash, marks, equity, interest, open positions."""
+        """The starting cash, then one row a session of the market: cash, marks, equity, interest, open positions.
+
+        The first row is dated on the exchange's session before the market's first, at whose close trades may already
+        have been paid for: a curve that begins there would leave their cost out of every statistic.
+        """
         import pandas as pd
 
+        start = session_before(pd.Timestamp(self.market.sessions[0])).to_datetime64().astype("datetime64[s]")
+        cash, history = self.program.account.account_usd, self.history
         return pd.DataFrame({
-            "session": self.market.sessions.astype("datetime64[s]"),
-            "cash_usd": self.history.cash,
-            "marks_usd": self.history.marks,
-            "equity_usd": self.history.equity,
-            "interest_usd": self.history.interest,
-            "open_positions": self.history.open_positions,
+            "session": np.append(start, self.market.sessions.astype("datetime64[s]")),
+            "cash_usd": np.append(cash, history.cash),
+            "marks_usd": np.append(0.0, history.marks),
+            "equity_usd": np.append(cash, history.equity),
+            "interest_usd": np.append(0.0, history.interest),
+            "open_positions": np.append(0, history.open_positions),
         })  # fmt: skip
 
     @property

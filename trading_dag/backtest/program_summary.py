@@ -61,7 +61,8 @@ def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
     profit = result.profit_usd[result.is_closed]
     gains, losses = float(profit[profit > 0].sum()), -float(profit[profit < 0].sum())
     sessions = pd.DatetimeIndex(result.market.sessions.astype("datetime64[s]"))
-    equity, rate = result.history.equity, np.full(len(sessions), result.program.account.interest_rate)
+    equity, start = result.history.equity, result.program.account.account_usd
+    rate = np.full(len(sessions), result.program.account.interest_rate)
     return ProgramSummary(
         name=result.program.name,
         closed=int(result.is_closed.sum()),
@@ -72,8 +73,8 @@ def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
         total_usd=float(profit.sum()),
         fees_usd=float(result.fees_usd.sum()),
         exposure=float((result.history.open_positions > 0).mean()),
-        statistics=equity_statistics(equity, sessions, rate=rate),
-        deflated_sharpe=deflated_sharpe(excess_returns(equity, sessions, rate=rate), trials=trials),
+        statistics=equity_statistics(equity, sessions, rate=rate, start=start),
+        deflated_sharpe=deflated_sharpe(excess_returns(equity, sessions, rate=rate, start=start), trials=trials),
         losses_beyond_defined_risk=int(result.loss_beyond_defined_risk.sum()),
         skip_reasons=result.skip_reasons(),
         profit_by_exit_reason=result.profit_by_exit_reason(),

@@ -15,9 +15,11 @@ from trading_dag.backtest.performance import (
     excess_returns,
     expected_maximum_sharpe,
     probabilistic_sharpe,
+    sessions_per_year,
     sharpe_ratio,
     sortino_ratio,
 )
+from trading_dag.sessions import sessions_between
 
 YEAR = pd.DatetimeIndex(["2023-01-03", "2023-01-04", "2023-01-05", "2024-01-03"])
 
@@ -46,13 +48,15 @@ def test_the_expected_maximum_is_close_to_a_simulation_of_skill_less_trials():
 
 
 def test_statistics_are_those_of_a_hand_calculation():
-    # Returns +10 %, −10 %, +21.2121… %; 365 days from first to last.
+    # Returns +10 %, −10 %, +21.2121… %; 365 days from first to last, and three of the exchange's 251 steps between
+    # (250 sessions of 2023 and two of 2024), so that there are three returns a year.
     stats = equity_statistics([100.0, 110.0, 99.0, 120.0], YEAR, rate=np.zeros(4))
     returns = [0.1, -0.1, 120 / 99 - 1]
     mean = sum(returns) / 3
     deviation = math.sqrt(sum((value - mean) ** 2 for value in returns) / 2)
-    assert stats.sharpe == pytest.approx(mean / deviation * math.sqrt(252))
-    assert stats.sortino == pytest.approx(mean / math.sqrt(0.01 / 3) * math.sqrt(252))
+    assert stats.sharpe == pytest.approx(mean / deviation * math.sqrt(252 * 3 / 251))
+    assert stats.sortino == pytest.approx(mean / math.sqrt(0.01 / 3) * math.sqrt(252 * 3 / 251))
+    assert stats.sessions_per_year == pytest.approx(252 * 3 / 251)
     assert stats.max_drawdown == pytest.approx(0.1)
     assert stats.cagr == pytest.approx(1.2 ** (365.25 / 365) - 1)
     assert stats.calmar == pytest.approx(stats.cagr / 0.1)
@@ -80,3 +84,29 @@ def test_a_flat_short_or_ruined_curve_has_no_ratios():
     assert math.isnan(sharpe_ratio(np.array([0.1])))
     assert math.isnan(sortino_ratio(np.array([0.1, 0.2])))
     assert math.isnan(deflated_sharpe(np.zeros(50), trials=36))
+
+
+def test_a_curve_that_begins_after_its_first_cash_flow_is_judged_from_the_cash_before_it():
+    # 100 before, 90 after the first fills, 99 at the end: −10 % and +10 %, and 1 % lost in all.
+    two = pd.DatetimeIndex(["2024-03-04", "2024-03-05"])
+    stats = equity_statistics([90.0, 99.0], two, rate=[0.05, 0.05], start=100.0)
+    assert stats.max_drawdown == pytest.approx(0.10)
+    assert stats.cagr == pytest.approx(0.99**365.25 - 1)
+    # No rate accrues before the first session; a night's does after it.
+    night = math.exp(0.05 / 365) - 1
+    excess = excess_returns([90.0, 99.0], two, rate=[0.05, 0.05], start=100.0)
+    assert excess.tolist() == pytest.approx([-0.10, 0.10 - night])
+    assert stats.sharpe == pytest.approx(sharpe_ratio(excess) * math.sqrt(252))
+    assert sharpe_ratio(excess) != sharpe_ratio(excess_returns([90.0, 99.0], two, rate=[0.05, 0.05]))
+
+
+def test_a_curve_with_holes_has_as_many_returns_a_year_as_it_has_sessions():
+    weeks = pd.DatetimeIndex(["2024-01-02", "2024-01-03", "2024-12-30", "2024-12-31"])
+    whole = sessions_between("2024-01-02", "2024-12-31")
+    # 2024 had 252 sessions, of which 251 steps; three of them are there.
+    assert len(whole) == 252
+    assert sessions_per_year(whole) == 252.0
+    assert sessions_per_year(weeks) == pytest.approx(252 * 3 / 251)
+    assert math.isnan(sessions_per_year(weeks[:1]))
+    # Outside the exchange calendar nothing says what is missing.
+    assert sessions_per_year(pd.DatetimeIndex(["1970-01-05", "1975-01-06"])) == 252.0

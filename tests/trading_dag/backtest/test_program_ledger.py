@@ -182,9 +182,10 @@ def test_cash_and_marks_follow_the_ledger_by_hand_session_by_session():
     )
     equity = result.equity()
     # In: 4 · 60 − 4 · 2 · 0.65 = 234.80; out: 4 · 70 + 5.20 = 285.20. Middles 1.05 − 0.35 and 0.85 − 0.25.
-    assert equity["cash_usd"].tolist() == pytest.approx([100_234.80, 100_234.80, 99_949.60], abs=1e-9)
-    assert equity["marks_usd"].tolist() == pytest.approx([-280.0, -240.0, 0.0], abs=1e-9)
-    assert equity["open_positions"].tolist() == [1, 1, 0]
+    assert equity["session"].iloc[0] == pd.Timestamp("2024-03-01")  # the Friday before
+    assert equity["cash_usd"].tolist() == pytest.approx([100_000.0, 100_234.80, 100_234.80, 99_949.60], abs=1e-9)
+    assert equity["marks_usd"].tolist() == pytest.approx([0.0, -280.0, -240.0, 0.0], abs=1e-9)
+    assert equity["open_positions"].tolist() == [0, 1, 1, 0]
 
 
 def test_excursions_are_the_worst_and_best_marks_while_held():
@@ -208,7 +209,7 @@ def test_a_closing_beyond_the_defined_risk_is_paid_in_full_and_counted_while_its
     trade = result.trades().iloc[0]
     assert trade["pnl_usd"] == pytest.approx(4 * (60.0 - 850.0 - 2.60), abs=1e-9)
     assert result.loss_beyond_defined_risk.tolist() == [True]
-    assert result.equity()["marks_usd"].iloc[1] == pytest.approx(-4 * 500.0)
+    assert result.equity()["marks_usd"].iloc[2] == pytest.approx(-4 * 500.0)
 
 
 def test_interest_is_paid_on_cash_over_calendar_days():
@@ -216,7 +217,7 @@ def test_interest_is_paid_on_cash_over_calendar_days():
     market = small_market(chain_frame(days, expiration="2024-03-22"))
     wanted = program("bull_put_spread", ExitRules(horizon_sessions=1), interest_rate=0.05)
     # Three days from Friday to Monday on 100,000 + 240 − 5.20: 100,234.80 · (e^(0.05 · 3/365) − 1) = 41.2008.
-    assert run_first(market, wanted).equity()["interest_usd"].tolist() == pytest.approx([0.0, 41.2008], abs=1e-4)
+    assert run_first(market, wanted).equity()["interest_usd"].tolist() == pytest.approx([0.0, 0.0, 41.2008], abs=1e-4)
 
 
 def test_a_roll_closes_and_opens_on_one_quote_date_and_pays_all_fees():
@@ -240,7 +241,9 @@ def test_a_roll_closes_and_opens_on_one_quote_date_and_pays_all_fees():
     assert trades["entry_session"].iloc[1] == trades["exit_session"].iloc[0] == pd.Timestamp("2024-03-08")
     assert trades["pnl_usd"].iloc[0] == pytest.approx(4 * (-10.00 - 2.60), abs=1e-9)
     # Out at 285.20, in again for 4 · 60 less 5.20.
-    assert result.equity()["cash_usd"].tolist() == pytest.approx([100_234.80, 100_184.40, 100_184.40], abs=1e-9)
+    assert result.equity()["cash_usd"].tolist() == pytest.approx(
+        [100_000.00, 100_234.80, 100_184.40, 100_184.40], abs=1e-9
+    )
 
 
 def test_what_was_never_taken_is_not_rolled():

@@ -97,7 +97,8 @@ def test_the_sharpe_ratio_is_over_what_idle_cash_earns() -> None:
         ExitRules(horizon_sessions=1), AccountRules(interest_rate=0.2),
     )  # fmt: skip
     result = run_program(market, program, entries=entries_at(market, [0, 1, 2, 3]))
-    equity = result.history.equity
-    excess = equity[1:] / equity[:-1] - 1 - math.expm1(0.2 / 365)
+    # From the starting cash on: three nights at the rate, and the first session's own return before any of them.
+    equity = np.append(100_000.0, result.history.equity)
+    excess = equity[1:] / equity[:-1] - 1 - math.expm1(0.2 / 365) * np.array([0, 1, 1, 1])
     expected = np.mean(excess) / np.std(excess, ddof=1) * math.sqrt(252)
     assert summarize(result).statistics.sharpe == pytest.approx(expected)
