@@ -9,17 +9,14 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.programs import ExpirationChoice
 from trading_dag.options.black_scholes import BoolArray
-from trading_dag.options.contracts import is_morning_settled, terms_of
+from trading_dag.options.contracts import is_morning_settled, last_trading_days, terms_of
 from trading_dag.options.structures import BackExpiryRule, Structure
 
-# 1970-01-01, day 0, was a Thursday; weeks begin on Monday, 0.
-_THURSDAY: Final = 3
-_FRIDAY: Final = 4
-_DAYS_BACK_FROM_WEEKEND: Final = 3
 _LEAST_ROOM_DAYS: Final = 7
 _DAY_BITS: Final = 16
 
@@ -79,26 +76,30 @@ def at_front_expiration(structure: Structure) -> Structure:
 def settlement_positions(market: ChainMarket, expiration_day: IntegerArray) -> tuple[IntegerArray, BoolArray]:
     """Session whose price settles each expiration (any shape), and whether there is one or the data ends first.
 
-    Expirations on a Saturday or Sunday settle at the last session of that week. On any other day the data
-    has that very session, or a hole: then no price settles, for the day before is not the price that was.
+    It is the contract's last trading day (``contracts.last_trading_days``): the expiration date, or the session before
+    where that is none (a Saturday, a Good Friday). The data has that very session, or a hole: then no price settles,
+    for the day before is not the price that was.
     """
-    after = market.days.searchsorted(expiration_day, side="right").astype(np.int64)
-    weekday = (expiration_day + _THURSDAY) % 7
-    is_beyond = expiration_day - np.maximum(weekday - _FRIDAY, 0) > market.days[-1]
-    settlement = np.maximum(after - 1, 0)
-    days_back = expiration_day - market.days[settlement]
-    has_price = is_beyond | (days_back == 0) | ((weekday > _FRIDAY) & (days_back <= _DAYS_BACK_FROM_WEEKEND))
-    has_price &= is_beyond | np.isfinite(market.spot[settlement])
+    last_day = _last_trading_day(expiration_day)
+    is_beyond = last_day > market.days[-1]
+    settlement = np.maximum(market.days.searchsorted(last_day, side="right").astype(np.int64) - 1, 0)
+    has_price = is_beyond | ((market.days[settlement] == last_day) & np.isfinite(market.spot[settlement]))
     # Settled on the opening prices of a day after its last trading: end-of-day quotes do not have that price.
     has_price &= ~_is_settled_in_the_morning(market, expiration_day)
     return np.where(is_beyond, len(market), settlement), has_price
 
 
+def _last_trading_day(expiration_day: IntegerArray) -> IntegerArray:
+    """In days since 1970-01-01, as the expirations are; each distinct one is looked up once."""
+    distinct, place = np.unique(expiration_day, return_inverse=True)
+    dates = pd.DatetimeIndex(distinct.astype("datetime64[D]").astype("datetime64[us]"))
+    days = last_trading_days(dates).to_numpy().astype("datetime64[D]").astype(np.int64)
+    return np.asarray(days[place].reshape(expiration_day.shape), dtype=np.int64)
+
+
 def _is_settled_in_the_morning(market: ChainMarket, expiration_day: IntegerArray) -> BoolArray:
     if terms_of(market.ticker).morning_settled == "never":
         return np.zeros(expiration_day.shape, dtype=np.bool_)
-    import pandas as pd
-
     expirations = pd.Series(expiration_day.ravel().astype("datetime64[D]").astype("datetime64[us]"))
     is_morning = is_morning_settled(pd.Series(market.ticker, index=expirations.index), expirations)
     return np.asarray(is_morning.reshape(expiration_day.shape), dtype=np.bool_)

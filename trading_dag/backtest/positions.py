@@ -31,6 +31,7 @@ NO_ENTRY_PRICE: Final = "no_entry_price"
 NO_UNDERLYING_PRICE: Final = "no_underlying_price"
 NO_POSSIBLE_PROFIT: Final = "no_possible_profit"
 NO_SETTLEMENT_PRICE: Final = "no_settlement_price"
+SETTLES_AT_ENTRY: Final = "settles_at_entry"
 COSTS_NOTHING: Final = "costs_nothing"
 
 
@@ -103,8 +104,9 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
     All legs are quoted on that one date, or the entry is skipped: ``no_expiration`` (none listed within the
     bounds), ``missing_leg`` (no quoted strike near the one that was asked), ``no_entry_price`` (a leg to be sold
     has no bid), ``no_possible_profit`` (it costs at least what it can ever pay), ``costs_nothing`` (a bought leg
-    outlives a sold one and costs no more than it: no such quotes can stand), ``no_settlement_price`` (the front
-    legs expire on a weekday for which the data has no session).
+    outlives a sold one and costs no more than it: no such quotes can stand), ``settles_at_entry`` (the front legs are
+    dated on a holiday or a Saturday, and this is their last trading day), ``no_settlement_price`` (the data has no
+    session of their last trading day).
     """
     structure = program.structure
     tried = entries.skip_reason == ""
@@ -135,10 +137,11 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
             ~(bounds.greatest - premium > 0.0),
             ~(premium - bounds.least > 0.0) & (not structure.expires_together),
             ~has_settlement[:, front_leg(structure)],
+            settlement[:, front_leg(structure)] <= entry,
         ],
         [
             entries.skip_reason.astype(str), NO_UNDERLYING_PRICE, NO_EXPIRATION, MISSING_LEG, NO_ENTRY_PRICE,
-            NO_POSSIBLE_PROFIT, COSTS_NOTHING, NO_SETTLEMENT_PRICE,
+            NO_POSSIBLE_PROFIT, COSTS_NOTHING, NO_SETTLEMENT_PRICE, SETTLES_AT_ENTRY,
         ],
         "",
     ).astype(object)  # fmt: skip
