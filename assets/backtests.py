@@ -136,7 +136,7 @@ def comparison(
 
     menu = structures_by_name(at.settings.structures)
     if not chain.attrs.get("source_off"):
-        return _compared_on_chain(at, chain, prices, menu)
+        return _compared_on_chain(at, chain, prices, rates, menu)
     found = compare_modelled(
         prices, volatility_index, rates=rates, ticker=at.ticker, menu=menu, horizon=at.horizon, settings=at.settings
     )
@@ -148,20 +148,25 @@ def comparison(
     )
 
 
-def _compared_on_chain(at: Slice, chain: StoredChain, prices: pd.DataFrame, menu: Mapping[str, Structure]) -> Result:
+def _compared_on_chain(
+    at: Slice, chain: StoredChain, prices: pd.DataFrame, rates: pd.DataFrame, menu: Mapping[str, Structure]
+) -> Result:
     """The same on the last years of the stored chain; short calls are assigned over the dividends that are known."""
     from trading_dag.backtest.chain_market import chain_market
+    from trading_dag.backtest.corporate_actions import splits_of_prices
     from trading_dag.backtest.program_inputs import known_dividends
     from trading_dag.backtest.structure_comparison import COMPARED_YEARS, compare_structures
     from trading_dag.backtest.structure_programs import fills_of, settings_for_listed_contract
+    from trading_dag.options.rates import rates_at_sessions, rates_of_quotes
     from trading_dag.options.surface import DAYS_PER_YEAR
 
     book = settings_for_listed_contract(at.ticker, at.settings.backtest)
-    rate = at.settings.surface.risk_free_rate
+    fallback = at.settings.surface.risk_free_rate
     first = chain.sessions()[-1] - pd.Timedelta(days=COMPARED_YEARS * DAYS_PER_YEAR)
-    quotes = chain.quotes(rate=rate, first=first, maximum_days=LONGEST_DAYS)
-    market = chain_market(quotes, ticker=at.ticker, fills=fills_of(book))
+    quotes = chain.quotes(rate=rates_of_quotes(rates, fallback=fallback), first=first, maximum_days=LONGEST_DAYS)
+    market = chain_market(quotes, ticker=at.ticker, fills=fills_of(book), splits=splits_of_prices(prices))
     paid = known_dividends(prices, market.sessions)
+    rate = rates_at_sessions(rates, pd.DatetimeIndex(market.sessions).as_unit("us"), fallback=fallback)
     found = compare_structures(
         market, menu=menu, horizon=at.horizon, settings=book, dividends=paid.dividends, rate=rate
     )

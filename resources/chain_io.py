@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from resources.chain_store import ChainStore
     from resources.parquet_store import Provenance
+    from trading_dag.options.forward import RateCurve
 
 QUOTES: Final = (
     "quote_date", "ticker", "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
@@ -106,7 +107,7 @@ class StoredChain:
     def quotes(
         self,
         *,
-        rate: float,
+        rate: float | RateCurve,
         first: pd.Timestamp | None = None,
         last: pd.Timestamp | None = None,
         maximum_days: int | None = None,
@@ -115,7 +116,7 @@ class StoredChain:
 
         Parameters
         ----------
-        rate : at which forwards are discounted, continuously compounded fraction.
+        rate : at which forwards are discounted, continuously compounded fraction; one, or by quote date.
         maximum_days : at most so many calendar days to expiration; None for any.
 
         Raises

@@ -89,12 +89,19 @@ def assumptions(study: ProgramStudy) -> dict[str, Any]:
         "settlement": "intrinsic value at the close of the expiration; opening-settled contracts are skipped",
         "marks": "the middle of bid and ask, or the last trade; a leg in the money without either by the volatility of "
         "the other right at its strike, American where the contract is; otherwise as the session before",
-        "greeks": f"Black-Scholes-Merton, European, at the volatility of each leg's own mark; rate {study.rate:.4f}, "
-        f"dividend yield {study.dividend_yield:.4f}, for every session",
+        "greeks": f"Black-Scholes-Merton, European, at the volatility of each leg's own mark; {_rates(study)}, "
+        f"dividend yield {study.dividend_yield:.4f} for every session",
         "causes": "session by session with the Greeks at its start; spreads, slippage, higher orders and sessions "
         "whose marks imply no volatility are residual",
         **study.assumed,
     }
+
+
+def _rates(study: ProgramStudy) -> str:
+    lowest, highest = float(study.rate.min()), float(study.rate.max())
+    if lowest == highest:
+        return f"rate {lowest:.4f} at every session"
+    return f"rate as known at each session, {lowest:.4f} to {highest:.4f}"
 
 
 def strike_text(leg: Leg, choice: StrikeChoice) -> str:

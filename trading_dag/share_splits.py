@@ -12,16 +12,35 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
+def new_shares_since(prices: pd.DataFrame) -> FloatArray:
+    """How many of today's shares one share of each session has become, (rows,): the product of all later splits.
+
+    Parameters
+    ----------
+    prices : ``raw.prices_daily`` of one ticker, sessions ascending: ``split_factor``, new shares per old share where a
+        split takes effect. NULL counts as no split.
+    """
+    factor = prices["split_factor"].to_numpy(dtype=np.float64, na_value=np.nan)
+    factor = np.where(np.isfinite(factor), factor, 1.0)
+    from_here_on = np.cumprod(factor[::-1])[::-1]
+    return np.append(from_here_on[1:], np.ones(min(len(factor), 1)))
+
+
 def closes_as_quoted(prices: pd.DataFrame) -> FloatArray:
     """The close of each session as it was quoted then, USD, (rows,).
 
     Parameters
     ----------
-    prices : ``raw.prices_daily`` of one ticker, sessions ascending: ``close``, split-adjusted, and ``split_factor``,
-        new shares per old share where a split takes effect. NULL counts as no split.
+    prices : as ``new_shares_since`` takes them, and ``close``, split-adjusted.
     """
-    factor = prices["split_factor"].to_numpy(dtype=np.float64, na_value=np.nan)
-    factor = np.where(np.isfinite(factor), factor, 1.0)
-    from_here_on = np.cumprod(factor[::-1])[::-1]
-    after = np.append(from_here_on[1:], np.ones(min(len(factor), 1)))
-    return np.asarray(prices["close"].to_numpy(dtype=np.float64, na_value=np.nan) * after)
+    return np.asarray(prices["close"].to_numpy(dtype=np.float64, na_value=np.nan) * new_shares_since(prices))
+
+
+def dividends_as_paid(prices: pd.DataFrame) -> FloatArray:
+    """The dividend a share of each session as it was paid then, USD, (rows,); NaN where unknown.
+
+    Parameters
+    ----------
+    prices : as ``new_shares_since`` takes them, and ``dividend``, split-adjusted as the prices are.
+    """
+    return np.asarray(prices["dividend"].to_numpy(dtype=np.float64, na_value=np.nan) * new_shares_since(prices))

@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.backtest.corporate_actions import NO_ACTIONS, CorporateActions, joined_actions, jumps_of_chain
 from trading_dag.backtest.quote_columns import (
     TABLE,
     days_of,
@@ -62,6 +63,7 @@ class ChainMarket:
     may_open : (rows,) a quote with as much volume and open interest as an entry demands.
     is_last : (rows,) the prices are made from the last trade.
     volume, open_interest : (rows,) contracts; NaN where unknown. Known after the session's close.
+    actions : splits of the underlying, after which other contracts are listed.
     """
 
     ticker: str
@@ -79,6 +81,7 @@ class ChainMarket:
     is_last: BoolArray
     volume: FloatArray | None
     open_interest: FloatArray | None
+    actions: CorporateActions = NO_ACTIONS
 
     def __len__(self) -> int:
         return len(self.days)
@@ -88,10 +91,14 @@ class ChainMarket:
         """Quote dates."""
         return self.days.astype("datetime64[D]")
 
+    def by_session(self, values: ArrayLike) -> FloatArray:
+        """One number for every session, or one each, as (sessions,)."""
+        return np.broadcast_to(np.asarray(values, dtype=np.float64), (len(self),))
+
     def sell_price(self, rows: IntegerArray) -> FloatArray:
         """What a seller gets, slippage taken off, rounded down to the tick and not below zero; NaN for row −1."""
         bid = _values_at(self.bid, rows)
-        received = np.where(_flags_at(self.is_last, rows), bid - self._half_spread(bid), bid)
+        received = np.where(_flags_at(self.is_last, rows), bid - half_spread_of(bid, self.fills), bid)
         tick = self.fills.price_tick_usd
         steps = np.floor(received * ((1.0 - self.fills.slippage_fraction) / tick) + _TICK_TOLERANCE)
         return np.asarray(np.maximum(steps, 0.0) * tick, dtype=np.float64)
@@ -99,7 +106,7 @@ class ChainMarket:
     def buy_price(self, rows: IntegerArray) -> FloatArray:
         """What a buyer pays, slippage added, rounded up to the tick; NaN for row −1."""
         ask = _values_at(self.ask, rows)
-        paid = np.where(_flags_at(self.is_last, rows), ask + self._half_spread(ask), ask)
+        paid = np.where(_flags_at(self.is_last, rows), ask + half_spread_of(ask, self.fills), ask)
         tick = self.fills.price_tick_usd
         steps = np.ceil(paid * ((1.0 + self.fills.slippage_fraction) / tick) - _TICK_TOLERANCE)
         return np.asarray(steps * tick, dtype=np.float64)
@@ -111,9 +118,6 @@ class ChainMarket:
     def made_from_last(self, rows: IntegerArray) -> BoolArray:
         """Where the prices are made from a last trade; False for row −1."""
         return _flags_at(self.is_last, rows)
-
-    def _half_spread(self, last: FloatArray) -> FloatArray:
-        return np.maximum(self.fills.half_spread_fraction * last, self.fills.half_spread_minimum_usd)
 
     @cached_property
     def listed_expirations(self) -> tuple[IntegerArray, IntegerArray]:
@@ -155,7 +159,9 @@ def packed_key(
     return np.asarray(head << _STRIKE_BITS | thousandths, dtype=np.int64)
 
 
-def chain_market(quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptions) -> ChainMarket:
+def chain_market(
+    quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptions, splits: CorporateActions = NO_ACTIONS
+) -> ChainMarket:
     """Index the quotes of one underlying.
 
     Parameters
@@ -166,9 +172,11 @@ def chain_market(quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptio
         option_right, underlying_price, and bid and ask, or last. ``delta`` is used as it is; where the
         column is absent the Black–Scholes delta of implied_volatility is taken (no rate, no dividend).
     fills : how prices are made of quotes.
+    splits : those that are recorded (``corporate_actions.splits_of_prices``); what only the chain shows is added.
 
     A row is a quote where bid and ask are given, not crossed and the ask is positive; otherwise, where the
-    last trade is positive, not below intrinsic value, and the volume of the session is not 0. A contract
+    last trade is positive, not below intrinsic value by more than half a spread, and the volume of the session is not
+    0. A contract
     whose implied volatility is given as 0 or missing has no delta.
 
     Raises
@@ -192,7 +200,7 @@ def chain_market(quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptio
     underlying = floats_of(quotes, "underlying_price")
     days, spot = quote_day[starts].astype(np.int64), underlying[starts]
     require_one_price(underlying, spot, starts=starts, quote_day=quote_day, ticker=ticker)
-    bid, ask, is_last = _prices(quotes, is_call=is_call, strike=strike, underlying=underlying)
+    bid, ask, is_last = _prices(quotes, is_call=is_call, strike=strike, underlying=underlying, fills=fills)
     volume, open_interest = optional_floats(quotes, "volume"), optional_floats(quotes, "open_interest")
     _require_what_is_capped(fills, volume=volume, open_interest=open_interest)
     may_open = np.isfinite(ask)
@@ -200,12 +208,15 @@ def chain_market(quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptio
         may_open &= volume >= fills.minimum_volume
     if fills.minimum_open_interest > 0 and open_interest is not None:
         may_open &= open_interest >= fills.minimum_open_interest
+    spot = np.where((spot > 0) & np.isfinite(spot), spot, np.nan)
+    first_row = np.append(starts, len(key)).astype(np.int64)
+    seen = jumps_of_chain(days, spot, first_row=first_row, key=key)
     return ChainMarket(
         ticker=ticker,
         fills=fills,
         days=days,
-        spot=np.where((spot > 0) & np.isfinite(spot), spot, np.nan),
-        first_row=np.append(starts, len(key)).astype(np.int64),
+        spot=spot,
+        first_row=first_row,
         key=key,
         expiration_day=expiration_day,
         strike=strike,
@@ -216,6 +227,7 @@ def chain_market(quotes: Mapping[str, Any], *, ticker: str, fills: FillAssumptio
         is_last=is_last,
         volume=volume,
         open_interest=open_interest,
+        actions=joined_actions(splits, seen, days=days),
     )
 
 
@@ -231,7 +243,12 @@ def _require_what_is_capped(
 
 
 def _prices(
-    quotes: Mapping[str, Any], *, is_call: BoolArray, strike: FloatArray, underlying: FloatArray
+    quotes: Mapping[str, Any],
+    *,
+    is_call: BoolArray,
+    strike: FloatArray,
+    underlying: FloatArray,
+    fills: FillAssumptions,
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Bid, ask, and where both are the last trade; NaN where the row is no quote."""
     bid, ask, last = (optional_floats(quotes, name) for name in ("bid", "ask", "last"))
@@ -246,10 +263,18 @@ def _prices(
     if last is None:
         return bid, ask, np.zeros(shape, dtype=np.bool_)
     intrinsic = np.maximum(np.where(is_call, underlying - strike, strike - underlying), 0.0)
-    is_last = ~has_both & (last > 0.0) & (last >= intrinsic - _TICK_TOLERANCE) & np.isfinite(last)
+    # A trade of some minutes before the close is often a little below what exercise pays at the close. Refusing it
+    # would keep short legs from being bought back just when they lose. At half a spread more a buyer pays exercise.
+    tolerance = half_spread_of(last, fills) + _TICK_TOLERANCE
+    is_last = ~has_both & (last > 0.0) & (last >= intrinsic - tolerance) & np.isfinite(last)
     if volume is not None:
         is_last &= volume > 0.0
     return np.where(is_last, last, bid), np.where(is_last, last, ask), is_last
+
+
+def half_spread_of(last: FloatArray, fills: FillAssumptions) -> FloatArray:
+    """Half the spread that is assumed around a last trade, USD a share."""
+    return np.maximum(fills.half_spread_fraction * last, fills.half_spread_minimum_usd)
 
 
 def _values_at(values: FloatArray, rows: IntegerArray) -> FloatArray:

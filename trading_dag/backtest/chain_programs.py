@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trading_dag.backtest.account import account_history, admit_positions, profit_usd, size_positions
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
@@ -31,7 +32,12 @@ PLAIN_TERMS: Final = EntryTerms(np.ones(1), np.full(1, -1, dtype=np.int64), np.f
 
 
 def run_program(
-    market: ChainMarket, program: Program, *, entries: Entries, dividends: Dividends | None = None, rate: float = 0.0
+    market: ChainMarket,
+    program: Program,
+    *,
+    entries: Entries,
+    dividends: Dividends | None = None,
+    rate: ArrayLike = 0.0,
 ) -> ProgramResult:
     """Open, leave and account for one program.
 
@@ -39,7 +45,8 @@ def run_program(
     ----------
     entries : when it would enter; a skipped signal keeps its row and its reason.
     dividends : of the underlying: received on shares, and why sold calls are assigned early; None for none.
-    rate : continuously compounded, for marks of legs in the money that the chain does not quote.
+    rate : continuously compounded, for marks of legs in the money that the chain does not quote: one, or
+        (sessions,) as known at each session's close.
     """
     return run_programs(market, [program], entries=entries, dividends=dividends, rate=rate)[0]
 
@@ -50,7 +57,7 @@ def run_programs(
     *,
     entries: Entries,
     dividends: Dividends | None = None,
-    rate: float = 0.0,
+    rate: ArrayLike = 0.0,
 ) -> list[ProgramResult]:
     """Run several programs on the same entries, in their order; each distinct choice of contracts is gathered once.
 
@@ -84,7 +91,7 @@ def profit_by_session(
     *,
     terms: EntryTerms = PLAIN_TERMS,
     dividends: Dividends | None = None,
-    rate: float = 0.0,
+    rate: ArrayLike = 0.0,
 ) -> FloatArray:
     """Profit after fees of the program entered at each session of the market, (kinds, sessions), USD.
 
@@ -107,7 +114,7 @@ def random_entry_runs(
     runs: int,
     seed: int,
     dividends: Dividends | None = None,
-    rate: float = 0.0,
+    rate: ArrayLike = 0.0,
 ) -> RandomEntry:
     """Hold a program's profit against as many trades entered on random sessions (``random_entry``).
 

@@ -42,6 +42,8 @@ class Exits:
     dividend_owed : (n,) USD a share that assigned calls without shares owe. With the buying back it makes the
         intrinsic value at the assignment.
     dividend_received : (n,) USD a share paid on shares until the exit, or so far where open; apart from ``value``.
+    missed : (n,) sessions before the exit at which a rule demanded it and a leg had no quote to be closed at. Premium
+        rules are judged at the marks there.
     """
 
     column: NDArray[np.int64]
@@ -53,6 +55,7 @@ class Exits:
     spot: FloatArray
     dividend_owed: FloatArray
     dividend_received: FloatArray
+    missed: NDArray[np.int64]
 
     @property
     def is_roll(self) -> BoolArray:
@@ -65,13 +68,18 @@ def leave_positions(paths: PositionPaths, rules: ExitRules) -> Exits:
     rows, columns = paths.at.shape
     first = np.full(rows, columns, dtype=np.int64)
     reason = np.full(rows, -1, dtype=np.int64)
+    is_missed = np.zeros(paths.at.shape, dtype=np.bool_)
     for place, triggered in _conditions(paths, rules):
         _take_first(first, reason, triggered & paths.can_close, place=place)
+        is_missed |= triggered & ~paths.can_close
     assigned = _assigned_legs(paths)
     if assigned is not None:
         _take_first(first, reason, np.any(assigned, axis=2), place=_ASSIGNMENT)
     _take_first(first, reason, paths.can_settle, place=_EXPIRATION)
-    return _exits_at(paths, first, reason, assigned=assigned)
+    # At its settlement a position needs no quote.
+    is_missed &= paths.may_be_left & (paths.at < paths.positions.settlement[:, np.newaxis])
+    is_missed &= np.arange(columns) < first[:, np.newaxis]
+    return _exits_at(paths, first, reason, assigned=assigned, missed=is_missed.sum(axis=1).astype(np.int64))
 
 
 def adverse_moves(positions: OpenedPositions) -> NDArray[np.int64]:
@@ -92,7 +100,9 @@ def _conditions(paths: PositionPaths, rules: ExitRules) -> list[tuple[int, BoolA
     """Place in ``EXIT_ORDER`` and matrix of each rule that is on."""
     positions, conditions = paths.positions, []
     premium = positions.premium[:, np.newaxis]
-    profit = paths.closing_value + paths.dividends_received - premium
+    # Where a leg cannot be closed nothing is, but the marks tell whether a rule would have demanded it.
+    worth = np.where(paths.can_close, paths.closing_value, paths.mark)
+    profit = worth + paths.dividends_received - premium
     if rules.stop_underlying_fraction is not None:
         conditions.append((0, _has_moved_against(paths, rules)))
     if rules.stop_premium_multiple is not None:
@@ -157,7 +167,12 @@ def _assigned_legs(paths: PositionPaths) -> BoolArray | None:
 
 
 def _exits_at(
-    paths: PositionPaths, first: NDArray[np.int64], reason: NDArray[np.int64], *, assigned: BoolArray | None
+    paths: PositionPaths,
+    first: NDArray[np.int64],
+    reason: NDArray[np.int64],
+    *,
+    assigned: BoolArray | None,
+    missed: NDArray[np.int64],
 ) -> Exits:
     """Prices at the chosen sessions: natural ones, intrinsic values at expiration, shares bought back if assigned."""
     positions, structure = paths.positions, paths.positions.program.structure
@@ -190,4 +205,5 @@ def _exits_at(
         spot=np.where(is_open, np.nan, spot),
         dividend_owed=owed,
         dividend_received=paths.dividends_received[rows, column],
+        missed=missed,
     )

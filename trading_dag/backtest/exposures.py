@@ -84,12 +84,13 @@ class AccountGreeks:
     unexplained: IntegerArray
 
 
-def position_greeks(result: ProgramResult, *, rate: float = 0.0, dividend_yield: float = 0.0) -> PositionGreeks:
+def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yield: float = 0.0) -> PositionGreeks:
     """Greeks of every trade at every session of its path, the exit's included.
 
     Parameters
     ----------
-    rate, dividend_yield : continuously compounded, for every session.
+    rate : continuously compounded: one, or (sessions,) as known at each session's close.
+    dividend_yield : continuously compounded, for every session.
     """
     from trading_dag.options.greeks import greeks
     from trading_dag.options.implied_volatility import implied_volatility
@@ -105,7 +106,7 @@ def position_greeks(result: ProgramResult, *, rate: float = 0.0, dividend_yield:
         "spot": paths.spot[rows[trade], column][:, np.newaxis],
         "strike": paths.positions.strikes[rows[trade]],
         "years": _years_left(result, rows[trade], column),
-        "rate": rate,
+        "rate": result.market.by_session(rate)[paths.at[rows[trade], column]][:, np.newaxis],
         "dividend_yield": dividend_yield,
         "is_call": structure.is_call,
     }
@@ -179,7 +180,7 @@ def scenario_profit(
     session: int,
     spot_moves: ArrayLike,
     volatility_moves: ArrayLike,
-    rate: float = 0.0,
+    rate: ArrayLike = 0.0,
     dividend_yield: float = 0.0,
 ) -> FloatArray:
     """Instantaneous profit of the positions held over a session's close, (spot moves, volatility moves), USD.
@@ -189,6 +190,7 @@ def scenario_profit(
     session : position in the market.
     spot_moves : fractions of the underlying's price.
     volatility_moves : fractions (0.05 is five points) added to every leg's volatility, which stays at least 0.
+    rate : as ``position_greeks`` takes it.
 
     Positions with a leg whose mark implies no volatility are left out; ``AccountGreeks.unexplained`` counts them.
     """
@@ -206,7 +208,7 @@ def scenario_profit(
     arguments: dict[str, Any] = {
         "strike": paths.positions.strikes[rows][:, np.newaxis, np.newaxis, :],
         "years": _years_left(result, rows, column)[:, np.newaxis, np.newaxis, :],
-        "rate": rate,
+        "rate": float(result.market.by_session(rate)[session]),
         "dividend_yield": dividend_yield,
         "is_call": structure.is_call,
     }

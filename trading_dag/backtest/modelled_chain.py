@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.backtest.chain_market import ChainMarket, chain_market, packed_key
+from trading_dag.backtest.corporate_actions import NO_ACTIONS
 from trading_dag.backtest.market import Market, PositionArray
 from trading_dag.backtest.programs import FillAssumptions
 from trading_dag.errors import InsufficientDataError
@@ -70,7 +71,8 @@ def modelled_chain(
     )  # fmt: skip
     # Spread and slippage are in the quotes already, and a model has no volume to be limited by.
     fills = FillAssumptions(price_tick_usd=market.settings.backtest.price_tick_usd)
-    return chain_market(quotes, ticker=MODELLED, fills=fills)
+    # Prices are adjusted for splits, and strikes are listed anew around every one of them.
+    return replace(chain_market(quotes, ticker=MODELLED, fills=fills), actions=NO_ACTIONS)
 
 
 def weekly_positions(market: Market, *, first: int) -> PositionArray:

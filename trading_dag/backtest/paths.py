@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.dividends import Dividends
@@ -83,14 +84,15 @@ class PositionPaths:
 
 
 def gather_paths(
-    market: ChainMarket, positions: OpenedPositions, *, dividends: Dividends | None = None, rate: float = 0.0
+    market: ChainMarket, positions: OpenedPositions, *, dividends: Dividends | None = None, rate: ArrayLike = 0.0
 ) -> PositionPaths:
     """Look up every leg of every position at each session until it settles or the data ends.
 
     Parameters
     ----------
     dividends : cash dividends of the underlying; None for none.
-    rate : continuously compounded, for the marks of legs in the money that are not quoted.
+    rate : continuously compounded, for the marks of legs in the money that are not quoted: one, or (sessions,) as
+        known at each session's close.
     """
     structure = positions.program.structure
     last = len(market) - 1
@@ -113,7 +115,13 @@ def gather_paths(
     settled = _settled_values(market, positions)
     is_alive = is_held[:, :, np.newaxis] & (wanted[:, :, np.newaxis] <= positions.leg_settlement[:, np.newaxis, :])
     marks = fill_unquoted_marks(
-        market, positions, at=at, marks=market.mark(row), is_alive=is_alive, dividends=dividends, rate=rate
+        market,
+        positions,
+        at=at,
+        marks=market.mark(row),
+        is_alive=is_alive,
+        dividends=dividends,
+        rate=market.by_session(rate),
     )
     if not structure.expires_together:
         has_settled = is_held[:, :, np.newaxis] & ~is_alive

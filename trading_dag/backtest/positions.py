@@ -32,6 +32,7 @@ NO_UNDERLYING_PRICE: Final = "no_underlying_price"
 NO_POSSIBLE_PROFIT: Final = "no_possible_profit"
 NO_SETTLEMENT_PRICE: Final = "no_settlement_price"
 SETTLES_AT_ENTRY: Final = "settles_at_entry"
+SPLIT_WHILE_HELD: Final = "split_while_held"
 COSTS_NOTHING: Final = "costs_nothing"
 
 
@@ -106,7 +107,8 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
     has no bid), ``no_possible_profit`` (it costs at least what it can ever pay), ``costs_nothing`` (a bought leg
     outlives a sold one and costs no more than it: no such quotes can stand), ``settles_at_entry`` (the front legs are
     dated on a holiday or a Saturday, and this is their last trading day), ``no_settlement_price`` (the data has no
-    session of their last trading day).
+    session of their last trading day), ``split_while_held: 10 for 1 on 2024-06-10`` (the underlying is split before
+    the last leg expires, which makes other contracts of these; that is known at the entry, for splits are announced).
     """
     structure = program.structure
     tried = entries.skip_reason == ""
@@ -127,12 +129,14 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
     premium = leg_prices @ structure.signed_ratios + structure.underlying_ratio * spot
     bounds = _bounds_at_front(structure, np.where(has_legs[:, np.newaxis], strikes, np.nan))
     settlement, has_settlement = settlement_positions(market, leg_days)
+    split = market.actions.within(market.days[entry], leg_days.max(axis=1)).astype(str)
     reason = np.select(
         [
             ~tried,
             np.isnan(spot),
             (leg_days == 0).any(axis=1),
             ~has_legs,
+            split != "",
             ~(leg_prices > 0.0).all(axis=1),
             ~(bounds.greatest - premium > 0.0),
             ~(premium - bounds.least > 0.0) & (not structure.expires_together),
@@ -140,8 +144,9 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
             settlement[:, front_leg(structure)] <= entry,
         ],
         [
-            entries.skip_reason.astype(str), NO_UNDERLYING_PRICE, NO_EXPIRATION, MISSING_LEG, NO_ENTRY_PRICE,
-            NO_POSSIBLE_PROFIT, COSTS_NOTHING, NO_SETTLEMENT_PRICE, SETTLES_AT_ENTRY,
+            entries.skip_reason.astype(str), NO_UNDERLYING_PRICE, NO_EXPIRATION, MISSING_LEG,
+            np.char.add(f"{SPLIT_WHILE_HELD}: ", split), NO_ENTRY_PRICE, NO_POSSIBLE_PROFIT, COSTS_NOTHING,
+            NO_SETTLEMENT_PRICE, SETTLES_AT_ENTRY,
         ],
         "",
     ).astype(object)  # fmt: skip

@@ -20,9 +20,10 @@ from trading_dag.features.input_rules import require_sessions
 from trading_dag.options.black_scholes import BoolArray
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import all_sessions
+from trading_dag.share_splits import dividends_as_paid
 from trading_dag.strategy.selector import LOW_CONFIDENCE_STRUCTURE, STRUCTURE_OF
 from trading_dag.strategy.sizing import conviction_sizes
-from trading_dag.table_frames import values_at_sessions
+from trading_dag.table_frames import require_columns, values_at_sessions
 
 SELECTED_STRUCTURES: Final = frozenset({*STRUCTURE_OF.values(), LOW_CONFIDENCE_STRUCTURE})
 _SIGNS: Final = {"UP": 1.0, "DOWN": -1.0}
@@ -54,27 +55,32 @@ class KnownDividends:
         return f"{found}; known for {self.sessions_known} of {self.sessions} sessions, none is assumed on the others"
 
 
-def known_dividends(prices: pd.DataFrame, sessions: DateArray) -> KnownDividends:
+def known_dividends(prices: pd.DataFrame, sessions: DateArray, *, are_split_adjusted: bool = False) -> KnownDividends:
     """Dividends whose ex-date lies within these sessions, also on a day of which the chain has no quotes.
 
     Parameters
     ----------
     prices : raw.prices_daily of the underlying; may have no rows. A NaN dividend is unknown, 0 is none.
-        Amounts are taken as they are stored; where a vendor adjusts them for later splits, so are these.
+        Amounts are stored split-adjusted, as the prices are.
     sessions : of the chain, ascending.
+    are_split_adjusted : the chain's prices are, too, as modelled ones are; the amounts then stay as they are stored. A
+        listed chain is in the dollars of its day, and so are the amounts made, by every split since.
 
     Raises
     ------
     SchemaError : for a missing column, or sessions that repeat or do not ascend.
     """
+    needed = ("dividend",) if are_split_adjusted else ("dividend", "split_factor")
+    require_columns(prices, PRICES_DAILY.qualified_name, columns=needed)
     days = pd.DatetimeIndex(sessions).as_unit("us")
     amounts = values_at_sessions(prices, days, column="dividend", table=PRICES_DAILY.qualified_name)
     is_known = np.isfinite(amounts)
     if not is_known.any():
         return KnownDividends(None, 0, len(days))
-    paid = prices[(prices["dividend"] > 0.0) & prices["session"].between(days[0], days[-1])]
+    is_paid = ((prices["dividend"] > 0.0) & prices["session"].between(days[0], days[-1])).to_numpy(dtype=np.bool_)
+    amount = prices["dividend"].to_numpy(dtype=np.float64) if are_split_adjusted else dividends_as_paid(prices)
     dividends = Dividends(
-        ex_dates=paid["session"].to_numpy().astype("datetime64[D]"), amounts=paid["dividend"].to_numpy(dtype=np.float64)
+        ex_dates=prices.loc[is_paid, "session"].to_numpy().astype("datetime64[D]"), amounts=amount[is_paid]
     )
     return KnownDividends(dividends, int(is_known.sum()), len(days))
 

@@ -130,6 +130,11 @@ class ProgramResult:
         return self.is_closed & (self.profit_usd < -(self.max_loss_usd + self.fees_usd) - _CENT)
 
     @property
+    def missed_exits(self) -> IntegerArray:
+        """Sessions at which a rule demanded the exit of a trade and a leg could not be closed; 0 where skipped."""
+        return np.where(self.is_taken, self.exits.missed, 0)
+
+    @property
     def total_profit_usd(self) -> float:
         """Summed profit of the closed trades after fees."""
         return float(np.nansum(self.profit_usd))
@@ -187,6 +192,7 @@ class ProgramResult:
             "margin_usd": np.where(taken, self.contracts * self.margin_usd, np.nan),
             "mae_usd": adverse,
             "mfe_usd": favourable,
+            "missed_exits": self.missed_exits,
             "rolled_from": self.rolled_from,
         })  # fmt: skip
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trading_dag.backtest.exposures import (
     AccountGreeks,
@@ -72,7 +73,8 @@ class ProgramStudy:
     scenarios : None where no trade has volatilities.
     typical_row : row of the trade whose margin is the median of those whose marks imply volatilities; None for none.
     typical_volatilities : (legs,) of that trade at its entry, fractions; empty without one.
-    rate, dividend_yield : with which Greeks and scenarios are computed.
+    rate : (sessions,) with which the Greeks of each session are computed.
+    dividend_yield : the same for all of them.
     assumed : further assumptions in words, by name.
     """
 
@@ -84,7 +86,7 @@ class ProgramStudy:
     scenarios: ScenarioGrid | None
     typical_row: int | None
     typical_volatilities: FloatArray
-    rate: float
+    rate: FloatArray
     dividend_yield: float
     assumed: Mapping[str, str]
 
@@ -150,7 +152,7 @@ def study_program(
     result: ProgramResult,
     *,
     luck: RandomEntry | None,
-    rate: float = 0.0,
+    rate: ArrayLike = 0.0,
     dividend_yield: float = 0.0,
     assumed: Mapping[str, str] | None = None,
 ) -> ProgramStudy:
@@ -159,7 +161,8 @@ def study_program(
     Parameters
     ----------
     luck : from ``chain_programs.random_entry_runs``; None without closed trades.
-    rate, dividend_yield : continuously compounded, for every session, of Greeks and scenarios.
+    rate : continuously compounded, of Greeks and scenarios: one, or (sessions,) as known at each session's close.
+    dividend_yield : continuously compounded, for every session.
     assumed : what the caller assumed, in words, by name.
     """
     held = position_greeks(result, rate=rate, dividend_yield=dividend_yield)
@@ -173,7 +176,7 @@ def study_program(
         scenarios=_scenarios(result, held, typical=typical, rate=rate, dividend_yield=dividend_yield),
         typical_row=None if typical is None else int(held.rows[typical]),
         typical_volatilities=np.empty(0) if typical is None else held.volatility[typical, 0],
-        rate=rate,
+        rate=result.market.by_session(rate),
         dividend_yield=dividend_yield,
         assumed=dict(assumed or {}),
     )
@@ -190,7 +193,7 @@ def _typical_trade(result: ProgramResult, held: PositionGreeks) -> int | None:
 
 
 def _scenarios(
-    result: ProgramResult, held: PositionGreeks, *, typical: int | None, rate: float, dividend_yield: float
+    result: ProgramResult, held: PositionGreeks, *, typical: int | None, rate: ArrayLike, dividend_yield: float
 ) -> ScenarioGrid | None:
     """Of what is open at the end of the data where its marks imply volatilities, otherwise of the typical trade."""
     last = len(result.market) - 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trading_dag.backtest.program_results import ProgramResult
+from trading_dag.backtest.programs import EXPIRATION_EXIT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,8 @@ class ProgramSummary:
         so that interest is no skill.
     deflated_sharpe : probability that the Sharpe ratio exceeds the best of ``trials`` by luck alone.
     losses_beyond_defined_risk : closed trades that lost more than defined risk and fees.
+    delayed_exits : trades that a rule demanded to leave at a session at which a leg had no quote; they were held on.
+    delayed_to_expiration : those of them that no later quote let go before they expired.
     skip_reasons : counts.
     profit_by_exit_reason : trades and USD.
     """
@@ -48,6 +51,8 @@ class ProgramSummary:
     statistics: EquityStatistics
     deflated_sharpe: float
     losses_beyond_defined_risk: int
+    delayed_exits: int
+    delayed_to_expiration: int
     skip_reasons: dict[str, int]
     profit_by_exit_reason: dict[str, tuple[int, float]]
 
@@ -76,6 +81,8 @@ def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
         statistics=equity_statistics(equity, sessions, rate=rate, start=start),
         deflated_sharpe=deflated_sharpe(excess_returns(equity, sessions, rate=rate, start=start), trials=trials),
         losses_beyond_defined_risk=int(result.loss_beyond_defined_risk.sum()),
+        delayed_exits=int((result.missed_exits > 0).sum()),
+        delayed_to_expiration=int(((result.missed_exits > 0) & (result.exit_reason == EXPIRATION_EXIT)).sum()),
         skip_reasons=result.skip_reasons(),
         profit_by_exit_reason=result.profit_by_exit_reason(),
     )

@@ -11,6 +11,7 @@ import heapq
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trading_dag.backtest.account import CapitalBook, CapitalNeed, capital_needs, size_positions
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
@@ -65,7 +66,7 @@ def entries_with_rolls(
     *,
     paths: PositionPaths,
     dividends: Dividends | None = None,
-    rate: float = 0.0,
+    rate: ArrayLike = 0.0,
 ) -> tuple[Entries, IntegerArray]:
     """The entries and those that rolls add, by session, and the row that each one replaces; −1 for none.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.chain_programs import run_programs
@@ -112,7 +113,7 @@ def compare_structures(
     horizon: Horizon,
     settings: BacktestSettings,
     dividends: Dividends | None = None,
-    rate: float = 0.0,
+    rate: ArrayLike = 0.0,
 ) -> StructureComparison:
     """Run the menu on stored quotes, with weekly entries about 30 days before expiration.
 
@@ -194,8 +195,9 @@ def _run_modelled(
         days_to_expiration=DAYS_TO_EXPIRATION,
         first=first_quoted_position(market, years=COMPARED_YEARS),
     )
-    paid = known_dividends(prices, chain.sessions).dividends
-    return run_programs(chain, programs, entries=entries_weekly(chain), dividends=paid)
+    paid = known_dividends(prices, chain.sessions, are_split_adjusted=True).dividends
+    rate = market.rate[market.sessions.searchsorted(chain.sessions.astype("datetime64[us]"))]
+    return run_programs(chain, programs, entries=entries_weekly(chain), dividends=paid, rate=rate)
 
 
 def _tries(menu: Mapping[str, Structure], *, horizon: Horizon, settings: BacktestSettings) -> _Tries:

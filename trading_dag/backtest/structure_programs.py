@@ -101,7 +101,12 @@ def program_of(
 
 
 def settings_for_listed_contract(ticker: str, settings: BacktestSettings) -> BacktestSettings:
-    """The settings with the multiplier of the contracts that a chain of that ticker quotes."""
+    """The settings with the multiplier that was set, otherwise that of the contracts a chain of that ticker quotes.
+
+    Mini contracts (10 shares) are not told apart in a chain: who has a chain of them sets ``multiplier``.
+    """
+    if settings.multiplier != BacktestSettings.model_fields["multiplier"].default:
+        return settings
     return settings.model_copy(update={"multiplier": terms_of(ticker).multiplier})
 
 

@@ -28,7 +28,7 @@ def fill_unquoted_marks(
     marks: FloatArray,
     is_alive: BoolArray,
     dividends: Dividends | None,
-    rate: float,
+    rate: FloatArray,
 ) -> FloatArray:
     """The marks with those of unquoted legs in the money put in, (n, sessions, legs), USD a share.
 
@@ -38,7 +38,7 @@ def fill_unquoted_marks(
     marks : (n, sessions, legs) of quotes; NaN where there is none.
     is_alive : (n, sessions, legs) the leg is held and has not expired.
     dividends : of the underlying; None for none. A mark knows one from the session before its ex-date on.
-    rate : continuously compounded.
+    rate : (sessions of the market,) continuously compounded, as known at each session's close.
 
     A leg stays NaN where it is not in the money. So it does where the other right at its strike is not quoted either,
     unless exercise pays more than its last mark: then that is proven wrong, and exercise is the least it is worth.
@@ -56,7 +56,7 @@ def fill_unquoted_marks(
         is_call=structure.is_call[leg],
         strike=positions.strikes[holder, leg],
         dividends=dividends,
-        rate=rate,
+        rate=rate[at[holder, column]],
     )
     if terms_of(market.ticker).exercise == "American":
         last = carried_forward(filled)[holder, column, leg]
@@ -82,7 +82,7 @@ def _marks_by_the_other_right(
     is_call: BoolArray,
     strike: FloatArray,
     dividends: Dividends | None,
-    rate: float,
+    rate: FloatArray,
 ) -> FloatArray:
     """Price of contracts in the money at the volatility of the other right's mark; NaN where that implies none."""
     from trading_dag.options.american import american_price, dividends_within
@@ -94,7 +94,7 @@ def _marks_by_the_other_right(
     years = (expiration_day - day) / DAYS_PER_YEAR
     following = np.append(market.days[1:], market.days[-1])[session]
     ex_years, amounts = _dividends_ahead(dividends, day, np.minimum(expiration_day, following))
-    escrowed = spot - dividends_within(ex_years, amounts, years=years, rate=np.full(len(years), rate))
+    escrowed = spot - dividends_within(ex_years, amounts, years=years, rate=rate)
     terms: dict[str, Any] = {"strike": strike, "years": years, "rate": rate}
     volatility = implied_volatility(
         price=other, spot=escrowed, dividend_yield=0.0, is_call=~is_call, **terms

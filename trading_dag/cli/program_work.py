@@ -13,10 +13,12 @@ from trading_dag.errors import ConfigurationError, OptionPricingError, SliceNotF
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import pandas as pd
+
     from trading_dag.backtest.chain_market import ChainMarket
     from trading_dag.backtest.entries import Entries
-    from trading_dag.backtest.program_inputs import KnownDividends
     from trading_dag.backtest.program_study import ProgramStudy
+    from trading_dag.options.black_scholes import FloatArray
     from trading_dag.options.structures import Structure
     from trading_dag.settings import BacktestSettings
 
@@ -29,7 +31,7 @@ PROGRAM_SETTINGS: Final = (
     "account_usd", "risk_fraction", "maximum_open_positions", "interest_rate", "fee_per_leg_contract_usd",
     "slippage_fraction", "half_spread_fraction", "half_spread_minimum_usd", "price_tick_usd", "minimum_volume",
     "minimum_open_interest", "volume_share", "open_interest_share", "long_leg_delta", "short_leg_delta", "wing_delta",
-    "random_entry_runs", "seed",
+    "multiplier", "random_entry_runs", "seed",
 )  # fmt: skip
 
 
@@ -93,6 +95,7 @@ def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> Program
     StorageError, InsufficientDataError : where there is no chain, or no signal within it.
     """
     from trading_dag.backtest.chain_programs import random_entry_runs, run_program
+    from trading_dag.backtest.program_inputs import known_dividends
     from trading_dag.backtest.program_study import study_program
     from trading_dag.backtest.structure_programs import exit_rules, program_of, settings_for_listed_contract
 
@@ -104,10 +107,11 @@ def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> Program
     if (request.entries == SIGNALS) != bool(request.horizon):
         raise ConfigurationError("--entries signals and --horizon go together, such as --entries signals --horizon 24h")
     program = program_of(structure, exits=exits, days_to_expiration=request.days, settings=book)
-    market = _market(place, ticker, request, book=book)
+    prices = _prices(place, ticker)
+    market = _market(place, ticker, request, book=book, prices=prices)
     entries, entered = _entries(place, market, request)
-    paid = _dividends(place, market)
-    rate = _rate(place, market)
+    paid = known_dividends(prices, market.sessions)
+    rate = _rates(place, market)
     result = run_program(market, program, entries=entries, dividends=paid.dividends, rate=rate)
     luck = None
     if result.is_closed.any():
@@ -210,20 +214,25 @@ def _exit(word: str) -> tuple[str, float]:
         raise ConfigurationError(f"exit {word!r} is not of the form name=number, such as profit_target=0.5") from None
 
 
-def _market(place: Workplace, ticker: str, request: ProgramRequest, *, book: BacktestSettings) -> ChainMarket:
+def _market(
+    place: Workplace, ticker: str, request: ProgramRequest, *, book: BacktestSettings, prices: pd.DataFrame
+) -> ChainMarket:
     import pandas as pd
 
     from resources.chain_io import StoredChain
     from resources.chain_store import ChainStore
     from trading_dag.backtest.chain_market import chain_market
+    from trading_dag.backtest.corporate_actions import splits_of_prices
     from trading_dag.backtest.structure_programs import fills_of
+    from trading_dag.options.rates import rates_of_quotes
 
     first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
     if first is not None and last is not None and first > last:
         raise ConfigurationError(f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}")
     stored = StoredChain.of(ChainStore(place.settings.home), ticker)
-    quotes = stored.quotes(rate=place.settings.surface.risk_free_rate, first=first, last=last)
-    return chain_market(quotes, ticker=ticker, fills=fills_of(book))
+    rate = rates_of_quotes(_macro(place), fallback=place.settings.surface.risk_free_rate)
+    quotes = stored.quotes(rate=rate, first=first, last=last)
+    return chain_market(quotes, ticker=ticker, fills=fills_of(book), splits=splits_of_prices(prices))
 
 
 def _entries(place: Workplace, market: ChainMarket, request: ProgramRequest) -> tuple[Entries, str]:
@@ -249,26 +258,26 @@ def _entries(place: Workplace, market: ChainMarket, request: ProgramRequest) -> 
     return entries, signals_in_words(request.structure, horizon=request.horizon)
 
 
-def _dividends(place: Workplace, market: ChainMarket) -> KnownDividends:
+def _prices(place: Workplace, ticker: str) -> pd.DataFrame:
+    """The stored bars, for dividends and splits; no rows where there are none."""
     from resources.parquet_store import ParquetStore, SliceKey
-    from trading_dag.backtest.program_inputs import known_dividends
     from trading_dag.schemas import PRICES_DAILY
 
-    prices = ParquetStore(place.settings.home).read_or_empty(PRICES_DAILY, SliceKey(market.ticker))
-    return known_dividends(prices, market.sessions)
+    return ParquetStore(place.settings.home).read_or_empty(PRICES_DAILY, SliceKey(ticker))
 
 
-def _rate(place: Workplace, market: ChainMarket) -> float:
-    """Rate known at the chain's first session, for Greeks, scenarios and marks of legs that the chain does not quote.
-
-    One rate serves the whole run, so it is the one that was known throughout.
-    """
-    import pandas as pd
-
+def _macro(place: Workplace) -> pd.DataFrame:
     from resources.parquet_store import ParquetStore, SliceKey
-    from trading_dag.options.rates import rates_at_sessions
     from trading_dag.schemas import MACRO_TABLE
 
-    macro = ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
-    first = pd.DatetimeIndex(market.sessions[:1]).as_unit("us")
-    return float(rates_at_sessions(macro, first, fallback=place.settings.surface.risk_free_rate)[0])
+    return ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
+
+
+def _rates(place: Workplace, market: ChainMarket) -> FloatArray:
+    """The bill as known at each session, for Greeks, scenarios and marks of legs that the chain does not quote."""
+    import pandas as pd
+
+    from trading_dag.options.rates import rates_at_sessions
+
+    sessions = pd.DatetimeIndex(market.sessions).as_unit("us")
+    return rates_at_sessions(_macro(place), sessions, fallback=place.settings.surface.risk_free_rate)

@@ -21,7 +21,7 @@ from trading_dag.errors import OptionPricingError
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.chain import CHAIN_TABLE, marks
 from trading_dag.options.chain_cleaning import clean_chain
-from trading_dag.options.forward import SLICE_KEY, implied_forwards
+from trading_dag.options.forward import SLICE_KEY, RateCurve, implied_forwards
 from trading_dag.table_frames import require_columns
 
 IntegerArray = NDArray[np.int64]
@@ -100,13 +100,13 @@ def contract_analytics(
     return rows
 
 
-def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float) -> pd.DataFrame:
+def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float | RateCurve) -> pd.DataFrame:
     """The chain with a fitted implied volatility wherever the vendor has none and the quote can be believed.
 
     Parameters
     ----------
     chain : rows of ``raw.option_chain``, of any number of tickers and dates.
-    rate : continuously compounded, flat; it moves deltas little.
+    rate : continuously compounded, as ``implied_forwards`` takes it.
 
     Returns
     -------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.forward import RateCurve
 from trading_dag.options.surface import continuous_rate
 from trading_dag.schemas import MACRO_TABLE
 from trading_dag.table_frames import values_at_sessions
@@ -24,3 +26,18 @@ def rates_at_sessions(macro: pd.DataFrame, sessions: pd.DatetimeIndex, *, fallba
     """
     bills = values_at_sessions(macro, sessions, column="treasury_3m", table=MACRO_TABLE.qualified_name)
     return continuous_rate(bills, fallback=fallback)
+
+
+def rates_of_quotes(macro: pd.DataFrame, *, fallback: float) -> RateCurve:
+    """The same by quote date, whatever the maturity: a function that ``forward.implied_forwards`` asks.
+
+    Parameters
+    ----------
+    macro, fallback : as ``rates_at_sessions`` takes them.
+    """
+
+    def rates(quote_dates: pd.Series, _: FloatArray) -> FloatArray:
+        codes, distinct = pd.factorize(quote_dates, sort=True)
+        return rates_at_sessions(macro, pd.DatetimeIndex(distinct).as_unit("us"), fallback=fallback)[np.asarray(codes)]
+
+    return rates

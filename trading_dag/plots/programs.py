@@ -181,6 +181,7 @@ def payoff_of_typical_trade(study: ProgramStudy, title: str) -> Figure:
     beyond = (positions.leg_expiration_day[row] - positions.expiration_day[row]) / DAYS_PER_YEAR
     return value_at_front_expiration(
         structure, positions.strikes[row], years_beyond=beyond, volatilities=study.typical_volatilities,
-        premium=premium, spot=spot, rate=study.rate, dividend_yield=study.dividend_yield, multiplier=multiplier,
+        premium=premium, spot=spot, rate=float(study.rate[positions.entry[row]]),
+        dividend_yield=study.dividend_yield, multiplier=multiplier,
         title=heading,
     )  # fmt: skip

@@ -85,6 +85,7 @@ def random_frames() -> Callable[..., Frames]:
         prices = pd.DataFrame({
             "ticker": "SPY", "session": days, "open": opens, "high": np.maximum(opens, closes),
             "low": np.minimum(opens, closes), "close": closes, "adj_close": closes, "volume": 1.0, "dividend": 0.0,
+            "split_factor": 1.0,
         })  # fmt: skip
         volatility_index = pd.DataFrame({
             "ticker": "SPY", "session": days, "close": index,

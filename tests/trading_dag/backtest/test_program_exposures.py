@@ -129,3 +129,15 @@ def test_the_parts_add_up_for_every_closed_trade_and_are_missing_for_the_others(
     if name != "bull_put_spread":
         assert (parts.theta[is_closed] > 0).all()
         assert (parts.gamma[is_closed] < 0).all()
+
+
+def test_greeks_of_each_session_have_the_rate_that_was_known_then():
+    result = one_step(101.0)
+    by_session = position_greeks(result, rate=[0.02, 0.06])
+    for session, rate in ((0, 0.02), (1, 0.06)):
+        flat = position_greeks(result, rate=rate)
+        assert by_session.volatility[:, session] == pytest.approx(flat.volatility[:, session])
+        assert by_session.theta[:, session] == pytest.approx(flat.theta[:, session])
+    moves = {"spot_moves": [0.05], "volatility_moves": [0.0]}
+    expected = scenario_profit(result, position_greeks(result, rate=0.02), session=0, rate=0.02, **moves)
+    assert scenario_profit(result, by_session, session=0, rate=[0.02, 0.06], **moves) == pytest.approx(expected)

@@ -105,7 +105,7 @@ def test_the_words_say_which_signals_are_meant() -> None:
 
 
 def prices(dividends: dict[str, float], unknown: tuple[str, ...] = ()) -> pd.DataFrame:
-    frame = pd.DataFrame({"ticker": "TEST", "session": DAYS, "dividend": 0.0})
+    frame = pd.DataFrame({"ticker": "TEST", "session": DAYS, "dividend": 0.0, "split_factor": 1.0})
     for day, amount in dividends.items():
         frame.loc[frame["session"] == day, "dividend"] = amount
     return frame.assign(dividend=frame["dividend"].where(~frame["session"].isin(pd.DatetimeIndex(unknown))))

@@ -146,3 +146,11 @@ def test_trades_read_no_model_without_dividends() -> None:
         for rate in (0.0, 0.08)
     ]
     np.testing.assert_array_equal(*profits)
+
+
+def test_the_rate_of_a_session_is_the_one_known_then_and_not_another_ones() -> None:
+    call = option(spot=80.0, volatility=0.20, is_call=True, rate=0.08)
+    quotes = around("C", max(call, 0.011))
+    flat = second_mark("long_put", 80.0, quotes, rate=0.08)
+    assert second_mark("long_put", 80.0, quotes, rate=[0.0, 0.08, 0.5]) == flat
+    assert second_mark("long_put", 80.0, quotes, rate=[0.08, 0.0, 0.08]) != flat

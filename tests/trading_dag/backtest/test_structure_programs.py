@@ -46,8 +46,10 @@ def test_steps_of_a_grid_cannot_be_found_on_a_chain_and_that_is_said() -> None:
         program_of(stepped, exits=ExitRules(), days_to_expiration=30, settings=SETTINGS)
 
 
-def test_listed_contracts_have_the_multiplier_of_their_terms() -> None:
-    assert settings_for_listed_contract("SPX", BacktestSettings(multiplier=10)).multiplier == 100
+def test_a_multiplier_that_is_set_is_used_and_otherwise_that_of_the_listed_contract() -> None:
+    # Mini contracts of SPY (2013) had 10 shares; the cash indices' own setting is for modelled quotes.
+    assert settings_for_listed_contract("SPY", BacktestSettings(multiplier=10)).multiplier == 10
+    assert settings_for_listed_contract("SPX", BacktestSettings(index_multiplier=10)).multiplier == 100
 
 
 def test_the_account_is_that_of_the_settings() -> None:

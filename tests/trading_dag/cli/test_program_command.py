@@ -202,14 +202,14 @@ def test_a_structure_of_the_settings_that_cannot_be_is_bad_usage(workspace: Work
     assert done.stderr.count("\n") == 1
 
 
-def test_the_rate_is_the_one_known_at_the_chains_first_session(workspace: Workspace) -> None:
+def test_the_rate_of_each_session_is_the_one_known_then(workspace: Workspace) -> None:
     macro = pd.DataFrame({"session": DAYS, "treasury_3m": np.linspace(1.0, 9.0, len(DAYS))})
     store = ParquetStore(workspace.home)
     rows = {"session": macro["session"], "treasury_3m": macro["treasury_3m"]}
     store.write(MACRO_TABLE, SliceKey(), table_frame(MACRO_TABLE, rows, rows=len(DAYS)), source="files")
     record = answer(workspace, *SPREAD)
-    rate = continuous_rate(np.array([1.0]), fallback=0.0)[0]
-    assert f"rate {rate:.4f}" in record["assumptions"]["greeks"]
+    lowest, highest = continuous_rate(np.array([1.0, 9.0]), fallback=0.0)
+    assert f"rate as known at each session, {lowest:.4f} to {highest:.4f}" in record["assumptions"]["greeks"]
 
 
 def test_options_of_a_structure_are_refused_without_one(workspace: Workspace) -> None:
