@@ -93,7 +93,7 @@ class Warehouse:
         try:
             frame: pd.DataFrame = attempts(self._run, sql, parameters or [], keys, verify)
         except duckdb.Error as error:
-            raise StorageError(f"{self.path.name}: {error}") from error
+            raise StorageError(f"{self.path.name}: {' '.join(str(error).split())}") from error
         return frame
 
     def _run(self, sql: str, parameters: list[object], keys: Collection[SliceKey] | None, verify: bool) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 from trading_dag.table_text import new_table, number_text
+from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -146,7 +147,7 @@ def signal_table(frame: pd.DataFrame) -> Table:
             number_text(row["max_loss_usd"], "${:,.0f}"),
             number_text(row["max_profit_usd"], "${:,.0f}"),
             number_text(row["probability_of_profit"], "{:.0%}"),
-            row["reasoning"],
+            visible(row["reasoning"]),
         )
     return table
 
@@ -194,7 +195,7 @@ def import_table(files: list[dict[str, Any]]) -> Table:
         refused = ", ".join(f"{reason} {count:,}" for reason, count in file["refused"].items())
         numbers = [f"{file[name]:,}" for name in ("rows", "appended", "restated", "unchanged")]
         state = "imported" if file["is_new"] else "known already"
-        table.add_row(file["path"].rpartition("/")[2], file["layout"], state, *numbers, refused or "none")
+        table.add_row(visible(file["path"].rpartition("/")[2]), file["layout"], state, *numbers, refused or "none")
     return table
 
 
@@ -303,7 +304,7 @@ def backtest_table(frame: pd.DataFrame) -> Table:
 
 def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:
     """Rows of a query, at most ``limit`` of them."""
-    table = new_table("", tuple(map(str, frame.columns)))
+    table = new_table("", tuple(map(visible, frame.columns)))
     for row in frame.head(limit).itertuples(index=False):
         table.add_row(*(_text(value) for value in row))
     if len(frame) > limit:
@@ -344,7 +345,7 @@ def _backtest(row: Mapping[Hashable, Any]) -> str:
 
 
 def _interval(low: Any, high: Any, form: str) -> str:
-    return "" if pd.isna(low) or pd.isna(high) else f"[{form.format(low)}, {form.format(high)}]".replace("[", "\\[")
+    return "" if pd.isna(low) or pd.isna(high) else f"[{form.format(low)}, {form.format(high)}]"
 
 
 def _day(value: Any) -> str:
@@ -354,4 +355,4 @@ def _day(value: Any) -> str:
 def _text(value: Any) -> str:
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else visible(value)

@@ -182,6 +182,7 @@ def ui(
 def doctor(source: Source = "", as_json: AsJson = False) -> None:
     """Say what is set up, what is missing, and what to do."""
     from resources.diagnosis import diagnose_installation
+    from trading_dag.cli.plain_console import marked
 
     place = Workplace(source)
     findings = diagnose_installation(place.settings)
@@ -190,8 +191,8 @@ def doctor(source: Source = "", as_json: AsJson = False) -> None:
     else:
         colours = {"ok": "green", "off": "yellow", "ended": "yellow", "missing": "red"}
         for finding in findings:
-            mark = f"[{colours[finding.state]}]{finding.state}[/]"
-            line = f"{mark:<18} {finding.subject}: {finding.detail}"
-            place.console.print(line + (f"  → {finding.remedy}" if finding.remedy else ""))
+            line = f"{' ' * (8 - len(finding.state))}{finding.subject}: {finding.detail}"
+            told = line + (f"  → {finding.remedy}" if finding.remedy else "")
+            place.console.print(marked(finding.state, colours[finding.state], told))
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(WORK_FAILED)

@@ -11,6 +11,7 @@ import sys
 from assets.stopping import answering_signals, leave_if_stopped, raise_if_stopped, stop_signal
 from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
 from trading_dag.errors import ConfigurationError, StructureError, TradingDagError
+from trading_dag.visible_text import visible
 
 
 def main() -> None:
@@ -42,5 +43,5 @@ def _run_command() -> None:
 def _fail(problem: str, code: int) -> None:
     """Say in one line what went wrong, unless it did because the command was told to stop."""
     if stop_signal() is None:
-        sys.stderr.write(f"error: {problem}\n")
+        sys.stderr.write(f"error: {visible(problem)}\n")
     sys.exit(code)

@@ -12,7 +12,7 @@ import typer
 from trading_dag.cli.arguments import AsJson, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.option_work import import_record, option_work, session_analysis
-from trading_dag.cli.printing import print_json, print_notice, titled
+from trading_dag.cli.printing import complain, print_json, print_notice, titled
 from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def import_chains(
     else:
         _print_import(place, files, imported.skipped)
     for failure in failures:
-        typer.echo(f"stored, but not analysed: {failure}", err=True)
+        complain(f"stored, but not analysed: {failure}")
     if failures:
         raise typer.Exit(WORK_FAILED)
 
@@ -78,9 +78,9 @@ def fetch_chains(
     else:
         _print_fetch(place, fetched)
     for key, reason in fetched.failed.items():
-        typer.echo(f"not stored: {key}: {reason}", err=True)
+        complain(f"not stored: {key}: {reason}")
     for failure in failures:
-        typer.echo(f"stored, but not analysed: {failure}", err=True)
+        complain(f"stored, but not analysed: {failure}")
     if fetched.failed or failures:
         raise typer.Exit(WORK_FAILED)
 
@@ -104,11 +104,13 @@ def _print_fetch(place: Workplace, fetched: ChainFetch) -> None:
 
 
 def _print_import(place: Workplace, files: list[dict[str, Any]], left_out: dict[Path, str]) -> None:
+    from trading_dag.cli.plain_console import marked
     from trading_dag.reports import import_table
+    from trading_dag.visible_text import visible
 
     place.console.print(import_table(files))
     for other, reason in left_out.items():
-        place.console.print(f"[yellow]left out[/] {other.name}: {reason}")
+        place.console.print(marked("left out", "yellow", f" {visible(other.name)}: {reason}"))
     place.console.print(WHERE_CHAINS_ARE)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.workplace import Workplace
+from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,11 +66,12 @@ def titled(title: str, source: str | None) -> str:
 
 def print_notice(place: Workplace, sources: Iterable[tuple[str, str | None]]) -> None:
     """One line where any of the figures above it are made from simulated data."""
+    from trading_dag.cli.plain_console import marked
     from trading_dag.reports import simulated_notice
 
     notice = simulated_notice(sources)
     if notice:
-        place.console.print(f"[yellow]{notice}[/]")
+        place.console.print(marked(notice, "yellow"))
 
 
 def input_ends(place: Workplace) -> list[dict[str, Any]]:
@@ -81,12 +83,16 @@ def input_ends(place: Workplace) -> list[dict[str, Any]]:
 
 def print_input_ends(place: Workplace) -> None:
     """One line for each ticker of which an input, or the forecasts, end before the prices."""
-    from rich.markup import escape
-
+    from trading_dag.cli.plain_console import marked
     from trading_dag.input_ends import input_end_lines
 
     for line in input_end_lines(input_ends(place)):
-        place.console.print(f"[yellow]{escape(line)}[/]")
+        place.console.print(marked(line, "yellow"))
+
+
+def complain(text: str) -> None:
+    """Print one line to standard error, whatever the text holds."""
+    typer.echo(visible(text), err=True)
 
 
 def print_json(value: Any) -> None:
@@ -95,7 +101,9 @@ def print_json(value: Any) -> None:
 
 def progress_bar(place: Workplace, *, quiet: bool) -> Progress:
     """The bar of long work: what is done, of how many, and for how long; nothing where ``quiet``."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    from trading_dag.cli.plain_console import PlainDescription
+
+    columns = (PlainDescription(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=place.console, disable=quiet)

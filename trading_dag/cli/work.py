@@ -10,6 +10,7 @@ import typer
 
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.printing import (
+    complain,
     input_ends,
     print_input_ends,
     print_json,
@@ -22,6 +23,7 @@ from trading_dag.errors import SliceBusyError, StorageError
 
 if TYPE_CHECKING:
     import dagster as dg
+    from rich.text import Text
 
     from assets.execution import Mode, Outcome
     from resources.parquet_store import SliceKey
@@ -134,7 +136,7 @@ def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bo
     try:
         outcomes = _execute(place, mode, quiet=quiet)
     except SliceBusyError as error:
-        typer.echo(f"shown as stored, not up to date: {error}", err=True)
+        complain(f"shown as stored, not up to date: {error}")
         return True
     return all(outcome.is_success for outcome in outcomes)
 
@@ -162,23 +164,24 @@ def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) 
     return finished
 
 
-def _line(outcome: Outcome) -> str:
-    if outcome.blocked_by:
-        return f"[yellow]skipped[/] {outcome.item}: {outcome.blocked_by} failed"
-    if outcome.errors:
-        from rich.markup import escape
+def _line(outcome: Outcome) -> Text:
+    from trading_dag.cli.plain_console import marked
 
-        return f"[red]failed[/]  {outcome.item}: " + escape("; ".join(outcome.errors))
+    if outcome.blocked_by:
+        return marked("skipped", "yellow", f" {outcome.item}: {outcome.blocked_by} failed")
+    if outcome.errors:
+        return marked("failed", "red", f"  {outcome.item}: {'; '.join(outcome.errors)}")
     done = f"{len(outcome.materialized)} assets" if outcome.materialized else "up to date"
-    return f"[green]done[/]    {outcome.item!s:<12} {done:<12} {outcome.seconds:6.1f} s"
+    return marked("done", "green", f"    {outcome.item!s:<12} {done:<12} {outcome.seconds:6.1f} s")
 
 
 def _print_outcomes(place: Workplace, outcomes: list[Outcome], *, has_result: bool) -> None:
     failed = [outcome for outcome in outcomes if not outcome.is_success]
     if failed:
-        place.console.print(
-            f"[red]{len(failed)} of {len(outcomes)} slices are not up to date[/]; what they held before is untouched."
-        )
+        from trading_dag.cli.plain_console import marked
+
+        told = f"{len(failed)} of {len(outcomes)} slices are not up to date"
+        place.console.print(marked(told, "red", "; what they held before is untouched."))
     if not has_result:
         place.console.print("No slice has a result to show. What is set up and what is missing: trading-dag doctor")
         return

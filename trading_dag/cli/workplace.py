@@ -11,6 +11,7 @@ import typer
 
 from trading_dag.errors import ConfigurationError
 from trading_dag.settings import Settings, unknown_variables
+from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,10 +52,10 @@ class Workplace:
     @property
     def console(self) -> Console:
         """Where progress and tables go."""
-        from rich.console import Console
+        from trading_dag.cli.plain_console import PlainConsole
 
         width = None if sys.stdout.isatty() else max(int(os.environ.get("COLUMNS", "180")), 80)
-        return Console(width=width, highlight=False)
+        return PlainConsole(width=width, highlight=False)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -87,7 +88,7 @@ def _warn_of_typos() -> None:
     for name in unknown_variables({**dotenv_values(".env"), **os.environ}):
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        typer.echo(f"warning: {name} is no setting and changes nothing{hint}", err=True)
+        typer.echo(visible(f"warning: {name} is no setting and changes nothing{hint}"), err=True)
 
 
 def configuration_folder(settings: Settings) -> Path:
