@@ -110,10 +110,14 @@ def random_entry_test(
 
 def _shuffled_places(sessions: int, generator: np.random.Generator) -> PositionArray:
     """Where each of so many places on a ring goes when it is turned, cut into blocks and the blocks are shuffled."""
-    turned = np.roll(np.arange(sessions), generator.integers(sessions))
+    turn = int(generator.integers(sessions))
     blocks = max(sessions // MEAN_BLOCK_SESSIONS, 1)
-    cuts = np.sort(generator.permutation(sessions - 1)[: blocks - 1] + 1)
-    parts = np.split(turned, cuts)
+    starts = np.concatenate([[0], np.sort(generator.permutation(sessions - 1)[: blocks - 1] + 1)])
+    lengths = np.diff(starts, append=sessions)
+    order = generator.permutation(blocks)
+    dealt = lengths[order]
+    # The places in the order in which they are dealt: each block runs on from its start.
+    places = np.arange(sessions) + np.repeat(starts[order] - (np.cumsum(dealt) - dealt), dealt)
     moved = np.empty(sessions, dtype=np.int64)
-    moved[np.concatenate([parts[part] for part in generator.permutation(len(parts))])] = np.arange(sessions)
+    moved[(places - turn) % sessions] = np.arange(sessions)
     return moved

@@ -61,7 +61,7 @@ def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure
     if len(equity) < 2:
         return canvas.insufficient_data(title, "the backtest has no sessions")
     rows = equity.sort_values("session")
-    figure = canvas.new_figure(5.2)
+    figure = canvas.new_figure(5.2, margins=canvas.Margins(top=0.85))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
     ends = []
     for column, label, colour in (
@@ -99,9 +99,10 @@ def profit_against_random_entry(totals_usd: ArrayLike, *, own_usd: float, p_valu
         return canvas.insufficient_data(title, "nothing was traded that could be moved to other sessions")
     if np.ptp(totals) <= SAME * max(1.0, float(np.abs(totals).max())):
         return canvas.insufficient_data(title, "every random run deals the very same trades")
-    figure = canvas.new_figure(3.4)
+    figure = canvas.new_figure(3.4, margins=canvas.Margins(top=0.85))
     axes = figure.subplots()
-    axes.hist(totals / 1_000, bins=BINS, color=canvas.SKY, edgecolor="white", linewidth=0.4, label="random entry")
+    counts, edges = np.histogram(totals / 1_000, bins=BINS)
+    axes.stairs(counts, edges, fill=True, color=canvas.SKY, label="random entry")
     for value, colour, style, label in (
         (float(totals.mean()), canvas.GREY, "--", f"mean of random entry {totals.mean():+,.0f} USD"),
         (own_usd, canvas.VERMILION, "-", f"backtest {own_usd:+,.0f} USD"),

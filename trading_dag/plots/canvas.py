@@ -1,15 +1,20 @@
 """How every figure looks: size, colours, axes, and the figure that says that there is nothing to show.
 
 Figures are built by the object interface on the Agg canvas; no global state of the plotting library is read or set.
+Those of every slice are drawn with margins given in inches and collections in the place of single bars: an automatic
+layout draws each figure twice, which was a quarter of a slice's processor time.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,14 +39,52 @@ _TITLE: Final = 11.5
 MAXIMUM_COLOURS: Final = 128
 
 
-def new_figure(height_inches: float) -> Figure:
-    """An empty figure 900 pixels wide on the Agg canvas."""
+@dataclass(frozen=True)
+class Margins:
+    """Room around the axes in inches, and between them."""
+
+    left: float = 0.75
+    right: float = 0.15
+    top: float = 0.62
+    bottom: float = 0.55
+    between_rows: float = 0.15
+    between_columns: float = 0.2
+
+
+def new_figure(height_inches: float, *, margins: Margins | None = None) -> Figure:
+    """Returns an empty figure 900 pixels wide on the Agg canvas.
+
+    Parameters
+    ----------
+    margins : the room for labels and titles. None lets the plotting library work it out, which draws the figure twice.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, facecolor="white", layout="constrained")
+    layout: Literal["constrained"] | None = "constrained" if margins is None else None
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=DPI, facecolor="white", layout=layout)
+    if margins is not None:
+        figure.subplots_adjust(
+            left=margins.left / WIDTH_INCHES,
+            right=1 - margins.right / WIDTH_INCHES,
+            top=1 - margins.top / height_inches,
+            bottom=margins.bottom / height_inches,
+            hspace=margins.between_rows,
+            wspace=margins.between_columns,
+        )
     FigureCanvasAgg(figure)
     return figure
+
+
+def bars(axes: Axes, lefts: ArrayLike, heights: ArrayLike, *, width: float, colour: str) -> None:
+    """Draws bars on the line of zero as one collection; ``lefts`` are their left edges in the units of the axis."""
+    from matplotlib.collections import PolyCollection
+
+    left, height = np.asarray(lefts, dtype=np.float64), np.asarray(heights, dtype=np.float64)
+    nothing, right = np.zeros_like(height), left + width
+    corners = [np.stack(pair, axis=1) for pair in ((left, nothing), (left, height), (right, height), (right, nothing))]
+    axes.add_collection(PolyCollection(list(np.stack(corners, axis=1)), facecolors=colour, linewidths=0))
+    axes.autoscale_view()
 
 
 def dress(axes: Axes, *, x_label: str = "", y_label: str = "", title: str = "") -> None:
@@ -70,9 +113,13 @@ def date_axis(axes: Axes) -> None:
 
 def headline(figure: Figure, title: str, subtitle: str = "") -> None:
     """The title of the figure, and a second line in smaller type."""
-    figure.suptitle(title if not subtitle else f"{title}\n", fontsize=_TITLE, color=INK, x=0.01, ha="left")
+    height = figure.get_figheight()
+    if figure.get_layout_engine() is None:
+        figure.text(0.01, 1.0 - 0.17 / height, title, fontsize=_TITLE, color=INK, ha="left", va="center")
+    else:
+        figure.suptitle(title if not subtitle else f"{title}\n", fontsize=_TITLE, color=INK, x=0.01, ha="left")
     if subtitle:
-        below_title = 1.0 - 0.38 / figure.get_figheight()
+        below_title = 1.0 - 0.38 / height
         figure.text(0.01, below_title, subtitle, fontsize=_BODY, color=INK, ha="left", va="center")
 
 
@@ -93,7 +140,7 @@ def legend_beside_title(figure: Figure, handles: Sequence[Any]) -> None:
 
 def insufficient_data(title: str, reason: str) -> Figure:
     """A figure that says in words that there is nothing to show, and why."""
-    figure = new_figure(2.4)
+    figure = new_figure(2.4, margins=Margins())
     headline(figure, title)
     figure.text(0.5, 0.42, "insufficient data", fontsize=15, color=GREY, ha="center", va="center")
     figure.text(0.5, 0.24, reason, fontsize=_BODY, color=GREY, ha="center", va="center")
@@ -110,9 +157,13 @@ def to_png(figure: Figure) -> bytes:
     """The figure as a PNG at 110 dots per inch with a palette of its own; the same figure gives the same bytes."""
     from PIL import Image
 
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
-    picture = Image.open(drawn).convert("RGB").quantize(MAXIMUM_COLOURS, dither=Image.Dither.NONE)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")  # laid out now; drawing would do it again
+    figure.canvas.draw()
+    drawn = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
+    picture = drawn.quantize(MAXIMUM_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     packed = io.BytesIO()
-    picture.save(packed, format="PNG", optimize=True)
+    picture.save(packed, format="PNG")
     return packed.getvalue()

@@ -42,7 +42,7 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
     if rows.empty:
         return canvas.insufficient_data(title, "no forecast has a clear outcome yet")
 
-    figure = canvas.new_figure(5.6)
+    figure = canvas.new_figure(5.6, margins=canvas.Margins(top=1.0))
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     curve.plot([0, 1], [0, 1], color=canvas.GREY, linewidth=1, linestyle="--", label="perfect calibration")
     scores = []
@@ -57,7 +57,7 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
         held = np.bincount(_bin_of(probability), minlength=_BINS)
         width = 0.8 / _BINS / len(names)
         lefts = np.arange(_BINS) / _BINS + 0.1 / _BINS + position * width
-        counts.bar(lefts, held, width=width, align="edge", color=colour)
+        canvas.bars(counts, lefts, held, width=width, colour=colour)
     canvas.dress(curve, y_label="share of sessions that rose")
     canvas.dress(counts, x_label="forecast probability of a rise", y_label="forecasts")
     curve.set(xlim=(0, 1), ylim=(-0.02, 1.02))
@@ -121,7 +121,9 @@ def forecast_against_outcome(
     if rows.empty:
         return canvas.insufficient_data(title, "there is no forecast")
 
-    figure = canvas.new_figure(5.4)
+    from matplotlib.dates import date2num
+
+    figure = canvas.new_figure(5.4, margins=canvas.Margins(top=1.0))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
     upper.plot(rows["session"], rows["probability_up"], color=canvas.BLUE, linewidth=1.3, label="P(UP)")
     upper.plot(
@@ -137,7 +139,8 @@ def forecast_against_outcome(
     right = _is_right(known)
     for is_right, colour in ((True, canvas.BLUE), (False, canvas.VERMILION)):
         part = known[right == is_right]
-        lower.bar(part["session"], part["forward_return"] * 100, width=1.0, color=colour)
+        days = date2num(part["session"].to_numpy())  # type: ignore[no-untyped-call]
+        canvas.bars(lower, days - 0.5, part["forward_return"] * 100, width=1.0, colour=colour)
     lower.axhline(0, color=canvas.GREY, linewidth=0.8)
     canvas.dress(lower, x_label="session of the forecast", y_label="return to target (%)")
     canvas.date_axis(lower)

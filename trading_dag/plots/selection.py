@@ -37,7 +37,7 @@ def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model
     shown = order["feature"].head(_SHOWN).tolist()
     score = rows.pivot(index="feature", columns="fold", values="score").astype("float64").reindex(shown)
     chosen = rows.pivot(index="feature", columns="fold", values="selected").fillna(False).astype(bool).reindex(shown)
-    figure = canvas.new_figure(1.6 + _ROW_INCHES * len(shown))
+    figure = canvas.new_figure(1.6 + _ROW_INCHES * len(shown), margins=canvas.Margins(left=2.15))
     axes = figure.add_subplot()
     image = axes.imshow(score.to_numpy(), aspect="auto", cmap="Blues", vmin=0.0)
     feature, fold = np.nonzero(chosen.to_numpy())

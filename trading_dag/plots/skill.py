@@ -48,7 +48,10 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
     tasks = [task for task in _SHOWN if (rows["task"] == task).any()]
     baselines = [sorted(rows.loc[rows["task"] == task, "baseline"].unique()) for task in tasks]
     heights = [_rows_of(rows, task) + 2.2 for task in tasks]
-    figure = canvas.new_figure(1.1 + _ROW_INCHES * sum(heights))
+    figure = canvas.new_figure(
+        1.1 + _ROW_INCHES * sum(heights),
+        margins=canvas.Margins(left=1.95, top=0.95, between_rows=0.42, between_columns=0.1),
+    )
     grid = figure.add_gridspec(len(tasks), max(map(len, baselines)), height_ratios=heights)
     models = [model for task in tasks for model in _models(rows, task)]
     colours = dict(zip(models, itertools.cycle(canvas.SERIES_COLOURS), strict=False))

@@ -38,7 +38,7 @@ def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
     if rows.empty:
         return canvas.insufficient_data(title, "no forecast has a known outcome yet")
 
-    figure = canvas.new_figure(4.1)
+    figure = canvas.new_figure(4.1, margins=canvas.Margins(left=0.9, top=0.85, between_columns=0.06))
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
         _matrix(axes, rows[rows["model"] == name], name.replace("_", " "))

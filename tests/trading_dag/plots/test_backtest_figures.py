@@ -44,9 +44,10 @@ def test_the_histogram_holds_every_run_and_marks_the_backtests_own_total() -> No
     totals = np.random.default_rng(1).normal(-500.0, 2_000.0, 1_000)
     figure = profit_against_random_entry(totals, own_usd=3_456.0, p_value=0.031, summary_title="SPY 48h")
     (axes,) = figure.axes
-    assert sum(bar.get_height() for bar in axes.patches) == 1_000
-    edges = [bar.get_x() for bar in axes.patches]
-    assert min(edges) == pytest.approx(totals.min() / 1_000)
+    (steps,) = axes.patches
+    heights, edges, _ = steps.get_data()
+    assert heights.sum() == 1_000
+    assert edges.min() == pytest.approx(totals.min() / 1_000)
     marked = sorted(float(line.get_xdata()[0]) for line in axes.lines)
     assert marked == pytest.approx(sorted([totals.mean() / 1_000, 3.456]))
     assert "p = 0.031" in words_of(figure)

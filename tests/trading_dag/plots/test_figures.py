@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
@@ -27,6 +29,17 @@ from trading_dag.schemas import IV_REGIMES
 from trading_dag.sessions import all_sessions
 
 SESSIONS = all_sessions()[6_000:6_400]
+
+
+def bars_of(axes: Axes) -> list[tuple[float, object]]:
+    """Signed height and colour of each bar that was drawn, from the corners of its rectangle."""
+    bars = []
+    for drawn in axes.collections:
+        if isinstance(drawn, PolyCollection):
+            corners = [path.vertices[:, 1] for path in drawn.get_paths()]
+            heights = [float(y.max() if y.max() > 0 else y.min()) for y in corners]
+            bars += [(height, drawn.get_facecolor()[0]) for height in heights]
+    return bars
 
 
 def direction_predictions(rows: int = 400) -> pd.DataFrame:
@@ -169,7 +182,7 @@ def test_a_calibration_point_is_the_mean_forecast_and_the_share_that_rose() -> N
         if len(part):
             by_hand.append((part["probability_up"].mean(), (part["y_true"] == "UP").mean()))
     np.testing.assert_allclose(np.column_stack(drawn.get_data()), by_hand, rtol=1e-12)
-    assert sum(bar.get_height() for bar in counts.patches) == 3 * len(rows)
+    assert sum(height for height, _ in bars_of(counts)) == 3 * len(rows)
 
 
 def test_calibration_shows_models_and_prior_with_brier_scores_but_no_hard_calls() -> None:
@@ -209,7 +222,7 @@ def test_the_forecast_figure_shows_the_latest_sessions_of_one_model_and_marks_cl
         "DOWN, called right": ((came == "DOWN") & (called == "DOWN")).sum(),
         "DOWN, called wrong": ((came == "DOWN") & (called == "UP")).sum(),
     }
-    assert len(lower.patches) == 97
+    assert len(bars_of(lower)) == 97
 
 
 def test_a_bar_is_blue_where_the_call_was_right_and_vermilion_where_it_was_wrong() -> None:
@@ -217,7 +230,7 @@ def test_a_bar_is_blue_where_the_call_was_right_and_vermilion_where_it_was_wrong
     rows = rows[rows["model"] == "direction_logistic"].tail(5).head(2)
     rows = rows.assign(forward_return=[0.01, -0.02], y_pred="UP", y_true=["UP", "DOWN"])
     figure = forecast_against_outcome(rows)
-    heights = {round(float(bar.get_height()), 6): bar.get_facecolor() for bar in figure.axes[1].patches}
+    heights = {round(height, 6): colour for height, colour in bars_of(figure.axes[1])}
     assert same_color(heights[1.0], BLUE)
     assert same_color(heights[-2.0], VERMILION)
     assert "1 of 2 known outcomes" in words(figure)
