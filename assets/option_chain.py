@@ -78,6 +78,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One session's chain from the source, judged before it is merged."""
     from resources.chain_snapshot import WITHOUT_CONTRACTS
     from resources.expectations import verify
+    from resources.left_out import LEFT_OUT
 
     session, ticker = chain_slice_of(context.partition_key)
     source = context.resources.source
@@ -93,7 +94,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
         yield from results
         raise one_refusal(where, refused)
     frame.attrs.setdefault("source", source.name)
-    told = {name: frame.attrs[name] for name in ("source_off", WITHOUT_CONTRACTS) if frame.attrs.get(name)}
+    told = {name: frame.attrs[name] for name in ("source_off", WITHOUT_CONTRACTS, LEFT_OUT) if frame.attrs.get(name)}
     if WITHOUT_CONTRACTS in told:
         context.log.warning(
             "%s [%s %s] no contract is given of expirations that are listed: %s",

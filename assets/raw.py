@@ -10,6 +10,7 @@ import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
 from resources.event_history import fetch_start, keep_recent, merge_events
+from resources.left_out import LEFT_OUT
 from resources.parquet_store import ASKED_AT_ATTRIBUTE
 from resources.restatement import merge_history, overlap_start
 from trading_dag.quality.casting import cast_frame
@@ -63,10 +64,11 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     metadata: dict[str, Any] = {"appended rows": merged.appended, "restated values": len(merged.restated)}
     frame = merged.frame
     if merged.rebased:
-        frame = fetch(None)
+        frame = fresh = fetch(None)
         metadata["base moved"] = "the vendor rebased the history (dividend or split); the slice was fetched anew"
     if len(merged.restated):
         metadata["restatements"] = _restatement_table(merged.restated)
+    metadata.update(_left_out(fresh))
     frame.attrs = {"source": at.source.name}
     return Result({table.name: frame}, metadata)
 
@@ -111,9 +113,15 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
     }
     if len(merged.restated):
         metadata["restatements"] = _restatement_table(merged.restated)
+    metadata.update(_left_out(fresh))
     if merged.base_factor != 1.0:
         metadata["base moved"] = f"stored prices were multiplied by {merged.base_factor:.6g}, as the vendor's were"
     return Result({table.name: frame}, metadata)
+
+
+def _left_out(fresh: pd.DataFrame) -> dict[str, Any]:
+    """Return as metadata what the source left out of an answer: how many records, why, and where the first was."""
+    return {LEFT_OUT: fresh.attrs[LEFT_OUT]} if fresh.attrs.get(LEFT_OUT) else {}
 
 
 def _asked_before(at: Slice, table: Table) -> pd.Timestamp | None:

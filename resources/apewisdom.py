@@ -14,8 +14,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from resources.http import HttpAnswer, HttpClient, HttpRequest
-from resources.json_answer import FieldKind, Vendor
+from resources.http import HttpClient
+from resources.http_message import HttpAnswer, HttpRequest
+from resources.json_answer import FieldKind, Vendor, shown, whole_text
+from resources.left_out import BadRecord, LeftOut
 from trading_dag.errors import EmptySourceError, SourceUnavailableError
 from trading_dag.settings import Settings
 
@@ -28,7 +30,8 @@ _VENDOR: Final = Vendor(SOURCE, "ApeWisdom")
 _PAGE: Final[dict[str, FieldKind]] = {"count": "integer", "pages": "integer", "results": "list"}
 _NUMBERS: Final = ("rank", "mentions", "upvotes", "mentions_24h_ago")
 _REQUIRED_NUMBERS: Final = ("rank", "mentions")
-_MENTION_TEXTS: Final[dict[str, FieldKind]] = {"ticker": "text", "name": "text"}
+_MENTION_TEXTS: Final[dict[str, FieldKind]] = {"ticker": "text", "name": "prose or null"}
+_MOST_DIGITS: Final = 15
 COLUMNS: Final = ["ticker", "rank", "mentions", "mentions_24h_ago", "upvotes", "name"]
 
 
@@ -40,10 +43,29 @@ class MentionList:
     ----------
     rows : ticker (share classes with a point), rank, mentions, mentions_24h_ago, upvotes, name; ascending by rank.
     known_at : when the last page had been read, UTC.
+    unreadable : tickers that are on the list, with counts that cannot be read.
+    nameless : how many places of the list have no readable ticker, so that it may be any.
     """
 
     rows: pd.DataFrame
     known_at: pd.Timestamp
+    unreadable: frozenset[str] = frozenset()
+    nameless: int = 0
+
+    def may_list(self, ticker: str) -> bool:
+        """Return whether a ticker without a row here may have been mentioned all the same."""
+        return ticker in self.unreadable or self.nameless > 0
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One page: how long the whole list is, its rows, and what cannot be read."""
+
+    count: int
+    pages: int
+    rows: list[dict[str, Any]]
+    bad: tuple[BadRecord, ...]
+    tickers: list[str]
 
 
 class ApeWisdomClient:
@@ -71,9 +93,9 @@ class ApeWisdomClient:
         """
         for reading in range(READINGS):
             # Another edition of a request is not served from the cache of the last reading.
-            rows = self._read_list(edition="" if reading == 0 else f"{self._clock().isoformat()} {reading}")
-            if rows is not None:
-                return MentionList(_frame(rows), self._clock())
+            pages = self._read_list(edition="" if reading == 0 else f"{self._clock().isoformat()} {reading}")
+            if pages is not None:
+                return _mention_list(pages, self._clock())
         raise SourceUnavailableError(
             source=SOURCE,
             request=f"GET {self._url}1 and the pages after it",
@@ -81,22 +103,17 @@ class ApeWisdomClient:
             remedy="Try again in a few minutes; nothing that is stored was changed.",
         )
 
-    def _read_list(self, *, edition: str) -> list[dict[str, Any]] | None:
-        """Every row of the list; None where it changed between two pages, so that a ticker may be lost or doubled."""
-        rows: list[dict[str, Any]] = []
-        head, number = self._page(1, edition=edition), 1
-        page = head
-        while True:
-            if (page["count"], page["pages"]) != (head["count"], head["pages"]):
+    def _read_list(self, *, edition: str) -> list[_Page] | None:
+        """Return the whole list; None where it changed between two pages, so that a ticker may be lost or doubled."""
+        pages = [self._page(1, edition=edition)]
+        while len(pages) < pages[0].pages:
+            pages.append(self._page(len(pages) + 1, edition=edition))
+            if (pages[-1].count, pages[-1].pages) != (pages[0].count, pages[0].pages):
                 return None
-            rows += page["results"]
-            if number >= head["pages"]:
-                break
-            number += 1
-            page = self._page(number, edition=edition)
-        return rows if len({row["ticker"] for row in rows}) == len(rows) else None
+        tickers = [ticker for page in pages for ticker in page.tickers]
+        return pages if len(set(tickers)) == len(tickers) else None
 
-    def _page(self, number: int, *, edition: str) -> dict[str, Any]:
+    def _page(self, number: int, *, edition: str) -> _Page:
         request = HttpRequest(SOURCE, f"{self._url}{number}", edition=edition)
 
         def check(asked: HttpRequest, answer: HttpAnswer) -> None:
@@ -105,13 +122,10 @@ class ApeWisdomClient:
         return _page_of(request, self._client.get(request, check=check))
 
 
-def _page_of(request: HttpRequest, answer: HttpAnswer) -> dict[str, Any]:
-    page = _VENDOR.read(request, answer)
-    if not isinstance(page, dict):
-        raise _VENDOR.format_error(request, f"expected an object, found {type(page).__name__}")
+def _page_of(request: HttpRequest, answer: HttpAnswer) -> _Page:
+    page = _VENDOR.read_object(request, answer)
     _VENDOR.require_fields(request, page, _PAGE, where="the page")
-    rows = _VENDOR.require_rows(request, page["results"], _MENTION_TEXTS)
-    if not rows:
+    if not page["results"]:
         raise EmptySourceError(
             source=SOURCE,
             request=str(request),
@@ -120,41 +134,59 @@ def _page_of(request: HttpRequest, answer: HttpAnswer) -> dict[str, Any]:
         )
     if page["pages"] > MAXIMUM_PAGES:
         raise _VENDOR.format_error(request, f"{page['pages']} pages are no list of stocks")
-    read = [
-        {**row, **{name: _number(request, row, name, where=f"row {position}") for name in _NUMBERS}}
-        for position, row in enumerate(rows)
-    ]
-    return {**page, "results": read}
+    records = _VENDOR.records(request, page["results"], _MENTION_TEXTS, objection=_objection_to)
+    tickers = [row["ticker"] for row in page["results"] if isinstance(row, dict) and isinstance(row.get("ticker"), str)]
+    return _Page(page["count"], page["pages"], records.rows, records.bad, tickers)
 
 
-def _number(request: HttpRequest, row: dict[str, Any], name: str, *, where: str) -> float | None:
-    """A count; the vendor writes some as text. NULL where it has none for the day before."""
-    value = row.get(name)
-    if name not in row:
-        raise _VENDOR.format_error(request, f"{where}: field {name} is missing")
-    if value is None and name not in _REQUIRED_NUMBERS:
-        return None
-    if isinstance(value, str) and value.isdecimal():
+def _mention_list(pages: list[_Page], known_at: pd.Timestamp) -> MentionList:
+    rows = _frame([row for page in pages for row in page.rows])
+    left_out = LeftOut(SOURCE, "tickers of the list")
+    for page in pages:
+        left_out.add(page.bad)
+    listed = {dotted(ticker) for page in pages for ticker in page.tickers}
+    places = sum(len(page.rows) + len(page.bad) for page in pages)
+    named = sum(len(page.tickers) for page in pages)
+    return MentionList(left_out.noted_on(rows), known_at, frozenset(listed - set(rows["ticker"])), places - named)
+
+
+def _objection_to(row: dict[str, Any]) -> str | None:
+    """Return why the counts of a ticker cannot be read; the vendor writes some as text."""
+    for name in _NUMBERS:
+        if name not in row:
+            return f"field {name} is missing"
+        if _count(row[name]) is None and not (row[name] is None and name not in _REQUIRED_NUMBERS):
+            return shown(f"field {name}: expected a count, found {str(row[name])[:30]!r}")
+    return None
+
+
+def _count(value: object) -> float | None:
+    """Return a count, None for what is none."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS:
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise _VENDOR.format_error(request, f"{where}: field {name}: expected a count, found {str(value)[:30]!r}")
-    return float(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS
+    return float(value) if is_count else None  # type: ignore[arg-type]
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "ticker": pd.Series([dotted(row["ticker"]) for row in rows], dtype="str"),
-            "rank": pd.Series([int(row["rank"]) for row in rows], dtype="Int64"),
+            "rank": pd.Series([int(_count(row["rank"]) or 0) for row in rows], dtype="Int64"),
             **{
-                name: pd.Series([row[name] for row in rows], dtype="float64")
+                # None where the vendor has no count for the day before.
+                name: pd.Series([_count(row[name]) for row in rows], dtype="float64")
                 for name in ("mentions", "mentions_24h_ago", "upvotes")
             },
-            "name": pd.Series([html.unescape(row["name"]) for row in rows], dtype="str"),
+            "name": pd.Series([_unescaped(row["name"]) for row in rows], dtype="str"),
         },
         columns=COLUMNS,
     )
     return frame.sort_values("rank", ignore_index=True)
+
+
+def _unescaped(name: str | None) -> str | None:
+    return None if name is None else whole_text(html.unescape(name))
 
 
 def dotted(symbol: str) -> str:

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from resources.http import HttpClient, send_without_echo
+from resources.left_out import LEFT_OUT, LeftOut, with_note
 from resources.raw_frames import require_rows, table_frame
 from resources.yahoo import SETTLEMENT_DELAY
 from trading_dag.errors import EmptySourceError, SourceFormatError, StaleSourceError
@@ -77,22 +77,20 @@ class ChainQuestion:
         """The error of a snapshot of another session."""
         return StaleSourceError(source=self.source, request=str(self), problem=problem, remedy=remedy)
 
+    def strange(self, problem: str) -> SourceFormatError:
+        """The error of a chain in another shape."""
+        return SourceFormatError(
+            source=self.source,
+            request=str(self),
+            problem=problem,
+            remedy="Try again later; if it stays, the vendor has changed its answers.",
+        )
+
     def nothing(self, problem: str) -> EmptySourceError:
         """The error of an underlying without options."""
         return EmptySourceError(
             source=self.source, request=str(self), problem=problem, remedy="Check that options on it are listed."
         )
-
-
-def chain_client(source: str, settings: Settings, *, requests_per_minute: float) -> HttpClient:
-    """The client of a vendor of chains: at its own pace, its answers kept so that a broken-off fetch goes on."""
-    http = settings.http.model_copy(
-        update={
-            "requests_per_second": requests_per_minute / 60.0,
-            "cache_seconds": settings.chain_cache_seconds,
-        }
-    )
-    return HttpClient(source, home=settings.home, http=http, send=send_without_echo)
 
 
 def snapshot_period(now: pd.Timestamp) -> tuple[pd.Timestamp, pd.Timestamp, pd.Timestamp]:
@@ -160,6 +158,7 @@ def chain_rows(
     *,
     given: tuple[str, ...],
     source: str,
+    left_out: LeftOut,
     is_zero_no_quote: bool = False,
     empty: Sequence[pd.Timestamp] = (),
 ) -> pd.DataFrame:
@@ -169,8 +168,9 @@ def chain_rows(
     ----------
     contracts : ``CONTRACT_COLUMNS``; expirations as dates, numbers with NaN for missing, ``quoted_at`` UTC or NaT
         where the vendor does not say it.
-    given : columns that the vendor gives for some contract of every chain.
+    given : columns that the vendor gives for some contract of every chain, so that none of many is a renamed field.
     source : name for the provenance.
+    left_out : contracts that the client could not read.
     is_zero_no_quote : whether the vendor writes bid and ask of 0 where it has no quote: they are NULL then.
     empty : expirations that the vendor lists and gives no contract of. The others are stored all the same; the log and
         the attribute ``WITHOUT_CONTRACTS`` of the frame name them, because nobody gives them again.
@@ -179,7 +179,8 @@ def chain_rows(
     -------
     pd.DataFrame : sorted by key. Crossed and zero quotes stay as they are. A quote from before the session is not
         of it, so bid and ask are NULL. Contracts of an adjusted root, and closing-settled twins of opening-settled
-        ones, are not the ticker's: they are left out and counted in the log, as are rows that cannot be read.
+        ones, are not the ticker's: they are left out and counted in the log. Rows that cannot be read, and columns
+        that no contract has, are named by the attribute ``LEFT_OUT`` too.
 
     Raises
     ------
@@ -192,20 +193,16 @@ def chain_rows(
         quotes = _without_zero_quotes(question, quotes)
     sifted = normalise_chain(quotes.assign(quote_date=question.session, ticker=question.ticker))
     if len(contracts) and sifted.kept.empty:
-        raise _format_error(question, f"no contract can be read: {sifted.counts}")
+        raise question.strange(f"no contract can be read: {sifted.counts}")
     copies, conflicts = repeated_rows(sifted.kept)
     rows = sifted.kept[~(copies | conflicts)]
     within = rows[rows["expiration"].between(question.session, question.last_expiration)]
     own = within[within["ticker"] == question.ticker]
     apart = within.loc[within["ticker"] != question.ticker, "ticker"].value_counts().to_dict()
-    left_out = {
-        **sifted.counts,
-        "contradictory": int(conflicts.sum()),
-        **{f"root {root}": n for root, n in apart.items()},
-    }
-    if any(left_out.values()):
-        told = ", ".join(f"{name} {count}" for name, count in left_out.items() if count)
-        _logger.warning("%s: of the %s were left out: %s", question.source, question, told)
+    unreadable = {**sifted.counts, "contradictory": int(conflicts.sum())}
+    counts = {**unreadable, **{f"root {root}": count for root, count in apart.items()}}
+    if any(counts.values()):
+        _logger.warning("%s: of the %s were left out: %s", question.source, question, _told_counts(counts))
     found = require_rows(
         own,
         source=question.source,
@@ -213,7 +210,14 @@ def chain_rows(
         problem=f"there is no contract that expires by {question.last_expiration:%Y-%m-%d}",
         remedy="Check the ticker, or raise TRADING_DAG_CHAIN_DAYS.",
     )
-    frame = table_frame(found, OPTION_CHAIN, source=source)
+    frame = left_out.noted_on(table_frame(found, OPTION_CHAIN, source=source))
+    if any(unreadable.values()):
+        frame.attrs[LEFT_OUT] = with_note(frame.attrs.get(LEFT_OUT), f"contracts left out: {_told_counts(unreadable)}")
+    without = [name for name in _NUMBERS if found[name].isna().all()]
+    if without:
+        told = f"no contract of the {question} has {', '.join(without)}"
+        _logger.warning("%s: %s", question.source, told)
+        frame.attrs[LEFT_OUT] = with_note(frame.attrs.get(LEFT_OUT), told)
     if empty:
         frame.attrs[WITHOUT_CONTRACTS] = _told_empty(question, empty)
     if found["underlying_price"].isna().all():
@@ -259,6 +263,10 @@ def _without_zero_quotes(question: ChainQuestion, contracts: pd.DataFrame) -> pd
     return contracts.assign(**{name: np.where(is_none, np.nan, contracts[name]) for name in ("bid", "ask")})
 
 
+def _told_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+
+
 def _told_empty(question: ChainQuestion, expirations: Sequence[pd.Timestamp]) -> str:
     days = ", ".join(f"{day:%Y-%m-%d}" for day in sorted(expirations))
     _logger.warning("%s: the %s has no contract of expirations that are listed: %s", question.source, question, days)
@@ -270,16 +278,7 @@ def _require_given(question: ChainQuestion, contracts: pd.DataFrame, given: tupl
         return
     missing = [name for name in given if contracts[name].isna().all()]
     if missing:
-        raise _format_error(question, f"none of {len(contracts)} contracts has {' or '.join(missing)}")
-
-
-def _format_error(question: ChainQuestion, problem: str) -> SourceFormatError:
-    return SourceFormatError(
-        source=question.source,
-        request=str(question),
-        problem=problem,
-        remedy="Try again later; if it stays, the vendor has changed its answers.",
-    )
+        raise question.strange(f"none of {len(contracts)} contracts has {' or '.join(missing)}")
 
 
 def _clock(moment: pd.Timestamp) -> str:

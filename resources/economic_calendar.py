@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
 from resources.fred_answer import SOURCE
-from resources.http import HttpAnswer, HttpClient, HttpRequest
+from resources.http import HttpClient
+from resources.http_message import HttpAnswer, HttpRequest
 from resources.json_answer import FieldKind, Vendor
 from resources.source import SourceStatus
 from trading_dag.cpi_releases import CPI_RELEASES
@@ -100,6 +101,8 @@ class EconomicCalendarClient:
     def release_dates(self, event: str, *, since: pd.Timestamp) -> pd.DatetimeIndex:
         """Days of a release as FRED lists them, those to come included, ascending.
 
+        A day that is missing counts as called off, so one that cannot be read costs the whole answer.
+
         Raises
         ------
         SourceOffError, SourceUnavailableError, SourceFormatError : as the answer is.
@@ -141,14 +144,16 @@ def reference_months(first_event: pd.Timestamp, last: pd.Timestamp) -> pd.Dateti
 def _days(request: HttpRequest, answer: HttpAnswer, *, release: int) -> pd.DatetimeIndex:
     if answer.status == _BAD_REQUEST and b"api_key" in answer.body:
         raise _refused_key(request)
-    body: Any = _VENDOR.read(request, answer)
-    if not isinstance(body, dict):
-        raise _VENDOR.format_error(request, f"expected an object, found {type(body).__name__}")
+    body = _VENDOR.read_object(request, answer)
     _VENDOR.require_fields(request, body, _HEAD, where="the answer")
-    rows = _VENDOR.require_rows(request, body["release_dates"], _DATE)
-    strange = [row["release_id"] for row in rows if row["release_id"] != release]
-    if strange:
-        raise _VENDOR.format_error(request, f"the answer is about release {strange[0]}, not {release}")
+    rows = _VENDOR.all_records(
+        request,
+        body["release_dates"],
+        _DATE,
+        objection=lambda row: (
+            None if row["release_id"] == release else f"the date is about release {row['release_id']}, not {release}"
+        ),
+    )
     if body["count"] > len(rows):
         raise _VENDOR.format_error(request, f"{body['count']} dates do not fit into one answer")
     if not rows:

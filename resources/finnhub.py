@@ -8,14 +8,16 @@ them (scopes, known_at, tables) is in ``live_events.py``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
 
-from resources.http import HttpAnswer, HttpClient, HttpRequest
-from resources.json_answer import FieldKind, Vendor
+from resources.http import HttpClient
+from resources.http_message import HttpAnswer, HttpRequest
+from resources.json_answer import FieldKind, Records, Vendor, objection_to, whole_text
+from resources.left_out import BadRecord, LeftOut
 from trading_dag.errors import EmptySourceError, SourceOffError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
 from trading_dag.settings import Settings
@@ -33,22 +35,21 @@ _FORBIDDEN: Final = 403
 _VENDOR: Final = Vendor(SOURCE, "Finnhub", KEY_VARIABLE)
 _ARTICLE: Final[dict[str, FieldKind]] = {
     "id": "integer",
-    "datetime": "integer",
-    "headline": "text",
-    "source": "text",
-    "summary": "text",
-    "url": "text",
+    "datetime": "integer seconds",
+    "headline": "prose",
+    "source": "prose or null",
+    "summary": "prose or null",
+    "url": "prose or null",
 }
-_REPORT: Final[dict[str, FieldKind]] = {
-    "date": "date",
-    "symbol": "text",
-    "hour": "text",
+_ANNOUNCED: Final[dict[str, FieldKind]] = {"date": "date", "symbol": "text"}
+_FIGURES: Final[dict[str, FieldKind]] = {
+    "hour": "text or null",
     "epsEstimate": "number or null",
     "epsActual": "number or null",
     "revenueEstimate": "number or null",
     "revenueActual": "number or null",
 }
-_TIMINGS: Final = {"bmo": "BMO", "amc": "AMC", "dmh": "DMH", "": None}
+_TIMINGS: Final = {"bmo": "BMO", "amc": "AMC", "dmh": "DMH", "": None, None: None}
 ARTICLE_COLUMNS: Final = ["news_id", "published_at", "publisher", "headline", "summary", "url"]
 REPORT_COLUMNS: Final = [
     "company", "report_date", "timing", "eps_estimate", "eps_actual", "revenue_estimate", "revenue_actual",
@@ -90,7 +91,10 @@ class FinnhubClient:
         self._clock = clock
         rate = settings.finnhub_requests_per_minute / 60.0
         self._client = HttpClient(
-            SOURCE, home=settings.home, http=settings.http.model_copy(update={"requests_per_second": rate})
+            SOURCE,
+            home=settings.home,
+            http=settings.http.model_copy(update={"requests_per_second": rate}),
+            rate_setting="TRADING_DAG_FINNHUB_REQUESTS_PER_MINUTE",
         )
 
     @property
@@ -102,7 +106,7 @@ class FinnhubClient:
         """Articles about a company or fund from a date (UTC) on; by default a year back, the free tier's reach.
 
         The period is asked for a week at a time; a week whose answer may have been cut is asked for in halves, down
-        to single days. An article that comes twice is taken once.
+        to single days. An article that comes twice is taken once; one that cannot be read is left out and counted.
 
         Returns
         -------
@@ -115,12 +119,14 @@ class FinnhubClient:
         # The vendor's days may end by another clock than ours, so a day is asked for on either side.
         first = self._today() - pd.Timedelta(days=NEWS_HISTORY_DAYS) if since is None else since.normalize()
         last = self._today() + pd.Timedelta(days=1)
-        start, articles = first - pd.Timedelta(days=1), list[dict[str, Any]]()
+        start, articles, bad = first - pd.Timedelta(days=1), list[dict[str, Any]](), list[BadRecord]()
         while start <= last:
             end = min(start + pd.Timedelta(days=FIRST_WINDOW_DAYS - 1), last)
-            articles += self._company_window(symbol, start, end)
+            for records in self._company_window(symbol, start, end):
+                articles += records.rows
+                bad += records.bad
             start = end + pd.Timedelta(days=1)
-        return _articles(articles, since=first)
+        return _articles(articles, bad, since=first, what=f"articles about {symbol}")
 
     def market_news(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """The latest general articles, about a hundred: the vendor has no more, so what is not asked for is lost.
@@ -131,15 +137,15 @@ class FinnhubClient:
         SourceOffError, SourceUnavailableError, SourceFormatError : as the answer is.
         """
         request = self._request("news", category="general")
-        rows = self._rows(request, _ARTICLE)
-        if not rows:
+        records = self._records(request, _articles_of)
+        if not records.given:
             raise EmptySourceError(
                 source=SOURCE,
                 request=str(request),
                 problem="Finnhub gives no market news",
                 remedy="Try again later; nothing that is stored was changed.",
             )
-        return _articles(rows, since=since)
+        return _articles(records.rows, records.bad, since=since, what="articles about the market")
 
     def news_sentiment(self, symbol: str) -> NewsSentiment | None:
         """The vendor's score of a company's news, None where the key's plan has none (403).
@@ -178,22 +184,28 @@ class FinnhubClient:
         request = self._request(
             "calendar/earnings", symbol=symbol, **{"from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}"}
         )
-        rows = _reports(self._rows(request, _REPORT, inside="earningsCalendar"), symbol=symbol)
-        return rows[rows["report_date"] >= first].reset_index(drop=True)
+        records = self._records(request, _reports_of)
+        left_out = LeftOut(SOURCE, f"values of announcements of {symbol}")
+        left_out.add(records.bad)
+        rows = _reports(records.rows, symbol=symbol)
+        return left_out.noted_on(rows[rows["report_date"] >= first].reset_index(drop=True))
 
-    def _company_window(self, symbol: str, first: pd.Timestamp, last: pd.Timestamp) -> list[dict[str, Any]]:
+    def _company_window(self, symbol: str, first: pd.Timestamp, last: pd.Timestamp) -> list[Records]:
         request = self._request(
             "company-news", symbol=symbol, **{"from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}"}
         )
-        rows = self._rows(request, _ARTICLE)
-        if len(rows) < SUSPICIOUS_ROWS:
-            return rows
+        records = self._records(request, _articles_of)
+        if records.given < SUSPICIOUS_ROWS:
+            return [records]
         if first == last:
-            _logger.warning("finnhub: %d articles about %s on %s, there may be more", len(rows), symbol, f"{first:%F}")
-            return rows
+            _logger.warning(
+                "finnhub: %d articles about %s on %s, there may be more", records.given, symbol, f"{first:%F}"
+            )
+            return [records]
         middle = first + pd.Timedelta(days=(last - first).days // 2)
+        # What cannot be read comes again with the halves, and is counted there.
         return [
-            *rows,
+            Records(records.rows),
             *self._company_window(symbol, first, middle),
             *self._company_window(symbol, middle + pd.Timedelta(days=1), last),
         ]
@@ -206,11 +218,11 @@ class FinnhubClient:
         secret = {"X-Finnhub-Token": self._key.get_secret_value()}
         return HttpRequest(SOURCE, f"{self._url}/{path}", params, secret_headers=secret)
 
-    def _rows(self, request: HttpRequest, fields: dict[str, FieldKind], *, inside: str = "") -> list[dict[str, Any]]:
+    def _records(self, request: HttpRequest, read: Callable[[HttpRequest, HttpAnswer], Records]) -> Records:
         def check(asked: HttpRequest, answer: HttpAnswer) -> None:
-            _rows_of(asked, answer, fields, inside=inside)
+            read(asked, answer)
 
-        return _rows_of(request, self._client.get(request, check=check), fields, inside=inside)
+        return read(request, self._client.get(request, check=check))
 
     def _sentiment(self, request: HttpRequest, answer: HttpAnswer) -> NewsSentiment:
         body = _VENDOR.read(request, answer)
@@ -239,26 +251,46 @@ class FinnhubClient:
         return self._clock().tz_convert(NEW_YORK).tz_localize(None).normalize()
 
 
-def _rows_of(
-    request: HttpRequest, answer: HttpAnswer, fields: dict[str, FieldKind], *, inside: str
-) -> list[dict[str, Any]]:
+def _articles_of(request: HttpRequest, answer: HttpAnswer) -> Records:
+    return _VENDOR.records(request, _VENDOR.read(request, answer), _ARTICLE)
+
+
+def _reports_of(request: HttpRequest, answer: HttpAnswer) -> Records:
     body = _VENDOR.read(request, answer)
-    if inside:
-        if not isinstance(body, dict) or inside not in body:
-            raise _VENDOR.format_error(request, f"field {inside} is missing")
-        body = body[inside]
-    rows = _VENDOR.require_rows(request, body, fields)
-    for position, row in enumerate(rows):
-        if "hour" in fields and row["hour"] not in _TIMINGS:
-            raise _VENDOR.format_error(request, f"row {position}: field hour: {row['hour'][:20]!r} is not known")
-    return rows
+    if not isinstance(body, dict) or "earningsCalendar" not in body:
+        raise _VENDOR.format_error(request, "field earningsCalendar is missing")
+
+    # An announcement that is missing counts as taken back, so one whose day cannot be read costs the whole answer.
+    rows = _VENDOR.all_records(request, body["earningsCalendar"], _ANNOUNCED)
+    for name in _FIGURES:
+        if rows and not any(name in row for row in rows):
+            raise _VENDOR.format_error(request, f"field {name} is missing")
+    mended = [_mended(row) for row in rows]
+    bad = [record for _, of_row in mended for record in of_row]
+    if bad and 2 * sum(bool(of_row) for _, of_row in mended) >= len(rows):
+        raise _VENDOR.format_error(request, f"{bad[0].place}: {bad[0].reason}")
+    return Records([row for row, _ in mended], tuple(bad))
 
 
-def _articles(rows: list[dict[str, Any]], *, since: pd.Timestamp | None) -> pd.DataFrame:
-    """Articles with a headline and a moment, each once, ascending."""
-    usable = {row["id"]: row for row in rows if row["headline"].strip() and row["datetime"] > 0}
-    if len(usable) < len({row["id"] for row in rows}):
-        _logger.warning("finnhub: articles without headline or moment were left out")
+def _mended(row: dict[str, Any]) -> tuple[dict[str, Any], list[BadRecord]]:
+    """Return an announcement without what it says in no known way, and what that is."""
+    place = f"{row['symbol']} on {row['date']}"
+    reasons = {name: objection_to(row, {name: kind}, where="announcement") for name, kind in _FIGURES.items()}
+    if reasons["hour"] is None and row.get("hour") not in _TIMINGS:
+        reasons["hour"] = f"field hour: {row['hour'][:20]!r} is not known"
+    whole = {**row, **{name: None if reasons[name] else row.get(name) for name in _FIGURES}}
+    return whole, [BadRecord(place, reason) for reason in reasons.values() if reason]
+
+
+def _articles(
+    rows: Sequence[dict[str, Any]], bad: Sequence[BadRecord], *, since: pd.Timestamp | None, what: str
+) -> pd.DataFrame:
+    """Return articles with a headline, each once, ascending."""
+    usable = {row["id"]: row for row in rows if row["headline"].strip()}
+    left_out = LeftOut(SOURCE, what)
+    left_out.add(bad)
+    silent = {row["id"] for row in rows} - usable.keys()
+    left_out.add(BadRecord(f"article {number}", "there is no headline") for number in sorted(silent))
     found = list(usable.values())
     moments = pd.to_datetime(pd.Series([row["datetime"] for row in found], dtype="int64"), unit="s", utc=True)
     frame = pd.DataFrame(
@@ -266,7 +298,7 @@ def _articles(rows: list[dict[str, Any]], *, since: pd.Timestamp | None) -> pd.D
             "news_id": pd.Series([str(row["id"]) for row in found], dtype="str"),
             "published_at": moments.dt.as_unit(TIME_UNIT),
             **{
-                column: pd.Series([row[name].strip() or None for row in found], dtype="str")
+                column: pd.Series([_said(row[name]) for row in found], dtype="str")
                 for column, name in (
                     ("publisher", "source"),
                     ("headline", "headline"),
@@ -279,10 +311,15 @@ def _articles(rows: list[dict[str, Any]], *, since: pd.Timestamp | None) -> pd.D
     )
     if since is not None:
         frame = frame[frame["published_at"] >= since.tz_localize("UTC")]
-    return frame.sort_values(["published_at", "news_id"], ignore_index=True)
+    return left_out.noted_on(frame.sort_values(["published_at", "news_id"], ignore_index=True))
 
 
-def _reports(rows: list[dict[str, Any]], *, symbol: str) -> pd.DataFrame:
+def _said(text: str | None) -> str | None:
+    """Return a text of an article, None where there is none."""
+    return whole_text(text).strip() or None if text else None
+
+
+def _reports(rows: Sequence[dict[str, Any]], *, symbol: str) -> pd.DataFrame:
     """One row a day of the company that was asked for; of two, the later in the answer."""
     own = {row["date"]: row for row in rows if row["symbol"] == symbol}
     found = [own[day] for day in sorted(own)]
@@ -291,6 +328,6 @@ def _reports(rows: list[dict[str, Any]], *, symbol: str) -> pd.DataFrame:
         "report_date": pd.Series(pd.DatetimeIndex([row["date"] for row in found]).as_unit(TIME_UNIT)),
         "timing": pd.Series([_TIMINGS[row["hour"]] for row in found], dtype="str"),
     }
-    for column, name in zip(REPORT_COLUMNS[3:], list(_REPORT)[3:], strict=True):
+    for column, name in zip(REPORT_COLUMNS[3:], list(_FIGURES)[1:], strict=True):
         columns[column] = pd.Series([row[name] for row in found], dtype="float64")
     return pd.DataFrame(columns, columns=REPORT_COLUMNS)

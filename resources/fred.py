@@ -14,7 +14,6 @@ the tag ``latest_vintage``. Without a key, all do.
 
 from __future__ import annotations
 
-import io
 import logging
 from datetime import datetime
 from typing import Final
@@ -25,14 +24,17 @@ import pandas as pd
 from fredapi import Fred
 
 from resources.fred_answer import (
+    MISSING,
     OBSERVATIONS_TAG,
     SOURCE,
     VINTAGES_TAG,
     check_csv,
-    check_xml,
-    format_error,
+    read_csv,
+    read_xml,
 )
-from resources.http import HttpClient, HttpRequest
+from resources.http import HttpClient
+from resources.http_message import HttpAnswer, HttpRequest
+from resources.left_out import BadRecord, LeftOut, joined
 from resources.raw_frames import require_rows
 from trading_dag.errors import EmptySourceError
 from trading_dag.publication_lags import known_on
@@ -71,6 +73,8 @@ class FredClient:
     def observations(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Values of every series from an observation date on (1980 by default), missing ones left out.
 
+        An observation that cannot be read costs no other; it is counted.
+
         Returns
         -------
         pd.DataFrame : columns series_id, observation_date, known_on, value, vintage.
@@ -78,18 +82,18 @@ class FredClient:
         Raises
         ------
         SourceUnavailableError, SourceFormatError, SourceOffError : as the answers are; a series that FRED does not
-            have is left out with a warning.
+            have is left out and counted.
         EmptySourceError : where no series has a value.
         """
         start = FIRST_OBSERVATION if since is None else max(since, FIRST_OBSERVATION)
-        parts = []
+        parts, left_out = [], LeftOut(SOURCE, "series")
         for series_id in self._series:
             try:
                 parts.append(self.series(series_id, since=start))
             except EmptySourceError as error:
-                _logger.warning("%s is left out: %s", series_id, error)
+                left_out.add([BadRecord(series_id, error.problem)])
         return require_rows(
-            pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS),
+            left_out.noted_on(joined(parts) if parts else pd.DataFrame(columns=_COLUMNS)),
             source=SOURCE,
             request=f"{', '.join(self._series)} since {start:%Y-%m-%d}",
             problem="FRED has no value of any series",
@@ -104,30 +108,33 @@ class FredClient:
         EmptySourceError : for a series that FRED does not have, or has no value of.
         SourceUnavailableError, SourceFormatError, SourceOffError : as the answer is.
         """
-        values = self._first_releases(series_id, since) if self.has_key else self._latest_vintage(series_id, since)
+        left_out = LeftOut(SOURCE, f"observations or vintages of {series_id}")
+        read = self._first_releases if self.has_key else self._latest_vintage
+        values = read(series_id, since, left_out)
         return require_rows(
-            values.assign(series_id=series_id)[_COLUMNS],
+            left_out.noted_on(values.assign(series_id=series_id)[_COLUMNS]),
             source=SOURCE,
             request=f"{series_id} since {since:%Y-%m-%d}",
             problem="FRED has no value",
             remedy="Check the series, or ask for an earlier date.",
         )
 
-    def _latest_vintage(self, series_id: str, since: pd.Timestamp) -> pd.DataFrame:
+    def _latest_vintage(self, series_id: str, since: pd.Timestamp, left_out: LeftOut) -> pd.DataFrame:
         request = HttpRequest(SOURCE, self._settings.fred_csv_url, {"id": series_id, "cosd": f"{since:%Y-%m-%d}"})
-        answer = self._client.get(request, check=check_csv)
-        try:
-            table = pd.read_csv(io.StringIO(answer.text), na_values=["."], names=["date", "value"], header=0)
-            dates = pd.DatetimeIndex(pd.to_datetime(table["date"], format="%Y-%m-%d")).as_unit(TIME_UNIT)
-            values = pd.DataFrame({"observation_date": dates, "value": table["value"].astype("float64")})
-        except ValueError as error:
-            raise format_error(request, f"a row is no date and number: {error}") from error
+        rows = read_csv(request, self._client.get(request, check=check_csv))
+        left_out.add(rows.bad)
+        values = pd.DataFrame(
+            {
+                "observation_date": pd.DatetimeIndex(rows.dates).as_unit(TIME_UNIT),
+                "value": [float("nan") if value == MISSING else float(value) for value in rows.values],
+            }
+        )
         values = values[values["observation_date"] >= since].dropna(subset=["value"])
         lags = known_on(series_id, pd.DatetimeIndex(values["observation_date"]))
         return values.assign(known_on=lags, vintage="latest_vintage")
 
-    def _first_releases(self, series_id: str, since: pd.Timestamp) -> pd.DataFrame:
-        reader = _AlfredReader(self._client, self._settings, since=since)
+    def _first_releases(self, series_id: str, since: pd.Timestamp, left_out: LeftOut) -> pd.DataFrame:
+        reader = _AlfredReader(self._client, self._settings, since=since, left_out=left_out)
         vintages = pd.DatetimeIndex(reader.get_series_vintage_dates(series_id))
         # A value is never released before its observation date, so older vintages have nothing to say.
         windows = vintage_windows(vintages[vintages >= since], first=since)
@@ -138,6 +145,10 @@ class FredClient:
             ],
             ignore_index=True,
         )
+        if releases.empty:
+            return pd.DataFrame(columns=_COLUMNS)
+        # A release that cannot be read in one period spoils the observation's later ones in the next.
+        releases = releases[~pd.to_datetime(releases["date"]).isin(pd.to_datetime(sorted(reader.spoiled)))]
         if releases.empty:
             return pd.DataFrame(columns=_COLUMNS)
         return first_releases(releases, series_id)
@@ -207,12 +218,14 @@ class _AlfredReader(Fred):  # type: ignore[misc]
     Asks for observations from ``since`` on only, which fredapi does not offer beside vintages.
     """
 
-    def __init__(self, client: HttpClient, settings: Settings, *, since: pd.Timestamp) -> None:
+    def __init__(self, client: HttpClient, settings: Settings, *, since: pd.Timestamp, left_out: LeftOut) -> None:
         super().__init__(api_key="sent by the HTTP client")
         self.root_url = f"{settings.fred_url.rstrip('/')}/fred"
         self._client = client
         self._key = settings.fred_api_key
         self._since = since
+        self._left_out = left_out
+        self.spoiled: set[str] = set()
 
     def _Fred__fetch_data(self, url: str) -> ElementTree.Element:  # noqa: N802 (fredapi's private method)
         parts = urlsplit(url)
@@ -223,8 +236,14 @@ class _AlfredReader(Fred):  # type: ignore[misc]
             params["observation_start"] = f"{self._since:%Y-%m-%d}"
         secrets = {"api_key": self._key.get_secret_value()} if self._key else {}
         request = HttpRequest(SOURCE, f"{parts.scheme}://{parts.netloc}{parts.path}", params, secrets)
-        answer = self._client.get(request, check=lambda asked, given: check_xml(asked, given, expected=expected))
-        return ElementTree.fromstring(answer.body)  # noqa: S314 (checked; expat expands no external entities)
+
+        def check(asked: HttpRequest, given: HttpAnswer) -> None:
+            read_xml(asked, given, expected=expected)
+
+        rows = read_xml(request, self._client.get(request, check=check), expected=expected)
+        self._left_out.add(rows.bad)
+        self.spoiled |= rows.spoiled
+        return rows.root
 
     def _parse(self, date_str: str, format: str = "%Y-%m-%d") -> datetime:  # noqa: ARG002 (fredapi's signature)
         # pandas would take 0.2 ms for each of the hundred thousand dates of a first load.

@@ -11,12 +11,14 @@ from typing import Final
 
 import pandas as pd
 
+from resources.apewisdom import SOURCE as APEWISDOM
 from resources.apewisdom import ApeWisdomClient
 from resources.file_events import no_companies
-from resources.finnhub import KEY_VARIABLE, REPORT_COLUMNS, FinnhubClient
+from resources.finnhub import KEY_VARIABLE, FinnhubClient
+from resources.left_out import joined
 from resources.raw_frames import switched_off, table_frame
 from resources.source import SourceStatus
-from trading_dag.errors import EmptySourceError
+from trading_dag.errors import EmptySourceError, SourceFormatError
 from trading_dag.publication_lags import news_known_at
 from trading_dag.schemas import EARNINGS, NEWS, NEWS_SENTIMENT, SOCIAL_MENTIONS, Table
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
@@ -64,8 +66,7 @@ class LiveEvents:
         parts = [market]
         if ticker not in INDICES:
             parts.insert(0, self._finnhub.company_news(ticker, since=since).assign(scope="company"))
-        articles = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-        articles = articles.drop_duplicates("news_id", keep="first")
+        articles = joined(parts).drop_duplicates("news_id", keep="first")
         rows = articles.assign(ticker=ticker, known_at=news_known_at(articles["published_at"]))
         return table_frame(rows, NEWS, source=self._source)
 
@@ -73,6 +74,13 @@ class LiveEvents:
         """One row: the ticker's place on the list, or 0 mentions where it is not on it."""
         listed = self._apewisdom.mentions()
         row = listed.rows[listed.rows["ticker"] == ticker]
+        if row.empty and listed.may_list(ticker):
+            raise SourceFormatError(
+                source=APEWISDOM,
+                request=f"mentions of {ticker}",
+                problem=f"the place of {ticker} on the list cannot be read, and is not taken for no mention",
+                remedy="Try again later; if it stays, ApeWisdom has changed its answers.",
+            )
         if row.empty:
             row = pd.DataFrame({"mentions": [0.0], "rank": pd.array([None], dtype="Int64"), "name": [None]})
         return table_frame(
@@ -113,8 +121,7 @@ class LiveEvents:
         if not companies:
             return switched_off(EARNINGS, source=self._source, reason=no_companies(ticker))
         found = [self._finnhub.earnings(company, since=since) for company in companies]
-        parts = [part for part in found if len(part)]
-        reports = pd.concat(parts, ignore_index=True) if parts else found[0][REPORT_COLUMNS]
+        reports = joined(found)
         rows = reports.assign(ticker=ticker, known_at=dates_known_at(reports["report_date"], self._clock()))
         return table_frame(rows, EARNINGS, source=self._source)
 

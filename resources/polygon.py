@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pandas as pd
 
+from resources.chain_client import KeyedChainClient
 from resources.chain_snapshot import (
     ENOUGH_CONTRACTS,
     ChainQuestion,
-    ask_for_present_chain,
-    chain_client,
     chain_rows,
     contract_frame,
     moments,
     new_york_day,
     require_fresh,
 )
-from resources.http import HttpAnswer, HttpRequest
-from resources.json_answer import FieldKind, Vendor
-from trading_dag.errors import SourceOffError
+from resources.http_message import HttpAnswer, HttpRequest
+from resources.json_answer import FieldKind, Records, Vendor, objection_to
+from resources.left_out import BadRecord, LeftOut
 from trading_dag.settings import Settings
 
 SOURCE: Final = "polygon"
@@ -37,6 +37,7 @@ PATH: Final = "/v3/snapshot/options/"
 PAGE_ROWS: Final = 250
 # SPX lists some thirty thousand contracts.
 MAXIMUM_PAGES: Final = 400
+MAXIMUM_LINK_FIELDS: Final = 20
 SYMBOL_OF: Final = {"SPX": "I:SPX"}
 _VENDOR: Final = Vendor(SOURCE, "Polygon", KEY_VARIABLE)
 _DETAILS: Final[dict[str, FieldKind]] = {
@@ -60,15 +61,28 @@ _TRADE: Final[dict[str, FieldKind]] = {"price": "number or null"}
 # The price of a share or fund; an index has a value.
 _UNDERLYING: Final[dict[str, FieldKind]] = {"price": "number or null", "value": "number or null"}
 _OF_ROW: Final[dict[str, FieldKind]] = {"open_interest": "number or null", "implied_volatility": "number or null"}
+_PARTS: Final = {
+    "details": _DETAILS,
+    "underlying_asset": _UNDERLYING,
+    "day": _DAY,
+    "last_quote": _QUOTE,
+    "last_trade": _TRADE,
+}
 _OF_EVERY_PLAN: Final = ("day", "underlying_asset")
-_ALWAYS: Final = ("last", "volume", "open_interest", "implied_volatility")
-_QUOTES: Final = ("bid", "ask")
 # Some of the vendor's links carry the key.
 _KEY_PARAMETER: Final = "apiKey"
 _logger = logging.getLogger(__name__)
 
 
-class PolygonClient:
+@dataclass(frozen=True)
+class _Page:
+    """One page: its contracts, and the link to the next page, None on the last."""
+
+    records: Records
+    following: str | None
+
+
+class PolygonClient(KeyedChainClient):
     """Asks Polygon for chains.
 
     Parameters
@@ -79,23 +93,22 @@ class PolygonClient:
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp]) -> None:
-        self._settings = settings
-        self._url = settings.polygon_url.rstrip("/")
-        self._key = settings.polygon_api_key
-        self._clock = clock
-        self._client = chain_client(SOURCE, settings, requests_per_minute=settings.polygon_requests_per_minute)
-
-    @property
-    def has_key(self) -> bool:
-        """Whether anything can be asked."""
-        return self._key is not None
+        super().__init__(
+            _VENDOR,
+            settings,
+            url=settings.polygon_url,
+            key=settings.polygon_api_key,
+            requests_per_minute=settings.polygon_requests_per_minute,
+            rate_setting="TRADING_DAG_POLYGON_REQUESTS_PER_MINUTE",
+            clock=clock,
+        )
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of the last closed session.
 
         ``last`` is the last trade where the plan has trades, otherwise the close of the contract's last day; the
         volume is 0 where that day is an earlier one. Without quotes in the plan bid and ask are NULL, and the log
-        says so.
+        says so. A contract that cannot be read costs no other.
 
         Parameters
         ----------
@@ -108,21 +121,23 @@ class PolygonClient:
         EmptySourceError : for an underlying without options.
         SourceUnavailableError, SourceFormatError : as the answer is.
         """
-        question = ask_for_present_chain(SOURCE, ticker, session=session, now=self._clock(), settings=self._settings)
-        rows = self._pages(question)
+        question = self._question(ticker, session=session)
+        rows, bad = self._pages(question)
+        left_out = LeftOut(SOURCE, f"contracts of the {question}")
+        left_out.add(bad)
         if not rows:
             raise question.nothing("Polygon lists no contract within the period")
+        _require_open_interest(question, rows)
         contracts = _contracts(question, rows)
-        has_quotes = any(row.get("last_quote") for row in rows)
-        if has_quotes:
+        if any(row.get("last_quote") for row in rows):
             require_fresh(question, contracts["quoted_at"].max(), what="the newest quote")
         else:
             _logger.warning("polygon: the key's plan has no quotes; bid and ask of %s are NULL", ticker)
             _require_trades_of_session(question, rows)
-        return chain_rows(question, contracts, given=(*_ALWAYS, *(_QUOTES if has_quotes else ())), source=source)
+        return chain_rows(question, contracts, given=(), source=source, left_out=left_out)
 
-    def _pages(self, question: ChainQuestion) -> list[dict[str, Any]]:
-        """Every row of every page.
+    def _pages(self, question: ChainQuestion) -> tuple[list[dict[str, Any]], list[BadRecord]]:
+        """Return every row of every page, and what cannot be read.
 
         Raises
         ------
@@ -138,7 +153,7 @@ class PolygonClient:
                 "limit": str(PAGE_ROWS),
             },
         )
-        rows: list[dict[str, Any]] = []
+        rows, bad = list[dict[str, Any]](), list[BadRecord]()
         read: set[str] = set()
         while True:
             if str(request) in read:
@@ -147,110 +162,80 @@ class PolygonClient:
                 raise _VENDOR.format_error(request, f"more than {MAXIMUM_PAGES} pages are no chain")
             read.add(str(request))
             page = _page_of(request, self._client.get(request, check=_check))
-            rows += page["results"]
-            following = page.get("next_url")
-            if not following:
-                return rows
-            request = self._next(question, request, following, path=path)
+            rows += page.records.rows
+            bad += page.records.bad
+            if not page.following:
+                return rows, bad
+            request = self._next(question, request, page.following, path=path)
 
     def _next(self, question: ChainQuestion, request: HttpRequest, following: str, *, path: str) -> HttpRequest:
         """The request for the next page, at our address whatever host the link names: the key goes nowhere else."""
-        parts = urlsplit(following)
+        try:
+            parts = urlsplit(following)
+            params = dict(parse_qsl(parts.query, max_num_fields=MAXIMUM_LINK_FIELDS))
+        except ValueError as error:
+            raise _VENDOR.format_error(request, f"next_url {following[:60]!r} is no address") from error
         if parts.path != path:
             raise _VENDOR.format_error(request, f"next_url leads to {parts.path[:60]!r}")
-        return self._request(
-            question, path, {name: value for name, value in parse_qsl(parts.query) if name != _KEY_PARAMETER}
-        )
-
-    def _request(self, question: ChainQuestion, path: str, params: dict[str, str]) -> HttpRequest:
-        if self._key is None:
-            raise SourceOffError(
-                source=SOURCE, request=str(question), problem="there is no key", remedy=f"Set {KEY_VARIABLE}."
-            )
-        return HttpRequest(
-            SOURCE,
-            f"{self._url}{path}",
-            params,
-            secret_headers={"Authorization": f"Bearer {self._key.get_secret_value()}"},
-            # Quotes of another session are never served from the cache.
-            edition=f"{question.session:%Y-%m-%d}",
-        )
+        params.pop(_KEY_PARAMETER, None)
+        return self._request(question, path, params)
 
 
 def _check(request: HttpRequest, answer: HttpAnswer) -> None:
     _page_of(request, answer)
 
 
-def _page_of(request: HttpRequest, answer: HttpAnswer) -> dict[str, Any]:
-    page = _VENDOR.read(request, answer)
-    if not isinstance(page, dict):
-        raise _VENDOR.format_error(request, f"expected an object, found {type(page).__name__}")
+def _page_of(request: HttpRequest, answer: HttpAnswer) -> _Page:
+    page = _VENDOR.read_object(request, answer)
     if "results" not in page:
         raise _VENDOR.format_error(request, "field results is missing")
-    rows = _VENDOR.require_rows(request, page["results"], {})
-    for position, row in enumerate(rows):
-        _part(request, row, "details", _DETAILS, where=f"row {position}", is_required=True)
-        _require_kinds(request, row, _OF_ROW, where=f"row {position}")
-    for name, fields, always in (
-        ("underlying_asset", _UNDERLYING, ()),
-        ("day", _DAY, tuple(_DAY)),
-        ("last_quote", _QUOTE, tuple(_QUOTE)),
-        ("last_trade", _TRADE, tuple(_TRADE)),
-    ):
-        _check_parts(request, rows, name, fields, always=always)
-    if not isinstance(page.get("next_url", ""), str):
-        raise _VENDOR.format_error(request, "field next_url: expected text")
-    return {**page, "results": rows}
+    records = _VENDOR.records(request, page["results"], {}, objection=_objection_to)
+    for name, always in (("underlying_asset", ()), ("day", tuple(_DAY)), ("last_quote", tuple(_QUOTE)),
+                         ("last_trade", tuple(_TRADE))):  # fmt: skip
+        _require_fields_somewhere(request, records.rows, name, always=always)
+    link = {"next_url": page.get("next_url")}
+    _VENDOR.require_fields(request, link, {"next_url": "text or null"}, where="the page")
+    return _Page(records, link["next_url"])
 
 
-def _check_parts(
-    request: HttpRequest,
-    rows: list[dict[str, Any]],
-    name: str,
-    fields: dict[str, FieldKind],
-    *,
-    always: tuple[str, ...],
+def _objection_to(row: dict[str, Any]) -> str | None:
+    """Return why a contract cannot be read; it may lack any part but its details, and any field of a part."""
+    details = row.get("details")
+    if not isinstance(details, dict):
+        return "field details is missing or no object"
+    missing = next((name for name in _DETAILS if name not in details), None)
+    if missing:
+        return f"details: field {missing} is missing"
+    for name, fields in _PARTS.items():
+        part = row.get(name)
+        if part is not None and not isinstance(part, dict):
+            return f"field {name} is no object"
+        reason = objection_to(part or {}, fields, where=name)
+        if reason:
+            return reason
+    return objection_to(row, _OF_ROW, where="the contract")
+
+
+def _require_fields_somewhere(
+    request: HttpRequest, rows: list[dict[str, Any]], name: str, *, always: tuple[str, ...]
 ) -> None:
-    """Refuse a part of contracts that holds something else than it should, or that was renamed.
+    """Refuse a page of many contracts none of which has a field of ``always``: the vendor has renamed it.
 
-    One contract may lack it or any of its fields. Where many contracts are, and none has a field of ``always``, the
-    vendor has renamed it. The part itself may be missing of all where the key's plan does not have it.
+    The part itself may be missing of all where the key's plan does not have it.
     """
-    parts = [_part(request, row, name, fields, where=f"row {position}") for position, row in enumerate(rows)]
     if len(rows) >= ENOUGH_CONTRACTS and name in _OF_EVERY_PLAN and not any(name in row for row in rows):
         raise _VENDOR.format_error(request, f"field {name} is missing")
-    held = [part for part in parts if part]
+    held = [row[name] for row in rows if row.get(name)]
     if len(held) >= ENOUGH_CONTRACTS:
         for field in always:
             if not any(field in part for part in held):
                 raise _VENDOR.format_error(request, f"{name}: field {field} is missing")
 
 
-def _part(
-    request: HttpRequest,
-    row: dict[str, Any],
-    name: str,
-    fields: dict[str, FieldKind],
-    *,
-    where: str,
-    is_required: bool = False,
-) -> dict[str, Any]:
-    part = row.get(name)
-    if part is None and not is_required:
-        return {}
-    if not isinstance(part, dict):
-        raise _VENDOR.format_error(request, f"{where}: field {name} is missing or no object")
-    if is_required:
-        _VENDOR.require_fields(request, part, fields, where=f"{where}: {name}")
-    else:
-        _require_kinds(request, part, fields, where=f"{where}: {name}")
-    return part
-
-
-def _require_kinds(request: HttpRequest, part: dict[str, Any], fields: dict[str, FieldKind], *, where: str) -> None:
-    """Refuse a field of another kind; one that is missing is null."""
-    given = {name: part.get(name) for name in fields}
-    _VENDOR.require_fields(request, given, fields, where=where)
+def _require_open_interest(question: ChainQuestion, rows: list[dict[str, Any]]) -> None:
+    """Refuse a chain of many contracts none of which has the field; null everywhere is what the vendor says."""
+    if len(rows) >= ENOUGH_CONTRACTS and not any("open_interest" in row for row in rows):
+        raise question.strange(f"none of {len(rows)} contracts has open_interest")
 
 
 def _contracts(question: ChainQuestion, rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from resources.left_out import LEFT_OUT, with_note
 from trading_dag.errors import EmptySourceError
 from trading_dag.quality.casting import empty_frame, pandas_type
 from trading_dag.schemas import Table
@@ -32,6 +33,8 @@ def switched_off(table: Table, *, source: str, reason: str) -> pd.DataFrame:
 def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFrame:
     """The frame in the table's columns, order and types, sorted by key; columns that are missing are NULL.
 
+    What was left out of the frame stays its attribute.
+
     Raises
     ------
     KeyError : where a column that must not be NULL is missing, which is a defect of the calling source.
@@ -47,6 +50,8 @@ def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFra
         columns[column.name] = values.astype(pandas_type(column))  # type: ignore[call-overload]
     result = pd.DataFrame(columns).sort_values(list(table.key), ignore_index=True)
     result.attrs = {SOURCE_ATTRIBUTE: source}
+    if frame.attrs.get(LEFT_OUT):
+        result.attrs[LEFT_OUT] = frame.attrs[LEFT_OUT]
     return result
 
 
@@ -83,6 +88,8 @@ def with_index_columns(
     named = index.assign(ticker=ticker, symbol=symbol)
     if three_month is None:
         return named.assign(vix3m_close=float("nan"))
+    note = with_note(index.attrs.get(LEFT_OUT), three_month.attrs.get(LEFT_OUT))
+    named.attrs.update({LEFT_OUT: note} if note else {})
     closes = three_month.set_index("session")["close"]
     return named.assign(vix3m_close=named["session"].map(closes))
 

@@ -1,12 +1,14 @@
 """Answers of vendors on disk: one file per request, written by rename, read while it is young.
 
-What may be kept is decided by the caller, who has checked it first. Files hold the request (without secrets),
-the moment and the body as it came; nothing in them is ever executed.
+What may be kept is decided by the caller, who has checked it first. Files hold the request (without secrets), the
+moment, the body as it came and its digest, so that a torn or altered file is no answer; nothing in them is ever
+executed. A cache that cannot be read or written costs a request and no data: the log says so.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from typing import Final
 
 _SUFFIX: Final = ".answer"
 _UNFINISHED: Final = ".tmp"
+_logger = logging.getLogger(__name__)
 
 
 class ResponseCache:
@@ -35,28 +38,34 @@ class ResponseCache:
         self._clock = clock
 
     def get(self, key: str) -> bytes | None:
-        """The body that was kept for a request, None where there is none or it is too old."""
+        """Return the body that was kept for a request, None where there is none, or it is too old or damaged."""
         if not self._maximum_age:
             return None
         try:
             head, _, body = self._path(key).read_bytes().partition(b"\n")
             kept = json.loads(head)
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
-        is_young = kept.get("request") == key and 0 <= self._clock() - kept.get("fetched_at", 0) < self._maximum_age
+        if not isinstance(kept, dict) or kept.get("request") != key or kept.get("sha256") != _digest(body):
+            return None
+        fetched_at = kept.get("fetched_at")
+        is_young = isinstance(fetched_at, float) and 0.0 <= self._clock() - fetched_at < self._maximum_age
         return body if is_young else None
 
     def put(self, key: str, body: bytes) -> None:
         """Keep a body, and remove those that are too old to be used."""
         if not self._maximum_age:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        head = json.dumps({"request": key, "fetched_at": self._clock()}).encode()
-        descriptor, name = tempfile.mkstemp(dir=self._folder, suffix=_UNFINISHED)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(head + b"\n" + body)
-        Path(name).replace(self._path(key))
-        self._remove_old()
+        head = json.dumps({"request": key, "fetched_at": float(self._clock()), "sha256": _digest(body)}).encode()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._folder, suffix=_UNFINISHED)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(head + b"\n" + body)
+            Path(name).replace(self._path(key))
+            self._remove_old()
+        except OSError as error:
+            _logger.warning("an answer is not kept in %s: %s", self._folder, error.strerror or type(error).__name__)
 
     def _remove_old(self) -> None:
         oldest = time() - max(self._maximum_age, 1.0)
@@ -69,3 +78,7 @@ class ResponseCache:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{sha256(key.encode()).hexdigest()}{_SUFFIX}"
+
+
+def _digest(body: bytes) -> str:
+    return sha256(body).hexdigest()

@@ -12,18 +12,12 @@ from typing import Any, Final
 
 import pandas as pd
 
-from resources.chain_snapshot import (
-    ChainQuestion,
-    ask_for_present_chain,
-    chain_client,
-    chain_rows,
-    contract_frame,
-    moments,
-    require_fresh,
-)
-from resources.http import HttpAnswer, HttpRequest
-from resources.json_answer import FieldKind, Vendor
-from trading_dag.errors import EmptySourceError, SourceOffError
+from resources.chain_client import KeyedChainClient
+from resources.chain_snapshot import ChainQuestion, chain_rows, contract_frame, moments, require_fresh
+from resources.http_message import HttpAnswer, HttpRequest
+from resources.json_answer import FieldKind, Records, Vendor, objection_to
+from resources.left_out import LeftOut
+from trading_dag.errors import EmptySourceError
 from trading_dag.settings import Settings
 
 SOURCE: Final = "tradier"
@@ -34,7 +28,7 @@ _QUOTE: Final[dict[str, FieldKind]] = {
     "symbol": "text",
     "close": "number or null",
     "last": "number or null",
-    "trade_date": "integer",
+    "trade_date": "integer or null",
 }
 _CONTRACT: Final[dict[str, FieldKind]] = {
     "symbol": "text",
@@ -49,11 +43,10 @@ _CONTRACT: Final[dict[str, FieldKind]] = {
     "bid_date": "integer or null",
     "ask_date": "integer or null",
 }
-Reader = Callable[[HttpRequest, HttpAnswer], list[dict[str, Any]]]
-_GIVEN: Final = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
+_GREEKS: Final[dict[str, FieldKind]] = {"mid_iv": "number or null"}
 
 
-class TradierClient:
+class TradierClient(KeyedChainClient):
     """Asks Tradier for chains.
 
     Parameters
@@ -64,21 +57,21 @@ class TradierClient:
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp]) -> None:
-        self._settings = settings
-        self._url = f"{settings.tradier_url.rstrip('/')}{PATH}"
-        self._token = settings.tradier_token
-        self._clock = clock
-        self._client = chain_client(SOURCE, settings, requests_per_minute=settings.tradier_requests_per_minute)
-
-    @property
-    def has_key(self) -> bool:
-        """Whether anything can be asked."""
-        return self._token is not None
+        super().__init__(
+            _VENDOR,
+            settings,
+            url=settings.tradier_url,
+            key=settings.tradier_token,
+            requests_per_minute=settings.tradier_requests_per_minute,
+            rate_setting="TRADING_DAG_TRADIER_REQUESTS_PER_MINUTE",
+            clock=clock,
+        )
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
         """Rows of ``raw.option_chain`` of the last closed session; the volatility is the vendor's at the middle.
 
-        An expiration that is listed and has no contract costs none of the others; it is named in the log.
+        An expiration that is listed and has no contract costs none of the others; it is named in the log. So does a
+        contract that cannot be read.
 
         Parameters
         ----------
@@ -91,112 +84,88 @@ class TradierClient:
         EmptySourceError : for an underlying without options.
         SourceUnavailableError, SourceFormatError : as the answer is.
         """
-        question = ask_for_present_chain(SOURCE, ticker, session=session, now=self._clock(), settings=self._settings)
-        expirations = [day for day in self._expirations(question) if question.has(day)]
+        question = self._question(ticker, session=session)
+        left_out = LeftOut(SOURCE, f"contracts or expirations of the {question}")
+        expirations = [day for day in self._expirations(question, left_out) if question.has(day)]
         if not expirations:
             raise question.nothing("Tradier lists no expiration within the period")
         price = self._underlying_price(question)
-        by_day = {day: self._contracts_of(question, day) for day in expirations}
+        by_day = {day: self._contracts_of(question, day, left_out) for day in expirations}
         rows = [row for listed in by_day.values() for row in listed]
         if not rows:
             raise question.nothing("Tradier gives no contract of the expirations that it lists")
         contracts = _contracts(rows, price)
         require_fresh(question, contracts["quoted_at"].max(), what="the newest quote")
         empty = [day for day, listed in by_day.items() if not listed]
-        return chain_rows(question, contracts, given=_GIVEN, source=source, empty=empty)
+        return chain_rows(question, contracts, given=(), source=source, empty=empty, left_out=left_out)
 
-    def _expirations(self, question: ChainQuestion) -> list[pd.Timestamp]:
-        request = self._request(
-            question, "options/expirations", symbol=_symbol(question.ticker), includeAllRoots="true", strikes="false"
-        )
-        return [pd.Timestamp(row["date"]) for row in self._rows(request, _days_of)]
+    def _expirations(self, question: ChainQuestion, left_out: LeftOut) -> list[pd.Timestamp]:
+        asked = {"symbol": _symbol(question.ticker), "includeAllRoots": "true", "strikes": "false"}
+        records = self._records(self._request(question, f"{PATH}options/expirations", asked), _days_of)
+        left_out.add(records.bad)
+        return [pd.Timestamp(row["date"]) for row in records.rows]
 
     def _underlying_price(self, question: ChainQuestion) -> float | None:
         """The underlying's close; where the vendor has none yet, its last trade."""
         symbol = _symbol(question.ticker)
-        request = self._request(question, "quotes", symbols=symbol, greeks="false")
-        own = next((quote for quote in self._rows(request, _quotes_of) if quote["symbol"] == symbol), None)
+        request = self._request(question, f"{PATH}quotes", {"symbols": symbol, "greeks": "false"})
+        own = next((quote for quote in self._records(request, _quotes_of).rows if quote["symbol"] == symbol), None)
         if own is None:
             raise _VENDOR.format_error(request, f"there is no quote of {symbol}")
         require_fresh(question, moments([own["trade_date"]], unit="ms").iloc[0], what="the underlying's last trade")
         price: float | None = own["close"] if own["close"] is not None else own["last"]
         return price
 
-    def _contracts_of(self, question: ChainQuestion, expiration: pd.Timestamp) -> list[dict[str, Any]]:
+    def _contracts_of(
+        self, question: ChainQuestion, expiration: pd.Timestamp, left_out: LeftOut
+    ) -> list[dict[str, Any]]:
         request = self._request(
             question,
-            "options/chains",
-            symbol=_symbol(question.ticker),
-            expiration=f"{expiration:%Y-%m-%d}",
-            greeks="true",
+            f"{PATH}options/chains",
+            {"symbol": _symbol(question.ticker), "expiration": f"{expiration:%Y-%m-%d}", "greeks": "true"},
         )
 
-        def some(asked: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
-            rows = _contracts_of(asked, answer)
-            if not rows:
+        def some(asked: HttpRequest, answer: HttpAnswer) -> Records:
+            records = _contracts_of(asked, answer)
+            if not records.given:
                 raise question.nothing(f"Tradier gives no contract of {expiration:%Y-%m-%d}")
-            return rows
+            return records
 
         try:
-            return self._rows(request, some)
+            records = self._records(request, some)
         except EmptySourceError:
             # Not kept in the cache, so that asking again may find them.
             return []
-
-    def _rows(self, request: HttpRequest, read: Reader) -> list[dict[str, Any]]:
-        """Rows of an answer; one that cannot be read is not kept."""
-
-        def check(asked: HttpRequest, answer: HttpAnswer) -> None:
-            read(asked, answer)
-
-        return read(request, self._client.get(request, check=check))
-
-    def _request(self, question: ChainQuestion, path: str, **params: str) -> HttpRequest:
-        if self._token is None:
-            raise SourceOffError(
-                source=SOURCE, request=str(question), problem="there is no token", remedy=f"Set {KEY_VARIABLE}."
-            )
-        return HttpRequest(
-            SOURCE,
-            f"{self._url}{path}",
-            params,
-            secret_headers={"Authorization": f"Bearer {self._token.get_secret_value()}"},
-            # Otherwise the vendor answers in XML.
-            headers={"Accept": "application/json"},
-            # Quotes of another session are never served from the cache.
-            edition=f"{question.session:%Y-%m-%d}",
-        )
+        left_out.add(records.bad)
+        return records.rows
 
 
 def _symbol(ticker: str) -> str:
     return ticker.replace(".", "/")
 
 
-def _days_of(request: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
+def _days_of(request: HttpRequest, answer: HttpAnswer) -> Records:
     days = [{"date": day} for day in _list_of(request, answer, "expirations", "date")]
-    return _VENDOR.require_rows(request, days, {"date": "date"})
+    return _VENDOR.records(request, days, {"date": "date"})
 
 
-def _quotes_of(request: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
-    return _VENDOR.require_rows(request, _list_of(request, answer, "quotes", "quote"), _QUOTE)
+def _quotes_of(request: HttpRequest, answer: HttpAnswer) -> Records:
+    return _VENDOR.records(request, _list_of(request, answer, "quotes", "quote"), _QUOTE)
 
 
-def _contracts_of(request: HttpRequest, answer: HttpAnswer) -> list[dict[str, Any]]:
-    rows = _VENDOR.require_rows(request, _list_of(request, answer, "options", "option"), _CONTRACT)
-    for position, row in enumerate(rows):
+def _contracts_of(request: HttpRequest, answer: HttpAnswer) -> Records:
+    def objection(row: dict[str, Any]) -> str | None:
         if row["expiration_date"] != request.params["expiration"]:
-            raise _VENDOR.format_error(request, f"row {position} expires on {row['expiration_date']}")
+            return f"the contract expires on {row['expiration_date']}"
         greeks = row.get("greeks") or {}
-        if not isinstance(greeks, dict):
-            raise _VENDOR.format_error(request, f"row {position}: field greeks is no object")
-        volatility = {"mid_iv": greeks.get("mid_iv")}
-        _VENDOR.require_fields(request, volatility, {"mid_iv": "number or null"}, where=f"row {position}: greeks")
-    return rows
+        return objection_to(greeks, _GREEKS, where="greeks") if isinstance(greeks, dict) else "greeks is no object"
+
+    return _VENDOR.records(request, _list_of(request, answer, "options", "option"), _CONTRACT, objection=objection)
 
 
 def _list_of(request: HttpRequest, answer: HttpAnswer, outer: str, inner: str) -> list[Any]:
-    body = _VENDOR.read(request, answer)
-    if not isinstance(body, dict) or outer not in body:
+    body = _VENDOR.read_object(request, answer)
+    if outer not in body:
         raise _VENDOR.format_error(request, f"field {outer} is missing")
     holder = body[outer]
     if holder is None:

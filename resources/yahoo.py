@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from resources.http import CACHE_FOLDER
+from resources.json_answer import shown
+from resources.left_out import BadRecord, LeftOut
 from resources.raw_frames import on_sessions, require_rows
 from resources.yahoo_chart import HOURLY, SOURCE
-from resources.yahoo_hourly import finished_hours, first_hourly_day
+from resources.yahoo_hourly import finished_hours, first_hourly_day, said_volume
 from trading_dag.errors import SourceFormatError, SourceUnavailableError
 from trading_dag.sessions import FIRST_CALENDAR_DAY, NEW_YORK, TIME_UNIT, last_closed_session
 from trading_dag.settings import Settings
@@ -87,8 +89,9 @@ class YahooClient:
         Returns
         -------
         pd.DataFrame : columns session, open, high, low, close (split-adjusted), adj_close (also
-            dividend-adjusted, on Yahoo's present base), volume, dividend (USD per share on the ex-date, adjusted
-            for later splits, 0 otherwise), split_factor (1 otherwise). Rows without any price are left out.
+            dividend-adjusted, on Yahoo's present base), volume (NaN where Yahoo says none), dividend (USD per share
+            on the ex-date, adjusted for later splits, 0 otherwise), split_factor (1 otherwise). Rows without any price
+            are left out and counted, as are volumes that are missing.
 
         Raises
         ------
@@ -100,8 +103,11 @@ class YahooClient:
         now = self._clock()
         last = self._last_finished_session(now)
         start = pd.Timestamp(FIRST_CALENDAR_DAY) if since is None else since
-        history = self._history(symbol, start=start, end=_day_after(now), request=request) if start <= last else None
-        bars = _bars(history, symbol, last=last) if history is not None else pd.DataFrame()
+        left_out = LeftOut(SOURCE, f"bars or volumes of {symbol}")
+        bars = pd.DataFrame()
+        if start <= last:
+            history = self._history(symbol, start=start, end=_day_after(now), request=request, left_out=left_out)
+            bars = left_out.noted_on(_bars(history, symbol, last=last, left_out=left_out))
         return require_rows(
             bars,
             source=SOURCE,
@@ -122,7 +128,8 @@ class YahooClient:
 
         Returns
         -------
-        pd.DataFrame : columns ts (start, UTC), open, high, low, close (split-adjusted, USD), volume; ascending.
+        pd.DataFrame : columns ts (start, UTC), open, high, low, close (split-adjusted, USD), volume (NaN where Yahoo
+            says none); ascending.
 
         Raises
         ------
@@ -135,8 +142,11 @@ class YahooClient:
         ended = now - SETTLEMENT_DELAY
         bars = pd.DataFrame()
         if start < tomorrow:
-            history = self._history(symbol, start=start, end=tomorrow, request=request, interval=HOURLY)
-            bars = finished_hours(history, ended=ended, what=symbol)
+            left_out = LeftOut(SOURCE, f"hourly bars or volumes of {symbol}")
+            history = self._history(
+                symbol, start=start, end=tomorrow, request=request, interval=HOURLY, left_out=left_out
+            )
+            bars = left_out.noted_on(finished_hours(history, ended=ended, what=symbol, left_out=left_out))
         return require_rows(
             bars,
             source=SOURCE,
@@ -157,9 +167,21 @@ class YahooClient:
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
         return yfinance.Ticker(symbol, session=self._session())
 
+    def taken_out(self) -> list[BadRecord]:
+        """Return the records that were taken out of Yahoo's answers to this thread since it last asked."""
+        return [] if self._kept_session is None else self._kept_session.taken_out()
+
     def _history(
-        self, symbol: str, *, start: pd.Timestamp, end: pd.Timestamp, request: str, interval: str = "1d"
+        self,
+        symbol: str,
+        *,
+        start: pd.Timestamp,
+        end: pd.Timestamp,
+        request: str,
+        left_out: LeftOut,
+        interval: str = "1d",
     ) -> pd.DataFrame:
+        self.taken_out()
         with yfinance_errors(request):
             history: pd.DataFrame = self.ticker(symbol).history(
                 start=f"{start:%Y-%m-%d}",
@@ -167,8 +189,11 @@ class YahooClient:
                 interval=interval,
                 auto_adjust=False,
                 actions=True,
+                # Bars without prices are left out here, where they are counted.
+                keepna=True,
                 timeout=self._settings.http.timeout_seconds,
             )
+        left_out.add(self.taken_out())
         return history
 
     def _session(self) -> YahooSession:
@@ -206,6 +231,7 @@ def yfinance_errors(request: str) -> Iterator[None]:
     SourceFormatError : where yfinance cannot read an answer.
     SourceError : our own errors, as they are.
     """
+    from curl_cffi.requests.exceptions import RequestException
     from yfinance.exceptions import YFException, YFRateLimitError
 
     try:
@@ -217,11 +243,18 @@ def yfinance_errors(request: str) -> Iterator[None]:
             problem="too many requests",
             remedy="Try again later, and lower TRADING_DAG_HTTP__REQUESTS_PER_SECOND.",
         ) from error
-    except (YFException, LookupError, TypeError, ValueError, AttributeError) as error:
+    except RequestException as error:
+        raise SourceUnavailableError(
+            source=SOURCE,
+            request=request,
+            problem="Yahoo gives no cookie",
+            remedy="Try again later; nothing that is stored was changed.",
+        ) from error
+    except (YFException, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise SourceFormatError(
             source=SOURCE,
             request=request,
-            problem=f"yfinance cannot read the answer: {type(error).__name__}: {error}",
+            problem=shown(f"yfinance cannot read the answer: {type(error).__name__}: {str(error)[:200]}"),
             remedy="Update yfinance; if the newest reads it no better, Yahoo has changed its answers.",
         ) from error
 
@@ -230,7 +263,7 @@ def _day_after(now: pd.Timestamp) -> pd.Timestamp:
     return now.tz_convert(NEW_YORK).tz_localize(None).normalize() + pd.Timedelta(days=1)
 
 
-def _bars(history: pd.DataFrame, symbol: str, *, last: pd.Timestamp) -> pd.DataFrame:
+def _bars(history: pd.DataFrame, symbol: str, *, last: pd.Timestamp, left_out: LeftOut) -> pd.DataFrame:
     missing = [name for name in _COLUMNS if name not in history.columns]
     if missing:
         raise SourceFormatError(
@@ -243,9 +276,13 @@ def _bars(history: pd.DataFrame, symbol: str, *, last: pd.Timestamp) -> pd.DataF
     bars = history[list(_COLUMNS)].rename(columns=_COLUMNS).astype("float64").assign(session=days)
     bars = bars[bars["session"] <= last].reset_index(drop=True)
     is_hole = bars[["open", "high", "low", "close"]].isna().all(axis=1)
-    if is_hole.any():
-        _logger.warning("yahoo: %s has no prices on %d sessions", symbol, int(is_hole.sum()))
+    left_out.add(BadRecord(f"{day:%Y-%m-%d}", "the bar has no price") for day in bars.loc[is_hole, "session"])
     bars = on_sessions(bars[~is_hole], source=SOURCE, what=symbol)
+    bars = bars.assign(volume=said_volume(bars["volume"]))
+    if not symbol.startswith("^") or symbol in YAHOO_SYMBOL_OF.values():
+        # Nobody trades a volatility index.
+        unsaid = bars.loc[bars["volume"].isna(), "session"]
+        left_out.add(BadRecord(f"{day:%Y-%m-%d}", "Yahoo says no volume") for day in unsaid)
     return bars.assign(split_factor=bars["split_factor"].where(bars["split_factor"] > 0.0, 1.0))
 
 

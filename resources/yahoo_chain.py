@@ -13,6 +13,7 @@ from typing import Final
 import pandas as pd
 
 from resources.chain_snapshot import ask_for_present_chain, chain_rows, contract_frame, moments, require_fresh
+from resources.left_out import LeftOut
 from resources.yahoo import YahooClient, yahoo_symbol, yfinance_errors
 from resources.yahoo_chart import SOURCE
 from trading_dag.settings import Settings
@@ -31,7 +32,7 @@ _FIELDS: Final = {
     "openInterest": "open_interest",
     "impliedVolatility": "implied_volatility",
 }
-_GIVEN: Final = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
+_GIVEN: Final = ("bid", "ask", "last", "volume", "open_interest")
 
 
 class YahooChainClient:
@@ -69,6 +70,8 @@ class YahooChainClient:
         SourceUnavailableError, SourceFormatError : as the answer is.
         """
         question = ask_for_present_chain(SOURCE, ticker, session=session, now=self._clock(), settings=self._settings)
+        left_out = LeftOut(SOURCE, f"contracts of the {question}")
+        self._yahoo.taken_out()
         with yfinance_errors(str(question)):
             handle = self._yahoo.ticker(OPTIONS_SYMBOL_OF.get(ticker, yahoo_symbol(ticker)))
             days = [day for day in handle.options if question.has(pd.Timestamp(day))]
@@ -88,18 +91,18 @@ class YahooChainClient:
                     _side(frame, right=right, expiration=day, price=float(quote["regularMarketPrice"]))
                     for frame, right in ((chain.calls, "C"), (chain.puts, "P"))
                 ]
+        left_out.add(self._yahoo.taken_out())
         if not sides:
             raise question.nothing("Yahoo gives no contract of the expirations that it lists")
         contracts = pd.concat([side for side in sides if len(side)], ignore_index=True)
-        # Yahoo computes no volatility where it has no quote.
-        has_quotes = bool((contracts["ask"] > 0.0).any())
         return chain_rows(
             question,
             contracts,
-            given=_GIVEN if has_quotes else tuple(name for name in _GIVEN if name != "implied_volatility"),
+            given=_GIVEN,
             source=source,
             is_zero_no_quote=True,
             empty=empty,
+            left_out=left_out,
         )
 
 

@@ -1,7 +1,8 @@
 """The shape of Yahoo's chart answer (v8), checked before yfinance reads it.
 
 yfinance takes many failures for a symbol without prices: an error page, a renamed field, a refused request. Here
-each becomes the error that it is. Turning the answer into a frame is yfinance's part.
+each becomes the error that it is. It also writes a volume of 0 where Yahoo says none, so that one is marked before.
+Turning the answer into a frame is yfinance's part.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-from resources.http import HttpAnswer, HttpRequest
+import pandas as pd
+
+from resources.http_message import HttpAnswer, HttpRequest
+from resources.json_answer import is_moment, is_number, read_json, shown
+from resources.left_out import BadRecord
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceUnavailableError
 
 SOURCE: Final = "yahoo"
@@ -18,6 +23,10 @@ _META_FIELDS: Final = ("symbol", "currency", "instrumentType", "exchangeTimezone
 _QUOTE_FIELDS: Final = ("open", "high", "low", "close", "volume")
 _EVENT_FIELDS: Final = {"dividends": ("amount", "date"), "splits": ("numerator", "denominator", "date")}
 _NO_ROWS_PHRASES: Final = ("no data found", "data doesn't exist", "delisted")
+_PRICES: Final = ("open", "high", "low", "close")
+# What stands for a volume that Yahoo does not say, until yfinance has read the answer: less than nothing, whatever
+# volume yfinance adds to it, and exact as a double.
+UNSAID_VOLUME: Final = -(2**53)
 _FORMAT_REMEDY: Final = "Update yfinance; if the newest reads it no better, Yahoo has changed its answers."
 
 
@@ -31,10 +40,7 @@ def check_chart(request: HttpRequest, answer: HttpAnswer) -> None:
     SourceFormatError : for anything that is not a chart: a page, broken JSON, a missing or renamed field,
         columns of different lengths, another symbol than was asked for.
     """
-    try:
-        payload = json.loads(answer.body)
-    except ValueError:
-        refuse(request, f"the answer is no JSON (status {answer.status}, begins with {answer.text[:40]!r})")
+    payload = read_payload(request, answer)
     chart = field_of(request, payload, "chart", dict)
     error = chart.get("error")
     if error:
@@ -73,19 +79,63 @@ def _check_columns(request: HttpRequest, result: dict[str, Any]) -> None:
             refuse(request, f"column {name} is missing")
         if len(values) != len(times):
             refuse(request, f"column {name} has {len(values)} values for {len(times)} sessions")
-        if not all(value is None or isinstance(value, int | float) for value in values):
+        if 2 * sum(value is not None and not is_number(value) for value in values) >= max(len(values), 1):
             refuse(request, f"column {name} holds something else than numbers")
+    if not all(is_moment(at) for at in times):
+        refuse(request, "timestamp holds something else than moments")
     if not times:
         raise_empty(request, "Yahoo has no prices for the period")
 
 
 def _check_events(request: HttpRequest, result: dict[str, Any]) -> None:
-    events = result.get("events") or {}
+    events = field_of(request, {"events": result.get("events") or {}}, "events", dict)
     for kind, fields in _EVENT_FIELDS.items():
-        for event in (events.get(kind) or {}).values():
+        for event in field_of(request, {kind: events.get(kind) or {}}, kind, dict).values():
             for name in fields:
-                if not isinstance(event, dict) or not isinstance(event.get(name), int | float):
+                if not isinstance(event, dict) or not is_number(event.get(name)):
                     refuse(request, f"events.{kind}.{name} is missing or no number")
+
+
+def readable_chart(_: HttpRequest, answer: HttpAnswer) -> tuple[bytes, tuple[BadRecord, ...]]:
+    """Return a checked chart as yfinance reads it right, and the bars in it that are none.
+
+    A bar with a price that is no number has no price; a volume that is missing, or no count, is ``UNSAID_VOLUME``.
+    """
+    if answer.status != 200:
+        return answer.body, ()
+    payload = read_json(answer.body)
+    result = payload["chart"]["result"][0]
+    if not result.get("timestamp"):
+        return answer.body, ()
+    quote, times = result["indicators"]["quote"][0], result["timestamp"]
+    adjusted = (result["indicators"].get("adjclose") or [{}])[0].get("adjclose")
+    columns = [quote[name] for name in _PRICES] + ([adjusted] if isinstance(adjusted, list) else [])
+    bad = list[BadRecord]()
+    for position, at in enumerate(times):
+        values = [column[position] for column in columns]
+        strange = next((value for value in values if value is not None and not is_number(value)), None)
+        if strange is not None:
+            bad.append(BadRecord(f"{pd.Timestamp(at, unit='s', tz='UTC'):%Y-%m-%d %H:%M} UTC", "a price is no number"))
+            for column in columns:
+                column[position] = None
+    volumes = quote["volume"]
+    quote["volume"] = [one if is_number(one) and one >= 0 else UNSAID_VOLUME for one in volumes]
+    is_changed = bool(bad) or quote["volume"] != volumes
+    return json.dumps(payload).encode() if is_changed else answer.body, tuple(bad)
+
+
+def read_payload(request: HttpRequest, answer: HttpAnswer) -> Any:
+    """Return what an answer of Yahoo says.
+
+    Raises
+    ------
+    SourceFormatError : for what is no JSON.
+    """
+    try:
+        return read_json(answer.body)
+    except ValueError as error:
+        problem = f"the answer is no JSON (status {answer.status}, begins with {answer.text[:40]!r})"
+        raise format_error(request, problem) from error
 
 
 def field_of(request: HttpRequest, holder: Any, name: str, kind: type) -> Any:
@@ -116,7 +166,7 @@ def raise_stated_error(request: HttpRequest, error: Any) -> NoReturn:
     raise SourceUnavailableError(
         source=SOURCE,
         request=str(request),
-        problem=f"Yahoo refuses the request: {description or code}",
+        problem=shown(f"Yahoo refuses the request: {description or code}"),
         remedy="Try again later, or update yfinance.",
     )
 
@@ -131,7 +181,7 @@ def raise_empty(request: HttpRequest, problem: str) -> NoReturn:
     raise EmptySourceError(
         source=SOURCE,
         request=str(request),
-        problem=problem,
+        problem=shown(problem),
         remedy="Check the symbol and the period; remove a delisted ticker from TRADING_DAG_UNIVERSE.",
     )
 
@@ -143,4 +193,9 @@ def refuse(request: HttpRequest, problem: str) -> NoReturn:
     ------
     SourceFormatError : always.
     """
-    raise SourceFormatError(source=SOURCE, request=str(request), problem=problem, remedy=_FORMAT_REMEDY)
+    raise format_error(request, problem)
+
+
+def format_error(request: HttpRequest, problem: str) -> SourceFormatError:
+    """Return the error of an answer in another shape."""
+    return SourceFormatError(source=SOURCE, request=str(request), problem=shown(problem), remedy=_FORMAT_REMEDY)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from resources.left_out import BadRecord, LeftOut
 from resources.yahoo_chart import SOURCE
 from trading_dag.errors import SourceFormatError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, session_bounds
@@ -36,7 +37,12 @@ def first_hourly_day(now: pd.Timestamp, *, since: pd.Timestamp | None) -> pd.Tim
     return first
 
 
-def finished_hours(history: pd.DataFrame, *, ended: pd.Timestamp, what: str) -> pd.DataFrame:
+def said_volume(volume: pd.Series) -> pd.Series:
+    """Return a volume as Yahoo said it: NaN where it said none, for which a number below zero stands."""
+    return volume.where(volume >= 0.0)
+
+
+def finished_hours(history: pd.DataFrame, *, ended: pd.Timestamp, what: str, left_out: LeftOut) -> pd.DataFrame:
     """Bars that lie on the hours of a session, from its open on, and have ended.
 
     Parameters
@@ -44,12 +50,14 @@ def finished_hours(history: pd.DataFrame, *, ended: pd.Timestamp, what: str) -> 
     history : as yfinance gives it: one row a bar, indexed by its start.
     ended : bars that end later are left out, UTC.
     what : the symbol, for the log.
+    left_out : counts bars without prices and volumes that are missing.
 
     Returns
     -------
     pd.DataFrame : ts (start, UTC), open, high, low, close (USD), volume; ascending. A bar ends after an hour or at
         the session's close, whichever is earlier. Left out are the bar that is running, the last trade that Yahoo
         appends as if it were a bar, bars outside the session's hours, half days included, and bars without prices.
+        The volume is NaN where Yahoo says none.
 
     Raises
     ------
@@ -63,15 +71,19 @@ def finished_hours(history: pd.DataFrame, *, ended: pd.Timestamp, what: str) -> 
     is_bar, ends = _hours_of_sessions(starts)
     is_hole = bars[_PRICES].isna().all(axis=1).to_numpy()
     strangers = int((~is_bar).sum())
-    if strangers > 1 or is_hole.any():
-        _logger.warning(
-            "yahoo: %s: %d bars off the session's hours and %d without prices were left out",
-            what, strangers, int(is_hole.sum()),
-        )  # fmt: skip
+    if strangers > 1:
+        _logger.warning("yahoo: %s: %d bars off the session's hours were left out", what, strangers)
+    left_out.add(_at(bars.loc[is_bar & is_hole, "ts"], "the bar has no price"))
     kept = bars[is_bar & ~is_hole & np.asarray(ends <= ended)]
     if kept["ts"].duplicated().any():
         raise _format_error(what, f"two bars begin at {kept.loc[kept['ts'].duplicated(), 'ts'].iloc[0]}")
+    kept = kept.assign(volume=said_volume(kept["volume"]))
+    left_out.add(_at(kept.loc[kept["volume"].isna(), "ts"], "Yahoo says no volume"))
     return kept[["ts", *_PRICES, "volume"]].sort_values("ts", ignore_index=True)
+
+
+def _at(starts: pd.Series, reason: str) -> list[BadRecord]:
+    return [BadRecord(f"{start:%Y-%m-%d %H:%M} UTC", reason) for start in starts]
 
 
 def _hours_of_sessions(starts: pd.DatetimeIndex) -> tuple[NDArray[np.bool_], pd.DatetimeIndex]:

@@ -9,6 +9,7 @@ Imports curl_cffi (a browser's TLS, without which Yahoo refuses), so import this
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +17,20 @@ from urllib.parse import parse_qsl, urlsplit
 
 from curl_cffi import requests as curl
 
-from resources.http import Check, HttpAnswer, HttpClient, HttpRequest, NoAnswer, Outcome
-from resources.yahoo_chart import SOURCE, check_chart
-from resources.yahoo_options import check_options
-from trading_dag.errors import SourceUnavailableError
+from resources.http import Check, HttpClient
+from resources.http_message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
+from resources.http_sender import curl_bounds, follow, is_same_origin, outcome_of
+from resources.left_out import BadRecord
+from resources.yahoo_chart import SOURCE, check_chart, readable_chart
+from resources.yahoo_options import check_options, readable_options
+from trading_dag.errors import SourceFormatError, SourceUnavailableError
 from trading_dag.settings import HttpSettings
 
 CHART_PATH: Final = "/v8/finance/chart/"
 OPTIONS_PATH: Final = "/v7/finance/options/"
 DEFAULT_URL: Final = "https://query2.finance.yahoo.com"
 _REFUSALS: Final = frozenset({401, 403})
+Readable = Callable[[HttpRequest, HttpAnswer], tuple[bytes, tuple[BadRecord, ...]]]
 
 
 class YahooSession(curl.Session):  # type: ignore[type-arg]
@@ -49,8 +54,9 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
         edition: Callable[[str], str],
         chain_cache_seconds: float = 0.0,
     ) -> None:
-        super().__init__(impersonate="chrome")
-        self._timeout_seconds = http.timeout_seconds
+        self._bounds = AnswerBounds(http.timeout_seconds, int(http.answer_megabytes * 1_000_000))
+        super().__init__(impersonate="chrome", curl_options=curl_bounds(self._bounds))
+        self._found = threading.local()
         self._base_url = base_url.rstrip("/")
         self._edition = edition
         self._refused: set[str] = set()
@@ -69,34 +75,64 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
 
         Raises
         ------
-        SourceError : for a chart or chain that cannot be had or is not one.
+        SourceError : for a chart or chain that cannot be had or is not one, and where somebody else than Yahoo is to
+            be asked.
         curl_cffi.requests.exceptions.RequestException : for anything else that fails; yfinance can do without it.
         """
         address = self._address(url)
         path = urlsplit(url).path
         if method == "GET" and CHART_PATH in path:
-            return self._checked(self._client, check_chart, address, params or {})
+            return self._checked(self._client, check_chart, readable_chart, address, params or {})
         if method == "GET" and OPTIONS_PATH in path:
-            return self._checked(self._chains, check_options, address, params or {})
-        self._client.limiter.wait()
-        options["timeout"] = self._timeout_seconds
-        response: curl.Response = super().request(method, address, params=params, **options)
-        return response
+            return self._checked(self._chains, check_options, readable_options, address, params or {})
+        return self._plain(method, address, {**options, "params": params})
+
+    def taken_out(self) -> list[BadRecord]:
+        """Return what was taken out of the answers to this thread since it last asked."""
+        found: list[BadRecord] = getattr(self._found, "records", [])
+        self._found.records = []
+        return found
+
+    def _plain(self, method: Any, address: str, options: dict[str, Any]) -> curl.Response:
+        """Cookies, crumbs and the page of consent, whose forms answer with a redirect within Yahoo."""
+
+        def once(url: str, seconds: float, is_first: bool) -> Outcome:
+            self._client.limiter.wait()
+            return self._once(method if is_first else "GET", url, options if is_first else {}, seconds)
+
+        outcome = follow(address, once, bounds=self._bounds, is_ours=self._is_yahoos)
+        if isinstance(outcome, NoAnswer):
+            raise curl.exceptions.RequestException(outcome.problem)
+        if isinstance(outcome, RefusedAnswer):
+            request = f"{method} {address.partition('?')[0]}"
+            raise SourceFormatError(source=SOURCE, request=request, problem=outcome.problem, remedy=outcome.remedy)
+        return _response(address, outcome)
+
+    def _once(self, method: Any, url: str, options: dict[str, Any], seconds: float) -> Outcome:
+        asked = {**options, "timeout": seconds, "allow_redirects": False}
+        return outcome_of(lambda: curl.Session.request(self, method, self._address(url), **asked), self._bounds)
+
+    def _is_yahoos(self, address: str, target: str) -> bool:
+        parts = urlsplit(target)
+        return is_same_origin(address, target) or (parts.scheme == "https" and _is_yahoos_host(parts.hostname or ""))
 
     def _address(self, url: str) -> str:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        if self._base_url == DEFAULT_URL or not (host == "yahoo.com" or host.endswith(".yahoo.com")):
+        if self._base_url == DEFAULT_URL or not _is_yahoos_host(parts.hostname or ""):
             return url
         return f"{self._base_url}{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
-    def _checked(self, client: HttpClient, check: Check, address: str, params: Mapping[str, Any]) -> curl.Response:
+    def _checked(
+        self, client: HttpClient, check: Check, readable: Readable, address: str, params: Mapping[str, Any]
+    ) -> curl.Response:
         bare, _, query = address.partition("?")
         asked = {**dict(parse_qsl(query)), **{name: str(value) for name, value in params.items()}}
         secrets = {"crumb": asked.pop("crumb")} if "crumb" in asked else {}
         request = HttpRequest(SOURCE, bare, asked, secrets, edition=self._edition(asked.get("interval", "")))
         answer = client.get(request, check=lambda sent, given: self._check(sent, given, check))
-        return _response(address, answer)
+        body, bad = readable(request, answer)
+        self._found.records = [*getattr(self._found, "records", []), *bad]
+        return _response(address, HttpAnswer(answer.status, answer.headers, body))
 
     def _check(self, request: HttpRequest, answer: HttpAnswer, check: Check) -> None:
         """Let a first refusal through, because yfinance then takes another crumb; the second one is final."""
@@ -114,19 +150,18 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
         self._refused.discard(str(request))
         check(request, answer)
 
-    def _send(self, request: HttpRequest, timeout_seconds: float) -> Outcome:
-        try:
-            response = super().request(
-                "GET", request.url, params={**request.params, **request.secrets}, timeout=timeout_seconds
-            )
-        except curl.exceptions.Timeout:
-            return NoAnswer(f"no answer within {timeout_seconds:g} s")
-        except curl.exceptions.IncompleteRead:
-            return NoAnswer("the answer broke off")
-        except curl.exceptions.RequestException as error:
-            return NoAnswer(f"no connection ({type(error).__name__})")
-        headers = {name.lower(): value or "" for name, value in response.headers.items()}
-        return HttpAnswer(response.status_code, headers, response.content)
+    def _send(self, request: HttpRequest, bounds: AnswerBounds) -> Outcome:
+        asked = {"params": {**request.params, **request.secrets}}
+        return follow(
+            request.url,
+            lambda url, seconds, is_first: self._once("GET", url, asked if is_first else {}, seconds),
+            bounds=bounds,
+            is_ours=self._is_yahoos,
+        )
+
+
+def _is_yahoos_host(host: str) -> bool:
+    return host == "yahoo.com" or host.endswith(".yahoo.com")
 
 
 def _response(address: str, answer: HttpAnswer) -> curl.Response:

@@ -195,7 +195,8 @@ class DriftSettings(_Frozen):
 class HttpSettings(_Frozen):
     """How vendors are asked."""
 
-    timeout_seconds: float = Field(20.0, gt=0)
+    timeout_seconds: float = Field(60.0, gt=0, description="until all of an answer must have come")
+    answer_megabytes: float = Field(32.0, gt=0, le=1000, description="size from which an answer is refused")
     attempts: int = Field(4, ge=1, le=10)
     backoff_seconds: float = Field(1.0, ge=0, description="first wait, doubled each time, with jitter")
     backoff_maximum_seconds: float = Field(60.0, ge=0)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from resources.fred import FredClient, first_releases, vintage_windows
+from resources.left_out import LEFT_OUT
 from resources.live import build_live_source
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.fred_shape import MAXIMUM_VINTAGES, TAKEN_OVER_ON
@@ -184,8 +185,10 @@ def test_a_series_that_fred_does_not_have_is_left_out_and_said(
     for key in (FRED_KEY, None):
         caplog.clear()
         client = FredClient(vendor.settings(tmp_path, fred_api_key=key), series=("NOPE", "GDP"))
-        assert set(client.observations(since=SINCE)["series_id"]) == {"GDP"}
-        assert "NOPE is left out" in caplog.text
+        rows = client.observations(since=SINCE)
+        assert set(rows["series_id"]) == {"GDP"}
+        assert "1 series were left out" in caplog.text
+        assert "first: NOPE" in rows.attrs[LEFT_OUT]
         with pytest.raises(EmptySourceError):
             client.series("NOPE", since=SINCE)
 
@@ -250,8 +253,8 @@ def test_with_a_key_a_lasting_failure_is_the_error_that_it_is(
         (loopback.empty(), EmptySourceError, "no rows"),
         (loopback.renamed("observation_date", "day"), SourceFormatError, "expected columns"),
         (loopback.renamed(",GDP", ",GNP"), SourceFormatError, "expected columns"),
-        (loopback.renamed("\n2023-01-01,", "\n2023-01-01,about "), SourceFormatError, "no date and number"),
-        (loopback.renamed("\n2023-01-01,", "\n1/1/2023,"), SourceFormatError, "no date and number"),
+        (loopback.renamed("-01,", "-01,about "), SourceFormatError, "no date and number"),
+        (loopback.renamed("\n20", "\n1/"), SourceFormatError, "no date and number"),
     ],
 )
 def test_without_a_key_a_lasting_failure_is_the_error_that_it_is(
@@ -262,6 +265,39 @@ def test_without_a_key_a_lasting_failure_is_the_error_that_it_is(
         without_key(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 10.0).series("GDP", since=SINCE)
     assert caught.value.source == "fred"
     assert "GDP" in caught.value.request
+
+
+@pytest.mark.parametrize("line", ["\n2023-01-01,about ", "\n1/1/2023,", "\n9999-99-99,", "\n2023-01-01,1e999,"])
+def test_a_row_that_is_no_date_and_number_costs_no_other_and_is_counted(
+    vendor: LoopbackVendor, tmp_path: Path, line: str
+) -> None:
+    whole = without_key(vendor, tmp_path).series("GDP", since=SINCE)
+    vendor.inject(FRED_CSV, loopback.renamed("\n2023-01-01,", line), times=None)
+    rows = without_key(vendor, tmp_path).series("GDP", since=SINCE)
+    expected = whole[whole["observation_date"] != "2023-01-01"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows.reset_index(drop=True), expected)
+    assert "1 observations or vintages of GDP were left out" in rows.attrs[LEFT_OUT]
+    assert "GDP, line 2" in rows.attrs[LEFT_OUT]
+
+
+@pytest.mark.parametrize("change", [('value="', 'value="about '), ('realtime_start="20', 'realtime_start="XX')])
+def test_without_one_of_its_releases_an_observation_is_left_out_and_counted(
+    vendor: LoopbackVendor, tmp_path: Path, change: tuple[str, str]
+) -> None:
+    whole = with_key(vendor, tmp_path).series("GDP", since=SINCE)
+
+    def spoil(body: bytes) -> bytes:
+        """Only the first row, the first release of the first observation."""
+        head, mark, tail = body.partition(b"<observation ")
+        return head + mark + tail.replace(change[0].encode(), change[1].encode(), 1)
+
+    vendor.inject(OBSERVATIONS, loopback.Fault(change=spoil), times=None)
+    rows = with_key(vendor, tmp_path).series("GDP", since=SINCE)
+    left = set(whole["observation_date"]) - set(rows["observation_date"])
+    assert len(left) == 1
+    kept = whole[~whole["observation_date"].isin(left)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows.reset_index(drop=True), kept)
+    assert "GDP, row 0" in rows.attrs[LEFT_OUT]
 
 
 def test_the_csv_header_of_earlier_years_is_read_too(vendor: LoopbackVendor, tmp_path: Path) -> None:

@@ -14,15 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.http import (
-    HttpAnswer,
-    HttpClient,
-    HttpRequest,
-    NoAnswer,
-    Outcome,
-    retry_after_seconds,
-    send_with_urllib,
-)
+from resources.http import HttpClient, retry_after_seconds
+from resources.http_message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome
+from resources.http_sender import send_with_curl
 from resources.rate_limit import RateLimiter
 from resources.response_cache import ResponseCache
 from tests.resources.loopback.server import FAST_HTTP, FRED_KEY, LoopbackVendor
@@ -40,7 +34,7 @@ class Script:
         self.outcomes = list(outcomes)
         self.asked: list[HttpRequest] = []
 
-    def __call__(self, request: HttpRequest, timeout_seconds: float) -> Outcome:
+    def __call__(self, request: HttpRequest, bounds: AnswerBounds) -> Outcome:
         self.asked.append(request)
         return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
 
@@ -243,13 +237,13 @@ def test_processes_share_one_rate(tmp_path: Path) -> None:
         assert later - earlier >= 5 / 20.0 - 0.1
 
 
-def test_urllib_is_given_the_key_and_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_sender_is_given_the_key_and_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with LoopbackVendor(sessions=30) as vendor:
         request = HttpRequest(
             "fred", f"{vendor.url}/fred/series/observations", {"series_id": "GDP"}, {"api_key": FRED_KEY}
         )
-        answer = send_with_urllib(request, 2.0)
+        answer = send_with_curl(request, AnswerBounds(2.0, 1_000_000))
         assert isinstance(answer, HttpAnswer)
         assert answer.status == 200
         assert vendor.requests[-1].query["api_key"] == FRED_KEY
@@ -274,7 +268,7 @@ def test_a_secret_header_goes_to_the_vendor_and_not_to_whom_it_redirects(caplog:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/first"
         request = HttpRequest("vendor", address, secret_headers={"X-Token": FRED_KEY})
-        outcome = send_with_urllib(request, 2.0)
+        outcome = send_with_curl(request, AnswerBounds(2.0, 1_000_000))
         server.shutdown()
     assert outcome == HttpAnswer(200, {"content-length": "2"}, b"ok")
     (first, first_head), (second, second_head) = received
@@ -287,7 +281,9 @@ def test_a_secret_header_goes_to_the_vendor_and_not_to_whom_it_redirects(caplog:
 def test_a_server_that_is_not_there_is_no_answer_without_its_address() -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         port = server.server_address[1]
-    outcome = send_with_urllib(HttpRequest("vendor", f"http://127.0.0.1:{port}/x", secrets={"api_key": FRED_KEY}), 1.0)
+    outcome = send_with_curl(
+        HttpRequest("vendor", f"http://127.0.0.1:{port}/x", secrets={"api_key": FRED_KEY}), AnswerBounds(1.0, 1_000_000)
+    )
     assert isinstance(outcome, NoAnswer)
     assert "no connection" in outcome.problem
     assert FRED_KEY not in outcome.problem
@@ -301,7 +297,9 @@ def test_an_answer_that_breaks_off_is_no_answer() -> None:
 
     with socketserver.TCPServer(("127.0.0.1", 0), HalfAnAnswer) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        outcome = send_with_urllib(HttpRequest("vendor", f"http://127.0.0.1:{server.server_address[1]}/"), 2.0)
+        outcome = send_with_curl(
+            HttpRequest("vendor", f"http://127.0.0.1:{server.server_address[1]}/"), AnswerBounds(2.0, 1_000_000)
+        )
         server.shutdown()
     assert isinstance(outcome, NoAnswer)
     assert "broke off" in outcome.problem

@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 from resources.chain_snapshot import WITHOUT_CONTRACTS
+from resources.left_out import LEFT_OUT
 from resources.live import LiveSource, build_live_source
 from resources.live_chains import LiveChains
 from resources.parallel_fetch import fetch_each
@@ -247,6 +248,95 @@ def test_one_contracts_missing_fields_lose_no_chain(
         assert np.isnan(changed.volume)
     else:
         assert np.isnan(changed.open_interest)
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "change"),
+    [
+        ("tradier", CHAINS, {"greeks": None}),
+        ("tradier", CHAINS, {"greeks": {"mid_iv": 0.0}}),
+        ("tradier", CHAINS, {"greeks": {"iv": 0.2}}),
+        ("polygon", POLYGON, {"implied_volatility": None}),
+        ("yahoo", YAHOO, {"impliedVolatility": None}),
+    ],
+)
+def test_a_chain_without_volatilities_is_stored_and_it_is_said(
+    vendor: LoopbackVendor,
+    tmp_path: Path,
+    name: str,
+    endpoint: str,
+    change: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Bid and ask are there, and the product fits its own; a chain can be had until the next open only."""
+    vendor.inject(endpoint, changed_rows(lambda row: row.update(change), only=lambda row: True), times=None)
+    rows = chain_of(vendor, tmp_path, name)
+    assert len(rows) == 350
+    assert rows["implied_volatility"].isna().all()
+    assert rows["bid"].notna().sum() >= 348
+    assert rows.attrs[LEFT_OUT].endswith("has implied_volatility")
+    assert "has implied_volatility" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "change", "column"),
+    [
+        ("tradier", CHAINS, {"open_interest": None}, "open_interest"),
+        ("tradier", CHAINS, {"volume": None}, "volume"),
+        ("polygon", POLYGON, {"open_interest": None}, "open_interest"),
+    ],
+)
+def test_a_field_that_a_vendor_states_as_null_everywhere_is_null_and_said(
+    vendor: LoopbackVendor, tmp_path: Path, name: str, endpoint: str, change: dict[str, Any], column: str
+) -> None:
+    vendor.inject(endpoint, changed_rows(lambda row: row.update(change), only=lambda row: True), times=None)
+    rows = chain_of(vendor, tmp_path, name)
+    assert len(rows) == 350
+    assert rows[column].isna().all()
+    assert f"has {column}" in rows.attrs[LEFT_OUT]
+
+
+def test_null_is_no_further_page(vendor: LoopbackVendor, tmp_path: Path) -> None:
+    vendor.chains.page_rows = 100
+
+    def with_null(body: bytes) -> bytes:
+        page = json.loads(body)
+        return json.dumps({**page, "next_url": page.get("next_url")}).encode()
+
+    vendor.inject(POLYGON, loopback.Fault(change=with_null), times=None)
+    assert len(chain_of(vendor, tmp_path, "polygon")) == 350
+    assert len(vendor.asked(POLYGON)) == 4
+
+
+BAD_CONTRACTS = [
+    ("tradier", CHAINS, {"strike": "x"}, "field strike: expected number, found 'x'"),
+    ("tradier", CHAINS, {"expiration_date": "9999-99-99"}, "field expiration_date: expected date"),
+    ("tradier", CHAINS, {"bid": True}, "field bid: expected number or null, found True"),
+    ("tradier", CHAINS, {"greeks": "none"}, "greeks is no object"),
+    ("tradier", CHAINS, {"symbol": None}, "field symbol: expected text, found None"),
+    ("polygon", POLYGON, {"details": None}, "field details is missing or no object"),
+    ("polygon", POLYGON, {"last_quote": {"bid": "1"}}, "last_quote: field bid: expected number or null, found '1'"),
+    ("polygon", POLYGON, {"open_interest": 10**400}, "the contract: field open_interest: expected number or null"),
+    ("polygon", POLYGON, {"day": []}, "field day is no object"),
+    ("yahoo", YAHOO, {"strike": None}, "strike is missing or no number"),
+    ("yahoo", YAHOO, {"bid": "1.0"}, "bid is no number"),
+    ("yahoo", YAHOO, {"contractSymbol": 7}, "contractSymbol is missing or no text"),
+]
+
+
+@pytest.mark.parametrize(("name", "endpoint", "change", "words"), BAD_CONTRACTS)
+def test_a_contract_that_cannot_be_read_costs_no_other_and_is_counted_with_its_reason_and_place(
+    vendor: LoopbackVendor, tmp_path: Path, name: str, endpoint: str, change: dict[str, Any], words: str
+) -> None:
+    week = vendor.chains.session + pd.Timedelta(days=7)
+    name_of = f"SPY{week:%y%m%d}P00560000"
+    fault = changed_rows(lambda row: row.update(change), only=lambda row: name_of in json.dumps(row))
+    vendor.inject(endpoint, fault, times=None)
+    rows = chain_of(vendor, tmp_path, name)
+    assert set(by_contract(rows)) == set(listed(vendor)) - {(week, "P", 560.0)}
+    assert rows.attrs[LEFT_OUT].startswith("1 contracts")
+    assert words in rows.attrs[LEFT_OUT]
+    assert "first: " in rows.attrs[LEFT_OUT]
 
 
 def test_the_price_of_polygons_index_is_its_value(vendor: LoopbackVendor, tmp_path: Path) -> None:
@@ -561,7 +651,6 @@ DRIFTS = [
     ("polygon", POLYGON, '"expiration_date": "2', '"expiration_date": "x', "expected date"),
     ("polygon", POLYGON, '"bid":', '"bid_price":', "field bid is missing"),
     ("polygon", POLYGON, '"open_interest"', '"oi"', "none of 352 contracts has open_interest"),
-    ("polygon", POLYGON, '"implied_volatility"', '"iv"', "has implied_volatility"),
     ("polygon", POLYGON, '"day"', '"session"', "field day is missing"),
     ("polygon", POLYGON, '"volume"', '"vol"', "field volume is missing"),
     ("tradier", EXPIRATION_LIST, '"date"', '"day"', "expirations.date is missing"),
@@ -570,7 +659,6 @@ DRIFTS = [
     ("tradier", CHAINS, '"option":', '"contract":', "options.option is missing"),
     ("tradier", CHAINS, '"bid":', '"b":', "field bid is missing"),
     ("tradier", CHAINS, '"bid_date"', '"bid_time"', "bid_date is missing"),
-    ("tradier", CHAINS, '"mid_iv"', '"iv"', "has implied_volatility"),
     ("tradier", CHAINS, '"strike": ', '"strike": "x", "other": ', "strike: expected number"),
     ("yahoo", YAHOO, '"optionChain"', '"chain"', "optionChain"),
     ("yahoo", YAHOO, '"expirationDates"', '"dates"', "expirationDates"),
@@ -728,7 +816,7 @@ def test_many_tickers_with_faults_come_whole_once_each_and_within_the_limit(
         vendor.inject(f"{POLYGON}{ticker}?", fault)
     received: list[tuple[str, int]] = []
     told = []
-    client = chains_client(vendor, tmp_path, requests_per_second=40.0, http={"timeout_seconds": 2.0})
+    client = chains_client(vendor, tmp_path, requests_per_second=40.0, http={"timeout_seconds": 4.0})
     failed = fetch_each(
         TICKERS,
         lambda ticker: client.option_chain(ticker, session=vendor.chains.session),

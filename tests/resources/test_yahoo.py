@@ -186,7 +186,7 @@ def test_a_passing_failure_is_overcome(vendor: LoopbackVendor, tmp_path: Path, f
         (loopback.too_many_requests("7200"), SourceUnavailableError, "wait 7200 s"),
         (loopback.server_error(500), SourceUnavailableError, "500"),
         (loopback.slow(5.0), SourceUnavailableError, "no answer within"),
-        (loopback.hang_up(), SourceUnavailableError, "no connection"),
+        (loopback.hang_up(), SourceUnavailableError, "broke off"),
         (loopback.truncated(), SourceFormatError, "no JSON"),
         (loopback.error_page(), SourceFormatError, "DOCTYPE"),
         (loopback.empty(), EmptySourceError, "no prices"),

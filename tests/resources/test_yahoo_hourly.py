@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from resources.left_out import LeftOut
 from resources.live import build_live_source
 from resources.yahoo import YahooClient
 from resources.yahoo_hourly import finished_hours, first_hourly_day
@@ -99,6 +100,10 @@ def test_an_hour_of_the_open_session_comes_half_an_hour_after_it_ended_and_the_r
     assert int((bars["ts"] >= session_open(today)).sum()) == bars_today
 
 
+def counter() -> LeftOut:
+    return LeftOut("yahoo", "bars")
+
+
 def history(starts: list[str], **columns: list[float]) -> pd.DataFrame:
     index = pd.DatetimeIndex(starts).tz_localize("America/New_York")
     values = {name: [1.0] * len(starts) for name in ("Open", "High", "Low", "Close", "Volume")}
@@ -110,15 +115,17 @@ def test_half_days_end_at_one() -> None:
     starts = ["09:30", "10:30", "11:30", "12:30", "13:00", "13:30"]
     given = history([f"2024-11-29 {start}" for start in starts])
     ended = pd.Timestamp("2024-11-29 18:00", tz="UTC")
-    bars = finished_hours(given, ended=ended, what="SPY")
+    bars = finished_hours(given, ended=ended, what="SPY", left_out=counter())
     assert list(bars["ts"]) == [pd.Timestamp(f"2024-11-29 {hour}:30", tz="UTC") for hour in (14, 15, 16, 17)]
-    assert len(finished_hours(given, ended=ended - MINUTE, what="SPY")) == 3
+    assert len(finished_hours(given, ended=ended - MINUTE, what="SPY", left_out=counter())) == 3
 
 
 def test_the_hours_follow_daylight_saving() -> None:
     """New York changed its clocks on 3 November 2024: 09:30 was 13:30 UTC before and 14:30 after."""
     given = history(["2024-11-01 09:30", "2024-11-04 09:30"])
-    bars = finished_hours(given, ended=pd.Timestamp("2024-11-05", tz="UTC"), what="SPY")
+    bars = finished_hours(
+        given, ended=pd.Timestamp("2024-11-05", tz="UTC"), what="SPY", left_out=LeftOut("yahoo", "bars")
+    )
     assert [f"{ts:%H:%M}" for ts in bars["ts"]] == ["13:30", "14:30"]
 
 
@@ -127,17 +134,30 @@ def test_bars_off_the_sessions_hours_and_without_prices_are_left_out_and_said(
 ) -> None:
     starts = ["2024-11-27 08:30", "2024-11-27 10:30", "2024-11-27 10:47", "2024-11-28 10:30", "2024-11-29 09:30"]
     prices = {name: [1.0, 1.0, 1.0, 1.0, float("nan")] for name in ("Open", "High", "Low", "Close")}
-    bars = finished_hours(history(starts, **prices), ended=pd.Timestamp("2024-12-02", tz="UTC"), what="SPY")
+    left_out = LeftOut("yahoo", "bars")
+    ended = pd.Timestamp("2024-12-02", tz="UTC")
+    bars = finished_hours(history(starts, **prices), ended=ended, what="SPY", left_out=left_out)
     assert list(bars["ts"]) == [pd.Timestamp("2024-11-27 15:30", tz="UTC")]
-    assert "3 bars off the session's hours and 1 without prices" in caplog.text
+    assert "3 bars off the session's hours" in caplog.text
+    assert str(left_out) == "1 bars were left out: the bar has no price (1, first: 2024-11-29 14:30 UTC)"
 
 
 def test_two_bars_of_one_start_and_missing_columns_are_errors() -> None:
     ended = pd.Timestamp("2024-12-02", tz="UTC")
     with pytest.raises(SourceFormatError, match="two bars begin at 2024-11-27 14:30"):
-        finished_hours(history(["2024-11-27 09:30", "2024-11-27 09:30"]), ended=ended, what="SPY")
+        finished_hours(
+            history(["2024-11-27 09:30", "2024-11-27 09:30"]),
+            ended=ended,
+            what="SPY",
+            left_out=LeftOut("yahoo", "bars"),
+        )
     with pytest.raises(SourceFormatError, match="no Volume"):
-        finished_hours(history(["2024-11-27 09:30"]).drop(columns="Volume"), ended=ended, what="SPY")
+        finished_hours(
+            history(["2024-11-27 09:30"]).drop(columns="Volume"),
+            ended=ended,
+            what="SPY",
+            left_out=LeftOut("yahoo", "bars"),
+        )
 
 
 def test_no_hour_yet_and_an_unknown_symbol_are_errors(vendor: LoopbackVendor, tmp_path: Path) -> None:
@@ -181,7 +201,7 @@ def test_a_passing_failure_costs_no_bar(vendor: LoopbackVendor, tmp_path: Path, 
         (loopback.too_many_requests(), SourceUnavailableError, "429"),
         (loopback.server_error(500), SourceUnavailableError, "500"),
         (loopback.slow(5.0), SourceUnavailableError, "no answer within"),
-        (loopback.hang_up(), SourceUnavailableError, "no connection"),
+        (loopback.hang_up(), SourceUnavailableError, "broke off"),
         (loopback.truncated(), SourceFormatError, "no JSON"),
         (loopback.error_page(), SourceFormatError, "DOCTYPE"),
         (loopback.empty(), EmptySourceError, "no prices"),

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pandas as pd
@@ -54,6 +54,7 @@ class Fault:
     change : applied to the body of the right answer.
     is_empty : a well-formed answer without rows.
     hangs_up : the connection is closed without an answer.
+    raw : writes the answer itself, bytes and pauses, to a stream; it ends where the event is set or the client leaves.
     """
 
     status: int | None = None
@@ -63,6 +64,7 @@ class Fault:
     change: Callable[[bytes], bytes] | None = None
     is_empty: bool = False
     hangs_up: bool = False
+    raw: Callable[[BinaryIO, threading.Event], None] | None = None
 
 
 def too_many_requests(retry_after: str | None = None) -> Fault:
@@ -276,6 +278,10 @@ class LoopbackVendor:
             handler.close_connection = True
             return
         try:
+            if fault.raw:
+                handler.close_connection = True
+                fault.raw(handler.wfile, self._closing)
+                return
             handler.send_response(status)
             for name, value in fault.headers.items():
                 handler.send_header(name, value)

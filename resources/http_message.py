@@ -1,0 +1,133 @@
+"""What is asked of a vendor, what came back, and what an answer may cost: plain values.
+
+How a request is sent is in ``http_sender.py``; patience, rate limit and cache are in ``http.py``. A key travels in
+``HttpRequest.secrets`` or ``secret_headers`` and goes only into the request that is sent; where a vendor writes it into
+its answer, ``without_echo`` takes it out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import Final
+from urllib.parse import quote, quote_plus, urlencode
+
+# Taking out anything shorter would change an answer, and no vendor's key is so short.
+SHORTEST_KEY: Final = 6
+MASK: Final = "***"
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """One GET request.
+
+    Attributes
+    ----------
+    source : name of the vendor, for errors and for its own rate limit and cache.
+    url, params : what is asked, shown in errors and used as the cache key.
+    secrets : parameters that are sent and appear nowhere else.
+    secret_headers : headers that are sent to this address only, and appear nowhere else.
+    edition : part of the cache key: answers of another edition are not used.
+    headers : headers that are sent and are no secret.
+    """
+
+    source: str
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    edition: str = ""
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"GET {self.url}?{urlencode(sorted(self.params.items()))}" if self.params else f"GET {self.url}"
+
+    def full_url(self) -> str:
+        """Return the URL as it is sent, secrets included. Never log it."""
+        query = urlencode({**self.params, **self.secrets})
+        return f"{self.url}?{query}" if query else self.url
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What came back: status, headers by lower-case name, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8 text; bytes that are not UTF-8 are replaced."""
+        return self.body.decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """Nothing whole came back: why, without the URL. Asking again may help."""
+
+    problem: str
+
+
+@dataclass(frozen=True)
+class RefusedAnswer:
+    """An answer that is not taken, however often it is asked for: too large, or given by somebody else."""
+
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class AnswerBounds:
+    """What one answer may cost.
+
+    Attributes
+    ----------
+    seconds : until all of it must have come, redirects included.
+    maximum_bytes : of its body, unpacked.
+    """
+
+    seconds: float
+    maximum_bytes: int
+
+
+Outcome = HttpAnswer | NoAnswer | RefusedAnswer
+Send = Callable[[HttpRequest, AnswerBounds], Outcome]
+
+
+def without_echo(request: HttpRequest, outcome: Outcome) -> Outcome:
+    """Return the outcome with the request's keys masked wherever the vendor wrote them, in body and headers.
+
+    A key is found as it is, percent-encoded, and escaped as in JSON or HTML.
+    """
+    if not isinstance(outcome, HttpAnswer):
+        return outcome
+    writings = sorted({one for secret in _bare_secrets(request) for one in _writings(secret)}, key=len, reverse=True)
+    if not writings:
+        return outcome
+    pattern = re.compile("|".join(map(re.escape, writings)))
+    headers = {name: pattern.sub(MASK, value) for name, value in outcome.headers.items()}
+    in_bytes = re.compile(pattern.pattern.encode())
+    return replace(outcome, headers=headers, body=in_bytes.sub(MASK.encode(), outcome.body))
+
+
+def _bare_secrets(request: HttpRequest) -> list[str]:
+    """Return the keys of a request, without the scheme (``Bearer``) that may stand before one in a header."""
+    values = (*request.secrets.values(), *request.secret_headers.values())
+    return [bare for bare in (value.rpartition(" ")[2] for value in values) if len(bare) >= SHORTEST_KEY]
+
+
+def _writings(secret: str) -> set[str]:
+    encoded = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    in_json = json.dumps(secret)[1:-1]
+    return {
+        secret,
+        *encoded,
+        *(re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in encoded),
+        in_json,
+        in_json.replace("/", "\\/"),
+        escape(secret),
+    }
