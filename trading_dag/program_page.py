@@ -53,6 +53,8 @@ def program_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
     """
     title = f"{record['ticker']} {_words(record['program'])}"
     period = f"{record['first_session']} to {record['last_session']}, {sessions_text(record['sessions'])}"
+    if record["sessions"] < record["exchange_sessions"]:
+        period += f" of {record['exchange_sessions']:,}"
     if record["source"]:
         period += f", source {record['source']}"
     first, *others = [_picture(name, png) for name, png in pictures.items()] or [""]
@@ -98,6 +100,7 @@ def _cards(summary: dict[str, Any]) -> str:
         "random-entry p": number_text(summary["random_entry_p_value"], "{:.3f}"),
         "fees, USD": number_text(summary["fees_usd"], "{:,.0f}"),
         "beyond defined risk": f"{summary['losses_beyond_defined_risk']:,}",
+        "exits delayed for want of a quote": f"{summary['delayed_exits']:,}",
     }
     cards = "".join(f'<div class="card"><b>{value}</b><span>{name}</span></div>' for name, value in shown.items())
     return f'<div class="cards">{cards}</div>'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.backtest.chain_coverage import ChainCoverage, coverage_of
 from trading_dag.backtest.program_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
 from trading_dag.backtest.programs import TargetDelta
 from trading_dag.options.structures import BackExpiryRule
@@ -26,6 +27,21 @@ ALIKE: Final = (
     "Every random run deals the very same trades, because the program trades on each session that can be drawn: "
     "the p-value says nothing here."
 )
+HOLES: Final = (
+    "The chain has {there} of the exchange's {all} sessions of this period; the longest of {holes} is of {longest}, "
+    "{first} to {last}. Counts and exposure are of the sessions that are there. Sharpe and Sortino ratios are "
+    "annualised by the {a_year:.0f} returns a year that there are, what was held over a hole counts at its other end, "
+    "and CAGR is over the calendar, holes included."
+)
+UNEXPLAINED: Final = (
+    "Profit by cause: {share:.0%} of the profit before fees is residual, which no cause explains (marks that imply no "
+    "volatility, spreads, steps over holes): {residual:+,.0f} of {total:+,.0f} USD."
+)
+DELAYED: Final = (
+    "{delayed:,} of {trades:,} trades had to be left at a session at which a leg had no quote, and were held on; "
+    "{expired:,} of them to expiration."
+)
+MOST_UNEXPLAINED: Final = 0.30
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -45,6 +61,7 @@ def program_record(study: ProgramStudy, *, source: str | None) -> dict[str, Any]
             "first_session": str(result.market.sessions[0]),
             "last_session": str(result.market.sessions[-1]),
             "sessions": len(result.market),
+            "exchange_sessions": chain_coverage(study).exchange_sessions,
             "summary": {**asdict(summary), "random_entry_p_value": None if luck is None else luck.p_value},
             "notes": notes(study, source=source),
             "exits": study.exits_table.to_dict("records"),
@@ -64,9 +81,45 @@ def notes(study: ProgramStudy, *, source: str | None) -> list[str]:
     found = [MADE_UP.format(source=source)] if is_simulated(source) else []
     if len(study.result.market) < FEW_SESSIONS:
         found.append(SHORT.format(sessions=sessions_text(len(study.result.market))))
+    found += _about_holes(study) + _about_exits(study) + _about_causes(study)
     if study.random_runs_are_alike:
         found.append(ALIKE)
     return found
+
+
+def chain_coverage(study: ProgramStudy) -> ChainCoverage:
+    """Which of the exchange's sessions the study's chain has."""
+    return coverage_of(pd.DatetimeIndex(study.result.market.sessions).as_unit("us"))
+
+
+def _about_holes(study: ProgramStudy) -> list[str]:
+    there = chain_coverage(study)
+    if there.longest is None:
+        return []
+    holes = "1 hole" if len(there.holes) == 1 else f"{len(there.holes):,} holes"
+    return [
+        HOLES.format(
+            there=f"{there.sessions:,}", all=f"{there.exchange_sessions:,}", holes=holes,
+            longest=sessions_text(there.longest.sessions), first=there.longest.first.date(),
+            last=there.longest.last.date(), a_year=study.summary.statistics.sessions_per_year,
+        )
+    ]  # fmt: skip
+
+
+def _about_exits(study: ProgramStudy) -> list[str]:
+    summary = study.summary
+    if not summary.delayed_exits:
+        return []
+    trades, expired = summary.closed + summary.open_at_end, summary.delayed_to_expiration
+    return [DELAYED.format(delayed=summary.delayed_exits, trades=trades, expired=expired)]
+
+
+def _about_causes(study: ProgramStudy) -> list[str]:
+    if not study.residual_share > MOST_UNEXPLAINED:
+        return []
+    total = study.exits_table.iloc[-1]
+    gross = float(total["pnl_usd"] + total["fees_usd"])
+    return [UNEXPLAINED.format(share=study.residual_share, residual=float(total["residual_usd"]), total=gross)]
 
 
 def sessions_text(count: int) -> str:
@@ -91,8 +144,8 @@ def assumptions(study: ProgramStudy) -> dict[str, Any]:
         "the other right at its strike, American where the contract is; otherwise as the session before",
         "greeks": f"Black-Scholes-Merton, European, at the volatility of each leg's own mark; {_rates(study)}, "
         f"dividend yield {study.dividend_yield:.4f} for every session",
-        "causes": "session by session with the Greeks at its start; spreads, slippage, higher orders and sessions "
-        "whose marks imply no volatility are residual",
+        "causes": "session by session with the Greeks at its start; the last step to settlement is expiration; "
+        "spreads, slippage, higher orders and sessions whose marks imply no volatility are residual",
         **study.assumed,
     }
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from trading_dag.backtest.chain_market import IntegerArray
 from trading_dag.backtest.program_results import ProgramResult
+from trading_dag.backtest.programs import EXPIRATION_EXIT
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.surface import DAYS_PER_YEAR
 
@@ -53,6 +54,8 @@ class ProfitAttribution:
     delta, gamma : first and second order in the underlying's move, with the Greeks of the session before.
     theta : calendar time passed.
     vega : change of each leg's implied volatility.
+    expiration : the last step of a trade that was held to it, from the marks of the session before to the settlement;
+        no Greek of the day before explains what a kink pays.
     residual : the rest: higher orders, spreads and slippage, dividends on shares, sessions whose marks imply no
         volatility.
     """
@@ -61,6 +64,7 @@ class ProfitAttribution:
     gamma: FloatArray
     theta: FloatArray
     vega: FloatArray
+    expiration: FloatArray
     residual: FloatArray
 
 
@@ -135,7 +139,7 @@ def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yi
 
 def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttribution:
     """Split the profit before fees of each closed trade, session by session, with the Greeks at its start."""
-    paths = result.paths
+    paths, last_step = result.paths, result.exits.column[held.rows] - 1
     spot, days = paths.spot[held.rows], paths.days_left[held.rows]
     move, years = np.diff(spot, axis=1), -np.diff(days, axis=1) / DAYS_PER_YEAR
     steps = held.is_marked[:, :-1]
@@ -148,12 +152,25 @@ def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttri
     }
     received = result.exits.value + result.exits.dividend_received
     total = (received - paths.positions.premium)[held.rows] * held.size
-    is_explained = steps & np.all([np.isfinite(part) for part in parts.values()], axis=0)
+    settled = _settled_from_the_marks_before(result, held.rows)
+    is_settling = (np.arange(steps.shape[1]) == last_step[:, np.newaxis]) & np.isfinite(settled)[:, np.newaxis]
+    is_explained = steps & ~is_settling & np.all([np.isfinite(part) for part in parts.values()], axis=0)
     sums = {name: np.where(is_explained, part, 0.0).sum(axis=1) * held.size for name, part in parts.items()}
+    sums["expiration"] = np.where(np.isfinite(settled), settled, 0.0) * held.size
     residual = total - np.sum(list(sums.values()), axis=0)
     return ProfitAttribution(**{
         name: _by_entry(result, held.rows, values) for name, values in {**sums, "residual": residual}.items()
     })  # fmt: skip
+
+
+def _settled_from_the_marks_before(result: ProgramResult, rows: IntegerArray) -> FloatArray:
+    """What settlement paid beyond the marks of the session before, a share; NaN for trades that ended otherwise."""
+    paths, exits = result.paths, result.exits
+    before = np.maximum(exits.column[rows] - 1, 0)
+    worth = paths.mark[rows, before] + paths.dividends_received[rows, before]
+    paid = (exits.value + exits.dividend_received)[rows]
+    is_expired = (result.exit_reason[rows] == EXPIRATION_EXIT) & (exits.column[rows] > 0)
+    return np.where(is_expired, paid - worth, np.nan)
 
 
 def greeks_through_time(result: ProgramResult, held: PositionGreeks) -> AccountGreeks:

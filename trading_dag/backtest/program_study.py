@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SPOT_MOVES: Final = (-0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
 VOLATILITY_MOVES: Final = (-0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
-CAUSES: Final = ("delta", "gamma", "theta", "vega", "residual")
+CAUSES: Final = ("delta", "gamma", "theta", "vega", "expiration", "residual")
 ALL_EXITS: Final = "all"
 _POINTS: Final = 100.0
 
@@ -140,6 +140,21 @@ class ProgramStudy:
             "open_positions": self.result.history.open_positions,
             "unexplained": self.greeks.unexplained,
         })  # fmt: skip
+
+    @cached_property
+    def residual_share(self) -> float:
+        """How much of the closed trades' profit before fees no cause explains, at least 0; NaN without any.
+
+        The greater of two: the summed residual over the summed profit, and, because the residuals of trades may cancel,
+        the sum of their sizes over that of all causes.
+        """
+        closed = self.result.is_closed
+        parts = np.array([getattr(self.attribution, cause)[closed] for cause in CAUSES])
+        if not np.abs(parts).sum() > 0.0:
+            return np.nan
+        residual, total = parts[CAUSES.index("residual")], abs(float(parts.sum()))
+        summed = abs(float(residual.sum())) / total if total > 0.0 else 0.0
+        return max(summed, float(np.abs(residual).sum() / np.abs(parts).sum()))
 
     @property
     def random_runs_are_alike(self) -> bool:

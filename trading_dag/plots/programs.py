@@ -12,6 +12,7 @@ import pandas as pd
 
 from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.plots import canvas
+from trading_dag.plots.broken_axis import broken
 from trading_dag.plots.options import payoff_at_expiration, value_at_front_expiration
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _GREEKS: Final = (
     ("vega_usd", "vega\n(USD per point)", canvas.ORANGE),
     ("theta_usd", "theta\n(USD per day)", canvas.GREEN),
 )
-_CAUSES: Final = ("delta", "gamma", "theta", "vega", "residual")
+_CAUSES: Final = ("delta", "gamma", "theta", "vega", "expiration", "residual")
 
 
 def program_equity(equity: pd.DataFrame, title: str) -> Figure:
@@ -38,7 +39,8 @@ def program_equity(equity: pd.DataFrame, title: str) -> Figure:
     heading = f"{title} · equity"
     if len(equity) < 2:
         return canvas.insufficient_data(heading, "the chain has fewer than two sessions")
-    session, values = equity["session"], equity["equity_usd"]
+    axis = broken(equity)
+    session, values = axis.x, axis.frame["equity_usd"]
     drawdown = (values / values.cummax() - 1) * 100
     figure = canvas.new_figure(5.2)
     upper, middle, lower = figure.subplots(3, 1, sharex=True, height_ratios=(2.6, 1, 0.8))
@@ -46,16 +48,18 @@ def program_equity(equity: pd.DataFrame, title: str) -> Figure:
     upper.axhline(values.iloc[0] / 1_000, color=canvas.GREY, linewidth=0.8, linestyle="--")
     middle.plot(session, drawdown, color=canvas.VERMILION, linewidth=1.0)
     middle.fill_between(session, drawdown, 0.0, color=canvas.VERMILION, alpha=0.22, linewidth=0)
-    lower.fill_between(session, equity["open_positions"], step="post", color=canvas.GREY, alpha=0.45, linewidth=0)
+    lower.fill_between(session, axis.frame["open_positions"], step="post", color=canvas.GREY, alpha=0.45, linewidth=0)
     canvas.dress(upper, y_label="equity\n(thousand USD)")
     canvas.dress(middle, y_label="below high\n(%)")
     canvas.dress(lower, x_label="session", y_label="positions")
     lower.set_ylim(bottom=0.0)
     lower.yaxis.get_major_locator().set_params(integer=True)
     figure.align_ylabels()
-    canvas.date_axis(lower)
+    for panel in (upper, middle, lower):
+        axis.shade(panel)
+    axis.label(lower)
     change = values.iloc[-1] / values.iloc[0] - 1
-    canvas.headline(figure, heading, f"{change:+.2%}, deepest drawdown {-drawdown.min():.2f} %")
+    canvas.headline(figure, heading, f"{change:+.2%}, deepest drawdown {-drawdown.min():.2f} %{axis.words}")
     return figure
 
 
@@ -73,18 +77,22 @@ def greeks_through_time(greeks: pd.DataFrame, title: str) -> Figure:
         return canvas.insufficient_data(heading, "no position was held over a close with a volatility in its marks")
     figure = canvas.new_figure(6.0)
     panels = figure.subplots(len(_GREEKS), 1, sharex=True)
+    axis = broken(greeks)
     for axes, (name, label, colour) in zip(panels, _GREEKS, strict=True):
-        axes.plot(greeks["session"], greeks[name], color=colour, linewidth=1.3)
-        axes.fill_between(greeks["session"], greeks[name], 0.0, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(axis.x, axis.frame[name], color=colour, linewidth=1.3)
+        axes.fill_between(axis.x, axis.frame[name], 0.0, color=colour, alpha=0.15, linewidth=0)
+        axis.shade(axes)
         axes.axhline(0.0, color=canvas.GREY, linewidth=0.8)
         canvas.dress(axes, y_label=label)
         axes.yaxis.set_major_formatter("{x:,.0f}" if greeks[name].abs().max() >= 10 else "{x:,.3g}")
     panels[-1].set_xlabel("session")
     figure.align_ylabels()
-    canvas.date_axis(panels[-1])
+    axis.label(panels[-1])
     left_out = int(greeks["unexplained"].sum())
     canvas.headline(
-        figure, heading, f"all open positions together; left out for want of a volatility: {left_out:,} position days"
+        figure,
+        heading,
+        f"all open positions together; left out for want of a volatility: {left_out:,} position days{axis.words}",
     )
     return figure
 

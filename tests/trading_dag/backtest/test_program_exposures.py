@@ -118,7 +118,7 @@ def test_the_parts_add_up_for_every_closed_trade_and_are_missing_for_the_others(
     program = Program(name, structure_of(name), strikes, ExpirationChoice(14, 5, 25), account=AccountRules(1e7))
     result = run_program(market, program, entries=entries_every_session(market))
     parts = attribute_profit(result, position_greeks(result))
-    total = parts.delta + parts.gamma + parts.theta + parts.vega + parts.residual
+    total = parts.delta + parts.gamma + parts.theta + parts.vega + parts.expiration + parts.residual
     trades = result.trades()
     is_closed = (trades["status"] == "closed").to_numpy()
     assert 10 < is_closed.sum() < len(trades)
@@ -141,3 +141,30 @@ def test_greeks_of_each_session_have_the_rate_that_was_known_then():
     moves = {"spot_moves": [0.05], "volatility_moves": [0.0]}
     expected = scenario_profit(result, position_greeks(result, rate=0.02), session=0, rate=0.02, **moves)
     assert scenario_profit(result, by_session, session=0, rate=[0.02, 0.06], **moves) == pytest.approx(expected)
+
+
+def test_what_settlement_pays_beyond_the_marks_of_the_session_before_is_expiration():
+    # Entered on Tuesday the 2nd, three days before the expiration, 4 in the money at the end.
+    market = small_market(fair_chain(np.array([100.0, 100.0, 97.0, 91.0]), volatility=VOLATILITY, half_spread=0.0))
+    put = Program("put", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(3, 1, 4))
+    result = run_program(market, put, entries=entries_at(market, [0]))
+    trade = result.trades().iloc[0]
+    assert trade["exit_reason"] == "expiration"
+    parts = attribute_profit(result, position_greeks(result))
+    size, strike = 100 * trade["contracts"], trade["strikes"][0]
+    before = float(put_price(np.array(97.0), np.array(strike), years=np.array(1 / 365), volatility=VOLATILITY))
+    assert parts.expiration[0] == pytest.approx(size * (max(strike - 91.0, 0.0) - before), rel=1e-6)
+    # The Greeks explain the two sessions before it, and no third.
+    steps = [
+        sum(size * part for part in (delta * move + gamma / 2 * move**2 + theta / 365,))
+        for spot, days, move in ((100.0, 3, 0.0), (100.0, 2, -3.0))
+        for delta, gamma, _, theta in [put_greeks(strike, spot=spot, days=days)]
+    ]
+    explained = parts.delta[0] + parts.gamma[0] + parts.theta[0]
+    assert explained == pytest.approx(sum(steps), rel=1e-5)
+    whole = explained + parts.vega[0] + parts.expiration[0] + parts.residual[0]
+    assert whole == pytest.approx(trade["pnl_usd"] + trade["fees_usd"], abs=1e-9)
+
+
+def test_a_trade_that_was_left_before_has_no_part_of_expiration():
+    assert attribute_profit(one_step(101.0), position_greeks(one_step(101.0))).expiration.tolist() == [0.0]

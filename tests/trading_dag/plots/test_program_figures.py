@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tests.trading_dag.backtest.program_chains import fair_chain, put_price, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_weekly
-from trading_dag.backtest.program_study import ProgramStudy, study_program
+from trading_dag.backtest.program_study import CAUSES, ProgramStudy, study_program
 from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta, Width
 from trading_dag.options.structures import structure_of
 from trading_dag.plots import profit_against_random_entry
@@ -72,14 +72,12 @@ def test_causes_are_steps_from_nothing_to_the_profit(study: ProgramStudy) -> Non
     figure = profit_by_cause(study.exits_table, "TEST")
     bars = figure.axes[0].patches
     total = study.exits_table.iloc[-1]
-    assert [bar.get_height() for bar in bars[:5]] == pytest.approx(
-        [total[f"{cause}_usd"] / 1_000 for cause in ("delta", "gamma", "theta", "vega", "residual")]
-    )
+    assert [bar.get_height() for bar in bars[:6]] == pytest.approx([total[f"{cause}_usd"] / 1_000 for cause in CAUSES])
     ends = [bar.get_y() + bar.get_height() for bar in bars]
-    assert [bar.get_y() for bar in bars[1:6]] == pytest.approx(ends[:5])
+    assert [bar.get_y() for bar in bars[1:7]] == pytest.approx(ends[:6])
     # Fees are the last step, and end where the bar of the profit does.
-    assert bars[5].get_height() == pytest.approx(-total["fees_usd"] / 1_000)
-    assert (bars[6].get_y(), ends[5], ends[6]) == pytest.approx((0.0, total["pnl_usd"] / 1_000, ends[5]))
+    assert bars[6].get_height() == pytest.approx(-total["fees_usd"] / 1_000)
+    assert (bars[7].get_y(), ends[6], ends[7]) == pytest.approx((0.0, total["pnl_usd"] / 1_000, ends[6]))
     bottom, top = figure.axes[0].get_ylim()
     assert bottom < min(0.0, *ends)
     assert top > max(0.0, *ends)
