@@ -32,8 +32,9 @@ from assets.workers import end_workers, enter_worker, interrupts_left_to_the_par
 from resources.chain_store import ChainStore
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
+from resources.slice_check import problem_of
 from resources.source import Source
-from trading_dag.errors import StorageError, TradingDagError
+from trading_dag.errors import TradingDagError
 from trading_dag.schemas import SliceKind
 from trading_dag.settings import Settings
 
@@ -81,6 +82,7 @@ class Outcome:
     errors : one line for each failed asset.
     is_usable : whether what follows can go on: nothing failed, or only optional data that are stored from before.
     blocked_by : the upstream item that failed, where this one was therefore not tried.
+    repaired : one line for each slice that was not what was stored, and was therefore set aside and fetched anew.
     """
 
     item: WorkItem
@@ -89,6 +91,7 @@ class Outcome:
     errors: tuple[str, ...] = ()
     blocked_by: str | None = None
     is_usable: bool = True
+    repaired: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:
@@ -210,6 +213,7 @@ def _joined(fetched: Outcome | None, followed: Outcome) -> Outcome:
         seconds=fetched.seconds + followed.seconds,
         materialized=fetched.materialized + followed.materialized,
         errors=fetched.errors + followed.errors,
+        repaired=fetched.repaired + followed.repaired,
     )
 
 
@@ -244,9 +248,10 @@ class SliceRunner:
         fetched = self._to_fetch(item, [declaration for declaration in everything if declaration.is_fetched])
         runs: list[RunOutcome] = []
         is_usable = True
+        repaired: tuple[str, ...] = ()
         if item.part != "follow_up" and fetched:
             if item.mode == "force":
-                self._set_aside_what_is_unreadable(item, fetched)
+                repaired = tuple(self._set_aside_what_is_damaged(item, fetched))
             runs.append(self._run(item, fetched))
             is_usable = not runs[0].errors or self._can_go_on(item, fetched, runs[0].materialized)
         if item.part != "follow_up" and item.kind == "ticker" and is_usable:
@@ -262,6 +267,7 @@ class SliceRunner:
             tuple(name for run in runs for name in run.materialized),
             tuple(line for run in runs for line in run.errors),
             is_usable=is_usable,
+            repaired=repaired,
         )
 
     def _to_fetch(self, item: WorkItem, fetched: list[Declaration]) -> list[Declaration]:
@@ -297,15 +303,16 @@ class SliceRunner:
         ]
         return all(declaration.is_optional and self.store.exists(table, item.key) for declaration, table in failed)
 
-    def _set_aside_what_is_unreadable(self, item: WorkItem, fetched: list[Declaration]) -> None:
-        """A fetched slice is merged into what is stored; where that cannot be read, all of it is fetched anew."""
-        for declaration in fetched:
-            for table in declaration.tables:
-                if self.store.exists(table, item.key):
-                    try:
-                        self.store.read(table, item.key)
-                    except StorageError:
-                        self.store.set_aside(table, item.key)
+    def _set_aside_what_is_damaged(self, item: WorkItem, fetched: list[Declaration]) -> Iterator[str]:
+        """A fetched slice is merged into what is stored; where that is not what was stored, all of it is fetched anew.
+
+        Yields a line for each that is set aside.
+        """
+        for table in [table for declaration in fetched for table in declaration.tables]:
+            problem = problem_of(self.store, table, item.key) if self.store.exists(table, item.key) else None
+            if problem is not None:
+                aside = self.store.set_aside(table, item.key)
+                yield f"{problem} It was set aside as {aside.name} and fetched anew."
 
     def _follow_up(self, item: WorkItem, derived: list[Declaration]) -> list[Declaration]:
         if item.mode == "force" or (item.mode == "train" and item.kind == "ticker_horizon"):

@@ -8,15 +8,17 @@ from typing import Final, Literal
 
 from resources.parquet_store import ParquetStore
 from resources.source import build_source
+from resources.stored_state import damaged_slices, strange_files
 from resources.warehouse import Warehouse
-from trading_dag.errors import TradingDagError
+from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.library_versions import library_version
 from trading_dag.schemas import TABLES
 from trading_dag.settings import Settings
 
 FETCH_INPUTS: Final = "bring that source up to date, then trading-dag refresh"
-State = Literal["ok", "off", "missing", "ended"]
+REMOVE_STRANGERS: Final = "it is read by nothing; move it out of the data folder, or delete it"
+State = Literal["ok", "off", "missing", "ended", "damaged", "strange"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,21 @@ class Finding:
     remedy: str = ""
 
 
-def diagnose_installation(settings: Settings) -> list[Finding]:
-    """Look at the interpreter, the libraries, the home, the source and the stored slices. Nothing is changed."""
-    return [_python(), _libraries(), _home(settings), *_source(settings), *_stored(settings)]
+def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[Finding]:
+    """Look at the interpreter, the libraries, the home, the source and the stored slices. Nothing is changed.
+
+    Parameters
+    ----------
+    fast : do not read every slice to compare its values with their hash.
+    """
+    return [
+        _python(),
+        _libraries(),
+        _home(settings),
+        *_source(settings),
+        *_stored(settings),
+        *_slices(settings, fast=fast),
+    ]
 
 
 def _python() -> Finding:
@@ -70,7 +84,10 @@ def _stored(settings: Settings) -> list[Finding]:
         return [Finding("tables", "off", "nothing is materialized yet", "trading-dag run")]
     path = Warehouse(store).ensure()
     slices = sum(filled.values())
-    ended = [Finding("forecast inputs", "ended", line, FETCH_INPUTS) for line in _ended_inputs(settings, store)]
+    try:
+        ended = [Finding("forecast inputs", "ended", line, FETCH_INPUTS) for line in _ended_inputs(settings, store)]
+    except StorageError as error:
+        ended = [Finding("forecast inputs", "damaged", str(error))]
     return [
         Finding("tables", "ok", f"{len(filled)} of {len(counts)} tables hold {slices} slices"),
         Finding("warehouse", "ok", str(path)),
@@ -82,3 +99,13 @@ def _ended_inputs(settings: Settings, store: ParquetStore) -> list[str]:
     """Which inputs of the active slices end before their prices, and what that costs."""
     chosen: list[object] = [list(settings.active_tickers), list(settings.horizons)]
     return input_end_lines(input_ends(Warehouse(store).query(INPUT_ENDS_SQL, chosen)))
+
+
+def _slices(settings: Settings, *, fast: bool) -> list[Finding]:
+    """Slices that are not what was stored, and what lies among them and is none, each by its path."""
+    store = ParquetStore(settings.home)
+    damaged = [Finding(str(path), "damaged", problem) for path, problem in damaged_slices(store, fast=fast)]
+    unknown, aside = strange_files(store)
+    named = [Finding(str(path), "strange", "is no slice of any table", REMOVE_STRANGERS) for path in unknown]
+    named += [Finding(str(path), "strange", "was set aside by a repair", REMOVE_STRANGERS) for path in aside]
+    return damaged + named

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resources.slice_format import check_columns, check_owner, open_parquet, provenance_of, readable
+from resources.slice_format import check_columns, check_owner, open_parquet, provenance_of, readable, remedy
 from trading_dag.errors import DataQualityError, StorageError
 from trading_dag.quality import conform
 from trading_dag.schemas import Table
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from resources.slice_record import SliceKey
 
 
-def check_pages(table: Table, key: SliceKey, path: Path) -> None:
-    """Read every page of a file, and forget it; one that is not there has nothing wrong with it.
+def check_pages(table: Table, key: SliceKey, path: Path, *, footer_only: bool = False) -> None:
+    """Read every page of a file, or its footer only, and forget it; a file that is not there has nothing wrong with it.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def check_pages(table: Table, key: SliceKey, path: Path) -> None:
             provenance_of(file.schema_arrow, table, key, path)
             check_columns(file.schema_arrow, table, key, path)
             check_owner(file, table, key, path)
-            for group in range(file.num_row_groups):
+            for group in range(0 if footer_only else file.num_row_groups):
                 file.read_row_group(group)
     except FileNotFoundError:
         return
@@ -46,6 +46,8 @@ def problem_of(store: ParquetStore, table: Table, key: SliceKey) -> str | None:
     try:
         frame = store.read(table, key)
         conform(frame, table, slice_key=str(key))
-    except (StorageError, DataQualityError) as error:
-        return str(error)
+    except StorageError as error:
+        return str(error).removesuffix(remedy(table)).strip()
+    except DataQualityError as error:
+        return f"{error}."
     return None

@@ -179,20 +179,24 @@ def ui(
 
 
 @app.command()
-def doctor(source: Source = "", as_json: AsJson = False) -> None:
-    """Say what is set up, what is missing, and what to do."""
+def doctor(
+    source: Source = "",
+    as_json: AsJson = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not compare every slice with its hash.")] = False,
+) -> None:
+    """Say what is set up, what is missing or damaged, what lies among the slices and is none, and what to do."""
     from resources.diagnosis import diagnose_installation
     from trading_dag.cli.plain_console import marked
 
     place = Workplace(source)
-    findings = diagnose_installation(place.settings)
+    findings = diagnose_installation(place.settings, fast=fast)
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:
-        colours = {"ok": "green", "off": "yellow", "ended": "yellow", "missing": "red"}
+        colours = {"ok": "green", "missing": "red", "damaged": "red"}
         for finding in findings:
             line = f"{' ' * (8 - len(finding.state))}{finding.subject}: {finding.detail}"
             told = line + (f"  → {finding.remedy}" if finding.remedy else "")
-            place.console.print(marked(finding.state, colours[finding.state], told))
-    if any(finding.state == "missing" for finding in findings):
+            place.console.print(marked(finding.state, colours.get(finding.state, "yellow"), told))
+    if any(finding.state in ("missing", "damaged") for finding in findings):
         raise typer.Exit(WORK_FAILED)

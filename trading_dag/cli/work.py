@@ -47,7 +47,15 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             for outcome in outcomes
             if not outcome.is_success
         ]
-        print_json({"slices": reports.records(frame), "failures": failures, "input_ends": input_ends(place)})
+        repaired = [line for outcome in outcomes for line in outcome.repaired]
+        print_json(
+            {
+                "slices": reports.records(frame),
+                "failures": failures,
+                "repaired": repaired,
+                "input_ends": input_ends(place),
+            }
+        )
     else:
         if has_result and not frame.empty:
             place.console.print(table(frame))
@@ -153,6 +161,8 @@ def run_history(place: Workplace) -> Iterator[None]:
 
 
 def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:
+    from trading_dag.cli.plain_console import marked
+
     finished: list[Outcome] = []
     with progress_bar(place, quiet=quiet) as progress:
         task = progress.add_task("starting", total=total)
@@ -161,6 +171,8 @@ def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) 
             progress.update(task, advance=1, description=f"slices (last: {outcome.item})")
             if not quiet:
                 progress.console.print(_line(outcome))
+                for line in outcome.repaired:
+                    progress.console.print(marked("repaired", "yellow", f" {line}"))
     return finished
 
 
