@@ -80,6 +80,7 @@ class Outcome:
     ----------
     materialized : names of the assets that were computed; empty where all was up to date.
     errors : one line for each failed asset.
+    notes : what the source left out or assumed, and what is switched off.
     is_usable : whether what follows can go on: nothing failed, or only optional data that are stored from before.
     blocked_by : the upstream item that failed, where this one was therefore not tried.
     repaired : one line for each slice that was not what was stored, and was therefore set aside and fetched anew.
@@ -92,6 +93,7 @@ class Outcome:
     blocked_by: str | None = None
     is_usable: bool = True
     repaired: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:
@@ -214,6 +216,7 @@ def _joined(fetched: Outcome | None, followed: Outcome) -> Outcome:
         materialized=fetched.materialized + followed.materialized,
         errors=fetched.errors + followed.errors,
         repaired=fetched.repaired + followed.repaired,
+        notes=fetched.notes + followed.notes,
     )
 
 
@@ -268,6 +271,7 @@ class SliceRunner:
             tuple(line for run in runs for line in run.errors),
             is_usable=is_usable,
             repaired=repaired,
+            notes=tuple(note for run in runs for note in run.notes),
         )
 
     def _to_fetch(self, item: WorkItem, fetched: list[Declaration]) -> list[Declaration]:

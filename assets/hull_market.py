@@ -13,7 +13,7 @@ import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
 from assets.pictures import picture
-from assets.raw import kept_while_off
+from assets.raw import kept_while_off, left_out_of
 from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
 
 
@@ -33,7 +33,7 @@ def hull_market(at: Slice) -> Result:
     if fresh.attrs.get("source_off"):
         return kept_while_off(HULL_MARKET, stored=stored, fresh=fresh)
     changes = _changes(stored, fresh)
-    described = {**changes, **_described(fresh)}
+    described = {**changes, **_described(fresh), **left_out_of(fresh)}
     if any(changes.values()):
         described["missing data"] = _missing_data(fresh)
     return Result({HULL_MARKET.name: fresh}, described)

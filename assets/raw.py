@@ -59,7 +59,7 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     fresh.attrs["source"] = at.source.name
     if cast_frame(fresh, table)[1]:
         # Not in the shape of the table, so nothing to merge: the checks refuse it by name.
-        return Result({table.name: fresh})
+        return Result({table.name: fresh}, left_out_of(fresh))
     merged = merge_history(stored, fresh, table=table)
     metadata: dict[str, Any] = {"appended rows": merged.appended, "restated values": len(merged.restated)}
     frame = merged.frame
@@ -68,7 +68,7 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
         metadata["base moved"] = "the vendor rebased the history (dividend or split); the slice was fetched anew"
     if len(merged.restated):
         metadata["restatements"] = _restatement_table(merged.restated)
-    metadata.update(_left_out(fresh))
+    metadata.update(left_out_of(fresh))
     frame.attrs = {"source": at.source.name}
     return Result({table.name: frame}, metadata)
 
@@ -93,7 +93,7 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
         return kept_while_off(table, stored=stored, fresh=fresh)
     fresh.attrs["source"] = at.source.name
     if cast_frame(fresh, table)[1]:
-        return Result({table.name: fresh})
+        return Result({table.name: fresh}, left_out_of(fresh))
     merged = merge_events(
         stored,
         fresh,
@@ -113,13 +113,13 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
     }
     if len(merged.restated):
         metadata["restatements"] = _restatement_table(merged.restated)
-    metadata.update(_left_out(fresh))
+    metadata.update(left_out_of(fresh))
     if merged.base_factor != 1.0:
         metadata["base moved"] = f"stored prices were multiplied by {merged.base_factor:.6g}, as the vendor's were"
     return Result({table.name: frame}, metadata)
 
 
-def _left_out(fresh: pd.DataFrame) -> dict[str, Any]:
+def left_out_of(fresh: pd.DataFrame) -> dict[str, Any]:
     """Return as metadata what the source left out of an answer: how many records, why, and where the first was."""
     return {LEFT_OUT: fresh.attrs[LEFT_OUT]} if fresh.attrs.get(LEFT_OUT) else {}
 

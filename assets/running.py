@@ -9,9 +9,13 @@ from typing import Any, Final
 import dagster as dg
 
 from assets.stopping import raise_if_stopped
+from resources.left_out import LEFT_OUT
+from trading_dag.schemas import MACRO, VOLATILITY_INDEX
 
 QUIET_CONSOLE: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 OWN_ERRORS: Final = "trading_dag.errors."
+# Inputs without which a result lacks something that its reader looks for; the other kinds are extras.
+MISSED_WHERE_OFF: Final = (VOLATILITY_INDEX.qualified_name, MACRO.qualified_name)
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,12 @@ class RunOutcome:
     ----------
     materialized : names of the assets that were stored, such as ``raw.prices_daily``.
     errors : one line for each step that failed.
+    notes : what sources left out or assumed, and which of the inputs that count is switched off.
     """
 
     materialized: tuple[str, ...]
     errors: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def run_job(
@@ -56,7 +62,21 @@ def run_job(
         for event in result.all_events
         if event.is_step_materialization and event.asset_key is not None
     ]
-    return RunOutcome(tuple(done), tuple(error_line(event) for event in result.all_events if event.is_step_failure))
+    return RunOutcome(
+        tuple(done),
+        tuple(error_line(event) for event in result.all_events if event.is_step_failure),
+        tuple(note for event in result.all_events if event.is_step_materialization for note in notes_of_event(event)),
+    )
+
+
+def notes_of_event(event: dg.DagsterEvent) -> list[str]:
+    """What a materialization's metadata tell of things left out, assumed or switched off is returned."""
+    said = event.step_materialization_data.materialization.metadata
+    notes = str(said[LEFT_OUT].value).splitlines() if LEFT_OUT in said else []
+    name = ".".join(event.asset_key.path) if event.asset_key else ""
+    if name in MISSED_WHERE_OFF and "source_off" in said:
+        notes.append(f"{name} is off: {said['source_off'].value}")
+    return notes
 
 
 def error_line(event: dg.DagsterEvent) -> str:

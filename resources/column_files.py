@@ -1,25 +1,41 @@
-"""Rows of one key from a Parquet or CSV file with a text key, a date and numbers, and errors that name the column.
+"""Rows of a user's Parquet or text file in the shape that a kind of data has, and errors that name column and place.
 
-How the ``files`` source reads belongs here: projection and filter are done by Arrow, so that one ticker of a large
-file costs one ticker. What the columns mean does not.
+How the ``files`` source reads belongs here: finding the columns, choosing the rows of a key, refusing what cannot be
+read and counting what is left out or assumed. How bytes become values is ``column_rows``' business, what the columns
+mean is the caller's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from resources.column_names import COLUMNS_VARIABLE, matching_columns
+from resources.column_rows import KIND_IN_WORDS, NO_KEY, PARQUET, Kind, Rows, RowsFile, open_rows
 from trading_dag.errors import SourceFormatError
-from trading_dag.sessions import TIME_UNIT
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.dataset as ds
+    from resources.text_values import DateOrder
 
-_MISSING_TEXTS: Final = ["", "NA", "NaN", "nan", "null", "NULL", "."]
+ZONE_VARIABLE: Final = "TRADING_DAG_FILES_ZONE"
+TEXT_SUFFIXES: Final = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv")
+SUFFIXES: Final = (PARQUET, *TEXT_SUFFIXES)
+NO_ZONE: Final = "says no time zone"
+_DATE_ONLY: Final = re.compile(r"'\d{4}-?\d{2}-?\d{2}' on|'\d{1,2}[/.]\d{1,2}[/.]\d{4}' on")
+_NAMES_SHOWN: Final = 12
+# What yfinance writes above the dates, and the last line of its header.
+YFINANCE_HEAD: Final = "Price"
+_SECOND_HEADER_ENDS: Final = 3
+# The names that Yahoo gives to what the project calls otherwise.
+_YAHOO_INDEX: Final = {"^GSPC": "SPX", "^IXIC": "COMP"}
 
 
 @dataclass(frozen=True)
@@ -28,145 +44,324 @@ class FileShape:
 
     Attributes
     ----------
-    key : text column that says whose row it is.
-    date : date column.
-    numbers : number columns that must be there.
-    optional_numbers, optional_texts : read where they are there.
+    required, optional : column and what it holds; optional ones are read where they are there.
+    key : text column that says whose row it is; None where rows belong to nobody.
+    time : date or moment column, by which rows are chosen and sorted.
+    is_key_unique : whether a key has one row at a time.
+    is_multiline : whether quoted texts may hold line breaks.
     """
 
-    key: str
-    date: str
-    numbers: tuple[str, ...]
-    optional_numbers: tuple[str, ...] = ()
-    optional_texts: tuple[str, ...] = ()
+    required: Mapping[str, Kind]
+    time: str
+    key: str | None = None
+    optional: Mapping[str, Kind] = field(default_factory=dict)
+    is_key_unique: bool = False
+    is_multiline: bool = False
 
     @property
-    def required(self) -> tuple[str, ...]:
-        """Columns that must be there."""
-        return (self.key, self.date, *self.numbers)
+    def kinds(self) -> dict[str, Kind]:
+        """Every column."""
+        return {**self.required, **self.optional}
+
+    @property
+    def in_words(self) -> str:
+        """What must be there, for messages."""
+        return ", ".join(f"{name} ({KIND_IN_WORDS[kind]})" for name, kind in self.required.items())
 
 
 @dataclass(frozen=True)
-class KeyFilter:
-    """The rows to read: those of some keys, from a date on."""
+class ReadingRules:
+    """What the user says about all files of the folder.
 
-    keys: tuple[str, ...]
-    since: pd.Timestamp | None
+    Attributes
+    ----------
+    columns : own name by wanted name, by kind of file.
+    zone : where the clocks of moments hang that say no time zone; None refuses them.
+    date_order : of day and month in 01/02/2024.
+    """
+
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    zone: str | None = None
+    date_order: DateOrder | None = None
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Rows of a file in the columns of its shape.
+
+    Attributes
+    ----------
+    frame : by wanted names, ascending by key and time.
+    lines : where each row stands, (n,).
+    notes : what was left out or assumed, each with its count.
+    keys : rows of the file by key as written.
+    """
+
+    frame: pd.DataFrame
+    lines: NDArray[np.int64]
+    notes: tuple[str, ...]
+    keys: Mapping[str, int]
+
+    def where(self, is_kept: NDArray[np.bool_] | pd.Series, note: str = "") -> FileRows:
+        """The rows of a mask, with one more note where it is not empty, are returned."""
+        mask = np.asarray(is_kept, dtype=np.bool_)
+        notes = (*self.notes, note) if note else self.notes
+        return replace(self, frame=self.frame[mask].reset_index(drop=True), lines=self.lines[mask], notes=notes)
 
 
 @dataclass(frozen=True)
 class ColumnFile:
-    """A file of a known shape."""
+    """A file of a known shape.
+
+    Attributes
+    ----------
+    path, kind, shape : where, of what kind (``prices_daily``), and what it holds.
+    rules : what the user says about files.
+    owner : whose rows the file holds, where its name says it; its key column may then be absent.
+    """
 
     path: Path
+    kind: str
     shape: FileShape
-    source: str
+    rules: ReadingRules = ReadingRules()
+    owner: str | None = None
 
-    def read(self, rows: KeyFilter, *, is_key_unique: bool = True) -> pd.DataFrame:
-        """The rows asked for: key as text, date as ``datetime64[us]``, numbers as ``float64``; ascending.
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The file's own name of each column of the shape that it has is returned.
 
         Raises
         ------
-        SourceFormatError : for an unreadable file, a missing column, a column of another type, a date that is
-            missing or not a date, or a repeated (key, date) where it must be unique.
+        SourceFormatError : for an unreadable file, or a column that is missing or ambiguous.
         """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        import pyarrow.dataset as ds
-
+        shape, names = self.shape, self._file.names
         try:
-            dataset = self._dataset(ds)
-            columns = self._columns(dataset.schema)
-            table = dataset.to_table(columns=columns, filter=pc.field(self.shape.key).isin(list(rows.keys)))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
-            raise self.format_error(f"cannot be read: {error}") from error
-        frame = pd.DataFrame({name: self._converted(table, name) for name in columns})
-        if rows.since is not None:
-            frame = frame[frame[self.shape.date] >= rows.since]
-        key = [self.shape.key, self.shape.date]
-        repeated = frame[frame.duplicated(key)]
-        if is_key_unique and len(repeated):
-            first = repeated.iloc[0]
+            found = matching_columns(names, tuple(shape.kinds), said=self.rules.columns.get(self.kind))
+        except ValueError as error:
+            raise self.format_error(str(error)) from error
+        if self.owner and shape.time not in found and names[:1] == (YFINANCE_HEAD,):
+            found[shape.time] = YFINANCE_HEAD
+        for name in shape.required:
+            if name not in found and not (self.owner and name == shape.key):
+                hint = self._hint(name, found)
+                raise self.format_error(f"is missing; the file has {', '.join(names)}{hint}", name)
+        return found
+
+    def read(self, keys: Iterable[str] | None = None, *, since: pd.Timestamp | None = None) -> FileRows:
+        """The rows of some keys, or all, from a day on (inclusive) are returned, in the types of the shape.
+
+        Raises
+        ------
+        SourceFormatError : for an unreadable file, a column that is missing or of another type, a value of the wanted
+            rows that cannot be read, a time that is missing, or a repeated key where it must be unique.
+        """
+        columns, shape = self.columns, self.shape
+        own = self._own_kinds
+        key = columns.get(shape.key or "")
+        wanted = None if keys is None or key is None else {canonical_key(name): name for name in keys}
+        found = self._file.read(
+            own, key=key, is_wanted=None if wanted is None else lambda name: canonical_key(name) in wanted
+        )
+        self._refuse_other_owner(found)
+        found, left_out = _without_second_header(found, columns, shape, is_owned=self.owner is not None)
+        if found.unreadable.any():
+            raise self._unreadable(found)
+        frame = pd.DataFrame({name: found.frame[own_name] for name, own_name in columns.items()})
+        self._refuse_missing_time(frame, found)
+        notes = list(found.notes) + left_out
+        if found.keys and found.keys.get(NO_KEY):
+            notes.append(f"{found.keys[NO_KEY]:,} rows without {shape.key} are left out")
+        if wanted is not None and shape.key:
+            frame = frame.assign(**{shape.key: frame[shape.key].map(lambda name: wanted[canonical_key(name)])})
+            notes += self._respelt(found.keys or {}, wanted)
+        elif self.owner is not None and shape.key:
+            frame = frame.assign(**{shape.key: self.owner})
+        rows = FileRows(frame, found.lines, tuple(f"{self.path.name}: {note}" for note in notes), found.keys or {})
+        if since is not None:
+            rows = rows.where(frame[shape.time] >= _like(since, frame[shape.time]))
+        return self._sorted(rows)
+
+    def check(self) -> str:
+        """What the file's columns were taken for is returned, after its header and first rows were read.
+
+        Raises
+        ------
+        SourceFormatError : as ``read``, for what the first rows show.
+        """
+        own = self._own_kinds
+        found = self._file.first(own)
+        found, _ = _without_second_header(found, self.columns, self.shape, is_owned=self.owner is not None)
+        if found.unreadable.any():
+            raise self._unreadable(found)
+        if found.frame.empty:
+            raise self.format_error("has no rows")
+        renamed = [f"{name} is {own_name!r}" for name, own_name in self.columns.items() if name != own_name]
+        return f"{self.path} ({', '.join(renamed)})" if renamed else str(self.path)
+
+    def has_key(self, key: str) -> bool:
+        """Whether the file has rows of a key is returned."""
+        return any(canonical_key(name) == canonical_key(key) for name in self.rows_by_key())
+
+    def rows_by_key(self) -> dict[str, int]:
+        """Rows by key, as the file writes it, are returned; none where its name says whose it is."""
+        own = self.columns.get(self.shape.key or "")
+        return {} if own is None else dict(self._file.read({own: "text"}, key=own).keys or {})
+
+    def require(self, is_right: pd.Series, rows: FileRows, column: str, expected: str) -> None:
+        """Nothing is returned; rows that break a rule are refused by count, first place and value.
+
+        Raises
+        ------
+        SourceFormatError : where some row is not right.
+        """
+        wrong = np.flatnonzero(~np.asarray(is_right, dtype=np.bool_))
+        if len(wrong):
+            value = rows.frame[column].iloc[wrong[0]]
             raise self.format_error(
-                f"{len(repeated)} rows repeat {self.shape.key} and {self.shape.date}, "
-                f"the first is {first[key[0]]} {first[key[1]]:%Y-%m-%d}"
+                f"{len(wrong):,} values, the first {value} {self.place(rows, int(wrong[0]))}: {expected}", column
             )
-        return frame.sort_values(key, ignore_index=True)
 
-    def keys(self) -> frozenset[str]:
-        """Every key that the file has, without reading the other columns.
+    def place(self, rows: FileRows, position: int) -> str:
+        """Where a row stands is returned, in words."""
+        return f"{'on' if self._file.place == 'line' else 'in'} {self._file.place} {rows.lines[position]}"
+
+    def refuse_future(self, rows: FileRows) -> None:
+        """Nothing is returned; moments that have not come are refused.
 
         Raises
         ------
-        SourceFormatError : for an unreadable file, or one without the key or in another shape.
+        SourceFormatError : naming the first.
         """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        import pyarrow.dataset as ds
-
-        try:
-            dataset = self._dataset(ds)
-            self._columns(dataset.schema)
-            found = dataset.to_table(columns=[self.shape.key]).column(self.shape.key)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
-            raise self.format_error(f"cannot be read: {error}") from error
-        return frozenset(str(key) for key in pc.unique(found.combine_chunks()).to_pylist() if key is not None)
+        moments = rows.frame[self.shape.time]
+        late = np.flatnonzero((moments > pd.Timestamp.now("UTC")).to_numpy())
+        if len(late):
+            first, where = moments.iloc[late[0]], self.place(rows, int(late[0]))
+            raise self.format_error(
+                f"{len(late):,} rows lie in the future, the first at {first} {where}", self.shape.time
+            )
 
     def format_error(self, problem: str, column: str | None = None) -> SourceFormatError:
-        """The error that names the file, the column and what was expected."""
+        """The error that names the file, the column and what was expected is returned."""
+        own = self.rules.columns.get(self.kind, {}).get(column or "") if column else None
+        name = f"{column} ({own!r})" if own else column
         return SourceFormatError(
-            source=self.source,
+            source="files",
             request=str(self.path),
-            problem=f"column {column}: {problem}" if column else problem,
-            remedy=f"Expected columns: {', '.join(self.shape.required)} "
-            f"({self.shape.key} as text, {self.shape.date} as a date, the others as numbers).",
+            problem=f"column {name}: {problem}" if column else problem,
+            remedy=f"Expected columns: {self.shape.in_words}.",
         )
 
-    def _dataset(self, ds: ds) -> ds.Dataset:
-        if self.path.suffix == ".parquet":
-            return ds.dataset(self.path, format="parquet")
-        import pyarrow as pa
-        from pyarrow import csv
+    @property
+    def _own_kinds(self) -> dict[str, Kind]:
+        """What each column of the file that is read holds; one that the user names twice is read once."""
+        return {self.columns[name]: kind for name, kind in self.shape.kinds.items() if name in self.columns}
 
-        texts = dict.fromkeys((self.shape.key, *self.shape.optional_texts), pa.string())
-        options = csv.ConvertOptions(column_types=texts, null_values=_MISSING_TEXTS, strings_can_be_null=True)
-        return ds.dataset(self.path, format=ds.CsvFileFormat(convert_options=options))
+    @cached_property
+    def _file(self) -> RowsFile:
+        return open_rows(
+            self.path,
+            refuse=self.format_error,
+            remedy=f"Expected columns: {self.shape.in_words}.",
+            zone=self.rules.zone,
+            date_order=self.rules.date_order,
+            is_multiline=self.shape.is_multiline,
+        )
 
-    def _columns(self, schema: pa.Schema) -> list[str]:
-        import pyarrow as pa
+    def _hint(self, name: str, found: Mapping[str, str]) -> str:
+        if name == self.shape.key and self.kind == "prices_daily":
+            return f"; without it name the file after its ticker, such as GLD{self.path.suffix}"
+        if name == "adj_close" and "close" in found:
+            return (
+                f"; where {found['close']} is adjusted for dividends already, or none were paid, say so with "
+                f'{COLUMNS_VARIABLE}=\'{{"{self.kind}": {{"adj_close": "{found["close"]}"}}}}\''
+            )
+        return f'; another name is said with {COLUMNS_VARIABLE}=\'{{"{self.kind}": {{"{name}": "…"}}}}\''
 
-        for name in self.shape.required:
-            if name not in schema.names:
-                raise self.format_error(f"is missing; the file has {', '.join(schema.names)}", name)
-        optional = (*self.shape.optional_numbers, *self.shape.optional_texts)
-        columns = [*self.shape.required, *(name for name in optional if name in schema.names)]
-        for name in columns:
-            found = schema.field(name).type
-            if name == self.shape.date:
-                is_right = pa.types.is_date(found) or (pa.types.is_timestamp(found) and found.tz is None)
-                expected = "a date"
-            elif name == self.shape.key or name in self.shape.optional_texts:
-                is_right = (
-                    pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
+    def _unreadable(self, found: Rows) -> SourceFormatError:
+        """The error of the first value that cannot be read, with the number of rows that have such values."""
+        own, problem = self._file.problem(self._own_kinds, int(found.lines[np.flatnonzero(found.unreadable)[0]]))
+        column = next(name for name, own_name in self.columns.items() if own_name == own)
+        if _DATE_ONLY.search(problem) and self.shape.kinds[column] == "moment":
+            problem += ", it is a date without a time of day; when in the day the row was is not told"
+        elif NO_ZONE in problem:
+            problem += f"; write 2024-11-15T14:30Z, or say where all clocks hang: {ZONE_VARIABLE}=America/New_York"
+        return self.format_error(f"{problem} ({int(found.unreadable.sum()):,} rows cannot be read)", column)
+
+    def _refuse_other_owner(self, found: Rows) -> None:
+        column = self.columns.get(self.shape.key or "")
+        if self.owner is None or column is None:
+            return
+        others = [name for name in found.keys or {} if name and canonical_key(name) != canonical_key(self.owner)]
+        if others:
+            raise self.format_error(
+                f"the file's name says {self.owner}, its rows say {', '.join(others[:_NAMES_SHOWN])}", self.shape.key
+            )
+
+    def _refuse_missing_time(self, frame: pd.DataFrame, found: Rows) -> None:
+        missing = np.flatnonzero(frame[self.shape.time].isna().to_numpy())
+        if len(missing):
+            where = f"{self._file.place} {found.lines[missing[0]]}"
+            raise self.format_error(f"is missing in {len(missing):,} rows, the first {where}", self.shape.time)
+
+    def _respelt(self, keys: Mapping[str, int], wanted: Mapping[str, str]) -> list[str]:
+        """A note for each key of the file that is written in another way than it was asked for."""
+        return [
+            f"{count:,} rows of {name!r} are taken as {wanted[canonical_key(name)]}"
+            for name, count in keys.items()
+            if canonical_key(name) in wanted and name.replace("-", ".") != wanted[canonical_key(name)].replace("-", ".")
+        ]
+
+    def _sorted(self, rows: FileRows) -> FileRows:
+        shape = self.shape
+        by = [*([shape.key] if shape.key else []), shape.time]
+        if shape.is_key_unique:
+            repeated = np.flatnonzero(rows.frame.duplicated(by).to_numpy())
+            if len(repeated):
+                first = rows.frame.iloc[repeated[0]]
+                of = f"{first[shape.key]} " if shape.key else ""
+                raise self.format_error(
+                    f"{len(repeated):,} rows repeat {' and '.join(by)}, the first is {of}{first[shape.time]:%Y-%m-%d} "
+                    f"{self.place(rows, int(repeated[0]))}"
                 )
-                is_right = is_right or (pa.types.is_dictionary(found) and pa.types.is_string(found.value_type))
-                expected = "text"
-            else:
-                is_right = pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_null(found)
-                expected = "a number"
-            if not is_right:
-                raise self.format_error(f"expected {expected}, found {found}", name)
-        return columns
+        order = rows.frame.sort_values(by, kind="stable").index.to_numpy()
+        return replace(rows, frame=rows.frame.iloc[order].reset_index(drop=True), lines=rows.lines[order])
 
-    def _converted(self, table: pa.Table, name: str) -> pd.Series:
-        values: pd.Series = table.column(name).to_pandas(date_as_object=False)
-        if name == self.shape.key or name in self.shape.optional_texts:
-            return pd.Series(values.astype("str"))
-        if name != self.shape.date:
-            return pd.Series(values.astype("float64"))
-        if values.isna().any():
-            raise self.format_error("is missing in some rows", name)
-        dates = pd.Series(pd.DatetimeIndex(values).as_unit(TIME_UNIT))
-        if (dates != dates.dt.normalize()).any():
-            raise self.format_error("expected a date, found a time of day", name)
-        return dates
+
+def canonical_key(name: str) -> str:
+    """One spelling for the ways in which people write a symbol is returned: ``spy``, ``^VIX``, ``BRK-B``, ``^GSPC``."""
+    plain = name.strip().upper()
+    return _YAHOO_INDEX.get(plain, plain).removeprefix("^").replace("-", ".")
+
+
+def _without_second_header(
+    found: Rows, columns: Mapping[str, str], shape: FileShape, *, is_owned: bool
+) -> tuple[Rows, list[str]]:
+    """The rows without the two lines that yfinance writes below its header (``Ticker,GLD,…`` and ``Date,,…``)."""
+    is_extra = np.zeros(len(found.lines), dtype=np.bool_)
+    if is_owned and columns.get(shape.time) == YFINANCE_HEAD:
+        is_extra = (found.lines <= _SECOND_HEADER_ENDS) & found.frame[YFINANCE_HEAD].isna().to_numpy()
+    if not is_extra.any():
+        return found, []
+    kept = ~is_extra
+    note = f"{int(is_extra.sum())} further lines of the header are no rows"
+    return (
+        replace(
+            found,
+            frame=found.frame[kept].reset_index(drop=True),
+            lines=found.lines[kept],
+            unreadable=found.unreadable[kept],
+        ),
+        [note],
+    )
+
+
+def _like(day: pd.Timestamp, values: pd.Series) -> pd.Timestamp:
+    """A day as the values are: with their time zone, or without one."""
+    return day if values.dt.tz is None or day.tzinfo is not None else day.tz_localize("UTC")
+
+
+def names_in_words(keys: Mapping[str, int]) -> str:
+    """Some of the names, and how many more there are, are returned."""
+    names = sorted(keys)
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

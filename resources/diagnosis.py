@@ -18,7 +18,9 @@ from trading_dag.settings import Settings
 
 FETCH_INPUTS: Final = "bring that source up to date, then trading-dag refresh"
 REMOVE_STRANGERS: Final = "it is read by nothing; move it out of the data folder, or delete it"
-State = Literal["ok", "off", "missing", "ended", "damaged", "strange"]
+State = Literal["ok", "off", "missing", "wrong", "ended", "damaged", "strange"]
+# States with which ``doctor`` fails.
+FAILING: Final = ("missing", "wrong", "damaged")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _source(settings: Settings) -> list[Finding]:
         statuses = build_source(settings).describe()
     except TradingDagError as error:
         return [Finding(f"source {settings.source}", "missing", str(error), "see README, section Your own data")]
-    states: dict[str, State] = {"on": "ok", "off": "off", "missing": "missing"}
+    states: dict[str, State] = {"on": "ok", "off": "off", "missing": "missing", "wrong": "wrong"}
     return [
         Finding(f"source {settings.source}, {status.kind}", states[status.state], status.detail, status.remedy or "")
         for status in statuses

@@ -1,57 +1,113 @@
 """News, mentions, announcements, decisions and hourly bars from the user's Parquet or CSV files.
 
-What these files look like and what their columns mean belongs here. Only
-the columns and rows asked for are read, by ``event_reader.py``. Which file is which table is in ``file_events.py``.
+What these files look like and what their columns mean belongs here. They are read by ``column_files.py``; which file is
+which table is in ``file_events.py``. What is left out is counted in the notes of the frame.
 
 =================  ======================================================================================
 file               columns (others are ignored)
 =================  ======================================================================================
 prices_hourly      ticker, ts, open, high, low, close, volume
 news_headlines     ts, headline [, publisher, summary, url]
-apewisdom          generated_at, ticker, rank, mentions [, mentions24hAgo, upvotes, name]
+apewisdom          generated_at, ticker, rank, mentions [, mentions_24h_ago, upvotes, name]
 news_sentiment     ticker, known_at, company_score, sector_score, buzz, articles_last_week
 earnings           date, ticker [, timing]
 fomc_dates         date, event
 =================  ======================================================================================
 
-Moments are timestamps with a time zone, or ISO texts (UTC where they do not say).
+Moments are timestamps or ISO texts with a time zone; where they say none, the setting ``files_zone`` does.
 """
 
 from __future__ import annotations
 
 import html
 from hashlib import sha256
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
-from resources.event_reader import EventFile, Filter
+from resources.column_files import ColumnFile, FileRows, FileShape
+from resources.raw_frames import with_notes
 from trading_dag.publication_lags import news_known_at
 from trading_dag.sessions import NEW_YORK, all_sessions, session_bounds
 
+if TYPE_CHECKING:
+    from resources.column_rows import Kind
+
+_SCORES: Final = ("company_score", "sector_score", "buzz", "articles_last_week")
+
+
+def _of(names: tuple[str, ...], kind: Kind) -> dict[str, Kind]:
+    return dict.fromkeys(names, kind)
+
+
+SHAPES: Final[dict[str, FileShape]] = {
+    "prices_hourly": FileShape(
+        {"ticker": "text", "ts": "moment", **_of(("open", "high", "low", "close", "volume"), "number")},
+        time="ts", key="ticker",
+    ),
+    "news_headlines": FileShape(
+        {"ts": "moment", "headline": "text"}, time="ts", optional=_of(("publisher", "summary", "url"), "text"),
+        is_multiline=True,
+    ),
+    "apewisdom": FileShape(
+        {"generated_at": "moment", "ticker": "text", "rank": "number", "mentions": "number"},
+        time="generated_at", key="ticker", optional={"mentions_24h_ago": "number", "upvotes": "number", "name": "text"},
+    ),
+    "news_sentiment": FileShape(
+        {"ticker": "text", "known_at": "moment", **_of(_SCORES, "number")}, time="known_at", key="ticker"
+    ),
+    "earnings": FileShape({"date": "date", "ticker": "text"}, time="date", key="ticker", optional={"timing": "text"}),
+    "fomc_dates": FileShape({"date": "date", "event": "text"}, time="date"),
+}  # fmt: skip
 HOUR: Final = pd.Timedelta(hours=1)
+# Bars around the session's hours are people's before and after hours; where most lie outside and the sessions have
+# fewer of their hours than this share, the clock is another one.
+LEAST_COVERED: Final = 0.75
 # Two share classes of one company, which announces once.
 SAME_COMPANY: Final[dict[str, str]] = {"GOOG": "GOOGL"}
 TIMINGS: Final = ("BMO", "AMC", "DMH")
 _ID_LENGTH: Final = 16
 
 
-def hourly_bars(path: Path, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-    """Bars of a ticker within the exchange's hours, by their true start: ticker, ts, OHLC, volume.
+def hourly_bars(file: ColumnFile, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
+    """Bars of a ticker within the exchange's hours, by their true start, are returned: ticker, ts, OHLC, volume.
 
     Raises
     ------
-    SourceFormatError : for another shape, bars to come, or two bars that start at one moment.
+    SourceFormatError : for another shape, bars to come, two bars that start at one moment, or bars of which most lie
+        outside the session's hours without covering them, so that their clock must be another one.
     """
-    file = EventFile(path, "prices_hourly")
-    bars = file.read([("ticker", "in", [ticker]), *_since("ts", since)])
-    file.refuse_future(bars, "ts")
-    bars = within_exchange_hours(bars)
+    rows = file.read([ticker], since=_day(since))
+    file.refuse_future(rows)
+    bars = within_exchange_hours(rows.frame)
+    outside = len(rows.frame) - len(bars)
+    if outside > len(bars) and _covered_share(bars) < LEAST_COVERED:
+        first = rows.frame["ts"].iloc[0]
+        raise file.format_error(
+            f"{outside:,} of {len(rows.frame):,} bars of {ticker} lie outside the exchange's hours, so their clock is "
+            f"another one than they say (the first is at {first} {file.place(rows, 0)}, "
+            f"{first.tz_convert(NEW_YORK):%Y-%m-%d %H:%M} in New York)",
+            "ts",
+        )
     repeated = bars[bars.duplicated("ts")]
     if len(repeated):
         raise file.format_error(f"{len(repeated)} bars start when another does, the first {repeated['ts'].iloc[0]}")
-    return bars
+    notes = list(rows.notes)
+    if outside:
+        all_bars = f"{outside:,} of {len(rows.frame):,} bars of {ticker}"
+        notes.append(f"{file.path.name}: {all_bars} lie outside the exchange's hours and are left out")
+    return with_notes(bars, notes)
+
+
+def _covered_share(bars: pd.DataFrame) -> float:
+    """Of the hours of a typical session that has bars, the share that they cover."""
+    if bars.empty:
+        return 0.0
+    days = pd.DatetimeIndex(bars["ts"].dt.tz_convert(NEW_YORK).dt.tz_localize(None).dt.normalize())
+    opens, closes = session_bounds(days)
+    hours = (closes - opens) / HOUR
+    return float((bars.groupby(days)["ts"].size() / pd.Series(hours, index=days).groupby(level=0).first()).median())
 
 
 def within_exchange_hours(bars: pd.DataFrame) -> pd.DataFrame:
@@ -73,8 +129,8 @@ def within_exchange_hours(bars: pd.DataFrame) -> pd.DataFrame:
     return bars.assign(ts=starts)[(starts >= opens) & (starts < closes)].sort_values("ts", ignore_index=True)
 
 
-def market_news(path: Path, *, since: pd.Timestamp | None) -> pd.DataFrame:
-    """Headlines of the market: news_id, published_at, known_at, publisher, headline, summary, url; each once.
+def market_news(file: ColumnFile, *, since: pd.Timestamp | None) -> pd.DataFrame:
+    """Headlines of the market, each once: news_id, published_at, known_at, publisher, headline, summary, url.
 
     The file has no number of an article, so ``news_id`` is a digest of moment, publisher and headline.
 
@@ -82,20 +138,24 @@ def market_news(path: Path, *, since: pd.Timestamp | None) -> pd.DataFrame:
     ------
     SourceFormatError : for another shape, or headlines to come.
     """
-    file = EventFile(path, "news_headlines")
-    rows = file.read(_since("ts", since))
-    file.refuse_future(rows, "ts")
-    rows = rows.dropna(subset=["headline"]).rename(columns={"ts": "published_at"})
+    found = file.read(since=_day(since))
+    file.refuse_future(found)
+    is_there = found.frame["headline"].notna().to_numpy()
+    found = found.where(is_there, _counted(file, ~is_there, "rows without a headline are left out"))
+    rows = found.frame.rename(columns={"ts": "published_at"})
     publishers = rows["publisher"] if "publisher" in rows else pd.Series("", index=rows.index)
     said = zip(rows["published_at"], publishers.fillna(""), rows["headline"], strict=True)
     digests = [sha256(f"{at.isoformat()}\n{by}\n{what}".encode()).hexdigest()[:_ID_LENGTH] for at, by, what in said]
     rows = rows.assign(news_id=pd.Series(digests, index=rows.index, dtype="str"))
-    rows = rows.drop_duplicates("news_id", ignore_index=True)
-    return rows.assign(known_at=news_known_at(rows["published_at"]))
+    repeated = rows.duplicated("news_id").to_numpy()
+    note = _counted(file, repeated, "headlines that are there twice are taken once")
+    rows = rows[~repeated].reset_index(drop=True)
+    notes = [*found.notes, *([note] if note else [])]
+    return with_notes(rows.assign(known_at=news_known_at(rows["published_at"])), notes)
 
 
-def mentions(path: Path, ticker: str) -> pd.DataFrame:
-    """One row a snapshot, 0 mentions where it does not list the ticker.
+def mentions(file: ColumnFile, ticker: str) -> pd.DataFrame:
+    """One row a snapshot is returned, with 0 mentions where it does not list the ticker.
 
     Returns
     -------
@@ -105,80 +165,90 @@ def mentions(path: Path, ticker: str) -> pd.DataFrame:
     ------
     SourceFormatError : for another shape, snapshots to come, or a ticker twice in one.
     """
-    file = EventFile(path, "apewisdom")
-    snapshots = file.read([], only=("generated_at",)).drop_duplicates(ignore_index=True)
-    file.refuse_future(snapshots, "generated_at")
-    names = list(dict.fromkeys((ticker, ticker.replace(".", "-"))))
-    rows = file.read([("ticker", "in", names)])
-    if rows["generated_at"].duplicated().any():
+    times = FileShape({"generated_at": "moment"}, time="generated_at")
+    snapshots = ColumnFile(file.path, file.kind, times, file.rules).read()
+    file.refuse_future(snapshots)
+    found = file.read([ticker])
+    if found.frame["generated_at"].duplicated().any():
         raise file.format_error(f"a snapshot lists {ticker} twice", "ticker")
-    rows = snapshots.merge(rows, on="generated_at", how="left").rename(
-        columns={"generated_at": "known_at", "mentions24hAgo": "mentions_24h_ago"}
-    )
+    file.require(found.frame["mentions"].notna(), found, "mentions", f"expected how often {ticker} was mentioned")
+    rank = found.frame["rank"]
+    file.require(rank.isna() | (rank == rank.round()), found, "rank", "expected whole numbers")
+    every = snapshots.frame.drop_duplicates(ignore_index=True)
+    rows = every.merge(found.frame, on="generated_at", how="left").rename(columns={"generated_at": "known_at"})
     if "name" in rows:
         rows["name"] = rows["name"].map(html.unescape, na_action="ignore")
     ranks = pd.array(rows["rank"].to_numpy(), dtype="Int64")
-    return rows.assign(mentions=rows["mentions"].fillna(0.0), rank=ranks)
+    return with_notes(rows.assign(mentions=rows["mentions"].fillna(0.0), rank=ranks), found.notes)
 
 
-def news_scores(path: Path, ticker: str) -> pd.DataFrame:
+def news_scores(file: ColumnFile, ticker: str) -> pd.DataFrame:
     """Snapshots of a vendor's scores of a ticker: known_at, company_score, sector_score, buzz, articles_last_week.
 
     Raises
     ------
     SourceFormatError : for another shape, snapshots to come, two of one moment, or a broken number of articles.
     """
-    file = EventFile(path, "news_sentiment")
-    rows = file.read([("ticker", "in", list(dict.fromkeys((ticker, ticker.replace(".", "-")))))])
-    file.refuse_future(rows, "known_at")
-    if rows["known_at"].duplicated().any():
+    found = file.read([ticker])
+    file.refuse_future(found)
+    if found.frame["known_at"].duplicated().any():
         raise file.format_error(f"two snapshots of {ticker} have one moment", "known_at")
-    articles = rows["articles_last_week"]
-    if (articles != articles.round()).where(articles.notna(), False).any():
-        raise file.format_error("expected whole numbers", "articles_last_week")
-    return rows.assign(articles_last_week=articles.astype("Int64"))
+    articles = found.frame["articles_last_week"]
+    file.require(
+        articles.isna() | (articles == articles.round()), found, "articles_last_week", "expected whole numbers"
+    )
+    return with_notes(found.frame.assign(articles_last_week=articles.astype("Int64")), found.notes)
 
 
-def announcements(path: Path, companies: tuple[str, ...], *, since: pd.Timestamp | None) -> pd.DataFrame:
+def announcements(file: ColumnFile, companies: tuple[str, ...], *, since: pd.Timestamp | None) -> pd.DataFrame:
     """Days on which companies announce earnings: company, report_date, timing (NULL where the file does not say).
 
     Raises
     ------
     SourceFormatError : for another shape, an unknown timing, or a company twice on a day.
     """
-    file = EventFile(path, "earnings")
-    wanted = {name: company for company in companies for name in _names_of(company)}
-    rows = file.read([("ticker", "in", list(wanted)), *_since("date", since)])
-    rows = rows.rename(columns={"date": "report_date"}).assign(company=rows["ticker"].map(wanted).astype("str"))
+    wanted = {name: company for company in companies for name in _classes_of(company)}
+    found = file.read(wanted, since=_day(since))
+    rows = found.frame.rename(columns={"date": "report_date"})
+    rows = rows.assign(company=rows["ticker"].map(wanted).astype("str"))
     if "timing" in rows:
         rows["timing"] = rows["timing"].str.upper()
-        unknown = rows.loc[rows["timing"].notna() & ~rows["timing"].isin(TIMINGS), "timing"]
-        if len(unknown):
-            raise file.format_error(f"{unknown.iloc[0][:20]!r} is none of {', '.join(TIMINGS)}", "timing")
-    rows = rows.drop_duplicates(["company", "report_date", *(["timing"] if "timing" in rows else [])])
+        file.require(rows["timing"].isna() | rows["timing"].isin(TIMINGS), found, "timing",
+                     f"is none of {', '.join(TIMINGS)}")  # fmt: skip
+    repeated = rows.duplicated(["company", "report_date", *(["timing"] if "timing" in rows else [])]).to_numpy()
+    note = _counted(file, repeated, "announcements that are there twice, or of another share class, are taken once")
+    rows = rows[~repeated]
     twice = rows[rows.duplicated(["company", "report_date"])]
     if len(twice):
         raise file.format_error(
             f"{twice['company'].iloc[0]} announces twice on {twice['report_date'].iloc[0]:%Y-%m-%d}"
         )
-    return rows.drop(columns="ticker").reset_index(drop=True)
+    notes = [*found.notes, *([note] if note else [])]
+    return with_notes(rows.drop(columns="ticker").reset_index(drop=True), notes)
 
 
-def decision_days(path: Path) -> pd.DatetimeIndex:
-    """Days of decisions of the Federal Reserve: rows whose event begins with FOMC.
+def decision_days(file: ColumnFile) -> tuple[pd.DatetimeIndex, list[str]]:
+    """Days of decisions of the Federal Reserve, rows whose event begins with FOMC, and notes on the others.
 
     Raises
     ------
     SourceFormatError : for another shape.
     """
-    rows = EventFile(path, "fomc_dates").read([])
-    return pd.DatetimeIndex(rows.loc[rows["event"].str.upper().str.startswith("FOMC"), "date"])
+    found: FileRows = file.read()
+    is_decision = found.frame["event"].str.upper().str.startswith("FOMC").fillna(False).to_numpy(dtype=bool)
+    note = _counted(file, ~is_decision, "rows whose event does not begin with FOMC are left out")
+    return pd.DatetimeIndex(found.frame.loc[is_decision, "date"]), [*found.notes, *([note] if note else [])]
 
 
-def _names_of(company: str) -> set[str]:
-    classes = {company, *(other for other, main in SAME_COMPANY.items() if main == company)}
-    return {name for one in classes for name in (one, one.replace(".", "-"))}
+def _classes_of(company: str) -> set[str]:
+    return {company, *(other for other, main in SAME_COMPANY.items() if main == company)}
 
 
-def _since(column: str, since: pd.Timestamp | None) -> list[Filter]:
-    return [] if since is None else [(column, ">=", since.normalize())]
+def _counted(file: ColumnFile, mask: np.ndarray, what: str) -> str:
+    """A note with the number of rows of a mask; empty where there are none."""
+    count = int(mask.sum())
+    return f"{file.path.name}: {count:,} {what}" if count else ""
+
+
+def _day(since: pd.Timestamp | None) -> pd.Timestamp | None:
+    return None if since is None else since.normalize()

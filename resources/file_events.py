@@ -7,13 +7,13 @@ are in ``event_files.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from resources import event_files
-from resources.raw_frames import switched_off, table_frame
+from resources.column_files import ColumnFile
+from resources.raw_frames import switched_off, table_frame, with_notes
 from trading_dag.economic_schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
 from trading_dag.schemas import (
     EARNINGS,
@@ -42,19 +42,19 @@ class FileEvents:
 
     Parameters
     ----------
-    path_of : the one file of a name (without suffix), None where there is none.
+    file_of : the one file of a name (without suffix), None where there is none.
     companies_of : whose earnings count for a ticker.
     source : name of the source, for the frames.
     """
 
     def __init__(
         self,
-        path_of: Callable[[str], Path | None],
+        file_of: Callable[[str], ColumnFile | None],
         *,
         companies_of: Callable[[str], tuple[str, ...]],
         source: str,
     ) -> None:
-        self._path_of = path_of
+        self._file_of = file_of
         self._companies_of = companies_of
         self._source = source
 
@@ -66,12 +66,12 @@ class FileEvents:
         SourceOffError : where no folder is configured, or it is not there.
         SourceFormatError : for a file in another shape, doubled or future bars.
         """
-        path = self._path(PRICES_HOURLY)
-        if path is None:
+        file = self._file(PRICES_HOURLY)
+        if file is None:
             return self._no_file(PRICES_HOURLY)
-        bars = event_files.hourly_bars(path, ticker, since=since)
+        bars = event_files.hourly_bars(file, ticker, since=since)
         if bars.empty:
-            return self._off(PRICES_HOURLY, f"{path.name} has no bars of {ticker}", since)
+            return self._off(PRICES_HOURLY, f"{file.path.name} has no bars of {ticker}", since)
         return table_frame(bars, PRICES_HOURLY, source=self._source)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
@@ -81,10 +81,10 @@ class FileEvents:
         ------
         SourceOffError, SourceFormatError : as for hourly bars.
         """
-        path = self._path(NEWS)
-        if path is None:
+        file = self._file(NEWS)
+        if file is None:
             return self._no_file(NEWS)
-        rows = event_files.market_news(path, since=since)
+        rows = event_files.market_news(file, since=since)
         return table_frame(rows.assign(ticker=ticker, scope="market"), NEWS, source=self._source)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
@@ -94,10 +94,10 @@ class FileEvents:
         ------
         SourceOffError, SourceFormatError : as for hourly bars.
         """
-        path = self._path(SOCIAL_MENTIONS)
-        if path is None:
+        file = self._file(SOCIAL_MENTIONS)
+        if file is None:
             return self._no_file(SOCIAL_MENTIONS)
-        rows = event_files.mentions(path, ticker)
+        rows = event_files.mentions(file, ticker)
         return table_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
@@ -107,12 +107,12 @@ class FileEvents:
         ------
         SourceOffError, SourceFormatError : as for hourly bars.
         """
-        path = self._path(NEWS_SENTIMENT)
-        if path is None:
+        file = self._file(NEWS_SENTIMENT)
+        if file is None:
             return self._no_file(NEWS_SENTIMENT)
-        rows = event_files.news_scores(path, ticker)
+        rows = event_files.news_scores(file, ticker)
         if rows.empty:
-            return self._off(NEWS_SENTIMENT, f"{path.name} has no scores of {ticker}", None)
+            return self._off(NEWS_SENTIMENT, f"{file.path.name} has no scores of {ticker}", None)
         return table_frame(rows.assign(ticker=ticker), NEWS_SENTIMENT, source=self._source)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
@@ -122,14 +122,14 @@ class FileEvents:
         ------
         SourceOffError, SourceFormatError : as for hourly bars.
         """
-        path, companies = self._path(EARNINGS), self._companies_of(ticker)
-        if path is None:
+        file, companies = self._file(EARNINGS), self._companies_of(ticker)
+        if file is None:
             return self._no_file(EARNINGS)
         if not companies:
             return self._off(EARNINGS, no_companies(ticker), None)
-        rows = event_files.announcements(path, companies, since=since)
+        rows = event_files.announcements(file, companies, since=since)
         if rows.empty:
-            return self._off(EARNINGS, f"{path.name} has no announcements of {', '.join(companies)}", since)
+            return self._off(EARNINGS, f"{file.path.name} has no announcements of {', '.join(companies)}", since)
         return table_frame(rows.assign(ticker=ticker), EARNINGS, source=self._source)
 
     def economic_calendar(self, values: pd.DataFrame | None, *, since: pd.Timestamp | None) -> pd.DataFrame:
@@ -144,8 +144,9 @@ class FileEvents:
         ------
         SourceOffError, SourceFormatError : as for hourly bars.
         """
-        path = self._path(ECONOMIC_CALENDAR)
-        parts = [] if path is None else [fomc_decisions(event_files.decision_days(path))]
+        file = self._file(ECONOMIC_CALENDAR)
+        days, notes = (None, []) if file is None else event_files.decision_days(file)
+        parts = [] if days is None else [fomc_decisions(days)]
         for event, series_id in SERIES_OF_EVENT.items():
             months = pd.Series(dtype="datetime64[us]")
             if values is not None:
@@ -156,11 +157,15 @@ class FileEvents:
         if not parts:
             return self._no_file(ECONOMIC_CALENDAR)
         events = pd.concat(parts, ignore_index=True)
-        events = events[events["event_date"] >= (FIRST_EVENT if since is None else since)]
-        return table_frame(events, ECONOMIC_CALENDAR, source=self._source)
+        first = FIRST_EVENT if since is None else since
+        early = int((events["event_date"] < first).sum())
+        if early and since is None:
+            notes.append(f"{early:,} events before {first:%Y-%m-%d} are left out")
+        events = events[events["event_date"] >= first]
+        return with_notes(table_frame(events, ECONOMIC_CALENDAR, source=self._source), notes)
 
-    def _path(self, table: Table) -> Path | None:
-        return self._path_of(FILE_OF_KIND[table.name])
+    def _file(self, table: Table) -> ColumnFile | None:
+        return self._file_of(FILE_OF_KIND[table.name])
 
     def _no_file(self, table: Table) -> pd.DataFrame:
         name = FILE_OF_KIND[table.name]

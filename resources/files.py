@@ -1,16 +1,17 @@
-"""The ``files`` source: a folder of Parquet or CSV files that the user owns, one file per kind.
+"""The ``files`` source: a folder of Parquet or text files that the user owns, one file a kind or one a ticker.
 
-Each kind has its file, as ``.parquet`` or ``.csv``; a missing file switches its kind off. ``dividends`` is optional
-and fills the dividend column for the tickers it covers. Reading only the rows asked for, checking the shape and
-deriving what the files do not say belong here; importers of other people's formats do not. The shapes of
-``prices_hourly``, ``news_headlines``, ``apewisdom``, ``news_sentiment``, ``earnings`` and ``fomc_dates`` are in
-``event_files.py``, that of ``hull_train`` is in ``hull.py``.
+A missing file switches its kind off. ``dividends`` is optional and fills the dividend column for the tickers it covers.
+What the columns mean, and deriving what the files do not say, belong here; importers of other people's formats do not.
+Which files there are is ``folder_files``', reading them ``column_files``' business. The shapes of files of events are
+in ``event_files.py``, that of ``hull_train`` is in ``hull.py``.
 
 ==================  ===================================================================================
-file                columns (others are ignored)
+file                columns (others are ignored), or as ``column_names`` knows them
 ==================  ===================================================================================
 prices_daily        ticker, session, open, high, low, close, adj_close, volume [, split_factor, dividend]
+GLD                 the same without ticker, of the ticker that the file's name says
 volatility_index    symbol, session, open, high, low, close
+VIX, ^VIX           the same without symbol
 macro               series_id, observation_date, value
 dividends           ticker, ex_dividend_date, cash_amount [, currency]
 ==================  ===================================================================================
@@ -18,17 +19,21 @@ dividends           ticker, ex_dividend_date, cash_amount [, currency]
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+import numpy as np
 import pandas as pd
 
-from resources.column_files import ColumnFile, FileShape, KeyFilter
-from resources.file_events import FILE_OF_KIND, FileEvents
+from resources.column_files import ColumnFile, FileRows, FileShape, ReadingRules, canonical_key, names_in_words
+from resources.column_names import COLUMNS_VARIABLE
+from resources.event_files import SHAPES as EVENT_SHAPES
+from resources.file_events import FileEvents
+from resources.folder_files import INDEX_SYMBOLS, NAME, PRICES, FolderFiles
+from resources.folder_status import folder_statuses
 from resources.hull import NAMES_IN_FOLDER, HullFile
 from resources.raw_frames import (
-    IMPORT_CHAINS,
     THREE_MONTH_INDEX,
     on_sessions,
     require_rows,
@@ -36,29 +41,46 @@ from resources.raw_frames import (
     switched_off,
     table_frame,
     with_index_columns,
+    with_notes,
 )
 from resources.source import SourceStatus
 from trading_dag.economic_schedule import SERIES_OF_EVENT
-from trading_dag.errors import SourceFormatError, SourceOffError
+from trading_dag.errors import ConfigurationError, SourceFormatError, SourceOffError
 from trading_dag.publication_lags import known_on
 from trading_dag.schemas import HULL_MARKET, MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker
 from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX, usual_volatility_index
 
-NAME: Final = "files"
 CHAIN_FILES: Final = "option_chain*.parquet"
-FOLDER_VARIABLE: Final = "TRADING_DAG_FILES"
 _PRICE_COLUMNS: Final = ("open", "high", "low", "close")
-SHAPES: Final = {
-    PRICES_DAILY.name: FileShape(
-        "ticker", "session", (*_PRICE_COLUMNS, "adj_close", "volume"), optional_numbers=("split_factor", "dividend")
-    ),
-    VOLATILITY_INDEX.name: FileShape("symbol", "session", _PRICE_COLUMNS),
-    MACRO.name: FileShape("series_id", "observation_date", ("value",)),
+# yfinance writes 0 where there is no split; everywhere else 1 means none.
+_YFINANCE_SPLITS: Final = "Stock Splits"
+# What follows where an optional kind is off.
+COSTS: Final = {
+    VOLATILITY_INDEX.name: "without it there are no IV features, no IV regime and so no option structure to trade",
+    MACRO.name: "without it macro features are NULL and options are discounted at a fixed rate",
 }
-DAILY_TABLES: Final = (PRICES_DAILY, VOLATILITY_INDEX, MACRO)
-DIVIDENDS_SHAPE: Final = FileShape("ticker", "ex_dividend_date", ("cash_amount",), optional_texts=("currency",))
+SHAPES: Final[dict[str, FileShape]] = {
+    PRICES: FileShape(
+        {"ticker": "text", "session": "date", **dict.fromkeys((*_PRICE_COLUMNS, "adj_close", "volume"), "number")},
+        time="session", key="ticker", is_key_unique=True,
+        optional=dict.fromkeys(("split_factor", "dividend"), "number"),
+    ),
+    VOLATILITY_INDEX.name: FileShape(
+        {"symbol": "text", "session": "date", **dict.fromkeys(_PRICE_COLUMNS, "number")},
+        time="session", key="symbol", is_key_unique=True,
+    ),
+    MACRO.name: FileShape(
+        {"series_id": "text", "observation_date": "date", "value": "number"},
+        time="observation_date", key="series_id", is_key_unique=True,
+    ),
+    "dividends": FileShape(
+        {"ticker": "text", "ex_dividend_date": "date", "cash_amount": "number"},
+        time="ex_dividend_date", key="ticker", optional={"currency": "text"},
+    ),
+    **EVENT_SHAPES,
+}  # fmt: skip
 
 
 class FilesSource:
@@ -70,6 +92,11 @@ class FilesSource:
     companies_of : whose earnings count for a ticker.
     index_of : the volatility index of a ticker.
     hull_file : the file of the Hull Tactical competition, where it is not the folder's.
+    rules : what the user says about columns, time zones and dates.
+
+    Raises
+    ------
+    ConfigurationError : for columns of a file or a kind that there is not.
     """
 
     name = NAME
@@ -82,11 +109,17 @@ class FilesSource:
         companies_of: Callable[[str], tuple[str, ...]] = lambda ticker: (ticker,),
         index_of: Callable[[str], str] = usual_volatility_index,
         hull_file: Path | None = None,
+        rules: ReadingRules | None = None,
     ) -> None:
         self.folder = folder
         self._index_of = index_of
-        self.hull = HullFile(hull_file, source=NAME, find=lambda: self._one_of(NAMES_IN_FOLDER, kind=HULL_MARKET.name))
-        self._events = FileEvents(self._only, companies_of=companies_of, source=NAME)
+        self.files = FolderFiles(folder)
+        self.rules = rules or ReadingRules()
+        require_known_columns(self.rules.columns)
+        self.hull = HullFile(
+            hull_file, source=NAME, find=lambda: self.files.exact(NAMES_IN_FOLDER, kind=HULL_MARKET.name)
+        )
+        self._events = FileEvents(self.file_of, companies_of=companies_of, source=NAME)
 
     def tickers(self) -> frozenset[str]:
         """Every ticker that the folder has daily bars of.
@@ -95,92 +128,99 @@ class FilesSource:
         ------
         SourceOffError, SourceFormatError : as for prices; without their file it is off.
         """
-        file = self._file(PRICES_DAILY)
-        if file is None:
+        common = self.file_of(PRICES)
+        if common is None and not self.files.tickers:
             raise SourceOffError(
-                source=NAME,
-                request=PRICES_DAILY.name,
-                problem=str(self._off(PRICES_DAILY).attrs["source_off"]),
-                remedy="Add the file.",
+                source=NAME, request=PRICES, problem=self.absence(PRICES), remedy="Add one of these files."
             )
-        return file.keys()
+        written = [] if common is None else [name for name in common.rows_by_key() if name]
+        return frozenset((*written, *map(canonical_key, written), *self.files.tickers))
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Bars of one ticker. ``split_factor`` and ``dividend`` are NULL where no file says them.
+        """Bars of one ticker, of its own file or the file of all. ``split_factor`` and ``dividend`` are NULL where no
+        file says them.
 
         Raises
         ------
         SourceOffError : where no folder is configured, or it is not there.
-        SourceFormatError : for a file in another shape, doubled or future sessions.
+        SourceFormatError : for a file in another shape, doubled or future sessions, or two files with the ticker.
         EmptySourceError : for a ticker that the file does not have.
         """
-        validate_ticker(ticker)
-        file = self._file(PRICES_DAILY)
+        file = self._price_file(validate_ticker(ticker))
         if file is None:
             return self._off(PRICES_DAILY)
-        bars = file.read(KeyFilter((ticker,), since))
-        bars = on_sessions(_no_future(bars, file, "session"), source=NAME, what=f"{ticker} in {file.path.name}")
+        rows = file.read([ticker], since=since)
+        rows = _known_splits(_no_future(rows, file, "session"), file)
+        bars = on_sessions(with_notes(rows.frame, rows.notes), source=NAME, what=f"{ticker} in {file.path.name}")
         bars = require_rows(
-            bars,
+            bars.assign(ticker=ticker),
             source=NAME,
             request=f"{file.path.name}: ticker={ticker}{_since_text(since)}",
-            problem="the file has no such rows",
-            remedy="Add them to the file, or ask for a ticker and a period that it has.",
+            problem=f"the file has no such rows{_what_it_has(rows, ticker)}",
+            remedy=_how_to_ask(rows, ticker),
         )
         if "dividend" not in bars.columns:
-            bars = bars.assign(dividend=self._dividends(ticker, bars["session"]))
+            dividends, notes = self._dividends(ticker, bars["session"])
+            bars = with_notes(bars.assign(dividend=dividends), notes)
         return table_frame(bars, PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """The ticker's index, or VIX (and ``symbol`` says so) where the file does not have it.
+        """The ticker's index, or VIX (and ``symbol`` says so) where no file has it.
 
-        Rows on days that are no exchange session, which VIX has, are left out. Open, high and low may be NULL.
+        Rows on days that are no exchange session, which VIX has, and rows without a close are left out and counted.
+        Open, high and low may be NULL.
 
         Raises
         ------
         SourceOffError, SourceFormatError, EmptySourceError : as for prices.
         """
         own = self._index_of(validate_ticker(ticker))
-        file = self._file(VOLATILITY_INDEX)
-        if file is None:
+        wanted = tuple(dict.fromkeys((own, FALLBACK_VOLATILITY_INDEX, THREE_MONTH_INDEX)))
+        found = [self._index_rows(file, wanted) for file in self._index_files(wanted)]
+        if not found:
             return self._off(VOLATILITY_INDEX)
-        wanted = dict.fromkeys((own, FALLBACK_VOLATILITY_INDEX, THREE_MONTH_INDEX))
-        rows = file.read(KeyFilter(tuple(wanted), None)).dropna(subset=["close"])
-        rows = _no_future(rows, file, "session")
-        rows = rows[rows["session"].isin(all_sessions())]
+        rows = pd.concat([one.frame for one in found], ignore_index=True)
+        notes = [note for one in found for note in one.notes]
         symbol = own if (rows["symbol"] == own).any() else FALLBACK_VOLATILITY_INDEX
+        if symbol != own:
+            notes.append(f"{own}, the index of {ticker}, is in no file: {symbol} stands in for it")
         index = require_rows(
             since_session(rows[rows["symbol"] == symbol], since),
             source=NAME,
-            request=f"{file.path.name}: symbol={symbol}{_since_text(since)}",
-            problem="the file has no such rows",
-            remedy=f"Add rows of {own} or of {FALLBACK_VOLATILITY_INDEX} to the file.",
+            request=f"{VOLATILITY_INDEX.name}: symbol={symbol}{_since_text(since)}",
+            problem=f"no file has such rows{''.join(_what_it_has(one, symbol) for one in found[:1])}",
+            remedy=f"Add rows of {' or of '.join(dict.fromkeys((own, FALLBACK_VOLATILITY_INDEX)))}.",
         )
         three_month = rows[rows["symbol"] == THREE_MONTH_INDEX]
         named = with_index_columns(index, three_month, ticker=ticker, symbol=symbol)
-        return table_frame(named, VOLATILITY_INDEX, source=NAME)
+        return with_notes(table_frame(named, VOLATILITY_INDEX, source=NAME), notes)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Observations with a documented publication lag (``latest_vintage``: revisions stay in).
 
-        Series that the project does not use are left out, and so are missing values (holidays).
+        Series that the project does not use are left out, and so are missing values (holidays); both are counted.
 
         Raises
         ------
         SourceOffError, SourceFormatError, EmptySourceError : as for prices.
         """
-        file = self._file(MACRO)
+        file = self.file_of(MACRO.name)
         if file is None:
             return self._off(MACRO)
-        rows = file.read(KeyFilter(MACRO_SERIES, since)).dropna(subset=["value"])
-        rows = require_rows(
-            _no_future(rows, file, "observation_date"),
+        rows = _no_future(file.read(MACRO_SERIES, since=since), file, "observation_date")
+        unused = {name: count for name, count in rows.keys.items() if canonical_key(name) not in MACRO_SERIES}
+        note = (
+            f"{file.path.name}: {sum(unused.values()):,} rows of other series ({names_in_words(unused)}) are not used"
+        )
+        rows = _with_values(rows.where(np.ones(len(rows.frame), dtype=bool), note if unused else ""), file, "value")
+        observed = require_rows(
+            rows.frame,
             source=NAME,
             request=f"{file.path.name}: {', '.join(MACRO_SERIES)}{_since_text(since)}",
-            problem="the file has no such rows",
+            problem=f"the file has no such rows; it has {names_in_words(rows.keys) or 'none'}",
             remedy="Add observations of these series to the file, or remove it to switch macro data off.",
         )
-        return table_frame(with_documented_lags(rows), MACRO, source=NAME)
+        return with_notes(table_frame(with_documented_lags(observed), MACRO, source=NAME), rows.notes)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
         """One session's chain from the files ``option_chain*.parquet`` of the folder, whose rows are taken together.
@@ -195,7 +235,7 @@ class FilesSource:
         from trading_dag.options.chain import repeated_rows
 
         validate_ticker(ticker)
-        paths = sorted(self._existing_folder().glob(CHAIN_FILES))
+        paths = sorted(self.files.existing.glob(CHAIN_FILES))
         if not paths:
             return switched_off(OPTION_CHAIN, source=NAME, reason=f"{CHAIN_FILES} is not in {self.folder}")
         pieces = [
@@ -241,91 +281,136 @@ class FilesSource:
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Decisions as on file, releases as listed or by rule, see ``FileEvents.economic_calendar``."""
-        file = self._file(MACRO)
-        values = file.read(KeyFilter(tuple(SERIES_OF_EVENT.values()), None)) if file else None
+        file = self.file_of(MACRO.name)
+        values = file.read(SERIES_OF_EVENT.values()).frame if file else None
         return self._events.economic_calendar(values, since=since)
 
     def describe(self) -> list[SourceStatus]:
-        """Which files are there."""
-        daily = [self._status(table.name, table.name, if_absent="missing") for table in DAILY_TABLES]
-        events = [self._status(kind, file, if_absent="off") for kind, file in FILE_OF_KIND.items()]
-        return [*daily, self._chain_status(), *events, self.hull.describe()]
+        """Which files are there, and whether their columns and first rows can be read."""
+        return [*folder_statuses(self, chains=CHAIN_FILES), self.hull.describe()]
 
-    def _status(self, kind: str, file: str, *, if_absent: Literal["off", "missing"]) -> SourceStatus:
-        wanted = f"{file}.parquet or {file}.csv"
-        if self.folder is None or not self.folder.is_dir():
-            detail = "no folder is configured" if self.folder is None else f"{self.folder} is no folder"
-            return SourceStatus(kind, "missing", detail, f"set {FOLDER_VARIABLE} to your data folder")
-        found = self._candidates(file)
-        if len(found) == 1:
-            return SourceStatus(kind, "on", str(found[0]))
-        if found:
-            return SourceStatus(kind, "missing", f"two files in {self.folder}", f"keep one: {wanted}")
-        return SourceStatus(kind, if_absent, f"not in {self.folder}", f"add {wanted}")
+    def file_of(self, kind: str) -> ColumnFile | None:
+        """The one file of a kind is returned; None where there is none.
 
-    def _chain_status(self) -> SourceStatus:
-        paths = [] if self.folder is None else sorted(self.folder.glob(CHAIN_FILES))
-        if paths:
-            return SourceStatus(OPTION_CHAIN.name, "on", ", ".join(str(path) for path in paths))
-        return SourceStatus(OPTION_CHAIN.name, "off", f"no {CHAIN_FILES} in {self.folder}", IMPORT_CHAINS)
+        Raises
+        ------
+        SourceOffError : where there is no folder.
+        SourceFormatError : where there are two.
+        """
+        path = self.files.only((kind,), kind=kind)
+        return None if path is None else ColumnFile(path, kind, SHAPES[kind], self.rules)
 
-    def _candidates(self, name: str) -> list[Path]:
-        return self._present((f"{name}.parquet", f"{name}.csv"))
+    def file_of_ticker(self, ticker: str) -> ColumnFile | None:
+        """The ticker's own file of daily prices is returned; None where there is none.
 
-    def _present(self, names: tuple[str, ...]) -> list[Path]:
-        folder = self._existing_folder()
-        return [path for path in (folder / name for name in names) if path.is_file()]
+        Raises
+        ------
+        SourceOffError, SourceFormatError : as ``file_of``.
+        """
+        path = self.files.of_ticker(ticker)
+        return None if path is None else ColumnFile(path, PRICES, SHAPES[PRICES], self.rules, owner=ticker)
 
-    def _existing_folder(self) -> Path:
-        if self.folder is None or not self.folder.is_dir():
-            raise SourceOffError(
-                source=NAME,
-                request="any file",
-                problem="no data folder is configured" if self.folder is None else f"{self.folder} is no folder",
-                remedy=f"Set {FOLDER_VARIABLE} to the folder with your Parquet or CSV files.",
-            )
-        return self.folder
+    def file_exists(self, kind: str) -> bool:
+        """Whether a file of the kind is there, or several, is returned."""
+        return kind in self.files.paths
 
-    def _file(self, table: Table) -> ColumnFile | None:
-        return self._column_file(table.name, SHAPES[table.name])
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """Names, without suffix, of the files that hold a kind are returned."""
+        return tuple(SHAPES)
 
-    def _column_file(self, name: str, shape: FileShape) -> ColumnFile | None:
-        path = self._only(name)
-        return ColumnFile(path, shape, source=NAME) if path else None
+    def index_files(self, symbols: Iterable[str] = INDEX_SYMBOLS) -> list[ColumnFile]:
+        """Files of one volatility index each are returned, those of the indices that have one."""
+        shape, kind = SHAPES[VOLATILITY_INDEX.name], VOLATILITY_INDEX.name
+        own = {symbol: self.files.of_symbol(symbol) for symbol in sorted(symbols)}
+        return [ColumnFile(path, kind, shape, self.rules, owner=symbol) for symbol, path in own.items() if path]
 
-    def _only(self, name: str) -> Path | None:
-        return self._one_of((f"{name}.parquet", f"{name}.csv"), kind=name)
-
-    def _one_of(self, names: tuple[str, ...], *, kind: str) -> Path | None:
-        found = self._present(names)
-        if len(found) > 1:
+    def _price_file(self, ticker: str) -> ColumnFile | None:
+        own, common = self.file_of_ticker(ticker), self.file_of(PRICES)
+        if own is None or common is None:
+            return own or common
+        if common.has_key(ticker):
             raise SourceFormatError(
                 source=NAME,
-                request=kind,
-                problem=f"there are two files of one kind: {found[0].name} and {found[1].name}",
-                remedy="Keep one of them.",
+                request=f"prices of {ticker}",
+                problem=f"{own.path.name} and {common.path.name} both have {ticker}",
+                remedy="Keep it in one of them.",
             )
-        return found[0] if found else None
+        return own
 
-    def _off(self, table: Table) -> pd.DataFrame:
-        return switched_off(
-            table, source=NAME, reason=f"{table.name}.parquet or {table.name}.csv is not in {self.folder}"
+    def _index_files(self, symbols: tuple[str, ...]) -> list[ColumnFile]:
+        """The file of all indices and those of the wanted ones."""
+        common = self.file_of(VOLATILITY_INDEX.name)
+        single = self.index_files(symbols)
+        for file in single if common is not None else []:
+            if common is not None and common.has_key(file.owner or ""):
+                raise SourceFormatError(
+                    source=NAME,
+                    request=f"index {file.owner}",
+                    problem=f"{file.path.name} and {common.path.name} both have {file.owner}",
+                    remedy="Keep it in one of them.",
+                )
+        return [*([common] if common else []), *single]
+
+    @staticmethod
+    def _index_rows(file: ColumnFile, symbols: tuple[str, ...]) -> FileRows:
+        rows = _no_future(_with_values(file.read(symbols), file, "close"), file, "session")
+        is_session = rows.frame["session"].isin(all_sessions()).to_numpy()
+        strange = rows.frame.loc[~is_session, "session"]
+        if strange.empty:
+            return rows
+        return rows.where(
+            is_session,
+            f"{file.path.name}: {len(strange):,} rows on days without a session (first {strange.min():%Y-%m-%d}) are "
+            "left out",
         )
 
-    def _dividends(self, ticker: str, sessions: pd.Series) -> pd.Series:
+    def _off(self, table: Table) -> pd.DataFrame:
+        return switched_off(table, source=NAME, reason=self.absence(table.name))
+
+    def absence(self, kind: str, file: str = "") -> str:
+        """Why a kind is off is returned, which file would switch it on, and what its absence costs."""
+        own = {PRICES: ", nor a file of a ticker such as GLD.csv", VOLATILITY_INDEX.name: ", nor VIX.csv"}.get(kind, "")
+        cost = f"; {COSTS[kind]}" if kind in COSTS else ""
+        name = file or kind
+        return f"{name}.parquet or {name}.csv is not in {self.folder}{own}{cost}"
+
+    def _dividends(self, ticker: str, sessions: pd.Series) -> tuple[pd.Series, list[str]]:
         """Cash per share by session: known from the first to the last ex-date on file, NaN outside."""
-        file = self._column_file("dividends", DIVIDENDS_SHAPE)
+        file = self.file_of("dividends")
         unknown = pd.Series(float("nan"), index=sessions.index)
         if file is None:
-            return unknown
-        paid = file.read(KeyFilter((ticker,), None), is_key_unique=False)
-        if "currency" in paid.columns:
-            paid = paid[paid["currency"].isna() | (paid["currency"] == "USD")]
+            return unknown, []
+        rows = file.read([ticker])
+        if "currency" in rows.frame.columns:
+            is_usd = (rows.frame["currency"].isna() | (rows.frame["currency"] == "USD")).to_numpy()
+            others = int((~is_usd).sum())
+            note = f"{file.path.name}: {others:,} dividends of {ticker} in another currency than USD are left out"
+            rows = rows.where(is_usd, note if others else "")
+        paid = rows.frame
         if paid.empty:
-            return unknown
+            return unknown, list(rows.notes)
+        file.require(paid["cash_amount"].notna(), rows, "cash_amount", "expected the cash of each share")
         amounts = paid.groupby("ex_dividend_date")["cash_amount"].sum()
         is_covered = sessions.between(amounts.index.min(), amounts.index.max())
-        return sessions.map(amounts).fillna(0.0).where(is_covered)
+        return sessions.map(amounts).fillna(0.0).where(is_covered), list(rows.notes)
+
+
+def require_known_columns(columns: Mapping[str, Mapping[str, str]]) -> None:
+    """Nothing is returned; a setting about a file or a column that is never read is refused.
+
+    Raises
+    ------
+    ConfigurationError : naming it and what there is.
+    """
+    for kind, names in columns.items():
+        if kind not in SHAPES:
+            raise ConfigurationError(f"{COLUMNS_VARIABLE} names {kind!r}, which is none of {', '.join(SHAPES)}")
+        for name in names:
+            if name not in SHAPES[kind].kinds:
+                raise ConfigurationError(
+                    f"{COLUMNS_VARIABLE} names {name!r} of {kind}, which has {', '.join(SHAPES[kind].kinds)}"
+                )
 
 
 def with_documented_lags(observations: pd.DataFrame) -> pd.DataFrame:
@@ -342,11 +427,53 @@ def with_documented_lags(observations: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).assign(vintage="latest_vintage")
 
 
-def _no_future(rows: pd.DataFrame, file: ColumnFile, column: str) -> pd.DataFrame:
-    late = rows.loc[rows[column] > last_closed_session(), column]
+def _no_future(rows: FileRows, file: ColumnFile, column: str) -> FileRows:
+    late = np.flatnonzero((rows.frame[column] > last_closed_session()).to_numpy())
     if len(late):
-        raise file.format_error(f"{len(late)} rows lie in the future, the first on {late.min():%Y-%m-%d}", column)
+        first = rows.frame[column].iloc[late[0]]
+        raise file.format_error(
+            f"{len(late):,} rows lie in the future, the first on {first:%Y-%m-%d} {file.place(rows, int(late[0]))}",
+            column,
+        )
     return rows
+
+
+def _with_values(rows: FileRows, file: ColumnFile, column: str) -> FileRows:
+    """The rows that have a value there; the others are counted."""
+    is_there = rows.frame[column].notna().to_numpy()
+    missing = int((~is_there).sum())
+    return rows.where(is_there, f"{file.path.name}: {missing:,} rows without {column} are left out" if missing else "")
+
+
+def _known_splits(rows: FileRows, file: ColumnFile) -> FileRows:
+    """Rows whose split factor is 1 where there is no split; 0 is refused, but for yfinance's own column."""
+    if "split_factor" not in rows.frame.columns:
+        return rows
+    factors = rows.frame["split_factor"]
+    if file.columns["split_factor"] == _YFINANCE_SPLITS:
+        rows = rows.where(np.ones(len(factors), dtype=bool))
+        return FileRows(
+            rows.frame.assign(split_factor=factors.where(factors != 0.0, 1.0)), rows.lines, rows.notes, rows.keys
+        )
+    file.require(factors.isna() | (factors > 0.0), rows, "split_factor", "expected new shares per old one, 1 for none")
+    return rows
+
+
+def _what_it_has(rows: FileRows, wanted: str) -> str:
+    """The keys that the file has, where the wanted one is not among them."""
+    if not rows.keys or any(canonical_key(name) == canonical_key(wanted) for name in rows.keys):
+        return ""
+    return f"; it has {names_in_words(rows.keys)}"
+
+
+def _how_to_ask(rows: FileRows, ticker: str) -> str:
+    names = [name for name in rows.keys if canonical_key(name) == name]
+    if not names or ticker in names:
+        return "Add them to the file, or ask for a ticker and a period that it has."
+    return (
+        f"Add them to the file, or ask for what it has: --tickers {names[0]}, and where that is not in the universe "
+        f"TRADING_DAG_UNIVERSE={names[0]}."
+    )
 
 
 def _since_text(since: pd.Timestamp | None) -> str:

@@ -13,18 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from resources.raw_frames import switched_off, table_frame
+from resources.column_rows import Kind, RowsFile, open_rows
+from resources.raw_frames import switched_off, table_frame, with_notes
 from resources.source import SourceStatus
 from trading_dag.errors import SourceError, SourceFormatError
 from trading_dag.schemas import HULL_MARKET
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SOURCE: Final = "files"
 # What the provenance says of a file that the setting names, whatever the source of everything else.
@@ -32,6 +30,7 @@ NAMED_SOURCE: Final = "hull_file"
 FILE_VARIABLE: Final = "TRADING_DAG_HULL_FILE"
 NAMES_IN_FOLDER: Final = ("hull_train.parquet", "hull_train.csv", "train.csv")
 _KEY: Final = "date_id"
+_REMEDY: Final = "Give the competition's train.csv as it is published, or the same columns as Parquet."
 
 
 class HullFile:
@@ -87,6 +86,10 @@ class HullFile:
             return SourceStatus(HULL_MARKET.name, "missing", error.problem, error.remedy)
         if path is None:
             return SourceStatus(HULL_MARKET.name, "off", self._reason, f"set {FILE_VARIABLE} to its train.csv")
+        try:
+            _require_columns(path)
+        except SourceError as error:
+            return SourceStatus(HULL_MARKET.name, "wrong", f"{path}: {error.problem}", error.remedy)
         return SourceStatus(HULL_MARKET.name, "on", f"{path}: a competition's data, of no ticker")
 
     @property
@@ -133,34 +136,26 @@ def read_hull_market(path: Path, *, source: str = SOURCE) -> pd.DataFrame:
     return table_frame(frame, HULL_MARKET, source=source)
 
 
+def _require_columns(path: Path) -> RowsFile:
+    """The opened file, whose header has every column once."""
+    file = open_rows(path, refuse=lambda problem, column: _format_error(path, problem, column), remedy=_REMEDY)
+    for name in HULL_MARKET.column_names:
+        if file.names.count(name) != 1:
+            often = "is missing" if name not in file.names else f"is there {file.names.count(name)} times"
+            raise _format_error(path, often, name)
+    return file
+
+
 def _read(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-
-    names = list(HULL_MARKET.column_names)
-    try:
-        dataset = ds.dataset(path, format="parquet" if path.suffix == ".parquet" else "csv")
-        for name in names:
-            if name not in dataset.schema.names:
-                raise _format_error(path, f"column {name} is missing")
-            if not _is_number(dataset.schema.field(name).type):
-                raise _format_error(path, f"column {name}: expected a number, found {dataset.schema.field(name).type}")
-        table = dataset.to_table(columns=names)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, OSError) as error:
-        raise _format_error(path, f"cannot be read: {error}") from error
-    return pd.DataFrame({name: table.column(name).to_pandas().astype("float64") for name in names})
+    file = _require_columns(path)
+    kinds: dict[str, Kind] = dict.fromkeys(HULL_MARKET.column_names, "number")
+    found = file.read(kinds)
+    if found.unreadable.any():
+        column, problem = file.problem(kinds, int(found.lines[np.flatnonzero(found.unreadable)[0]]))
+        raise _format_error(path, problem, column)
+    return with_notes(found.frame, (f"{path.name}: {note}" for note in found.notes))
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
-
-
-def _format_error(path: Path, problem: str) -> SourceFormatError:
-    return SourceFormatError(
-        source=SOURCE,
-        request=str(path),
-        problem=problem,
-        remedy="Give the competition's train.csv as it is published, or the same columns as Parquet.",
-    )
+def _format_error(path: Path, problem: str, column: str | None = None) -> SourceFormatError:
+    text = f"column {column}: {problem}" if column else problem
+    return SourceFormatError(source=SOURCE, request=str(path), problem=text, remedy=_REMEDY)

@@ -65,8 +65,8 @@ class LeftOut:
 
 
 def with_note(*notes: object) -> str:
-    """Return several sentences about what was left out as one, each once."""
-    return "; ".join(dict.fromkeys(str(note) for note in notes if note))
+    """Return several sentences about what was left out as one text, each once and on a line of its own."""
+    return "\n".join(dict.fromkeys(str(note) for note in notes if note))
 
 
 def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:

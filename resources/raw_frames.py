@@ -6,6 +6,7 @@ What is the same for all sources belongs here. Where the values come from does n
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 import pandas as pd
@@ -33,7 +34,7 @@ def switched_off(table: Table, *, source: str, reason: str) -> pd.DataFrame:
 def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFrame:
     """The frame in the table's columns, order and types, sorted by key; columns that are missing are NULL.
 
-    What was left out of the frame stays its attribute.
+    What was left out of the frame, or assumed, stays its attribute.
 
     Raises
     ------
@@ -55,16 +56,36 @@ def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFra
     return result
 
 
+def with_notes(frame: pd.DataFrame, notes: Iterable[str]) -> pd.DataFrame:
+    """The frame is returned with what was left out of it or assumed, each in words with its count, for who reads it.
+
+    The log has them too, so that they are heard where nobody looks at a frame's attributes.
+    """
+    known = notes_of(frame)
+    new = [note for note in dict.fromkeys(notes) if note not in known]
+    for note in new:
+        _logger.warning("%s", note)
+    if new:
+        frame.attrs[LEFT_OUT] = with_note(*known, *new)
+    return frame
+
+
+def notes_of(frame: pd.DataFrame) -> tuple[str, ...]:
+    """What was left out of a frame or assumed is returned, as ``with_notes`` and ``LeftOut`` recorded it."""
+    return tuple(str(frame.attrs.get(LEFT_OUT, "")).splitlines())
+
+
 def on_sessions(frame: pd.DataFrame, *, source: str, what: str) -> pd.DataFrame:
-    """The rows whose ``session`` is an exchange session; the others are counted in the log."""
+    """The rows whose ``session`` is an exchange session are returned, with a note on the others, which are left out."""
     is_session = frame["session"].isin(all_sessions())
     dropped = frame.loc[~is_session, "session"]
-    if len(dropped):
-        _logger.warning(
-            "%s: %d rows of %s are on days that are no exchange session (first %s) and were left out",
-            source, len(dropped), what, f"{dropped.min():%Y-%m-%d}",
-        )  # fmt: skip
-    return frame[is_session]
+    if dropped.empty:
+        return frame
+    note = (
+        f"{source}: {len(dropped):,} rows of {what} are on days that are no exchange session "
+        f"(first {dropped.min():%Y-%m-%d}) and were left out"
+    )
+    return with_notes(frame[is_session], [note])
 
 
 def since_session(frame: pd.DataFrame, since: pd.Timestamp | None) -> pd.DataFrame:

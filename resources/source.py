@@ -17,6 +17,7 @@ from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
+    from resources.column_files import ReadingRules
     from resources.hull import HullFile
 
 
@@ -28,13 +29,14 @@ class SourceStatus:
     ----------
     kind : table name, such as ``macro``.
     state : ``on``; ``off`` where the source does not offer it, or nobody has switched this extra on; ``missing`` where
-        what the features rest on could be had. ``doctor`` fails on ``missing`` only.
+        what everything rests on could be had; ``wrong`` where what is there cannot be read. ``doctor`` fails on
+        the last two.
     detail : what is read from where, without keys.
     remedy : what the user can do, empty where there is nothing to do.
     """
 
     kind: str
-    state: Literal["on", "off", "missing"]
+    state: Literal["on", "off", "missing", "wrong"]
     detail: str
     remedy: str = ""
 
@@ -116,6 +118,7 @@ def build_source(settings: Settings) -> Source:
             companies_of=settings.companies_of,
             index_of=settings.volatility_index_of,
             hull_file=settings.hull_file,
+            rules=reading_rules(settings),
         )
     if settings.source == "simulated":
         from resources.simulated import SimulatedSource
@@ -124,6 +127,13 @@ def build_source(settings: Settings) -> Source:
     from resources.live import build_live_source
 
     return build_live_source(settings)
+
+
+def reading_rules(settings: Settings) -> ReadingRules:
+    """What the settings say about the files of the folder is returned."""
+    from resources.column_files import ReadingRules
+
+    return ReadingRules(settings.files_columns, settings.files_zone, settings.files_date_order)
 
 
 def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
@@ -138,7 +148,7 @@ def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
         from resources.files import FilesSource
 
         try:
-            known = FilesSource(settings.files).tickers()
+            known = FilesSource(settings.files, rules=reading_rules(settings)).tickers()
         except SourceError:
             return settings.active_tickers
     else:

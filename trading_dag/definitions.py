@@ -103,4 +103,14 @@ def _chain_io(settings: Settings) -> dg.IOManager:
     return ChainIOManager(settings.home, keep_days=settings.chain_keep_days)
 
 
-defs = build_definitions(Settings())
+def _settings() -> Settings:
+    """The settings, with the tickers that have a file of their own in the folder of the files source."""
+    settings = Settings()
+    if settings.source != "files":
+        return settings
+    from resources.folder_files import with_tickers_of_folder
+
+    return with_tickers_of_folder(settings)
+
+
+defs = build_definitions(_settings())

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -241,6 +242,18 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home, description="where data/, models/ and warehouse.duckdb live")
     source: SourceName = "sample"
     files: Path | None = Field(None, description="folder of the files source")
+    files_columns: dict[str, dict[str, str]] = Field(
+        {},
+        description="what a file of the folder calls a column, by kind of file: a JSON object, "
+        '{"prices_daily": {"close": "Last"}}',
+    )
+    files_zone: str | None = Field(
+        None,
+        description="where the clocks of moments hang that say no time zone, such as America/New_York; empty refuses",
+    )
+    files_date_order: Literal["month_first", "day_first"] | None = Field(
+        None, description="of day and month in dates like 01/02/2024; empty: as the file's other dates prove"
+    )
     hull_file: Path | None = Field(
         None, description="train.csv of the Hull Tactical competition, or the same as Parquet; serves any source"
     )
@@ -346,6 +359,14 @@ class Settings(BaseSettings):
             validate_ticker(ticker): tuple(dict.fromkeys(validate_ticker(company) for company in companies))
             for ticker, companies in value.items()
         }
+
+    @field_validator("files_zone", mode="after")
+    @classmethod
+    def _zone_exists(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else ZoneInfo(value).key
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError(f"{value!r} is no time zone, such as America/New_York or UTC") from None
 
     @field_validator("horizons", mode="after")
     @classmethod

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resources.column_files import ReadingRules
 from resources.event_files import within_exchange_hours
 from resources.files import FilesSource
+from resources.raw_frames import notes_of
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, PRICES_HOURLY, SOCIAL_MENTIONS
@@ -65,10 +67,76 @@ def test_bars_from_half_past_nine_keep_their_start(tmp_path: Path) -> None:
 
 def test_bars_outside_the_exchanges_hours_are_left_out(tmp_path: Path) -> None:
     """2024-11-28 is Thanksgiving, the session after it ends at 13:00; 8:00 and 16:00 are no trading hours."""
-    moments = ["2024-11-27 08:00", "2024-11-27 09:00", "2024-11-27 16:00", "2024-11-28 10:00", "2024-11-29 12:00"]
-    write(bars_at(*moments, "2024-11-29 13:00", "2024-11-30 11:00"), tmp_path, "prices_hourly")
+    full = [f"2024-11-27 {hour:02d}:00" for hour in range(8, 17)]
+    half = [f"2024-11-29 {hour:02d}:00" for hour in range(10, 14)]
+    write(bars_at(*full, "2024-11-28 10:00", *half, "2024-11-30 11:00"), tmp_path, "prices_hourly")
     bars = FilesSource(tmp_path).prices_hourly("SPY")
-    assert starts_in_new_york(bars) == ["2024-11-27 09:30", "2024-11-29 12:00"]
+    kept = ["2024-11-27 09:30", *full[2:-1], *half[:-1]]
+    assert starts_in_new_york(bars) == kept
+    said = "prices_hourly.parquet: 5 of 15 bars of SPY lie outside the exchange's hours and are left out"
+    assert notes_of(bars) == (said,)
+
+
+def test_bars_of_long_trading_hours_are_no_other_clock(tmp_path: Path) -> None:
+    """From 4:00 to 20:00 nine of sixteen hours lie outside the session, and the session is whole."""
+    moments = [f"2024-11-{day} {hour:02d}:00" for day in (25, 26) for hour in range(4, 20)]
+    write(bars_at(*moments), tmp_path, "prices_hourly")
+    assert len(FilesSource(tmp_path).prices_hourly("SPY")) == 14
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_new_york_clocks_that_are_called_utc_are_refused(tmp_path: Path, suffix: str) -> None:
+    moments = [f"2024-11-{day} {hour:02d}:30" for day in (25, 26) for hour in range(9, 16)]
+    write(bars_at(*moments, zone="UTC"), tmp_path, "prices_hourly", suffix)
+    with pytest.raises(SourceFormatError, match=r"10 of 14 bars of SPY lie outside .* 04:30 in New York"):
+        FilesSource(tmp_path).prices_hourly("SPY")
+
+
+NO_ZONE = [
+    ("prices_hourly", "ts"), ("news_headlines", "ts"), ("apewisdom", "generated_at"), ("news_sentiment", "known_at"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize(("name", "column"), NO_ZONE)
+def test_moments_without_a_time_zone_are_refused_by_place_and_read_where_the_setting_says_where_the_clocks_hang(
+    tmp_path: Path, name: str, column: str, suffix: str
+) -> None:
+    local = pd.DatetimeIndex(["2024-11-26 10:30", "2024-11-26 11:30"])
+    values = {"ticker": "SPY", "headline": ["a", "b"], column: local.strftime("%Y-%m-%d %H:%M")}
+    numbers = ("open", "high", "low", "close", "volume", "rank", "mentions", "company_score", "sector_score", "buzz",
+               "articles_last_week")  # fmt: skip
+    write(pd.DataFrame({**values, **dict.fromkeys(numbers, 1.0)}), tmp_path, name, suffix)
+    kind = {file: kind for kind, file in FILES.items()}[name]
+    with pytest.raises(
+        SourceFormatError, match=r"'2024-11-26 10:30' (on line 2|in row 1) says no time zone.*FILES_ZONE"
+    ):
+        getattr(FilesSource(tmp_path), kind)("SPY")
+    zoned = getattr(FilesSource(tmp_path, rules=ReadingRules(zone="America/New_York")), kind)("SPY")
+    moments = zoned["ts" if kind == "prices_hourly" else "published_at" if kind == "news" else "known_at"]
+    assert moments.iloc[0] == pd.Timestamp("2024-11-26 15:30", tz="UTC")
+    assert "America/New_York" in notes_of(zoned)[0]
+
+
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_hourly_bars_with_dates_only_are_refused_with_the_reason(tmp_path: Path, zone: str | None) -> None:
+    rows = bars_at("2024-11-25 10:00", "2024-11-26 10:00").assign(ts=["2024-11-25", "2024-11-26"])
+    write(rows, tmp_path, "prices_hourly", "csv")
+    said = "a date without a time of day" if zone is None else "2 of 2 bars of SPY lie outside"
+    with pytest.raises(SourceFormatError, match=said):
+        FilesSource(tmp_path, rules=ReadingRules(zone=zone)).prices_hourly("SPY")
+
+
+@pytest.mark.parametrize("name", ["mentions24hAgo", "mentions_24h_ago"])
+def test_mentions_of_the_day_before_are_read_by_both_of_the_vendors_names(tmp_path: Path, name: str) -> None:
+    write(snapshots().rename(columns={"mentions24hAgo": name}), tmp_path, "apewisdom", "csv")
+    assert list(FilesSource(tmp_path).social_mentions("SPY")["mentions_24h_ago"]) == [245.0, 324.0]
+
+
+def test_a_listed_ticker_without_a_number_of_mentions_is_refused_and_not_taken_as_none(tmp_path: Path) -> None:
+    write(snapshots().assign(mentions=[None, 12, 245]), tmp_path, "apewisdom", "csv")
+    with pytest.raises(SourceFormatError, match="column mentions: 1 values, the first nan on line 2"):
+        FilesSource(tmp_path).social_mentions("SPY")
 
 
 @given(st.datetimes(pd.Timestamp("2015-01-02").to_pydatetime(), pd.Timestamp("2024-12-31").to_pydatetime()))
@@ -242,13 +310,21 @@ def test_a_missing_file_switches_its_kind_off(tmp_path: Path, kind: str) -> None
 
 BAD = [
     ("news", headlines().drop(columns="headline"), "column headline: is missing"),
-    ("news", headlines().assign(ts="yesterday"), "column ts: is no moment"),
+    ("news", headlines().assign(ts="yesterday"), "'yesterday' .* says no time zone"),
     ("news", headlines().assign(ts="2999-01-01T00:00Z"), "column ts: 4 rows lie in the future"),
     ("news", headlines().assign(headline=1.5), "column headline: expected text"),
     ("social_mentions", snapshots().assign(mentions="many"), "column mentions: expected a number"),
     ("social_mentions", pd.concat([snapshots(), snapshots()]), "lists SPY twice"),
-    ("earnings", announcements().assign(timing="EVENING", ticker="SPY"), "column timing: 'EVENING' is none of"),
-    ("earnings", announcements().assign(date="2024-13-01", ticker="SPY"), "column date: is no date"),
+    (
+        "earnings",
+        announcements().assign(timing="EVENING", ticker="SPY"),
+        "column timing: 5 values, the first EVENING .*: is none of",
+    ),
+    (
+        "earnings",
+        announcements().assign(date="2024-13-01", ticker="SPY"),
+        "column date: expected a date; '2024-13-01' .* is no day of the calendar",
+    ),
     ("earnings", announcements().assign(date="2024-10-31", ticker="SPY"), "announces twice on 2024-10-31"),
     ("prices_hourly", bars_at("2999-01-02 10:00"), "in the future"),
     ("prices_hourly", bars_at("2024-01-03 10:00").drop(columns="open"), "column open: is missing"),

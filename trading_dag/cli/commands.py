@@ -185,7 +185,7 @@ def doctor(
     fast: Annotated[bool, typer.Option("--fast", help="Do not compare every slice with its hash.")] = False,
 ) -> None:
     """Say what is set up, what is missing or damaged, what lies among the slices and is none, and what to do."""
-    from resources.diagnosis import diagnose_installation
+    from resources.diagnosis import FAILING, diagnose_installation
     from trading_dag.cli.plain_console import marked
 
     place = Workplace(source)
@@ -193,10 +193,10 @@ def doctor(
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:
-        colours = {"ok": "green", "missing": "red", "damaged": "red"}
+        colours = {"ok": "green", **dict.fromkeys(FAILING, "red")}
         for finding in findings:
             line = f"{' ' * (8 - len(finding.state))}{finding.subject}: {finding.detail}"
             told = line + (f"  → {finding.remedy}" if finding.remedy else "")
             place.console.print(marked(finding.state, colours.get(finding.state, "yellow"), told))
-    if any(finding.state in ("missing", "damaged") for finding in findings):
+    if any(finding.state in FAILING for finding in findings):
         raise typer.Exit(WORK_FAILED)

@@ -95,6 +95,17 @@ def complain(text: str) -> None:
     typer.echo(visible(text), err=True)
 
 
+def print_notes(place: Workplace, notes: Iterable[str]) -> None:
+    """What sources left out, assumed or do not have, each once and as text."""
+    from trading_dag.cli.plain_console import marked
+
+    said = list(dict.fromkeys(notes))
+    if said:
+        place.console.print(marked("Left out, assumed or switched off:", "yellow"))
+    for note in said:
+        place.console.print(f"  {note}")
+
+
 def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 

@@ -14,6 +14,7 @@ from trading_dag.cli.printing import (
     input_ends,
     print_input_ends,
     print_json,
+    print_notes,
     print_notice,
     progress_bar,
     with_sources,
@@ -47,20 +48,19 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             for outcome in outcomes
             if not outcome.is_success
         ]
-        repaired = [line for outcome in outcomes for line in outcome.repaired]
-        print_json(
-            {
-                "slices": reports.records(frame),
-                "failures": failures,
-                "repaired": repaired,
-                "input_ends": input_ends(place),
-            }
-        )
+        told = {
+            "failures": failures,
+            "repaired": [line for outcome in outcomes for line in outcome.repaired],
+            "notes": list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes)),
+            "input_ends": input_ends(place),
+        }
+        print_json({"slices": reports.records(frame), **told})
     else:
         if has_result and not frame.empty:
             place.console.print(table(frame))
             print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
             print_input_ends(place)
+        print_notes(place, (note for outcome in outcomes for note in outcome.notes))
         _print_outcomes(place, outcomes, has_result=has_result)
     if not all(outcome.is_success for outcome in outcomes):
         raise typer.Exit(WORK_FAILED)

@@ -29,7 +29,7 @@ class Workplace:
 
     def __init__(self, source: str = "", tickers: str = "", horizons: str = "") -> None:
         given = {"source": source} if source else {}
-        self.settings = Settings(**given)  # type: ignore[arg-type]
+        self.settings = _with_folder(Settings(**given))  # type: ignore[arg-type]
         _warn_of_typos()
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         self.state = self.settings.home / ".dagster"
@@ -76,6 +76,15 @@ class Workplace:
         """A report's SQL on the chosen tickers and horizons."""
         chosen = [list(self.tickers), list(self.horizons)]
         return self.warehouse.query(sql, chosen, keys=self.research_slices)  # type: ignore[arg-type]
+
+
+def _with_folder(settings: Settings) -> Settings:
+    """The settings with the tickers of the folder, where there is one."""
+    if settings.source != "files":
+        return settings
+    from resources.folder_files import with_tickers_of_folder
+
+    return with_tickers_of_folder(settings)
 
 
 def _warn_of_typos() -> None:

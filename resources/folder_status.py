@@ -1,0 +1,141 @@
+"""What ``doctor`` is told of the user's folder: each kind's file, whether it can be read, and what is not read.
+
+The header and the first rows of every file are read; a wrong value further down shows when the file is read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from resources.column_files import ColumnFile
+from resources.file_events import FILE_OF_KIND
+from resources.folder_files import FOLDER_VARIABLE, PRICES
+from resources.hull import NAMES_IN_FOLDER
+from resources.raw_frames import IMPORT_CHAINS
+from resources.source import SourceStatus
+from trading_dag.errors import SourceError
+from trading_dag.schemas import MACRO, OPTION_CHAIN, VOLATILITY_INDEX
+
+if TYPE_CHECKING:
+    from resources.files import FilesSource
+
+_NAMES_SHOWN: Final = 8
+_NOT_DATA: Final = (
+    ".md",
+    ".py",
+    ".ipynb",
+    ".json",
+    ".log",
+    ".pdf",
+    ".png",
+    ".zip",
+    ".env",
+    ".duckdb",
+    ".yaml",
+    ".toml",
+)
+
+
+def folder_statuses(source: FilesSource, *, chains: str) -> Iterator[SourceStatus]:
+    """One status a kind is given, and one for files that are not read.
+
+    Parameters
+    ----------
+    chains : pattern of the files of option chains.
+    """
+    folder = source.folder
+    if folder is None or not folder.is_dir():
+        detail = "no folder is configured" if folder is None else f"{folder} is no folder"
+        for kind in (PRICES, VOLATILITY_INDEX.name, MACRO.name, OPTION_CHAIN.name, *FILE_OF_KIND):
+            yield SourceStatus(kind, "missing", detail, f"set {FOLDER_VARIABLE} to your data folder")
+        return
+    yield from _price_statuses(source)
+    yield from _kind_statuses(source, VOLATILITY_INDEX.name, VOLATILITY_INDEX.name)
+    yield from _kind_statuses(source, MACRO.name, MACRO.name)
+    yield _chain_status(folder, chains)
+    for kind, file in FILE_OF_KIND.items():
+        yield from _kind_statuses(source, kind, file)
+    if source.file_exists("dividends"):
+        yield from _kind_statuses(source, "dividends", "dividends")
+    yield from _strangers(source, chains)
+
+
+def _price_statuses(source: FilesSource) -> Iterator[SourceStatus]:
+    own = source.files.tickers
+    if source.file_exists(PRICES):
+        yield from _kind_statuses(source, PRICES, PRICES)
+    elif not own:
+        remedy = f"add {PRICES}.parquet or {PRICES}.csv, or a file a ticker, such as GLD.csv"
+        yield SourceStatus(PRICES, "missing", f"no prices in {source.folder}", remedy)
+    if own:
+        checked = [(ticker, _checked(source, ticker)) for ticker in own]
+        bad = [status for _, status in checked if status.state == "wrong"]
+        yield from bad
+        good = [status.detail for _, status in checked if status.state == "on"]
+        if good:
+            more = f" and {len(good) - 1:,} more tickers" if len(good) > 1 else ""
+            yield SourceStatus(PRICES, "on", f"{good[0]}{more}")
+
+
+def _checked(source: FilesSource, ticker: str) -> SourceStatus:
+    try:
+        file = source.file_of_ticker(ticker)
+        return SourceStatus(PRICES, "on", "" if file is None else file.check())
+    except SourceError as error:
+        return _wrong(PRICES, error)
+
+
+def _kind_statuses(source: FilesSource, kind: str, file: str) -> Iterator[SourceStatus]:
+    try:
+        found = [one for one in (source.file_of(file), *_singles(source, kind)) if one is not None]
+        if found:
+            yield SourceStatus(kind, "on", ", ".join(one.check() for one in found))
+            return
+    except SourceError as error:
+        yield _wrong(kind, error)
+        return
+    yield SourceStatus(kind, "off", source.absence(kind, file), f"add {file}.parquet or {file}.csv")
+
+
+def _singles(source: FilesSource, kind: str) -> list[ColumnFile]:
+    return source.index_files() if kind == VOLATILITY_INDEX.name else []
+
+
+def _wrong(kind: str, error: SourceError) -> SourceStatus:
+    return SourceStatus(kind, "wrong", f"{error.request}: {error.problem}", error.remedy)
+
+
+def _chain_status(folder: Path, pattern: str) -> SourceStatus:
+    paths = sorted(folder.glob(pattern))
+    if not paths:
+        return SourceStatus(OPTION_CHAIN.name, "off", f"no {pattern} in {folder}", IMPORT_CHAINS)
+    from resources.chain_files import open_chain_file
+
+    try:
+        for path in paths:
+            open_chain_file(path)
+    except SourceError as error:
+        return _wrong(OPTION_CHAIN.name, error)
+    return SourceStatus(OPTION_CHAIN.name, "on", ", ".join(str(path) for path in paths))
+
+
+def _strangers(source: FilesSource, chains: str) -> Iterator[SourceStatus]:
+    """Files that look like data and are not read, such as ``gld.csv``, which should be ``GLD.csv``."""
+    folder = source.files.existing
+    known = {path for name in source.known_names for path in source.files.paths.get(name, ())}
+    known |= {folder / name for name in NAMES_IN_FOLDER} | set(folder.glob(chains))
+    known |= set(source.files.tickers.values()) | {file.path for file in source.index_files()}
+    names = [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path not in known and not path.name.startswith(".") and path.suffix not in _NOT_DATA
+    ]
+    if names:
+        more = len(names) - _NAMES_SHOWN
+        told = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        remedy = (
+            "a ticker's prices are read from a file in capital letters, GLD.csv, with a header; see docs/sources.md"
+        )
+        yield SourceStatus("files that are not read", "off", told, remedy)
