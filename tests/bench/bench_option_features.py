@@ -2,8 +2,9 @@
 
 Run ``python -m tests.bench.bench_option_features``. A session of 20,000 contracts (40 expirations, 250 strikes) is
 drawn from a smile with spreads; the chain of the session before is there too, so that stale quotes are looked for.
-The whole way is timed: cleaning, forwards, volatilities, interpolation, exposures, flip. No fitted slices, which the
-features do not read. On a shared machine the least of many rounds says most; the median is given beside it.
+What is timed is what ``options.chain_analytics`` and ``features.option_chain`` do for a new session: cleaning,
+forwards, volatilities, fitted smiles, exposures, flip, the tables, and the features read off them. Reading and storing
+are left out. On a shared machine the least of the rounds says most; the median is given beside it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trading_dag.features.option_chain import features_of_session
+from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
 from trading_dag.options.black_scholes import price
 from trading_dag.options.chain import normalise_chain
-from trading_dag.options.session_measures import measure_session
-from trading_dag.schemas import OPTION_CHAIN
+from trading_dag.options.chain_history import ChainHistory, HistoryTables, analyse_history
+from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN, OPTION_CHAIN_FEATURES
+from trading_dag.table_frames import table_frame
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPOT = 600.0
@@ -59,18 +61,55 @@ def drawn_session(day: str = "2024-11-11", *, spot: float = SPOT, seed: int = 42
     return frame[list(OPTION_CHAIN.column_names)]
 
 
-def measure(*, rounds: int = 40) -> dict[str, float]:
-    """Milliseconds a drawn session, least and median of the rounds; seconds of the real sessions where they are."""
-    before, chain = drawn_session("2024-11-08", spot=SPOT * 0.99, seed=41), drawn_session()
+def nothing_known() -> HistoryTables:
+    """The stored tables of a ticker whose chains were never analysed."""
+    return HistoryTables(*(table_frame(table, {}, rows=0) for table in (CHAIN_ANALYTICS, DEALER_EXPOSURE)))
+
+
+def analysed(chains: list[pd.DataFrame], known: HistoryTables) -> ChainHistory:
+    """What ``options.chain_analytics`` does with a ticker's chains, ascending."""
+    sessions = pd.DatetimeIndex([chain["quote_date"].iloc[0] for chain in chains])
+    return analyse_history(zip(sessions, chains, strict=True), rates=pd.Series(RATE, index=sessions), known=known)
+
+
+def features_of(tables: HistoryTables, prices: pd.DataFrame) -> pd.DataFrame:
+    """What ``features.option_chain`` does with the stored tables."""
+    exposure, analytics = agreeing_sessions(tables.exposure, tables.smiles, prices=prices)
+    return build_option_chain(prices, exposure, analytics=analytics)
+
+
+def closes_of(chains: list[pd.DataFrame]) -> pd.DataFrame:
+    """``raw.prices_daily`` of the sessions, as far as the features read it: the spot of each chain is its close."""
+    first = [chain.iloc[0] for chain in chains]
+    return pd.DataFrame(
+        {
+            "ticker": pd.Series([row["ticker"] for row in first], dtype="str"),
+            "session": pd.DatetimeIndex([row["quote_date"] for row in first]).as_unit("us"),
+            "close": [float(row["underlying_price"]) for row in first],
+            "split_factor": 1.0,
+        }
+    )
+
+
+def measure(*, rounds: int = 10) -> dict[str, float]:
+    """Milliseconds a new drawn session, least and median of the rounds, the session before being known; seconds of the
+    real sessions, none of them known, where they are."""
+    chains = [drawn_session("2024-11-08", spot=SPOT * 0.99, seed=41), drawn_session()]
+    prices = closes_of(chains)
+    known = analysed(chains[:1], nothing_known()).tables
     taken = []
     for _ in range(rounds):
         began = time.perf_counter()
-        features = features_of_session(measure_session(chain, rate=RATE, before=before))
+        history = analysed(chains, known)
+        features = features_of(history.tables, prices)
         taken.append(1_000 * (time.perf_counter() - began))
-    if not np.isfinite(list(features.values())).all():
-        raise RuntimeError(f"a feature of the drawn session is missing: {features}")
+    if history.computed != 1:
+        raise RuntimeError(f"{history.computed} sessions were computed where one is new")
+    last = features[list(OPTION_CHAIN_FEATURES)].iloc[-1].drop("option_volume_ratio")  # of 20 sessions
+    if not np.isfinite(last.astype(float)).all():
+        raise RuntimeError(f"a feature of the drawn session is missing: {last.to_dict()}")
     return {
-        "contracts": float(len(chain)),
+        "contracts": float(len(chains[-1])),
         "least_milliseconds": min(taken),
         "median_milliseconds": statistics.median(taken),
         **_real_sessions(),
@@ -78,7 +117,7 @@ def measure(*, rounds: int = 40) -> dict[str, float]:
 
 
 def _real_sessions() -> dict[str, float]:
-    """Every real session, each with the one before it; reading the file is left out."""
+    """Every session of the real chains from quotes to features; reading the file is left out."""
     folder = Path(os.environ.get("TRADING_DAG_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
     path = folder / "option_chain_eod.parquet"
     if not path.is_file():
@@ -86,10 +125,9 @@ def _real_sessions() -> dict[str, float]:
     quotes = normalise_chain(pd.read_parquet(path)).kept
     began, sessions = time.perf_counter(), 0
     for _, of_ticker in quotes.groupby("ticker"):
-        before = None
-        for _, chain in of_ticker.groupby("quote_date"):
-            features_of_session(measure_session(chain, rate=RATE, before=before))
-            before, sessions = chain, sessions + 1
+        chains = [chain for _, chain in of_ticker.groupby("quote_date")]
+        features_of(analysed(chains, nothing_known()).tables, closes_of(chains))
+        sessions += len(chains)
     return {"real_sessions": float(sessions), "real_seconds": time.perf_counter() - began}
 
 
