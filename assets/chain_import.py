@@ -1,21 +1,20 @@
 """Imports of option-chain files as Dagster runs: one run an import, and for every session it changed what Dagster has
-of any other: a materialization and the verdicts of its checks.
+of any other: a materialization and the verdicts of its checks. A run that refused sessions has failed, and names them.
 
 Reading and storing are ``resources.chain_import``'s; this module only makes the UI, and every condition that asks for
 the checks, know of it. The verdicts are those on what is stored, found for a whole year of a ticker at once.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from numpy.typing import NDArray
 
 from assets.materialization import check_results
 from assets.option_chain import OPTION_CHAIN_KEY
@@ -24,10 +23,11 @@ from assets.running import QUIET_CONSOLE
 from resources.chain_import import ChainImport, ImportProgress, import_chains, mark_reported, unreported
 from resources.chain_io import StoredChain
 from resources.chain_store import ChainStore
+from resources.chain_verdicts import session_verdicts
 from resources.expectations import RuleVerdict
 from resources.parquet_store import content_hash
-from trading_dag.quality import Finding, QualityContext, examine, rules_of
-from trading_dag.quality.rules import EXAMPLES
+from resources.text_values import DateOrder
+from trading_dag.quality import rules_of
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import last_closed_session
 
@@ -42,13 +42,14 @@ def run_import(
     tickers: tuple[str, ...],
     ticker: str | None,
     progress: Callable[[ImportProgress], None],
+    date_order: DateOrder | None = None,
 ) -> ChainImport:
     """Import a file or folder of chains within one Dagster run, and record every session that it changed.
 
     Parameters
     ----------
     tickers : the universe; chains of other tickers are stored and can be queried, but are no partitions.
-    ticker : the underlying where the files do not say it.
+    ticker, date_order : as ``import_chains`` takes them.
 
     Raises
     ------
@@ -58,17 +59,24 @@ def run_import(
 
     @dg.op(name=IMPORT_JOB, description=__doc__)
     def read_and_store(context: dg.OpExecutionContext) -> None:
-        imported = import_chains(store, path, ticker=ticker, progress=progress)
+        imported = import_chains(store, path, ticker=ticker, date_order=date_order, progress=progress)
         done.append(imported)
         for name in tickers:
             _record(context, store, imported, name)
         mark_reported(store, unreported(store, imported))
+        refused = {name: rules for file in imported.files for name, rules in file.refused_sessions.items()}
+        for name, rules in refused.items():
+            context.log.error("%s [%s] is not stored: %s", OPTION_CHAIN.qualified_name, name, "; ".join(rules))
+        if refused:
+            raise dg.Failure(f"{len(refused)} sessions break a blocking rule and are not stored: {min(refused)} …")
 
     @dg.job(name=IMPORT_JOB, description="Files of option chains into raw.option_chain.")
     def job() -> None:
         read_and_store()
 
-    job.execute_in_process(instance=instance, tags={"trading_dag/path": str(path)[:200]}, run_config=QUIET_CONSOLE)
+    tags = {"trading_dag/path": str(path)[:200]}
+    with suppress(dg.Failure):  # what it says is in what is returned
+        job.execute_in_process(instance=instance, tags=tags, run_config=QUIET_CONSOLE)
     return done[0]
 
 
@@ -153,49 +161,3 @@ def _evaluations(
             blocking=blocking[str(result.check_name)],
             partition=partition,
         )
-
-
-def session_verdicts(
-    rows: pd.DataFrame, *, now_session: pd.Timestamp, before: pd.DataFrame | None = None
-) -> dict[pd.Timestamp, list[RuleVerdict]]:
-    """One verdict for each rule of ``raw.option_chain`` on every session among the rows, all found at once.
-
-    Parameters
-    ----------
-    rows : of one ticker, as they are stored.
-    now_session : latest session that may occur.
-    before : the ticker's chain on the stored quote date before them; None where there is none.
-    """
-    findings = examine(OPTION_CHAIN, rows, context=QualityContext(now_session=now_session, chain_before=before))
-    of_row, days = pd.factorize(rows["quote_date"])
-    totals = np.bincount(of_row, minlength=len(days))
-    by_rule = [(rule, findings[rule.name], _by_session(findings[rule.name], of_row)) for rule in rules_of(OPTION_CHAIN)]
-    return {
-        pd.Timestamp(day): [
-            RuleVerdict(
-                rule=rule,
-                passed=not counts[place],
-                unexpected_count=int(counts[place]),
-                total=int(totals[place]),
-                examples=_examples(rows[finding.mask & (of_row == place)]) if counts[place] else [],
-                detail=finding.detail if counts[place] or not finding.is_examined else "",
-                is_examined=finding.is_examined,
-            )
-            for rule, finding, counts in by_rule
-        ]
-        for place, day in enumerate(days)
-    }
-
-
-def _by_session(finding: Finding, of_row: NDArray[np.intp]) -> NDArray[np.int64]:
-    """How many things are wrong with each session; what is wrong with no row in particular is with every session."""
-    sessions = int(of_row.max()) + 1 if len(of_row) else 0
-    if finding.count and not finding.mask.any():
-        return np.full(sessions, finding.count, dtype=np.int64)
-    return np.bincount(of_row[finding.mask], minlength=sessions)
-
-
-def _examples(rows: pd.DataFrame) -> list[str]:
-    """The first of some contracts."""
-    keys = rows[["expiration", "strike", "option_right"]].head(EXAMPLES)
-    return [f"{expiration:%Y-%m-%d} {strike:g} {right}" for expiration, strike, right in keys.itertuples(index=False)]

@@ -15,6 +15,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from resources.chain_merge import OUTCOMES
 from resources.parquet_io import slice_of_partition
 from trading_dag.errors import InsufficientDataError, StorageError
 
@@ -29,8 +30,6 @@ QUOTES: Final = (
     "quote_date", "ticker", "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
     "open_interest", "implied_volatility",
 )  # fmt: skip
-# A chain that is older than that is no session before.
-DAYS_BEFORE: Final = pd.Timedelta(days=10)
 NO_CHAIN: Final = "no option chain is stored: trading-dag import-chains PATH brings it in"
 
 
@@ -81,10 +80,7 @@ class StoredChain:
 
     def read_before(self, session: pd.Timestamp) -> pd.DataFrame | None:
         """Rows of the quote date before a session, stored or not; None where none is stored of the ten days before."""
-        if not self.store.years(self.ticker):
-            return None
-        rows = self.store.read(self.ticker, first=session - DAYS_BEFORE, last=session - pd.Timedelta(days=1))
-        return None if rows.empty else rows[rows["quote_date"] == rows["quote_date"].max()].reset_index(drop=True)
+        return self.store.read_before(self.ticker, session)
 
     def by_session(
         self, *, first: pd.Timestamp | None = None, last: pd.Timestamp | None = None
@@ -164,7 +160,9 @@ class ChainIOManager(dg.IOManager):
         if len(dates) != 1:
             raise StorageError(f"raw.option_chain [{ticker}]: one session's chain has rows of the years {list(dates)}")
         counts = self.store.merge(ticker, int(dates[0]), obj, source=str(obj.attrs.get("source", "")))
-        told = {name: value for name, value in counts.__dict__.items() if name != "changed_sessions"}
+        told: dict[str, Any] = {
+            name: getattr(counts, name) for name in (*OUTCOMES, "duplicate", "conflicting_duplicate")
+        }
         if self._keep_days is not None:
             told["sessions past their time"] = self.store.forget(ticker, keep_days=self._keep_days)
         context.add_output_metadata({"dagster/row_count": len(obj), "source": obj.attrs.get("source") or "–", **told})

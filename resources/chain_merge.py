@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,8 @@ class MergeCounts:
     unchanged : keys that say what was stored.
     duplicate, conflicting_duplicate : fresh rows left out, as ``clean_chain`` names them.
     changed_sessions : quote dates of which anything is other than it was, ascending.
+    refused_sessions : quote dates that were not merged, and each blocking rule that they would break.
+    failed_check : fresh rows of those.
     """
 
     appended: int
@@ -39,6 +41,8 @@ class MergeCounts:
     duplicate: int
     conflicting_duplicate: int
     changed_sessions: tuple[pd.Timestamp, ...] = ()
+    refused_sessions: dict[pd.Timestamp, tuple[str, ...]] = field(default_factory=dict)
+    failed_check: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,38 @@ def _merged(stored: pd.DataFrame, fresh: pd.DataFrame) -> tuple[pd.DataFrame, ND
     outcomes = np.full(len(fresh), APPENDED, dtype=np.int64)
     outcomes[order[pair + 1] - len(stored)] = np.select([restated, completed], [RESTATED, COMPLETED], UNCHANGED)
     return both[kept], outcomes
+
+
+@dataclass(frozen=True)
+class MergedPieces:
+    """What came of merging several pieces, one after the other.
+
+    Attributes
+    ----------
+    frame : rows as they are to be stored.
+    counts : rows of each piece by what came of them, in the order of ``OUTCOMES``.
+    changed : quote dates that each piece changed.
+    """
+
+    frame: pd.DataFrame
+    counts: NDArray[np.int64]
+    changed: list[tuple[pd.Timestamp, ...]]
+
+
+def merge_pieces(stored: pd.DataFrame, pieces: Sequence[pd.DataFrame]) -> MergedPieces:
+    """Stored rows with each piece of fresh ones merged into them, as ``merge_chains`` does."""
+    frame = stored
+    counts = np.zeros((len(pieces), len(OUTCOMES)), dtype=np.int64)
+    changed: list[tuple[pd.Timestamp, ...]] = [()] * len(pieces)
+    for places in rounds(pieces):
+        fresh = pd.concat([pieces[place] for place in places], ignore_index=True)
+        merged = merge_chains(frame, fresh)
+        frame, owner = merged.frame, np.repeat(places, [len(pieces[place]) for place in places])
+        counts += np.bincount(owner * len(OUTCOMES) + merged.outcomes, minlength=counts.size).reshape(counts.shape)
+        news = fresh["quote_date"][merged.outcomes != UNCHANGED]
+        for place, days in news.groupby(owner[merged.outcomes != UNCHANGED]):
+            changed[int(str(place))] = tuple(sorted(days.unique()))
+    return MergedPieces(frame, counts, changed)
 
 
 def rounds(pieces: Sequence[pd.DataFrame]) -> Iterator[list[int]]:

@@ -10,21 +10,24 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from resources.chain_files import ChainFile
+from resources.chain_pieces import ChainRows
 from resources.slice_format import replace_file
+from resources.text_columns import Remark, merged_remarks
 from trading_dag.errors import UnknownTickerError
-from trading_dag.options.chain import REASON, SiftedChain, sift
+from trading_dag.options.sifting import REASON, SiftedChain, sift
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker
 
 PREFIX: Final = "staging-"
 _WHOLE: Final = "staged.json"
+LINE: Final = "line"
 SliceName = tuple[str, int]
 
 
@@ -37,12 +40,14 @@ class StagedFile:
     folder : where; below it ``SPY/2015/part-000000.parquet``.
     rows : contract rows read.
     refused : rows that are not staged, by reason.
+    left_out : what was left out or assumed, with the place of the first.
     is_left_over : an ended process staged it, and may have merged some of it.
     """
 
     folder: Path
     rows: int
     refused: dict[str, int]
+    left_out: tuple[Remark, ...]
     is_left_over: bool = False
 
     @property
@@ -51,7 +56,7 @@ class StagedFile:
         return sorted((path.parent.name, int(path.name)) for path in self.folder.glob("*/*") if path.is_dir())
 
     def rows_of(self, ticker: str, year: int) -> pd.DataFrame:
-        """The staged rows of one slice, in the order of the file."""
+        """The staged rows of one slice, in the order of the file; ``LINE`` says where each stands in it."""
         parts = sorted((self.folder / ticker / str(year)).iterdir())
         return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
 
@@ -79,20 +84,24 @@ def stage(file: ChainFile, folder: Path, *, read: Callable[[int], None]) -> Stag
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     refused: Counter[str] = Counter()
+    left_out: tuple[Remark, ...] = ()
     rows = 0
-    for number, sifted in enumerate(file.batches()):
-        refused.update(str(reason) for reason in sifted.refused[REASON])
-        dated = _that_can_be_stored(sifted.kept)
+    for number, piece in enumerate(file.batches()):
+        refused.update(str(reason) for reason in piece.refused[REASON])
+        refused.update(piece.lines_lost)
+        dated = _that_can_be_stored(piece.kept)
         refused.update(dated.counts)
-        for (ticker, year), part_rows in _by_slice(dated.kept):
+        left_out = merged_remarks((*left_out, *piece.left_out, *_remarks(dated, piece)))
+        for (ticker, year), part_rows in _by_slice(dated.kept.assign(**{LINE: piece.lines[dated.kept_at]})):
             part = folder / validate_ticker(ticker) / str(year) / f"part-{number:06d}.parquet"
             part.parent.mkdir(parents=True, exist_ok=True)
             replace_file(part, _writer(part_rows))
-        rows += len(sifted.kept) + len(sifted.refused)
-        read(len(sifted.kept) + len(sifted.refused))
-    word = json.dumps({"rows": rows, "refused": dict(refused)})
+        more = len(piece.kept) + len(piece.refused) + sum(piece.lines_lost.values())
+        rows += more
+        read(more)
+    word = json.dumps({"rows": rows, "refused": dict(refused), "left_out": [asdict(remark) for remark in left_out]})
     replace_file(folder / _WHOLE, lambda target: target.write_text(word, encoding="utf-8"))
-    return StagedFile(folder, rows, dict(refused))
+    return StagedFile(folder, rows, dict(refused), left_out)
 
 
 def sweep(imports: Path, *, also_whole: bool) -> None:
@@ -105,7 +114,8 @@ def sweep(imports: Path, *, also_whole: bool) -> None:
 def _staged_before(folder: Path) -> StagedFile | None:
     try:
         word = json.loads((folder / _WHOLE).read_text(encoding="utf-8"))
-        return StagedFile(folder, int(word["rows"]), dict(word["refused"]), is_left_over=True)
+        left_out = tuple(Remark(**remark) for remark in word["left_out"])
+        return StagedFile(folder, int(word["rows"]), dict(word["refused"]), left_out, is_left_over=True)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # not there, or torn: it is read again
 
@@ -118,6 +128,7 @@ def _that_can_be_stored(rows: pd.DataFrame) -> SiftedChain:
     """Without quotes of what is no ticker, of days without a session, or of sessions that are not over yet."""
     days = rows["quote_date"]
     strange = [ticker for ticker in rows["ticker"].unique() if not _is_ticker(str(ticker))]
+    column = {"not_a_ticker": "ticker", "future_session": "quote_date", "not_a_session": "quote_date"}
     return sift(
         rows,
         [
@@ -125,7 +136,14 @@ def _that_can_be_stored(rows: pd.DataFrame) -> SiftedChain:
             ("future_session", (days > last_closed_session()).to_numpy()),
             ("not_a_session", ~days.isin(all_sessions()).to_numpy()),
         ],
+        blame=lambda reason, row: (column[reason], rows[column[reason]].iloc[row]),
     )
+
+
+def _remarks(sifted: SiftedChain, piece: ChainRows) -> Iterator[Remark]:
+    for reason, fault in sifted.faults.items():
+        line = int(piece.lines[fault.position])
+        yield Remark(reason, sifted.counts[reason], line, fault.value, column=fault.column)
 
 
 def _is_ticker(text: str) -> bool:

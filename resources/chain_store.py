@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pandas as pd
 
 from resources.chain_filter import ChainFilter, as_day, within
-from resources.chain_merge import OUTCOMES, UNCHANGED, MergeCounts, merge_chains, rounds
+from resources.chain_merge import OUTCOMES, MergeCounts, MergedPieces, merge_pieces
 from resources.chain_part import (
     BY_TICKER,
     ChainPart,
@@ -50,11 +49,15 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
     from filelock import BaseFileLock
 
+    from resources.chain_verdicts import ChainJudge
     from resources.parquet_store import Provenance
 
 ROW_GROUP_ROWS: Final = 131_072
 IMPORTS_FOLDER: Final = ".imports"
 _YEAR_FOLDER: Final = "year="
+
+# A chain that is older than that is no session before.
+DAYS_BEFORE: Final = pd.Timedelta(days=10)
 
 
 class ChainStore:
@@ -107,7 +110,14 @@ class ChainStore:
         """Merge rows of one source into the slice of a ticker and year, as ``merge_all`` does with several."""
         return self.merge_all(ticker, year, [(fresh, source)])[0]
 
-    def merge_all(self, ticker: str, year: int, pieces: Sequence[tuple[pd.DataFrame, str]]) -> list[MergeCounts]:
+    def merge_all(
+        self,
+        ticker: str,
+        year: int,
+        pieces: Sequence[tuple[pd.DataFrame, str]],
+        *,
+        judge: ChainJudge | None = None,
+    ) -> list[MergeCounts]:
         """Merge pieces into the slice of a ticker and year, one after the other, and write the file once.
 
         Where a key is stored already, what the fresh row says replaces what is stored; what it does not say (NULL)
@@ -118,6 +128,8 @@ class ChainStore:
         pieces : rows of ``raw.option_chain`` of that ticker and year, in any order, and what they came from. Of
             repeated keys in a piece equal rows count once, and differing ones not at all. The source is for the
             provenance: that of a piece which changed anything is joined by ``+`` to what is there.
+        judge : looks at each session as it would be stored; one that it objects to stays as it is stored. None where
+            the rows have been judged.
 
         Returns
         -------
@@ -136,37 +148,51 @@ class ChainStore:
                 )
         repeated = [repeated_rows(fresh) for fresh, _ in pieces]
         unique = [fresh[~(copies | other)] for (fresh, _), (copies, other) in zip(pieces, repeated, strict=True)]
-        counts = np.zeros((len(pieces), len(OUTCOMES)), dtype=np.int64)
-        changed: list[tuple[pd.Timestamp, ...]] = [()] * len(pieces)
+        refused: dict[pd.Timestamp, tuple[str, ...]] = {}
         with self.lock(ticker):
             before = self.provenance(ticker, year)
             days = pd.concat([fresh["quote_date"] for fresh in unique]) if unique else pd.Series(dtype="datetime64[us]")
             part = None if before is None or days.empty else self._part(ticker, year, days.min(), days.max())
-            frame = empty_frame(OPTION_CHAIN) if part is None else part.frame()
-            for places in rounds(unique):
-                fresh = pd.concat([unique[place] for place in places], ignore_index=True)
-                merged = merge_chains(frame, fresh)
-                frame, owner = merged.frame, np.repeat(places, [len(unique[place]) for place in places])
-                counts += np.bincount(owner * len(OUTCOMES) + merged.outcomes, minlength=counts.size).reshape(
-                    counts.shape
-                )
-                news = fresh["quote_date"][merged.outcomes != UNCHANGED]
-                for place, days in news.groupby(owner[merged.outcomes != UNCHANGED]):
-                    changed[int(str(place))] = tuple(sorted(days.unique()))
-            if any(changed):
+            stored = empty_frame(OPTION_CHAIN) if part is None else part.frame()
+            merged = merge_pieces(stored, unique)
+            while judge is not None and (objections := self._objections(judge, ticker, merged)):
+                refused |= objections
+                merged = merge_pieces(stored, [fresh[~fresh["quote_date"].isin(list(refused))] for fresh in unique])
+            if any(merged.changed):
                 known = (before.source or "").split("+") if before is not None else []
-                given = [source for (_, source), days in zip(pieces, changed, strict=True) if days]
+                given = [source for (_, source), days in zip(pieces, merged.changed, strict=True) if days]
                 sources = "+".join(name for name in dict.fromkeys([*known, *given]) if name)
-                self._put(ticker, year, frame, source=sources, part=part)
+                self._put(ticker, year, merged.frame, source=sources, part=part)
         return [
             MergeCounts(
                 **dict(zip(OUTCOMES, row.tolist(), strict=True)),
                 duplicate=int(copies.sum()),
                 conflicting_duplicate=int(conflicts.sum()),
-                changed_sessions=days,
+                changed_sessions=changed,
+                refused_sessions={day: refused[day] for day in sorted(refused) if (fresh["quote_date"] == day).any()},
+                failed_check=int(fresh["quote_date"].isin(list(refused)).sum()),
             )
-            for row, days, (copies, conflicts) in zip(counts, changed, repeated, strict=True)
+            for row, changed, fresh, (copies, conflicts) in zip(
+                merged.counts, merged.changed, unique, repeated, strict=True
+            )
         ]
+
+    def _objections(self, judge: ChainJudge, ticker: str, merged: MergedPieces) -> dict[pd.Timestamp, tuple[str, ...]]:
+        """What speaks against the sessions that a merge would change."""
+        days = sorted({day for changed in merged.changed for day in changed})
+        if not days:
+            return {}
+        of_row = merged.frame["quote_date"]
+        begin, end = int(of_row.searchsorted(days[0], "left")), int(of_row.searchsorted(days[-1], "right"))
+        before = self.read_before(ticker, days[0])
+        return judge.objections(merged.frame.iloc[begin:end].reset_index(drop=True), days=days, before=before)
+
+    def read_before(self, ticker: str, session: pd.Timestamp) -> pd.DataFrame | None:
+        """Rows of the quote date before a session, stored or not; None where none is stored of the ten days before."""
+        if not self.years(ticker):
+            return None
+        rows = self.read(ticker, first=session - DAYS_BEFORE, last=session - pd.Timedelta(days=1))
+        return None if rows.empty else rows[rows["quote_date"] == rows["quote_date"].max()].reset_index(drop=True)
 
     def forget(self, ticker: str, *, keep_days: int) -> int:
         """Drop sessions quoted more than so many days before the ticker's last stored one; how many quote dates.

@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 
 from resources.text_values import DateOrder, DecimalMark, Value, date_of, moment_of, number_of, unquoted
 from trading_dag.sessions import TIME_UNIT
+from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["text", "number", "fraction", "date", "moment"]
-Reason = Literal["fewer_fields", "more_fields", "unreadable", "assumed"]
+FEWER_FIELDS: Final = "fewer_fields"
+MORE_FIELDS: Final = "more_fields"
+UNREADABLE: Final = "unreadable"
+ASSUMED: Final = "assumed"
 SHOWN_CHARACTERS: Final = 60
 Mask = NDArray[np.bool_]
 Lines = NDArray[np.int64]
@@ -34,14 +38,14 @@ class Remark:
     Attributes
     ----------
     reason : lines of ``fewer_fields`` or ``more_fields`` than the header are left out; an ``unreadable`` value counts
-        as missing; an ``assumed`` one was read.
+        as missing; an ``assumed`` one was read. Whoever takes out rows of their own adds reasons of their own.
     count : how often.
     line, value : the first place and what stands there.
     column : whose value; None for whole lines.
     detail : why, or what was assumed.
     """
 
-    reason: Reason
+    reason: str
     count: int
     line: int
     value: str
@@ -50,8 +54,8 @@ class Remark:
 
     def __str__(self) -> str:
         where = f"column {self.column}: " if self.column is not None else ""
-        what = f"{self.count:,} {self.reason.replace('_', ' ')} ({self.detail})"
-        return f"{where}{what}, first on line {self.line}: {self.value}"
+        what = f"{self.count:,} {self.reason.replace('_', ' ')}" + (f" ({self.detail})" if self.detail else "")
+        return f"{where}{what}, first on line {self.line}" + (f": {self.value}" if self.value else "")
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,8 @@ def merged_remarks(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
 
 
 def shown(text: str) -> str:
-    """A text of a file as it is quoted in a message: on one line, and cut where it is long."""
-    line = " ".join(text.split())
+    """A text of a file as it is quoted in a message: on one line, control characters shown, cut where it is long."""
+    line = visible(" ".join(text[:1000].split()))
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
 
 
@@ -172,7 +176,7 @@ def _remarks(
     for place, (is_problem, note) in enumerate(kinds):
         rows = np.flatnonzero(of_row == place)
         yield Remark(
-            "unreadable" if is_problem else "assumed",
+            UNREADABLE if is_problem else ASSUMED,
             len(rows),
             int(lines[rows[0]]),
             shown(written[codes[rows[0]]]),

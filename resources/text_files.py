@@ -23,7 +23,7 @@ the caller's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +31,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resources.text_columns import Column, Kind, Reason, Remark, merged_remarks, shown, typed_column
+from resources.text_columns import (
+    ASSUMED,
+    FEWER_FIELDS,
+    MORE_FIELDS,
+    Column,
+    Kind,
+    Remark,
+    merged_remarks,
+    shown,
+    typed_column,
+)
 from resources.text_dialect import CountedLines, Dialect, find_dialect, line_of_open_quote
 from resources.text_values import DateOrder, DecimalMark, date_order, decimal_mark
 from trading_dag.errors import SourceFormatError
@@ -52,14 +62,22 @@ class TextRows:
     ----------
     frame : the wanted columns in the order asked for, by the file's own names, on a plain index.
     lines : the line of the file that each row stands on, (n,); the record where values hold line breaks.
-    unreadable : whether a row has a value in any wanted column that could not be read, (n,).
+    unreadable_in : of each column that has a value which could not be read, the rows that have one, (n,).
     remarks : what was left out or assumed.
     """
 
     frame: pd.DataFrame
     lines: NDArray[np.int64]
-    unreadable: NDArray[np.bool_]
+    unreadable_in: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
+
+    @property
+    def unreadable(self) -> NDArray[np.bool_]:
+        """Whether a row has a value in any wanted column that could not be read, (n,)."""
+        found = np.zeros(len(self.lines), dtype=np.bool_)
+        for mask in self.unreadable_in.values():
+            found |= mask
+        return found
 
 
 @dataclass(frozen=True)
@@ -92,7 +110,11 @@ class TextFile:
         return TextRows(
             pd.concat([piece.frame for piece in pieces], ignore_index=True),
             np.concatenate([piece.lines for piece in pieces]),
-            np.concatenate([piece.unreadable for piece in pieces]),
+            {
+                name: np.concatenate([piece.unreadable_in.get(name, piece.lines < 0) for piece in pieces])
+                for name in columns
+                if any(name in piece.unreadable_in for piece in pieces)
+            },
             merged_remarks(remark for piece in pieces for remark in piece.remarks),
         )
 
@@ -170,7 +192,7 @@ class TextFile:
 
     def _assumed(self) -> Iterator[Remark]:
         if self.dialect.encoding == "cp1252":
-            yield Remark("assumed", 1, 1, self.path.name, detail="the encoding Windows-1252, since it is not UTF-8")
+            yield Remark(ASSUMED, 1, 1, self.path.name, detail="the encoding Windows-1252, since it is not UTF-8")
 
     def _typed(
         self,
@@ -194,11 +216,13 @@ class TextFile:
         if is_blank.any():
             table, lines = table.filter(pa.array(~is_blank)), lines[~is_blank]
         typed = [typed_column(table.column(column.name), column, lines=lines) for column in wanted]
-        unreadable = np.zeros(len(lines), dtype=np.bool_)
-        for one in typed:
-            unreadable |= one.unreadable
-        frame = pd.DataFrame({column.name: one.values for column, one in zip(wanted, typed, strict=True)})
-        return TextRows(frame, lines, unreadable, (*remarks, *(remark for one in typed for remark in one.remarks)))
+        named = {column.name: one for column, one in zip(wanted, typed, strict=True)}
+        return TextRows(
+            pd.DataFrame({name: one.values for name, one in named.items()}),
+            lines,
+            {name: one.unreadable for name, one in named.items() if one.unreadable.any()},
+            (*remarks, *(remark for one in typed for remark in one.remarks)),
+        )
 
     def _batches(
         self, stream: CountedLines, wanted: Iterable[str], refused: _RefusedLines, *, numbers: Iterable[str] = ()
@@ -310,11 +334,11 @@ class _RefusedLines:
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
-        self._firsts: dict[Reason, Remark] = {}
+        self._firsts: dict[str, Remark] = {}
 
     def __call__(self, row: arrow_csv.InvalidRow) -> str:
         self.numbers.append(int(row.number))
-        reason: Reason = "fewer_fields" if row.actual_columns < row.expected_columns else "more_fields"
+        reason = FEWER_FIELDS if row.actual_columns < row.expected_columns else MORE_FIELDS
         detail = f"not the header's {row.expected_columns}"
         first = self._firsts.get(reason)
         count = 1 if first is None else first.count + 1

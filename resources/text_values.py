@@ -24,6 +24,7 @@ MISSING_MARKS: Final = frozenset({
     "-", "--", "---", "\u2013", "\u2014", ".", "na", "n/a", "#n/a", "#na", "n.a.", "nan", "-nan", "nat", "null", "none",
     "\\n",
 })  # fmt: skip
+TWO_ORDERS: Final = "may be month/day or day/month: no value of the file says which"
 _PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _GROUPED: Final[dict[DecimalMark, re.Pattern[str]]] = {
     ".": re.compile(r"([+-]?[0-9]{1,3}(?:[,\u00a0\u202f][0-9]{3})+)(\.[0-9]*)?"),
@@ -120,9 +121,11 @@ def number_of(text: str, *, mark: DecimalMark | None = ".", is_fraction: bool = 
 def decimal_mark(texts: Iterable[str], *, is_semicolon: bool) -> DecimalMark | None:
     """The decimal mark that values of a file prove; without a proof the point, unless semicolons separate its fields.
 
+    Where commas separate fields, points are decimal marks as soon as one value proves it: 37,59 then is no number.
+
     Raises
     ------
-    ValueError : where some values prove the one and some the other, with the first of each.
+    ValueError : where semicolons do, and some values prove the one and some the other, with the first of each.
     """
     found: dict[DecimalMark, str] = {}
     for text in texts:
@@ -133,6 +136,8 @@ def decimal_mark(texts: Iterable[str], *, is_semicolon: bool) -> DecimalMark | N
             found.setdefault(",", trimmed)
         elif "." in trimmed and (_PLAIN.fullmatch(trimmed) or _GROUPED["."].fullmatch(trimmed)):
             found.setdefault(".", trimmed)
+    if len(found) > 1 and not is_semicolon:
+        return "."
     if len(found) > 1:
         raise ValueError(f"decimals are written {found['.']} here and {found[',']} there")
     return next(iter(found), None if is_semicolon else ".")
@@ -158,9 +163,7 @@ def date_of(text: str, *, order: DateOrder | None = None) -> Value:
     day, assumed, rest = _split_day(trimmed, order)
     if day is None:
         is_open = order is None and _TWO_ORDERS.match(trimmed) is not None
-        return Value(
-            problem="may be month/day or day/month: no value of the file says which" if is_open else "is no date"
-        )
+        return Value(problem=TWO_ORDERS if is_open else "is no date")
     if rest:
         clock = _MIDNIGHT.fullmatch(rest)
         if clock is None:

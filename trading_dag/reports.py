@@ -194,8 +194,8 @@ def import_table(files: list[dict[str, Any]]) -> Table:
     for file in files:
         refused = ", ".join(f"{reason} {count:,}" for reason, count in file["refused"].items())
         numbers = [f"{file[name]:,}" for name in ("rows", "appended", "restated", "unchanged")]
-        state = "imported" if file["is_new"] else "known already"
-        table.add_row(visible(file["path"].rpartition("/")[2]), file["layout"], state, *numbers, refused or "none")
+        row = (file["layout"], file["state"], *numbers, refused or "none")
+        table.add_row(visible(file["path"].rpartition("/")[2]), *row)
     return table
 
 

@@ -69,23 +69,22 @@ def test_a_copy_of_the_session_before_is_refused_and_a_hole_is_named(
     assert (list(again.stored), again.failed) == ([WANTED[2]], {})
 
 
-def test_an_imported_copy_of_a_stored_session_is_reported(tmp_path: Path) -> None:
+def test_an_imported_copy_of_a_stored_session_is_not_stored_and_its_run_has_failed(tmp_path: Path) -> None:
     world = SimulatedSource(SimulationSettings(), last_session=lambda: LAST)
     first = world.option_chain("SPY", session=DAYS[1]).rename(columns={"option_right": "right"})
     copy = first[first["expiration"] >= DAYS[2]].assign(quote_date=DAYS[2])
+    store = ChainStore(tmp_path)
     with dg.DagsterInstance.ephemeral() as ephemeral:
-        found = {}
+        done = []
         for number, rows in enumerate((first, copy)):
             folder = tmp_path / f"{number}"
             folder.mkdir()
             rows.to_parquet(folder / "chain.parquet")
-            run_import(ephemeral, ChainStore(tmp_path), folder, tickers=("SPY",), ticker=None, progress=lambda _: None)
-            run = next(iter(ephemeral.get_runs(limit=1)))
-            found[number] = [
-                event.dagster_event.event_specific_data.passed
-                for event in ephemeral.all_logs(run.run_id)
-                if event.dagster_event is not None
-                and event.dagster_event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-                and event.dagster_event.event_specific_data.check_name == "believable_chain"
-            ]
-    assert found == {0: [True], 1: [False]}
+            done.append(run_import(ephemeral, store, folder, tickers=("SPY",), ticker=None, progress=lambda _: None))
+        states = [run.status for run in reversed(ephemeral.get_runs())]
+    assert states == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    assert [one.is_complete for one in done] == [True, False]
+    ((session, rules),) = done[1].files[0].refused_sessions.items()
+    assert session == f"SPY/{DAYS[2]:%Y-%m-%d}"
+    assert "no_copy_of_session_before" in rules[0]
+    assert [is_stored(store, key) for key in WANTED] == [False, True, False]

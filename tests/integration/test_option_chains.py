@@ -266,3 +266,27 @@ def test_dates_are_refused_for_a_source_that_shows_the_present_only(tmp_path: Pa
     done = Workspace(tmp_path).run("fetch-chains", "--source", "live", "--from", "2024-01-02")
     assert done.returncode == 2
     assert "no chains of earlier sessions" in done.stderr
+
+
+def test_an_import_of_which_a_session_breaks_a_blocking_check_ends_with_1_and_names_it(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    (tmp_path / "vendor").mkdir()
+    bad = quotes(SESSIONS[1:]).assign(implied_volatility=20.0)
+    bad.to_csv(tmp_path / "vendor" / "percents.csv", index=False)
+    done = workspace.run("import-chains", "vendor", "--no-analyse")
+    assert done.returncode == 1
+    assert "nothing stored: percents.csv: failed_check 164" in done.stderr
+    assert "not stored: SPY/2024-11-15 of percents.csv: volatility_is_a_fraction: " in done.stderr
+    assert "Look next" not in done.stdout
+    quotes(SESSIONS[:1]).to_csv(tmp_path / "vendor" / "good.csv", index=False)
+    (tmp_path / "vendor" / "torn.csv").write_text("ticker,close\n", encoding="utf-8")
+    done = workspace.run("import-chains", "vendor", "--no-analyse", "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert [(file["state"], list(file["refused_sessions"])) for file in told["files"]] == [
+        ("imported", []), ("nothing stored", ["SPY/2024-11-15"]),
+    ]  # fmt: skip
+    assert [Path(name).name for name in told["left_out"]] == ["torn.csv"]
+    with sqlite3.connect(tmp_path / ".dagster" / "history" / "event_log.db") as events:
+        found = events.execute("select partition from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'")
+        assert found.fetchall() == [("2024-11-14|SPY",)]

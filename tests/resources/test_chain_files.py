@@ -138,15 +138,35 @@ def test_optionsdx_quotes_before_the_close_are_refused_and_half_days_close_early
     assert refused == {"not_end_of_day": 4}
 
 
-def test_the_ticker_of_optionsdx_files_comes_from_the_name_or_is_given(tmp_path: Path) -> None:
-    named = write_optionsdx(tmp_path, optionsdx_line(458.0), name="qqq_eod_202312.txt")
-    assert set(read(named)[0]["ticker"]) == {"QQQ"}
-    assert set(read(named, ticker="IWM")[0]["ticker"]) == {"IWM"}
-    nameless = write_optionsdx(tmp_path, optionsdx_line(458.0), name="eod_202312.txt")
-    with pytest.raises(SourceFormatError, match=r"says the ticker.*eod_202312\.txt"):
-        open_chain_file(nameless)
+@pytest.mark.parametrize(
+    ("name", "ticker"),
+    [
+        ("qqq_eod_202312.txt", "QQQ"),
+        ("spy_2020_2022.csv", "SPY"),
+        ("SPY 2020-2022.csv", "SPY"),
+        ("aapl_2016_2020.csv", "AAPL"),
+        ("spy_15x_202301.txt", "SPY"),
+        ("brk.b_eod_202301.txt", "BRK.B"),
+        ("spx_eod_2010.txt", "SPX"),
+    ],
+)
+def test_the_ticker_of_optionsdx_files_is_the_first_word_of_their_name(tmp_path: Path, name: str, ticker: str) -> None:
+    path = write_optionsdx(tmp_path, optionsdx_line(458.0), name=name)
+    assert set(read(path)[0]["ticker"]) == {ticker}
+
+
+def test_a_ticker_that_is_given_counts_where_the_name_says_none_and_may_not_contradict_it(tmp_path: Path) -> None:
+    for name in ("eod_202312.txt", "data_2023.csv", "options.txt", "202312.txt"):
+        nameless = write_optionsdx(tmp_path, optionsdx_line(458.0), name=name)
+        with pytest.raises(SourceFormatError, match=rf"says the ticker.*{name}"):
+            open_chain_file(nameless)
+        assert set(read(nameless, ticker="IWM")[0]["ticker"]) == {"IWM"}
     with pytest.raises(UnknownTickerError):
         open_chain_file(nameless, ticker="../x")
+    named = write_optionsdx(tmp_path, optionsdx_line(458.0), name="qqq_eod_202312.txt")
+    assert set(read(named, ticker="QQQ")[0]["ticker"]) == {"QQQ"}
+    with pytest.raises(SourceFormatError, match=r"name says QQQ, --ticker says IWM.*qqq_eod_202312\.txt"):
+        open_chain_file(named, ticker="IWM")
 
 
 @pytest.mark.parametrize(

@@ -136,15 +136,22 @@ def test_progress_counts_rows_and_files(store: ChainStore, folder: Path, monkeyp
     assert seen == [*reading, *merging]
 
 
-def test_files_before_a_bad_one_are_imported_and_the_next_import_goes_on_there(store: ChainStore, folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_imported(store: ChainStore, folder: Path) -> None:
     rows_of(2019).to_parquet(folder / "a.parquet")
     rows_of(2020).assign(expiration=20200621).to_parquet(folder / "b.parquet")
+    rows_of(2021).to_parquet(folder / "c.parquet")
+    done = import_chains(store, folder)
+    assert list(done.failed) == [folder / "b.parquet"]
+    assert "expiration is int64" in done.failed[folder / "b.parquet"]
+    assert not done.is_complete
+    assert store.years("SPY") == [2019, 2021]
     with pytest.raises(SourceFormatError, match=r"b\.parquet"):
-        import_chains(store, folder)
-    assert store.years("SPY") == [2019]
+        import_chains(store, folder / "b.parquet")
     rows_of(2020).to_parquet(folder / "b.parquet")
-    assert [file.is_new for file in import_chains(store, folder).files] == [False, True]
-    assert store.years("SPY") == [2019, 2020]
+    again = import_chains(store, folder)
+    assert [file.is_new for file in again.files] == [False, True, False]
+    assert again.is_complete
+    assert store.years("SPY") == [2019, 2020, 2021]
 
 
 def test_data_files_that_hold_no_chain_are_reported(store: ChainStore, folder: Path) -> None:
@@ -200,9 +207,9 @@ elif moment == "reading the second":
     import_chains(ChainStore(Path(home)), Path(vendor), progress=see)
 elif moment == "merging":
     merge = ChainStore.merge_all
-    def second(self, ticker, year, pieces):
+    def second(self, ticker, year, pieces, judge):
         die() if year == 2020 else None
-        return merge(self, ticker, year, pieces)
+        return merge(self, ticker, year, pieces, judge=judge)
     ChainStore.merge_all = second
     import_chains(ChainStore(Path(home)), Path(vendor))
 elif moment == "renaming":

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources import chain_store
+from resources import chain_merge, chain_store
 from resources.chain_filter import ChainFilter
 from resources.chain_io import ChainIOManager
 from resources.chain_merge import merge_chains
@@ -332,8 +332,8 @@ def test_of_a_year_only_the_row_groups_of_the_fresh_dates_become_frames(
     rows = chain_of("2024-01-02", "2024-01-31")
     store.merge("SPY", 2024, rows, source="m")
     sizes: list[int] = []
-    merge = chain_store.merge_chains
-    monkeypatch.setattr(chain_store, "merge_chains", lambda old, new: (sizes.append(len(old)), merge(old, new))[1])
+    merge = chain_merge.merge_chains
+    monkeypatch.setattr(chain_merge, "merge_chains", lambda old, new: (sizes.append(len(old)), merge(old, new))[1])
     days = rows["quote_date"].unique()
     restated = rows[rows["quote_date"] == days[10]].assign(bid=0.5)
     store.merge("SPY", 2024, restated, source="m")

@@ -78,6 +78,7 @@ def test_a_number_that_may_be_two_is_none_until_other_values_of_the_file_say_whi
     assert decimal_mark(["1,234", "467.92"], is_semicolon=True) == "."
     assert decimal_mark(["1,234", "15"], is_semicolon=True) is None
     assert decimal_mark(["1,234", "15"], is_semicolon=False) == "."
+    assert decimal_mark(["467,92", "37.59"], is_semicolon=False) == "."
     with pytest.raises(ValueError, match=r"37\.59 here and 467,92 there"):
         decimal_mark(["37.59", "467,92"], is_semicolon=True)
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from trading_dag.cli.arguments import AsJson, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
-from trading_dag.cli.option_work import import_record, option_work, session_analysis
+from trading_dag.cli.import_report import import_record, look_next, print_import, print_refusals
+from trading_dag.cli.option_work import option_work, session_analysis
 from trading_dag.cli.printing import complain, print_json, print_notice, titled
 from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from assets.chain_fetch import ChainFetch
+    from resources.text_values import DateOrder
 
-WHERE_CHAINS_ARE: Final = (
-    'Look next:  trading-dag chain SPY  |  trading-dag sql "from options.chain_analytics"  |  make ui'
-)
+DatesOrder = Literal["month-first", "day-first"]
+_DATE_ORDERS: Final[dict[DatesOrder, DateOrder]] = {"month-first": "month_first", "day-first": "day_first"}
 Date = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Session. Default: the last.")]
 
 
@@ -30,23 +31,26 @@ def import_chains(
     analyse: Annotated[
         bool, typer.Option("--analyse/--no-analyse", help="Then fit forwards, smiles and dealer exposure.")
     ] = True,
+    dates: Annotated[
+        DatesOrder | None, typer.Option("--dates", help="What 01/02/2024 means, where no date of the file shows it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Import option chains (files, optionsdx or contract_id layout). What was imported before is skipped; a killed
-    import goes on where it was."""
+    import goes on where it was. A session that breaks a blocking check is not stored."""
     place = Workplace()
     with option_work(place) as work:
-        imported = work.import_files(path, ticker=ticker or None, quiet=as_json)
-        held = {name.split("/")[0] for file in imported.files for name in file.slices}
-        failures = work.analyse(held, quiet=as_json) if analyse else []
-    files = [import_record(file) for file in imported.files]
+        order = None if dates is None else _DATE_ORDERS[dates]
+        imported = work.import_files(path, ticker=ticker or None, date_order=order, quiet=as_json)
+        failures = work.analyse(imported.tickers, quiet=as_json) if analyse else []
     if as_json:
-        print_json({"files": files, "failures": failures})
+        print_json({**import_record(imported), "failures": failures})
     else:
-        _print_import(place, files, imported.skipped)
+        print_import(place, imported, is_analysed=analyse and not failures)
+    print_refusals(imported)
     for failure in failures:
         complain(f"stored, but not analysed: {failure}")
-    if failures:
+    if failures or not imported.is_complete:
         raise typer.Exit(WORK_FAILED)
 
 
@@ -76,7 +80,7 @@ def fetch_chains(
     if as_json:
         print_json({**asdict(fetched), "not_analysed": failures})
     else:
-        _print_fetch(place, fetched)
+        _print_fetch(place, fetched, is_analysed=analyse and not failures)
     for key, reason in fetched.failed.items():
         complain(f"not stored: {key}: {reason}")
     for failure in failures:
@@ -85,7 +89,7 @@ def fetch_chains(
         raise typer.Exit(WORK_FAILED)
 
 
-def _print_fetch(place: Workplace, fetched: ChainFetch) -> None:
+def _print_fetch(place: Workplace, fetched: ChainFetch, *, is_analysed: bool) -> None:
     if not (fetched.stored or fetched.kept or fetched.failed):
         from resources.source import build_source
         from trading_dag.schemas import OPTION_CHAIN
@@ -100,18 +104,9 @@ def _print_fetch(place: Workplace, fetched: ChainFetch) -> None:
         f"{len(fetched.stored)} chains stored ({sum(fetched.stored.values()):,} contracts), "
         f"{len(fetched.kept)} stored before, {len(fetched.failed)} failed"
     )
-    place.console.print(WHERE_CHAINS_ARE)
-
-
-def _print_import(place: Workplace, files: list[dict[str, Any]], left_out: dict[Path, str]) -> None:
-    from trading_dag.cli.plain_console import marked
-    from trading_dag.reports import import_table
-    from trading_dag.visible_text import visible
-
-    place.console.print(import_table(files))
-    for other, reason in left_out.items():
-        place.console.print(marked("left out", "yellow", f" {visible(other.name)}: {reason}"))
-    place.console.print(WHERE_CHAINS_ARE)
+    held = [key.partition("|")[2] for key in (*fetched.stored, *fetched.kept)]
+    if held:
+        place.console.print(look_next(place, held, is_analysed=is_analysed))
 
 
 def chain(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trading_dag.cli.printing import progress_bar
 from trading_dag.cli.work import run_history
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from assets.chain_fetch import ChainFetch
-    from resources.chain_import import ChainImport, FileImport, ImportProgress
+    from resources.chain_import import ChainImport, ImportProgress
     from resources.chain_store import ChainStore
     from resources.parallel_fetch import FetchProgress
+    from resources.text_values import DateOrder
     from trading_dag.options.session_analytics import SessionAnalysis
 
 
@@ -32,7 +33,7 @@ class OptionWork:
     store: ChainStore
     instance: dg.DagsterInstance
 
-    def import_files(self, path: Path, *, ticker: str | None, quiet: bool) -> ChainImport:
+    def import_files(self, path: Path, *, ticker: str | None, date_order: DateOrder | None, quiet: bool) -> ChainImport:
         """Import with a progress bar."""
         from assets.chain_import import run_import
 
@@ -48,8 +49,9 @@ class OptionWork:
                 bar.update(task, description=f"{at.path.name} ({files}), rows", completed=at.rows, total=at.file_rows)
 
             return run_import(
-                self.instance, self.store, path, tickers=self.place.settings.all_tickers, ticker=ticker, progress=show
-            )
+                self.instance, self.store, path, tickers=self.place.settings.all_tickers, ticker=ticker,
+                date_order=date_order, progress=show,
+            )  # fmt: skip
 
     def fetch(
         self, tickers: tuple[str, ...], *, first: pd.Timestamp | None, last: pd.Timestamp | None, quiet: bool
@@ -126,12 +128,6 @@ def option_work(place: Workplace) -> Iterator[OptionWork]:
         bury_dead_runs(instance)
         place.warehouse.ensure()
         yield OptionWork(place, ChainStore(place.settings.home), instance)
-
-
-def import_record(file: FileImport) -> dict[str, Any]:
-    """What became of a file, for JSON and tables, with the number of sessions that it changed."""
-    told = {name: value for name, value in asdict(file).items() if name not in ("sessions", "identity")}
-    return {**told, "path": str(file.path), "sessions_changed": len(file.sessions)}
 
 
 def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | None) -> SessionAnalysis:

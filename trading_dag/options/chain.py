@@ -16,14 +16,15 @@ import pandas as pd
 from trading_dag.errors import SchemaError
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.contracts import is_adjusted_root, is_monthly, terms_of
+from trading_dag.options.sifting import SiftedChain, sift
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import TIME_UNIT
 
 CHAIN_KEY: Final = list(OPTION_CHAIN.key)
 CHAIN_TABLE: Final = OPTION_CHAIN.qualified_name
-REASON: Final = "reason"
-# Not in the table: the OCC identifier says which root a contract belongs to.
+# Not in the table: by the OCC identifier, or by a column of its own, is said which root a contract belongs to.
 CONTRACT_ID: Final = "contract_id"
+ROOT: Final = "root"
 _OCC_TAIL: Final = 15  # yymmdd, C or P, strike in thousandths of a dollar on eight digits
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "quote_date": ("date", "quotedate", "quote_day", "trade_date", "as_of"),
@@ -39,44 +40,16 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "open_interest": ("openinterest", "oi"),
     "implied_volatility": ("iv", "impliedvol", "implied_vol", "impliedvolatility"),
     CONTRACT_ID: ("contractid", "contract_symbol", "contractsymbol", "option_symbol", "optionsymbol", "occ_symbol"),
+    ROOT: ("option_root", "root_symbol", "optionroot", "rootsymbol"),
 }
 _RIGHTS: Final = {"c": "C", "call": "C", "calls": "C", "p": "P", "put": "P", "puts": "P"}
 _NUMBERS: Final = tuple(column.name for column in OPTION_CHAIN.columns if column.type == "float64")
 _ZERO_IS_MISSING: Final = ("underlying_price", "implied_volatility")
 
 
-@dataclass(frozen=True)
-class SiftedChain:
-    """Rows of a chain, and the rows that were taken out with the rule that took each.
-
-    Attributes
-    ----------
-    kept : rows in the order they came in, on a plain index.
-    refused : the same columns and ``reason``.
-    """
-
-    kept: pd.DataFrame
-    refused: pd.DataFrame
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Refused rows by reason, the most frequent first."""
-        return {str(reason): int(count) for reason, count in self.refused[REASON].value_counts().items()}
-
-
-def sift(frame: pd.DataFrame, rules: list[tuple[str, BoolArray]]) -> SiftedChain:
-    """Part a frame by masks of rows to refuse; the first rule that hits a row is its reason."""
-    reason = np.full(len(frame), "", dtype=object)
-    for name, mask in rules:
-        reason[mask & (reason == "")] = name
-    refused = reason != ""
-    return SiftedChain(
-        frame[~refused].reset_index(drop=True),
-        frame[refused].assign(**{REASON: reason[refused]}).reset_index(drop=True),
-    )
-
-
-def normalise_chain(frame: pd.DataFrame, *, ticker: str | None = None) -> SiftedChain:
+def normalise_chain(
+    frame: pd.DataFrame, *, ticker: str | None = None, unreadable: BoolArray | None = None
+) -> SiftedChain:
     """Rows of any common layout as rows of ``raw.option_chain``.
 
     Parameters
@@ -85,15 +58,16 @@ def normalise_chain(frame: pd.DataFrame, *, ticker: str | None = None) -> Sifted
         blanks, and may be any of ``ALIASES``; other columns are dropped. Dates may be dates, timestamps at midnight
         or ISO text; rights C, P, call, put; numbers may be text, blank for missing.
     ticker : the underlying where no column says it.
+    unreadable : rows of which whoever read the file could not read a value, (n,); None for none.
 
     Returns
     -------
     SiftedChain : the table's columns and types. What the layout does not give is NULL, as are a volatility and an
         underlying price of zero, by which vendors say that they have none. Refused are rows with ``missing_key``
         (date, ticker, right or a positive strike), ``unreadable`` or infinite numbers, and ``negative`` ones.
-        Where a column of OCC identifiers says so, contracts of an adjusted root (SPY1), and the closing-settled
-        twins that expire with an opening-settled contract (SPXW on a third Friday), stand under their root as
-        ticker, so that nothing mixes them with the standard contract.
+        Where a column of OCC identifiers or of roots says so, contracts of an adjusted root (SPY1), and the
+        closing-settled twins that expire with an opening-settled contract (SPXW on a third Friday), stand under their
+        root as ticker, so that nothing mixes them with the standard contract.
 
     Raises
     ------
@@ -105,19 +79,36 @@ def normalise_chain(frame: pd.DataFrame, *, ticker: str | None = None) -> Sifted
     }
     columns["ticker"] = _converted_by_value(named["ticker"], _as_tickers, "ticker")
     columns["option_right"] = _converted_by_value(named["option_right"], _as_rights, "option_right")
-    unreadable = np.zeros(len(frame), dtype=np.bool_)
+    bad_of: dict[str, BoolArray] = {}
     for name in _NUMBERS:
-        columns[name], bad = _numbers(named, name)
-        unreadable |= bad
+        columns[name], bad_of[name] = _numbers(named, name)
+    bad = np.logical_or.reduce(list(bad_of.values()))
     result = pd.DataFrame({name: columns[name] for name in OPTION_CHAIN.column_names}, index=named.index)
     for name in _ZERO_IS_MISSING:
         result[name] = result[name].where(result[name] != 0.0)
     result["implied_volatility"] = result["implied_volatility"].where(~(result["implied_volatility"] < 0.0))
-    if CONTRACT_ID in named:
-        result["ticker"] = _by_root(result, named[CONTRACT_ID])
+    if CONTRACT_ID in named or ROOT in named:
+        result["ticker"] = _by_root(result, _roots(named))
     missing = result[CHAIN_KEY].isna().any(axis=1).to_numpy() | (result["strike"] == 0.0).to_numpy()
     negative = (result[list(_NUMBERS)] < 0.0).any(axis=1).to_numpy()
-    return sift(result, [("unreadable", unreadable), ("missing_key", missing), ("negative", negative)])
+
+    def blame(reason: str, row: int) -> tuple[str, object]:
+        """The column that is wrong with a row, and what the file says there."""
+        values = result.iloc[row]
+        wrong = {
+            "unreadable": [name for name in _NUMBERS if bad_of[name][row]],
+            "missing_key": [name for name in CHAIN_KEY if pd.isna(values[name]) or values[name] == 0.0],
+            "negative": [name for name in _NUMBERS if values[name] < 0.0],
+        }[reason]
+        column = wrong[0] if wrong else ""
+        return column, named[column].iloc[row] if column in named else ""
+
+    rules = [
+        ("unreadable", bad if unreadable is None else bad | unreadable),
+        ("missing_key", missing),
+        ("negative", negative),
+    ]
+    return sift(result, rules, blame=blame)
 
 
 def repeated_rows(frame: pd.DataFrame) -> tuple[BoolArray, BoolArray]:
@@ -242,9 +233,15 @@ def _numbers(named: pd.DataFrame, name: str) -> tuple[pd.Series, BoolArray]:
     return numbers, np.asarray(unparsed, dtype=np.bool_) | infinite
 
 
-def _by_root(chain: pd.DataFrame, identifiers: pd.Series) -> pd.Series:
-    """Tickers, replaced by the root of the OCC identifier where the contract must be kept apart."""
-    roots = identifiers.astype("str").str.strip().str.slice(stop=-_OCC_TAIL).str.strip()
+def _roots(named: pd.DataFrame) -> pd.Series:
+    """The root of each contract by its OCC identifier or, without such a column, by that of roots."""
+    if CONTRACT_ID not in named:
+        return named[ROOT].astype("str").str.strip().str.upper()
+    return named[CONTRACT_ID].astype("str").str.strip().str.slice(stop=-_OCC_TAIL).str.strip()
+
+
+def _by_root(chain: pd.DataFrame, roots: pd.Series) -> pd.Series:
+    """Tickers, replaced by the root where the contract must be kept apart."""
     other = (roots != chain["ticker"]) & roots.notna() & (roots != "")
     if not other.any():
         return chain["ticker"]

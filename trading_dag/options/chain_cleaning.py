@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.options.black_scholes import BoolArray
-from trading_dag.options.chain import CHAIN_TABLE, SiftedChain, marks, repeated_rows, sift
+from trading_dag.options.chain import CHAIN_TABLE, marks, repeated_rows
 from trading_dag.options.contracts import is_adjusted_root, is_morning_settled, years_to_settlement
 from trading_dag.options.quote_lines import out_of_line
+from trading_dag.options.sifting import SiftedChain, sift
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.table_frames import require_columns
 

@@ -213,3 +213,36 @@ def test_every_row_that_comes_in_goes_out_kept_or_refused(rows) -> None:
     numbers = chain.kept.select_dtypes("number").to_numpy()
     assert not (numbers < 0).any()
     assert not np.isinf(numbers).any()
+
+
+@pytest.mark.parametrize("column", ["root", "option_root", "ROOT_SYMBOL"])
+def test_a_column_of_roots_keeps_twins_apart_as_identifiers_do(column: str) -> None:
+    # 2024-01-19 is a third Friday, on which SPX settles at the open and SPXW at the close; 2024-01-12 is none.
+    frame = pd.DataFrame(
+        {
+            "quote_date": "2024-01-05", "ticker": "SPX", "underlying_price": 4697.24,
+            "expiration": ["2024-01-19", "2024-01-19", "2024-01-12"], "strike": 4700.0, "right": "C",
+            "bid": [59.0, 59.5, 40.0], "ask": [61.0, 61.5, 42.0], column: ["SPX", "spxw", "SPXW"],
+        }
+    )  # fmt: skip
+    chain = normalise_chain(frame)
+    assert chain.kept["ticker"].tolist() == ["SPX", "SPXW", "SPX"]
+    assert not any(mask.any() for mask in repeated_rows(chain.kept))
+
+
+def test_the_first_row_of_each_reason_is_told_with_its_column_and_value() -> None:
+    frame = pd.DataFrame(
+        {
+            "quote_date": ["2024-01-05"] * 4 + ["", "2024-01-05"], "ticker": "SPY", "underlying_price": 467.92,
+            "expiration": "2024-01-12", "strike": [430.0, 435.0, 0.0, 440.0, 445.0, 450.0],
+            "right": ["C", "X", "C", "P", "C", "C"], "bid": [1.0, 1.0, 1.0, -2.0, 1.0, np.inf], "ask": 3.0,
+        }
+    )  # fmt: skip
+    chain = normalise_chain(frame, unreadable=np.array([True, False, False, False, False, False]))
+    assert chain.counts == {"missing_key": 3, "unreadable": 2, "negative": 1}
+    assert {reason: (fault.position, fault.column, fault.value) for reason, fault in chain.faults.items()} == {
+        "unreadable": (0, "", ""),  # whoever read it knows
+        "missing_key": (1, "option_right", "X"),
+        "negative": (3, "bid", "-2.0"),
+    }
+    assert chain.kept_at.tolist() == []
