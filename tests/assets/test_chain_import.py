@@ -93,7 +93,11 @@ def test_what_demands_that_blocking_checks_have_passed_may_use_imported_sessions
 
     defs = dg.Definitions(
         assets=[build_option_chain(partitions), after],
-        resources={"source": dg.ResourceDefinition.none_resource(), "chain_io": dg.mem_io_manager},
+        resources={
+            "source": dg.ResourceDefinition.none_resource(),
+            "slice_lock": dg.ResourceDefinition.none_resource(),
+            "chain_io": dg.mem_io_manager,
+        },
     )
     instance.add_dynamic_partitions(str(OPTION_CHAIN_DATES.name), ["2024-11-14", "2024-11-15"])
 
