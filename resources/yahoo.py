@@ -21,7 +21,7 @@ from resources.http import CACHE_FOLDER
 from resources.json_answer import shown
 from resources.left_out import BadRecord, LeftOut
 from resources.raw_frames import on_sessions, require_rows
-from resources.yahoo_chart import HOURLY, SOURCE
+from resources.yahoo_chart import HOURLY, NO_PRICE, SOURCE
 from resources.yahoo_hourly import finished_hours, first_hourly_day, said_volume
 from trading_dag.errors import SourceFormatError, SourceUnavailableError
 from trading_dag.sessions import FIRST_CALENDAR_DAY, NEW_YORK, TIME_UNIT, last_closed_session
@@ -106,7 +106,7 @@ class YahooClient:
         left_out = LeftOut(SOURCE, f"bars or volumes of {symbol}")
         bars = pd.DataFrame()
         if start <= last:
-            history = self._history(symbol, start=start, end=_day_after(now), request=request, left_out=left_out)
+            history = self._history(symbol, start=start, end=_day_after(now), request=request)
             bars = left_out.noted_on(_bars(history, symbol, last=last, left_out=left_out))
         return require_rows(
             bars,
@@ -143,9 +143,7 @@ class YahooClient:
         bars = pd.DataFrame()
         if start < tomorrow:
             left_out = LeftOut(SOURCE, f"hourly bars or volumes of {symbol}")
-            history = self._history(
-                symbol, start=start, end=tomorrow, request=request, interval=HOURLY, left_out=left_out
-            )
+            history = self._history(symbol, start=start, end=tomorrow, request=request, interval=HOURLY)
             bars = left_out.noted_on(finished_hours(history, ended=ended, what=symbol, left_out=left_out))
         return require_rows(
             bars,
@@ -178,10 +176,8 @@ class YahooClient:
         start: pd.Timestamp,
         end: pd.Timestamp,
         request: str,
-        left_out: LeftOut,
         interval: str = "1d",
     ) -> pd.DataFrame:
-        self.taken_out()
         with yfinance_errors(request):
             history: pd.DataFrame = self.ticker(symbol).history(
                 start=f"{start:%Y-%m-%d}",
@@ -193,7 +189,6 @@ class YahooClient:
                 keepna=True,
                 timeout=self._settings.http.timeout_seconds,
             )
-        left_out.add(self.taken_out())
         return history
 
     def _session(self) -> YahooSession:
@@ -276,7 +271,7 @@ def _bars(history: pd.DataFrame, symbol: str, *, last: pd.Timestamp, left_out: L
     bars = history[list(_COLUMNS)].rename(columns=_COLUMNS).astype("float64").assign(session=days)
     bars = bars[bars["session"] <= last].reset_index(drop=True)
     is_hole = bars[["open", "high", "low", "close"]].isna().all(axis=1)
-    left_out.add(BadRecord(f"{day:%Y-%m-%d}", "the bar has no price") for day in bars.loc[is_hole, "session"])
+    left_out.add(BadRecord(f"{day:%Y-%m-%d}", NO_PRICE) for day in bars.loc[is_hole, "session"])
     bars = on_sessions(bars[~is_hole], source=SOURCE, what=symbol)
     bars = bars.assign(volume=said_volume(bars["volume"]))
     if not symbol.startswith("^") or symbol in YAHOO_SYMBOL_OF.values():

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-import pandas as pd
-
 from resources.http_message import HttpAnswer, HttpRequest
 from resources.json_answer import is_moment, is_number, read_json, shown
 from resources.left_out import BadRecord
@@ -24,6 +22,7 @@ _QUOTE_FIELDS: Final = ("open", "high", "low", "close", "volume")
 _EVENT_FIELDS: Final = {"dividends": ("amount", "date"), "splits": ("numerator", "denominator", "date")}
 _NO_ROWS_PHRASES: Final = ("no data found", "data doesn't exist", "delisted")
 _PRICES: Final = ("open", "high", "low", "close")
+NO_PRICE: Final = "the bar has no price, or one that is no number"
 # What stands for a volume that Yahoo does not say, until yfinance has read the answer: less than nothing, whatever
 # volume yfinance adds to it, and exact as a double.
 UNSAID_VOLUME: Final = -(2**53)
@@ -97,9 +96,10 @@ def _check_events(request: HttpRequest, result: dict[str, Any]) -> None:
 
 
 def readable_chart(_: HttpRequest, answer: HttpAnswer) -> tuple[bytes, tuple[BadRecord, ...]]:
-    """Return a checked chart as yfinance reads it right, and the bars in it that are none.
+    """Return a checked chart as yfinance reads it right.
 
-    A bar with a price that is no number has no price; a volume that is missing, or no count, is ``UNSAID_VOLUME``.
+    A bar with a price that is no number has no price, and is counted with those; a volume that is missing, or no
+    count, is ``UNSAID_VOLUME``.
     """
     if answer.status != 200:
         return answer.body, ()
@@ -107,21 +107,21 @@ def readable_chart(_: HttpRequest, answer: HttpAnswer) -> tuple[bytes, tuple[Bad
     result = payload["chart"]["result"][0]
     if not result.get("timestamp"):
         return answer.body, ()
-    quote, times = result["indicators"]["quote"][0], result["timestamp"]
+    quote = result["indicators"]["quote"][0]
     adjusted = (result["indicators"].get("adjclose") or [{}])[0].get("adjclose")
     columns = [quote[name] for name in _PRICES] + ([adjusted] if isinstance(adjusted, list) else [])
-    bad = list[BadRecord]()
-    for position, at in enumerate(times):
-        values = [column[position] for column in columns]
-        strange = next((value for value in values if value is not None and not is_number(value)), None)
-        if strange is not None:
-            bad.append(BadRecord(f"{pd.Timestamp(at, unit='s', tz='UTC'):%Y-%m-%d %H:%M} UTC", "a price is no number"))
-            for column in columns:
-                column[position] = None
+    strange = [
+        position
+        for position, prices in enumerate(zip(*columns, strict=True))
+        if any(price is not None and not is_number(price) for price in prices)
+    ]
+    for column in columns:
+        for position in strange:
+            column[position] = None
     volumes = quote["volume"]
     quote["volume"] = [one if is_number(one) and one >= 0 else UNSAID_VOLUME for one in volumes]
-    is_changed = bool(bad) or quote["volume"] != volumes
-    return json.dumps(payload).encode() if is_changed else answer.body, tuple(bad)
+    is_changed = bool(strange) or quote["volume"] != volumes
+    return json.dumps(payload).encode() if is_changed else answer.body, ()
 
 
 def read_payload(request: HttpRequest, answer: HttpAnswer) -> Any:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resources.left_out import BadRecord, LeftOut
-from resources.yahoo_chart import SOURCE
+from resources.yahoo_chart import NO_PRICE, SOURCE
 from trading_dag.errors import SourceFormatError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, session_bounds
 
@@ -73,7 +73,7 @@ def finished_hours(history: pd.DataFrame, *, ended: pd.Timestamp, what: str, lef
     strangers = int((~is_bar).sum())
     if strangers > 1:
         _logger.warning("yahoo: %s: %d bars off the session's hours were left out", what, strangers)
-    left_out.add(_at(bars.loc[is_bar & is_hole, "ts"], "the bar has no price"))
+    left_out.add(_at(bars.loc[is_bar & is_hole, "ts"], NO_PRICE))
     kept = bars[is_bar & ~is_hole & np.asarray(ends <= ended)]
     if kept["ts"].duplicated().any():
         raise _format_error(what, f"two bars begin at {kept.loc[kept['ts'].duplicated(), 'ts'].iloc[0]}")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from resources.apewisdom import ApeWisdomClient
+from resources.left_out import LEFT_OUT
 from resources.live import LiveSource, build_live_source
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.event_shapes import APEWISDOM, LISTED, NOW
@@ -73,6 +74,29 @@ def test_a_ticker_that_is_not_listed_has_no_mentions_and_no_rank(vendor: Loopbac
     assert pd.isna(row["rank"])
     assert pd.isna(row["mentions_24h_ago"])
     assert row["known_at"] == NOW
+
+
+def test_a_ticker_whose_counts_cannot_be_read_is_not_one_without_mentions(
+    vendor: LoopbackVendor, tmp_path: Path
+) -> None:
+    vendor.inject(APEWISDOM, loopback.renamed('"rank": 3,', '"rank": null,'), times=None)
+    with pytest.raises(SourceFormatError, match="the place of SPY on the list cannot be read"):
+        source(vendor, tmp_path).social_mentions("SPY")
+    other = source(vendor, tmp_path).social_mentions("BRK.B")
+    assert other["rank"].iloc[0] == 105
+    assert source(vendor, tmp_path).social_mentions("IWM")["mentions"].iloc[0] == 0.0
+    listed = client(vendor, tmp_path).mentions()
+    assert len(listed.rows) == LISTED - 1
+    assert listed.rows.attrs[LEFT_OUT].startswith(
+        "1 tickers of the list were left out: field rank: expected a count, found 'None'"
+    )
+
+
+def test_a_place_without_a_ticker_may_be_anybodys(vendor: LoopbackVendor, tmp_path: Path) -> None:
+    vendor.inject(APEWISDOM, loopback.renamed('"ticker": "T7"', '"ticker": null'), times=None)
+    with pytest.raises(SourceFormatError, match="the place of IWM on the list cannot be read"):
+        source(vendor, tmp_path).social_mentions("IWM")
+    assert source(vendor, tmp_path).social_mentions("SPY")["rank"].iloc[0] == 3
 
 
 def test_one_reading_serves_every_ticker_while_it_is_young(vendor: LoopbackVendor, tmp_path: Path) -> None:

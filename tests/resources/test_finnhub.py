@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from resources.finnhub import FinnhubClient
+from resources.left_out import LEFT_OUT
 from resources.live import LiveSource, build_live_source
 from resources.live_events import dates_known_at
 from tests.resources.loopback import server as loopback
@@ -128,6 +131,97 @@ def test_an_article_without_headline_or_moment_is_left_out_and_said(
     vendor.inject(MARKET, loopback.renamed(headline, '" "'))
     assert len(client(vendor, tmp_path).market_news()) == len(whole) - 1
     assert "left out" in caplog.text
+
+
+def changed_rows(change: Callable[[int, dict[str, Any]], None]) -> loopback.Fault:
+    def apply(body: bytes) -> bytes:
+        answer = json.loads(body)
+        for position, row in enumerate(answer["earningsCalendar"] if isinstance(answer, dict) else answer):
+            change(position, row)
+        return json.dumps(answer).encode()
+
+    return loopback.Fault(change=apply)
+
+
+@pytest.mark.parametrize("field", ["summary", "source", "url"])
+def test_a_text_that_is_null_is_not_said_and_costs_no_article(
+    vendor: LoopbackVendor, tmp_path: Path, field: str
+) -> None:
+    whole = client(vendor, tmp_path).company_news("SPY", since=SINCE)
+
+    def without(position: int, row: dict[str, Any]) -> None:
+        if position % 5 == 0:
+            row[field] = None
+        elif position % 5 == 1:
+            del row[field]
+
+    vendor.inject(COMPANY, changed_rows(without), times=None)
+    news = client(vendor, tmp_path).company_news("SPY", since=SINCE)
+    column = "publisher" if field == "source" else field
+    pd.testing.assert_frame_equal(news.drop(columns=column), whole.drop(columns=column))
+    assert news[column].isna().any()
+    assert LEFT_OUT not in news.attrs
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"headline": None}, "field headline: expected prose, found None"),
+        ({"headline": 7}, "field headline: expected prose, found 7"),
+        ({"datetime": 1793949322000}, "field datetime: expected integer seconds, found 1793949322000"),
+        ({"datetime": None}, "field datetime: expected integer seconds, found None"),
+        ({"id": "x"}, "field id: expected integer, found 'x'"),
+    ],
+)
+def test_an_article_that_cannot_be_read_costs_no_other_and_is_counted(
+    vendor: LoopbackVendor, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    whole = client(vendor, tmp_path).market_news()
+    vendor.inject(MARKET, changed_rows(lambda position, row: row.update(change if position == 3 else {})), times=None)
+    news = client(vendor, tmp_path).market_news()
+    assert len(news) == len(whole) - 1
+    assert set(news["news_id"]) < set(whole["news_id"])
+    assert news.attrs[LEFT_OUT].startswith(f"1 articles about the market were left out: {words}")
+    assert "first: row 3 of " in news.attrs[LEFT_OUT]
+
+
+def test_moments_in_milliseconds_are_an_error_that_names_row_and_field(vendor: LoopbackVendor, tmp_path: Path) -> None:
+    vendor.inject(MARKET, changed_rows(lambda _, row: row.update(datetime=row["datetime"] * 1000)), times=None)
+    with pytest.raises(SourceFormatError, match=r"row 0: field datetime: expected integer seconds.*100 of 100"):
+        client(vendor, tmp_path).market_news()
+
+
+def test_half_of_a_sign_at_the_end_of_a_text_is_replaced(vendor: LoopbackVendor, tmp_path: Path) -> None:
+    vendor.inject(MARKET, changed_rows(lambda _, row: row.update(headline="up \ud83d")), times=None)
+    assert set(client(vendor, tmp_path).market_news()["headline"]) == {"up \ufffd"}
+
+
+@pytest.mark.parametrize("hour", [None, "evening", 7])
+def test_an_hour_that_is_not_said_costs_no_announcement(vendor: LoopbackVendor, tmp_path: Path, hour: Any) -> None:
+    whole = client(vendor, tmp_path).earnings("AAPL")
+    vendor.inject(CALENDAR, changed_rows(lambda at, row: row.update({"hour": hour} if at == 0 else {})), times=None)
+    rows = client(vendor, tmp_path).earnings("AAPL")
+    pd.testing.assert_frame_equal(rows.drop(columns="timing"), whole.drop(columns="timing"))
+    assert pd.isna(rows["timing"].iloc[0])
+    assert rows["timing"].iloc[1] == "AMC"
+    if hour is not None:
+        assert rows.attrs[LEFT_OUT].startswith("1 values of announcements of AAPL were left out")
+        assert "first: AAPL on 2026-07-30" in rows.attrs[LEFT_OUT]
+
+
+def test_an_announcement_whose_day_cannot_be_read_is_not_taken_for_one_that_was_called_off(
+    vendor: LoopbackVendor, tmp_path: Path
+) -> None:
+    vendor.inject(CALENDAR, changed_rows(lambda at, row: row.update({"date": None} if at == 2 else {})), times=None)
+    with pytest.raises(SourceFormatError, match="row 2: field date: expected date, found None"):
+        client(vendor, tmp_path).earnings("AAPL")
+
+
+def test_the_advice_about_too_many_requests_names_finnhubs_own_rate(vendor: LoopbackVendor, tmp_path: Path) -> None:
+    vendor.inject(MARKET, loopback.too_many_requests(), times=None)
+    with pytest.raises(SourceUnavailableError) as caught:
+        client(vendor, tmp_path, attempts=1).market_news()
+    assert caught.value.remedy.startswith("Lower TRADING_DAG_FINNHUB_REQUESTS_PER_MINUTE.")
 
 
 def test_earnings_are_those_of_the_companies_that_count(vendor: LoopbackVendor, tmp_path: Path) -> None:

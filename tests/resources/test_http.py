@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 from email.utils import format_datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from resources.http import HttpClient, retry_after_seconds
-from resources.http_message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome
+from resources.http_message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
 from resources.http_sender import send_with_curl
 from resources.rate_limit import RateLimiter
 from resources.response_cache import ResponseCache
@@ -89,9 +90,17 @@ def test_retry_after_as_a_date_is_honoured() -> None:
     assert asked == pytest.approx(90.0, abs=2.0)
 
 
-@pytest.mark.parametrize("value", ["soon", "", "-5x"])
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "", "-5x", "-1", "1.5", "\u00b2", "\u0662", "Wed, 21 Oct 99999999 07:28:00 GMT",
+     "Wed, 99 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00 +9999999999", "1" * 5000 + " s"],
+)  # fmt: skip
 def test_a_retry_after_that_says_nothing_is_not_honoured(value: str) -> None:
     assert retry_after_seconds(HttpAnswer(429, {"retry-after": value}, b"")) is None
+
+
+def test_a_retry_after_of_any_length_is_a_number() -> None:
+    assert retry_after_seconds(HttpAnswer(429, {"retry-after": "9" * 5000}, b"")) == float("inf")
 
 
 def test_a_retry_after_in_the_past_means_now() -> None:
@@ -165,6 +174,86 @@ def test_an_old_answer_is_asked_again_and_removed_from_disk(tmp_path: Path) -> N
     os.utime(stale, (0, 0))
     cache.put("GET b", b"new")
     assert not stale.exists()
+
+
+HEADS = {
+    "no JSON": b"\xff\xfe no json",
+    "nothing": b"",
+    "a list": b"[]",
+    "a number": b"7",
+    "null": b"null",
+    "deep": b"[" * 100_000,
+    "no moment": b'{"request": "GET a", "sha256": "%s"}',
+    "a moment in words": b'{"request": "GET a", "fetched_at": "now", "sha256": "%s"}',
+    "a moment that is null": b'{"request": "GET a", "fetched_at": null, "sha256": "%s"}',
+    "a moment beyond any": b'{"request": "GET a", "fetched_at": ' + b"9" * 400 + b', "sha256": "%s"}',
+    "no number": b'{"request": "GET a", "fetched_at": NaN, "sha256": "%s"}',
+    "a moment to come": b'{"request": "GET a", "fetched_at": 9e12, "sha256": "%s"}',
+    "another request": b'{"request": "GET b", "fetched_at": 1000.0, "sha256": "%s"}',
+    "another body": b'{"request": "GET a", "fetched_at": 1000.0, "sha256": "0"}',
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_cache_file_with_an_odd_head_is_no_answer(tmp_path: Path, name: str) -> None:
+    cache = ResponseCache(tmp_path, maximum_age_seconds=60.0, clock=lambda: 1001.0)
+    cache.put("GET a", b"body")
+    kept = next(tmp_path.glob("*.answer"))
+    right = b'{"request": "GET a", "fetched_at": 1000.0, "sha256": "%s"}'
+    digest = sha256(b"body").hexdigest().encode()
+    kept.write_bytes(right.replace(b"%s", digest) + b"\nbody")
+    assert cache.get("GET a") == b"body"
+    kept.write_bytes(HEADS[name].replace(b"%s", digest) + b"\nbody")
+    assert cache.get("GET a") is None
+
+
+def test_a_body_that_was_torn_or_altered_on_disk_is_no_answer(tmp_path: Path) -> None:
+    cache = ResponseCache(tmp_path, maximum_age_seconds=60.0)
+    cache.put("GET a", b"a body of some length")
+    kept = next(tmp_path.glob("*.answer"))
+    whole = kept.read_bytes()
+    for damaged in (whole[:-1], whole.replace(b"length", b"lenght"), whole + b"x"):
+        kept.write_bytes(damaged)
+        assert cache.get("GET a") is None
+
+
+def test_a_cache_that_cannot_be_written_costs_no_answer_and_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = ResponseCache(tmp_path / "file" / "vendor", maximum_age_seconds=60.0)
+    cache.put("GET a", b"body")
+    assert cache.get("GET a") is None
+    assert "an answer is not kept" in caplog.text
+
+
+def test_an_echoed_key_is_neither_checked_nor_kept(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+    send = Script(HttpAnswer(200, {}, f"next page: ?api_key={FRED_KEY}".encode()))
+    asked = client(tmp_path, send, [], cache_seconds=60.0)
+    answer = asked.get(REQUEST, check=lambda request, given: seen.append(given.body))
+    assert answer.body == b"next page: ?api_key=***"
+    assert seen == [answer.body]
+    kept = [path.read_bytes() for path in (tmp_path / ".cache").rglob("*.answer")]
+    assert len(kept) == 1
+    assert FRED_KEY.encode() not in kept[0]
+
+
+def test_the_advice_about_too_many_requests_names_the_setting_that_slows_this_vendor_down(tmp_path: Path) -> None:
+    http = FAST_HTTP.model_copy(update={"attempts": 1})
+    for given, named in (({}, "TRADING_DAG_HTTP__REQUESTS_PER_SECOND"), ({"rate_setting": "MY_RATE"}, "MY_RATE")):
+        asked = HttpClient("vendor", home=tmp_path, http=http, send=Script(HttpAnswer(429, {}, b"")), **given)
+        with pytest.raises(SourceUnavailableError) as caught:
+            asked.get(REQUEST, check=accept)
+        assert caught.value.remedy.startswith(f"Lower {named}.")
+
+
+@pytest.mark.parametrize("outcome", [RefusedAnswer("the answer is larger than 1 MB", "Raise it.")])
+def test_an_answer_that_is_refused_is_asked_for_once(tmp_path: Path, outcome: RefusedAnswer) -> None:
+    send = Script(outcome)
+    with pytest.raises(SourceFormatError, match=r"larger than 1 MB.*Raise it"):
+        client(tmp_path, send, []).get(REQUEST, check=accept)
+    assert len(send.asked) == 1
 
 
 def test_a_damaged_cache_file_is_no_answer(tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from resources.left_out import LEFT_OUT
 from resources.live import LiveSource, build_live_source
 from resources.yahoo import YahooClient, yahoo_symbol
+from resources.yahoo_chart import NO_PRICE
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.server import CHART, FAST_HTTP, LoopbackVendor
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceUnavailableError
@@ -110,6 +114,61 @@ def test_a_three_month_index_that_cannot_be_reached_is_not_null(vendor: Loopback
     vendor.inject("^VIX3M", loopback.error_page(), times=None)
     with pytest.raises(SourceFormatError):
         source.volatility_index("SPY")
+
+
+def changed_quote(change: Callable[[dict[str, list[Any]]], None]) -> loopback.Fault:
+    def apply(body: bytes) -> bytes:
+        answer = json.loads(body)
+        change(answer["chart"]["result"][0]["indicators"]["quote"][0])
+        return json.dumps(answer).encode()
+
+    return loopback.Fault(change=apply)
+
+
+@pytest.mark.parametrize("volume", [None, "many", -1, True, 10**400])
+def test_a_volume_that_yahoo_does_not_say_is_null_and_counted(
+    vendor: LoopbackVendor, source: LiveSource, volume: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = source.prices_daily("SPY")
+
+    def change(quote: dict[str, list[Any]]) -> None:
+        quote["volume"][-1] = volume
+
+    vendor.inject(FULL_HISTORY, changed_quote(change), times=None)
+    bars = conform(source.prices_daily("SPY"), PRICES_DAILY, slice_key="SPY")
+    assert np.isnan(bars["volume"].iloc[-1])
+    pd.testing.assert_frame_equal(bars.drop(columns="volume"), whole.drop(columns="volume"))
+    pd.testing.assert_series_equal(bars["volume"].iloc[:-1], whole["volume"].iloc[:-1])
+    said = f"1 bars or volumes of SPY were left out: Yahoo says no volume (1, first: {vendor.market.last:%Y-%m-%d})"
+    assert bars.attrs[LEFT_OUT] == said
+    assert said in caplog.text
+
+
+def test_a_volume_of_nought_that_yahoo_says_stays(vendor: LoopbackVendor, source: LiveSource) -> None:
+    def change(quote: dict[str, list[Any]]) -> None:
+        quote["volume"][-1] = 0
+
+    vendor.inject(FULL_HISTORY, changed_quote(change), times=None)
+    bars = source.prices_daily("SPY")
+    assert bars["volume"].iloc[-1] == 0.0
+    assert LEFT_OUT not in bars.attrs
+
+
+@pytest.mark.parametrize("price", [None, "612.5", 10**400, True])
+def test_a_bar_without_a_price_costs_no_other_and_is_counted(
+    vendor: LoopbackVendor, source: LiveSource, price: Any
+) -> None:
+    whole = source.prices_daily("SPY")
+
+    def change(quote: dict[str, list[Any]]) -> None:
+        for name in ("open", "high", "low", "close"):
+            quote[name][5] = price
+
+    vendor.inject(FULL_HISTORY, changed_quote(change), times=None)
+    bars = source.prices_daily("SPY")
+    expected = whole.drop(index=5).reset_index(drop=True)
+    pd.testing.assert_frame_equal(bars, expected)
+    assert f"{NO_PRICE} (1, first: {whole['session'][5]:%Y-%m-%d})" in bars.attrs[LEFT_OUT]
 
 
 def in_session(vendor: LoopbackVendor, minutes_after_close: float) -> tuple[pd.Timestamp, pd.Timestamp]:

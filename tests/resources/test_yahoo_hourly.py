@@ -12,6 +12,7 @@ import pytest
 from resources.left_out import LeftOut
 from resources.live import build_live_source
 from resources.yahoo import YahooClient
+from resources.yahoo_chart import NO_PRICE
 from resources.yahoo_hourly import finished_hours, first_hourly_day
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.hourly_shape import hours_of
@@ -139,7 +140,7 @@ def test_bars_off_the_sessions_hours_and_without_prices_are_left_out_and_said(
     bars = finished_hours(history(starts, **prices), ended=ended, what="SPY", left_out=left_out)
     assert list(bars["ts"]) == [pd.Timestamp("2024-11-27 15:30", tz="UTC")]
     assert "3 bars off the session's hours" in caplog.text
-    assert str(left_out) == "1 bars were left out: the bar has no price (1, first: 2024-11-29 14:30 UTC)"
+    assert str(left_out) == f"1 bars were left out: {NO_PRICE} (1, first: 2024-11-29 14:30 UTC)"
 
 
 def test_two_bars_of_one_start_and_missing_columns_are_errors() -> None:
