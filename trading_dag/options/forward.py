@@ -22,6 +22,8 @@ SLICE_KEY: Final = ["ticker", "quote_date", "expiration"]
 FORWARD_COLUMNS: Final = (
     *SLICE_KEY, "spot", "years", "rate", "pairs", "forward", "forward_deviation", "dividend_yield",
 )  # fmt: skip
+NEAR_YEARS: Final = 20.0 / 365.0
+_LEAST_NEAR: Final = 2
 _ROUNDING: Final = 1e-12  # a strike at exactly the fraction counts
 _CHAIN_COLUMNS: Final = ("underlying_price", "strike", "option_right", "bid", "ask", "last", *SLICE_KEY)
 
@@ -79,6 +81,37 @@ def implied_forwards(
         growth = np.log(slices["forward"] / slices["spot"]) / slices["years"]
     slices["dividend_yield"] = (slices["rate"] - growth).where(slices["years"] > 0.0)
     return slices[list(FORWARD_COLUMNS)]
+
+
+def spot_gaps(forwards: pd.DataFrame) -> pd.DataFrame:
+    """How far the spot of each session lies from what every short expiration implies, where all say the same.
+
+    A spot that is stale by 0.4 % makes a dividend yield of 0.4 % · 365/T of each expiration: 28 % at five days. A
+    dividend does so only of those after its ex-date, so the expiration that is nearest to the spot tells.
+
+    Parameters
+    ----------
+    forwards : ``spot``, ``years``, ``rate`` and ``forward`` by expiration, with ``ticker`` and ``quote_date``; as
+        ``implied_forwards`` gives them.
+
+    Returns
+    -------
+    pd.DataFrame : one row a ticker and quote date with at least two forwards of up to 20 calendar days, ascending.
+        ``expirations`` of them; ``gap``, the fraction by which the nearest of them implies another spot, 0 where they
+        do not all lie on one side; ``shortest_years`` and ``shortest_yield``, the implied dividend yield of the first.
+    """
+    is_near = (forwards["years"] > 0.0) & (forwards["years"] <= NEAR_YEARS) & forwards["forward"].notna()
+    near = forwards[is_near & (forwards["spot"] > 0.0)].sort_values([*SLICE_KEY[:2], "years"], kind="stable")
+    log_gap = np.log(near["forward"] / near["spot"]) - near["rate"] * near["years"]
+    sessions = near.assign(away=np.expm1(log_gap), yields=-log_gap / near["years"]).groupby(SLICE_KEY[:2])
+    lowest, highest = sessions["away"].min(), sessions["away"].max()
+    found = pd.DataFrame({
+        "expirations": sessions.size(),
+        "gap": lowest.clip(lower=0.0) + highest.clip(upper=0.0),
+        "shortest_years": sessions["years"].first(),
+        "shortest_yield": sessions["yields"].first(),
+    })  # fmt: skip
+    return found[found["expirations"] >= _LEAST_NEAR].reset_index()
 
 
 def _rates(slices: pd.DataFrame, rate: float | RateCurve) -> FloatArray:

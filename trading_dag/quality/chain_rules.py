@@ -1,7 +1,7 @@
 """Rules for option chains: quotes that do not belong to the underlying's price, volatilities that contradict parity.
 
 Rules about quotes of single contracts are ``options.chain_cleaning``'s, which refuses the quote and keeps the chain.
-Here a whole session's chain is judged. Both rules warn: a chain of last trades strays on honest days, and everything
+Here a whole session's chain is judged. All rules warn: a chain of last trades strays on honest days, and everything
 that is computed from chains refits volatilities from prices, so that a vendor's wrong ones do little harm. What no
 honest chain is near is refused by ``chain_refusal_rules``.
 """
@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.options.forward import NEAR_YEARS, spot_gaps
 from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.quality.chain_refusal_rules import chain_refusal_checks
 from trading_dag.quality.rules import Check, Examined, Finding, Rule
@@ -23,6 +24,11 @@ from trading_dag.quality.rules import Check, Examined, Finding, Rule
 # before stands out where the underlying moved by more than the difference.
 _NEAR_YEARS: Final = 20.0 / DAYS_PER_YEAR
 _SPOT_TOLERANCE: Final = 0.01
+
+# The expiration of up to 20 days that is nearest to the stored spot, where all lie on one side of it. On the same
+# chains more than 0.25 % away on 2 of 96 (SPY and IWM of 2026-06-26, whose last trades are of another minute), and at
+# most 0.19 % on the others, dividends included.
+_GAP_TOLERANCE: Final = 0.0025
 
 # Strikes within 5 % of spot at 7 to 110 days at which the vendor gives both rights a volatility. On the same chains
 # a median of 3 % of the pairs is further apart than the tolerance, and more than half of them on 7 of 96 (5, 24 and 26
@@ -46,6 +52,17 @@ def chain_analytics_checks() -> tuple[Check, ...]:
                 is_blocking=False,
             ),
             _parity_agrees_with_spot,
+            needs=("session", "years", "rate", "spot", "forward"),
+        ),
+        Check(
+            Rule(
+                "short_dividend_yields_are_possible",
+                "Not every expiration of up to 20 days implies a spot more than 0.25 % away on one side: that is a "
+                "stale spot, not a dividend yield.",
+                severity="warn",
+                is_blocking=False,
+            ),
+            _short_dividend_yields_are_possible,
             needs=("session", "years", "rate", "spot", "forward"),
         ),
     )
@@ -93,6 +110,28 @@ def _parity_agrees_with_spot(examined: Examined) -> Finding:
         count=len(days),
         detail=f"parity implies a spot {worst['away']:+.1%} away on {worst['session']:%Y-%m-%d}",
         examples=tuple(f"session={day:%Y-%m-%d}" for day in days),
+    )
+
+
+def _short_dividend_yields_are_possible(examined: Examined) -> Finding:
+    """Rows of the near expirations of sessions whose spot every one of them contradicts the same way."""
+    rows = examined.frame.reset_index(drop=True)
+    forwards = rows[["years", "rate", "spot", "forward"]].assign(ticker="", quote_date=rows["session"])
+    gaps = spot_gaps(forwards)
+    if gaps.empty:
+        return examined.not_examined("no session with two forwards of near expirations")
+    stale = gaps[gaps["gap"].abs() > _GAP_TOLERANCE]
+    near = (rows["years"] > 0.0) & (rows["years"] <= NEAR_YEARS) & rows["forward"].notna()
+    flags = (rows["session"].isin(stale["quote_date"]) & near).to_numpy()
+    if not flags.any():
+        return examined.nothing()
+    worst = stale.iloc[int(stale["gap"].abs().argmax())]
+    return Finding(
+        flags,
+        count=len(stale),
+        detail=f"the spot of {worst['quote_date']:%Y-%m-%d} is {-worst['gap']:+.2%} from what its chain implies: "
+        f"{worst['shortest_years'] * DAYS_PER_YEAR:.0f} days yield {worst['shortest_yield']:+.0%} of dividends",
+        examples=tuple(f"session={day:%Y-%m-%d}" for day in stale["quote_date"]),
     )
 
 

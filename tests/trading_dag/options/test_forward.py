@@ -14,7 +14,7 @@ from trading_dag.errors import OptionPricingError, SchemaError
 from trading_dag.options.black_scholes import price
 from trading_dag.options.chain import normalise_chain
 from trading_dag.options.chain_cleaning import clean_chain
-from trading_dag.options.forward import FORWARD_COLUMNS, implied_forwards
+from trading_dag.options.forward import FORWARD_COLUMNS, implied_forwards, spot_gaps
 
 
 def simulated(spot: float, *, days: int, rate: float, dividend_yield: float, half_spread: float = 0.0) -> pd.DataFrame:
@@ -159,3 +159,17 @@ def test_parity_implies_the_underlying_price_of_a_real_chain(real_data):
     assert (implied / 201.72 - 1.0).abs().max() < 0.001
     # SPY paid 1.9 percent in 2014; the rate of one bill is too low a carry beyond a year.
     assert found["dividend_yield"][found["years"].between(0.4, 1.2)].between(0.01, 0.025).all()
+
+
+def test_a_gap_of_spot_is_that_of_the_nearest_expiration_where_all_lie_on_one_side():
+    forwards = pd.DataFrame({
+        "ticker": "SPY", "quote_date": pd.to_datetime(["2024-11-15"] * 3 + ["2024-11-18"] * 3 + ["2024-11-19"] * 2),
+        "expiration": pd.Timestamp("2024-12-31"), "spot": 100.0, "rate": 0.0,
+        "years": [5 / 365, 10 / 365, 40 / 365, 5 / 365, 10 / 365, 12 / 365, 3 / 365, 30 / 365],
+        # All below; on both sides; only one that is near.
+        "forward": [99.6, 99.5, 105.0, 99.6, 100.2, np.nan, 99.0, 99.0],
+    })  # fmt: skip
+    found = spot_gaps(forwards)
+    assert found["expirations"].tolist() == [2, 2]
+    assert found["gap"].tolist() == pytest.approx([-0.004, 0.0])
+    assert found["shortest_yield"].tolist() == pytest.approx([math.log(100 / 99.6) * 365 / 5] * 2)

@@ -113,9 +113,9 @@ def test_a_chain_without_volatilities_is_not_judged() -> None:
     assert (found.count, found.detail) == (0, "not examined: no strike near the money with two volatilities")
 
 
-def test_both_rules_warn_and_stop_nothing() -> None:
+def test_all_rules_warn_and_stop_nothing() -> None:
     rules = {rule.name: rule for table in (CHAIN_ANALYTICS, OPTION_CHAIN) for rule in rules_of(table)}
-    for name in ("parity_agrees_with_spot", "vendor_volatility_keeps_parity"):
+    for name in ("parity_agrees_with_spot", "vendor_volatility_keeps_parity", "short_dividend_yields_are_possible"):
         assert (rules[name].severity, rules[name].is_blocking) == ("warn", False)
 
 
@@ -150,3 +150,37 @@ def test_seven_real_chains_of_ninety_six_have_volatilities_of_another_spot(real_
     found = chain[vendor(chain).mask].groupby("ticker")["quote_date"].unique()
     days = {ticker: sorted(f"{day:%m-%d}" for day in pd.DatetimeIndex(dates)) for ticker, dates in found.items()}
     assert days == {"IWM": ["06-05", "06-26"], "QQQ": ["06-05", "06-24"], "SPY": ["06-05", "06-24", "06-26"]}
+
+
+def yields(frame: pd.DataFrame) -> Finding:
+    return examine(CHAIN_ANALYTICS, frame, context=CONTEXT)["short_dividend_yields_are_possible"]
+
+
+def test_a_spot_that_is_stale_by_forty_basis_points_is_found_by_its_short_dividend_yields():
+    found = yields(analytics([0.0, -0.004, 0.001]))
+    assert (found.count, found.examples) == (1, ("session=2024-11-12",))
+    # 0.4 % of three days: ln(1/0.996) · 365/3.
+    assert np.log(1 / 0.996) * 365 / 3 == pytest.approx(0.488, abs=5e-4)
+    assert (
+        found.detail == "the spot of 2024-11-12 is +0.40% from what its chain implies: 3 days yield +49% of dividends"
+    )
+    assert yields(analytics([0.004])).count == 1
+
+
+@pytest.mark.parametrize("away", [0.0, 0.0019, -0.0024])
+def test_what_last_trades_stray_by_is_no_stale_spot(away):
+    assert yields(analytics([away])).count == 0
+
+
+def test_a_dividend_between_two_near_expirations_is_no_stale_spot():
+    # 0.6 % a quarter, ex after four days: the first expiration does not know it.
+    frame = analytics([0.0])
+    frame.loc[frame["years"] > 4 / 365, "forward"] *= 1 - 0.006
+    assert yields(frame).count == 0
+
+
+def test_expirations_on_both_sides_of_the_spot_or_a_single_one_say_nothing_of_it():
+    frame = analytics([0.004])
+    frame.loc[frame["years"] < 4 / 365, "forward"] *= 1 - 0.008
+    assert yields(frame).count == 0
+    assert not yields(analytics([0.004], days=(3, 60))).is_examined
