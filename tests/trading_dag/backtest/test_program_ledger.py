@@ -220,6 +220,22 @@ def test_interest_is_paid_on_cash_over_calendar_days():
     assert run_first(market, wanted).equity()["interest_usd"].tolist() == pytest.approx([0.0, 0.0, 41.2008], abs=1e-4)
 
 
+def test_an_account_in_debt_earns_no_interest_and_is_charged_none():
+    # One short straddle at 6.10; bought back at 40 more on Friday, it takes 3,392.60 USD from an account of 2,700.
+    wild = {("P", 100.0): (0.01, 0.05, -0.01), ("C", 100.0): (39.90, 39.95, 0.99), ("P", 95.0): (0.01, 0.02, 0.0)}
+    days = {"2024-03-07": (100.0, MONDAY), "2024-03-08": (140.0, wild), "2024-03-11": (140.0, wild),
+            "2024-03-12": (140.0, wild)}  # fmt: skip
+    market = small_market(chain_frame(days, expiration="2024-03-22"))
+    account = {"account_usd": 2_700.0, "risk_fraction": 1.0, "interest_rate": 0.05}
+    result = run_first(market, program("short_straddle", ExitRules(horizon_sessions=1), **account))
+    equity = result.equity()
+    # 2,700 + 610 − 1.30 for a night: 3,308.70 · (e^(0.05/365) − 1) = 0.4533; then 4,000 + 1.30 are paid.
+    assert equity["interest_usd"].tolist() == pytest.approx([0.0, 0.0, 0.4533, 0.0, 0.0], abs=1e-4)
+    assert equity["cash_usd"].tolist()[2:] == pytest.approx([-692.1467] * 3, abs=1e-4)
+    # A debt that grows would be interest of another kind; none is assumed.
+    assert equity["cash_usd"].iloc[-1] < 0.0
+
+
 def test_a_roll_closes_and_opens_on_one_quote_date_and_pays_all_fees():
     later = {(right, strike, "2024-03-28"): quote for (right, strike), quote in MONDAY.items()}
     first = {(right, strike, FRIDAY): quote for (right, strike), quote in MONDAY.items()}
