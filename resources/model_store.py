@@ -27,7 +27,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from resources.model_files import read_inputs, read_model, write_model
-from trading_dag.errors import ModelNotFoundError, SliceBusyError, StorageError
+from trading_dag.errors import ConfigurationError, ModelNotFoundError, SliceBusyError, StorageError
 from trading_dag.models.fitted import FittedModel
 from trading_dag.slices import horizon_of, validate_ticker
 
@@ -161,6 +161,50 @@ class ModelStore:
         if version is None:
             return None
         return read_inputs(self._folder(name, ticker=ticker, horizon=horizon) / version)
+
+    def slices(self) -> list[tuple[str, str, str]]:
+        """Name, ticker and horizon of everything that was ever fitted, sorted; folders of other names are left out."""
+        found = []
+        for folder in self.root.glob("*/ticker=*/horizon=*"):
+            name, ticker, horizon = folder.parts[-3], folder.parts[-2][len("ticker=") :], folder.parts[-1][8:]
+            try:
+                self._folder(name, ticker=ticker, horizon=horizon)
+            except (StorageError, ConfigurationError):
+                continue
+            found.append((name, ticker, horizon))
+        return sorted(found)
+
+    def size(self, name: str, *, ticker: str, horizon: str, version: str) -> int:
+        """Bytes of a version's files."""
+        folder = self._folder(name, ticker=ticker, horizon=horizon) / version
+        return sum(path.stat().st_size for path in folder.iterdir())
+
+    def latest_changed_at(self, name: str, *, ticker: str, horizon: str) -> dt.datetime | None:
+        """UTC time at which another version came into use; None where none ever did."""
+        pointer = self._folder(name, ticker=ticker, horizon=horizon) / LATEST
+        return dt.datetime.fromtimestamp(pointer.stat().st_mtime, dt.UTC) if pointer.is_file() else None
+
+    def remove(self, name: str, *, ticker: str, horizon: str, version: str) -> None:
+        """Remove a version that is not in use: out of sight at once, then file by file.
+
+        Raises
+        ------
+        ModelNotFoundError : where there is no such version.
+        StorageError : for the version in use.
+        SliceBusyError : where another process is saving the same slice.
+        """
+        folder = self._folder(name, ticker=ticker, horizon=horizon)
+        try:
+            with FileLock(folder / ".lock", timeout=0):
+                if version not in self.versions(name, ticker=ticker, horizon=horizon):
+                    raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
+                if version == self.latest_version(name, ticker=ticker, horizon=horizon):
+                    raise StorageError(f"{name} of {ticker} {horizon}: version {version} is the one in use")
+                (folder / version).rename(folder / f"{_PARTIAL}{uuid4().hex}")
+                _flush_folder(folder)
+                _sweep(folder)
+        except Timeout:
+            raise SliceBusyError(f"{name} of {ticker} {horizon} is being saved elsewhere") from None
 
     def _folder(self, name: str, *, ticker: str, horizon: str) -> Path:
         """Where the versions of one slice lie; every part is checked before it becomes a path."""

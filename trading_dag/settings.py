@@ -276,6 +276,12 @@ class Settings(BaseSettings):
         le=1_200,
         description="expirations up to so many calendar days ahead; with 124 a monthly one lies beyond 90 days always",
     )
+    model_keep_versions: int | None = Field(
+        None, ge=1, description="versions of a model kept by every run, beyond those that stored rows name; empty: all"
+    )
+    history_keep_days: int | None = Field(
+        None, ge=1, description="days for which a run keeps Dagster's record of earlier runs; empty: for ever"
+    )
     chain_keep_days: int | None = Field(
         None,
         ge=1,

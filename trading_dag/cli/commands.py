@@ -13,6 +13,7 @@ import typer
 
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
+from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.option_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.program_work import ProgramRequest, show_program
@@ -141,6 +142,7 @@ app.command("fetch-chains")(fetch_chains)
 app.command("import-chains")(import_chains)
 app.command()(chain)
 app.command()(payoff)
+app.command("clean-history")(clean_history)
 
 
 @app.command()

@@ -62,6 +62,9 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             print_input_ends(place)
         print_notes(place, (note for outcome in outcomes for note in outcome.notes))
         _print_outcomes(place, outcomes, has_result=has_result)
+    from trading_dag.cli.history_commands import clean_by_settings
+
+    clean_by_settings(place)
     if not all(outcome.is_success for outcome in outcomes):
         raise typer.Exit(WORK_FAILED)
 

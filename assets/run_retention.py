@@ -1,0 +1,91 @@
+"""Which of Dagster's runs may go: finished long ago, and the record of nothing that still counts.
+
+Dagster tells from its event log what each slice holds, whether its checks passed, and whether a sensor has asked for
+something already. A run that is the last word on any of that stays, however old, and so does the record of a
+restatement.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
+from sqlalchemy import func, select
+
+# A slice that was planned after it was made last has failed since: the run that planned it says so.
+_LAST_WORDS: Final = (
+    "ASSET_MATERIALIZATION",
+    "ASSET_MATERIALIZATION_PLANNED",
+    "ASSET_OBSERVATION",
+    "ASSET_FAILED_TO_MATERIALIZE",
+)
+COMPACTING_WAITS_SECONDS: Final = 1.0
+
+
+def superfluous_runs(instance: dg.DagsterInstance, *, before: dt.datetime) -> list[str]:
+    """Ids of the runs that ended before a moment and may go, oldest first."""
+    records = instance.get_run_records(
+        filters=dg.RunsFilter(statuses=list(FINISHED_STATUSES), updated_before=before), ascending=True
+    )
+    needed = _last_words(instance)
+    return [
+        record.dagster_run.run_id
+        for record in records
+        if record.dagster_run.run_id not in needed
+        and not {RUN_KEY_TAG, SENSOR_NAME_TAG} <= record.dagster_run.tags.keys()
+    ]
+
+
+def remove_runs(instance: dg.DagsterInstance, run_ids: list[str]) -> None:
+    """Delete runs with their events."""
+    for run_id in run_ids:
+        instance.delete_run(run_id)
+
+
+def compact(state: Path) -> tuple[int, bool]:
+    """Give the disk back what deleted rows have left in Dagster's SQLite files.
+
+    Returns
+    -------
+    Bytes given back, and whether all files were compacted: one that is being written keeps its size, and uses the room.
+    """
+    freed, is_complete = 0, True
+    for path in sorted(state.glob("history/*.db")):
+        before = path.stat().st_size
+        connection = sqlite3.connect(path, timeout=COMPACTING_WAITS_SECONDS, isolation_level=None)
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError:
+            is_complete = False
+        finally:
+            connection.close()
+        freed += before - path.stat().st_size
+    return max(freed, 0), is_complete
+
+
+def _last_words(instance: dg.DagsterInstance) -> set[str]:
+    """Runs with the newest event of its kind for an asset or check and partition, or with a restatement."""
+    events, checks = SqlEventLogStorageTable, AssetCheckExecutionsTable
+    newest = (
+        select(func.max(events.c.id))
+        .where(events.c.asset_key.is_not(None), events.c.dagster_event_type.in_(_LAST_WORDS))
+        .group_by(events.c.asset_key, events.c.partition, events.c.dagster_event_type)
+    )
+    verdicts = select(func.max(checks.c.id)).group_by(checks.c.asset_key, checks.c.check_name, checks.c.partition)
+    wanted = (
+        select(events.c.run_id).where(events.c.id.in_(newest)),
+        select(checks.c.run_id).where(checks.c.id.in_(verdicts)),
+        select(events.c.run_id).where(
+            events.c.dagster_event_type == "ASSET_MATERIALIZATION", events.c.event.contains('"restatements"')
+        ),
+    )
+    storage = instance.event_log_storage
+    with storage.index_connection() as connection:  # type: ignore[attr-defined]  # of every SQL storage
+        return {str(run_id) for query in wanted for (run_id,) in connection.execute(query.distinct())}

@@ -1,0 +1,94 @@
+"""Which versions of fitted models may go: neither in use, nor recent, nor named by anything that is stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from resources.model_store import ModelStore
+from resources.parquet_store import ParquetStore
+from resources.slice_format import open_parquet, readable
+from trading_dag.schemas import TABLES, Table
+
+# A version is named by the 8 digits of its content hash, alone or at the end of its full name.
+_DIGITS: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?![0-9a-f])")
+_NAMING_GROUPS: Final = frozenset({"predictions", "evaluation", "signals", "backtests", "monitoring"})
+SETTLED: Final = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One stored version of a model."""
+
+    name: str
+    ticker: str
+    horizon: str
+    version: str
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.ticker} {self.horizon}, version {self.version}"
+
+
+def named_digits(store: ParquetStore) -> set[str]:
+    """Digits by which stored forecasts, scores, signals, backtests and reports may name a model; rather too many.
+
+    Raises
+    ------
+    StorageError : for a slice that cannot be read, since nobody knows what it names.
+    """
+    named: set[str] = set()
+    for table in TABLES.values():
+        if table.slice == "ticker_year":
+            continue
+        for key, path in store.files(table):
+            record = store.provenance(table, key)
+            named.update(*(_DIGITS.findall(value) for value in (record.inputs.values() if record else ())))
+            if table.group in _NAMING_GROUPS:
+                with readable(table, key, path):
+                    texts = open_parquet(path).read(columns=_text_columns(table))
+                for column in texts.columns:
+                    named.update(*(_DIGITS.findall(value or "") for value in column.unique().to_pylist()))
+    return named
+
+
+def superfluous_versions(models: ModelStore, store: ParquetStore, *, keep: int, now: dt.datetime) -> list[ModelVersion]:
+    """Versions that may go, oldest first in each slice.
+
+    Kept are the version in use and whatever is newer, the ``keep`` newest, and all that anything stored names. Of a
+    slice whose version in use changed within the last hour all are kept: a run may still work with the one before.
+
+    Raises
+    ------
+    StorageError : where a slice or a pointer cannot be read.
+    """
+    named = named_digits(store)
+    found = []
+    for name, ticker, horizon in models.slices():
+        at = {"ticker": ticker, "horizon": horizon}
+        latest, changed = models.latest_version(name, **at), models.latest_changed_at(name, **at)
+        if latest is None or changed is None or now - changed < SETTLED:
+            continue
+        for version in models.versions(name, **at)[:-keep]:
+            if version < latest and version.rpartition("-")[2] not in named:
+                size = models.size(name, version=version, **at)
+                found.append(ModelVersion(name, ticker, horizon, version, size))
+    return found
+
+
+def remove_versions(models: ModelStore, versions: list[ModelVersion]) -> None:
+    """Remove them, one after the other.
+
+    Raises
+    ------
+    SliceBusyError : where another process is saving the same slice.
+    StorageError : for one that has come into use since.
+    """
+    for entry in versions:
+        models.remove(entry.name, ticker=entry.ticker, horizon=entry.horizon, version=entry.version)
+
+
+def _text_columns(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.type == "string"]

@@ -1,0 +1,128 @@
+"""The command that removes what the past has left: versions of models and Dagster's record of runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from trading_dag.cli.arguments import AsJson
+from trading_dag.cli.printing import complain, print_json
+from trading_dag.cli.work import run_history
+from trading_dag.cli.workplace import Workplace
+from trading_dag.errors import SliceBusyError, StorageError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+KEEP_VERSIONS: Final = 3
+KEEP_DAYS: Final = 90
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What was removed, or would be.
+
+    Attributes
+    ----------
+    models : versions as text.
+    model_bytes, history_bytes : of their files, and of what Dagster's files gave back.
+    runs : how many.
+    is_compacted : whether Dagster's files have given back what they can.
+    """
+
+    models: tuple[str, ...] = ()
+    model_bytes: int = 0
+    runs: int = 0
+    history_bytes: int = 0
+    is_compacted: bool = True
+
+
+def clean_history(
+    keep_models: Annotated[
+        int | None, typer.Option("--keep-models", min=1, help="Newest versions kept of each model. Default: 3.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, help="Age from which the record of a run goes. Default: 90.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old versions of models and Dagster's record of old runs. What is in use, and what a stored forecast,
+    signal or trade names, stays; so does the last run of each slice. Slices, prices and chains are not touched."""
+    place = Workplace()
+    settings = place.settings
+    done = clean(
+        place,
+        keep_models=keep_models or settings.model_keep_versions or KEEP_VERSIONS,
+        days=days or settings.history_keep_days or KEEP_DAYS,
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json({**done.__dict__, "dry_run": dry_run})
+        return
+    would = "would go" if dry_run else "removed"
+    place.console.print(f"{len(done.models)} versions of models {would} ({done.model_bytes / 1e6:.1f} MB)")
+    for line in done.models if dry_run else ():
+        place.console.print(f"  {line}")
+    place.console.print(
+        f"{done.runs} runs {would} from Dagster's history ({done.history_bytes / 1e6:.1f} MB given back)"
+    )
+    if not done.is_compacted:
+        place.console.print(
+            "Dagster's history is being written: it keeps its size, and uses the room that is free now."
+        )
+
+
+def clean_by_settings(place: Workplace) -> None:
+    """Do after a run what the settings ask for; nothing where they ask for nothing."""
+    settings = place.settings
+    if settings.model_keep_versions is None and settings.history_keep_days is None:
+        return
+    try:
+        clean(place, keep_models=settings.model_keep_versions, days=settings.history_keep_days, dry_run=False)
+    except (SliceBusyError, StorageError) as error:
+        complain(f"not cleaned now: {error}")
+
+
+def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_run: bool) -> Cleaning:
+    """Remove what may go; None keeps all of its kind.
+
+    Raises
+    ------
+    SliceBusyError : while another command or a run works on the home; nothing is removed then.
+    StorageError : where a stored slice cannot be read, so that nobody knows which model it names.
+    """
+    import dagster as dg
+
+    from assets.run_retention import compact, remove_runs, superfluous_runs
+    from assets.runs import bury_dead_runs, claim
+    from resources.model_retention import remove_versions, superfluous_versions
+    from resources.model_store import ModelStore
+    from resources.parquet_store import ParquetStore
+
+    now = dt.datetime.now(dt.UTC)
+    models, store = ModelStore(place.settings.home / "models"), ParquetStore(place.settings.home)
+    fitted = {ticker for _, ticker, _ in models.slices()}
+    with claim(place.state, fitted | set(place.settings.all_tickers)), run_history(place):
+        with dg.DagsterInstance.get() as instance:
+            bury_dead_runs(instance)
+            _refuse_while_running(instance)
+            versions = [] if keep_models is None else superfluous_versions(models, store, keep=keep_models, now=now)
+            runs = [] if days is None else superfluous_runs(instance, before=now - dt.timedelta(days=days))
+            if not dry_run:
+                remove_versions(models, versions)
+                remove_runs(instance, runs)
+        freed, is_compacted = compact(place.state) if runs and not dry_run else (0, True)
+    return Cleaning(tuple(map(str, versions)), sum(entry.bytes for entry in versions), len(runs), freed, is_compacted)
+
+
+def _refuse_while_running(instance: dg.DagsterInstance) -> None:
+    import dagster as dg
+    from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+    running = instance.get_runs(filters=dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES)), limit=1)
+    if running:
+        raise SliceBusyError(f"run {running[0].run_id[:8]} is queued or under way; clean when it has ended")
