@@ -252,10 +252,20 @@ def _closes_beside(path: Path) -> pd.DataFrame | None:
     missing = [name for name in ("symbol", "date", "close") if name not in names]
     if missing:
         raise format_error(beside, f"columns are missing: {', '.join(missing)} (of symbol, date, close)")
-    frame = pd.read_parquet(beside, columns=[names[name] for name in ("symbol", "date", "close")])
-    if frame.empty:
-        return None
-    frame.columns = pd.Index(CLOSES_COLUMNS)
-    return frame.assign(
-        ticker=frame["ticker"].astype("str"), session=pd.to_datetime(frame["session"]).dt.as_unit(TIME_UNIT)
-    )
+    try:
+        frame = pd.read_parquet(beside, columns=[names[name] for name in ("symbol", "date", "close")])
+        frame.columns = pd.Index(CLOSES_COLUMNS)
+        closes = pd.DataFrame(
+            {
+                "ticker": frame["ticker"].astype("str"),
+                "session": pd.to_datetime(frame["session"]).dt.as_unit(TIME_UNIT),
+                "close": pd.to_numeric(frame["close"]).astype("float64"),
+            }
+        ).drop_duplicates()
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise format_error(beside, f"cannot be read as symbol, date and close: {error}") from error
+    repeated = closes[closes.duplicated(["ticker", "session"])]
+    if len(repeated):
+        first = repeated.iloc[0]
+        raise format_error(beside, f"several closes of {first['ticker']} on {first['session']:%Y-%m-%d}")
+    return None if closes.empty else closes

@@ -68,9 +68,8 @@ def chain_rows(piece: TextRows, layout: Layout, *, ticker: str | None, closes: p
         if len(late.lines):
             done = _with_late(done, off, late)
     kept = _with_closes(done.kept, closes)
-    return replace(
-        done, kept=kept, left_out=merged_remarks((*piece.remarks, *remarks, *done.left_out)), lines_lost=lost
-    )
+    told = (*piece.remarks, *remarks, *done.left_out, *_filled(done.kept, kept, done.lines))
+    return replace(done, kept=kept, left_out=merged_remarks(told), lines_lost=lost)
 
 
 def _without_carets(piece: TextRows) -> tuple[TextRows, tuple[Remark, ...]]:
@@ -141,6 +140,16 @@ def _both_sides(piece: TextRows, ticker: str | None) -> tuple[SiftedChain, NDArr
     rows = pd.concat(sides, ignore_index=True).drop(columns=TIME_OF_QUOTE, errors="ignore")
     sifted = normalise_chain(rows, ticker=ticker, unreadable=np.concatenate(unreadable))
     return sifted, np.concatenate([piece.lines] * len(SIDES))
+
+
+def _filled(before: pd.DataFrame, after: pd.DataFrame, lines: NDArray[np.int64]) -> tuple[Remark, ...]:
+    """That underlying prices were taken from elsewhere."""
+    rows = np.flatnonzero(before["underlying_price"].isna() & after["underlying_price"].notna())
+    if not len(rows):
+        return ()
+    value, line = f"{after['underlying_price'].iloc[rows[0]]:g}", int(lines[rows[0]])
+    detail = "the close of its session, from beside the file"
+    return (Remark(ASSUMED, len(rows), line, value, column="underlying_price", detail=detail),)
 
 
 def _with_closes(chain: pd.DataFrame, closes: pd.DataFrame | None) -> pd.DataFrame:

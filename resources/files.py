@@ -33,6 +33,7 @@ from resources.file_events import FileEvents
 from resources.folder_files import INDEX_SYMBOLS, NAME, PRICES, FolderFiles
 from resources.folder_status import folder_statuses
 from resources.hull import NAMES_IN_FOLDER, HullFile
+from resources.left_out import LEFT_OUT, with_note
 from resources.raw_frames import (
     THREE_MONTH_INDEX,
     on_sessions,
@@ -238,11 +239,12 @@ class FilesSource:
         paths = sorted(self.files.existing.glob(CHAIN_FILES))
         if not paths:
             return switched_off(OPTION_CHAIN, source=NAME, reason=f"{CHAIN_FILES} is not in {self.folder}")
-        pieces = [
-            rows[(rows["ticker"] == ticker) & (rows["quote_date"] == session)]
-            for path in paths
-            for rows in (sifted.kept for sifted in open_chain_file(path).batches())
-        ]
+        pieces, notes = [], []
+        for path in paths:
+            for rows in open_chain_file(path).batches():
+                is_wanted = (rows.kept["ticker"] == ticker) & (rows.kept["quote_date"] == session)
+                pieces.append(rows.kept[is_wanted])
+                notes += [f"{path.name}: {remark}" for remark in rows.left_out]
         found = require_rows(
             pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True),
             source=NAME,
@@ -253,6 +255,10 @@ class FilesSource:
         copies, conflicts = repeated_rows(found)
         chain = found[~(copies | conflicts)].sort_values(list(OPTION_CHAIN.key), ignore_index=True)
         chain.attrs["source"] = NAME
+        if conflicts.any():
+            notes.append(f"{conflicts.sum()} rows of one contract contradict each other, so none of them counts")
+        if notes:
+            chain.attrs[LEFT_OUT] = with_note(*notes)
         return chain
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:  # noqa: ARG002

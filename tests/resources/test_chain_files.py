@@ -284,3 +284,88 @@ def test_nothing_at_the_path_is_a_typed_error(tmp_path: Path) -> None:
         find_chain_files(tmp_path)
     with pytest.raises(SourceFormatError, match="no such file"):
         find_chain_files(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        pytest.param({"date": pd.Timestamp("2023-12-01 16:00")}, "times of day", id="times of day"),
+        pytest.param({"date": pd.Timestamp("2023-12-01", tz="UTC")}, "time zone", id="moments with a zone"),
+        pytest.param({"expiration": 20240119}, "expected dates", id="dates as numbers"),
+        pytest.param({"strike": True}, "expected a number", id="truth values for strikes"),
+        pytest.param({"strike": pd.Timestamp("2023-12-01")}, "expected a number", id="dates for strikes"),
+        pytest.param({"bid": pd.Timedelta("1s")}, "expected a number", id="spans of time for bids"),
+        pytest.param({"symbol": 7}, "expected text", id="numbers for tickers"),
+        pytest.param({"type": 1}, "expected C or P", id="numbers for rights"),
+    ],
+)
+def test_a_parquet_column_of_a_wrong_type_is_a_typed_error(
+    tmp_path: Path, columns: dict[str, object], problem: str
+) -> None:
+    path = tmp_path / "options.parquet"
+    contract_rows(**columns).to_parquet(path)
+    with pytest.raises(SourceFormatError, match=problem) as caught:
+        list(open_chain_file(path).batches())
+    assert "options.parquet" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason", "value"),
+    [
+        pytest.param({"strike": ["460", "4x0"]}, "unreadable", "4x0", id="text that is no number"),
+        pytest.param({"date": ["2023-12-01", "12/01/2023"]}, "unreadable", "12/01/2023", id="an ambiguous date"),
+        pytest.param({"bid": [9.45, np.inf]}, "unreadable", "inf", id="an infinite bid"),
+        pytest.param({"bid": [[9.45], [9.5]]}, "unreadable", "[9.45]", id="lists for numbers"),
+        pytest.param({"strike": [460.0, np.nan]}, "missing_key", "", id="no strike"),
+        pytest.param({"type": ["call", "straddle"]}, "missing_key", "straddle", id="a right that is none"),
+        pytest.param({"ask": [9.55, -1.0]}, "negative", "-1.0", id="a negative ask"),
+    ],
+)
+def test_a_bad_row_of_a_parquet_file_is_left_out_and_told_by_its_number(
+    tmp_path: Path, columns: dict[str, object], reason: str, value: str
+) -> None:
+    path = tmp_path / "options.parquet"
+    contract_rows(**columns).to_parquet(path)
+    (piece,) = open_chain_file(path).batches()
+    assert len(piece.kept) + len(piece.refused) == 2
+    assert set(piece.refused["reason"]) == {reason}
+    (remark,) = [remark for remark in piece.left_out if remark.reason == reason]
+    assert (remark.value, remark.count, remark.line) == (value, len(piece.refused), 3 - len(piece.refused))
+
+
+@pytest.mark.parametrize(
+    ("beside", "problem"),
+    [
+        pytest.param({"date": ["someday"]}, "cannot be read as symbol, date and close", id="a date that is none"),
+        pytest.param({"close": ["many"]}, "cannot be read as symbol, date and close", id="a close in words"),
+        pytest.param({"symbol": ["SPY", "SPY"], "date": "2023-12-01", "close": [459.1, 460.0]}, "several closes of SPY",
+                     id="two closes of a session"),
+    ],
+)  # fmt: skip
+def test_closes_that_cannot_be_read_or_contradict_each_other_are_typed_errors(
+    tmp_path: Path, beside: dict[str, object], problem: str
+) -> None:
+    contract_rows().to_parquet(tmp_path / "options.parquet")
+    row = {"symbol": ["SPY"], "date": ["2023-12-01"], "close": [459.1]}
+    pd.DataFrame({**row, **beside}).to_parquet(tmp_path / "underlying.parquet")
+    with pytest.raises(SourceFormatError, match=problem):
+        open_chain_file(tmp_path / "options.parquet")
+
+
+def test_a_price_of_the_underlying_from_beside_the_file_is_told_as_an_assumption(tmp_path: Path) -> None:
+    path = tmp_path / "options.parquet"
+    contract_rows().to_parquet(path)
+    beside = pd.DataFrame({"symbol": ["SPY"], "date": ["2023-12-01"], "close": [459.2]})
+    beside.to_parquet(tmp_path / "underlying.parquet")
+    (piece,) = open_chain_file(path).batches()
+    assert [(one.reason, one.column, one.count, one.value) for one in piece.left_out] == [
+        ("assumed", "underlying_price", 2, "459.2")
+    ]
+
+
+def test_late_quotes_that_cannot_be_read_are_counted_among_the_late_ones(tmp_path: Path) -> None:
+    late = optionsdx_line(458.0, hours="15.500000").replace("9.450000", "some")
+    path = write_optionsdx(tmp_path, optionsdx_line(459.0), late)
+    (piece,) = open_chain_file(path).batches()
+    assert len(piece.kept) == 2
+    assert piece.refused["reason"].value_counts().to_dict() == {"not_end_of_day": 2}

@@ -186,6 +186,20 @@ def test_a_chain_is_the_rows_of_its_ticker_and_session_from_every_chain_file(tmp
         FilesSource(tmp_path).option_chain("SPY", session=pd.Timestamp("2024-11-13"))
 
 
+def test_what_is_left_out_of_chain_files_is_told_with_the_place_of_the_first(tmp_path: Path) -> None:
+    rows = chain_rows("2024-11-15")
+    rows["bid"] = ["1.0", "many", "1.0"]
+    rows.to_parquet(tmp_path / "option_chain_a.parquet", index=False)
+    rows.iloc[[0]].assign(bid="1.05").to_parquet(tmp_path / "option_chain_b.parquet", index=False)
+    chain = FilesSource(tmp_path).option_chain("SPY", session=pd.Timestamp("2024-11-15"))
+    assert len(chain) == 1
+    told = chain.attrs["left_out"].splitlines()
+    assert told == [
+        "option_chain_a.parquet: column bid: 1 unreadable (is no number), first on line 2: many",
+        "2 rows of one contract contradict each other, so none of them counts",
+    ]
+
+
 def test_without_chain_files_chains_are_off_and_that_stops_nothing(tmp_path: Path) -> None:
     chain = FilesSource(tmp_path).option_chain("SPY", session=pd.Timestamp("2024-11-15"))
     assert chain.empty
