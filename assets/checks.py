@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from assets.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Result, Slice
+from resources.parquet_store import ACCEPTED_ATTRIBUTE
 from trading_dag.quality import QualityContext
+from trading_dag.quality.acceptance import still_accepted
+from trading_dag.quality.casting import cast_frame
 from trading_dag.quality.rules import NOT_EXAMINED
-from trading_dag.schemas import Table
+from trading_dag.schemas import PRICES_DAILY, Table
 from trading_dag.sessions import last_closed_session
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ def verdicts_of(
         expected_last_session=now if at.source.name == LIVE_SOURCE else None,
         technical=technical if isinstance(technical, pd.DataFrame) else None,
         macro=macro if isinstance(macro, pd.DataFrame) else None,
+        **(_about_prices(frame, at) if table is PRICES_DAILY else {}),
     )
     verdicts = verify(table, frame, context=context)
     if declaration.probes:
@@ -50,6 +54,32 @@ def verdicts_of(
         _cross_verdict(entry, frame, result, at, inputs) for entry in declaration.cross_rules if entry.table is table
     ]
     return verdicts
+
+
+def _about_prices(frame: pd.DataFrame, at: Slice) -> dict[str, Any]:
+    """What rules of daily bars know beside them: the bars of other tickers, and what the user has accepted."""
+    from resources.accepted_bars import AcceptedBars
+    from resources.peers import peers_of
+
+    bars, problems = cast_frame(frame, PRICES_DAILY)
+    accepted = {} if problems else still_accepted(AcceptedBars(at.store.data).of(at.ticker), bars)
+    if accepted:
+        frame.attrs[ACCEPTED_ATTRIBUTE] = {f"{day:%Y-%m-%d}": reason for day, reason in accepted.items()}
+    return {"peers": peers_of(at.store, at.ticker, source=at.source.name), "accepted": accepted}
+
+
+def recorded_warnings(verdicts: list[RuleVerdict]) -> list[dict[str, Any]]:
+    """The broken rules that only warn, as the slice's provenance records them."""
+    return [
+        {
+            "rule": verdict.rule.name,
+            "count": verdict.unexpected_count,
+            "detail": verdict.detail or verdict.rule.description,
+            "examples": " | ".join(verdict.examples),
+        }
+        for verdict in verdicts
+        if not verdict.passed and not verdict.rule.is_blocking
+    ]
 
 
 def _cross_verdict(

@@ -15,11 +15,11 @@ import dagster as dg
 import pandas as pd
 
 from assets.automation import RAW_FRESHNESS, condition_of
-from assets.checks import verdicts_of
+from assets.checks import recorded_warnings, verdicts_of
 from assets.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
 from resources.parquet_io import COLUMNS_METADATA, StoredModel
-from resources.parquet_store import PreparedSlice
+from resources.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule, empty_frame
 from trading_dag.schemas import Column, SliceKind, Table
@@ -168,6 +168,7 @@ def _check(
     for verdict in verdicts:
         if not verdict.passed:
             context.log.warning("%s [%s] %s: %s", table.qualified_name, at.key, verdict.rule.name, verdict.detail)
+    result.frames[table.name].attrs[WARNINGS_ATTRIBUTE] = recorded_warnings(verdicts)
     failures += objections(table, str(at.key), verdicts)
     yield from check_results(dg.AssetKey([table.group, table.name]), verdicts)
 
@@ -282,6 +283,8 @@ def _output(
         inputs=hashes,
     )
     metadata = dict(result.metadata) if table is declaration.tables[0] else {}
+    if prepared.provenance.accepted:
+        metadata[ACCEPTED_ATTRIBUTE] = prepared.provenance.accepted
     if result.source_off:
         metadata["source_off"] = result.source_off
     with warnings.catch_warnings():

@@ -6,9 +6,11 @@ import sys
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from resources.accepted_bars import AcceptedBars
 from resources.parquet_store import ParquetStore
 from resources.source import build_source
 from resources.stored_state import damaged_slices, strange_files
+from resources.stored_warnings import stored_warnings
 from resources.warehouse import Warehouse
 from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
@@ -18,7 +20,7 @@ from trading_dag.settings import Settings
 
 FETCH_INPUTS: Final = "bring that source up to date, then trading-dag refresh"
 REMOVE_STRANGERS: Final = "it is read by nothing; move it out of the data folder, or delete it"
-State = Literal["ok", "off", "missing", "wrong", "ended", "damaged", "strange"]
+State = Literal["ok", "off", "missing", "wrong", "ended", "damaged", "strange", "warned"]
 # States with which ``doctor`` fails.
 FAILING: Final = ("missing", "wrong", "damaged")
 
@@ -47,6 +49,7 @@ def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[Fin
         *_source(settings),
         *_stored(settings),
         *_slices(settings, fast=fast),
+        *_accepted(settings),
     ]
 
 
@@ -94,7 +97,24 @@ def _stored(settings: Settings) -> list[Finding]:
         Finding("tables", "ok", f"{len(filled)} of {len(counts)} tables hold {slices} slices"),
         Finding("warehouse", "ok", str(path)),
         *ended,
+        *_warned(settings, store),
     ]
+
+
+def _warned(settings: Settings, store: ParquetStore) -> list[Finding]:
+    """What the slices of the active universe are warned of, with counts."""
+    found = stored_warnings(store, tickers=settings.active_tickers, horizons=settings.horizons)
+    return [Finding("warning", "warned", str(warning)) for warning in found]
+
+
+def _accepted(settings: Settings) -> list[Finding]:
+    """The bars that the user has accepted."""
+    kept = AcceptedBars(ParquetStore(settings.home).data)
+    try:
+        bars = kept.all()
+    except StorageError as error:
+        return [Finding("accepted bars", "missing", str(error), f"mend {kept.path}")]
+    return [Finding("accepted bar", "ok", f"{bar.ticker} {bar.session}: {bar.reason}") for bar in bars]
 
 
 def _ended_inputs(settings: Settings, store: ParquetStore) -> list[str]:

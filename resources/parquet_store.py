@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 ASKED_AT_ATTRIBUTE: Final = "asked_at"
+WARNINGS_ATTRIBUTE: Final = "warnings"
+ACCEPTED_ATTRIBUTE: Final = "accepted"
 LOCK_TIMEOUT_SECONDS: Final = 600.0
 
 __all__ = [
@@ -121,7 +123,7 @@ class ParquetStore:
     ) -> PreparedSlice:
         """Validate a frame against its schema, and put down what will be recorded of it.
 
-        ``frame.attrs["asked_at"]``, an ISO time, is recorded where it is there.
+        ``frame.attrs["asked_at"]``, an ISO time, is recorded where it is there; ``warnings`` and ``accepted`` too.
 
         Raises
         ------
@@ -140,6 +142,8 @@ class ParquetStore:
             last_session=None if sessions is None else f"{sessions.max():%Y-%m-%d}",
             inputs=dict(inputs or {}),
             asked_at=frame.attrs.get(ASKED_AT_ATTRIBUTE),
+            warnings=frame.attrs.get(WARNINGS_ATTRIBUTE, []),
+            accepted=frame.attrs.get(ACCEPTED_ATTRIBUTE, {}),
         )
         return PreparedSlice(table, key, conformed, provenance)
 

@@ -16,6 +16,7 @@ from typing import Final
 from trading_dag.schemas import HORIZON_KEYS, SliceKind, Table
 from trading_dag.slices import TICKER_PATTERN
 
+ACCEPTED_BARS_NAME: Final = "accepted_bars.json"
 FILE_NAME: Final = "data.parquet"
 SCHEMA_FILE_NAME: Final = "schema.parquet"
 ASIDE: Final = ".set-aside-"
@@ -68,11 +69,16 @@ def path_of(table: Table, folder: Path, parts: dict[str, str]) -> Path:
 
 
 def strangers(data: Path, tables: Iterable[Table]) -> list[Stranger]:
-    """Everything below ``data`` that belongs to no slice, sorted by path; names that begin with a dot aside."""
+    """Everything below ``data`` that belongs to no slice, sorted by path; names that begin with a dot aside.
+
+    The list of accepted bars lies beside the slices on purpose.
+    """
     by_folder = {data / table.group / table.name: table for table in tables}
     groups = {folder.parent for folder in by_folder}
     found: list[Path] = []
     for entry in _visible(data):
+        if entry.name == ACCEPTED_BARS_NAME and entry.is_file():
+            continue
         if entry not in groups:
             found.append(entry)
             continue

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -43,6 +44,8 @@ class Provenance:
     rows, first_session, last_session : extent.
     inputs : content hash of each input slice by table name.
     asked_at : when the source was last asked for these rows, UTC, where that is not the time of the write.
+    warnings : rules that only warn and that the slice breaks: each ``rule``, ``count``, ``detail`` and ``examples``.
+    accepted : sessions whose bars a user has accepted, with the reason.
     """
 
     content_hash: str
@@ -55,6 +58,8 @@ class Provenance:
     last_session: str | None
     inputs: dict[str, str]
     asked_at: str | None = None
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    accepted: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from trading_dag.cli.accept import accept
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
@@ -138,6 +139,7 @@ def backtest(
     )  # fmt: skip
 
 
+app.command()(accept)
 app.command("fetch-chains")(fetch_chains)
 app.command("import-chains")(import_chains)
 app.command()(chain)

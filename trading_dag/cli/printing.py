@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
+    from resources.stored_warnings import StoredWarning
+
 
 def show(place: Workplace, query: str, table: Any, *, of: str, as_json: bool, is_current: bool = True) -> None:
     """Print a report; ``of`` names the stored table whose slices it shows."""
@@ -104,6 +106,24 @@ def print_notes(place: Workplace, notes: Iterable[str]) -> None:
         place.console.print(marked("Left out, assumed or switched off:", "yellow"))
     for note in said:
         place.console.print(f"  {note}")
+
+
+def warnings_of(place: Workplace) -> list[StoredWarning]:
+    """What the stored slices of the chosen tickers and horizons are warned of."""
+    from resources.parquet_store import ParquetStore
+    from resources.stored_warnings import stored_warnings
+
+    return stored_warnings(ParquetStore(place.settings.home), tickers=place.tickers, horizons=place.horizons)
+
+
+def print_warnings(place: Workplace) -> None:
+    """How many warnings the figures above carry, and a line for each rule that is behind them."""
+    found = warnings_of(place)
+    if found:
+        total = sum(warning.count for warning in found)
+        place.console.print(marked(f"{total} warnings of {len(found)} rules, kept with the slices:", "yellow"))
+    for warning in found:
+        place.console.print(f"  {warning}", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

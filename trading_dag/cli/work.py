@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,7 +17,9 @@ from trading_dag.cli.printing import (
     print_json,
     print_notes,
     print_notice,
+    print_warnings,
     progress_bar,
+    warnings_of,
     with_sources,
 )
 from trading_dag.cli.workplace import Workplace
@@ -53,6 +56,7 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             "repaired": [line for outcome in outcomes for line in outcome.repaired],
             "notes": list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes)),
             "input_ends": input_ends(place),
+            "warnings": [asdict(warning) for warning in warnings_of(place)],
         }
         print_json({"slices": reports.records(frame), **told})
     else:

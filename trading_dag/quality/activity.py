@@ -39,7 +39,8 @@ def turnover(rows: pd.DataFrame, flags: Mask) -> Floats:
     vendor, so that an unadjusted split makes no session look busy.
     """
     ratios = []
-    for traded in (rows["volume"], rows["close"] * rows["volume"]):
+    volume = rows["volume"].where(np.isfinite(rows["volume"]) & (rows["volume"] >= 0))
+    for traded in (volume, rows["close"] * volume):
         usual = usual_before(traded, flags)
         ratios.append(traded.to_numpy(dtype="float64")[flags] / np.where(usual > 0, usual, np.nan))
     return np.nan_to_num(np.fmax(np.fmin(*ratios), 1.0), nan=1.0, posinf=1.0)

@@ -55,7 +55,7 @@ def _steps(rows: pd.DataFrame) -> tuple[Floats, Floats, Mask, Floats]:
 
 def _rounding(rows: pd.DataFrame) -> Floats:
     """How far the ratio may be off by rounding alone: much where prices of cents are given in whole cents."""
-    adjusted = rows["adj_close"].to_numpy(dtype="float64")
+    adjusted = rows["adj_close"].where(rows["adj_close"] > 0).to_numpy(dtype="float64")
     in_cents = np.abs(adjusted * 100 - np.round(adjusted * 100)) < 1e-6
     rounded = np.nan_to_num(_CENT * (1 / adjusted + 1 / rows["close"].to_numpy(dtype="float64")))
     both = rounded + np.append(0.0, rounded[:-1])

@@ -19,14 +19,15 @@ from trading_dag.quality.sequences import sound_bars
 
 _OHLC: Final = ("open", "high", "low", "close")
 _LEAST_RUN: Final = 2
+_SAME_SHAPE: Final = 1e-6
 # Above that share of equal bars two names stand for one instrument.
 _ONE_INSTRUMENT: Final = 0.5
 
 _LEAST_COMMON: Final = 252
 _RELATED: Final = 0.6
 _WINDOW: Final = 31
-_MOVE_SCALES: Final = 12.0
-_MOVE_SIZE: Final = 0.02
+_MOVE_SCALES: Final = 9.0
+_MOVE_SIZE: Final = 0.015
 _MOVE_NET: Final = 0.3
 _UNDONE: Final = 0.5
 
@@ -42,12 +43,11 @@ def no_foreign_bars(examined: Examined) -> Finding:
 
 
 def foreign_bars(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[Mask, list[str]]:
-    """Flags of bars that are another ticker's, and the tickers."""
+    """Flags of bars that are another ticker's, on any price level, and the tickers."""
     flags, names = np.zeros(len(rows), dtype=bool), []
-    own = rows[list(_OHLC)].to_numpy(dtype="float64")
+    own, has_range = _shape(rows), (rows["high"] > rows["low"]).to_numpy(dtype=bool)
     for name, peer in peers.items():
-        theirs = _on_sessions(peer, rows)[list(_OHLC)].to_numpy(dtype="float64")
-        is_same = np.isclose(own, theirs, rtol=1e-9, atol=0.0).all(axis=1)
+        is_same = np.isclose(own, _shape(_on_sessions(peer, rows)), rtol=_SAME_SHAPE, atol=0.0).all(axis=1) & has_range
         if is_same.mean() > _ONE_INSTRUMENT:
             continue
         starts = np.flatnonzero(np.diff(is_same, prepend=False))
@@ -57,6 +57,11 @@ def foreign_bars(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple
                 flags[start : start + length] = True
                 names.append(name)
     return flags, list(dict.fromkeys(names))
+
+
+def _shape(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Open, high and low in terms of the close: what a bar keeps on another price level."""
+    return rows[["open", "high", "low"]].div(rows["close"], axis=0).to_numpy(dtype="float64")
 
 
 def market_went_with_it(examined: Examined) -> Finding:

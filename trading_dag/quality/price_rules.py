@@ -68,8 +68,8 @@ def price_checks() -> tuple[Check, ...]:
         ),
         _refusal(
             "opens_are_of_their_session",
-            "Over 63 sessions opens do not go with closes, as those of the next session would.",
-            _of_bars(opens_of_the_next_session, "opens go with closes, as the next session's do", least=63),
+            "Over 126 sessions opens do not go with closes, as those of the next session would.",
+            _of_bars(opens_of_the_next_session, "opens go with closes, as the next session's do", least=84),
             needs=_BARS,
         ),
         _refusal(

@@ -1,0 +1,109 @@
+"""``accepted_bars.json`` beside the slices: the bars that a user has accepted. It travels with the data.
+
+What an acceptance means is ``trading_dag.quality.acceptance``'s.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, fields
+from datetime import date
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final
+
+from resources.slice_paths import ACCEPTED_BARS_NAME as FILE_NAME
+from trading_dag.errors import StorageError
+from trading_dag.quality.acceptance import AcceptedBar
+from trading_dag.slices import validate_ticker
+
+_NUMBERS: Final = ("open", "high", "low", "close")
+
+
+class AcceptedBars:
+    """The accepted bars of one data folder.
+
+    Parameters
+    ----------
+    data : the folder that holds the slices.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / FILE_NAME
+
+    def all(self) -> list[AcceptedBar]:
+        """Every accepted bar by ticker and session; none where there is no file.
+
+        Raises
+        ------
+        StorageError : where the file is not what this class writes; it names the file and the entry.
+        """
+        try:
+            entries = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._unreadable(" ".join(str(error).split())) from error
+        if not isinstance(entries, list):
+            raise self._unreadable("it holds no list")
+        return [self._entry(number, entry) for number, entry in enumerate(entries, start=1)]
+
+    def of(self, ticker: str) -> list[AcceptedBar]:
+        """Those of one ticker."""
+        return [bar for bar in self.all() if bar.ticker == ticker]
+
+    def accept(self, bar: AcceptedBar) -> None:
+        """Add a bar, or replace what was accepted of its ticker and session."""
+        self._write([*self._others(bar.ticker, bar.session), bar])
+
+    def withdraw(self, ticker: str, session: str) -> bool:
+        """Take an acceptance back; whether there was one."""
+        before, after = self.all(), self._others(ticker, session)
+        if len(after) < len(before):
+            self._write(after)
+        return len(after) < len(before)
+
+    def _others(self, ticker: str, session: str) -> list[AcceptedBar]:
+        return [bar for bar in self.all() if (bar.ticker, bar.session) != (ticker, session)]
+
+    def _write(self, bars: list[AcceptedBar]) -> None:
+        ordered = sorted(bars, key=lambda bar: (bar.ticker, bar.session))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{FILE_NAME}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump([asdict(bar) for bar in ordered], file, indent=1, ensure_ascii=False)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self.path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    def _entry(self, number: int, entry: Any) -> AcceptedBar:
+        names = [field.name for field in fields(AcceptedBar)]
+        if not isinstance(entry, dict) or set(entry) != set(names):
+            raise self._unreadable(f"entry {number} has not exactly {', '.join(names)}")
+        numbers = [entry[name] for name in _NUMBERS]
+        before = entry["previous_close"]
+        if not all(_is_price(value) for value in numbers) or not (before is None or _is_price(before)):
+            raise self._unreadable(f"entry {number} has a price that is no positive number")
+        if not all(isinstance(entry[name], str) for name in ("ticker", "session", "reason", "accepted_at")):
+            raise self._unreadable(f"entry {number} has a text that is none")
+        try:
+            date.fromisoformat(entry["session"])
+            validate_ticker(entry["ticker"])
+        except Exception as error:
+            raise self._unreadable(f"entry {number}: {error}") from error
+        return AcceptedBar(**entry)
+
+    def _unreadable(self, problem: str) -> StorageError:
+        return StorageError(
+            f"{self.path} cannot be read ({problem}). Mend it, or take it away and accept its bars again"
+        )
+
+
+def _is_price(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value > 0

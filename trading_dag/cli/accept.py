@@ -1,0 +1,97 @@
+"""``trading-dag accept``: the user says that a named bar is true although a rule refuses or doubts it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from trading_dag.cli.arguments import AsJson, Source
+from trading_dag.cli.printing import print_json
+from trading_dag.cli.workplace import Workplace
+from trading_dag.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from resources.accepted_bars import AcceptedBars
+
+LONGEST_REASON: Final = 300
+
+
+def accept(
+    ticker: Annotated[str, typer.Argument(help="The ticker of the bar.")],
+    session: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Its session, such as 2010-05-06.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is true; kept with the data.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an acceptance back.")] = False,
+    source: Source = "",
+    as_json: AsJson = False,
+) -> None:
+    """Accept a daily bar that a rule refuses or doubts. It is kept in data/accepted_bars.json, with the reason, and
+    holds while the bar stays as it is."""
+    import pandas as pd
+
+    from resources.accepted_bars import AcceptedBars
+    from resources.parquet_store import ParquetStore
+
+    place = Workplace(source, ticker)
+    name, day = place.tickers[0], pd.Timestamp(session).as_unit("us")
+    kept = AcceptedBars(ParquetStore(place.settings.home).data)
+    if withdraw:
+        if not kept.withdraw(name, f"{day:%Y-%m-%d}"):
+            raise ConfigurationError(f"no bar of {name} on {day:%Y-%m-%d} is accepted; trading-dag doctor lists them")
+        _say(place, {"ticker": name, "session": f"{day:%Y-%m-%d}", "withdrawn": True}, as_json=as_json)
+        return
+    rules = _accept(place, kept, name, day, reason=_checked(reason))
+    said = {"ticker": name, "session": f"{day:%Y-%m-%d}", "rules": rules, "file": str(kept.path)}
+    _say(place, said, as_json=as_json)
+
+
+def _checked(reason: str) -> str:
+    text = reason.strip()
+    if not text or len(text) > LONGEST_REASON or not text.isprintable():
+        raise ConfigurationError(
+            f"--reason is needed: why the bar is true, in one line of at most {LONGEST_REASON} characters"
+        )
+    return text
+
+
+def _accept(place: Workplace, kept: AcceptedBars, name: str, day: pd.Timestamp, *, reason: str) -> list[str]:
+    """Keep the bar that the source has now; return the rules that it breaks."""
+    import pandas as pd
+
+    from resources.parquet_store import ParquetStore
+    from resources.peers import peers_of
+    from resources.source import build_source
+    from trading_dag.quality import QualityContext, examine, rules_of
+    from trading_dag.quality.acceptance import accepted_bar
+    from trading_dag.schemas import PRICES_DAILY
+    from trading_dag.sessions import last_closed_session
+
+    prices = build_source(place.settings).prices_daily(name)
+    bar = accepted_bar(prices, day, reason=reason, now=pd.Timestamp.now("UTC"))
+    if bar is None:
+        raise ConfigurationError(f"the source {place.settings.source} has no bar of {name} on {day:%Y-%m-%d}")
+    peers = peers_of(ParquetStore(place.settings.home), name, source=place.settings.source)
+    context = QualityContext(now_session=last_closed_session(), peers=peers)
+    findings = examine(PRICES_DAILY, prices, context=context)
+    at = (prices["session"] == day).to_numpy()
+    broken = {rule.name: rule for rule in rules_of(PRICES_DAILY) if findings[rule.name].mask[at].any()}
+    rules = [rule for rule, which in broken.items() if which.can_be_accepted]
+    if not rules:
+        others = f"only {', '.join(broken)}, which nobody can accept" if broken else "no rule"
+        raise ConfigurationError(f"the bar of {name} on {day:%Y-%m-%d} breaks {others}; there is nothing to accept")
+    kept.accept(bar)
+    return rules
+
+
+def _say(place: Workplace, said: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(said)
+        return
+    if said.get("withdrawn"):
+        text = f"{said['ticker']} {said['session']} is no longer accepted"
+    else:
+        text = f"{said['ticker']} {said['session']} is accepted ({', '.join(said['rules'])}), in {said['file']}"
+    place.console.print(f"{text}. Next: trading-dag run --tickers {said['ticker']}")
