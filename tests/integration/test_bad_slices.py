@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 
 from assets.execution import Outcome, SliceRunner, WorkItem
+from resources.accepted_bars import AcceptedBars
 from resources.parquet_store import ParquetStore, SliceKey
 from resources.source import build_source
 from trading_dag.definitions import build_definitions
+from trading_dag.quality.acceptance import accepted_bar
 from trading_dag.schemas import PRICES_DAILY, TECHNICAL, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 
@@ -207,3 +209,37 @@ def test_a_switched_off_price_source_is_the_reason_why_nothing_is_fitted(tmp_pat
         outcome = runner.bring_up_to_date(WorkItem("ticker_horizon", SliceKey("SPY", "24h"), "run"))
     assert len(outcome.errors) == 2
     assert all("prices_daily.parquet or prices_daily.csv is not in" in error for error in outcome.errors)
+
+
+def _crash_without_trade(frame: pd.DataFrame) -> pd.DataFrame:
+    return set_value(-40, "low", frame["low"].iloc[-40] * 0.7)(frame)
+
+
+def test_a_refusal_names_every_rule_and_an_accepted_bar_is_stored_with_its_reason(bench: Bench) -> None:
+    trimmed = bench.store.read(PRICES_DAILY, SPX).iloc[:-60].reset_index(drop=True)
+    bench.store.write(PRICES_DAILY, SPX, trimmed, source="sample")
+
+    def two_defects(frame: pd.DataFrame) -> pd.DataFrame:
+        return set_value(-2, "close", -5.0)(_crash_without_trade(frame))
+
+    bench.source.spoil = two_defects
+    [refusal] = bench.market().errors
+    assert "values_in_bounds" in refusal
+    assert "no_reverting_spikes" in refusal
+
+    bench.source.spoil = _crash_without_trade
+    assert "no_reverting_spikes" in bench.market().errors[0]
+    prices = bench.source.prices_daily("SPX")
+    day = pd.Timestamp(prices["session"].iloc[-40])
+    bar = accepted_bar(prices, day, reason="on the tape", now=pd.Timestamp("2026-01-02", tz="UTC"))
+    assert bar is not None
+    kept = AcceptedBars(bench.store.data)
+    kept.accept(bar)
+    try:
+        outcome = bench.market()
+        assert outcome.is_success, outcome.errors
+        recorded = bench.store.provenance(PRICES_DAILY, SPX)
+        assert recorded is not None
+        assert recorded.accepted == {f"{day:%Y-%m-%d}": "on the tape"}
+    finally:
+        kept.path.unlink()
