@@ -118,6 +118,8 @@ def warnings_of(place: Workplace) -> list[StoredWarning]:
 
 def print_warnings(place: Workplace) -> None:
     """How many warnings the figures above carry, and a line for each rule that is behind them."""
+    from trading_dag.cli.plain_console import marked
+
     found = warnings_of(place)
     if found:
         total = sum(warning.count for warning in found)
