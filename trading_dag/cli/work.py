@@ -65,6 +65,7 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
             print_input_ends(place)
         print_notes(place, (note for outcome in outcomes for note in outcome.notes))
+        print_warnings(place)
         _print_outcomes(place, outcomes, has_result=has_result)
     from trading_dag.cli.history_commands import clean_by_settings
 
