@@ -144,7 +144,7 @@ def assumptions(study: ProgramStudy) -> dict[str, Any]:
         "the other right at its strike, American where the contract is; otherwise as the session before",
         "greeks": f"Black-Scholes-Merton, European, at the volatility of each leg's own mark; {_rates(study)}, "
         f"dividend yield {study.dividend_yield:.4f} for every session",
-        "causes": "session by session with the Greeks at its start; the last step to settlement is expiration; "
+        "causes": "session by session with the Greeks at its start; from the last marks to settlement: expiration; "
         "spreads, slippage, higher orders and sessions whose marks imply no volatility are residual",
         **study.assumed,
     }

@@ -181,3 +181,63 @@ def test_a_scenario_is_the_deeper_coloured_the_more_it_earns_or_loses(record: di
 )
 def test_strikes_are_told_in_words(structure: str, leg: int, choice: TargetDelta | Width, words: str) -> None:
     assert strike_text(STRUCTURES[structure].legs[leg], choice).startswith(words)
+
+
+def noted(spots: np.ndarray, *, dropped: slice | None = None, half_spread: float = 0.02, last_only: bool = False,
+          rules: ExitRules | None = None) -> dict[str, Any]:  # fmt: skip
+    """The record of puts that are sold each week on a chain with these defects."""
+    frame = fair_chain(spots, half_spread=half_spread)
+    days = frame["quote_date"].drop_duplicates().to_numpy()
+    if dropped is not None:
+        frame = frame[~frame["quote_date"].isin(days[dropped])]
+    if last_only:
+        # From the second week on no quote of a put stands.
+        is_gone = (frame["quote_date"] >= days[4]) & (frame["option_right"] == "P")
+        frame.loc[is_gone, ["bid", "ask"]] = np.nan
+    program = Program(
+        "bull_put_spread", structure_of("bull_put_spread"), (TargetDelta(0.3, 0.2), TargetDelta(0.1, 0.1)),
+        ExpirationChoice(14, 7, 21), rules or ExitRules(days_to_expiration=3),
+    )  # fmt: skip
+    market = small_market(frame.reset_index(drop=True))
+    study = study_program(run_program(market, program, entries=entries_weekly(market)), luck=None)
+    return program_record(study, source="files")
+
+
+WALK = 100.0 + np.cumsum(np.random.default_rng(3).normal(0.0, 0.6, 300))
+
+
+def test_holes_of_the_chain_are_said_and_counted() -> None:
+    record = noted(WALK, dropped=slice(20, 270))
+    # Weekdays from 2024-01-02: the 20 before the hole end on the 29th, on which Martin Luther King Day counts as one.
+    assert record["sessions"] == 50
+    assert record["exchange_sessions"] > 280
+    (note,) = [note for note in record["notes"] if "exchange's" in note]
+    assert f"50 of the exchange's {record['exchange_sessions']:,} sessions" in note
+    assert "2024-01-30 to 2025-01-13" in note
+    a_year = record["summary"]["statistics"]["sessions_per_year"]
+    assert f"annualised by the {a_year:.0f} returns a year" in note
+    assert a_year < 252 * 51 / 280
+    assert f"50 sessions of {record['exchange_sessions']:,}" in program_page(record, {})
+
+
+def test_a_profit_that_no_cause_explains_is_said_with_its_share() -> None:
+    # A fifth of a USD of spread on every leg, in and out, is no Greek.
+    wide = noted(WALK[:40], half_spread=0.2, rules=ExitRules(horizon_sessions=1))
+    total = wide["exits"][-1]
+    gross = total["pnl_usd"] + total["fees_usd"]
+    share = abs(total["residual_usd"] / gross)
+    assert share > 0.3
+    (note,) = [note for note in wide["notes"] if note.startswith("Profit by cause")]
+    assert f"{total['residual_usd']:+,.0f} of {gross:+,.0f} USD" in note
+    assert f"{share:.0%} of the profit" in note
+    assert not any(note.startswith("Profit by cause") for note in noted(WALK[:40], half_spread=0.0)["notes"])
+
+
+def test_exits_that_could_not_be_made_are_said() -> None:
+    record = noted(WALK[:40], last_only=True)
+    (note,) = [note for note in record["notes"] if "had no quote" in note]
+    delayed = record["summary"]["delayed_exits"]
+    assert delayed > 0
+    assert note.startswith(f"{delayed} of {record['summary']['closed'] + record['summary']['open_at_end']} trades")
+    assert f"{record['summary']['delayed_to_expiration']} of them to expiration" in note
+    assert not any("had no quote" in note for note in noted(WALK[:40], half_spread=0.0)["notes"])

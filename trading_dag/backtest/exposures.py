@@ -54,8 +54,8 @@ class ProfitAttribution:
     delta, gamma : first and second order in the underlying's move, with the Greeks of the session before.
     theta : calendar time passed.
     vega : change of each leg's implied volatility.
-    expiration : the last step of a trade that was held to it, from the marks of the session before to the settlement;
-        no Greek of the day before explains what a kink pays.
+    expiration : the end of a trade that was held to it, from the last marks that imply volatilities (on most chains
+        those of the session before) to the settlement; no Greek of before explains what a kink pays.
     residual : the rest: higher orders, spreads and slippage, dividends on shares, sessions whose marks imply no
         volatility.
     """
@@ -139,7 +139,7 @@ def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yi
 
 def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttribution:
     """Split the profit before fees of each closed trade, session by session, with the Greeks at its start."""
-    paths, last_step = result.paths, result.exits.column[held.rows] - 1
+    paths = result.paths
     spot, days = paths.spot[held.rows], paths.days_left[held.rows]
     move, years = np.diff(spot, axis=1), -np.diff(days, axis=1) / DAYS_PER_YEAR
     steps = held.is_marked[:, :-1]
@@ -152,8 +152,8 @@ def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttri
     }
     received = result.exits.value + result.exits.dividend_received
     total = (received - paths.positions.premium)[held.rows] * held.size
-    settled = _settled_from_the_marks_before(result, held.rows)
-    is_settling = (np.arange(steps.shape[1]) == last_step[:, np.newaxis]) & np.isfinite(settled)[:, np.newaxis]
+    last_marked, settled = _settlements(result, held)
+    is_settling = (np.arange(steps.shape[1]) >= last_marked[:, np.newaxis]) & np.isfinite(settled)[:, np.newaxis]
     is_explained = steps & ~is_settling & np.all([np.isfinite(part) for part in parts.values()], axis=0)
     sums = {name: np.where(is_explained, part, 0.0).sum(axis=1) * held.size for name, part in parts.items()}
     sums["expiration"] = np.where(np.isfinite(settled), settled, 0.0) * held.size
@@ -163,14 +163,19 @@ def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttri
     })  # fmt: skip
 
 
-def _settled_from_the_marks_before(result: ProgramResult, rows: IntegerArray) -> FloatArray:
-    """What settlement paid beyond the marks of the session before, a share; NaN for trades that ended otherwise."""
-    paths, exits = result.paths, result.exits
-    before = np.maximum(exits.column[rows] - 1, 0)
-    worth = paths.mark[rows, before] + paths.dividends_received[rows, before]
-    paid = (exits.value + exits.dividend_received)[rows]
-    is_expired = (result.exit_reason[rows] == EXPIRATION_EXIT) & (exits.column[rows] > 0)
-    return np.where(is_expired, paid - worth, np.nan)
+def _settlements(result: ProgramResult, held: PositionGreeks) -> tuple[IntegerArray, FloatArray]:
+    """Column of the last marks before a settlement that imply volatilities, and what it paid beyond them, a share.
+
+    NaN for trades that ended otherwise, and for those without such marks; later marks are old ones carried on.
+    """
+    paths, exits, trades = result.paths, result.exits, np.arange(len(held.rows))
+    is_known = held.is_marked & np.isfinite(held.volatility).all(axis=2)
+    last = np.where(is_known, np.arange(is_known.shape[1]), -1).max(axis=1, initial=-1)
+    column = np.maximum(last, 0)
+    worth = (paths.mark + paths.dividends_received)[held.rows[trades], column]
+    paid = (exits.value + exits.dividend_received)[held.rows]
+    is_settled = (result.exit_reason[held.rows] == EXPIRATION_EXIT) & (last >= 0)
+    return column, np.where(is_settled, paid - worth, np.nan)
 
 
 def greeks_through_time(result: ProgramResult, held: PositionGreeks) -> AccountGreeks:
