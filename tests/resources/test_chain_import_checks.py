@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from resources.chain_import import import_chains
 from resources.chain_store import ChainStore
 from resources.text_columns import Remark
 from trading_dag.cli.import_report import remark_lines
+from trading_dag.errors import SourceFormatError, TradingDagError
 from trading_dag.options import black_scholes
 
 DAYS = pd.DatetimeIndex(["2024-01-04", "2024-01-05", "2024-01-08"])
@@ -268,8 +271,6 @@ def test_packed_and_other_tables_are_read_whatever_writes_them(store: ChainStore
 
 
 def test_a_folder_without_chains_says_what_each_file_is(folder: Path, store: ChainStore) -> None:
-    from trading_dag.errors import SourceFormatError
-
     (folder / "prices.csv").write_text("ticker,close\nSPY,1\n", encoding="utf-8")
     (folder / "spy_eod_2023.zip").write_bytes(b"PK")
     (folder / "empty.csv").write_bytes(b"")
@@ -286,8 +287,6 @@ def test_a_folder_without_chains_says_what_each_file_is(folder: Path, store: Cha
 def test_several_columns_of_one_meaning_are_refused_unless_one_has_the_tables_own_name(
     store: ChainStore, folder: Path
 ) -> None:
-    from trading_dag.errors import SourceFormatError
-
     own = put_in(folder, line() + ",X", header=HEADER + ",symbol")
     assert import_chains(store, own).is_complete
     put_in(folder, line() + ",X", header=HEADER.replace("ticker", "underlying") + ",symbol")
@@ -304,3 +303,39 @@ def test_lines_of_a_report_add_up_over_files_and_name_the_first_place(store: Cha
         "assumed  column last: 3 in 3 files (missing), the first in 0.csv line 2: --",
         "unreadable  column strike: 3 in 3 files (is no number), the first in 0.csv line 3: x",
     ]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cuts=st.lists(
+        st.tuples(
+            st.integers(0, 400),
+            st.integers(0, 12),
+            st.one_of(
+                st.binary(max_size=6), st.sampled_from([b'"', b"\n", b",", b";", b"\x00", b"\xff", b"--", b"1e999"])
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_file_with_any_bytes_changed_is_a_typed_error_or_every_row_is_accounted_for(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[int, int, bytes]]
+) -> None:
+    folder = tmp_path_factory.mktemp("changed")
+    content = "\n".join([HEADER, *(line(strike=430 + number) for number in range(4))]).encode() + b"\n"
+    for at, length, put in cuts:
+        content = content[:at] + put + content[at + length :]
+    (folder / "chain.csv").write_bytes(content)
+    store = ChainStore(folder / "home")
+    refused: TradingDagError | None = None
+    try:
+        (file,) = import_chains(store, folder / "chain.csv").files
+    except TradingDagError as error:
+        refused = error
+    if refused is not None:
+        assert "chain.csv" in str(refused)
+        return
+    assert file.rows == file.stored + sum(file.refused.values())
+    told = sum(one.count for one in file.left_out if one.reason not in ("assumed", "unreadable"))
+    assert told + file.refused.get("unreadable", 0) + file.refused.get("failed_check", 0) == sum(file.refused.values())
