@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Byte code is made of what is used, when it is used: of everything it would take a quarter of the space and of the time.
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-INSTALL := $(PIP) install --no-compile --constraint constraints.txt --editable
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --no-compile --progress-bar off --constraint constraints.txt --editable
+INSTALL_LOG := $(VENV)/install.log
 export TRADING_DAG_STATE ?= $(CURDIR)/.dagster
 export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY = yes
@@ -15,17 +16,30 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# What pip says, unless it fails: then its reason, and what to do. A quiet pip would keep the cause of a conflict to itself.
+define install_pinned
+	@$(INSTALL) $(1) >$(INSTALL_LOG) 2>&1 || { \
+		echo "The installation failed. The end of $(INSTALL_LOG):"; tail -n 25 $(INSTALL_LOG) | sed 's/^/  /'; \
+		echo "What to do: no connection, or a proxy: see that pip reaches its index, and run the same again."; \
+		echo "  No space left: the libraries need 900 MB. No matching version, or a conflict: the pins hold for"; \
+		echo "  Python 3.11.2 to 3.13, this is $$($(BIN)/python -V 2>&1); another one: rm -rf $(VENV); make run PYTHON=python3.12"; \
+		exit 1; }
+endef
+
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 2))' || { \
+		echo "$(PYTHON) is missing or older than Python 3.11.2, which the project needs: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)"; exit 1; }
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the pinned libraries into $(VENV) (a few minutes the first time)"
-	$(INSTALL) .
+	$(call install_pinned,.)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the development tools"
-	$(INSTALL) '.[dev]'
+	$(call install_pinned,'.[dev]')
 	@touch $@
 
 install: $(VENV)/.installed  ## The project and its pinned libraries, in .venv
@@ -66,7 +80,7 @@ bench: install-dev  ## The measured ratios; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run
 
 lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project claims; UPGRADE=--upgrade moves the pins
-	$(PIP) install uv
+	$(PIP) install --quiet uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --all-extras \
 		--no-annotate $(UPGRADE) pyproject.toml --output-file constraints.txt
 	@echo "torch==2.13.0  # no dependency yet; the pin keeps an optional install small" >> constraints.txt

@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import dagster as dg
 import pandas as pd
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from assets.catalog import DECLARATIONS
 from assets.chain_fetch import is_stored, run_chain, wanted_chains
@@ -346,20 +346,24 @@ class _Worker:
     """What a worker process keeps between items."""
 
     runner: SliceRunner | None = None
+    failure: str = ""
 
 
 def _start_worker(settings: Settings, build: DefinitionsFactory, environment: dict[str, str]) -> None:
     enter_worker(environment)
-    _Worker.runner = SliceRunner(build(settings), dg.DagsterInstance.get(), settings)
+    try:
+        _Worker.runner = SliceRunner(build(settings), dg.DagsterInstance.get(), settings)
+    except Exception as error:  # noqa: BLE001  # raised here it would only be known that the worker is gone
+        _Worker.failure = f"a worker process cannot start: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _work(item: WorkItem) -> Outcome:
     if _Worker.runner is None:
-        raise TradingDagError("the worker was not started")
+        return Outcome(item, 0.0, errors=(_Worker.failure,), is_usable=False)
     started = time.perf_counter()
     try:
         return _Worker.runner.bring_up_to_date(item)
-    except (TradingDagError, OSError, OperationalError) as error:
+    except (TradingDagError, OSError, DBAPIError) as error:
         # What is stored, or the disk or database that holds it, fails this slice; the others go on.
-        message = str(error.orig if isinstance(error, OperationalError) else error)
+        message = str(error.orig if isinstance(error, DBAPIError) else error)
         return Outcome(item, time.perf_counter() - started, errors=(message,), is_usable=False)

@@ -130,9 +130,9 @@ def _seconds_left() -> float:
 
 
 def _leave(number: int) -> None:
-    for flush in (sys.stdout.flush, sys.stderr.flush):
+    for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # a reader that has gone
-            flush()
+            stream.flush()
     with contextlib.suppress(OSError):
         os.write(2, f"{STOPPED}\n".encode())
     os._exit(exit_code(number))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from resources.accepted_bars import AcceptedBars
@@ -20,7 +22,7 @@ from trading_dag.settings import Settings
 
 FETCH_INPUTS: Final = "bring that source up to date, then trading-dag refresh"
 REMOVE_STRANGERS: Final = "it is read by nothing; move it out of the data folder, or delete it"
-State = Literal["ok", "off", "missing", "wrong", "ended", "damaged", "strange", "warned"]
+State = Literal["ok", "off", "missing", "wrong", "ended", "damaged", "strange", "warned", "open"]
 # States with which ``doctor`` fails.
 FAILING: Final = ("missing", "wrong", "damaged")
 
@@ -46,6 +48,7 @@ def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[Fin
         _python(),
         _libraries(),
         _home(settings),
+        *_environment_file(),
         *_source(settings),
         *_stored(settings),
         *_slices(settings, fast=fast),
@@ -67,6 +70,15 @@ def _home(settings: Settings) -> Finding:
     if not settings.home.is_dir():
         return Finding("home", "missing", str(settings.home), "create it or set TRADING_DAG_HOME")
     return Finding("home", "ok", str(settings.home))
+
+
+def _environment_file() -> list[Finding]:
+    """A word where ``.env``, in which keys may stand, is others' to read or to change."""
+    path = Path(".env").absolute()
+    if not path.is_file() or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    detail = f"{path}, which may hold keys, can be read or changed by other users of this machine"
+    return [Finding("settings", "open", detail, f"chmod 600 {path}")]
 
 
 def _source(settings: Settings) -> list[Finding]:

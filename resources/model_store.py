@@ -146,12 +146,13 @@ class ModelStore:
         """
         pointer = self._folder(name, ticker=ticker, horizon=horizon) / LATEST
         try:
-            version = pointer.read_text(encoding="utf-8").strip()
+            version = pointer.read_bytes().decode(errors="backslashreplace").strip()
         except FileNotFoundError:
             return None
         if not _VERSION.fullmatch(version) or not (pointer.parent / version).is_dir():
             raise StorageError(
-                f"{pointer} names {version!r}, which does not exist; promote one that does, or train again"
+                f"{pointer} names {version[:80]!r}, which does not exist; `trading-dag train --tickers {ticker} "
+                f"--horizons {horizon}` fits and names a new one"
             )
         return version
 

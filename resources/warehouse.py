@@ -152,10 +152,14 @@ class Warehouse:
 @contextmanager
 def _replacement(path: Path) -> Iterator[Path]:
     """A path beside ``path`` that replaces it at the end, or is gone."""
+    import duckdb
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
         yield temporary
         temporary.replace(path)
+    except duckdb.Error as error:  # such as of a full disk
+        raise StorageError(f"{path} cannot be built: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -24,6 +24,7 @@ from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX, OPTIONS_LISTED, O
 
 SourceName = Literal["sample", "files", "live", "simulated"]
 ChainVendorName = Literal["yahoo", "polygon", "tradier", "none"]
+ENVIRONMENT_FILE_ENCODING: Final = "utf-8-sig"  # editors of Windows begin a file with a mark of its encoding
 DEFAULT_TICKERS: Final[tuple[str, ...]] = ("SPY", "QQQ", "IWM", "SPX", "COMP")
 TICKERS_OF_SOURCE: Final[dict[str, tuple[str, ...]]] = {
     "sample": ("SPX", "COMP"),
@@ -234,6 +235,7 @@ class Settings(BaseSettings):
         env_prefix="TRADING_DAG_",
         env_nested_delimiter="__",
         env_file=".env",
+        env_file_encoding=ENVIRONMENT_FILE_ENCODING,
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
@@ -346,7 +348,10 @@ class Settings(BaseSettings):
     @field_validator("home", "files", "hull_file", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().resolve()
+        try:
+            return None if value is None else value.expanduser().resolve()
+        except RuntimeError as error:
+            raise ValueError(f"{value}: {error}") from None  # ~somebody who has no home here
 
     @field_validator("tickers", "universe", mode="after")
     @classmethod

@@ -37,7 +37,7 @@ def start(
     """The command as from a terminal: Ctrl-C reaches it, also where these tests run in the background of a script."""
     with answer_to_interrupts(signal.SIG_DFL):
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-P", "-m", module, *arguments],
             cwd=home,
             env=Workspace(home, variables).environment,
             stdout=subprocess.PIPE,
@@ -47,16 +47,18 @@ def start(
         )
 
 
-def wait_until(look: Callable[[], Seen], process: subprocess.Popen[str] | None = None) -> Seen:
+def wait_until(
+    look: Callable[[], Seen], process: subprocess.Popen[str] | None = None, patience: float = PATIENCE_SECONDS
+) -> Seen:
     """What ``look`` returns, as soon as that is something; the process must not end before."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         assert process is None or process.poll() is None, process.communicate()[0]
         with contextlib.suppress(psutil.NoSuchProcess):  # of which a zombie is one
             if seen := look():
                 return seen
         time.sleep(0.02)
-    pytest.fail(f"waited {PATIENCE_SECONDS:.0f} s in vain")
+    pytest.fail(f"waited {patience:.0f} s in vain")
 
 
 def unfinished_runs(home: Path) -> int:

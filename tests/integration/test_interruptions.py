@@ -126,7 +126,7 @@ def test_a_signal_ends_a_run_with_one_line_and_leaves_nothing_running(
 @pytest.mark.parametrize("consequence", list(CONSEQUENCES))
 def test_ctrl_c_within_an_import_is_not_lost_and_ends_the_run_as_ever(tmp_path: Path, consequence: str) -> None:
     (tmp_path / "interrupted.py").write_text(INTERRUPTED_IMPORT.format(consequence=CONSEQUENCES[consequence]))
-    process = start(tmp_path, *RUN, module="interrupted")  # from the command's folder
+    process = start(tmp_path, *RUN, module="interrupted", variables=(("PYTHONPATH", str(tmp_path)),))
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, output
     assert "Traceback" not in output

@@ -321,11 +321,17 @@ def test_what_was_never_fitted_is_not_found(store: ModelStore, fitted: FittedMod
         store.load(NAME, ticker="QQQ", horizon="24h")
 
 
-def test_a_pointer_to_nothing_is_an_error_that_says_what_to_do(store: ModelStore, fitted: FittedModel) -> None:
+@pytest.mark.parametrize("held", [b"../../elsewhere\n", b"\xff\xfe\x00latest", b"", b"\x00" * 5_000])
+def test_a_pointer_to_nothing_is_an_error_that_says_what_to_do(
+    store: ModelStore, fitted: FittedModel, held: bytes
+) -> None:
     store.save(fitted)
-    (_folder(store) / "latest").write_text("../../elsewhere\n")
-    with pytest.raises(StorageError, match="promote"):
+    (_folder(store) / "latest").write_bytes(held)
+    with pytest.raises(StorageError, match="`trading-dag train --tickers SPY --horizons 24h`") as refused:
         store.load(NAME, **SLICE)
+    assert len(str(refused.value)) < 900
+    version = store.save(fitted)
+    assert store.latest_version(NAME, **SLICE) == version
 
 
 def test_names_that_may_not_stand_in_a_path_are_refused(store: ModelStore, fitted: FittedModel) -> None:

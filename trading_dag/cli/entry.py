@@ -6,6 +6,8 @@ signals are answered.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 from assets.stopping import answering_signals, leave_if_stopped, raise_if_stopped, stop_signal
@@ -16,12 +18,29 @@ from trading_dag.visible_text import visible
 
 def main() -> None:
     """Run one command. Wherever it is when Ctrl-C or SIGTERM come, it ends with one line and their exit code."""
+    _make_outputs_safe()
     with answering_signals():
         try:
             _run_command()
             raise_if_stopped()
         finally:
             leave_if_stopped()
+
+
+def _make_outputs_safe() -> None:
+    """Whatever the outputs are, no command fails by them: closed ones are null devices, and what an encoding cannot say
+    is shown as an escape. A closed one would otherwise be the next file that is opened, and be printed into.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # for this process's life
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run_command() -> None:

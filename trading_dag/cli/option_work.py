@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trading_dag.cli.printing import progress_bar
-from trading_dag.cli.work import run_history
+from trading_dag.cli.work import opened_instance
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceNotFoundError
 
@@ -119,12 +119,10 @@ class OptionWork:
 @contextmanager
 def option_work(place: Workplace) -> Iterator[OptionWork]:
     """The instance open, dead runs buried, views there."""
-    import dagster as dg
-
     from assets.runs import bury_dead_runs
     from resources.chain_store import ChainStore
 
-    with run_history(place), dg.DagsterInstance.get() as instance:
+    with opened_instance(place) as instance:
         bury_dead_runs(instance)
         place.warehouse.ensure()
         yield OptionWork(place, ChainStore(place.settings.home), instance)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from trading_dag.cli.ui_parts import UI_HOST
-from trading_dag.cli.work import run_history
+from trading_dag.cli.work import opened_instance
 from trading_dag.cli.workplace import Workplace, configuration_folder
 from trading_dag.errors import ConfigurationError, ServerError
 
@@ -34,12 +34,10 @@ def serve(place: Workplace, *, port: int, webserver_only: bool) -> None:
     ConfigurationError : where another process has the port.
     ServerError : where one of the servers ends by itself.
     """
-    import dagster as dg
-
     from assets.runs import bury_dead_runs
 
     _require_free(port)
-    with run_history(place), dg.DagsterInstance.get() as instance:
+    with opened_instance(place) as instance:
         bury_dead_runs(instance)
         workspace = str(_write_workspace(place))
         wanted = {"web": [workspace, str(port)], **({} if webserver_only else {"daemon": [workspace]})}

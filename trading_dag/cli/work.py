@@ -22,8 +22,8 @@ from trading_dag.cli.printing import (
     warnings_of,
     with_sources,
 )
-from trading_dag.cli.workplace import Workplace
-from trading_dag.errors import SliceBusyError, StorageError
+from trading_dag.cli.workplace import DAGSTER_CONFIGURATION, Workplace, configuration_folder
+from trading_dag.errors import ConfigurationError, SliceBusyError, StorageError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -113,7 +113,7 @@ def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterIn
 
     start_server()  # it imports what workers need while this process does the same
 
-    import dagster as dg
+    import dagster  # noqa: F401
     import rich.progress  # noqa: F401
 
     from assets.execution import REPORTS
@@ -126,8 +126,7 @@ def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterIn
         require_prices(place.settings)
         keys = [SliceKey(ticker) for ticker in place.tickers] + keys
     held.enter_context(claim(place.state, place.tickers))
-    held.enter_context(run_history(place))
-    instance = held.enter_context(dg.DagsterInstance.get())
+    instance = held.enter_context(opened_instance(place))
     bury_dead_runs(instance)
     refuse_if_busy(instance, keys)
     place.warehouse.ensure()
@@ -159,13 +158,39 @@ def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bo
 
 @contextmanager
 def run_history(place: Workplace) -> Iterator[None]:
-    """Dagster's SQLite files are on a disk that can be full or read-only: an error of the place, not of the project."""
-    from sqlalchemy.exc import OperationalError
+    """Dagster's SQLite files are on a disk that can be full, read-only or damaged: no error of the project."""
+    from sqlalchemy.exc import DBAPIError
 
     try:
         yield
-    except OperationalError as error:
-        raise StorageError(f"the run history in {place.state} cannot be read or written: {error.orig}") from error
+    except DBAPIError as error:
+        raise StorageError(
+            f"the run history in {place.state} cannot be read or written: {error.orig}. It holds no data: where it is "
+            "damaged, move the folder away and run the same command again"
+        ) from error
+
+
+@contextmanager
+def opened_instance(place: Workplace) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of the home.
+
+    Raises
+    ------
+    ConfigurationError : where ``dagster.yaml`` cannot be read, or does not say what Dagster expects.
+    StorageError : where the run history cannot be read or written.
+    """
+    import dagster as dg
+    from dagster._check import CheckError
+    from yaml import YAMLError
+
+    with run_history(place):
+        try:
+            instance = dg.DagsterInstance.get()
+        except (dg.DagsterError, CheckError, YAMLError, UnicodeDecodeError) as error:
+            given = configuration_folder(place.settings) / DAGSTER_CONFIGURATION
+            raise ConfigurationError(f"{given} is not what Dagster expects: {' '.join(str(error).split())}") from error
+        with instance:
+            yield instance
 
 
 def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:

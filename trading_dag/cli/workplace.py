@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from trading_dag.errors import ConfigurationError
-from trading_dag.settings import Settings, unknown_variables
+from trading_dag.settings import ENVIRONMENT_FILE_ENCODING, Settings, unknown_variables
 from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 DAGSTER_CONFIGURATION: Final = "dagster.yaml"
+PLAIN_WIDTH: Final = 180  # of what is not shown on a terminal
+WIDEST: Final = 10_000
 
 
 class Workplace:
@@ -29,7 +33,7 @@ class Workplace:
 
     def __init__(self, source: str = "", tickers: str = "", horizons: str = "") -> None:
         given = {"source": source} if source else {}
-        self.settings = _with_folder(Settings(**given))  # type: ignore[arg-type]
+        self.settings = _with_folder(read_settings(given))
         _warn_of_typos()
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         self.state = self.settings.home / ".dagster"
@@ -54,8 +58,9 @@ class Workplace:
         """Where progress and tables go."""
         from trading_dag.cli.plain_console import PlainConsole
 
-        width = None if sys.stdout.isatty() else max(int(os.environ.get("COLUMNS", "180")), 80)
-        return PlainConsole(width=width, highlight=False)
+        columns = os.environ.get("COLUMNS", "")
+        width = None if sys.stdout.isatty() else max(int(columns) if columns.isdecimal() else PLAIN_WIDTH, 80)
+        return PlainConsole(width=min(width, WIDEST) if width else None, highlight=False)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -87,6 +92,30 @@ def _with_folder(settings: Settings) -> Settings:
     return with_tickers_of_folder(settings)
 
 
+def read_settings(given: Mapping[str, str]) -> Settings:
+    """The settings of the environment and ``.env``, with what was given on the command line before both.
+
+    Raises
+    ------
+    ConfigurationError : for an ``.env`` that is no text, or a value that is to be JSON and is not.
+    ValidationError : for a value that a setting does not take.
+    """
+    from pydantic_settings import SettingsError
+
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{Path('.env').absolute()} is no UTF-8 text (byte {error.start}): save it as UTF-8"
+        ) from None
+    except SettingsError as error:
+        named = re.search(r'field "(\w+)"', str(error))
+        name = f"TRADING_DAG_{named[1].upper()}" if named else "a setting"
+        raise ConfigurationError(f"{name} is no JSON ({error.__cause__}); .env.example shows its form") from None
+    except RecursionError:
+        raise ConfigurationError("a setting that is JSON is nested too deep to be read") from None
+
+
 def _warn_of_typos() -> None:
     """A misspelt variable would silently mean the default, such as the sample in the place of live data."""
     from difflib import get_close_matches
@@ -94,7 +123,7 @@ def _warn_of_typos() -> None:
     from dotenv import dotenv_values
 
     known = [f"TRADING_DAG_{name.upper()}" for name in Settings.model_fields]
-    for name in unknown_variables({**dotenv_values(".env"), **os.environ}):
+    for name in unknown_variables({**dotenv_values(".env", encoding=ENVIRONMENT_FILE_ENCODING), **os.environ}):
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         typer.echo(visible(f"warning: {name} is no setting and changes nothing{hint}"), err=True)
