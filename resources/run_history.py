@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dagster._core.events import DagsterEventType
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
@@ -145,6 +146,8 @@ class RunHistory(DagsterSqliteStorage):
             self._run_storage = OwnedRunStorage.from_local(str(root / "history"))
             self._run_storage.marks = ProcessMarks(root / "processes")
             self._event_log_storage = PooledEventLog(str(root / "history"))
+            if not self._event_log_storage.has_table(SqlEventLogStorageTable.name):  # fails here where it is garbage
+                self._event_log_storage._init_db()  # there, but empty
             self._schedule_storage = SqliteScheduleStorage.from_local(str(root / "schedules"))
 
     @classmethod

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.run_history import RunHistory
 from tests.conftest import Workspace
 
 BAD_USAGE, WORK_FAILED = 2, 1
@@ -82,19 +83,30 @@ def test_a_configuration_that_dagster_cannot_read_is_one_line_that_names_the_fil
     refused(Workspace(tmp_path), "run", "--tickers", "SPX", code=BAD_USAGE, words=(str(path),))
 
 
-DATABASES = ("history/runs.db", "history/index.db", "schedules/schedules.db")
-
-
-@pytest.mark.parametrize("name", DATABASES)
-@pytest.mark.parametrize("command", ["run", "import-chains"])
-def test_a_run_history_of_garbage_is_one_line_with_its_remedy(tmp_path: Path, name: str, command: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("history/runs.db", ("run", "--tickers", "SPX")),
+        ("history/event_log.db", ("run", "--tickers", "SPX")),
+        ("history/event_log.db", ("import-chains", "x.csv")),
+        ("schedules/schedules.db", ("run", "--tickers", "SPX")),
+    ],
+)
+def test_a_run_history_of_garbage_is_one_line_with_its_remedy(
+    tmp_path: Path, name: str, command: tuple[str, ...]
+) -> None:
     path = tmp_path / ".dagster" / name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"garbage " * 4_096)
-    arguments = ["x.csv"] if command == "import-chains" else ["--tickers", "SPX"]
-    (tmp_path / "x.csv").write_text("a\n1\n")
     words = (str(tmp_path / ".dagster"), "not a database", "move the folder away")
-    refused(Workspace(tmp_path), command, *arguments, code=WORK_FAILED, words=words)
+    refused(Workspace(tmp_path), *command, code=WORK_FAILED, words=words)
+
+
+def test_an_event_log_that_is_empty_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "history").mkdir()
+    (tmp_path / "history" / "event_log.db").touch()
+    history = RunHistory.from_local(str(tmp_path))
+    assert history.event_log_storage.all_asset_keys() == []
 
 
 def as_file(path: Path) -> None:
