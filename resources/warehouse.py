@@ -161,7 +161,8 @@ def _replacement(path: Path) -> Iterator[Path]:
     except duckdb.Error as error:  # such as of a full disk
         raise StorageError(f"{path} cannot be built: {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for left in (temporary, temporary.with_name(f"{temporary.name}.wal")):
+            left.unlink(missing_ok=True)
 
 
 def tables_named(sql: str) -> list[Table]:

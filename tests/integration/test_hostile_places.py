@@ -205,14 +205,17 @@ def test_a_worker_that_cannot_start_says_why_and_nobody_speaks_of_memory(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
-    [(("sql",), ("warehouse.duckdb", "cannot be built")), (("run", "--tickers", "SPX"), (".dagster",))],
+    ("command", "blocks", "words"),
+    [
+        (("sql",), 200, ("warehouse.duckdb", "cannot be built")),  # more than the tables' columns take, less than views
+        (("run", "--tickers", "SPX"), 64, (".dagster",)),
+    ],
     ids=["while the warehouse is built", "while the run history is made"],
 )
 def test_a_disk_that_is_full_is_one_line_and_leaves_no_half_file(
-    tmp_path: Path, command: tuple[str, ...], words: tuple[str, ...]
+    tmp_path: Path, command: tuple[str, ...], blocks: int, words: tuple[str, ...]
 ) -> None:
-    done = run_in(tmp_path, *command, script="ulimit -f 64; exec")  # no file of more than 32 kB can be written
+    done = run_in(tmp_path, *command, script=f"ulimit -f {blocks}; exec")  # no file of more half kilobytes than that
     assert done.returncode == WORK_FAILED, done.stdout + done.stderr
     told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(told) == 1, done.stderr
