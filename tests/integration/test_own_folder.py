@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from assets.execution import SliceRunner, WorkItem
+from resources.parquet_store import SliceKey
 from resources.sample import SampleSource
 from tests.conftest import Workspace
+from trading_dag.definitions import build_definitions
+from trading_dag.settings import Settings
 
 YAHOO = {
     "session": "Date", "open": "Open", "high": "High", "low": "Low", "close": "Close", "adj_close": "Adj Close",
@@ -58,3 +63,22 @@ def test_the_command_of_the_readme_gives_a_result_and_says_what_its_absence_of_a
     assert "no option structure" in done.stdout
     told = place.run("signal", "GLD", "--horizons", "24h", "--json")
     assert json.loads(told.stdout)[0]["direction"] in ("UP", "DOWN")
+
+
+def test_what_a_source_left_out_is_told_by_the_outcome_and_is_metadata_of_the_slice(tmp_path: Path) -> None:
+    (tmp_path / "macro.csv").write_text(
+        "series_id,observation_date,value\nDGS10,2024-01-02,4.1\nDGS10,2024-01-03,.\nGDPC1,2024-01-01,1\n"
+    )
+    settings = Settings(_env_file=None, home=tmp_path, source="files", files=tmp_path)
+    with dg.instance_for_test() as instance:
+        outcome = SliceRunner(build_definitions(settings), instance, settings).bring_up_to_date(
+            WorkItem("none", SliceKey(), "run")
+        )
+        event = instance.get_latest_materialization_event(dg.AssetKey(["raw", "macro"]))
+    assert outcome.is_success, outcome.errors
+    said = "macro.csv: 1 rows without value are left out"
+    assert said in outcome.notes
+    assert "macro.csv: 1 rows of other series (GDPC1) are not used" in outcome.notes
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert said in str(event.asset_materialization.metadata["left_out"].value)
