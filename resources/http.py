@@ -157,7 +157,7 @@ class HttpClient:
         else:
             problem = f"the vendor answers with status {outcome.status}"
         if asked is not None:
-            problem += f"; it asks to wait {asked:.0f} s"
+            problem += "; it asks to wait for ever" if asked == inf else f"; it asks to wait {asked:.0f} s"
         return SourceUnavailableError(source=request.source, request=str(request), problem=problem, remedy=remedy)
 
 

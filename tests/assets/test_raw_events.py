@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from assets.declaration import Result, Slice
-from assets.raw import RESTATEMENTS_SHOWN, load_events
+from assets.raw import RESTATEMENTS_SHOWN, load_events, load_incrementally
+from resources.left_out import LEFT_OUT
 from resources.parquet_store import ParquetStore, SliceKey
 from resources.raw_frames import switched_off, table_frame
-from trading_dag.schemas import NEWS
+from trading_dag.schemas import NEWS, PRICES_DAILY
 from trading_dag.settings import Settings
 
 SPY = SliceKey("SPY")
@@ -73,6 +74,33 @@ def test_restatements_are_listed_with_the_run_and_the_first_value_is_stored(tmp_
         "ticker": "SPY", "news_id": "0", "column": "headline", "old": "Stocks fall", "new": "Stocks soar",
         "outcome": "the first value stays",
     }  # fmt: skip
+
+
+def test_what_the_source_left_out_is_metadata_of_the_slice(tmp_path: Path) -> None:
+    place = Place(tmp_path, "live")
+    told = "1 articles about the market were left out: field headline: expected prose, found None (1, first: row 3)"
+    fresh = articles("Stocks fall")
+    fresh.attrs[LEFT_OUT] = told
+    assert place.load(fresh).metadata[LEFT_OUT] == told
+    assert LEFT_OUT not in place.load(articles("Stocks fall")).metadata
+
+
+def test_what_the_source_left_out_of_prices_is_metadata_of_the_slice(tmp_path: Path) -> None:
+    place = Place(tmp_path, "live")
+    rows = pd.DataFrame(
+        {
+            "ticker": "SPY",
+            "session": pd.DatetimeIndex(["2024-03-01"]).as_unit("us"),
+            **dict.fromkeys(("open", "high", "low", "close", "adj_close"), 500.0),
+            "split_factor": 1.0,
+            "dividend": 0.0,
+        }
+    )
+    rows.attrs[LEFT_OUT] = "1 bars or volumes of SPY were left out: Yahoo says no volume (1, first: 2024-03-01)"
+    fresh = table_frame(rows, PRICES_DAILY, source="live")
+    result = load_incrementally(place.at, PRICES_DAILY, lambda _: fresh)
+    assert result.metadata[LEFT_OUT] == rows.attrs[LEFT_OUT]
+    assert result.frames["prices_daily"].attrs == {"source": "live"}
 
 
 def test_no_more_restatements_are_listed_than_are_read(tmp_path: Path) -> None:
