@@ -269,14 +269,13 @@ class TextFile:
         return decimal_mark(self._first_values(numbers), is_semicolon=self.dialect.delimiter == ";")
 
     def _date_order(self, columns: Mapping[str, Kind]) -> DateOrder | None:
-        """The order of day and month: what the user says, the first lines prove or, where those are silent, any."""
+        """The order of day and month that the user says, or all the dates of the file prove together."""
         dates = [name for name, kind in columns.items() if kind == "date"]
         if self.date_order is not None or not dates:
             return self.date_order
-        order, first = date_order(self._first_values(dates))
-        if order is None and first:
-            order, _ = date_order(self._distinct(dates))
-        return order
+        # Files that write no such date on their first lines are not read twice for it.
+        _, first = date_order(self._first_values(dates))
+        return date_order(self._distinct(dates))[0] if first else None
 
     def _first_values(self, columns: list[str]) -> Iterator[str]:
         places = [self.names.index(name) for name in columns]

@@ -145,6 +145,8 @@ def test_the_order_of_day_and_month_is_looked_for_in_the_whole_file_before_it_is
     header = "ticker,session,close\n"
     rows = read(path, header + ambiguous + "SPY,01/31/2024,1\n")
     assert rows.frame["session"].iloc[0] == pd.Timestamp("2024-01-01")
+    with pytest.raises(SourceFormatError, match="01/31/2024 begins with the month and 31/01/2024 with the day"):
+        read(path, header + "SPY,01/31/2024,1\n" + ambiguous + "SPY,31/01/2024,1\n")
     rows = read(path, header + ambiguous)
     assert rows.unreadable.all()
     assert told(rows) == [("unreadable", "session", 2000, 2, "01/01/2024")]
