@@ -7,6 +7,7 @@ stops the automation at its own door.
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 from typing import Final, cast
 
 import dagster as dg
@@ -21,6 +22,7 @@ RAW_FRESHNESS: Final = dg.FreshnessPolicy.time_window(
 Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
 
+@cache
 def condition_of(name: str) -> Condition | None:
     """The condition of a name.
 

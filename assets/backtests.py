@@ -10,7 +10,6 @@ import pandas as pd
 from assets.declaration import CrossRule, Declaration, Result, Slice, table_asset
 from assets.pictures import picture
 from assets.signals import RATES
-from resources.chain_io import StoredChain
 from trading_dag.quality import Rule
 from trading_dag.schemas import (
     COMPARISON,
@@ -25,6 +24,7 @@ from trading_dag.schemas import (
 )
 
 if TYPE_CHECKING:
+    from resources.chain_io import StoredChain
     from trading_dag.options.structures import Structure
 
 LONGEST_DAYS: Final = 70
@@ -157,8 +157,8 @@ def _compared_on_chain(
     from trading_dag.backtest.program_inputs import known_dividends
     from trading_dag.backtest.structure_comparison import COMPARED_YEARS, compare_structures
     from trading_dag.backtest.structure_programs import fills_of, settings_for_listed_contract
+    from trading_dag.day_count import DAYS_PER_YEAR
     from trading_dag.options.rates import rates_at_sessions, rates_of_quotes
-    from trading_dag.options.surface import DAYS_PER_YEAR
 
     book = settings_for_listed_contract(at.ticker, at.settings.backtest)
     fallback = at.settings.surface.risk_free_rate

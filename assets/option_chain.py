@@ -25,7 +25,6 @@ from assets.materialization import (
 )
 from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
-from resources.chain_io import NO_CHAIN, StoredChain
 from resources.parquet_store import content_hash
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import (
@@ -37,6 +36,7 @@ from trading_dag.schemas import (
 from trading_dag.sessions import last_closed_session
 
 if TYPE_CHECKING:
+    from resources.chain_io import StoredChain
     from trading_dag.options.chain_history import HistoryProgress
 
 # Who wants to know how far chain_history is: the command line that runs it in its own process.
@@ -76,6 +76,7 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
 
 def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One session's chain from the source, judged before it is merged."""
+    from resources.chain_io import StoredChain
     from resources.chain_snapshot import WITHOUT_CONTRACTS
     from resources.expectations import verify
     from resources.left_out import LEFT_OUT
@@ -119,10 +120,11 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     automation="eager_by_session",
     uses=("surface",),
 )
-def chain_history(at: Slice, chain: StoredChain, rates: pd.DataFrame) -> Result:
+def chain_history(at: Slice, chain: "StoredChain", rates: pd.DataFrame) -> Result:
     """Forwards by parity, volatilities, fitted smiles and arbitrage of every expiration, and what dealers would hold.
     Sessions whose quotes did not change are kept as they are, and what an ended run computed is not computed again."""
     from resources.analysis_journal import AnalysisJournal
+    from resources.chain_io import NO_CHAIN
     from trading_dag.options.chain_history import HistoryTables, analyse_history
     from trading_dag.options.rates import rates_at_sessions
 

@@ -15,6 +15,8 @@ import pyarrow.parquet  # noqa: F401
 import typer  # noqa: F401
 
 import assets.execution  # noqa: F401
+import resources.chain_io
+import resources.event_history
 import resources.parquet_io
 import resources.run_history  # noqa: F401
 import trading_dag.definitions  # noqa: F401

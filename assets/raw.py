@@ -9,10 +9,8 @@ import dagster as dg
 import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
-from resources.event_history import fetch_start, keep_recent, merge_events
 from resources.left_out import LEFT_OUT
 from resources.parquet_store import ASKED_AT_ATTRIBUTE
-from resources.restatement import merge_history, overlap_start
 from trading_dag.quality.casting import cast_frame
 from trading_dag.schemas import (
     EARNINGS,
@@ -50,6 +48,8 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     ------
     SourceMismatchError : where the stored rows come from another source.
     """
+    from resources.restatement import merge_history, overlap_start
+
     stored = at.store.read_or_empty(table, at.key)
     is_first = stored.empty
     since = None if is_first else overlap_start(stored, table=table, overlap_sessions=at.settings.http.overlap_sessions)
@@ -83,6 +83,8 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
     SourceMismatchError : where the stored rows come from another source.
     PriceBaseError : where hourly bars differ from the stored ones by more than one split.
     """
+    from resources.event_history import fetch_start, keep_recent, merge_events
+
     stored, asked_before = at.store.read_or_empty(table, at.key), _asked_before(at, table)
     since = fetch_start(stored, table)
     asked_at = pd.Timestamp.now("UTC").as_unit("us")

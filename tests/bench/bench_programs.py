@@ -1,5 +1,8 @@
 """Programs on option chains: seconds from process start to result, peak memory, and how cost grows.
 
+The chains are files that are read straight, by ``resources.chain_quotes``. The commands read the stored chains and fit
+the volatilities that vendors leave out (``StoredChain.quotes``); what that takes is not in these figures.
+
 ``measure()`` simulates a chain of 24.7 million quotes once, then times fresh Python processes: a weekly
 put-credit-spread program on it, 450 iron-condor rule sets on the real end-of-day chain, 1,000 random-entry
 runs, and the first program again on parts of the file. ``python -m tests.bench.bench_programs`` prints it.

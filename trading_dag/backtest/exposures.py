@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from trading_dag.backtest.chain_market import IntegerArray
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import EXPIRATION_EXIT
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.surface import DAYS_PER_YEAR
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from trading_dag.backtest.exposures import (
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import ProgramSummary, summarize
 from trading_dag.backtest.programs import EXIT_ORDER
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.black_scholes import FloatArray
-from trading_dag.options.surface import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import pandas as pd

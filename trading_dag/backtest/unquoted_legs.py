@@ -15,9 +15,9 @@ import numpy as np
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.positions import OpenedPositions
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.contracts import terms_of
-from trading_dag.options.surface import DAYS_PER_YEAR
 
 
 def fill_unquoted_marks(

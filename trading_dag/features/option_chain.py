@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import Array, ratio_of
 from trading_dag.options.fitted_surface import LARGEST_SPOT_DIFFERENCE
 from trading_dag.options.session_measures import SessionMeasures
-from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,
     DEALER_EXPOSURE,

@@ -14,10 +14,10 @@ from typing import Final
 
 import numpy as np
 
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import OptionPricingError
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.options.greeks import greeks
-from trading_dag.options.surface import DAYS_PER_YEAR
 
 FLIP_RANGE: Final = 0.15
 FLIP_STEPS: Final = 60

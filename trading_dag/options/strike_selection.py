@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.black_scholes import FloatArray
 from trading_dag.options.structures import (
     AtTheMoneyRule,
@@ -24,7 +25,7 @@ from trading_dag.options.structures import (
     TargetDeltaRule,
     WidthRule,
 )
-from trading_dag.options.surface import DAYS_PER_YEAR, VolatilitySurface
+from trading_dag.options.surface import VolatilitySurface
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import BacktestSettings
 

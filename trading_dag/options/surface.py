@@ -14,11 +14,11 @@ from typing import Final, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options import black_scholes
 from trading_dag.options.black_scholes import BoolArray, FloatArray
 from trading_dag.settings import SurfaceSettings
 
-DAYS_PER_YEAR: Final = 365.0
 REFERENCE_DAYS: Final = 30.0
 MONEYNESS_LIMIT: Final = 3.0
 _LEAST_DAYS: Final = 1.0

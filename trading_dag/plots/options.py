@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.black_scholes import FloatArray, price
 from trading_dag.options.dealer_exposure import GammaByStrike
 from trading_dag.options.structures import Structure, breakevens, payoff, payoff_bounds
-from trading_dag.options.surface import DAYS_PER_YEAR
 from trading_dag.plots import canvas
 
 if TYPE_CHECKING:

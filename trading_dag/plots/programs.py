@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.options.surface import DAYS_PER_YEAR
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.plots import canvas
 from trading_dag.plots.broken_axis import broken
 from trading_dag.plots.options import payoff_at_expiration, value_at_front_expiration

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.options.surface import DAYS_PER_YEAR
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.quality.rules import Check, Examined, Finding, Rule
 
 # Of the contracts traded in a session on SPY, QQQ and IWM (93 pairs of sessions) at most 0.34 % repeat volume and last
