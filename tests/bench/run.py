@@ -328,7 +328,7 @@ def write_page(lines: list[Line]) -> None:
         *rows,
         "",
         "Programs on a file read its columns straight (`resources/chain_quotes.py`): that is the engine and the least",
-        "reading can cost. The commands read the stored chains and fit volatilities, which takes longer and is not in it.",
+        "reading can cost. The commands read the stored chains and fit volatilities, which takes longer.",
         "",
         "The plain script (`tests/bench/plain_job.py`) computes, judges every table by its rules, probes the features",
         "for look-ahead, draws and stores, in as many processes; it has no Dagster, no Great Expectations, no",
