@@ -266,8 +266,9 @@ def test_on_real_last_trades_a_loop_over_rows_comes_to_the_same_trades(real_data
     frame = frame[frame["right"] == right]
     spots = frame.groupby("quote_date")["underlying_price"].first().to_dict()
     depth = np.maximum((frame["underlying_price"] - frame["strike"]) * (1 if right == "C" else -1), 0.0)
-    frame = frame[(frame["volume"] > 0) & (frame["last"] > 0) & (frame["last"] >= depth - 1e-7)]
     half = np.maximum(0.01 * frame["last"], 0.01)
+    frame = frame[(frame["volume"] > 0) & (frame["last"] > 0) & (frame["last"] >= depth - half - 1e-7)]
+    half = half[frame.index]
     keys = zip(frame["quote_date"], frame["expiration"], frame["strike"], strict=True)
     sides = zip(frame["last"] - half, frame["last"] + half, strict=True)
     quotes = {key: in_cents(*side) for key, side in zip(keys, sides, strict=True)}

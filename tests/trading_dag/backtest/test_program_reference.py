@@ -62,9 +62,9 @@ class Reference:
     def of_last(self, row) -> tuple[float, float, float] | None:
         spot = row.underlying_price
         intrinsic = max(spot - row.strike if row.right == "C" else row.strike - spot, 0.0)
-        if row.volume <= 0 or row.last <= 0 or row.last < intrinsic - 1e-7:
-            return None
         half = max(0.01 * row.last, 0.01)
+        if row.volume <= 0 or row.last <= 0 or row.last < intrinsic - half - 1e-7:
+            return None
         return row.last - half, row.last + half, row.delta if row.implied_volatility > 0 else math.nan
 
     def of_both(self, row) -> tuple[float, float, float] | None:
