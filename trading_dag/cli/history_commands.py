@@ -10,7 +10,7 @@ import typer
 
 from trading_dag.cli.arguments import AsJson
 from trading_dag.cli.printing import complain, print_json
-from trading_dag.cli.work import run_history
+from trading_dag.cli.work import opened_instance, run_history
 from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceBusyError, StorageError
 
@@ -95,8 +95,6 @@ def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_ru
     SliceBusyError : while another command or a run works on the home; nothing is removed then.
     StorageError : where a stored slice cannot be read, so that nobody knows which model it names.
     """
-    import dagster as dg
-
     from assets.run_retention import compact, remove_runs, superfluous_runs
     from assets.runs import bury_dead_runs, claim
     from resources.model_retention import remove_versions, superfluous_versions
@@ -107,7 +105,7 @@ def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_ru
     models, store = ModelStore(place.settings.home / "models"), ParquetStore(place.settings.home)
     fitted = {ticker for _, ticker, _ in models.slices()}
     with claim(place.state, fitted | set(place.settings.all_tickers)), run_history(place):
-        with dg.DagsterInstance.get() as instance:
+        with opened_instance(place) as instance:
             bury_dead_runs(instance)
             _refuse_while_running(instance)
             versions = [] if keep_models is None else superfluous_versions(models, store, keep=keep_models, now=now)
