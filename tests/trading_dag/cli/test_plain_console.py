@@ -86,7 +86,7 @@ def test_a_progress_line_shows_what_it_is_at_as_it_is(text: str, expected: str) 
 
 def test_the_name_of_an_imported_file_is_text() -> None:
     record = {
-        "path": "/x/[red]evil\x1b[2J\n.csv", "layout": "files", "is_new": True, "refused": {}, "rows": 1,
+        "path": "/x/[red]evil\x1b[2J\n.csv", "layout": "files", "state": "imported", "refused": {}, "rows": 1,
         "appended": 1, "restated": 0, "unchanged": 0,
     }  # fmt: skip
     assert "[red]evil\\x1b[2J\\n.csv" in printed(import_table([record]))
