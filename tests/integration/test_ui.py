@@ -192,12 +192,21 @@ def test_the_server_answers_this_machine_only_and_changes_nothing_for_a_page_of_
 
 
 def launch(ui: Ui, job: str, partition: str) -> str:
-    """Launch a run as the UI's own pages do, and wait until it is executed; its id."""
-    answer = ui.ask(LAUNCH, job=job, partition=partition)["launchPipelineExecution"]
-    assert answer["__typename"] == "LaunchRunSuccess", answer
-    run = str(answer["run"]["runId"])
-    wait_until(lambda: status_of(ui.home, run) == "STARTED", ui.process)
-    return run
+    """Launch a run as the UI's own pages do, and wait until it is executed; its id.
+
+    A daemon whose code server was killed fails what it launches until it has another, so it is asked again.
+    """
+    runs: list[str] = []
+
+    def is_executed() -> bool:
+        if not runs or status_of(ui.home, runs[-1]) == "FAILURE":
+            answer = ui.ask(LAUNCH, job=job, partition=partition)["launchPipelineExecution"]
+            assert answer["__typename"] == "LaunchRunSuccess", answer
+            runs.append(str(answer["run"]["runId"]))
+        return status_of(ui.home, runs[-1]) == "STARTED"
+
+    wait_until(is_executed, ui.process, patience=STARTING_SECONDS)
+    return runs[-1]
 
 
 def status_of(home: Path, run: str) -> str:
