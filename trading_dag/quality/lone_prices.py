@@ -1,8 +1,9 @@
 """Prices that stand alone: a close, or an open, high or low, far from everything around it.
 
 A limit is in local scales (median daily move of the 31 sessions around), times the turnover of the session over its
-usual: the flash crashes of 6 May 2010 and 24 August 2015 left wicks of up to 22 scales in forty stocks, each in 1.8 to
-4.7 times the usual turnover; a wrong number leaves the turnover as it was.
+usual for open, high and low, and times its root for the close. The flash crashes of 6 May 2010 and 24 August 2015 left
+wicks of up to 22 scales in forty stocks, each in 1.8 to 4.7 times the usual turnover; a wrong number leaves the turnover
+as it was.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def lone_prices(bars: Bars) -> tuple[Mask, Mask]:
     if len(bars.rows) < 3:
         return nothing, nothing
     refused, unusual = nothing.copy(), nothing.copy()
-    for limits_passed in (_lone_closes(bars), lone_extremes(bars)):
+    for limits_passed in (_lone_closes(bars) ** 2, lone_extremes(bars)):
         is_lone = limits_passed > 1.0
         unusual |= is_lone
         refused |= only_where(is_lone, limits_passed[is_lone] > turnover(bars.rows, is_lone))
@@ -57,7 +58,7 @@ def lone_prices(bars: Bars) -> tuple[Mask, Mask]:
 
 def lone_closes(bars: Bars) -> Mask:
     """Closes far from both their neighbours, more than the session's turnover explains."""
-    passed = _lone_closes(bars)
+    passed = _lone_closes(bars) ** 2
     is_lone = passed > 1.0
     return only_where(is_lone, passed[is_lone] > turnover(bars.rows, is_lone))
 
