@@ -2,7 +2,7 @@
 
 A limit is in local scales (median daily move of the 31 sessions around), times the turnover of the session over its
 usual for open, high and low, and times its root for the close. The flash crashes of 6 May 2010 and 24 August 2015 left
-wicks of up to 22 scales in forty stocks, in 1.8 to 4.7 times the usual turnover; a wrong number leaves it as it was.
+wicks of up to 22 scales in forty stocks, in 2.2 to 4.7 times the usual turnover; a wrong number leaves it as it was.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ What a split leaves
 -------------------
 A jump between two closes, or between a close and the next open, that stays; and a session of ordinary range and
 turnover. Real gaps are busy: of forty stocks since 1990 and six ETFs no gap beyond 16 % exceeds 7.5 local scales times
-its turnover (AMD, 17 October 2002), while 2:1 in the S&P 500 is 60 to 170 of them. No real bar is near a third or
+its turnover (AMD, 17 October 2002). No real bar is near a third or
 three times the close before it. Earnings gaps reach a half (AAPL 2000, NFLX 2004), in ten times the usual turnover.
 """
 
