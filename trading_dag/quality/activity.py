@@ -1,7 +1,7 @@
 """How unusual a session was by what was traded in it: what tells a wild market from a wrong number.
 
 A price that nobody traded at leaves the session's turnover as it was; a crash, a gap on earnings or a squeeze does
-not. Most real overnight gaps beyond 16 % in forty stocks came with three times the usual turnover or more.
+not. Most real overnight gaps beyond 16 % in forty stocks came with more than twice the usual turnover.
 """
 
 from __future__ import annotations
