@@ -20,7 +20,7 @@ _OHLC: Final = ("open", "high", "low", "close")
 _LEAST_RUN: Final = 3
 
 # Where the open lies in its session's range has nothing to do with where the close does: over 126 sessions their
-# correlation is at most −0.02 in any window of the real bars, and at least 0.16 in 95 % of the histories where opens are
+# correlation is at most −0.02 in any window of the real bars, and at least 0.16 in 95 % of histories where opens are
 # those of the next session.
 _OPEN_WINDOW: Final = 126
 _OPEN_LEAST: Final = 84
