@@ -110,6 +110,18 @@ def test_a_vertical_is_kept_to_the_cent_as_in_a_ledger_by_hand(make_frames, flat
     assert bool(summary["is_admissible"]) is True
 
 
+def test_exposure_ends_with_each_trade(make_frames, flat):
+    frames = make_frames(
+        "2024-03-04", opens=[100.0] * 6, closes=[100.0] * 6, index_opens=[20.0] * 6, index_closes=[20.0] * 6,
+        signals={0: ("bull_put_spread", "FULL"), 3: ("bull_put_spread", "FULL")},
+    )  # fmt: skip
+    result = frames.run("24h", flat)
+    assert result.trades["exit_session"].tolist() == [pd.Timestamp("2024-03-05"), pd.Timestamp("2024-03-08")]
+    # Held on the second and on the fifth of the five sessions from the first signal to the last exit.
+    assert len(result.equity) == 5
+    assert result.summary["exposure"].iloc[0] == pytest.approx(2 / 5)
+
+
 def put(spot: float, strike: float, days: float, volatility: float) -> float:
     deviation = volatility * math.sqrt(days / 365)
     d1 = math.log(spot / strike) / deviation + 0.5 * deviation

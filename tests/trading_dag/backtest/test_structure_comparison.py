@@ -59,6 +59,10 @@ def test_every_structure_that_a_chain_can_show_has_a_row_for_every_exit(market) 
     assert (found.table["horizon"] == "48h").all()
     assert (found.table["quote_source"] == "chain").all()
     assert found.table["total_pnl_usd"].is_monotonic_decreasing
+    days = market.sessions.astype("datetime64[us]")
+    assert (found.table["first_session"] == days[0]).all()
+    assert (found.table["last_session"] == days[59]).all()
+    assert (found.table["sessions"] == 60).all()
 
 
 @pytest.mark.parametrize("name", ["bull_put_spread", "long_straddle"])

@@ -64,6 +64,15 @@ def test_the_strike_is_the_nearest_in_delta_of_all_strikes_on_the_grid(spot, ind
     assert abs(ours - target) == pytest.approx(np.abs(deltas - target).min(), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("spot", "tick"),
+    [(1_000.0, 2.5), (9_999.0, 10.0), (10_000.0, 25.0), (20_000.0, 50.0), (40_000.0, 100.0), (100_000.0, 250.0),
+     (200_000.0, 500.0), (1e6, 500.0), (0.01, 0.5)],
+)  # fmt: skip
+def test_every_usual_tick_is_taken_from_the_price_on_of_which_it_is_a_quarter_percent(spot, tick):
+    assert strike_step([spot], fraction=0.0025).tolist() == [tick]
+
+
 def test_the_grid_is_the_greatest_usual_tick_within_the_fraction():
     assert strike_step([40.0, 100.0, 399.0, 400.0, 585.0, 5_800.0, np.nan], fraction=0.0025)[:-1].tolist() == [
         0.5, 0.5, 0.5, 1.0, 1.0, 10.0,
