@@ -128,6 +128,18 @@ def files_jobs(work: Path, data: Path) -> list[Line]:
     ]
 
 
+def slice_shares(data: Path) -> list[Line]:
+    """Where the processor time of one research slice goes, measured in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.bench_slice"],
+        cwd=REPOSITORY, env={**os.environ, "TRADING_DAG_TEST_DATA": str(data)}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout.splitlines()[-1])
+    lines = [Line("one research slice of SPY, processor time", f"{found['seconds']:.1f} s", "", None)]
+    return lines + [Line(f"of it: {part}", f"{share:.0%}", "", None) for part, share in found["shares"].items()]
+
+
 def _without_last_session(data: Path, target: Path) -> Path:
     """A folder with the same files, those that a session is news in without the last one."""
     target.mkdir(parents=True)
@@ -367,11 +379,12 @@ def main() -> None:
             "vendor_load": vendor_load,
             "sample": lambda: sample_job(work),
             "files": lambda: files_jobs(work, data),
+            "slice": lambda: slice_shares(data),
             "writers": lambda: writers(chosen.seconds),
         }
         if not (data / "prices_daily.parquet").is_file():
             print(f"no real data at {data}: the files jobs are left out")
-            del measures["files"]
+            del measures["files"], measures["slice"]
         wanted = [name for name in chosen.only.split(",") if name] or list(measures)
         lines = []
         for name in wanted:

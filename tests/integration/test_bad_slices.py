@@ -216,7 +216,8 @@ def _crash_without_trade(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_a_refusal_names_every_rule_and_an_accepted_bar_is_stored_with_its_reason(bench: Bench) -> None:
-    trimmed = bench.store.read(PRICES_DAILY, SPX).iloc[:-60].reset_index(drop=True)
+    whole = bench.store.read(PRICES_DAILY, SPX)
+    trimmed = whole.iloc[:-60].reset_index(drop=True)
     bench.store.write(PRICES_DAILY, SPX, trimmed, source="sample")
 
     def two_defects(frame: pd.DataFrame) -> pd.DataFrame:
@@ -243,3 +244,4 @@ def test_a_refusal_names_every_rule_and_an_accepted_bar_is_stored_with_its_reaso
         assert recorded.accepted == {f"{day:%Y-%m-%d}": "on the tape"}
     finally:
         kept.path.unlink()
+        bench.store.write(PRICES_DAILY, SPX, whole, source="sample")

@@ -186,6 +186,7 @@ def opened_instance(place: Workplace) -> Iterator[dg.DagsterInstance]:
     with run_history(place):
         try:
             instance = dg.DagsterInstance.get()
+            _ = instance.run_launcher, instance.run_coordinator  # made when they are first asked for
         except (dg.DagsterError, CheckError, YAMLError, UnicodeDecodeError) as error:
             given = configuration_folder(place.settings) / DAGSTER_CONFIGURATION
             raise ConfigurationError(f"{given} is not what Dagster expects: {' '.join(str(error).split())}") from error
