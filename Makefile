@@ -11,7 +11,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench ui clean install install-dev browser docs lock least-versions
+.PHONY: help run test test-all lint bench ui clean install install-dev browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,7 +57,10 @@ lint: install-dev  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint browser  ## Lint and every test
+test: lint browser  ## Lint and every test but the longest few
+	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-all: lint browser  ## Those too: killed servers and daemons, every signal at every moment
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 least-versions:  ## The lower bounds of pyproject.toml: tests of the domain and one slice on the oldest direct dependencies

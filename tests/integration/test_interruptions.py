@@ -101,7 +101,7 @@ MOMENTS: dict[str, Callable[[subprocess.Popen[str], Path], psutil.Process | None
     ("moment", "number"),
     [
         *((moment, signal.SIGINT) for moment in MOMENTS),
-        ("while a worker starts", signal.SIGTERM),
+        pytest.param("while a worker starts", signal.SIGTERM, marks=pytest.mark.long),
         ("while a slice is computed", signal.SIGTERM),
     ],
 )
@@ -134,7 +134,9 @@ def test_ctrl_c_within_an_import_is_not_lost_and_ends_the_run_as_ever(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["while the server imports", "while a slice is computed"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("while the server imports", marks=pytest.mark.long), "while a slice is computed"]
+)
 def test_nothing_goes_on_after_a_command_that_was_killed(tmp_path: Path, moment: str) -> None:
     process = start(tmp_path, *RUN)
     wait_until(lambda: MOMENTS[moment](process, tmp_path), process)

@@ -219,6 +219,7 @@ def process_of(home: Path, run: str) -> psutil.Process:
     return psutil.Process(int(str(rows(home, query)[0][0]).split("-")[-2]))
 
 
+@pytest.mark.long
 def test_a_killed_runs_place_is_free_within_the_look_of_the_daemon_and_a_killed_ui_holds_nobody_up(home: Path) -> None:
     with served(home) as ui:
         wait_until(lambda: loaded(ui), ui.process)
@@ -234,7 +235,7 @@ def test_a_killed_runs_place_is_free_within_the_look_of_the_daemon_and_a_killed_
         for part in [psutil.Process(ui.process.pid), *ui.parts()]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 part.kill()  # as a reboot does
-        ui.process.communicate()
+        ui.process.wait()
         assert status_of(home, second) == "STARTED"
         done = Workspace(home).run("refresh", "--tickers", "SPX", "--horizons", "24h", "--json")
         assert "is being materialized" not in done.stderr

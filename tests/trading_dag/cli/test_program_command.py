@@ -153,7 +153,7 @@ def test_structures_of_the_settings_are_known_to_payoff(workspace: Workspace) ->
     done = own.run("payoff", "jade_lizard", "SPY")
     # No volatility index is stored here: the structure is found, and what is missing is named.
     assert done.returncode == 1
-    assert "jade_lizard on SPY at 2024-03-18 cannot be quoted" in done.stderr
+    assert "jade_lizard on SPY cannot be opened on the stored chain of 2024-03-18: missing leg" in done.stderr
     unknown = workspace.run("payoff", "jade_lizard", "SPY")
     assert unknown.returncode == 2
     assert "unknown structure 'jade_lizard'" in unknown.stderr
