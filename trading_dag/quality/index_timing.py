@@ -79,7 +79,7 @@ def late_since_a_repeated_close(index: pd.Series, vixcls: pd.Series) -> pd.Serie
     """Sessions after a repeated close in which another index moves as VIXCLS did the session before, not on the day.
 
     Evidence is the sum of squared changes that VIXCLS of the day leaves unexplained, less what VIXCLS of the session
-    before does, in units of the usual; it has to exceed 3 over the next 4 to 10 sessions.
+    before does, in units of the usual; it has to exceed 3 over the next 4 to 10 sessions, the first of them left out.
 
     Parameters
     ----------
@@ -98,7 +98,8 @@ def late_since_a_repeated_close(index: pd.Series, vixcls: pd.Series) -> pd.Serie
     is_turn = index.diff().abs() <= _UNCHANGED
     flags = pd.Series(False, index=index.index)
     for sessions in _AFTER_TURN:
-        turns = is_turn & (evidence.shift(-sessions) - evidence > _LATE_EVIDENCE)
+        # A close that was filled in for one session moves late by two on the next: neither of the two says anything.
+        turns = is_turn & (evidence.shift(-sessions) - evidence.shift(-1) > _LATE_EVIDENCE)
         for turn in np.flatnonzero(turns).tolist():
             flags.iloc[turn : turn + sessions + 1] = True
     return flags
