@@ -11,7 +11,7 @@ AT = 200
 
 
 def relatives() -> tuple[pd.Series, pd.Series]:
-    """A relative of VIXCLS and VIXCLS itself, which jumps by a fifth in one session and hardly moves in the next ones."""
+    """A relative of VIXCLS, and VIXCLS itself, which jumps by a fifth in one session and hardly moves in the next."""
     generator = np.random.default_rng(5)
     moves = generator.normal(0.0, 0.06, 400)
     moves[AT : AT + 12] = [0.2, *generator.normal(0.0, 0.01, 11)]
