@@ -54,9 +54,21 @@ def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
     shared_vendor.heal()
 
 
+class Patience:
+    """How long an answer may take: on a busy machine an honest one takes a while, too."""
+
+    seconds = 5.0
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second, where an answer that takes too long is the fault."""
+    monkeypatch.setattr(Patience, "seconds", 0.5)
+
+
 def settings(vendor: LoopbackVendor, home: Path, **keys: Any) -> Settings:
-    """One attempt, half a second, one megabyte."""
-    http = FAST_HTTP.model_copy(update={"attempts": 1, "timeout_seconds": 0.5, "answer_megabytes": 1.0})
+    """One attempt, one megabyte."""
+    http = FAST_HTTP.model_copy(update={"attempts": 1, "timeout_seconds": Patience.seconds, "answer_megabytes": 1.0})
     return vendor.settings(home, finnhub_api_key=FINNHUB_KEY, http=http, **keys)
 
 
@@ -133,6 +145,7 @@ def require_sayable(error: SourceError) -> None:
     assert not any(key in said for key in KEYS)
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("question", SENDERS)
 @pytest.mark.parametrize("name", hostile.NEVER_TAKEN)
 def test_an_answer_that_costs_too_much_or_leads_elsewhere_is_an_error_of_the_source(
@@ -186,6 +199,7 @@ def missing(rows: pd.DataFrame, table: Table) -> dict[str, Any]:
     return {column.name: None for column in table.columns if column.name not in rows.columns}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_the_cookies_of_yahoo_are_bounded_as_its_prices_are(vendor: LoopbackVendor, tmp_path: Path) -> None:
     """yfinance can do without them, so prices come; nothing is waited for or taken that is too much."""
     for name in ("a byte now and then", "a body that does not end", "another host", "a file", "no status"):
