@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resources.slice_paths import ACCEPTED_BARS_NAME as FILE_NAME
-from trading_dag.errors import StorageError
+from trading_dag.errors import StorageError, UnknownTickerError
 from trading_dag.quality.acceptance import AcceptedBar
 from trading_dag.slices import validate_ticker
 
@@ -95,7 +95,7 @@ class AcceptedBars:
         try:
             date.fromisoformat(entry["session"])
             validate_ticker(entry["ticker"])
-        except Exception as error:
+        except (ValueError, UnknownTickerError) as error:
             raise self._unreadable(f"entry {number}: {error}") from error
         return AcceptedBar(**entry)
 
