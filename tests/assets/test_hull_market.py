@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -30,8 +31,9 @@ def write(path: Path, days: int, *, first_e1: float = 0.25) -> None:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> dg.DagsterInstance:
-    return dg.DagsterInstance.ephemeral(tempdir=str(tmp_path))
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as ephemeral:
+        yield ephemeral
 
 
 def bring_up_to_date(settings: Settings, instance: dg.DagsterInstance, mode: Mode = "refresh") -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import dagster as dg
 import pytest
 
@@ -20,9 +22,10 @@ KINDS = (
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> SliceRunner:
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SliceRunner]:
     settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("repairs"), source="sample")
-    return SliceRunner(build_definitions(settings), dg.DagsterInstance.ephemeral(), settings)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield SliceRunner(build_definitions(settings), instance, settings)
 
 
 @pytest.mark.parametrize("kind", KINDS)
