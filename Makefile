@@ -11,7 +11,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint bench ui clean install install-dev browser docs lock least-versions
+.PHONY: help run test test-all coverage lint bench ui clean install install-dev browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,12 @@ test: lint browser  ## Lint and every test but the longest few
 
 test-all: lint browser  ## Those too: killed servers and daemons, every signal at every moment
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Only what runs in the process of the tests is seen: what a command runs in workers of its own is not.
+coverage: install-dev  ## Lines and branches that the quick tests execute, by module; writes nothing into the folder
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && COVERAGE_FILE="$$folder/lines" $(BIN)/pytest $(TESTS) \
+		-m "not slow and not browser" --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov-branch \
+		--cov trading_dag --cov resources --cov assets --cov-report term-missing:skip-covered
 
 least-versions:  ## The lower bounds of pyproject.toml: tests of the domain and one slice on the oldest direct dependencies
 	$(PYTHON) -m venv .venv-least && .venv-least/bin/python -m pip install --quiet uv
