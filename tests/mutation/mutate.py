@@ -134,7 +134,7 @@ def preload(modules: Sequence[str]) -> None:
         importlib.import_module(module)
     importlib.import_module("trading_dag.sessions").all_sessions()
     # A first run of pytest brings in its plugins, and Dagster for the names of its warnings.
-    pytest.main([*WORDS, "--collect-only", "-qq", str(ROOT / "tests" / "test_pins.py")])
+    pytest.main([*WORDS, "--collect-only", "-qq", str(Path(__file__).with_name("test_mutate.py"))])
     gc.freeze()  # so that no fork looks through all of this for rubbish
 
 

@@ -307,8 +307,16 @@ def test_shares_of_volume_and_open_interest_limit_the_contracts():
     unknown = frame.assign(volume=float("nan"))
     result = run_first(small_market(unknown, FillAssumptions(volume_share=0.1)), rules)
     assert result.skip_reasons() == {"exceeds_volume_share": 1}
-    thin = run_first(small_market(frame, FillAssumptions(minimum_volume=31)), rules)
-    assert thin.skip_reasons() == {"missing_leg": 1}
+
+
+def test_a_contract_must_have_the_least_volume_and_open_interest_to_be_opened():
+    frame = chain_frame({"2024-03-04": (100.0, MONDAY), "2024-03-05": (100.0, TUESDAY)}, expiration=FRIDAY)
+    frame["volume"], frame["open_interest"] = 30, 1_000
+    rules = program("bull_put_spread", ExitRules(horizon_sessions=1))
+    for enough in (FillAssumptions(minimum_volume=30), FillAssumptions(minimum_open_interest=1_000)):
+        assert run_first(small_market(frame, enough), rules).contracts.tolist() == [4]
+    for thin in (FillAssumptions(minimum_volume=31), FillAssumptions(minimum_open_interest=1_001)):
+        assert run_first(small_market(frame, thin), rules).skip_reasons() == {"missing_leg": 1}
 
 
 def test_a_signal_enters_at_the_next_session_and_leaves_at_its_target():

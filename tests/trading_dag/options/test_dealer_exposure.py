@@ -11,7 +11,14 @@ import pytest
 from scipy.stats import norm
 
 from trading_dag.errors import OptionPricingError
-from trading_dag.options.dealer_exposure import OpenContracts, dealer_exposure, gamma_by_strike, gamma_flip
+from trading_dag.options.dealer_exposure import (
+    FLIP_RANGE,
+    FLIP_STEPS,
+    OpenContracts,
+    dealer_exposure,
+    gamma_by_strike,
+    gamma_flip,
+)
 
 SPOT = 100.0
 
@@ -101,6 +108,15 @@ def test_calls_above_and_puts_below_of_one_size_flip_between_them() -> None:
     assert flip == pytest.approx((110.0 * 90.0) ** 0.5 * np.exp(-0.5 * 0.04 * 0.25), rel=1e-9)
     exposure = dealer_exposure(held, spot=SPOT)
     assert exposure.distance_to_gamma_flip == pytest.approx((SPOT - flip) / SPOT)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_flip_is_looked_for_up_to_the_last_step_of_the_range_and_no_further(side: float) -> None:
+    held = contracts([("C", 110.0, 0.25, 0.2, 100.0), ("P", 90.0, 0.25, 0.2, 100.0)])
+    flip = (110.0 * 90.0) ** 0.5 * np.exp(-0.5 * 0.04 * 0.25)
+    within, beyond = (flip / (1.0 + side * FLIP_RANGE * (1.0 + 0.5 * step / FLIP_STEPS)) for step in (-1, 1))
+    assert gamma_flip(held, spot=within) == pytest.approx(flip, rel=1e-9)
+    assert np.isnan(gamma_flip(held, spot=beyond))
 
 
 def test_calls_alone_have_no_flip() -> None:

@@ -134,6 +134,39 @@ def test_rules_that_are_asked_for_are_kept() -> None:
 @pytest.mark.parametrize("ticker", ["SPY", "QQQ", "IWM"])
 def test_forwards_and_smiles_are_those_of_the_contract_by_contract_analysis(real_data: Path, ticker: str) -> None:
     before, chain = sessions_of(real_data, ticker)[12:14]
+    assert_smiles_of_contracts(chain, before)
+
+
+@pytest.mark.parametrize("half_spread", [None, 0.02, 0.1])
+def test_forwards_and_smiles_of_a_made_session_are_those_of_the_contract_by_contract_analysis(
+    half_spread: float | None,
+) -> None:
+    assert_smiles_of_contracts(made_session(half_spread), None)
+
+
+def made_session(half_spread: float | None = None) -> pd.DataFrame:
+    """Prices to the cent of a skewed smile, last trades or quotes so wide that the far ones say no volatility."""
+    chain = messy_chain(
+        [(right, days, strike, np.nan, np.nan, np.nan, 3.0, 100.0)
+         for days in (0, 1, 30, 120) for strike in np.arange(70.0, 131.0) for right in "CP"], "2024-11-13",
+    )  # fmt: skip
+    prices = []
+    for row in chain.to_dict("records"):
+        years = (row["expiration"] - row["quote_date"]).days / 365
+        forward, moneyness = 100.0 * math.exp(0.025 * years), math.log(row["strike"] / 100.0)
+        volatility = 0.2 - 0.15 * moneyness + 0.3 * moneyness**2
+        value = plain_price(forward, row["strike"], max(years, 1e-6), volatility, row["option_right"] == "C")
+        prices.append(max(round(value * math.exp(-RATE * years), 2), 0.01))  # a price is at least a cent
+    interest = 1.0 + 37 * np.arange(len(chain)) % 101
+    if half_spread is None:
+        return chain.assign(last=prices, open_interest=interest)
+    return chain.assign(
+        bid=np.maximum(np.round(np.array(prices) - half_spread, 2), 0.0),
+        ask=np.round(np.array(prices) + half_spread, 2), open_interest=interest,
+    )  # fmt: skip
+
+
+def assert_smiles_of_contracts(chain: pd.DataFrame, before: pd.DataFrame | None) -> None:
     smile = measure_session(chain, rate=RATE, before=before).smile
     kept = kept_rows(chain, before)
     forwards = implied_forwards(kept, rate=RATE, minimum_pairs=3)
@@ -141,7 +174,7 @@ def test_forwards_and_smiles_are_those_of_the_contract_by_contract_analysis(real
     for name in ("forward", "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility"):
         got = pd.Series(getattr(smile, name), index=smile.expirations).reindex(wanted.index)
         np.testing.assert_allclose(got, wanted[name], rtol=1e-10, equal_nan=True)
-    assert wanted["atm_volatility"].notna().sum() > 5
+    assert wanted["atm_volatility"].notna().sum() > (5 if before is not None else 1)
 
 
 def normal(x: float) -> float:
@@ -249,7 +282,14 @@ class PlainSession:
 @pytest.mark.files_data
 @pytest.mark.parametrize("ticker", ["SPY", "IWM"])
 def test_net_gamma_flip_and_walls_are_those_of_plain_loops_over_a_real_chain(real_data: Path, ticker: str) -> None:
-    chain = sessions_of(real_data, ticker)[9]
+    assert_exposure_of_plain_loops(sessions_of(real_data, ticker)[9])
+
+
+def test_net_gamma_flip_and_walls_are_those_of_plain_loops_over_a_made_chain() -> None:
+    assert_exposure_of_plain_loops(made_session())
+
+
+def assert_exposure_of_plain_loops(chain: pd.DataFrame) -> None:
     plain = PlainSession(chain)
     exposure = measure_session(chain, rate=RATE).exposure
     assert exposure.contracts == len(plain.held)

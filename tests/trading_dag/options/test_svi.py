@@ -16,6 +16,7 @@ from trading_dag.options.surface_fit import smile_points
 from trading_dag.options.svi import (
     FittedSmile,
     SviParameters,
+    _quasi_explicit,
     calendar_slack,
     durrleman_gradient,
     fit_smile,
@@ -114,6 +115,21 @@ def test_the_parameters_themselves_are_recovered():
     found = fit_smile(k, np.sqrt(truth.total_variance(k) / 0.25), years=0.25).parameters
     for name in ("a", "b", "rho", "m", "s"):
         assert getattr(found, name) == pytest.approx(getattr(truth, name), abs=1e-6)
+
+
+@pytest.mark.parametrize(("rho", "m", "s"), [(-0.6, 0.2, 0.1), (-0.3, -0.3, 0.03), (0.5, 0.1, 0.3), (0.0, 0.0, 1.0)])
+def test_the_start_of_a_fit_is_the_smile_itself_where_its_centre_and_curvature_are_tried(rho, m, s):
+    truth, k = SviParameters(0.01, 0.1, rho, m, s), np.linspace(-0.3, 0.3, 41)  # centres are tried in steps of 0.1
+    found = _quasi_explicit(k, truth.total_variance(k), weight=np.linspace(1.0, 2.0, 41))
+    for name in ("a", "b", "rho", "m", "s"):
+        assert getattr(found, name) == pytest.approx(getattr(truth, name), abs=1e-6)
+
+
+def test_the_start_of_a_fit_to_a_flat_smile_is_flat():
+    k = np.linspace(-0.3, 0.3, 41)
+    found = _quasi_explicit(k, np.full(41, 0.04), weight=np.ones(41))
+    assert found.total_variance(k) == pytest.approx(np.full(41, 0.04), abs=1e-12)
+    assert abs(found.rho) <= 1.0
 
 
 def test_quotes_of_an_arbitrageable_smile_are_missed_by_as_much_as_its_cure_needs():
