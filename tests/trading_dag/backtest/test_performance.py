@@ -110,3 +110,4 @@ def test_a_curve_with_holes_has_as_many_returns_a_year_as_it_has_sessions():
     assert math.isnan(sessions_per_year(weeks[:1]))
     # Outside the exchange calendar nothing says what is missing.
     assert sessions_per_year(pd.DatetimeIndex(["1970-01-05", "1975-01-06"])) == 252.0
+    assert sessions_per_year(pd.DatetimeIndex(["1984-12-31", "1985-01-02", "1985-12-31"])) == 252.0

@@ -170,11 +170,21 @@ def test_a_signal_of_half_size_trades_half_the_budget_and_one_of_none_is_skipped
         lambda: FillAssumptions(slippage_fraction=1.0),
         lambda: AccountRules(account_usd=0.0),
         lambda: AccountRules(fee_per_leg_contract_usd=-1.0),
+        lambda: AccountRules(multiplier=0),
+        lambda: AccountRules(risk_fraction=0.0),
+        lambda: AccountRules(risk_fraction=1.01),
+        lambda: AccountRules(interest_rate=-0.01),
+        lambda: AccountRules(interest_rate=1.0),
     ],
 )
 def test_a_program_that_cannot_be_is_a_typed_error(make):
     with pytest.raises(ConfigurationError):
         make()
+
+
+def test_the_ends_of_what_an_account_may_be_are_allowed():
+    ends = AccountRules(multiplier=1, risk_fraction=1.0, interest_rate=0.0, fee_per_leg_contract_usd=0.0)
+    assert (ends.multiplier, ends.risk_fraction) == (1, 1.0)
 
 
 def test_a_program_without_entries_has_an_unchanged_account():

@@ -151,6 +151,15 @@ def test_a_calendar_that_cannot_be_opened_is_skipped_with_its_reason(change, rea
     assert first_of({**PATH, "2024-03-04": (100.0, quotes)}).skip_reasons() == {reason: 1}
 
 
+@pytest.mark.parametrize(("expiration", "is_near_enough"), [("2024-05-10", True), ("2024-05-11", False)])
+def test_a_far_leg_expires_at_most_twice_as_long_after_the_front_as_the_rule_asks(expiration, is_near_enough) -> None:
+    # The front expires on 2024-03-15; 28 days are asked for, 56 are the most.
+    quotes = {key: quote for key, quote in PATH["2024-03-04"][1].items() if key[2] != FAR}
+    quotes[("C", 100.0, expiration)] = (4.40, 4.60, 0.53)
+    result = first_of({**PATH, "2024-03-04": (100.0, quotes)})
+    assert result.skip_reasons() == ({} if is_near_enough else {"no_expiration": 1})
+
+
 def test_a_diagonal_needs_its_debit_less_what_exercise_of_both_pays_at_worst() -> None:
     diagonal = Structure(
         "diagonal",

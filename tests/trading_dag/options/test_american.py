@@ -149,6 +149,9 @@ def test_outside_the_domain_it_is_missing_and_without_time_it_is_exercise() -> N
     assert np.isnan(missing).all()
     assert american_price(100.0, 110.0, years=0.0, volatility=0.2, **arguments).tolist() == [10.0]
     assert american_price(100.0, 110.0, years=0.5, volatility=0.0, **arguments).tolist() == [10.0]
+    # Exercise before the dividend would bring more, but not now: without volatility it is not looked for.
+    arguments = {"rate": 0.05, "is_call": True, "ex_years": [0.25], "dividends": [5.0]}
+    assert american_price(100.0, 90.0, years=0.5, volatility=0.0, **arguments).tolist() == [10.0]
     worthless = american_price(
         1.0, 110.0, years=0.5, volatility=0.2, ex_years=[0.1], dividends=[2.0], rate=0.0, is_call=False
     )

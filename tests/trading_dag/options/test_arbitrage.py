@@ -131,6 +131,10 @@ def test_a_european_calendar_is_compared_at_equal_strike_over_forward() -> None:
         for volatility, days in ((0.5, 35), (0.1, 63))
     )
     assert atm["size_usd"].tolist() == pytest.approx([near - far], rel=1e-9)
+    # One nearer contract is enough.
+    alone = both[(both["option_right"] == "C") & ((both["strike"] == 100.0) | (both["expiration"] > NEAR))]
+    found = check_arbitrage(alone, forwards=implied_forwards(both, rate=0.0), exercise="European").violations
+    assert found.loc[found["kind"] == "calendar", "size_usd"].tolist() == pytest.approx([near - far], rel=1e-9)
 
 
 def test_the_width_of_a_european_spread_is_discounted() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from trading_dag.errors import OptionPricingError
@@ -108,6 +109,15 @@ def test_calls_above_and_puts_below_of_one_size_flip_between_them() -> None:
     assert flip == pytest.approx((110.0 * 90.0) ** 0.5 * np.exp(-0.5 * 0.04 * 0.25), rel=1e-9)
     exposure = dealer_exposure(held, spot=SPOT)
     assert exposure.distance_to_gamma_flip == pytest.approx((SPOT - flip) / SPOT)
+
+
+def test_with_rates_and_dividends_gamma_and_its_flip_are_those_of_the_definition() -> None:
+    rows = [("C", 105.0, 0.1, 0.22, 30.0), ("C", 110.0, 2.0, 0.2, 90.0), ("P", 95.0, 1.0, 0.27, 80.0)]
+    held = contracts(rows, rate=0.05, dividend=0.09)
+    exposure = dealer_exposure(held, spot=SPOT)
+    assert exposure.net_gamma == pytest.approx(plain_gamma_exposure(held, SPOT), rel=1e-12)
+    flip = brentq(lambda spot: plain_gamma_exposure(held, spot), 70.0, 130.0, xtol=1e-12)
+    assert exposure.gamma_flip == pytest.approx(flip, rel=1e-9)
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])

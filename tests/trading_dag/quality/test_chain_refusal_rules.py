@@ -121,6 +121,14 @@ def test_volatilities_in_percent_are_refused_with_and_without_quotes(volatility:
     assert broken(frame.assign(implied_volatility=frame["implied_volatility"] * 2)) == []
 
 
+def test_contracts_whose_volatility_is_zero_say_nothing_about_percents() -> None:
+    frame = chain()
+    percent = frame["implied_volatility"] * 100.0
+    is_front = frame["expiration"] == frame["expiration"].min()
+    assert broken(frame.assign(implied_volatility=percent.where(is_front, 0.0))) == ["volatility_is_a_fraction"]
+    assert broken(frame.assign(implied_volatility=percent.where(~is_front, 0.0))) == ["volatility_is_a_fraction"]
+
+
 @pytest.mark.parametrize(
     ("factor", "is_refused"), [(0.94, True), (0.96, False), (1.04, False), (1.06, True), (4.0, True)]
 )

@@ -11,6 +11,7 @@ import pytest
 
 from tests.trading_dag.quality.price_defects import OHLC, PLANTERS, PRICES, planted
 from trading_dag.quality import QualityContext, examine, rules_of
+from trading_dag.quality.adjustment_rules import impossible_adjustments, remarkable_adjustments
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.sessions import sessions_between
 
@@ -203,6 +204,26 @@ def test_an_instrument_without_volumes_is_judged_by_its_prices_alone(volume: flo
     assert {name for name in broken(bars) if name != "values_in_bounds"} == set()
     found = examine(PRICES_DAILY, PLANTERS["unadjusted 3:2, adj_close too"](bars, ROW, bars), context=context)
     assert found["no_unadjusted_split"].mask.nonzero()[0].tolist() == [ROW]
+
+
+def test_a_bar_of_one_price_may_have_no_volume_and_one_with_a_range_may_not() -> None:
+    bars = made_up_bars()
+    bars.loc[ROW, "volume"] = 0.0
+    assert broken(bars) == {"volume_is_there"}
+    bars.loc[ROW, ["open", "high", "low"]] = bars.loc[ROW, "close"]
+    assert "volume_is_there" not in broken(bars)
+
+
+def test_prices_of_half_a_dollar_in_whole_cents_have_steps_that_are_only_rounding() -> None:
+    """0.45/0.50 is 2 % more than 0.45/0.51; an adjusted close with all its digits has no such excuse."""
+    close = np.tile([0.50, 0.51, 0.52], 100)
+    rows = pd.DataFrame({"close": close, "adj_close": np.round(close * 0.88, 2), "dividend": np.nan})
+    steps = np.abs(np.diff(np.log(rows["adj_close"] / rows["close"])))
+    assert steps.max() > 0.002
+    assert not remarkable_adjustments(rows).any()
+    assert not impossible_adjustments(rows).any()
+    exact = rows.assign(adj_close=rows["adj_close"] + 1e-4)
+    assert impossible_adjustments(exact).any()
 
 
 def test_a_fall_by_a_third_on_earnings_is_kept_and_warned_of() -> None:

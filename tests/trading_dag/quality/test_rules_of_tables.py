@@ -70,6 +70,12 @@ def test_rules_are_named_in_snake_case_once_and_described_in_a_sentence(table: T
         assert rule.is_blocking == (rule.severity == "error")
 
 
+def test_a_rule_about_an_order_says_which_order_it_demands() -> None:
+    said = {rule.name: rule.description for rule in rules_of(TABLES["predictions.direction"])}
+    assert said["target_after_session"] == "session is before target_session."
+    assert said["fitted_before_session"] == "fitted_through is not after session."
+
+
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_a_sound_slice_of_every_table_holds_every_rule_and_conforms(table: Table) -> None:
     frame = sound_frame(table)

@@ -74,10 +74,12 @@ def test_an_index_a_session_off_is_refused_and_the_verdict_says_which_way(market
     assert f"a session {word}" in finding.detail
 
 
-@pytest.mark.parametrize("late", [1, -1])
-def test_a_shift_that_begins_now_is_refused_within_a_quarter(market, late: int) -> None:
+@pytest.mark.parametrize(("late", "word"), [(1, "late"), (-1, "early")])
+def test_a_shift_that_begins_now_is_refused_within_a_quarter(market, late: int, word: str) -> None:
     begins = len(market.prices) - 63
-    assert shift_finding(market, late=late, since=begins).mask[begins:].any()
+    finding = shift_finding(market, late=late, since=begins)
+    assert finding.mask[begins:].any()
+    assert f"a session {word}" in finding.detail
 
 
 def test_without_returns_the_verdict_says_that_nothing_was_examined(sample_market) -> None:
