@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -44,8 +44,8 @@ class SiftedChain:
 
     kept: pd.DataFrame
     refused: pd.DataFrame
-    kept_at: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    faults: dict[str, Fault] = field(default_factory=dict)
+    kept_at: NDArray[np.int64]
+    faults: dict[str, Fault]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -68,6 +68,8 @@ def test_programs_are_compared_best_first_and_deflated_by_how_many_were_tried():
     frame = comparison(tried)
     assert set(frame["program"]) == {"one session", "two sessions", "three sessions"}
     assert frame["total_pnl_usd"].is_monotonic_decreasing
+    worst_first = comparison(sorted(tried, key=lambda each: summarize(each).total_usd))
+    assert worst_first["program"].to_dict() == dict(enumerate(frame["program"]))
     alone = {each.program.name: summarize(each).deflated_sharpe for each in tried}
     deflated = frame.set_index("program")["deflated_sharpe"]
     pd.testing.assert_index_equal(deflated.index.sort_values(), pd.Index(sorted(alone), name="program"))

@@ -202,7 +202,7 @@ def test_the_price_never_leaves_the_bounds_made_of_the_terms_themselves(contract
     [
         ({"is_call": ["C", "P"]}, "is_call must be booleans"),
         ({"is_call": np.nan}, "is_call must be booleans"),
-        ({"is_call": [2, 0]}, "is_call must be booleans"),
+        ({"is_call": [2, 0]}, "is_call must be booleans, not int64 values such as \\[2\\]"),
         ({"is_call": pd.array([True, None], dtype="boolean")}, "is_call must be booleans"),
         ({"is_call": np.array(["C", True], dtype=object)}, "is_call must be booleans"),
         ({"spot": "a hundred"}, "not numbers"),

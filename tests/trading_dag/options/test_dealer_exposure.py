@@ -121,6 +121,14 @@ def test_with_rates_and_dividends_gamma_and_its_flip_are_those_of_the_definition
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_flip_within_the_first_step_from_spot_is_found(side: float) -> None:
+    held = contracts([("C", 110.0, 0.25, 0.2, 100.0), ("P", 90.0, 0.25, 0.2, 100.0)])
+    flip = (110.0 * 90.0) ** 0.5 * np.exp(-0.5 * 0.04 * 0.25)
+    spot = flip / (1.0 + side * FLIP_RANGE * 0.5 / FLIP_STEPS)
+    assert gamma_flip(held, spot=spot) == pytest.approx(flip, rel=1e-9)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
 def test_a_flip_is_looked_for_up_to_the_last_step_of_the_range_and_no_further(side: float) -> None:
     held = contracts([("C", 110.0, 0.25, 0.2, 100.0), ("P", 90.0, 0.25, 0.2, 100.0)])
     flip = (110.0 * 90.0) ** 0.5 * np.exp(-0.5 * 0.04 * 0.25)

@@ -139,6 +139,13 @@ def test_quotes_of_an_arbitrageable_smile_are_missed_by_as_much_as_its_cure_need
     assert 0.001 < fitted.rmse < 0.01
 
 
+def test_the_wing_slopes_are_those_of_the_smile_far_out():
+    smile, far = SviParameters(0.01, 0.3, -0.4, 0.02, 0.1), np.array([-2e6, -1e6, 1e6, 2e6])
+    variance = smile.total_variance(far)
+    slopes = (variance[0] - variance[1]) / 1e6, (variance[3] - variance[2]) / 1e6
+    assert smile.wing_slopes == pytest.approx(slopes, rel=1e-8)
+
+
 def test_a_wing_steeper_than_lees_bound_is_an_arbitrage():
     assert SviParameters(0.01, 1.5, 0.5, 0.0, 0.1).least_durrleman(np.array([-0.1, 0.1])) == -math.inf
 

@@ -121,6 +121,12 @@ def test_volatilities_in_percent_are_refused_with_and_without_quotes(volatility:
     assert broken(frame.assign(implied_volatility=frame["implied_volatility"] * 2)) == []
 
 
+@pytest.mark.parametrize(("contracts", "is_refused"), [(19, False), (20, True)])
+def test_twenty_contracts_without_a_quote_are_enough_to_refuse_a_chain(contracts: int, is_refused: bool) -> None:
+    frame = chain()[:contracts].assign(bid=0.0, ask=0.0)
+    assert ("quotes_are_not_all_zero" in broken(frame)) is is_refused
+
+
 def test_contracts_whose_volatility_is_zero_say_nothing_about_percents() -> None:
     frame = chain()
     percent = frame["implied_volatility"] * 100.0

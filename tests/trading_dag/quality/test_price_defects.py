@@ -206,6 +206,41 @@ def test_an_instrument_without_volumes_is_judged_by_its_prices_alone(volume: flo
     assert found["no_unadjusted_split"].mask.nonzero()[0].tolist() == [ROW]
 
 
+def test_an_unadjusted_split_on_the_last_session_is_seen_there() -> None:
+    bars = made_up_bars()
+    bars.loc[len(bars) - 1, [*OHLC, "adj_close"]] /= 2.0
+    found = findings(bars)["no_unadjusted_split"]
+    assert found.mask.nonzero()[0].tolist() == [len(bars) - 1]
+
+
+@pytest.mark.parametrize(("factor", "left"), [(1.18, 1.0), (2.0, 1.5)])
+def test_a_jump_that_is_taken_back_or_largely_so_is_no_split(factor: float, left: float) -> None:
+    bars = made_up_bars()
+    bars.loc[ROW, [*OHLC, "adj_close"]] *= factor
+    bars.loc[ROW + 1 :, [*OHLC, "adj_close"]] *= left
+    flagged = findings(bars)["no_unadjusted_split"].mask.nonzero()[0].tolist()
+    assert ROW not in flagged
+
+
+@pytest.mark.parametrize(("back", "is_spliced"), [(1.0, True), (1.06, False)])
+def test_sessions_between_gaps_are_spliced_only_where_the_gaps_cancel(back: float, is_spliced: bool) -> None:
+    bars = made_up_bars()
+    bars.loc[ROW : ROW + 9, [*OHLC, "adj_close"]] *= 1.12
+    bars.loc[ROW + 10 :, [*OHLC, "adj_close"]] *= back
+    assert ("no_spliced_bars" in broken(bars)) is is_spliced
+
+
+def test_an_instrument_without_volume_in_most_sessions_has_none_to_lose() -> None:
+    bars = made_up_bars()
+    bars.loc[bars.index % 5 > 1, "volume"] = 0.0
+    assert not {"volume_is_there", "volume_has_no_outage"} & broken(bars)
+    bars.loc[bars.index % 5 > 1, "volume"] = made_up_bars()["volume"]
+    bars.loc[bars.index % 5 > 2, "volume"] = 0.0
+    found = findings(bars)["volume_is_there"]
+    assert found.count == (bars["volume"] == 0.0).sum()
+    assert len(found.examples) == 5
+
+
 def test_a_bar_of_one_price_may_have_no_volume_and_one_with_a_range_may_not() -> None:
     bars = made_up_bars()
     bars.loc[ROW, "volume"] = 0.0

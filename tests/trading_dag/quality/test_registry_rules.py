@@ -45,5 +45,6 @@ DAYS = ["2020-01-02", "2021-01-04", "2022-01-03"]
 def test_training_parts_that_do_not_grow_are_found(
     n_train: list[int], days: list[str | None], wrong: list[bool]
 ) -> None:
-    found = diagnose(REGISTRY, registry(n_train, days), context=CONTEXT)
-    assert found["training_parts_grow"].tolist() == wrong
+    frame = registry(n_train, days)
+    for stored in (frame, frame.astype({"n_train": "Int64"})):
+        assert diagnose(REGISTRY, stored, context=CONTEXT)["training_parts_grow"].tolist() == wrong

@@ -82,6 +82,15 @@ def test_a_shift_that_begins_now_is_refused_within_a_quarter(market, late: int, 
     assert f"a session {word}" in finding.detail
 
 
+def test_one_wild_tick_does_not_hide_that_an_index_is_late(sample_market) -> None:
+    context = sample_market.context(technical=sample_market.returns())
+    late = sample_market.implied_volatility(late=1)
+    plain = examine(IMPLIED_VOLATILITY, late, context=context)[SHIFT].mask
+    late.loc[::60, "vix_close"] *= 4.0
+    wild = examine(IMPLIED_VOLATILITY, late, context=context)[SHIFT].mask
+    assert wild.mean() > 0.8 * plain.mean()
+
+
 def test_without_returns_the_verdict_says_that_nothing_was_examined(sample_market) -> None:
     frame = sample_market.implied_volatility(late=1)
     finding = examine(IMPLIED_VOLATILITY, frame, context=sample_market.context())[SHIFT]
