@@ -28,6 +28,7 @@ from trading_dag.options.black_scholes import FloatArray
 if TYPE_CHECKING:
     from trading_dag.backtest.random_entry import RandomEntry
 
+Gathered = dict[object, PositionPaths]
 PLAIN_TERMS: Final = EntryTerms(np.ones(1), np.full(1, -1, dtype=np.int64), np.full(1, -1, dtype=np.int64))
 
 
@@ -58,13 +59,18 @@ def run_programs(
     entries: Entries,
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
+    gathered: Gathered | None = None,
 ) -> list[ProgramResult]:
     """Run several programs on the same entries, in their order; each distinct choice of contracts is gathered once.
 
     What rolls adds its own positions to that; see ``run_program`` for the parameters.
+
+    Parameters
+    ----------
+    gathered : what earlier calls with the same market, entries, dividends and rate have gathered; added to.
     """
     unrolled = np.full(len(entries), -1, dtype=np.int64)
-    shared: dict[object, PositionPaths] = {}
+    shared: Gathered = {} if gathered is None else gathered
     results = []
     for program in programs:
         contracts = (program.structure, program.strikes, program.expiration)

@@ -117,7 +117,8 @@ def _shuffled_places(sessions: int, generator: np.random.Generator) -> PositionA
     order = generator.permutation(blocks)
     dealt = lengths[order]
     # The places in the order in which they are dealt: each block runs on from its start.
-    places = np.arange(sessions) + np.repeat(starts[order] - (np.cumsum(dealt) - dealt), dealt)
+    dealt_at = np.arange(sessions)
+    turned = dealt_at + np.repeat(starts[order] - (np.cumsum(dealt) - dealt) - turn, dealt)
     moved = np.empty(sessions, dtype=np.int64)
-    moved[(places - turn) % sessions] = np.arange(sessions)
+    moved[np.where(turned < 0, turned + sessions, turned)] = dealt_at
     return moved

@@ -19,9 +19,9 @@ from trading_dag.backtest.chain_programs import run_programs
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.market import Market, build_market
-from trading_dag.backtest.modelled_chain import MODELLED, first_quoted_position, modelled_chain
+from trading_dag.backtest.modelled_chain import MODELLED
 from trading_dag.backtest.modelled_prices import price_objection
-from trading_dag.backtest.program_inputs import known_dividends
+from trading_dag.backtest.modelled_runs import ModelledGround, modelled_runs
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import comparison
 from trading_dag.backtest.programs import ExitRules, Program
@@ -165,8 +165,14 @@ def compare_modelled(
     market = build_market(prices, volatility_index, rates=rates, settings=own)
     tries = _tries(menu, horizon=horizon, settings=own.backtest)
     shown = [menu[name] for name in dict.fromkeys(structure for structure, _ in tries.keys.values())]
+
+    def on_modelled_quotes(quoted: Market, programs: Sequence[Program]) -> list[ProgramResult]:
+        return modelled_runs(
+            ModelledGround(quoted, prices, tuple(shown), days_to_expiration=DAYS_TO_EXPIRATION, years=COMPARED_YEARS)
+        ).results(programs)
+
     try:
-        results = _run_modelled(market, tries.programs, menu=shown, prices=prices)
+        results = on_modelled_quotes(market, tries.programs)
     except InsufficientDataError as reason:
         return StructureComparison(table_frame(COMPARISON, {}, rows=0), {**tries.left_out, EVERYTHING: str(reason)})
     traded = tuple(result.program for result in results if result.is_closed.any())
@@ -174,7 +180,7 @@ def compare_modelled(
     lower, higher = (
         {
             result.program.name: result.total_profit_usd
-            for result in _run_modelled(market.at_shifted_volatility(sign * shift), traded, menu=shown, prices=prices)
+            for result in on_modelled_quotes(market.at_shifted_volatility(sign * shift), traded)
         }
         for sign in (-1.0, 1.0)
     )
@@ -184,20 +190,6 @@ def compare_modelled(
         objection=price_objection(ticker, volatility_index, own),
     )  # fmt: skip
     return StructureComparison(table, tries.left_out)
-
-
-def _run_modelled(
-    market: Market, programs: tuple[Program, ...], *, menu: list[Structure], prices: pd.DataFrame
-) -> list[ProgramResult]:
-    chain = modelled_chain(
-        market,
-        menu,
-        days_to_expiration=DAYS_TO_EXPIRATION,
-        first=first_quoted_position(market, years=COMPARED_YEARS),
-    )
-    paid = known_dividends(prices, chain.sessions, are_split_adjusted=True).dividends
-    rate = market.rate[market.sessions.searchsorted(chain.sessions.astype("datetime64[us]"))]
-    return run_programs(chain, programs, entries=entries_weekly(chain), dividends=paid, rate=rate)
 
 
 def _tries(menu: Mapping[str, Structure], *, horizon: Horizon, settings: BacktestSettings) -> _Tries:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.options import black_scholes
 from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.options.surface import Smile
 from trading_dag.schemas import CHAIN_ANALYTICS
 from trading_dag.table_frames import require_columns
 
@@ -77,11 +78,16 @@ class FittedSurface:
         """Volatility at the forward, fraction."""
         return self._volatility(np.asarray(0.0), np.asarray(years, dtype=np.float64))
 
-    def volatility_at_moneyness(self, standardised_log_moneyness: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Volatility at x = ln(K/F)/(atm·√T), fraction."""
+    def smile(self, years: ArrayLike) -> Smile:
+        """Volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same terms."""
         term = np.asarray(years, dtype=np.float64)
-        k = np.asarray(standardised_log_moneyness, dtype=np.float64) * self.atm_volatility(term) * np.sqrt(term)
-        return self._volatility(k, term)
+        at_the_money, root = self.atm_volatility(term), np.sqrt(term)
+
+        def volatility(standardised_log_moneyness: ArrayLike) -> FloatArray:
+            k = np.asarray(standardised_log_moneyness, dtype=np.float64) * at_the_money * root
+            return self._volatility(k, term)
+
+        return volatility
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
         """Volatility of the contract, fraction (0.20). Spot and strike in USD; the three broadcast."""

@@ -72,9 +72,10 @@ def strike_at_delta(
     # d1 falls as the strike rises, so bisection over standardised log-moneyness cannot miss.
     shape = np.broadcast_shapes(price.shape, term.shape, atm_deviation.shape, np.shape(target_d1))
     low, high = np.full(shape, -_BRACKET), np.full(shape, _BRACKET)
+    smile, root = surface.smile(term), np.sqrt(term)
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        deviation = surface.volatility_at_moneyness(middle, term) * np.sqrt(term)
+        deviation = smile(middle) * root
         is_below = -middle * atm_deviation / deviation + 0.5 * deviation > target_d1
         low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
     exact = forward * np.exp(0.5 * (low + high) * atm_deviation)

@@ -8,6 +8,7 @@ Nothing is fitted here, and no market quote is read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
@@ -21,6 +22,7 @@ from trading_dag.settings import SurfaceSettings
 
 REFERENCE_DAYS: Final = 30.0
 MONEYNESS_LIMIT: Final = 3.0
+Smile = Callable[[ArrayLike], FloatArray]
 _LEAST_DAYS: Final = 1.0
 _LEAST_TERM_FACTOR: Final = 0.1
 
@@ -47,8 +49,8 @@ class VolatilitySurface(Protocol):
     def atm_volatility(self, years: ArrayLike) -> FloatArray:
         """Volatility at the forward, fraction."""
 
-    def volatility_at_moneyness(self, standardised_log_moneyness: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Volatility at x = ln(K/F)/(atm·√T), fraction."""
+    def smile(self, years: ArrayLike) -> Smile:
+        """Volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same terms."""
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
         """Volatility of the contract, fraction."""
@@ -113,13 +115,19 @@ class ModelledSurface:
         floored: FloatArray = np.maximum(level, self.settings.minimum_volatility)
         return floored
 
-    def volatility_at_moneyness(self, standardised_log_moneyness: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Volatility at x = ln(K/F)/(atm·√T), fraction."""
-        x = np.clip(np.asarray(standardised_log_moneyness, dtype=np.float64), -MONEYNESS_LIMIT, MONEYNESS_LIMIT)
-        shape = 1.0 + self.settings.skew * x + self.settings.curvature * x * x
-        level = self.atm_volatility(years) * shape + self.settings.level_shift
-        floored: FloatArray = np.maximum(level, self.settings.minimum_volatility)
-        return floored
+    def smile(self, years: ArrayLike) -> Smile:
+        """Volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same terms."""
+        at_the_money = self.atm_volatility(years)
+
+        def volatility(standardised_log_moneyness: ArrayLike) -> FloatArray:
+            x = np.clip(np.asarray(standardised_log_moneyness, dtype=np.float64), -MONEYNESS_LIMIT, MONEYNESS_LIMIT)
+            shape = 1.0 + self.settings.skew * x + self.settings.curvature * x * x
+            floored: FloatArray = np.maximum(
+                at_the_money * shape + self.settings.level_shift, self.settings.minimum_volatility
+            )
+            return floored
+
+        return volatility
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
         """Volatility of the contract, fraction (0.20). Spot and strike in USD; the three broadcast."""
@@ -128,7 +136,7 @@ class ModelledSurface:
             log_moneyness = np.log(np.asarray(strike, dtype=np.float64) / self.forward(spot, years))
             # At expiration every strike but the forward itself lies beyond the limit of the clip.
             x = np.where(log_moneyness == 0.0, 0.0, log_moneyness / deviation)
-        return self.volatility_at_moneyness(x, years)
+        return self.smile(years)(x)
 
     def price(self, spot: ArrayLike, strike: ArrayLike, *, years: ArrayLike, is_call: ArrayLike) -> FloatArray:
         """Middle price of the contract on the surface, USD a share."""

@@ -19,6 +19,7 @@ from trading_dag.features.input_rules import require_sessions
 from trading_dag.schemas import PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.sessions import sessions_between
 from trading_dag.simulation.streams import FloatArray, IntArray
+from trading_dag.stationary_bootstrap import stationary_block_length, stationary_draws
 from trading_dag.table_frames import require_columns
 
 AUGMENTED: Final = "augmented"
@@ -82,19 +83,17 @@ def bootstrap_bars(
     Politis and Romano, The stationary bootstrap, JASA 89 (1994), 1303-1313. Politis and White, Econometric Reviews 23
     (2004), 53-70, with the correction of Patton, Politis and White 28 (2009), 372-375.
     """
-    from arch.bootstrap import StationaryBootstrap
-
     real = _training_bars(bars, first, through)
     days = real.iloc[1:].reset_index(drop=True)
     growth = {name: np.diff(np.log(real[name].to_numpy(dtype=np.float64))) for name in ("close", "adj_close")}
     paid = days["dividend"].to_numpy(dtype=np.float64, na_value=np.nan)
     yields = paid / real["close"].to_numpy(dtype=np.float64)[:-1]
     block = _usual_block(growth["adj_close"]) if mean_block is None else mean_block
-    draws = StationaryBootstrap(block, np.arange(len(days)), seed=np.random.default_rng(seed))
+    draws = stationary_draws(len(days), mean_block=block, draws=paths, generator=np.random.default_rng(seed))
     start = float(real["close"].iloc[0])
     drawn = [
-        _history(days, growth, yields, np.asarray(resampled[0], dtype=np.int64), start=start).assign(path=number)
-        for number, (resampled, _) in enumerate(draws.bootstrap(paths), start=1)
+        _history(days, growth, yields, rows, start=start).assign(path=number)
+        for number, rows in enumerate(draws, start=1)
     ]
     frame = pd.concat(drawn, ignore_index=True).assign(drawn_through=through, is_augmented=True)
     frame.attrs = {"source": AUGMENTED, "mean_block": block}
@@ -195,10 +194,8 @@ def _history(
 
 
 def _usual_block(returns: FloatArray) -> int:
-    from arch.bootstrap import optimal_block_length
-
     squared = returns**2
     if np.ptp(squared) == 0.0:  # prices that never move ask for no length
         return 2
-    length = float(optimal_block_length(squared)["stationary"].iloc[0])
+    length = stationary_block_length(squared)
     return max(2, math.ceil(length)) if math.isfinite(length) else 2

@@ -125,8 +125,14 @@ class _Task:
         by_model = {
             str(model): known[known["model"] == model].set_index("session").sort_index() for model in kinds.index
         }
+        scored = {model: self.scored(part) for model, part in by_model.items()}
+
+        def rows_on(model: str, sessions: pd.Index) -> ScoredRows:
+            part = by_model[model]
+            return scored[model] if sessions.equals(part.index) else self.scored(part.loc[sessions])
+
         shared = {(one, two): by_model[one].index.intersection(by_model[two].index) for one, two in pairs}
-        block = self._block_length(by_model, shared)
+        block = self._block_length(rows_on, shared)
         weights: dict[int, Weights] = {}
         scorings: dict[tuple[str, bytes], _Scoring] = {}
 
@@ -136,7 +142,7 @@ class _Task:
                 n = len(sessions)
                 if n not in weights:
                     weights[n] = bootstrap_weights(n, mean_block=block, settings=self.settings)
-                rows = self.scored(by_model[model].loc[sessions])
+                rows = rows_on(model, sessions)
                 scores = [rows.scores(drawn) for drawn in (point_weights(n), weights[n])]
                 if model == CLASS_PRIOR:
                     scores = [_without_ranking(values) for values in scores]
@@ -148,11 +154,13 @@ class _Task:
         for (model, baseline), sessions in shared.items():
             yield from self._against(model, baseline, scoring(model, sessions), scoring(baseline, sessions))
 
-    def _block_length(self, by_model: dict[str, pd.DataFrame], shared: dict[tuple[str, str], pd.Index]) -> int:
+    def _block_length(
+        self, rows_on: Callable[[str, pd.Index], ScoredRows], shared: dict[tuple[str, str], pd.Index]
+    ) -> int:
         """Expected block length of the task: the longest that any of its loss differences asks for."""
         lengths = [1]
         for (model, baseline), sessions in shared.items():
-            gained = [self.scored(by_model[name].loc[sessions]).losses for name in (baseline, model)]
+            gained = [rows_on(name, sessions).losses for name in (baseline, model)]
             lengths.append(mean_block_length(gained[0] - gained[1], horizon=self.horizon))
         return max(lengths)
 

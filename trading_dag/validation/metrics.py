@@ -42,9 +42,16 @@ def weighted_sums(weights: Weights, columns: FloatArray) -> FloatArray:
     return sums
 
 
-def mean_of(weights: Weights, values: FloatArray) -> FloatArray:
-    """Weighted mean of one value per row, such as a loss or a hit."""
-    return _ratio(weighted_sums(weights, values[:, None])[:, 0], weights.sum(axis=1, dtype=np.float64))
+def total_weights(weights: Weights) -> FloatArray:
+    """How many rows each draw holds. To be handed to the means where several are taken over the same draws."""
+    totals: FloatArray = weights.sum(axis=1, dtype=np.float64)
+    return totals
+
+
+def mean_of(weights: Weights, values: FloatArray, *, totals: FloatArray | None = None) -> FloatArray:
+    """Weighted mean of one value per row, such as a loss or a hit; ``totals`` are ``total_weights(weights)``."""
+    totals = total_weights(weights) if totals is None else totals
+    return _ratio(weighted_sums(weights, values[:, None])[:, 0], totals)
 
 
 def confusion(weights: Weights, true_codes: IntArray, forecast_codes: IntArray, *, classes: int) -> FloatArray:
@@ -97,7 +104,9 @@ def area_under_roc(weights: Weights, scores: FloatArray, is_positive: BoolArray)
     strictly = np.searchsorted(ordered, scores[is_positive], side="left")
     weakly = np.searchsorted(ordered, scores[is_positive], side="right")
     wins = np.einsum("ij,ij->i", positive_weights, below[:, strictly])
-    wins_and_ties = np.einsum("ij,ij->i", positive_weights, below[:, weakly])
+    # Whole numbers, so where nothing ties both are the same to the last bit.
+    has_ties = not np.array_equal(strictly, weakly)
+    wins_and_ties = np.einsum("ij,ij->i", positive_weights, below[:, weakly]) if has_ties else wins
     return _ratio(0.5 * (wins + wins_and_ties), positive_weights.sum(axis=1) * below[:, -1])
 
 
@@ -115,7 +124,12 @@ def multiclass_brier_losses(probabilities: FloatArray, true_codes: IntArray) -> 
 
 
 def calibration_error(
-    weights: Weights, probabilities: FloatArray, happened: FloatArray, *, bins: int = CALIBRATION_BINS
+    weights: Weights,
+    probabilities: FloatArray,
+    happened: FloatArray,
+    *,
+    bins: int = CALIBRATION_BINS,
+    totals: FloatArray | None = None,
 ) -> FloatArray:
     """Expected calibration error: mean distance between forecast probability and frequency.
 
@@ -125,6 +139,7 @@ def calibration_error(
     Parameters
     ----------
     probabilities, happened : forecast of an event and whether it happened (0 or 1), per row.
+    totals : ``total_weights(weights)`` where they are known already.
 
     References
     ----------
@@ -134,4 +149,4 @@ def calibration_error(
     excess = np.zeros((len(probabilities), bins))
     excess[np.arange(len(probabilities)), members] = probabilities - happened
     distance = np.abs(weighted_sums(weights, excess)).sum(axis=1)
-    return _ratio(distance, weights.sum(axis=1, dtype=np.float64))
+    return _ratio(distance, total_weights(weights) if totals is None else totals)

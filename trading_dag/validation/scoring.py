@@ -103,6 +103,7 @@ class DirectionRows:
         happened = up.astype(np.float64)
         counts = metrics.confusion(clear, up.astype(np.int64), calls.astype(np.int64), classes=2)
         hits = np.where(self.calls_up, self.forward_return > 0, self.forward_return < 0).astype(np.float64)
+        held, held_clear = metrics.total_weights(weights), counts.sum(axis=(1, 2))
         return {
             "auc_conditional": metrics.area_under_roc(clear, probability, up),
             "accuracy_conditional": metrics.accuracy(counts),
@@ -110,10 +111,10 @@ class DirectionRows:
             "precision_conditional": metrics.class_precision(counts)[:, 1],
             "recall_conditional": metrics.class_recall(counts)[:, 1],
             "f1_conditional": metrics.class_f1(counts)[:, 1],
-            "brier_conditional": metrics.mean_of(clear, (probability - happened) ** 2),
-            "calibration_error_conditional": metrics.calibration_error(clear, probability, happened),
-            "hit_rate": metrics.mean_of(weights, hits),
-            "brier_sign": metrics.mean_of(weights, self.losses),
+            "brier_conditional": metrics.mean_of(clear, (probability - happened) ** 2, totals=held_clear),
+            "calibration_error_conditional": metrics.calibration_error(clear, probability, happened, totals=held_clear),
+            "hit_rate": metrics.mean_of(weights, hits, totals=held),
+            "brier_sign": metrics.mean_of(weights, self.losses, totals=held),
         }
 
     def rare_classes(self, metric: str, *, least: int) -> str | None:
@@ -163,14 +164,15 @@ class VolatilityRows:
         counts = metrics.confusion(weights, self.truth, self.called, classes=len(IV_REGIMES))
         confidence = self.probabilities[np.arange(len(self.called)), self.called]
         hits = (self.called == self.truth).astype(np.float64)
+        held = counts.sum(axis=(1, 2))
         return {
             "accuracy": metrics.accuracy(counts),
             "balanced_accuracy": metrics.balanced_accuracy(counts),
             "macro_precision": metrics.class_precision(counts).mean(axis=1),
             "macro_recall": metrics.class_recall(counts).mean(axis=1),
             "macro_f1": metrics.class_f1(counts).mean(axis=1),
-            "brier": metrics.mean_of(weights, self.losses),
-            "calibration_error": metrics.calibration_error(weights, confidence, hits),
+            "brier": metrics.mean_of(weights, self.losses, totals=held),
+            "calibration_error": metrics.calibration_error(weights, confidence, hits, totals=held),
         }
 
     def rare_classes(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002

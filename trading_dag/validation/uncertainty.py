@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from trading_dag.stationary_bootstrap import stationary_block_length, stationary_draws
+
 if TYPE_CHECKING:
     from trading_dag.settings import BootstrapSettings
     from trading_dag.slices import Horizon
@@ -41,14 +43,12 @@ def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -
     ----------
     Politis and Romano, "The stationary bootstrap", JASA 89 (1994), 1303–1313.
     """
-    from arch.bootstrap import StationaryBootstrap
-
     weights = np.zeros((settings.draws, n), dtype=np.int16)
     if not n:
         return weights
-    bootstrap = StationaryBootstrap(mean_block, np.arange(n), seed=np.random.default_rng(settings.seed))
-    for draw, (resampled, _) in enumerate(bootstrap.bootstrap(settings.draws)):
-        weights[draw] = np.bincount(resampled[0], minlength=n)
+    generator = np.random.default_rng(settings.seed)
+    for draw, rows in enumerate(stationary_draws(n, mean_block=mean_block, draws=settings.draws, generator=generator)):
+        weights[draw] = np.bincount(rows, minlength=n)
     return weights
 
 
@@ -64,14 +64,12 @@ def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
     ----------
     Politis and White, Econometric Reviews 23 (2004), 53–70; correction by Patton, Politis and White 28 (2009), 372–375.
     """
-    from arch.bootstrap import optimal_block_length
-
     n = len(losses)
     least = 2 * horizon.gap_sessions
     if n < 10 or np.ptp(losses) < 1e-12:
         return max(1, min(least, n))
     with np.errstate(divide="ignore", invalid="ignore"):
-        optimal = float(optimal_block_length(np.asarray(losses, dtype=np.float64))["stationary"].iloc[0])
+        optimal = stationary_block_length(np.asarray(losses, dtype=np.float64))
     return max(1, min(max(least, math.ceil(optimal) if math.isfinite(optimal) else least), n))
 
 
