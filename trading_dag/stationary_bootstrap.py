@@ -32,16 +32,31 @@ def stationary_draws(n: int, *, mean_block: int, draws: int, generator: np.rando
     ----------
     Politis and Romano, "The stationary bootstrap", JASA 89 (1994), 1303–1313.
     """
-    place, share = np.arange(n), 1.0 / mean_block
+    place = np.arange(n)
+    for begins, at in _blocks(n, mean_block, draws, generator):
+        # A row is as far behind the beginning of its block as its place in the draw is.
+        row = place + np.repeat(begins - at, np.diff(at, append=n))
+        yield np.where(row < n, row, row - n)
+
+
+def stationary_counts(n: int, *, mean_block: int, draws: int, generator: np.random.Generator) -> Iterator[IntArray]:
+    """How often each draw of ``stationary_draws`` takes each row, (n,): the same draws, without writing them out."""
+    for begins, at in _blocks(n, mean_block, draws, generator):
+        past_end = begins + np.diff(at, append=n)
+        steps = np.bincount(begins, minlength=2 * n) - np.bincount(past_end, minlength=2 * n)[: 2 * n]
+        running = np.cumsum(steps)
+        yield running[:n] + running[n:]
+
+
+def _blocks(n: int, mean_block: int, draws: int, generator: np.random.Generator) -> Iterator[tuple[IntArray, IntArray]]:
+    """The first row of each block of a draw, and the place in the draw at which it begins."""
+    share = 1.0 / mean_block
     for _ in range(draws):
-        beginnings = generator.integers(n, size=n, dtype=np.int64)
+        rows = generator.integers(n, size=n, dtype=np.int64)
         begins = generator.random(n) <= share
         begins[0] = True
         at = np.flatnonzero(begins)
-        # A row is as far behind the beginning of its block as its place in the draw is.
-        shift = np.repeat(beginnings[at] - at, np.diff(at, append=n))
-        row = place + shift
-        yield np.where(row < n, row, row - n)
+        yield rows[at], at
 
 
 def stationary_block_length(values: FloatArray) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from trading_dag.stationary_bootstrap import stationary_block_length, stationary_draws
+from trading_dag.stationary_bootstrap import stationary_block_length, stationary_counts, stationary_draws
 
 
 @settings(max_examples=60, deadline=None)
@@ -17,9 +17,11 @@ from trading_dag.stationary_bootstrap import stationary_block_length, stationary
 def test_each_draw_takes_the_rows_that_arch_takes(n: int, block: int, seed: int) -> None:
     theirs = StationaryBootstrap(block, np.arange(n), seed=np.random.default_rng(seed)).bootstrap(5)
     ours = stationary_draws(n, mean_block=block, draws=5, generator=np.random.default_rng(seed))
-    for rows, (resampled, _) in zip(ours, theirs, strict=True):
+    counts = stationary_counts(n, mean_block=block, draws=5, generator=np.random.default_rng(seed))
+    for rows, count, (resampled, _) in zip(ours, counts, theirs, strict=True):
         assert rows.dtype == np.int64
         assert np.array_equal(rows, resampled[0])
+        assert np.array_equal(count, np.bincount(resampled[0], minlength=n))
 
 
 @pytest.mark.parametrize("n", [10, 37, 400, 5_000])

@@ -36,6 +36,9 @@ SERIES_COLOURS: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _SMALL: Final = 8.5
 _BODY: Final = 9.5
 _TITLE: Final = 11.5
+_MOST_STEPS: Final = 6
+_BELOW_AXIS: Final = 0.27  # inches
+_LEFT_OF_AXIS: Final = 0.48
 MAXIMUM_COLOURS: Final = 128
 
 
@@ -91,15 +94,49 @@ def dress(axes: Axes, *, x_label: str = "", y_label: str = "", title: str = "") 
     """Labels, a light grid and no frame but the two axes."""
     axes.set_xlabel(x_label, fontsize=_BODY, color=INK)
     axes.set_ylabel(y_label, fontsize=_BODY, color=INK)
+    _fix_labels(axes)
     if title:
         axes.set_title(title, fontsize=_BODY, color=INK, loc="left")
     axes.tick_params(labelsize=_SMALL, colors=INK, length=3)
+    _fewer_ticks(axes)
     axes.grid(visible=True, color=LIGHT_GREY, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GREY)
+
+
+def name_rows(axes: Axes, names: Sequence[str], *, size: float = _SMALL) -> None:
+    """Names left of the rows 0, 1, …, as plain texts: a tick is five drawn things for one name."""
+    axes.set_yticks([])
+    for row, name in enumerate(names):
+        axes.text(
+            -0.012, row, name, transform=axes.get_yaxis_transform(), fontsize=size, color=INK, ha="right", va="center"
+        )  # fmt: skip
+
+
+def _fewer_ticks(axes: Axes) -> None:
+    """Round numbers at no more than six places; ticks are the dearest thing in a picture."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        locator = axis.get_major_locator()
+        if isinstance(locator, MaxNLocator):
+            locator.set_params(nbins=max(min(_MOST_STEPS, axis.get_tick_space()), 1))
+
+
+def _fix_labels(axes: Axes) -> None:
+    """Put the labels where the margins have room for them, instead of measuring the words of every tick first."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.figure
+    if figure.get_layout_engine() is None:
+        for axis, (x, y), (right, up) in (
+            (axes.xaxis, (0.5, 0.0), (0.0, -_BELOW_AXIS)),
+            (axes.yaxis, (0.0, 0.5), (-_LEFT_OF_AXIS, 0.0)),
+        ):
+            axis.set_label_coords(x, y, axes.transAxes + ScaledTranslation(right, up, figure.dpi_scale_trans))
 
 
 def date_axis(axes: Axes) -> None:

@@ -37,18 +37,20 @@ def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model
     shown = order["feature"].head(_SHOWN).tolist()
     score = rows.pivot(index="feature", columns="fold", values="score").astype("float64").reindex(shown)
     chosen = rows.pivot(index="feature", columns="fold", values="selected").fillna(False).astype(bool).reindex(shown)
-    figure = canvas.new_figure(1.6 + _ROW_INCHES * len(shown), margins=canvas.Margins(left=2.15))
-    axes = figure.add_subplot()
+    figure = canvas.new_figure(
+        1.6 + _ROW_INCHES * len(shown), margins=canvas.Margins(left=2.15, right=0.7, between_columns=0.12)
+    )
+    axes, scale = figure.subplots(1, 2, width_ratios=(24, 1))
     image = axes.imshow(score.to_numpy(), aspect="auto", cmap="Blues", vmin=0.0)
     feature, fold = np.nonzero(chosen.to_numpy())
     axes.plot(fold, feature, ".", color="black", markersize=5, label="chosen")
     folds = [int(number) for number in score.columns.to_list()]
     names = ["live" if number == live_fold else str(number) for number in folds]
     axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(shown)), shown, fontsize=7)
+    canvas.name_rows(axes, shown, size=7)
     axes.set_xlabel("fold, and the live model" if "live" in names else "fold")
     axes.legend(loc="lower right", fontsize=7)
-    figure.colorbar(image, ax=axes, label="mutual information with the label, nats", shrink=0.6)
+    figure.colorbar(image, cax=scale, label="mutual information with the label, nats")
     index = float(order["stability"].iloc[0])
     canvas.headline(
         figure, title, "" if np.isnan(index) else f"stability {index:.2f} (1: all folds alike, 0: at random)"

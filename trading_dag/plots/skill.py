@@ -65,8 +65,7 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
             axes.grid(visible=False, axis="y")
             if first is None:
                 first = axes
-            else:
-                axes.tick_params(labelleft=False)
+                canvas.name_rows(axes, [name.replace("_", " ") for name in _shown_of(part, task)])
     marks = [
         Line2D([], [], color=colour, marker="o", linewidth=1.8, label=model.replace("_", " "))
         for model, colour in colours.items()
@@ -89,20 +88,29 @@ def _rows_of(rows: pd.DataFrame, task: str) -> int:
     return int(held["metric"].nunique() * max(1, held["model"].nunique()))
 
 
+def _shown_of(part: pd.DataFrame, task: str) -> list[str]:
+    return [name for name in _SHOWN[task] if (part["metric"] == name).any()]
+
+
 def _intervals(axes: Any, part: pd.DataFrame, task: str, colours: dict[str, str]) -> None:
-    names = [name for name in _SHOWN[task] if (part["metric"] == name).any()]
+    names = _shown_of(part, task)
     models = _models(part, task)
     offsets = np.linspace(-0.2, 0.2, len(models)) if len(models) > 1 else [0.0]
     axes.axvline(0, color=canvas.INK, linewidth=1)
+    place = {name: position for position, name in enumerate(names)}
     for model, offset in zip(models, offsets, strict=True):
         colour = colours[model]
-        for _, row in part[part["model"] == model].iterrows():
-            height = names.index(row["metric"]) + offset
-            is_skilled = row["difference_ci_low"] > 0
-            axes.hlines(height, row["difference_ci_low"], row["difference_ci_high"], color=colour, linewidth=1.8)
-            axes.plot(
-                row["difference"], height, marker="o", markersize=6, color=colour,
-                markerfacecolor=colour if is_skilled else "white", markeredgewidth=1.5,
-            )  # fmt: skip
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+        rows = part[part["model"] == model]
+        height = rows["metric"].map(place).to_numpy(dtype="float64") + offset
+        low, difference, high = (
+            rows[name].to_numpy(dtype="float64") for name in ("difference_ci_low", "difference", "difference_ci_high")
+        )
+        axes.hlines(height, low, high, color=colour, linewidth=1.8)
+        for is_filled in (True, False):
+            shown = (low > 0) == is_filled
+            if shown.any():
+                axes.plot(
+                    difference[shown], height[shown], linestyle="none", marker="o", markersize=6, color=colour,
+                    markerfacecolor=colour if is_filled else "white", markeredgewidth=1.5,
+                )  # fmt: skip
     axes.set_ylim(len(names) - 0.5, -0.5)

@@ -96,8 +96,8 @@ class DirectionRows:
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
         """Conditional metrics on clear rows, UP being the positive class; hit rate and Brier of the sign on all."""
+        clear = weights[:, self.is_clear].astype(np.float64)
         weights = weights.astype(np.float64, copy=False)
-        clear = weights[:, self.is_clear]
         up, calls = self.is_up[self.is_clear], self.calls_up[self.is_clear]
         probability = self.probability_up[self.is_clear]
         happened = up.astype(np.float64)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from trading_dag.stationary_bootstrap import stationary_block_length, stationary_draws
+from trading_dag.stationary_bootstrap import stationary_block_length, stationary_counts
 
 if TYPE_CHECKING:
     from trading_dag.settings import BootstrapSettings
@@ -47,8 +47,9 @@ def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -
     if not n:
         return weights
     generator = np.random.default_rng(settings.seed)
-    for draw, rows in enumerate(stationary_draws(n, mean_block=mean_block, draws=settings.draws, generator=generator)):
-        weights[draw] = np.bincount(rows, minlength=n)
+    counts = stationary_counts(n, mean_block=mean_block, draws=settings.draws, generator=generator)
+    for draw, count in enumerate(counts):
+        weights[draw] = count
     return weights
 
 

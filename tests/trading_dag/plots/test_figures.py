@@ -271,10 +271,14 @@ def test_skill_has_a_panel_per_task_and_baseline_and_fills_only_what_is_skilled(
     ]
     prior, previous, persistence = figure.axes
     marks = {axes: [drawn for drawn in axes.get_lines() if drawn.get_marker() == "o"] for axes in figure.axes}
-    assert [len(marks[axes]) for axes in (prior, previous, persistence)] == [4, 4, 1]
+    assert [sum(len(mark.get_xdata()) for mark in marks[axes]) for axes in figure.axes] == [4, 4, 1]
     assert all(mark.get_markerfacecolor() == "white" for mark in marks[prior])
     assert all(mark.get_markerfacecolor() != "white" for mark in marks[previous])
-    assert [tick.get_text() for tick in prior.get_yticklabels()] == ["brier sign", "hit rate"]
+    assert len(marks[persistence]) == 1
+    names = {text.get_position()[1]: text.get_text() for text in prior.texts}
+    assert names == {0: "brier sign", 1: "hit rate"}
+    heights = np.concatenate([mark.get_ydata() for mark in marks[prior]])
+    assert sorted(np.round(heights)) == [0, 0, 1, 1]
     assert "mariano" not in words(figure)
 
 
