@@ -76,7 +76,8 @@ def _strikes(legs: tuple[LegWords, ...]) -> tuple[object, ...]:
         # needs its 20 alone.
         ([("C", "sell", 100.0, 1), ("C", "sell", 90.0, 1), ("C", "buy", 95.0, 1)], 20.0 + 7.20 - 3.10),
         # Two bought at one strike cover two sold ones, 5 and 10 lower: 3.10 + 1.20 of credit less twice 0.40.
-        ([("C", "sell", 100.0, 1), ("C", "sell", 105.0, 1), ("C", "buy", 110.0, 2)], 10.0 + 5.0 - 4.30 + 0.80),
+        ([("P", "sell", 100.0, 1), ("C", "sell", 100.0, 1), ("C", "sell", 105.0, 1), ("C", "buy", 110.0, 2)],
+         20.0 + 10.0 + 5.0 - 4.30 + 0.80),
     ],
 )  # fmt: skip
 def test_margin_of_legs_that_are_partly_covered_is_that_of_a_calculation_by_hand(legs, by_hand):

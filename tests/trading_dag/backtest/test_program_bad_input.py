@@ -163,6 +163,7 @@ def test_a_signal_of_half_size_trades_half_the_budget_and_one_of_none_is_skipped
         lambda: TargetDelta(1.0),
         lambda: Width(0, float("nan")),
         lambda: ExpirationChoice(30, 31, 40),
+        lambda: ExpirationChoice(30, 0, 40),
         lambda: ExitRules(profit_target_fraction=0.0),
         lambda: ExitRules(horizon_sessions=0),
         lambda: FillAssumptions(price_tick_usd=0.0),

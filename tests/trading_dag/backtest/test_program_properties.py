@@ -157,7 +157,7 @@ def test_random_entry_draws_the_programs_own_profits():
     program = Program(
         name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25), ExitRules(horizon_sessions=3)
     )
-    profits = profit_by_session(market, program)[0]
+    (profits,) = profit_by_session(market, program)  # one kind: full size, without target or flip
     for session in range(len(market)):
         alone = run_program(market, program, entries=entries_at(market, [session])).profit_usd[0]
         assert profits[session] == pytest.approx(alone, abs=1e-9, nan_ok=True)

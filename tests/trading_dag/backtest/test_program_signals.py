@@ -12,6 +12,7 @@ from tests.trading_dag.backtest.program_chains import chain_frame, small_market
 from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.entries import entries_from_signals
 from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.errors import SchemaError
 from trading_dag.options.structures import structure_of
 
 QUOTES = {("P", 90.0): (0.30, 0.40, -0.10), ("P", 95.0): (1.00, 1.10, -0.30)}
@@ -37,6 +38,8 @@ def market_of(*days: str):
         ("2024-03-28", "2024-04-01"),
         ("2024-03-30", "2024-04-01"),
         ("2024-04-01", "2024-04-02"),
+        # Beyond the exchange's calendar, as after the data.
+        ("2199-12-31", "entry_after_data"),
         # Nothing after Tuesday the 2nd.
         ("2024-04-02", "entry_after_data"),
         ("2024-05-02", "entry_after_data"),
@@ -59,6 +62,13 @@ def test_years_of_signals_before_the_chain_make_no_trade_and_are_counted() -> No
     result = run_program(market, program, entries=entries_from_signals(market, signals))
     assert result.is_taken.sum() == 2
     assert result.skip_reasons() == {"no_quote_next_session": len(signals) - 2}
+
+
+@pytest.mark.parametrize("days", [["2024-03-05", "2024-03-05"], ["2024-03-05", "2024-03-04"], ["2024-03-04", "NaT"]])
+def test_sessions_that_repeat_go_back_or_are_missing_are_refused(days: list[str]) -> None:
+    market = market_of("2024-03-04", "2024-03-05", "2024-03-06")
+    with pytest.raises(SchemaError, match="strictly ascending"):
+        entries_from_signals(market, pd.to_datetime(days))
 
 
 def test_a_horizon_that_ends_by_the_next_session_says_so_whatever_the_chain_has() -> None:

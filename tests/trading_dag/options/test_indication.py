@@ -80,7 +80,8 @@ def test_what_is_unlimited_is_null_in_json() -> None:
 
 def test_a_day_without_data_is_a_typed_error() -> None:
     holiday = SESSIONS[0] - pd.Timedelta(days=400)
-    with pytest.raises(InsufficientDataError, match="iron_condor on SPY"):
+    stored = f"prices are, from {SESSIONS[0]:%Y-%m-%d} to {SESSIONS[-1]:%Y-%m-%d}"
+    with pytest.raises(InsufficientDataError, match=f"iron_condor on SPY.*{stored}"):
         indication("iron_condor", session=holiday)
     with pytest.raises(InsufficientDataError, match="no volatility index of that session is stored"):
         indication("iron_condor", index=np.nan)

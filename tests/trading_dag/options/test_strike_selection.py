@@ -64,6 +64,21 @@ def test_the_strike_is_the_nearest_in_delta_of_all_strikes_on_the_grid(spot, ind
     assert abs(ours - target) == pytest.approx(np.abs(deltas - target).min(), abs=1e-9)
 
 
+@pytest.mark.parametrize("is_call", [True, False])
+def test_a_delta_that_dividends_put_out_of_reach_is_met_by_a_strike_deep_in_the_money(is_call):
+    # No call or put of a year has more than exp(−0.05) = 0.951 of delta.
+    surface = ModelledSurface(
+        np.array([20.0]), 0.03, 0.05, SurfaceSettings(atm_ratio=1, term_slope=0, skew=0, curvature=0)
+    )
+    strike = strike_at_delta(
+        surface, np.array([100.0]), years=np.array([1.0]), is_call=is_call, absolute_delta=0.97, step=0.5
+    )
+    delta = greeks(
+        spot=100.0, strike=strike, years=1.0, rate=0.03, dividend_yield=0.05, volatility=0.2, is_call=is_call
+    ).delta
+    assert np.abs(delta) == pytest.approx(math.exp(-0.05), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("spot", "tick"),
     [(1_000.0, 2.5), (9_999.0, 10.0), (10_000.0, 25.0), (20_000.0, 50.0), (40_000.0, 100.0), (100_000.0, 250.0),

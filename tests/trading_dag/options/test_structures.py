@@ -301,8 +301,11 @@ def _one_leg(**leg: object) -> str:
         (_one_leg(delta="middle"), "'mine', leg 0: delta 'middle'"),
         (_one_leg(delta=0.3, ratio=0), "'mine', leg 0: ratio 0 is below 1"),
         (_one_leg(delta=1.5), "'mine', leg 0: TargetDeltaRule"),
-        (_one_leg(), "'mine', leg 0: needs exactly one strike rule"),
-        (_one_leg(delta=0.3, steps=2), "'mine', leg 0: needs exactly one strike rule"),
+        (_one_leg(), "'mine', leg 0: needs exactly one strike rule of .*; given: none"),
+        (
+            _one_leg(delta=0.3, steps=2),
+            r"'mine', leg 0: needs exactly one strike rule of .*; given: \['delta', 'steps'\]",
+        ),
         (_one_leg(steps=2), "'mine', leg 0: rule steps needs from_leg"),
         (_one_leg(delta=0.3, from_leg=0), "'mine', leg 0: rule delta takes no from_leg"),
         (_one_leg(steps=2, from_leg=1), "'mine', leg 0: OffsetRule.*not before it"),

@@ -206,6 +206,14 @@ def test_an_instrument_without_volumes_is_judged_by_its_prices_alone(volume: flo
     assert found["no_unadjusted_split"].mask.nonzero()[0].tolist() == [ROW]
 
 
+def test_bars_of_one_price_are_like_those_of_any_other_ticker_and_no_sign_of_it() -> None:
+    bars, other = made_up_bars(), made_up_bars("BBB", seed=4, start=300.0)
+    for frame in (bars, other):
+        for name in ("open", "high", "low"):
+            frame.loc[ROW : ROW + 9, name] = frame.loc[ROW : ROW + 9, "close"]
+    assert findings(bars, peers={"BBB": other})["no_foreign_bars"].count == 0
+
+
 def test_an_unadjusted_split_on_the_last_session_is_seen_there() -> None:
     bars = made_up_bars()
     bars.loc[len(bars) - 1, [*OHLC, "adj_close"]] /= 2.0

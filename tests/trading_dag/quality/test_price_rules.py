@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.quality import examine
+from trading_dag.quality import examine, rules_of
 from trading_dag.quality.lone_prices import lone_closes
 from trading_dag.quality.sequences import Bars
 from trading_dag.quality.split_rules import split_like_jumps
@@ -157,6 +157,17 @@ def test_an_old_last_bar_warns_and_says_how_far_behind_it_is(market) -> None:
     finding = examine(PRICES_DAILY, market.prices, context=context)["tail_is_fresh"]
     assert finding.count == 3
     assert "3 behind" in finding.detail
+    assert finding.mask.nonzero()[0].tolist() == [len(market.prices) - 1]
+
+
+def test_bars_may_be_accepted_against_any_rule_about_prices_but_not_against_their_age() -> None:
+    rules = {rule.name: rule for rule in rules_of(PRICES_DAILY)}
+    assert rules["no_unadjusted_split"].can_be_accepted
+    assert rules["no_unadjusted_split"].is_blocking
+    assert rules["volume_is_there"].can_be_accepted
+    assert not rules["volume_is_there"].is_blocking
+    assert not rules["tail_is_fresh"].can_be_accepted
+    assert not rules["tail_is_fresh"].is_blocking
 
 
 def test_missing_sessions_are_named_though_they_have_no_row(market) -> None:
