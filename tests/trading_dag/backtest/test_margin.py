@@ -63,6 +63,9 @@ def _strikes(legs: tuple[LegWords, ...]) -> tuple[object, ...]:
         ([("C", "sell", 100.0, 1), ("P", "sell", 90.0, 1)], 20.0),
         # And the other way round: the put's 20 against the call's 20 − 10.
         ([("P", "sell", 100.0, 1), ("C", "sell", 110.0, 1)], 20.0),
+        # Two pairs: of the nearer ones 20, of the farther ones the call's 10 against the put's 8.
+        ([("P", "sell", 100.0, 1), ("C", "sell", 100.0, 1), ("C", "sell", 120.0, 1), ("P", "sell", 80.0, 1)],
+         20.0 + 10.0),
         # Far out, 10 % of the underlying for a call and of the strike for a put: 10 beside the 20 at the money.
         ([("C", "sell", 100.0, 1), ("C", "sell", 120.0, 1)], 20.0 + 10.0),
         ([("P", "sell", 100.0, 1), ("P", "sell", 80.0, 1)], 20.0 + 8.0),

@@ -309,6 +309,13 @@ def test_shares_of_volume_and_open_interest_limit_the_contracts():
     assert result.skip_reasons() == {"exceeds_volume_share": 1}
 
 
+def test_shares_of_a_covered_call_have_no_spread_that_costs():
+    trade = run_first(two_days(), program("covered_call", ExitRules(horizon_sessions=1), risk_fraction=1.0)).trades()
+    # Sold at 1.20 of 1.25, bought back at 1.50 of 1.45.
+    assert trade["spread_cost_usd"].tolist() == pytest.approx([trade["contracts"].iloc[0] * 100 * 0.10])
+    assert trade["contracts"].iloc[0] > 0
+
+
 def test_a_contract_must_have_the_least_volume_and_open_interest_to_be_opened():
     frame = chain_frame({"2024-03-04": (100.0, MONDAY), "2024-03-05": (100.0, TUESDAY)}, expiration=FRIDAY)
     frame["volume"], frame["open_interest"] = 30, 1_000

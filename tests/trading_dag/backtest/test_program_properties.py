@@ -155,8 +155,9 @@ def test_random_entry_draws_the_programs_own_profits():
     market = small_market(chain_of(11, sessions=60, holes=0.0))
     name = "bull_put_spread"
     program = Program(
-        name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25), ExitRules(horizon_sessions=3)
-    )
+        name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25),
+        ExitRules(horizon_sessions=3, on_signal_flip=True),
+    )  # fmt: skip
     (profits,) = profit_by_session(market, program)  # one kind: full size, without target or flip
     for session in range(len(market)):
         alone = run_program(market, program, entries=entries_at(market, [session])).profit_usd[0]

@@ -159,6 +159,8 @@ def yields(frame: pd.DataFrame) -> Finding:
 def test_a_spot_that_is_stale_by_forty_basis_points_is_found_by_its_short_dividend_yields():
     found = yields(analytics([0.0, -0.004, 0.001]))
     assert (found.count, found.examples) == (1, ("session=2024-11-12",))
+    # Its rows of 3, 10 and 17 days, and not that of 60.
+    assert found.mask.nonzero()[0].tolist() == [4, 5, 6]
     # 0.4 % of three days: ln(1/0.996) · 365/3.
     assert np.log(1 / 0.996) * 365 / 3 == pytest.approx(0.488, abs=5e-4)
     assert (
