@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.box_least_squares import descend
 
 LEAST_QUOTES: Final = 6
 _GRID_POINTS: Final = 801
@@ -305,8 +306,6 @@ def _polished(
     centre among the quotes (beyond them it would only bend what nobody quoted). The derivatives are exact, because
     differences would cost five smiles a step.
     """
-    from scipy.optimize import least_squares
-
     grid = _wide_grid(k)[::_PENALISED_EVERY]
     lower = np.array([_TINY, _TINY, _TINY, float(k.min()), _LEAST_CURVATURE])
     upper = np.array([np.inf, _STEEPEST_FITTED, _STEEPEST_FITTED, float(k.max()), _GREATEST_CURVATURE])
@@ -330,11 +329,7 @@ def _polished(
 
     begin = np.array([start.least_variance, *start.wing_slopes, start.m, start.s])
     inside = np.clip(begin, lower + _INSIDE, upper - _INSIDE)
-    found = least_squares(
-        residuals, inside, jac=derivatives, bounds=(lower, upper), x_scale="jac",
-        xtol=_PRECISION, ftol=_PRECISION, gtol=_PRECISION,
-    )  # fmt: skip
-    return smile_of(found.x)
+    return smile_of(descend(residuals, derivatives, inside, lower=lower, upper=upper, precision=_PRECISION))
 
 
 def smile_of(box: FloatArray) -> SviParameters:
