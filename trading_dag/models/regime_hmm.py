@@ -112,28 +112,31 @@ def parameters_of(models: pd.DataFrame) -> list[RegimeParameters]:
     ------
     SchemaError : for a year that has not all five states.
     """
-    fits = []
-    for serves_from in sorted(models["serves_from"].unique()):
-        rows = models[models["serves_from"] == serves_from]
-        by_state = rows.set_index("state")
-        if sorted(by_state.index) != sorted(MARKET_STATES):
-            key = f"serves_from={serves_from:%Y-%m-%d}"
+    serves_from = models["serves_from"].to_numpy()
+    state = pd.Index(MARKET_STATES, dtype="object").get_indexer(pd.Index(models["state"], dtype="object"))
+    order = np.lexsort((state, serves_from))
+    years, rows = np.unique(serves_from, return_counts=True)
+    begins = np.cumsum(rows) - rows
+    for year, begin, count in zip(years, begins, rows, strict=True):
+        if not np.array_equal(state[order[begin : begin + count]], np.arange(STATES)):
+            key = f"serves_from={pd.Timestamp(year):%Y-%m-%d}"
             raise SchemaError(table=REGIME_HMM.qualified_name, key=key, rule="five states a year")
-        ordered = by_state.loc[list(MARKET_STATES)]
-        covariances = np.empty((STATES, len(REGIME_INPUTS), len(REGIME_INPUTS)))
-        for left, right in _PAIRS:
-            column = ordered[_covariance_name(left, right)].to_numpy(dtype=np.float64)
-            covariances[:, left, right] = covariances[:, right, left] = column
-        fits.append(
-            RegimeParameters(
-                serves_from=pd.Timestamp(serves_from),
-                start=ordered["start_probability"].to_numpy(dtype=np.float64),
-                transition=ordered[[f"probability_to_{state}" for state in MARKET_STATES]].to_numpy(dtype=np.float64),
-                means=ordered[[f"mean_{name}" for name in REGIME_INPUTS]].to_numpy(dtype=np.float64),
-                covariances=covariances,
-            )
-        )
-    return fits
+
+    def of_states(*names: str) -> FloatArray:
+        values = models[list(names)].to_numpy(dtype=np.float64)[order]
+        return values.reshape(len(years), STATES, len(names))
+
+    covariances = np.empty((len(years), STATES, len(REGIME_INPUTS), len(REGIME_INPUTS)))
+    between = of_states(*(_covariance_name(left, right) for left, right in _PAIRS))
+    for place, (left, right) in enumerate(_PAIRS):
+        covariances[:, :, left, right] = covariances[:, :, right, left] = between[:, :, place]
+    start = of_states("start_probability")[:, :, 0]
+    transition = of_states(*(f"probability_to_{name}" for name in MARKET_STATES))
+    means = of_states(*(f"mean_{name}" for name in REGIME_INPUTS))
+    return [
+        RegimeParameters(pd.Timestamp(year), start[at], transition[at], means[at], covariances[at])
+        for at, year in enumerate(years)
+    ]
 
 
 def predict(inputs: pd.DataFrame, models: pd.DataFrame, *, ticker: str) -> pd.DataFrame:
