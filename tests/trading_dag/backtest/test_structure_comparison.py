@@ -21,6 +21,7 @@ from trading_dag.backtest.structure_comparison import (
 )
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.options.structures import STRUCTURES, structure_of
+from trading_dag.schemas import COMPARISON
 from trading_dag.settings import BacktestSettings
 from trading_dag.slices import HORIZONS, horizon_of
 
@@ -63,6 +64,12 @@ def test_every_structure_that_a_chain_can_show_has_a_row_for_every_exit(market) 
     assert (found.table["first_session"] == days[0]).all()
     assert (found.table["last_session"] == days[59]).all()
     assert (found.table["sessions"] == 60).all()
+
+
+def test_a_menu_of_nothing_gives_the_table_without_rows(market) -> None:
+    table = compare_structures(market, menu={}, horizon=HORIZON, settings=SETTINGS).table
+    assert len(table) == 0
+    assert tuple(table.columns) == COMPARISON.column_names
 
 
 @pytest.mark.parametrize("name", ["bull_put_spread", "long_straddle"])
