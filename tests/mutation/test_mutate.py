@@ -69,6 +69,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_the_tests_that_execute_a_mutant_say_whether_it_is_noticed(tmp_path: Path) -> None:
     """In a process of its own: it imports anew what it mutates."""
     done = subprocess.run(
