@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.program_chains import EXACT, chain_frame, small_market
+from trading_dag.backtest.account import size_positions
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_from_signals
 from trading_dag.backtest.program_results import ProgramResult
@@ -307,6 +308,15 @@ def test_shares_of_volume_and_open_interest_limit_the_contracts():
     unknown = frame.assign(volume=float("nan"))
     result = run_first(small_market(unknown, FillAssumptions(volume_share=0.1)), rules)
     assert result.skip_reasons() == {"exceeds_volume_share": 1}
+
+
+def test_one_contract_is_enough_and_has_no_reason_to_be_skipped():
+    # One needs 442.60.
+    result = run_first(two_days(), program("bull_put_spread", account_usd=442.60, risk_fraction=1.0))
+    sized = size_positions(result.paths.positions, result.program.account)
+    assert (sized.contracts.tolist(), sized.skip_reason.tolist()) == ([1], [""])
+    short = run_first(two_days(), program("bull_put_spread", account_usd=442.59, risk_fraction=1.0))
+    assert short.skip_reasons() == {"exceeds_risk_budget": 1}
 
 
 def test_shares_of_a_covered_call_have_no_spread_that_costs():
