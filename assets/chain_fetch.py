@@ -18,7 +18,7 @@ from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key, chain_sli
 from assets.running import RunOutcome, run_job
 from resources.chain_store import ChainStore
 from resources.parallel_fetch import FetchProgress, fetch_each
-from resources.source import Source
+from resources.sources.protocol import Source
 from trading_dag.errors import ConfigurationError
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings

@@ -33,7 +33,7 @@ from resources.chain_store import ChainStore
 from resources.model_store import ModelStore
 from resources.parquet_store import ParquetStore, SliceKey
 from resources.slice_check import problem_of
-from resources.source import Source
+from resources.sources.protocol import Source
 from trading_dag.errors import TradingDagError
 from trading_dag.schemas import SliceKind
 from trading_dag.settings import Settings

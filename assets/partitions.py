@@ -63,7 +63,7 @@ class Partitions:
     @classmethod
     def active(cls, settings: Settings) -> Partitions:
         """Those of the active universe: what the source has, restricted by the settings."""
-        from resources.source import tickers_at_hand
+        from resources.sources.choose import tickers_at_hand
 
         return cls(tickers_at_hand(settings), settings.horizons)
 

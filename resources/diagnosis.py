@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from resources.accepted_bars import AcceptedBars
 from resources.parquet_store import ParquetStore
-from resources.source import build_source
+from resources.sources.choose import build_source
 from resources.stored_state import damaged_slices, strange_files
 from resources.stored_warnings import stored_warnings
 from resources.warehouse import Warehouse

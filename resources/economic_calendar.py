@@ -16,7 +16,7 @@ from resources.fred_answer import SOURCE
 from resources.http import HttpClient
 from resources.http_message import HttpAnswer, HttpRequest
 from resources.json_answer import FieldKind, Vendor
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from trading_dag.cpi_releases import CPI_RELEASES
 from trading_dag.economic_schedule import (
     FIRST_EVENT,

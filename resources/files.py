@@ -44,7 +44,7 @@ from resources.raw_frames import (
     with_index_columns,
     with_notes,
 )
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from trading_dag.economic_schedule import SERIES_OF_EVENT
 from trading_dag.errors import ConfigurationError, SourceFormatError, SourceOffError
 from trading_dag.publication_lags import known_on

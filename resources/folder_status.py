@@ -14,7 +14,7 @@ from resources.file_events import FILE_OF_KIND
 from resources.folder_files import FOLDER_VARIABLE, PRICES
 from resources.hull import NAMES_IN_FOLDER
 from resources.raw_frames import IMPORT_CHAINS
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from trading_dag.errors import SourceError
 from trading_dag.schemas import MACRO, OPTION_CHAIN, VOLATILITY_INDEX
 

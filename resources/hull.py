@@ -20,7 +20,7 @@ import pandas as pd
 
 from resources.column_rows import Kind, RowsFile, open_rows
 from resources.raw_frames import switched_off, table_frame, with_notes
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from trading_dag.errors import SourceError, SourceFormatError
 from trading_dag.schemas import HULL_MARKET
 

@@ -24,7 +24,7 @@ from resources.raw_frames import (
     table_frame,
     with_index_columns,
 )
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from resources.yahoo import YahooClient, index_symbol, present, yahoo_symbol
 from trading_dag.errors import EmptySourceError
 from trading_dag.schemas import ECONOMIC_CALENDAR, MACRO, PRICES_DAILY, PRICES_HOURLY, VOLATILITY_INDEX

@@ -15,7 +15,7 @@ from resources.chain_snapshot import WITHOUT_OPTIONS, snapshot_period
 from resources.polygon import KEY_VARIABLE as POLYGON_KEY
 from resources.polygon import PolygonClient
 from resources.raw_frames import IMPORT_CHAINS, switched_off
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from resources.tradier import KEY_VARIABLE as TRADIER_KEY
 from resources.tradier import TradierClient
 from resources.yahoo import YahooClient

@@ -17,7 +17,7 @@ from resources.file_events import no_companies
 from resources.finnhub import KEY_VARIABLE, FinnhubClient
 from resources.left_out import joined
 from resources.raw_frames import switched_off, table_frame
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from trading_dag.errors import EmptySourceError, SourceFormatError
 from trading_dag.publication_lags import news_known_at
 from trading_dag.schemas import EARNINGS, NEWS, NEWS_SENTIMENT, SOCIAL_MENTIONS, Table

@@ -25,7 +25,7 @@ from resources.raw_frames import (
     table_frame,
     with_index_columns,
 )
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from trading_dag.errors import SourceFormatError, UnknownTickerError
 from trading_dag.schemas import (
     EARNINGS,

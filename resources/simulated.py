@@ -16,7 +16,7 @@ import pandas as pd
 
 from resources.hull import HullFile
 from resources.raw_frames import require_rows, since_session, table_frame
-from resources.source import SourceStatus
+from resources.sources.status import SourceStatus
 from trading_dag.schemas import (
     EARNINGS,
     ECONOMIC_CALENDAR,

@@ -86,7 +86,7 @@ def _default_resources(settings: Settings) -> dict[str, Any]:
 
 
 def _source(settings: Settings) -> Any:
-    from resources.source import build_source
+    from resources.sources.choose import build_source
 
     return build_source(settings)
 

@@ -69,7 +69,7 @@ class Place:
 
 
 def _macro(settings: Settings, place: Place) -> None:
-    from resources.source import build_source
+    from resources.sources.choose import build_source
     from trading_dag.features.macro import build_macro
 
     source = build_source(settings)
@@ -81,7 +81,7 @@ def _macro(settings: Settings, place: Place) -> None:
 
 
 def _market(settings: Settings, place: Place, ticker: str) -> None:
-    from resources.source import build_source
+    from resources.sources.choose import build_source
     from trading_dag.features.feature_table import build_feature_table
     from trading_dag.features.implied_volatility import build_implied_volatility
     from trading_dag.features.technical import build_technical
@@ -136,7 +136,7 @@ def _events(
     settings: Settings, place: Place, ticker: str, prices: pd.DataFrame, implied: pd.DataFrame
 ) -> dict[str, pd.DataFrame]:
     """Features of news, mentions, announcements, the calendar and hourly bars, by the table they belong to."""
-    from resources.source import build_source
+    from resources.sources.choose import build_source
     from trading_dag.features.earnings import announcement_known_at, build_earnings
     from trading_dag.features.economic_calendar import build_economic_calendar, event_known_at
     from trading_dag.features.intraday import build_intraday

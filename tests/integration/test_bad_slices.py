@@ -14,7 +14,7 @@ import pytest
 from assets.execution import Outcome, SliceRunner, WorkItem
 from resources.accepted_bars import AcceptedBars
 from resources.parquet_store import ParquetStore, SliceKey
-from resources.source import build_source
+from resources.sources.choose import build_source
 from trading_dag.definitions import build_definitions
 from trading_dag.quality.acceptance import accepted_bar
 from trading_dag.schemas import PRICES_DAILY, TECHNICAL, VOLATILITY_INDEX

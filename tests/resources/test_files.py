@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from resources.files import FilesSource
-from resources.source import build_source
+from resources.sources.choose import build_source
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceOffError, UnknownTickerError
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import MACRO, MACRO_SERIES, PRICES_DAILY, VOLATILITY_INDEX

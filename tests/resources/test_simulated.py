@@ -12,7 +12,7 @@ from resources.expectations import verify
 from resources.restatement import merge_history
 from resources.sample import SampleSource
 from resources.simulated import NO_MARKET_DATA, SimulatedSource
-from resources.source import build_source
+from resources.sources.choose import build_source
 from trading_dag.errors import ConfigurationError, EmptySourceError, SourceMismatchError, UnknownTickerError
 from trading_dag.quality import QualityContext
 from trading_dag.quality.casting import cast_frame

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from resources.raw_frames import on_sessions, switched_off, table_frame
-from resources.source import Source, SourceStatus, build_source
+from resources.sources.choose import build_source
+from resources.sources.protocol import Source
+from resources.sources.status import SourceStatus
 from tests.resources.loopback.event_shapes import FINNHUB_KEY
 from tests.resources.loopback.server import FRED_KEY
 from trading_dag.errors import UnknownTickerError

@@ -63,7 +63,7 @@ def _accept(place: Workplace, kept: AcceptedBars, name: str, day: pd.Timestamp, 
 
     from resources.parquet_store import ParquetStore
     from resources.peers import peers_of
-    from resources.source import build_source
+    from resources.sources.choose import build_source
     from trading_dag.quality import QualityContext, examine, rules_of
     from trading_dag.quality.acceptance import accepted_bar
     from trading_dag.schemas import PRICES_DAILY

@@ -91,7 +91,7 @@ def fetch_chains(
 
 def _print_fetch(place: Workplace, fetched: ChainFetch, *, is_analysed: bool) -> None:
     if not (fetched.stored or fetched.kept or fetched.failed):
-        from resources.source import build_source
+        from resources.sources.choose import build_source
         from trading_dag.schemas import OPTION_CHAIN
 
         told = [entry.detail for entry in build_source(place.settings).describe() if entry.kind == OPTION_CHAIN.name]

@@ -60,7 +60,7 @@ class OptionWork:
         import pandas as pd
 
         from assets.chain_fetch import fetch_chains, wanted_chains
-        from resources.source import build_source
+        from resources.sources.choose import build_source
         from trading_dag.definitions import build_for_command
 
         settings = self.place.settings

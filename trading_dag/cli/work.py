@@ -119,7 +119,7 @@ def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterIn
     from assets.execution import REPORTS
     from assets.runs import bury_dead_runs, claim, refuse_if_busy
     from resources.parquet_store import SliceKey
-    from resources.source import require_prices
+    from resources.sources.choose import require_prices
 
     keys = place.research_slices
     if mode not in REPORTS:

@@ -1,0 +1,82 @@
+"""Which source the settings ask for, and which of the active tickers it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trading_dag.errors import ConfigurationError, SourceError
+from trading_dag.schemas import PRICES_DAILY
+from trading_dag.settings import Settings
+
+if TYPE_CHECKING:
+    from resources.column_files import ReadingRules
+    from resources.sources.protocol import Source
+
+
+def build_source(settings: Settings) -> Source:
+    """The source that the settings name. Nothing is read or asked yet.
+
+    Raises
+    ------
+    ConfigurationError : where its settings cannot work.
+    """
+    if settings.source == "sample":
+        from resources.sample import SampleSource
+
+        return SampleSource(hull_file=settings.hull_file)
+    if settings.source == "files":
+        from resources.files import FilesSource
+
+        return FilesSource(
+            settings.files,
+            companies_of=settings.companies_of,
+            index_of=settings.volatility_index_of,
+            hull_file=settings.hull_file,
+            rules=reading_rules(settings),
+        )
+    if settings.source == "simulated":
+        from resources.simulated import SimulatedSource
+
+        return SimulatedSource(settings.simulation, hull_file=settings.hull_file)
+    from resources.live import build_live_source
+
+    return build_live_source(settings)
+
+
+def reading_rules(settings: Settings) -> ReadingRules:
+    """What the settings say about the files of the folder is returned."""
+    from resources.column_files import ReadingRules
+
+    return ReadingRules(settings.files_columns, settings.files_zone, settings.files_date_order)
+
+
+def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
+    """The active tickers that the source has, in their order.
+
+    Only a folder is looked into. Where there is none, or its prices cannot be read, the settings alone say: a run will
+    tell what is wrong.
+    """
+    if settings.source == "live":
+        return settings.active_tickers
+    if settings.source == "files":
+        from resources.files import FilesSource
+
+        try:
+            known = FilesSource(settings.files, rules=reading_rules(settings)).tickers()
+        except SourceError:
+            return settings.active_tickers
+    else:
+        known = frozenset(settings.tickers_of_source)
+    return tuple(ticker for ticker in settings.active_tickers if ticker in known)
+
+
+def require_prices(settings: Settings) -> None:
+    """Refuse a source that cannot give prices, before anything is started for it.
+
+    Raises
+    ------
+    ConfigurationError : where ``raw.prices_daily`` cannot be had, with what to do.
+    """
+    for status in build_source(settings).describe():
+        if status.kind == PRICES_DAILY.name and status.state == "missing":
+            raise ConfigurationError(f"source {settings.source}: {status.detail}; {status.remedy}")
