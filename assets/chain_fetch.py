@@ -17,7 +17,7 @@ from assets.jobs import OPTION_CHAIN_JOB
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key, chain_slice_of
 from assets.running import RunOutcome, run_job
 from resources.chain_store import ChainStore
-from resources.parallel_fetch import FetchProgress, fetch_each
+from resources.http.parallel_fetch import FetchProgress, fetch_each
 from resources.sources.protocol import Source
 from trading_dag.errors import ConfigurationError
 from trading_dag.sessions import sessions_between

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from resources.http import HttpClient
-from resources.http_message import HttpAnswer, HttpRequest
-from resources.json_answer import FieldKind, Vendor, shown, whole_text
+from resources.http.client import HttpClient
+from resources.http.json_answer import FieldKind, Vendor, shown, whole_text
+from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord, LeftOut
 from trading_dag.errors import EmptySourceError, SourceUnavailableError
 from trading_dag.settings import Settings

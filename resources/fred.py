@@ -32,8 +32,8 @@ from resources.fred_answer import (
     read_csv,
     read_xml,
 )
-from resources.http import HttpClient
-from resources.http_message import HttpAnswer, HttpRequest
+from resources.http.client import HttpClient
+from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord, LeftOut, joined
 from resources.raw_frames import require_rows
 from trading_dag.errors import EmptySourceError

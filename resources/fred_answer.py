@@ -13,8 +13,8 @@ from math import isfinite
 from typing import Final
 from xml.etree import ElementTree
 
-from resources.http_message import HttpAnswer, HttpRequest
-from resources.json_answer import is_date, shown
+from resources.http.json_answer import is_date, shown
+from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord
 from trading_dag.errors import EmptySourceError, SourceError, SourceFormatError, SourceOffError, SourceUnavailableError
 

@@ -25,8 +25,8 @@ from resources.chain_snapshot import (
     new_york_day,
     require_fresh,
 )
-from resources.http_message import HttpAnswer, HttpRequest
-from resources.json_answer import FieldKind, Records, Vendor, objection_to
+from resources.http.json_answer import FieldKind, Records, Vendor, objection_to
+from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord, LeftOut
 from trading_dag.settings import Settings
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from resources.http import CACHE_FOLDER
-from resources.json_answer import shown
+from resources.http.client import CACHE_FOLDER
+from resources.http.json_answer import shown
 from resources.left_out import BadRecord, LeftOut
 from resources.raw_frames import on_sessions, require_rows
 from resources.yahoo_chart import HOURLY, NO_PRICE, SOURCE

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-from resources.http_message import HttpAnswer, HttpRequest
-from resources.json_answer import is_moment, is_number, read_json, shown
+from resources.http.json_answer import is_moment, is_number, read_json, shown
+from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceUnavailableError
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from resources.http_message import HttpAnswer, HttpRequest
-from resources.json_answer import is_moment, is_number, read_json
+from resources.http.json_answer import is_moment, is_number, read_json
+from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord
 from resources.yahoo_chart import field_of, raise_empty, raise_stated_error, read_payload, refuse
 

@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from curl_cffi import requests as curl
 
-from resources.http import Check, HttpClient
-from resources.http_message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
-from resources.http_sender import curl_bounds, follow, is_same_origin, outcome_of
+from resources.http.client import Check, HttpClient
+from resources.http.message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
+from resources.http.sender import curl_bounds, follow, is_same_origin, outcome_of
 from resources.left_out import BadRecord
 from resources.yahoo_chart import SOURCE, check_chart, readable_chart
 from resources.yahoo_options import check_options, readable_options

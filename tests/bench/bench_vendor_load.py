@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from assets.chain_fetch import FETCHING_THREADS
+from resources.http.parallel_fetch import fetch_each
 from resources.live_chains import LiveChains
-from resources.parallel_fetch import fetch_each
 from resources.yahoo import YahooClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import POLYGON, chain_settings

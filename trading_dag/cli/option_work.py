@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from assets.chain_fetch import ChainFetch
     from resources.chain_import import ChainImport, ImportProgress
     from resources.chain_store import ChainStore
-    from resources.parallel_fetch import FetchProgress
+    from resources.http.parallel_fetch import FetchProgress
     from resources.text_values import DateOrder
     from trading_dag.options.session_analytics import SessionAnalysis
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.request_slots import SLOTS, RequestSlots
+from resources.http.request_slots import SLOTS, RequestSlots
 
 
 def crowded(moments: list[float], period: float) -> list[tuple[float, float]]:
@@ -96,7 +96,7 @@ HOLD = """
 import sys, time
 from contextlib import ExitStack
 from pathlib import Path
-from resources.request_slots import SLOTS, RequestSlots
+from resources.http.request_slots import SLOTS, RequestSlots
 with ExitStack() as held:
     for _ in range(SLOTS):
         held.enter_context(RequestSlots(Path(sys.argv[1]), requests_per_second=1e6).held())
@@ -107,7 +107,7 @@ with ExitStack() as held:
 
 def test_the_slots_of_a_killed_process_are_free_again(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[3])
     assert process.stdout is not None
     assert process.stdout.readline() == "all\n"
     process.send_signal(signal.SIGKILL)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.http_message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, RefusedAnswer, without_echo
-from resources.http_sender import is_same_origin, send_with_curl
+from resources.http.message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, RefusedAnswer, without_echo
+from resources.http.sender import is_same_origin, send_with_curl
 from tests.resources.loopback.hostile import NEVER_TAKEN
 from tests.resources.loopback.server import FRED_CSV, Fault, LoopbackVendor
 from trading_dag.errors import ConfigurationError
@@ -133,8 +133,8 @@ def test_a_text_too_short_to_be_a_key_changes_no_answer() -> None:
 
 WAIT = """
 import sys
-from resources.http_message import AnswerBounds, HttpRequest
-from resources.http_sender import send_with_curl
+from resources.http.message import AnswerBounds, HttpRequest
+from resources.http.sender import send_with_curl
 send_with_curl(HttpRequest("vendor", sys.argv[1]), AnswerBounds(120.0, 1000))
 """
 
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_a_command_that_waits_for_an_answer(vendor: LoopbackVendor) 
     vendor.heal()
     vendor.inject("/held", NEVER_TAKEN["silence"], times=None)
     vendor.requests.clear()
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", WAIT, f"{vendor.url}/held"]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     process = subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True)

@@ -1,6 +1,6 @@
 """What is asked of a vendor, what came back, and what an answer may cost: plain values.
 
-How a request is sent is in ``http_sender.py``; patience, rate limit and cache are in ``http.py``. A key travels in
+How a request is sent is in ``http.sender.py``; patience, rate limit and cache are in ``http.py``. A key travels in
 ``HttpRequest.secrets`` or ``secret_headers`` and goes only into the request that is sent; where a vendor writes it into
 its answer, ``without_echo`` takes it out.
 """

@@ -1,7 +1,7 @@
 """How vendors are asked: politely and patiently, and again where a failure passes.
 
 Retries, ``Retry-After``, the rate limit and the cache on disk belong here, for every vendor alike. How one request is
-sent, and what it may cost, is in ``http_sender.py``. What a vendor's answer means is decided by its client, which hands
+sent, and what it may cost, is in ``http.sender.py``. What a vendor's answer means is decided by its client, which hands
 in a check that raises a typed error for it.
 """
 
@@ -18,7 +18,7 @@ from typing import Final
 
 import tenacity
 
-from resources.http_message import (
+from resources.http.message import (
     AnswerBounds,
     HttpAnswer,
     HttpRequest,
@@ -28,10 +28,10 @@ from resources.http_message import (
     Send,
     without_echo,
 )
-from resources.http_sender import send_with_curl
-from resources.rate_limit import RateLimiter
-from resources.request_slots import RequestSlots
-from resources.response_cache import ResponseCache
+from resources.http.rate_limit import RateLimiter
+from resources.http.request_slots import RequestSlots
+from resources.http.response_cache import ResponseCache
+from resources.http.sender import send_with_curl
 from trading_dag.errors import SourceError, SourceFormatError, SourceUnavailableError
 from trading_dag.settings import HttpSettings
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.http import HttpClient, retry_after_seconds
-from resources.http_message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
-from resources.http_sender import send_with_curl
-from resources.rate_limit import RateLimiter
-from resources.response_cache import ResponseCache
+from resources.http.client import HttpClient, retry_after_seconds
+from resources.http.message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
+from resources.http.rate_limit import RateLimiter
+from resources.http.response_cache import ResponseCache
+from resources.http.sender import send_with_curl
 from tests.resources.loopback.server import FAST_HTTP, FRED_KEY, LoopbackVendor
 from trading_dag.errors import ConfigurationError, SourceFormatError, SourceUnavailableError
 from trading_dag.settings import HttpSettings
@@ -308,7 +308,7 @@ def test_a_damaged_rate_file_or_a_clock_set_back_does_not_stop_requests(tmp_path
 ASK_FIVE_TIMES = """
 import sys, time
 from pathlib import Path
-from resources.rate_limit import RateLimiter
+from resources.http.rate_limit import RateLimiter
 limiter = RateLimiter(Path(sys.argv[1]), requests_per_second=20.0)
 for _ in range(5):
     limiter.wait()

@@ -14,7 +14,7 @@ from math import isfinite
 from reprlib import Repr
 from typing import Any, Final, Literal, NoReturn
 
-from resources.http_message import HttpAnswer, HttpRequest
+from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord
 from trading_dag.errors import SourceFormatError, SourceOffError, SourceUnavailableError
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.parallel_fetch import FetchProgress, fetch_each
+from resources.http.parallel_fetch import FetchProgress, fetch_each
 from trading_dag.errors import EmptySourceError, SourceOffError
 
 
