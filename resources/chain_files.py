@@ -1,7 +1,7 @@
 """Importers of option chains: the formats people have, recognised by their columns, read piece by piece.
 
 Finding and streaming files belong here, Parquet and text alike, with a remark for whatever is left out or assumed. The
-formats are ``chain_layouts``', how text is read ``text_files``'. What rows mean is decided in
+formats are ``chain_layouts``', how text is read ``text_files.reader``'. What rows mean is decided in
 ``trading_dag.options.chain``; what is stored, in ``chain_store``.
 """
 
@@ -27,9 +27,9 @@ from resources.chain_layouts import (
     ticker_in_name,
 )
 from resources.chain_pieces import ChainRows, chain_rows
-from resources.text_columns import Column, Remark, typed_column
-from resources.text_files import TextFile, TextRows, open_text_file
-from resources.text_values import DateOrder
+from resources.text_files.columns import Column, Remark, typed_column
+from resources.text_files.reader import TextFile, TextRows, open_text_file
+from resources.text_files.values import DateOrder
 from trading_dag.errors import SchemaError, SourceFormatError
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.slices import validate_ticker

@@ -26,8 +26,8 @@ from resources.chain_staging import LINE, PREFIX, SliceName, StagedFile, stage, 
 from resources.chain_store import ChainStore
 from resources.chain_verdicts import ChainJudge, SessionWarning
 from resources.slice_format import replace_file
-from resources.text_columns import Remark, merged_remarks
-from resources.text_values import DateOrder
+from resources.text_files.columns import Remark, merged_remarks
+from resources.text_files.values import DateOrder
 from trading_dag.errors import SliceBusyError, SourceError
 from trading_dag.options.chain import repeated_rows
 from trading_dag.sessions import last_closed_session

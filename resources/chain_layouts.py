@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from resources.text_columns import Kind
+from resources.text_files.columns import Kind
 from trading_dag.errors import SourceFormatError, UnknownTickerError
 from trading_dag.options.chain import ALIASES, CONTRACT_ID, ROOT
 from trading_dag.slices import validate_ticker

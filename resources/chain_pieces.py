@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resources.chain_layouts import SIDES, TIME_OF_QUOTE, Layout
-from resources.text_columns import ASSUMED, FEWER_FIELDS, MORE_FIELDS, Remark, merged_remarks
-from resources.text_files import TextRows
+from resources.text_files.columns import ASSUMED, FEWER_FIELDS, MORE_FIELDS, Remark, merged_remarks
+from resources.text_files.reader import TextRows
 from trading_dag.options.chain import ALIASES, normalise_chain
 from trading_dag.options.sifting import REASON, SiftedChain
 from trading_dag.sessions import REGULAR_CLOSE_HOUR, close_hours

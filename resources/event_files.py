@@ -1,7 +1,7 @@
 """News, mentions, announcements, decisions and hourly bars from the user's Parquet or CSV files.
 
-What these files look like and what their columns mean belongs here. They are read by ``column_files.py``; which file is
-which table is in ``file_events.py``. What is left out is counted in the notes of the frame.
+What these files look like and what their columns mean belongs here. They are read by ``text_files.column_file.py``;
+which file is which table is in ``file_events.py``. What is left out is counted in the notes of the frame.
 
 =================  ======================================================================================
 file               columns (others are ignored)
@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from resources.column_files import ColumnFile, FileRows, FileShape
 from resources.raw_frames import with_notes
+from resources.text_files.column_file import ColumnFile, FileRows, FileShape
 from trading_dag.publication_lags import news_known_at
 from trading_dag.sessions import NEW_YORK, all_sessions, session_bounds
 
 if TYPE_CHECKING:
-    from resources.column_rows import Kind
+    from resources.text_files.rows import Kind
 
 _SCORES: Final = ("company_score", "sector_score", "buzz", "articles_last_week")
 

@@ -12,8 +12,8 @@ from typing import Final
 import pandas as pd
 
 from resources import event_files
-from resources.column_files import ColumnFile
 from resources.raw_frames import switched_off, table_frame, with_notes
+from resources.text_files.column_file import ColumnFile
 from trading_dag.economic_schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
 from trading_dag.schemas import (
     EARNINGS,

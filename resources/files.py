@@ -2,8 +2,8 @@
 
 A missing file switches its kind off. ``dividends`` is optional and fills the dividend column for the tickers it covers.
 What the columns mean, and deriving what the files do not say, belong here; importers of other people's formats do not.
-Which files there are is ``folder_files``', reading them ``column_files``' business. The shapes of files of events are
-in ``event_files.py``, that of ``hull_train`` is in ``hull.py``.
+Which files there are is ``folder_files``', reading them ``text_files.column_file``' business. The shapes of files of
+events are in ``event_files.py``, that of ``hull_train`` is in ``hull.py``.
 
 ==================  ===================================================================================
 file                columns (others are ignored), or as ``column_names`` knows them
@@ -26,8 +26,6 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from resources.column_files import ColumnFile, FileRows, FileShape, ReadingRules, canonical_key, names_in_words
-from resources.column_names import COLUMNS_VARIABLE
 from resources.event_files import SHAPES as EVENT_SHAPES
 from resources.file_events import FileEvents
 from resources.folder_files import INDEX_SYMBOLS, NAME, PRICES, FolderFiles
@@ -45,6 +43,15 @@ from resources.raw_frames import (
     with_notes,
 )
 from resources.sources.status import SourceStatus
+from resources.text_files.column_file import (
+    ColumnFile,
+    FileRows,
+    FileShape,
+    ReadingRules,
+    canonical_key,
+    names_in_words,
+)
+from resources.text_files.column_names import COLUMNS_VARIABLE
 from trading_dag.economic_schedule import SERIES_OF_EVENT
 from trading_dag.errors import ConfigurationError, SourceFormatError, SourceOffError
 from trading_dag.publication_lags import known_on

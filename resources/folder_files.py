@@ -1,6 +1,6 @@
 """Which files of the user's folder are read: one a kind, one a ticker, one a volatility index, one a macro series.
 
-Names and headers only; no row is read here. What the files hold is read by ``column_files``.
+Names and headers only; no row is read here. What the files hold is read by ``text_files.column_file``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from resources.column_files import SUFFIXES, canonical_key
-from resources.column_names import matching_columns
-from resources.column_rows import PARQUET
 from resources.raw_frames import THREE_MONTH_INDEX
+from resources.text_files.column_file import SUFFIXES, canonical_key
+from resources.text_files.column_names import matching_columns
+from resources.text_files.rows import PARQUET
 from trading_dag.errors import SourceFormatError, SourceOffError, UnknownTickerError
 from trading_dag.schemas import MACRO_SERIES
 from trading_dag.settings import Settings

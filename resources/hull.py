@@ -18,9 +18,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from resources.column_rows import Kind, RowsFile, open_rows
 from resources.raw_frames import switched_off, table_frame, with_notes
 from resources.sources.status import SourceStatus
+from resources.text_files.rows import Kind, RowsFile, open_rows
 from trading_dag.errors import SourceError, SourceFormatError
 from trading_dag.schemas import HULL_MARKET
 

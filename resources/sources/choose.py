@@ -9,8 +9,8 @@ from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
-    from resources.column_files import ReadingRules
     from resources.sources.protocol import Source
+    from resources.text_files.column_file import ReadingRules
 
 
 def build_source(settings: Settings) -> Source:
@@ -45,7 +45,7 @@ def build_source(settings: Settings) -> Source:
 
 def reading_rules(settings: Settings) -> ReadingRules:
     """What the settings say about the files of the folder is returned."""
-    from resources.column_files import ReadingRules
+    from resources.text_files.column_file import ReadingRules
 
     return ReadingRules(settings.files_columns, settings.files_zone, settings.files_date_order)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resources.chain_import import import_chains
 from resources.chain_store import ChainStore
-from resources.text_columns import Remark
+from resources.text_files.columns import Remark
 from trading_dag.cli.import_report import remark_lines
 from trading_dag.errors import SourceFormatError, TradingDagError
 from trading_dag.options import black_scholes

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.column_files import ReadingRules
 from resources.event_files import within_exchange_hours
 from resources.files import FilesSource
 from resources.raw_frames import notes_of
+from resources.text_files.column_file import ReadingRules
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, PRICES_HOURLY, SOCIAL_MENTIONS

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.column_files import ReadingRules
 from resources.files import FilesSource
 from resources.raw_frames import notes_of
+from resources.text_files.column_file import ReadingRules
 from trading_dag.errors import ConfigurationError, EmptySourceError, SourceError, SourceFormatError
 
 DAYS = ("2024-11-25", "2024-11-26", "2024-11-27", "2024-11-29")

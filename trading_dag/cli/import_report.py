@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from resources.text_values import TWO_ORDERS
+from resources.text_files.values import TWO_ORDERS
 from trading_dag.cli.printing import complain
 from trading_dag.cli.workplace import Workplace
 

@@ -18,7 +18,7 @@ from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from assets.chain_fetch import ChainFetch
-    from resources.text_values import DateOrder
+    from resources.text_files.values import DateOrder
 
 DatesOrder = Literal["month-first", "day-first"]
 _DATE_ORDERS: Final[dict[DatesOrder, DateOrder]] = {"month-first": "month_first", "day-first": "day_first"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from resources.chain_import import ChainImport, ImportProgress
     from resources.chain_store import ChainStore
     from resources.http.parallel_fetch import FetchProgress
-    from resources.text_values import DateOrder
+    from resources.text_files.values import DateOrder
     from trading_dag.options.session_analytics import SessionAnalysis
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from resources.text_values import date_of, date_order, decimal_mark, moment_of, number_of
+from resources.text_files.values import date_of, date_order, decimal_mark, moment_of, number_of
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Values of text files: what a number, a date or a moment may look like, and what is said where one does not.
 
 Pure functions from one text to one value belong here, and what a whole file says about its decimal mark and the order
-of day and month. Files and columns are ``text_files``'.
+of day and month. Files and columns are ``text_files.reader``'.
 
 Everything that is read other than as written plainly (15,000 as 15000, ``--`` as missing, 01/19/2024 as 19 January) is
 an assumption and carries its name, so that the reader can count it. What may mean two things is no value.

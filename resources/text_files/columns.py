@@ -1,7 +1,7 @@
 """Columns of text as typed columns, with a remark for whatever could not be read or was read by an assumption.
 
 A column is converted by its distinct values, so that millions of rows with a few dates cost a few conversions; plain
-numbers are cast by Arrow. What one value may look like is ``text_values``'.
+numbers are cast by Arrow. What one value may look like is ``text_files.values``'.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resources.text_values import DateOrder, DecimalMark, Value, date_of, moment_of, number_of, unquoted
+from resources.text_files.values import DateOrder, DecimalMark, Value, date_of, moment_of, number_of, unquoted
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.visible_text import visible
 

@@ -1,6 +1,6 @@
 """Which column of a user's file is which column of a table: by its name, as vendors write it, or as a setting says.
 
-Names only. Files are ``column_files``'; what columns mean is the caller's.
+Names only. Files are ``text_files.column_file``'; what columns mean is the caller's.
 """
 
 from __future__ import annotations

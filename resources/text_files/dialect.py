@@ -1,7 +1,7 @@
 """How a text file is written: compression, encoding, delimiter and header, found from its first bytes.
 
-What is found is a value, ``Dialect``; the rows are read by ``text_files``. Bytes are opened here too, so that whoever
-reads gets UTF-8 and knows how many lines went by.
+What is found is a value, ``Dialect``; the rows are read by ``text_files.reader``. Bytes are opened here too, so that
+whoever reads gets UTF-8 and knows how many lines went by.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ missing). What may mean two things (1,234 among semicolons, 01/02/2024) is decid
 refused.
 
 Parsing is Arrow's, piece by piece, so a file of any size is read in bounded memory. How a file is written is
-``text_dialect``'s, how a column is converted ``text_columns``', a single value ``text_values``'; what columns mean is
-the caller's.
+``text_files.dialect``'s, how a column is converted ``text_files.columns``', a single value ``text_files.values``'; what
+columns mean is the caller's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resources.text_columns import (
+from resources.text_files.columns import (
     ASSUMED,
     FEWER_FIELDS,
     MORE_FIELDS,
@@ -42,8 +42,8 @@ from resources.text_columns import (
     shown,
     typed_column,
 )
-from resources.text_dialect import CountedLines, Dialect, find_dialect, line_of_open_quote
-from resources.text_values import DateOrder, DecimalMark, date_order, decimal_mark
+from resources.text_files.dialect import CountedLines, Dialect, find_dialect, line_of_open_quote
+from resources.text_files.values import DateOrder, DecimalMark, date_order, decimal_mark
 from trading_dag.errors import SourceFormatError
 
 if TYPE_CHECKING:

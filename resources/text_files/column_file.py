@@ -1,8 +1,8 @@
 """Rows of a user's Parquet or text file in the shape that a kind of data has, and errors that name column and place.
 
 How the ``files`` source reads belongs here: finding the columns, choosing the rows of a key, refusing what cannot be
-read and counting what is left out or assumed. How bytes become values is ``column_rows``' business, what the columns
-mean is the caller's.
+read and counting what is left out or assumed. How bytes become values is ``text_files.rows``' business, what the
+columns mean is the caller's.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resources.column_names import COLUMNS_VARIABLE, matching_columns
-from resources.column_rows import KIND_IN_WORDS, NO_KEY, PARQUET, Kind, Rows, RowsFile, open_rows
+from resources.text_files.column_names import COLUMNS_VARIABLE, matching_columns
+from resources.text_files.rows import KIND_IN_WORDS, NO_KEY, PARQUET, Kind, Rows, RowsFile, open_rows
 from trading_dag.errors import SourceFormatError
 
 if TYPE_CHECKING:
-    from resources.text_values import DateOrder
+    from resources.text_files.values import DateOrder
 
 ZONE_VARIABLE: Final = "TRADING_DAG_FILES_ZONE"
 TEXT_SUFFIXES: Final = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv")

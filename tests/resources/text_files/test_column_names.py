@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resources.column_names import matching_columns, plain_name
+from resources.text_files.column_names import matching_columns, plain_name
 
 PRICES = ("session", "open", "high", "low", "close", "adj_close", "volume", "split_factor", "dividend")
 OHLC = {"open": "Open", "high": "High", "low": "Low", "close": "Close"}

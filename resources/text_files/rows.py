@@ -1,7 +1,7 @@
 """Rows of a Parquet or text file in the types that are asked for, each with the place at which it stands.
 
-The two ways of reading meet here: text by ``text_files``, Parquet by Arrow with its own types. What columns are called,
-which rows are wanted and what is refused is ``column_files``' business.
+The two ways of reading meet here: text by ``text_files.reader``, Parquet by Arrow with its own types. What columns are
+called, which rows are wanted and what is refused is ``text_files.column_file``' business.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from resources.text_columns import Column, Remark, TypedColumn, merged_remarks, shown, typed_column
-from resources.text_files import TextFile, open_text_file
+from resources.text_files.columns import Column, Remark, TypedColumn, merged_remarks, shown, typed_column
+from resources.text_files.reader import TextFile, open_text_file
 from trading_dag.errors import SourceFormatError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from resources.text_values import DateOrder
+    from resources.text_files.values import DateOrder
 
 Kind = Literal["text", "number", "date", "moment"]
 KIND_IN_WORDS: Final[dict[Kind, str]] = {
