@@ -2,7 +2,7 @@
 
 The list comes in pages of a hundred and is made anew about twice an hour. It is read whole, so that a ticker that is
 not on it is known not to be on it, and read again where it changed between two pages. Which ticker is wanted, and
-what absence means, is in ``live_events.py``.
+what absence means, is in ``live.events.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A thin client on ``http.py``: the key travels in a header and nowhere else, and the limiter keeps the free tier's
 60 requests a minute. What the answers must look like and how they are cut into windows belong here; what is made of
-them (scopes, known_at, tables) is in ``live_events.py``.
+them (scopes, known_at, tables) is in ``live.events.py``.
 """
 
 from __future__ import annotations

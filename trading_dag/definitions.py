@@ -108,7 +108,7 @@ def _settings() -> Settings:
     settings = Settings()
     if settings.source != "files":
         return settings
-    from resources.folder_files import with_tickers_of_folder
+    from resources.sources.files.folder import with_tickers_of_folder
 
     return with_tickers_of_folder(settings)
 

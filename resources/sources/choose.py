@@ -21,11 +21,11 @@ def build_source(settings: Settings) -> Source:
     ConfigurationError : where its settings cannot work.
     """
     if settings.source == "sample":
-        from resources.sample import SampleSource
+        from resources.sources.sample import SampleSource
 
         return SampleSource(hull_file=settings.hull_file)
     if settings.source == "files":
-        from resources.files import FilesSource
+        from resources.sources.files.source import FilesSource
 
         return FilesSource(
             settings.files,
@@ -35,10 +35,10 @@ def build_source(settings: Settings) -> Source:
             rules=reading_rules(settings),
         )
     if settings.source == "simulated":
-        from resources.simulated import SimulatedSource
+        from resources.sources.simulated import SimulatedSource
 
         return SimulatedSource(settings.simulation, hull_file=settings.hull_file)
-    from resources.live import build_live_source
+    from resources.sources.live.source import build_live_source
 
     return build_live_source(settings)
 
@@ -59,7 +59,7 @@ def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
     if settings.source == "live":
         return settings.active_tickers
     if settings.source == "files":
-        from resources.files import FilesSource
+        from resources.sources.files.source import FilesSource
 
         try:
             known = FilesSource(settings.files, rules=reading_rules(settings)).tickers()

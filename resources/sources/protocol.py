@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 if TYPE_CHECKING:
-    from resources.hull import HullFile
+    from resources.sources.hull_file import HullFile
     from resources.sources.status import SourceStatus
 
 

@@ -14,7 +14,7 @@ from assets.chain_import import run_import
 from assets.option_chain import OPTION_CHAIN_KEY
 from resources.chain_snapshot import WITHOUT_CONTRACTS
 from resources.chain_store import ChainStore
-from resources.simulated import SimulatedSource
+from resources.sources.simulated import SimulatedSource
 from trading_dag.definitions import build_definitions
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings

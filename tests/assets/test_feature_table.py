@@ -11,7 +11,7 @@ import pytest
 from assets.declaration import Slice
 from assets.feature_table import feature_table
 from resources.parquet_store import ParquetStore, SliceKey
-from resources.sample import SampleSource
+from resources.sources.sample import SampleSource
 from trading_dag.schemas import ALL_FEATURES, FEATURE_GROUPS, FEATURE_TABLE
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings

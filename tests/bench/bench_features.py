@@ -79,7 +79,7 @@ def fitted_states(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def real_features(data: Path) -> dict[str, float]:
     """Seconds for all features of three tickers, and for those of one ticker, once the libraries are loaded."""
-    from resources.files import FilesSource
+    from resources.sources.files.source import FilesSource
     from trading_dag.features.macro import build_macro
 
     source = FilesSource(data)
@@ -97,7 +97,7 @@ def real_features(data: Path) -> dict[str, float]:
 
 def simulated_universe(count: int) -> dict[str, float]:
     """Raw tables and features of so many tickers × 10 years, in this process."""
-    from resources.simulated import SimulatedSource
+    from resources.sources.simulated import SimulatedSource
     from trading_dag.features.macro import build_macro
     from trading_dag.simulation.simulation_settings import SimulationSettings
 

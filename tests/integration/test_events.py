@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from resources.parquet_store import ParquetStore, SliceKey
-from resources.sample import SampleSource
+from resources.sources.sample import SampleSource
 from tests.conftest import Workspace
 from trading_dag.schemas import (
     FEATURE_TABLE,

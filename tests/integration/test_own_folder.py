@@ -10,7 +10,7 @@ import pytest
 
 from assets.execution import SliceRunner, WorkItem
 from resources.parquet_store import SliceKey
-from resources.sample import SampleSource
+from resources.sources.sample import SampleSource
 from tests.conftest import Workspace
 from trading_dag.definitions import build_definitions
 from trading_dag.settings import Settings

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.event_history import EventMerge, fetch_start, merge_events
-from resources.live import build_live_source
 from resources.raw_frames import table_frame
+from resources.sources.live.source import build_live_source
 from tests.resources.loopback.event_shapes import ARTICLES, FINNHUB_KEY, NOW
 from tests.resources.loopback.server import LoopbackVendor
 from trading_dag.errors import SchemaError, SourceMismatchError

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from resources.event_history import keep_recent, merge_events
-from resources.files import FilesSource
-from resources.live import LiveSource, build_live_source
-from resources.sample import SampleSource
+from resources.sources.files.source import FilesSource
+from resources.sources.live.source import LiveSource, build_live_source
+from resources.sources.sample import SampleSource
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.event_shapes import FINNHUB_KEY, NOW
 from tests.resources.loopback.server import LoopbackVendor

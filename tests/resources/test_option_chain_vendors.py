@@ -21,8 +21,8 @@ import pytest
 from resources.chain_snapshot import WITHOUT_CONTRACTS
 from resources.http.parallel_fetch import fetch_each
 from resources.left_out import LEFT_OUT
-from resources.live import LiveSource, build_live_source
-from resources.live_chains import LiveChains
+from resources.sources.live.chains import LiveChains
+from resources.sources.live.source import LiveSource, build_live_source
 from resources.yahoo import YahooClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import (
@@ -855,7 +855,7 @@ FETCH = """
 import sys
 from pathlib import Path
 import pandas as pd
-from resources.live_chains import LiveChains
+from resources.sources.live.chains import LiveChains
 from resources.http.parallel_fetch import fetch_each
 from resources.yahoo import YahooClient
 from tests.resources.loopback.chain_shapes import chain_settings

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.event_history import EventMerge, fetch_start, merge_events
-from resources.live import build_live_source
 from resources.price_base import base_factor, on_base
+from resources.sources.live.source import build_live_source
 from tests.resources.loopback.hourly_shape import hours_of
 from tests.resources.loopback.server import LoopbackVendor
 from trading_dag.errors import PriceBaseError

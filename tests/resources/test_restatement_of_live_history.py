@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.live import LiveSource, build_live_source
 from resources.restatement import MergeResult, merge_history, overlap_start
+from resources.sources.live.source import LiveSource, build_live_source
 from tests.resources.loopback.server import FRED_KEY, LoopbackVendor
 from trading_dag.schemas import MACRO, PRICES_DAILY
 

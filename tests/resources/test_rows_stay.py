@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.event_history import merge_events
-from resources.live_events import dates_known_at
 from resources.raw_frames import table_frame
+from resources.sources.live.events import dates_known_at
 from trading_dag.features.earnings import build_earnings
 from trading_dag.features.economic_calendar import build_economic_calendar
 from trading_dag.features.sentiment import build_sentiment

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from resources.left_out import LEFT_OUT
-from resources.live import LiveSource, build_live_source
+from resources.sources.live.source import LiveSource, build_live_source
 from resources.yahoo import YahooClient, yahoo_symbol
 from resources.yahoo_chart import NO_PRICE
 from tests.resources.loopback import server as loopback
@@ -326,7 +326,7 @@ def test_a_share_class_is_asked_with_a_hyphen() -> None:
 READ_AND_LIST = """
 import sys
 from pathlib import Path
-from resources.live import build_live_source
+from resources.sources.live.source import build_live_source
 from trading_dag.settings import Settings
 build_live_source(Settings(_env_file=None)).prices_daily("SPY")
 """

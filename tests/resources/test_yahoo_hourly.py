@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from resources.left_out import LeftOut
-from resources.live import build_live_source
+from resources.sources.live.source import build_live_source
 from resources.yahoo import YahooClient
 from resources.yahoo_chart import NO_PRICE
 from resources.yahoo_hourly import finished_hours, first_hourly_day

@@ -87,7 +87,7 @@ def _with_folder(settings: Settings) -> Settings:
     """The settings with the tickers of the folder, where there is one."""
     if settings.source != "files":
         return settings
-    from resources.folder_files import with_tickers_of_folder
+    from resources.sources.files.folder import with_tickers_of_folder
 
     return with_tickers_of_folder(settings)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.simulated import SimulatedSource
+from resources.sources.simulated import SimulatedSource
 from trading_dag.backtest.chain_indication import indicate_on_chain
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.options.session_analytics import analyse_session

@@ -10,7 +10,7 @@ import pytest
 
 from resources.chain_store import ChainStore
 from resources.parquet_store import ParquetStore, SliceKey
-from resources.simulated import SimulatedSource
+from resources.sources.simulated import SimulatedSource
 from tests.conftest import Workspace
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.simulation.simulation_settings import SimulationSettings

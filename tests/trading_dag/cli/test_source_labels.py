@@ -11,7 +11,7 @@ import pytest
 
 from resources.chain_store import ChainStore
 from resources.parquet_store import ParquetStore, SliceKey
-from resources.simulated import SimulatedSource
+from resources.sources.simulated import SimulatedSource
 from tests.conftest import Workspace
 from trading_dag.reports import simulated_notice
 from trading_dag.schemas import METRICS, PRICES_DAILY, RECOMMENDATION, SUMMARY, VOLATILITY_INDEX, Column, Table

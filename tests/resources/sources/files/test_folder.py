@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.folder_files import FolderFiles, with_tickers_of_folder
 from resources.sources.choose import build_source, tickers_at_hand
+from resources.sources.files.folder import FolderFiles, with_tickers_of_folder
 from trading_dag.settings import Settings
 
 HEADER = "Date,Open,High,Low,Close,Adj Close,Volume\n2024-11-25,1,1,1,1,1,1\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.files import FilesSource
 from resources.sources.choose import build_source
+from resources.sources.files.source import FilesSource
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceOffError, UnknownTickerError
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import MACRO, MACRO_SERIES, PRICES_DAILY, VOLATILITY_INDEX

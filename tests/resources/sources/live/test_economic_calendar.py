@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.economic_calendar import EconomicCalendarClient, reference_months
-from resources.live import build_live_source
+from resources.sources.live.economic_calendar import EconomicCalendarClient, reference_months
+from resources.sources.live.source import build_live_source
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.event_shapes import NOW, RELEASE_DATES, RELEASES
 from tests.resources.loopback.server import FAST_HTTP, FRED_KEY, LoopbackVendor

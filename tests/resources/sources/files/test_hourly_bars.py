@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.files import FilesSource
+from resources.sources.files.source import FilesSource
 from trading_dag.features.intraday import build_intraday
 from trading_dag.sessions import sessions_between
 

@@ -13,10 +13,10 @@ import pandas as pd
 
 from resources.apewisdom import SOURCE as APEWISDOM
 from resources.apewisdom import ApeWisdomClient
-from resources.file_events import no_companies
 from resources.finnhub import KEY_VARIABLE, FinnhubClient
 from resources.left_out import joined
 from resources.raw_frames import switched_off, table_frame
+from resources.sources.files.events import no_companies
 from resources.sources.status import SourceStatus
 from trading_dag.errors import EmptySourceError, SourceFormatError
 from trading_dag.publication_lags import news_known_at

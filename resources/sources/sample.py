@@ -15,7 +15,6 @@ from typing import Final
 
 import pandas as pd
 
-from resources.hull import HullFile
 from resources.raw_frames import (
     IMPORT_CHAINS,
     on_sessions,
@@ -25,6 +24,7 @@ from resources.raw_frames import (
     table_frame,
     with_index_columns,
 )
+from resources.sources.hull_file import HullFile
 from resources.sources.status import SourceStatus
 from trading_dag.errors import SourceFormatError, UnknownTickerError
 from trading_dag.schemas import (

@@ -1,7 +1,7 @@
 """The ``live`` source: Yahoo for prices and volatility indices, FRED for macro series and days of releases.
 
-Only their composition into raw tables belongs here; that of news, mentions and earnings is in ``live_events.py``, that
-of option chains in ``live_chains.py``. A vendor that fails raises; nothing takes its place.
+Only their composition into raw tables belongs here; that of news, mentions and earnings is in ``live.events.py``, that
+of option chains in ``live.chains.py``. A vendor that fails raises; nothing takes its place.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Final
 import pandas as pd
 
 from resources.apewisdom import ApeWisdomClient
-from resources.economic_calendar import EconomicCalendarClient
 from resources.finnhub import FinnhubClient
 from resources.fred import FredClient
-from resources.hull import HullFile
-from resources.live_chains import LiveChains
-from resources.live_events import LiveEvents
 from resources.raw_frames import (
     THREE_MONTH_INDEX,
     table_frame,
     with_index_columns,
 )
+from resources.sources.hull_file import HullFile
+from resources.sources.live.chains import LiveChains
+from resources.sources.live.economic_calendar import EconomicCalendarClient
+from resources.sources.live.events import LiveEvents
 from resources.sources.status import SourceStatus
 from resources.yahoo import YahooClient, index_symbol, present, yahoo_symbol
 from trading_dag.errors import EmptySourceError

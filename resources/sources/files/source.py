@@ -2,8 +2,8 @@
 
 A missing file switches its kind off. ``dividends`` is optional and fills the dividend column for the tickers it covers.
 What the columns mean, and deriving what the files do not say, belong here; importers of other people's formats do not.
-Which files there are is ``folder_files``', reading them ``text_files.column_file``' business. The shapes of files of
-events are in ``event_files.py``, that of ``hull_train`` is in ``hull.py``.
+Which files there are is ``files.folder``', reading them ``text_files.column_file``' business. The shapes of files of
+events are in ``files.event_shapes.py``, that of ``hull_train`` is in ``hull.py``.
 
 ==================  ===================================================================================
 file                columns (others are ignored), or as ``column_names`` knows them
@@ -26,11 +26,6 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from resources.event_files import SHAPES as EVENT_SHAPES
-from resources.file_events import FileEvents
-from resources.folder_files import INDEX_SYMBOLS, NAME, PRICES, FolderFiles
-from resources.folder_status import folder_statuses
-from resources.hull import NAMES_IN_FOLDER, HullFile
 from resources.left_out import LEFT_OUT, with_note
 from resources.raw_frames import (
     THREE_MONTH_INDEX,
@@ -42,6 +37,11 @@ from resources.raw_frames import (
     with_index_columns,
     with_notes,
 )
+from resources.sources.files.event_shapes import SHAPES as EVENT_SHAPES
+from resources.sources.files.events import FileEvents
+from resources.sources.files.folder import INDEX_SYMBOLS, NAME, PRICES, FolderFiles
+from resources.sources.files.status import folder_statuses
+from resources.sources.hull_file import NAMES_IN_FOLDER, HullFile
 from resources.sources.status import SourceStatus
 from resources.text_files.column_file import (
     ColumnFile,

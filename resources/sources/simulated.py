@@ -14,8 +14,8 @@ from typing import Final
 
 import pandas as pd
 
-from resources.hull import HullFile
 from resources.raw_frames import require_rows, since_session, table_frame
+from resources.sources.hull_file import HullFile
 from resources.sources.status import SourceStatus
 from trading_dag.schemas import (
     EARNINGS,

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from resources.file_events import FILE_OF_KIND
-from resources.folder_files import FOLDER_VARIABLE, PRICES
-from resources.hull import NAMES_IN_FOLDER
 from resources.raw_frames import IMPORT_CHAINS
+from resources.sources.files.events import FILE_OF_KIND
+from resources.sources.files.folder import FOLDER_VARIABLE, PRICES
+from resources.sources.hull_file import NAMES_IN_FOLDER
 from resources.sources.status import SourceStatus
 from resources.text_files.column_file import ColumnFile
 from trading_dag.errors import SourceError
 from trading_dag.schemas import MACRO, OPTION_CHAIN, VOLATILITY_INDEX
 
 if TYPE_CHECKING:
-    from resources.files import FilesSource
+    from resources.sources.files.source import FilesSource
 
 _NAMES_SHOWN: Final = 8
 _NOT_DATA: Final = (

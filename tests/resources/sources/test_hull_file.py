@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.files import FilesSource
-from resources.hull import HullFile, read_hull_market
+from resources.sources.files.source import FilesSource
+from resources.sources.hull_file import HullFile, read_hull_market
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.features.hull_market import hull_features
 from trading_dag.features.missing_values import fill_missing, fit_medians, presence_by_block

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.event_files import within_exchange_hours
-from resources.files import FilesSource
 from resources.raw_frames import notes_of
+from resources.sources.files.event_shapes import within_exchange_hours
+from resources.sources.files.source import FilesSource
 from resources.text_files.column_file import ReadingRules
 from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.quality.conformance import conform

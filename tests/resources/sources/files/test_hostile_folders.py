@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.files import FilesSource
 from resources.raw_frames import notes_of
+from resources.sources.files.source import FilesSource
 from resources.text_files.column_file import ReadingRules
 from trading_dag.errors import ConfigurationError, EmptySourceError, SourceError, SourceFormatError
 

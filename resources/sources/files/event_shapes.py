@@ -1,7 +1,7 @@
 """News, mentions, announcements, decisions and hourly bars from the user's Parquet or CSV files.
 
 What these files look like and what their columns mean belongs here. They are read by ``text_files.column_file.py``;
-which file is which table is in ``file_events.py``. What is left out is counted in the notes of the frame.
+which file is which table is in ``files.events.py``. What is left out is counted in the notes of the frame.
 
 =================  ======================================================================================
 file               columns (others are ignored)

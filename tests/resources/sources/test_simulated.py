@@ -10,9 +10,9 @@ import pytest
 
 from resources.expectations import verify
 from resources.restatement import merge_history
-from resources.sample import SampleSource
-from resources.simulated import NO_MARKET_DATA, SimulatedSource
 from resources.sources.choose import build_source
+from resources.sources.sample import SampleSource
+from resources.sources.simulated import NO_MARKET_DATA, SimulatedSource
 from trading_dag.errors import ConfigurationError, EmptySourceError, SourceMismatchError, UnknownTickerError
 from trading_dag.quality import QualityContext
 from trading_dag.quality.casting import cast_frame

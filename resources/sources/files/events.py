@@ -1,7 +1,7 @@
 """Hourly bars, news, mentions, announcements and the calendar of the ``files`` source as raw tables.
 
 Which file is which table, and what is said where a file or a ticker is missing, belongs here. The shapes of the files
-are in ``event_files.py``.
+are in ``files.event_shapes.py``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 
 import pandas as pd
 
-from resources import event_files
 from resources.raw_frames import switched_off, table_frame, with_notes
+from resources.sources.files import event_shapes as event_files
 from resources.text_files.column_file import ColumnFile
 from trading_dag.economic_schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
 from trading_dag.schemas import (

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.sample import SampleSource
+from resources.sources.sample import SampleSource
 from trading_dag.errors import EmptySourceError, UnknownTickerError
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import MACRO, PRICES_DAILY, VOLATILITY_INDEX
