@@ -77,9 +77,9 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
 def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One session's chain from the source, judged before it is merged."""
     from resources.chain_io import StoredChain
-    from resources.chain_snapshot import WITHOUT_CONTRACTS
     from resources.expectations import verify
     from resources.left_out import LEFT_OUT
+    from resources.vendors.chain_snapshot import WITHOUT_CONTRACTS
 
     session, ticker = chain_slice_of(context.partition_key)
     source = context.resources.source

@@ -2,7 +2,7 @@
 
 The bounds are libcurl's own (docs/decisions/how-vendors-are-asked.md): the deadline covers name resolution, connection,
 headers and the last byte, the size what compression unpacks to. Asking again and waiting is in ``http.py``; what Yahoo
-needs beside this is in ``yahoo_session.py``.
+needs beside this is in ``yahoo.session.py``.
 
 curl_cffi is imported where it is used, because it takes half a second to load.
 """

@@ -12,9 +12,9 @@ import pytest
 from assets.chain_fetch import fetch_chains, is_stored
 from assets.chain_import import run_import
 from assets.option_chain import OPTION_CHAIN_KEY
-from resources.chain_snapshot import WITHOUT_CONTRACTS
 from resources.chain_store import ChainStore
 from resources.sources.simulated import SimulatedSource
+from resources.vendors.chain_snapshot import WITHOUT_CONTRACTS
 from trading_dag.definitions import build_definitions
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings

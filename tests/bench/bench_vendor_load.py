@@ -17,7 +17,7 @@ import numpy as np
 from assets.chain_fetch import FETCHING_THREADS
 from resources.http.parallel_fetch import fetch_each
 from resources.sources.live.chains import LiveChains
-from resources.yahoo import YahooClient
+from resources.vendors.yahoo.bars import YahooClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import POLYGON, chain_settings
 from tests.resources.loopback.server import LoopbackVendor

@@ -11,15 +11,15 @@ from typing import Final, Protocol
 
 import pandas as pd
 
-from resources.chain_snapshot import WITHOUT_OPTIONS, snapshot_period
-from resources.polygon import KEY_VARIABLE as POLYGON_KEY
-from resources.polygon import PolygonClient
 from resources.raw_frames import IMPORT_CHAINS, switched_off
 from resources.sources.status import SourceStatus
-from resources.tradier import KEY_VARIABLE as TRADIER_KEY
-from resources.tradier import TradierClient
-from resources.yahoo import YahooClient
-from resources.yahoo_chain import YahooChainClient
+from resources.vendors.chain_snapshot import WITHOUT_OPTIONS, snapshot_period
+from resources.vendors.polygon import KEY_VARIABLE as POLYGON_KEY
+from resources.vendors.polygon import PolygonClient
+from resources.vendors.tradier import KEY_VARIABLE as TRADIER_KEY
+from resources.vendors.tradier import TradierClient
+from resources.vendors.yahoo.bars import YahooClient
+from resources.vendors.yahoo.chain import YahooChainClient
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.settings import ChainVendorName, Settings
 from trading_dag.slices import validate_ticker

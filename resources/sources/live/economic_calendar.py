@@ -12,11 +12,11 @@ from typing import Final
 
 import pandas as pd
 
-from resources.fred_answer import SOURCE
 from resources.http.client import HttpClient
 from resources.http.json_answer import FieldKind, Vendor
 from resources.http.message import HttpAnswer, HttpRequest
 from resources.sources.status import SourceStatus
+from resources.vendors.fred.answer import SOURCE
 from trading_dag.cpi_releases import CPI_RELEASES
 from trading_dag.economic_schedule import (
     FIRST_EVENT,

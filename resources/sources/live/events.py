@@ -11,13 +11,13 @@ from typing import Final
 
 import pandas as pd
 
-from resources.apewisdom import SOURCE as APEWISDOM
-from resources.apewisdom import ApeWisdomClient
-from resources.finnhub import KEY_VARIABLE, FinnhubClient
 from resources.left_out import joined
 from resources.raw_frames import switched_off, table_frame
 from resources.sources.files.events import no_companies
 from resources.sources.status import SourceStatus
+from resources.vendors.apewisdom import SOURCE as APEWISDOM
+from resources.vendors.apewisdom import ApeWisdomClient
+from resources.vendors.finnhub import KEY_VARIABLE, FinnhubClient
 from trading_dag.errors import EmptySourceError, SourceFormatError
 from trading_dag.publication_lags import news_known_at
 from trading_dag.schemas import EARNINGS, NEWS, NEWS_SENTIMENT, SOCIAL_MENTIONS, Table

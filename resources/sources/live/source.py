@@ -12,9 +12,6 @@ from typing import Final
 
 import pandas as pd
 
-from resources.apewisdom import ApeWisdomClient
-from resources.finnhub import FinnhubClient
-from resources.fred import FredClient
 from resources.raw_frames import (
     THREE_MONTH_INDEX,
     table_frame,
@@ -25,7 +22,10 @@ from resources.sources.live.chains import LiveChains
 from resources.sources.live.economic_calendar import EconomicCalendarClient
 from resources.sources.live.events import LiveEvents
 from resources.sources.status import SourceStatus
-from resources.yahoo import YahooClient, index_symbol, present, yahoo_symbol
+from resources.vendors.apewisdom import ApeWisdomClient
+from resources.vendors.finnhub import FinnhubClient
+from resources.vendors.fred.series import FredClient
+from resources.vendors.yahoo.bars import YahooClient, index_symbol, present, yahoo_symbol
 from trading_dag.errors import EmptySourceError
 from trading_dag.schemas import ECONOMIC_CALENDAR, MACRO, PRICES_DAILY, PRICES_HOURLY, VOLATILITY_INDEX
 from trading_dag.settings import Settings

@@ -18,7 +18,7 @@ import pandas as pd
 
 from resources.left_out import LEFT_OUT, LeftOut, with_note
 from resources.raw_frames import require_rows, table_frame
-from resources.yahoo import SETTLEMENT_DELAY
+from resources.vendors.yahoo.bars import SETTLEMENT_DELAY
 from trading_dag.errors import EmptySourceError, SourceFormatError, StaleSourceError
 from trading_dag.options.chain import CONTRACT_ID, normalise_chain, repeated_rows
 from trading_dag.schemas import OPTION_CHAIN

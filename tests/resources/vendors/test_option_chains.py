@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.chain_snapshot import WITHOUT_CONTRACTS
 from resources.http.parallel_fetch import fetch_each
 from resources.left_out import LEFT_OUT
 from resources.sources.live.chains import LiveChains
 from resources.sources.live.source import LiveSource, build_live_source
-from resources.yahoo import YahooClient
+from resources.vendors.chain_snapshot import WITHOUT_CONTRACTS
+from resources.vendors.yahoo.bars import YahooClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import (
     EXPIRATIONS,
@@ -857,7 +857,7 @@ from pathlib import Path
 import pandas as pd
 from resources.sources.live.chains import LiveChains
 from resources.http.parallel_fetch import fetch_each
-from resources.yahoo import YahooClient
+from resources.vendors.yahoo.bars import YahooClient
 from tests.resources.loopback.chain_shapes import chain_settings
 from trading_dag.settings import Settings
 home, url, now, session, *tickers = sys.argv[1:]
@@ -876,7 +876,7 @@ def test_a_fetch_that_was_killed_goes_on_from_the_answers_that_were_kept(
     vendor.chains.days = (7,)
     command = [sys.executable, "-c", FETCH, str(tmp_path), vendor.url, present(vendor).isoformat(),
                vendor.chains.session.isoformat(), *TICKERS]  # fmt: skip
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     process = subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
     kept = tmp_path / ".cache" / "http" / "polygon"
     while len(list(kept.glob("*.answer"))) < 5:

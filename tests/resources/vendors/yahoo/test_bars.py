@@ -16,8 +16,8 @@ import pytest
 
 from resources.left_out import LEFT_OUT
 from resources.sources.live.source import LiveSource, build_live_source
-from resources.yahoo import YahooClient, yahoo_symbol
-from resources.yahoo_chart import NO_PRICE
+from resources.vendors.yahoo.bars import YahooClient, yahoo_symbol
+from resources.vendors.yahoo.chart_answer import NO_PRICE
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.server import CHART, FAST_HTTP, LoopbackVendor
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceUnavailableError

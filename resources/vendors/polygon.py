@@ -15,8 +15,11 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pandas as pd
 
-from resources.chain_client import KeyedChainClient
-from resources.chain_snapshot import (
+from resources.http.json_answer import FieldKind, Records, Vendor, objection_to
+from resources.http.message import HttpAnswer, HttpRequest
+from resources.left_out import BadRecord, LeftOut
+from resources.vendors.chain_client import KeyedChainClient
+from resources.vendors.chain_snapshot import (
     ENOUGH_CONTRACTS,
     ChainQuestion,
     chain_rows,
@@ -25,9 +28,6 @@ from resources.chain_snapshot import (
     new_york_day,
     require_fresh,
 )
-from resources.http.json_answer import FieldKind, Records, Vendor, objection_to
-from resources.http.message import HttpAnswer, HttpRequest
-from resources.left_out import BadRecord, LeftOut
 from trading_dag.settings import Settings
 
 SOURCE: Final = "polygon"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 from pydantic import SecretStr
 
-from resources.chain_snapshot import ChainQuestion, ask_for_present_chain
 from resources.http.client import HttpClient
 from resources.http.json_answer import Records, Vendor
 from resources.http.message import HttpAnswer, HttpRequest
+from resources.vendors.chain_snapshot import ChainQuestion, ask_for_present_chain
 from trading_dag.errors import SourceOffError
 from trading_dag.settings import Settings
 

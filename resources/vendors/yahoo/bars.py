@@ -1,8 +1,8 @@
 """Bars from Yahoo by way of yfinance: finished sessions with dividends and splits, and finished hours.
 
 Symbols, what is asked of yfinance, the cut at the last finished session and the conversion of daily bars belong here.
-How Yahoo is asked is in ``yahoo_session.py``, what its answers must look like in ``yahoo_chart.py`` and
-``yahoo_options.py``; hourly bars are converted in ``yahoo_hourly.py``, option chains in ``yahoo_chain.py``.
+How Yahoo is asked is in ``yahoo.session.py``, what its answers must look like in ``yahoo.chart_answer.py`` and
+``yahoo.options_answer.py``; hourly bars are converted in ``yahoo.hourly.py``, option chains in ``yahoo.chain.py``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from resources.http.client import CACHE_FOLDER
 from resources.http.json_answer import shown
 from resources.left_out import BadRecord, LeftOut
 from resources.raw_frames import on_sessions, require_rows
-from resources.yahoo_chart import HOURLY, NO_PRICE, SOURCE
-from resources.yahoo_hourly import finished_hours, first_hourly_day, said_volume
+from resources.vendors.yahoo.chart_answer import HOURLY, NO_PRICE, SOURCE
+from resources.vendors.yahoo.hourly import finished_hours, first_hourly_day, said_volume
 from trading_dag.errors import SourceFormatError, SourceUnavailableError
 from trading_dag.sessions import FIRST_CALENDAR_DAY, NEW_YORK, TIME_UNIT, last_closed_session
 from trading_dag.settings import Settings
@@ -30,7 +30,7 @@ from trading_dag.settings import Settings
 if TYPE_CHECKING:
     import yfinance
 
-    from resources.yahoo_session import YahooSession
+    from resources.vendors.yahoo.session import YahooSession
 
 YAHOO_SYMBOL_OF: Final = {"SPX": "^GSPC", "COMP": "^IXIC"}
 # The volatility indices close at 16:15 and the closing auction's prints come late, so a bar is taken as finished
@@ -193,7 +193,7 @@ class YahooClient:
 
     def _session(self) -> YahooSession:
         if self._kept_session is None:
-            from resources.yahoo_session import YahooSession
+            from resources.vendors.yahoo.session import YahooSession
 
             self._kept_session = YahooSession(
                 home=self._settings.home,

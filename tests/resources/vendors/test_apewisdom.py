@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.apewisdom import ApeWisdomClient
 from resources.left_out import LEFT_OUT
 from resources.sources.live.source import LiveSource, build_live_source
+from resources.vendors.apewisdom import ApeWisdomClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.event_shapes import APEWISDOM, LISTED, NOW
 from tests.resources.loopback.server import FAST_HTTP, LoopbackVendor

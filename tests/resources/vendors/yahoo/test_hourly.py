@@ -11,9 +11,9 @@ import pytest
 
 from resources.left_out import LeftOut
 from resources.sources.live.source import build_live_source
-from resources.yahoo import YahooClient
-from resources.yahoo_chart import NO_PRICE
-from resources.yahoo_hourly import finished_hours, first_hourly_day
+from resources.vendors.yahoo.bars import YahooClient
+from resources.vendors.yahoo.chart_answer import NO_PRICE
+from resources.vendors.yahoo.hourly import finished_hours, first_hourly_day
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.hourly_shape import hours_of
 from tests.resources.loopback.server import FAST_HTTP, LoopbackVendor

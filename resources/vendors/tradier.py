@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from resources.chain_client import KeyedChainClient
-from resources.chain_snapshot import ChainQuestion, chain_rows, contract_frame, moments, require_fresh
 from resources.http.json_answer import FieldKind, Records, Vendor, objection_to
 from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import LeftOut
+from resources.vendors.chain_client import KeyedChainClient
+from resources.vendors.chain_snapshot import ChainQuestion, chain_rows, contract_frame, moments, require_fresh
 from trading_dag.errors import EmptySourceError
 from trading_dag.settings import Settings
 

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from resources.finnhub import FinnhubClient
 from resources.left_out import LEFT_OUT
 from resources.sources.live.events import dates_known_at
 from resources.sources.live.source import LiveSource, build_live_source
+from resources.vendors.finnhub import FinnhubClient
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.event_shapes import ARTICLES, BUSY_DAYS, FINNHUB_KEY, MAXIMUM_ARTICLES, NOW
 from tests.resources.loopback.server import FAST_HTTP, LoopbackVendor

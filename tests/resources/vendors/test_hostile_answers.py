@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from resources.fred import FredClient
 from resources.sources.live.economic_calendar import EconomicCalendarClient
 from resources.sources.live.source import build_live_source
+from resources.vendors.fred.series import FredClient
 from tests.resources.loopback import hostile
 from tests.resources.loopback.chain_shapes import POLYGON, POLYGON_KEY, TRADIER_TOKEN, YAHOO, chain_settings
 from tests.resources.loopback.event_shapes import APEWISDOM, FINNHUB_KEY, NOW, RELEASE_DATES

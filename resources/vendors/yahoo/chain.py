@@ -12,10 +12,10 @@ from typing import Final
 
 import pandas as pd
 
-from resources.chain_snapshot import ask_for_present_chain, chain_rows, contract_frame, moments, require_fresh
 from resources.left_out import LeftOut
-from resources.yahoo import YahooClient, yahoo_symbol, yfinance_errors
-from resources.yahoo_chart import SOURCE
+from resources.vendors.chain_snapshot import ask_for_present_chain, chain_rows, contract_frame, moments, require_fresh
+from resources.vendors.yahoo.bars import YahooClient, yahoo_symbol, yfinance_errors
+from resources.vendors.yahoo.chart_answer import SOURCE
 from trading_dag.settings import Settings
 
 # The options of the index are listed under another symbol than its prices.

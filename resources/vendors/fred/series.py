@@ -23,7 +23,11 @@ from xml.etree import ElementTree
 import pandas as pd
 from fredapi import Fred
 
-from resources.fred_answer import (
+from resources.http.client import HttpClient
+from resources.http.message import HttpAnswer, HttpRequest
+from resources.left_out import BadRecord, LeftOut, joined
+from resources.raw_frames import require_rows
+from resources.vendors.fred.answer import (
     MISSING,
     OBSERVATIONS_TAG,
     SOURCE,
@@ -32,10 +36,6 @@ from resources.fred_answer import (
     read_csv,
     read_xml,
 )
-from resources.http.client import HttpClient
-from resources.http.message import HttpAnswer, HttpRequest
-from resources.left_out import BadRecord, LeftOut, joined
-from resources.raw_frames import require_rows
 from trading_dag.errors import EmptySourceError
 from trading_dag.publication_lags import known_on
 from trading_dag.schemas import MACRO_SERIES

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.fred import FredClient, first_releases, vintage_windows
 from resources.left_out import LEFT_OUT
 from resources.sources.live.source import build_live_source
+from resources.vendors.fred.series import FredClient, first_releases, vintage_windows
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.fred_shape import MAXIMUM_VINTAGES, TAKEN_OVER_ON
 from tests.resources.loopback.server import FAST_HTTP, FRED, FRED_CSV, FRED_KEY, LoopbackVendor

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resources.left_out import BadRecord, LeftOut
-from resources.yahoo_chart import NO_PRICE, SOURCE
+from resources.vendors.yahoo.chart_answer import NO_PRICE, SOURCE
 from trading_dag.errors import SourceFormatError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, session_bounds
 

@@ -2,7 +2,7 @@
 
 yfinance takes an answer without options, an error and a page alike for nothing, and fills what was renamed with NaN.
 Here each becomes the error that it is, and a contract that cannot be read is taken out and costs no other. Turning
-answers into rows is ``yahoo_chain.py``'s part.
+answers into rows is ``yahoo.chain.py``'s part.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from resources.http.json_answer import is_moment, is_number, read_json
 from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord
-from resources.yahoo_chart import field_of, raise_empty, raise_stated_error, read_payload, refuse
+from resources.vendors.yahoo.chart_answer import field_of, raise_empty, raise_stated_error, read_payload, refuse
 
 _REQUIRED_NUMBERS: Final = ("strike", "expiration")
 _NUMBERS: Final = ("lastPrice", "bid", "ask", "volume", "openInterest", "impliedVolatility")

@@ -21,8 +21,8 @@ from resources.http.client import Check, HttpClient
 from resources.http.message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
 from resources.http.sender import curl_bounds, follow, is_same_origin, outcome_of
 from resources.left_out import BadRecord
-from resources.yahoo_chart import SOURCE, check_chart, readable_chart
-from resources.yahoo_options import check_options, readable_options
+from resources.vendors.yahoo.chart_answer import SOURCE, check_chart, readable_chart
+from resources.vendors.yahoo.options_answer import check_options, readable_options
 from trading_dag.errors import SourceFormatError, SourceUnavailableError
 from trading_dag.settings import HttpSettings
 

@@ -1,0 +1,1 @@
+"""One client for each vendor: what is asked, and how its answers become rows."""

@@ -1,0 +1,1 @@
+"""FRED: series with their vintages."""

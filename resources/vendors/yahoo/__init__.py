@@ -1,0 +1,1 @@
+"""Yahoo: daily and hourly bars, and the present option chain."""
