@@ -25,7 +25,7 @@ from resources.chain_io import StoredChain
 from resources.chain_store import ChainStore
 from resources.chain_verdicts import session_verdicts
 from resources.expectations import RuleVerdict
-from resources.parquet_store import content_hash
+from resources.storage.parquet_store import content_hash
 from resources.text_files.values import DateOrder
 from trading_dag.quality import rules_of
 from trading_dag.schemas import OPTION_CHAIN

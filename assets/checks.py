@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from assets.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Result, Slice
-from resources.parquet_store import ACCEPTED_ATTRIBUTE
+from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE
 from trading_dag.quality import QualityContext
 from trading_dag.quality.acceptance import still_accepted
 from trading_dag.quality.casting import cast_frame
@@ -58,8 +58,8 @@ def verdicts_of(
 
 def _about_prices(frame: pd.DataFrame, at: Slice) -> dict[str, Any]:
     """What rules of daily bars know beside them: the bars of other tickers, and what the user has accepted."""
-    from resources.accepted_bars import AcceptedBars
-    from resources.peers import peers_of
+    from resources.storage.accepted_bars import AcceptedBars
+    from resources.storage.peers import peers_of
 
     bars, problems = cast_frame(frame, PRICES_DAILY)
     accepted = {} if problems else still_accepted(AcceptedBars(at.store.data).of(at.ticker), bars)

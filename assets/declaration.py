@@ -13,7 +13,7 @@ from typing import Any, Final
 import dagster as dg
 import pandas as pd
 
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import StorageError
 from trading_dag.quality import Rule, rules_of
 from trading_dag.schemas import OPTION_CHAIN, SliceKind, Table

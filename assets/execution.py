@@ -30,10 +30,10 @@ from assets.running import RunOutcome, run_job
 from assets.staleness import Staleness
 from assets.workers import end_workers, enter_worker, interrupts_left_to_the_parent, start_server
 from resources.chain_store import ChainStore
-from resources.model_store import ModelStore
-from resources.parquet_store import ParquetStore, SliceKey
-from resources.slice_check import problem_of
 from resources.sources.protocol import Source
+from resources.storage.models.store import ModelStore
+from resources.storage.parquet_store import ParquetStore, SliceKey
+from resources.storage.slices.check import problem_of
 from trading_dag.errors import TradingDagError
 from trading_dag.schemas import SliceKind
 from trading_dag.settings import Settings

@@ -19,7 +19,7 @@ from assets.checks import recorded_warnings, verdicts_of
 from assets.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
 from resources.parquet_io import COLUMNS_METADATA, StoredModel
-from resources.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice
+from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule, empty_frame
 from trading_dag.schemas import Column, SliceKind, Table
@@ -260,7 +260,7 @@ def _in_words(verdict: "RuleVerdict") -> str:
 
 def _model_output(declaration: Declaration, fitted: "FittedModel") -> dg.Output[StoredModel]:
     """A fitted model under the version by which it will be stored, which is also its data version."""
-    from resources.model_store import new_version
+    from resources.storage.models.store import new_version
 
     version = new_version(fitted)
     with warnings.catch_warnings():

@@ -25,7 +25,7 @@ from assets.materialization import (
 )
 from assets.partitions import Partitions, chain_slice_of
 from assets.pictures import picture
-from resources.parquet_store import content_hash
+from resources.storage.parquet_store import content_hash
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from resources.parquet_io import slice_of_partition
-from resources.parquet_store import SliceKey
+from resources.storage.parquet_store import SliceKey
 from trading_dag.errors import ConfigurationError
 from trading_dag.schemas import HORIZON_KEYS, SliceKind
 

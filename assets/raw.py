@@ -10,7 +10,7 @@ import pandas as pd
 
 from assets.declaration import Declaration, Result, Slice, table_asset
 from resources.left_out import LEFT_OUT
-from resources.parquet_store import ASKED_AT_ATTRIBUTE
+from resources.storage.parquet_store import ASKED_AT_ATTRIBUTE
 from trading_dag.quality.casting import cast_frame
 from trading_dag.schemas import (
     EARNINGS,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from assets.jobs import RETRAIN_JOB
 from assets.partitions import Partitions, partition_key
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.schemas import DRIFT, REGISTRY
 from trading_dag.settings import Settings
 

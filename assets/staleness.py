@@ -13,8 +13,8 @@ from assets.catalog import DECLARATIONS
 from assets.declaration import SOURCE_STATE, Declaration, Read
 from resources.chain_io import chain_digest
 from resources.chain_store import ChainStore
-from resources.model_store import ModelStore
-from resources.parquet_store import ParquetStore, Provenance, SliceKey
+from resources.storage.models.store import ModelStore
+from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
 from trading_dag.errors import SourceError, StorageError
 from trading_dag.schemas import SliceKind, Table
 from trading_dag.settings import Settings

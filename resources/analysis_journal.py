@@ -12,7 +12,7 @@ import uuid
 from typing import Final
 
 from resources.chain_store import ChainStore
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.options.chain_history import HistoryTables, together
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.slices import validate_ticker

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from resources.chain_part import BY_TICKER, DIGESTS_KEY, day_digests, read_groups, whole_digest
-from resources.slice_check import check_pages
-from resources.slice_format import not_as_stored, open_parquet, provenance_of, to_pandas
+from resources.storage.slices.check import check_pages
+from resources.storage.slices.format import not_as_stored, open_parquet, provenance_of, to_pandas
 from trading_dag.errors import StorageError
 from trading_dag.schemas import OPTION_CHAIN
 
 if TYPE_CHECKING:
-    from resources.parquet_store import ParquetStore
-    from resources.slice_record import SliceKey
+    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.slices.record import SliceKey
 
 
 def chain_problems(store: ParquetStore, *, fast: bool) -> Iterator[tuple[Path, str]]:

@@ -25,7 +25,7 @@ from resources.chain_merge import OUTCOMES, MergeCounts
 from resources.chain_staging import LINE, PREFIX, SliceName, StagedFile, stage, sweep
 from resources.chain_store import ChainStore
 from resources.chain_verdicts import ChainJudge, SessionWarning
-from resources.slice_format import replace_file
+from resources.storage.slices.format import replace_file
 from resources.text_files.columns import Remark, merged_remarks
 from resources.text_files.values import DateOrder
 from trading_dag.errors import SliceBusyError, SourceError

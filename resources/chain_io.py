@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from resources.chain_store import ChainStore
-    from resources.parquet_store import Provenance
+    from resources.storage.parquet_store import Provenance
     from trading_dag.options.forward import RateCurve
 
 QUOTES: Final = (

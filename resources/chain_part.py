@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from resources.slice_format import readable, to_pandas
-from resources.slice_record import SliceKey, content_hash
+from resources.storage.slices.format import readable, to_pandas
+from resources.storage.slices.record import SliceKey, content_hash
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import OPTION_CHAIN
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from resources.chain_files import ChainFile
 from resources.chain_pieces import ChainRows
-from resources.slice_format import replace_file
+from resources.storage.slices.format import replace_file
 from resources.text_files.columns import Remark, merged_remarks
 from trading_dag.errors import UnknownTickerError
 from trading_dag.options.sifting import REASON, SiftedChain, sift

@@ -25,9 +25,9 @@ from resources.chain_part import (
     whole_digest,
     with_digests,
 )
-from resources.column_upgrade import ensure_schema_file
-from resources.parquet_store import ParquetStore
-from resources.slice_format import (
+from resources.storage.column_upgrade import ensure_schema_file
+from resources.storage.parquet_store import ParquetStore
+from resources.storage.slices.format import (
     check_columns,
     check_owner,
     open_parquet,
@@ -37,8 +37,8 @@ from resources.slice_format import (
     to_arrow,
     to_pandas,
 )
-from resources.slice_paths import FILE_NAME, slice_parts
-from resources.slice_record import SliceKey
+from resources.storage.slices.paths import FILE_NAME, slice_parts
+from resources.storage.slices.record import SliceKey
 from trading_dag.errors import SliceNotFoundError, StorageError
 from trading_dag.options.chain import repeated_rows
 from trading_dag.quality import empty_frame
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
     from resources.chain_verdicts import ChainJudge
-    from resources.parquet_store import Provenance
+    from resources.storage.parquet_store import Provenance
 
 ROW_GROUP_ROWS: Final = 131_072
 IMPORTS_FOLDER: Final = ".imports"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from resources.accepted_bars import AcceptedBars
-from resources.parquet_store import ParquetStore
 from resources.sources.choose import build_source
-from resources.stored_state import damaged_slices, strange_files
-from resources.stored_warnings import stored_warnings
-from resources.warehouse import Warehouse
+from resources.storage.accepted_bars import AcceptedBars
+from resources.storage.parquet_store import ParquetStore
+from resources.storage.slices.state import damaged_slices, strange_files
+from resources.storage.slices.warnings import stored_warnings
+from resources.storage.warehouse import Warehouse
 from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.library_versions import library_version

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 import pandas as pd
 
-from resources.parquet_store import ParquetStore, PreparedSlice, Provenance, SliceKey
+from resources.storage.parquet_store import ParquetStore, PreparedSlice, Provenance, SliceKey
 from trading_dag.errors import ModelNotFoundError, StorageError
 from trading_dag.schemas import Table, table_of
 
 if TYPE_CHECKING:
-    from resources.model_store import ModelStore
+    from resources.storage.models.store import ModelStore
     from trading_dag.models.fitted import FittedModel
 
 COLUMNS_METADATA: Final = "columns"

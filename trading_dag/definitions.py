@@ -19,8 +19,8 @@ from assets.partitions import Partitions
 from assets.schedules import build_schedules
 from assets.sensors import build_automation_sensor, build_drift_sensor
 from resources.parquet_io import ModelIOManager, ParquetIOManager
-from resources.parquet_store import ParquetStore
-from resources.slice_lock import held_slice
+from resources.storage.parquet_store import ParquetStore
+from resources.storage.slices.lock import held_slice
 from trading_dag.settings import Settings
 
 
@@ -34,7 +34,7 @@ def build_definitions(
     settings : the universe, the source and where data lives. Nothing is fetched here, and nothing read but which
         tickers a folder of files has.
     resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``,
-        ``chain_io``, ``slice_lock``.
+        ``chain_io``, ``slices.lock``.
     partitions : the slices; those of the active universe where none are given.
     """
     partitions = partitions or Partitions.active(settings)
@@ -92,7 +92,7 @@ def _source(settings: Settings) -> Any:
 
 
 def _model_io(settings: Settings) -> ModelIOManager:
-    from resources.model_store import ModelStore
+    from resources.storage.models.store import ModelStore
 
     return ModelIOManager(ModelStore(settings.home / "models"))
 

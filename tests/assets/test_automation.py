@@ -17,7 +17,7 @@ from assets.automation import condition_of
 from assets.chain_fetch import add_chain_date
 from assets.partitions import OPTION_CHAIN_DATES, Partitions, chain_partition_key
 from assets.sensors import AUTOMATION_SENSOR
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import DRIFT
 from trading_dag.sessions import sessions_between

@@ -13,7 +13,7 @@ from assets.jobs import RESEARCH_JOB
 from assets.partitions import partition_key
 from assets.running import QUIET_CONSOLE
 from resources.chain_store import ChainStore
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.trading_dag.backtest.program_chains import fair_chain
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import (

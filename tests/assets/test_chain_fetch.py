@@ -14,10 +14,10 @@ from assets.chain_fetch import ChainFetch, fetch_chains, is_stored, wanted_chain
 from assets.execution import SliceRunner, WorkItem
 from assets.option_chain import OPTION_CHAIN_KEY
 from resources.chain_store import ChainStore
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.live.source import build_live_source
 from resources.sources.sample import SampleSource
 from resources.sources.simulated import SimulatedSource
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.errors import ConfigurationError, SourceUnavailableError
 from trading_dag.schemas import DEALER_EXPOSURE, MACRO_TABLE, OPTION_CHAIN_TABLE

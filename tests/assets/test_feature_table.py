@@ -10,8 +10,8 @@ import pytest
 
 from assets.declaration import Slice
 from assets.feature_table import feature_table
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.sample import SampleSource
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.schemas import ALL_FEATURES, FEATURE_GROUPS, FEATURE_TABLE
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings

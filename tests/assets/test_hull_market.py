@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from assets.execution import Mode, Outcome, SliceRunner, WorkItem
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE, MACRO
 from trading_dag.settings import Settings

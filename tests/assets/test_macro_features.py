@@ -10,8 +10,8 @@ import pytest
 from assets.checks import verdicts_of
 from assets.declaration import Result, Slice
 from assets.features import macro
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.simulated import SimulatedSource
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.schemas import MACRO_TABLE
 from trading_dag.sessions import last_closed_session, shift_sessions
 from trading_dag.settings import Settings

@@ -12,8 +12,8 @@ import pytest
 from assets.declaration import Result, Slice
 from assets.raw import RESTATEMENTS_SHOWN, load_events, load_incrementally
 from resources.left_out import LEFT_OUT
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.raw_frames import switched_off, table_frame
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.schemas import NEWS, PRICES_DAILY
 from trading_dag.settings import Settings
 

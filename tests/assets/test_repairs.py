@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from assets.execution import SliceRunner, WorkItem
-from resources.parquet_store import ParquetStore, SliceKey
-from tests.resources.test_stored_state import FILES, ROWS, rewritten
+from resources.storage.parquet_store import ParquetStore, SliceKey
+from tests.resources.storage.slices.test_state import FILES, ROWS, rewritten
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings

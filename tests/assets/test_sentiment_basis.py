@@ -12,10 +12,10 @@ from assets.declaration import Result, Slice
 from assets.features import sentiment
 from assets.raw import news_sentiment
 from assets.staleness import Staleness
-from resources.model_store import ModelStore
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.live.source import build_live_source
 from resources.sources.sample import SampleSource
+from resources.storage.models.store import ModelStore
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.resources.loopback.event_shapes import FINNHUB_KEY
 from tests.resources.loopback.server import LoopbackVendor
 from trading_dag.quality import empty_frame

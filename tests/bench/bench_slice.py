@@ -78,7 +78,7 @@ def main() -> None:
 
     import assets.preload  # noqa: F401  # as a worker: one thread for linear algebra, and what its server has imported
     from assets.execution import SliceRunner, WorkItem
-    from resources.parquet_store import SliceKey
+    from resources.storage.parquet_store import SliceKey
     from trading_dag.definitions import build_for_command
     from trading_dag.settings import Settings
 

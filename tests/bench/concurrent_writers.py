@@ -45,7 +45,7 @@ def _ticker(number: int) -> str:
 
 
 def _write(home: Path, number: int, seconds: float, kind: Kind, results: Any) -> None:
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 
     store, counts, version, end = ParquetStore(home), Counter[str](), 0, time.monotonic() + seconds
@@ -80,8 +80,8 @@ def _write_shared_file(home: Path, frame: Any, ticker: str) -> None:
 def _read(home: Path, seconds: float, kind: Kind, results: Any) -> None:
     import duckdb
 
-    from resources.parquet_store import ParquetStore
-    from resources.warehouse import Warehouse
+    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.warehouse import Warehouse
 
     counts, end = Counter[str](), time.monotonic() + seconds
     warehouse = Warehouse(ParquetStore(home))
@@ -106,8 +106,8 @@ def _read(home: Path, seconds: float, kind: Kind, results: Any) -> None:
 
 def measure(seconds: float = 60.0, *, kind: Kind = "warehouse") -> dict[str, int]:
     """Counts of writes, reads, errors and torn reads."""
-    from resources.parquet_store import ParquetStore
-    from resources.warehouse import Warehouse
+    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.warehouse import Warehouse
 
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:

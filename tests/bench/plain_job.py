@@ -179,7 +179,7 @@ def _events(
 
 
 def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -> None:
-    from resources.model_store import ModelStore
+    from resources.storage.models.store import ModelStore
     from trading_dag import plots
     from trading_dag.backtest.engine import run_backtest
     from trading_dag.backtest.structure_comparison import compare_modelled

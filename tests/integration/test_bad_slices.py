@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from assets.execution import Outcome, SliceRunner, WorkItem
-from resources.accepted_bars import AcceptedBars
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.choose import build_source
+from resources.storage.accepted_bars import AcceptedBars
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.quality.acceptance import accepted_bar
 from trading_dag.schemas import PRICES_DAILY, TECHNICAL, VOLATILITY_INDEX

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.sample import SampleSource
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.schemas import (
     FEATURE_TABLE,

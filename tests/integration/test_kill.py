@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.model_store import ModelStore
-from resources.parquet_store import ParquetStore, SliceKey, content_hash
+from resources.storage.models.store import ModelStore
+from resources.storage.parquet_store import ParquetStore, SliceKey, content_hash
 from tests.conftest import Workspace
 from trading_dag.schemas import PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, TABLES
 

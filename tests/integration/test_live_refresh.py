@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from tests.resources.loopback.server import LoopbackVendor, error_page, server_error, too_many_requests
 from trading_dag.schemas import (

@@ -14,7 +14,7 @@ import pytest
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
 from resources.chain_import import import_chains
 from resources.chain_store import ChainStore
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.definitions import build_definitions
 from trading_dag.options import black_scholes

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from assets.execution import SliceRunner, WorkItem
-from resources.parquet_store import SliceKey
 from resources.sources.sample import SampleSource
+from resources.storage.parquet_store import SliceKey
 from tests.conftest import Workspace
 from trading_dag.definitions import build_definitions
 from trading_dag.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import SAMPLE_HORIZONS, Workspace
 from trading_dag.schemas import (
     FEATURE_TABLE,

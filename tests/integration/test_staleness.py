@@ -14,8 +14,8 @@ from dagster._core.loader import LoadingContextForTest
 
 from assets.execution import Mode, stale_in_mode
 from assets.staleness import Staleness
-from resources.model_store import ModelStore
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.models.store import ModelStore
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import REPOSITORY, Workspace
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY, RECOMMENDATION, REGISTRY, TRADES

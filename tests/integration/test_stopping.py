@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from resources.chain_store import ChainStore
-from resources.parquet_store import content_hash
+from resources.storage.parquet_store import content_hash
 from tests.conftest import Workspace
 from tests.integration.processes import PATIENCE_SECONDS, rows, start, unfinished_runs, wait_until
 

@@ -8,8 +8,8 @@ import pytest
 
 from assets.partitions import Partitions, partition_key
 from resources.parquet_io import ParquetIOManager, slice_of_partition
-from resources.parquet_store import ParquetStore, SliceKey
-from tests.resources.test_parquet_store import bars
+from resources.storage.parquet_store import ParquetStore, SliceKey
+from tests.resources.storage.test_parquet_store import bars
 from trading_dag.schemas import PRICES_DAILY
 
 PARTITIONS = Partitions(("SPY", "QQQ", "IWM"))

@@ -15,7 +15,7 @@ from trading_dag.errors import ConfigurationError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from resources.accepted_bars import AcceptedBars
+    from resources.storage.accepted_bars import AcceptedBars
 
 LONGEST_REASON: Final = 300
 
@@ -32,8 +32,8 @@ def accept(
     holds while the bar stays as it is."""
     import pandas as pd
 
-    from resources.accepted_bars import AcceptedBars
-    from resources.parquet_store import ParquetStore
+    from resources.storage.accepted_bars import AcceptedBars
+    from resources.storage.parquet_store import ParquetStore
 
     place = Workplace(source, ticker)
     name, day = place.tickers[0], pd.Timestamp(session).as_unit("us")
@@ -61,9 +61,9 @@ def _accept(place: Workplace, kept: AcceptedBars, name: str, day: pd.Timestamp, 
     """Keep the bar that the source has now; return the rules that it breaks."""
     import pandas as pd
 
-    from resources.parquet_store import ParquetStore
-    from resources.peers import peers_of
     from resources.sources.choose import build_source
+    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.peers import peers_of
     from trading_dag.quality import QualityContext, examine, rules_of
     from trading_dag.quality.acceptance import accepted_bar
     from trading_dag.schemas import PRICES_DAILY

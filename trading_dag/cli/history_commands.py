@@ -97,9 +97,9 @@ def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_ru
     """
     from assets.run_retention import compact, remove_runs, superfluous_runs
     from assets.runs import bury_dead_runs, claim
-    from resources.model_retention import remove_versions, superfluous_versions
-    from resources.model_store import ModelStore
-    from resources.parquet_store import ParquetStore
+    from resources.storage.models.retention import remove_versions, superfluous_versions
+    from resources.storage.models.store import ModelStore
+    from resources.storage.parquet_store import ParquetStore
 
     now = dt.datetime.now(dt.UTC)
     models, store = ModelStore(place.settings.home / "models"), ParquetStore(place.settings.home)

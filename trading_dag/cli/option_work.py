@@ -79,7 +79,7 @@ class OptionWork:
     def analyse(self, tickers: Iterable[str], *, quiet: bool) -> list[str]:
         """Bring ``options`` up to date for tickers whose chains changed, those of the universe; one line a failure."""
         from assets.jobs import MACRO_JOB, OPTIONS_JOB
-        from resources.parquet_store import ParquetStore, SliceKey
+        from resources.storage.parquet_store import ParquetStore, SliceKey
         from trading_dag.definitions import build_for_command
         from trading_dag.schemas import MACRO_TABLE
 
@@ -139,7 +139,7 @@ def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | N
 
     from resources.chain_io import StoredChain
     from resources.chain_store import ChainStore
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.options.rates import rates_at_sessions
     from trading_dag.options.session_analytics import analyse_session
     from trading_dag.schemas import MACRO_TABLE

@@ -31,7 +31,7 @@ def indication_of(
     """
     from resources.chain_io import StoredChain
     from resources.chain_store import ChainStore
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 
     store = ParquetStore(place.settings.home)
@@ -57,7 +57,7 @@ def indication_of(
 def _on_chain(
     place: Workplace, structure: str, stored: StoredChain, *, session: pd.Timestamp
 ) -> tuple[Indication, str | None]:
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.backtest.chain_indication import indicate_on_chain
     from trading_dag.schemas import MACRO_TABLE
 
@@ -74,7 +74,7 @@ def _on_chain(
 def _on_surface(
     place: Workplace, structure: str, ticker: str, prices: pd.DataFrame, *, session: pd.Timestamp | None
 ) -> tuple[Indication, str | None]:
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.options.indication import indicate
     from trading_dag.schemas import MACRO_TABLE, VOLATILITY_INDEX
     from trading_dag.strategy.sizing import settings_for_contract

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
-    from resources.stored_warnings import StoredWarning
+    from resources.storage.slices.warnings import StoredWarning
 
 
 def show(place: Workplace, query: str, table: Any, *, of: str, as_json: bool, is_current: bool = True) -> None:
@@ -41,7 +41,7 @@ def with_sources(place: Workplace, frame: pd.DataFrame, *, of: str) -> pd.DataFr
     """The rows with ``source``: what is recorded in the slice of ``of`` that each belongs to, whatever is set now."""
     import pandas as pd
 
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import table_of
 
     store, table = ParquetStore(place.settings.home), table_of(of)
@@ -110,8 +110,8 @@ def print_notes(place: Workplace, notes: Iterable[str]) -> None:
 
 def warnings_of(place: Workplace) -> list[StoredWarning]:
     """What the stored slices of the chosen tickers and horizons are warned of."""
-    from resources.parquet_store import ParquetStore
-    from resources.stored_warnings import stored_warnings
+    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.slices.warnings import stored_warnings
 
     return stored_warnings(ParquetStore(place.settings.home), tickers=place.tickers, horizons=place.horizons)
 

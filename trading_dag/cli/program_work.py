@@ -131,7 +131,7 @@ def source_of(place: Workplace, ticker: str, request: ProgramRequest) -> str | N
     """The recorded source of all that a program reads: chain, prices for their dividends, rates, signals."""
     from resources.chain_io import StoredChain
     from resources.chain_store import ChainStore
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
 
     store = ParquetStore(place.settings.home)
@@ -243,7 +243,7 @@ def _entries(place: Workplace, market: ChainMarket, request: ProgramRequest) -> 
         return entries_weekly(market), "the chain's first session of each week"
     if request.entries == DAILY:
         return entries_every_session(market), "every session of the chain"
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.backtest.program_inputs import entries_of_recommendations, signals_in_words
     from trading_dag.schemas import RECOMMENDATION
 
@@ -260,14 +260,14 @@ def _entries(place: Workplace, market: ChainMarket, request: ProgramRequest) -> 
 
 def _prices(place: Workplace, ticker: str) -> pd.DataFrame:
     """The stored bars, for dividends and splits; no rows where there are none."""
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 
     return ParquetStore(place.settings.home).read_or_empty(PRICES_DAILY, SliceKey(ticker))
 
 
 def _macro(place: Workplace) -> pd.DataFrame:
-    from resources.parquet_store import ParquetStore, SliceKey
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import MACRO_TABLE
 
     return ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())

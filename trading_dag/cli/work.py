@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from assets.execution import Mode, Outcome
-    from resources.parquet_store import SliceKey
+    from resources.storage.parquet_store import SliceKey
 
 
 def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
@@ -118,8 +118,8 @@ def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterIn
 
     from assets.execution import REPORTS
     from assets.runs import bury_dead_runs, claim, refuse_if_busy
-    from resources.parquet_store import SliceKey
     from resources.sources.choose import require_prices
+    from resources.storage.parquet_store import SliceKey
 
     keys = place.research_slices
     if mode not in REPORTS:
@@ -142,8 +142,8 @@ def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bo
     """
     from assets.execution import stale_in_mode
     from assets.staleness import Staleness
-    from resources.model_store import ModelStore
-    from resources.parquet_store import ParquetStore
+    from resources.storage.models.store import ModelStore
+    from resources.storage.parquet_store import ParquetStore
 
     staleness = Staleness(ParquetStore(place.settings.home), ModelStore(place.settings.home / "models"), place.settings)
     if not any(stale_in_mode(staleness, "ticker_horizon", key, mode) for key in place.research_slices):

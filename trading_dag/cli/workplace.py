@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from resources.parquet_store import SliceKey
-    from resources.warehouse import Warehouse
+    from resources.storage.parquet_store import SliceKey
+    from resources.storage.warehouse import Warehouse
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 DAGSTER_CONFIGURATION: Final = "dagster.yaml"
@@ -65,15 +65,15 @@ class Workplace:
     @property
     def warehouse(self) -> Warehouse:
         """SQL over what is stored."""
-        from resources.parquet_store import ParquetStore
-        from resources.warehouse import Warehouse
+        from resources.storage.parquet_store import ParquetStore
+        from resources.storage.warehouse import Warehouse
 
         return Warehouse(ParquetStore(self.settings.home))
 
     @property
     def research_slices(self) -> list[SliceKey]:
         """The chosen tickers by the chosen horizons."""
-        from resources.parquet_store import SliceKey
+        from resources.storage.parquet_store import SliceKey
 
         return [SliceKey(ticker, horizon) for ticker in self.tickers for horizon in self.horizons]
 

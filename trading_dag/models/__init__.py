@@ -2,5 +2,5 @@
 
 ``fitted`` holds the frozen values; ``rows``, ``training`` and ``forecasting`` what all walk-forward classifiers
 do alike.
-Storing and loading models is I/O and stands in ``resources.model_store``.
+Storing and loading models is I/O and stands in ``resources.storage.models.store``.
 """

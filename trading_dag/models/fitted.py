@@ -2,7 +2,7 @@
 
 Here belongs what a fit leaves behind: estimators with the data window, features, threshold and
 prior that belong to them. How they are fitted stands in ``training`` and in the model modules;
-how they are stored, in ``resources.model_store``.
+how they are stored, in ``resources.storage.models.store``.
 """
 
 from __future__ import annotations

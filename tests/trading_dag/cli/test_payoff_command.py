@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from resources.chain_store import ChainStore
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.simulated import SimulatedSource
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.simulation.simulation_settings import SimulationSettings

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from resources.chain_store import ChainStore
-from resources.parquet_store import ParquetStore, SliceKey
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from tests.trading_dag.backtest.program_chains import KEY, fair_chain
 from trading_dag.options.surface import continuous_rate

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from resources.chain_store import ChainStore
-from resources.parquet_store import ParquetStore, SliceKey
 from resources.sources.simulated import SimulatedSource
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.reports import simulated_notice
 from trading_dag.schemas import METRICS, PRICES_DAILY, RECOMMENDATION, SUMMARY, VOLATILITY_INDEX, Column, Table

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from resources.parquet_store import ParquetStore, SliceKey
-from resources.warehouse import Warehouse
+from resources.storage.parquet_store import ParquetStore, SliceKey
+from resources.storage.warehouse import Warehouse
 from tests.conftest import Workspace
-from tests.resources.test_parquet_store import bars
+from tests.resources.storage.test_parquet_store import bars
 from trading_dag.errors import StorageError
 from trading_dag.schemas import PRICES_DAILY
 

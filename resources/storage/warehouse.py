@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from resources.column_upgrade import ensure_schema_file
-from resources.parquet_store import ParquetStore, SliceKey
-from resources.read_only import connect_read_only, the_query
-from resources.slice_check import check_pages
-from resources.slice_paths import SCHEMA_FILE_NAME
-from resources.warehouse_views import fingerprint, statements
+from resources.storage.column_upgrade import ensure_schema_file
+from resources.storage.parquet_store import ParquetStore, SliceKey
+from resources.storage.read_only import connect_read_only, the_query
+from resources.storage.slices.check import check_pages
+from resources.storage.slices.paths import SCHEMA_FILE_NAME
+from resources.storage.warehouse_views import fingerprint, statements
 from trading_dag.errors import StorageError
 from trading_dag.schemas import PRICES_DAILY, TABLES, Table
 

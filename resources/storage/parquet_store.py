@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from resources.column_upgrade import ensure_schema_file
-from resources.slice_format import (
+from resources.storage.column_upgrade import ensure_schema_file
+from resources.storage.slices.format import (
     check_columns,
     check_owner,
     not_as_stored,
@@ -26,8 +26,8 @@ from resources.slice_format import (
     to_pandas,
     with_later_columns,
 )
-from resources.slice_paths import ASIDE, FILE_NAME, path_of, slice_parts
-from resources.slice_record import PreparedSlice, Provenance, SliceKey, content_hash
+from resources.storage.slices.paths import ASIDE, FILE_NAME, path_of, slice_parts
+from resources.storage.slices.record import PreparedSlice, Provenance, SliceKey, content_hash
 from trading_dag.errors import SliceNotFoundError, StorageError
 from trading_dag.quality import conform, empty_frame
 from trading_dag.schemas import HORIZON_KEYS, Table

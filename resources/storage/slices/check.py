@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resources.slice_format import check_columns, check_owner, open_parquet, provenance_of, readable, remedy
+from resources.storage.slices.format import check_columns, check_owner, open_parquet, provenance_of, readable, remedy
 from trading_dag.errors import DataQualityError, StorageError
 from trading_dag.quality import conform
 from trading_dag.schemas import Table
 
 if TYPE_CHECKING:
-    from resources.parquet_store import ParquetStore
-    from resources.slice_record import SliceKey
+    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.slices.record import SliceKey
 
 
 def check_pages(table: Table, key: SliceKey, path: Path, *, footer_only: bool = False) -> None:

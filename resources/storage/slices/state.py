@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from resources.chain_check import chain_problems
-from resources.parquet_store import ParquetStore
-from resources.slice_check import check_pages, problem_of
-from resources.slice_format import remedy
-from resources.slice_paths import strangers
+from resources.storage.parquet_store import ParquetStore
+from resources.storage.slices.check import check_pages, problem_of
+from resources.storage.slices.format import remedy
+from resources.storage.slices.paths import strangers
 from trading_dag.errors import StorageError
 from trading_dag.schemas import TABLES
 

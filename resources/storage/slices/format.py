@@ -1,6 +1,6 @@
 """How a slice looks as a Parquet file: types, provenance in the footer, checksums of pages; how files are replaced.
 
-Which file it is stands in ``slice_paths``, when it is read or written in ``parquet_store``.
+Which file it is stands in ``slices.paths``, when it is read or written in ``parquet_store``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from resources.slice_record import Provenance, SliceKey
+from resources.storage.slices.record import Provenance, SliceKey
 from trading_dag.errors import StorageError
 from trading_dag.quality.casting import pandas_type
 from trading_dag.schemas import OPTION_CHAIN, Column, Table

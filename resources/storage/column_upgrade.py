@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from resources.slice_format import arrow_schema, parquet_writer, replace_file, to_arrow
-from resources.slice_paths import SCHEMA_FILE_NAME
-from resources.slice_record import content_hash
+from resources.storage.slices.format import arrow_schema, parquet_writer, replace_file, to_arrow
+from resources.storage.slices.paths import SCHEMA_FILE_NAME
+from resources.storage.slices.record import content_hash
 from trading_dag.errors import StorageError
 from trading_dag.schemas import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from resources.parquet_store import ParquetStore
+    from resources.storage.parquet_store import ParquetStore
 
 
 def ensure_schema_file(store: ParquetStore, table: Table) -> None:

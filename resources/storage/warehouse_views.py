@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from resources.slice_format import METADATA_KEY
-from resources.slice_paths import FILE_NAME, LEVELS, SCHEMA_FILE_NAME, pattern, wildcard
+from resources.storage.slices.format import METADATA_KEY
+from resources.storage.slices.paths import FILE_NAME, LEVELS, SCHEMA_FILE_NAME, pattern, wildcard
 from trading_dag.schemas import TABLES, Table
 
 RECORDS_SCHEMA: Final = "meta"

@@ -1,7 +1,7 @@
 """Where fitted models live: immutable versions on disk, without pickle, and a pointer to the latest.
 
 Here belongs where versions lie, how they come to be and which one is in use; what the files of
-one version hold stands in ``model_files``. Layout::
+one version hold stands in ``models.files``. Layout::
 
     <root>/direction_classifier/ticker=SPY/horizon=24h/
         latest                                   name of the version in use
@@ -26,7 +26,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from resources.model_files import read_inputs, read_model, write_model
+from resources.storage.models.files import read_inputs, read_model, write_model
 from trading_dag.errors import ConfigurationError, ModelNotFoundError, SliceBusyError, StorageError
 from trading_dag.models.fitted import FittedModel
 from trading_dag.slices import horizon_of, validate_ticker

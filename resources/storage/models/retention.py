@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from resources.model_store import ModelStore
-from resources.parquet_store import ParquetStore
-from resources.slice_format import open_parquet, readable
+from resources.storage.models.store import ModelStore
+from resources.storage.parquet_store import ParquetStore
+from resources.storage.slices.format import open_parquet, readable
 from trading_dag.schemas import TABLES, Table
 
 # A version is named by the 8 digits of its content hash, alone or at the end of its full name.

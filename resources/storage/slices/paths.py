@@ -1,7 +1,7 @@
 """Which files below ``data`` are slices: by the name of their folders, and by nothing else.
 
 Store, views and ``doctor`` go by the same words, so that a copied folder is seen by none of the first two and named by
-the third. What a slice holds is ``slice_check``'s.
+the third. What a slice holds is ``slices.check``'s.
 """
 
 from __future__ import annotations

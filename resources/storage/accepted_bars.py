@@ -14,7 +14,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-from resources.slice_paths import ACCEPTED_BARS_NAME as FILE_NAME
+from resources.storage.slices.paths import ACCEPTED_BARS_NAME as FILE_NAME
 from trading_dag.errors import StorageError, UnknownTickerError
 from trading_dag.quality.acceptance import AcceptedBar
 from trading_dag.slices import validate_ticker

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from resources.parquet_store import ParquetStore
+from resources.storage.parquet_store import ParquetStore
 from trading_dag.errors import StorageError
 from trading_dag.schemas import PRICES_DAILY
 

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 from filelock import FileLock
 
-from resources import slice_lock
-from resources.slice_lock import held_slice, lock_file
+from resources.storage.slices import lock as slice_lock
+from resources.storage.slices.lock import held_slice, lock_file
 
 TICKERS = dg.StaticPartitionsDefinition(["SPX", "COMP"])
 SECONDS = 30.0

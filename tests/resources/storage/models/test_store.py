@@ -19,7 +19,7 @@ import pytest
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
-from resources.model_store import ModelStore
+from resources.storage.models.store import ModelStore
 from trading_dag.errors import (
     ModelNotFoundError,
     StorageError,

@@ -1,7 +1,7 @@
 """The files of one model version: JSON specs, scikit-learn by skops, xgboost in its own format. No pickle.
 
 Here belongs how a ``FittedModel`` becomes files in a folder and comes back from them. Which folder,
-and when it counts, stands in ``model_store``. Files::
+and when it counts, stands in ``models.store``. Files::
 
     spec.json                  windows, features, thresholds, hyperparameters, libraries, inputs, inner scores,
                                and the SHA-256 of every other file

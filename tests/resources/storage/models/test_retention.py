@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from resources.model_retention import named_digits, remove_versions, superfluous_versions
-from resources.model_store import ModelStore
-from resources.parquet_store import ParquetStore, SliceKey
-from tests.resources.test_parquet_store import bars
+from resources.storage.models.retention import named_digits, remove_versions, superfluous_versions
+from resources.storage.models.store import ModelStore
+from resources.storage.parquet_store import ParquetStore, SliceKey
+from tests.resources.storage.test_parquet_store import bars
 from trading_dag.errors import SliceBusyError, StorageError
 from trading_dag.schemas import PREDICTIONS_DIRECTION, PRICES_DAILY, RECOMMENDATION, Column, Table
 from trading_dag.table_frames import table_frame

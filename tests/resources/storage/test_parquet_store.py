@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
-from resources import parquet_store
-from resources.column_upgrade import ensure_schema_file
 from resources.event_history import merge_events
-from resources.parquet_store import ParquetStore, SliceKey, content_hash
-from resources.slice_paths import FILE_NAME
-from resources.warehouse import Warehouse
+from resources.storage import parquet_store
+from resources.storage.column_upgrade import ensure_schema_file
+from resources.storage.parquet_store import ParquetStore, SliceKey, content_hash
+from resources.storage.slices.paths import FILE_NAME
+from resources.storage.warehouse import Warehouse
 from trading_dag.errors import SchemaError, SliceNotFoundError, StorageError, UnknownTickerError
 from trading_dag.schemas import EARNINGS, MACRO, PRICES_DAILY, TARGETS, Table
 from trading_dag.sessions import sessions_between

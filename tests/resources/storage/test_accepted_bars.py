@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resources.accepted_bars import FILE_NAME, AcceptedBars
+from resources.storage.accepted_bars import FILE_NAME, AcceptedBars
 from trading_dag.errors import StorageError
 from trading_dag.quality.acceptance import AcceptedBar
 
