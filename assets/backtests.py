@@ -24,7 +24,7 @@ from trading_dag.schemas import (
 )
 
 if TYPE_CHECKING:
-    from resources.chain_io import StoredChain
+    from resources.io_managers.chains import StoredChain
     from trading_dag.options.structures import Structure
 
 LONGEST_DAYS: Final = 70

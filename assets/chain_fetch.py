@@ -1,7 +1,7 @@
 """Option chains from the source: which ones are wanted, and how they are fetched, several at once, and stored.
 
 Each chain becomes a run of ``raw.option_chain``, so that its checks and verdicts are those of any other. Chains of
-other people's files are ``chain_import``'s.
+other people's files are ``importing.importer``'s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from assets.jobs import OPTION_CHAIN_JOB
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key, chain_slice_of
 from assets.running import RunOutcome, run_job
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.http.parallel_fetch import FetchProgress, fetch_each
 from resources.sources.protocol import Source
 from trading_dag.errors import ConfigurationError

@@ -1,8 +1,9 @@
 """Imports of option-chain files as Dagster runs: one run an import, and for every session it changed what Dagster has
 of any other: a materialization and the verdicts of its checks. A run that refused sessions has failed, and names them.
 
-Reading and storing are ``resources.chain_import``'s; this module only makes the UI, and every condition that asks for
-the checks, know of it. The verdicts are those on what is stored, found for a whole year of a ticker at once.
+Reading and storing are ``resources.chains.importing.importer``'s; this module only makes the UI, and every condition
+that asks for the checks, know of it. The verdicts are those on what is stored, found for a whole year of a ticker at
+once.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +21,11 @@ from assets.materialization import check_results
 from assets.option_chain import OPTION_CHAIN_KEY
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
 from assets.running import QUIET_CONSOLE
-from resources.chain_import import ChainImport, ImportProgress, import_chains, mark_reported, unreported
-from resources.chain_io import StoredChain
-from resources.chain_store import ChainStore
-from resources.chain_verdicts import session_verdicts
+from resources.chains.importing.importer import ChainImport, ImportProgress, import_chains, mark_reported, unreported
+from resources.chains.store import ChainStore
+from resources.chains.verdicts import session_verdicts
 from resources.expectations import RuleVerdict
+from resources.io_managers.chains import StoredChain
 from resources.storage.parquet_store import content_hash
 from resources.text_files.values import DateOrder
 from trading_dag.quality import rules_of

@@ -29,7 +29,7 @@ from assets.partitions import partition_key
 from assets.running import RunOutcome, run_job
 from assets.staleness import Staleness
 from assets.workers import end_workers, enter_worker, interrupts_left_to_the_parent, start_server
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.sources.protocol import Source
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey

@@ -18,7 +18,7 @@ from assets.automation import RAW_FRESHNESS, condition_of
 from assets.checks import recorded_warnings, verdicts_of
 from assets.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
-from resources.parquet_io import COLUMNS_METADATA, StoredModel
+from resources.io_managers.tables import COLUMNS_METADATA, StoredModel
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule, empty_frame

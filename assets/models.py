@@ -20,7 +20,7 @@ from trading_dag.schemas import (
 )
 
 if TYPE_CHECKING:
-    from resources.parquet_io import StoredModel
+    from resources.io_managers.tables import StoredModel
     from trading_dag.models.augmentation import Augmentation
     from trading_dag.models.fitted import FittedModel
 

@@ -10,7 +10,7 @@ from assets.declaration import Declaration, Read, Slice, table_asset
 from trading_dag.schemas import DRIFT, FEATURE_TABLE
 
 if TYPE_CHECKING:
-    from resources.parquet_io import StoredModel
+    from resources.io_managers.tables import StoredModel
 
 
 @table_asset(

@@ -36,7 +36,7 @@ from trading_dag.schemas import (
 from trading_dag.sessions import last_closed_session
 
 if TYPE_CHECKING:
-    from resources.chain_io import StoredChain
+    from resources.io_managers.chains import StoredChain
     from trading_dag.options.chain_history import HistoryProgress
 
 # Who wants to know how far chain_history is: the command line that runs it in its own process.
@@ -76,8 +76,8 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
 
 def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """One session's chain from the source, judged before it is merged."""
-    from resources.chain_io import StoredChain
     from resources.expectations import verify
+    from resources.io_managers.chains import StoredChain
     from resources.left_out import LEFT_OUT
     from resources.vendors.chain_snapshot import WITHOUT_CONTRACTS
 
@@ -123,8 +123,8 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
 def chain_history(at: Slice, chain: "StoredChain", rates: pd.DataFrame) -> Result:
     """Forwards by parity, volatilities, fitted smiles and arbitrage of every expiration, and what dealers would hold.
     Sessions whose quotes did not change are kept as they are, and what an ended run computed is not computed again."""
-    from resources.analysis_journal import AnalysisJournal
-    from resources.chain_io import NO_CHAIN
+    from resources.chains.analysis_journal import AnalysisJournal
+    from resources.io_managers.chains import NO_CHAIN
     from trading_dag.options.chain_history import HistoryTables, analyse_history
     from trading_dag.options.rates import rates_at_sessions
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from resources.parquet_io import slice_of_partition
+from resources.io_managers.tables import slice_of_partition
 from resources.storage.parquet_store import SliceKey
 from trading_dag.errors import ConfigurationError
 from trading_dag.schemas import HORIZON_KEYS, SliceKind

@@ -10,7 +10,7 @@ from assets.declaration import Declaration, Read, Slice, table_asset
 from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PRICES_DAILY, TARGETS
 
 if TYPE_CHECKING:
-    from resources.parquet_io import StoredModel
+    from resources.io_managers.tables import StoredModel
 
 _PRICES: Final = Read(PRICES_DAILY, columns=("ticker", "session", "open", "close"))
 

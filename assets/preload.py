@@ -15,10 +15,10 @@ import pyarrow.parquet  # noqa: F401
 import typer  # noqa: F401
 
 import assets.execution  # noqa: F401
-import resources.chain_io
-import resources.event_history
-import resources.parquet_io
-import resources.run_history  # noqa: F401
+import resources.io_managers.chains
+import resources.io_managers.tables
+import resources.merging.event_history
+import resources.runs.history  # noqa: F401
 import trading_dag.definitions  # noqa: F401
 from resources.expectations import verify
 from trading_dag.quality import QualityContext, empty_frame

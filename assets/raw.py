@@ -48,7 +48,7 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     ------
     SourceMismatchError : where the stored rows come from another source.
     """
-    from resources.restatement import merge_history, overlap_start
+    from resources.merging.restatement import merge_history, overlap_start
 
     stored = at.store.read_or_empty(table, at.key)
     is_first = stored.empty
@@ -83,7 +83,7 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
     SourceMismatchError : where the stored rows come from another source.
     PriceBaseError : where hourly bars differ from the stored ones by more than one split.
     """
-    from resources.event_history import fetch_start, keep_recent, merge_events
+    from resources.merging.event_history import fetch_start, keep_recent, merge_events
 
     stored, asked_before = at.store.read_or_empty(table, at.key), _asked_before(at, table)
     since = fetch_start(stored, table)

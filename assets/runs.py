@@ -13,7 +13,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from assets.partitions import partition_key
-from resources.run_history import PROCESS_IS_GONE, is_abandoned, sweep_marks
+from resources.runs.history import PROCESS_IS_GONE, is_abandoned, sweep_marks
 from resources.storage.parquet_store import SliceKey
 from trading_dag.errors import SliceBusyError
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from assets.catalog import DECLARATIONS
 from assets.declaration import SOURCE_STATE, Declaration, Read
-from resources.chain_io import chain_digest
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
+from resources.io_managers.chains import chain_digest
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
 from trading_dag.errors import SourceError, StorageError

@@ -18,7 +18,7 @@ from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
 from assets.sensors import build_automation_sensor, build_drift_sensor
-from resources.parquet_io import ModelIOManager, ParquetIOManager
+from resources.io_managers.tables import ModelIOManager, ParquetIOManager
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.slices.lock import held_slice
 from trading_dag.settings import Settings
@@ -33,8 +33,8 @@ def build_definitions(
     ----------
     settings : the universe, the source and where data lives. Nothing is fetched here, and nothing read but which
         tickers a folder of files has.
-    resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``,
-        ``chain_io``, ``slices.lock``.
+    resources : replacements by name: ``settings``, ``source``, ``store``, ``io_managers.tables``, ``model_io``,
+        ``io_managers.chains``, ``slices.lock``.
     partitions : the slices; those of the active universe where none are given.
     """
     partitions = partitions or Partitions.active(settings)
@@ -98,7 +98,7 @@ def _model_io(settings: Settings) -> ModelIOManager:
 
 
 def _chain_io(settings: Settings) -> dg.IOManager:
-    from resources.chain_io import ChainIOManager
+    from resources.io_managers.chains import ChainIOManager
 
     return ChainIOManager(settings.home, keep_days=settings.chain_keep_days)
 

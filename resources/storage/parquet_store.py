@@ -1,7 +1,7 @@
 """Parquet slices on disk: where a slice lies, how it is written so that nobody sees half of it, how it is read.
 
 This is the truth of the project. No Dagster and no DuckDB here: the IO manager
-(``parquet_io.py``) and the warehouse window (``warehouse.py``) build on it.
+(``io_managers.tables.py``) and the warehouse window (``warehouse.py``) build on it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from assets.chain_fetch import ChainFetch, fetch_chains, is_stored, wanted_chains
 from assets.execution import SliceRunner, WorkItem
 from assets.option_chain import OPTION_CHAIN_KEY
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.sources.live.source import build_live_source
 from resources.sources.sample import SampleSource
 from resources.sources.simulated import SimulatedSource

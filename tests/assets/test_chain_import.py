@@ -13,10 +13,10 @@ import assets.chain_import
 from assets.chain_import import run_import
 from assets.option_chain import OPTION_CHAIN_KEY, build_option_chain
 from assets.partitions import OPTION_CHAIN_DATES, Partitions
-from resources.chain_import import import_chains
-from resources.chain_io import StoredChain
-from resources.chain_store import ChainStore
-from resources.chain_verdicts import session_verdicts
+from resources.chains.importing.importer import import_chains
+from resources.chains.store import ChainStore
+from resources.chains.verdicts import session_verdicts
+from resources.io_managers.chains import StoredChain
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import OPTION_CHAIN
 

@@ -12,7 +12,7 @@ import pytest
 from assets.chain_fetch import fetch_chains, is_stored
 from assets.chain_import import run_import
 from assets.option_chain import OPTION_CHAIN_KEY
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.sources.simulated import SimulatedSource
 from resources.vendors.chain_snapshot import WITHOUT_CONTRACTS
 from trading_dag.definitions import build_definitions

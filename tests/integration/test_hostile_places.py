@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.run_history import RunHistory
+from resources.runs.history import RunHistory
 from tests.conftest import Workspace
 
 BAD_USAGE, WORK_FAILED = 2, 1
@@ -72,7 +72,7 @@ CONFIGURATIONS = {
     "a name that is none": "no_such_setting: 1",
     "a list": "- 1",
     "a module that is none": "run_launcher: {module: no_such_module, class: X, config: {}}",
-    "a class that is none": "run_launcher: {module: resources.run_launcher, class: X, config: {}}",
+    "a class that is none": "run_launcher: {module: resources.runs.launcher, class: X, config: {}}",
 }
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
-from resources.chain_import import import_chains
-from resources.chain_store import ChainStore
+from resources.chains.importing.importer import import_chains
+from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.definitions import build_definitions

@@ -18,7 +18,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.storage.parquet_store import content_hash
 from tests.conftest import Workspace
 from tests.integration.processes import PATIENCE_SECONDS, rows, start, unfinished_runs, wait_until

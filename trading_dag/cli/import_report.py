@@ -12,7 +12,7 @@ from trading_dag.cli.printing import complain
 from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
-    from resources.chain_import import ChainImport, FileImport
+    from resources.chains.importing.importer import ChainImport, FileImport
 
 SESSIONS_SHOWN: Final = 10
 

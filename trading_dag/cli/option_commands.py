@@ -118,8 +118,8 @@ def chain(
     """Show one session's stored option chain by expiration: forward, volatility, skew, arbitrage, dealers' gamma."""
     import pandas as pd
 
-    from resources.chain_io import StoredChain
-    from resources.chain_store import ChainStore
+    from resources.chains.store import ChainStore
+    from resources.io_managers.chains import StoredChain
 
     place = Workplace(tickers=ticker)
     analysis = session_analysis(place, place.tickers[0], session=None if date is None else pd.Timestamp(date))

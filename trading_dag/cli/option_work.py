@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from assets.chain_fetch import ChainFetch
-    from resources.chain_import import ChainImport, ImportProgress
-    from resources.chain_store import ChainStore
+    from resources.chains.importing.importer import ChainImport, ImportProgress
+    from resources.chains.store import ChainStore
     from resources.http.parallel_fetch import FetchProgress
     from resources.text_files.values import DateOrder
     from trading_dag.options.session_analytics import SessionAnalysis
@@ -120,7 +120,7 @@ class OptionWork:
 def option_work(place: Workplace) -> Iterator[OptionWork]:
     """The instance open, dead runs buried, views there."""
     from assets.runs import bury_dead_runs
-    from resources.chain_store import ChainStore
+    from resources.chains.store import ChainStore
 
     with opened_instance(place) as instance:
         bury_dead_runs(instance)
@@ -137,8 +137,8 @@ def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | N
     """
     import pandas as pd
 
-    from resources.chain_io import StoredChain
-    from resources.chain_store import ChainStore
+    from resources.chains.store import ChainStore
+    from resources.io_managers.chains import StoredChain
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.options.rates import rates_at_sessions
     from trading_dag.options.session_analytics import analyse_session

@@ -13,7 +13,7 @@ from trading_dag.errors import InsufficientDataError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from resources.chain_io import StoredChain
+    from resources.io_managers.chains import StoredChain
     from trading_dag.options.indication import Indication
 
 
@@ -29,8 +29,8 @@ def indication_of(
     ------
     InsufficientDataError : where neither can quote it, with what is missing and which sessions have a chain.
     """
-    from resources.chain_io import StoredChain
-    from resources.chain_store import ChainStore
+    from resources.chains.store import ChainStore
+    from resources.io_managers.chains import StoredChain
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 

@@ -129,8 +129,8 @@ def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> Program
 
 def source_of(place: Workplace, ticker: str, request: ProgramRequest) -> str | None:
     """The recorded source of all that a program reads: chain, prices for their dividends, rates, signals."""
-    from resources.chain_io import StoredChain
-    from resources.chain_store import ChainStore
+    from resources.chains.store import ChainStore
+    from resources.io_managers.chains import StoredChain
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
 
@@ -219,8 +219,8 @@ def _market(
 ) -> ChainMarket:
     import pandas as pd
 
-    from resources.chain_io import StoredChain
-    from resources.chain_store import ChainStore
+    from resources.chains.store import ChainStore
+    from resources.io_managers.chains import StoredChain
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.corporate_actions import splits_of_prices
     from trading_dag.backtest.structure_programs import fills_of

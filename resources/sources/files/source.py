@@ -239,7 +239,7 @@ class FilesSource:
         SourceFormatError : for a file in another shape.
         EmptySourceError : where the files have no quotes of that ticker and session.
         """
-        from resources.chain_files import open_chain_file
+        from resources.chains.importing.files import open_chain_file
         from trading_dag.options.chain import repeated_rows
 
         validate_ticker(ticker)

@@ -111,7 +111,7 @@ def _chain_status(folder: Path, pattern: str) -> SourceStatus:
     paths = sorted(folder.glob(pattern))
     if not paths:
         return SourceStatus(OPTION_CHAIN.name, "off", f"no {pattern} in {folder}", IMPORT_CHAINS)
-    from resources.chain_files import open_chain_file
+    from resources.chains.importing.files import open_chain_file
 
     try:
         for path in paths:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from resources.chain_check import chain_problems
+from resources.chains.check import chain_problems
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.slices.check import check_pages, problem_of
 from resources.storage.slices.format import remedy

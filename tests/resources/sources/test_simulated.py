@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from resources.expectations import verify
-from resources.restatement import merge_history
+from resources.merging.restatement import merge_history
 from resources.sources.choose import build_source
 from resources.sources.sample import SampleSource
 from resources.sources.simulated import NO_MARKET_DATA, SimulatedSource

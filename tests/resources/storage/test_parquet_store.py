@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
-from resources.event_history import merge_events
+from resources.merging.event_history import merge_events
 from resources.storage import parquet_store
 from resources.storage.column_upgrade import ensure_schema_file
 from resources.storage.parquet_store import ParquetStore, SliceKey, content_hash

@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.warehouse import CLOCK_STEP_SECONDS, Warehouse
+from tests.resources.chains.test_store import chain_of
 from tests.resources.storage.test_parquet_store import bars
-from tests.resources.test_chain_store import chain_of
 from trading_dag.errors import StorageError
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import PRICES_DAILY, TABLES

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.event_history import keep_recent, merge_events
+from resources.merging.event_history import keep_recent, merge_events
 from resources.sources.files.source import FilesSource
 from resources.sources.live.source import LiveSource, build_live_source
 from resources.sources.sample import SampleSource

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from tests.trading_dag.backtest.program_chains import KEY, fair_chain

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.sources.simulated import SimulatedSource
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from resources.chain_store import ChainStore
+from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.slices.check import check_pages, problem_of
 from resources.storage.slices.state import damaged_slices, strange_files
+from tests.resources.chains.test_store import chain_of
 from tests.resources.storage.test_parquet_store import bars
-from tests.resources.test_chain_store import chain_of
 from trading_dag.errors import StorageError
 from trading_dag.schemas import MACRO, OPTION_CHAIN, PRICES_DAILY, TARGETS
 

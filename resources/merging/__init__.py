@@ -1,0 +1,1 @@
+"""How what a vendor says today meets what is stored: restatements, price bases, versions of events."""

@@ -1,0 +1,156 @@
+"""Dagster's SQLite storage with one event log for all runs, whose connections stay open.
+
+Dagster's default keeps a file per run and mirrors asset events into an index, and opens, checks and closes a file for
+each statement. A research slice records about two hundred events; one log with open connections takes a quarter of the
+time (``docs/decisions``), with the same schema.
+
+Each run is tagged with the process that has it in hand (``process_marks``), so that a run whose process is gone can be
+told from one that is under way, whoever launched it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dagster._core.events import DagsterEventType
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.event import listen
+
+from resources.runs.process_marks import ProcessMarks
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dagster import DagsterEvent, DagsterInstance, DagsterRun, EventLogEntry
+    from dagster._serdes import ConfigurableClassData
+    from sqlalchemy import Connection, Engine
+
+BUSY_SECONDS: Final = 60.0
+PROCESS_TAG: Final = "trading_dag/process"
+PROCESS_IS_GONE: Final = "the process that executed this run was ended from outside"
+# Whoever says this of a run has it in hand from now on: the daemon that launches it, then the process that executes it.
+_TAKEN_OVER: Final = frozenset({DagsterEventType.RUN_STARTING, DagsterEventType.RUN_START})
+
+
+class PooledEventLog(ConsolidatedSqliteEventLogStorage):
+    """Dagster's event log of all runs in one file, with a pool of open connections."""
+
+    _tables: frozenset[str] = frozenset()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine = create_engine(self._conn_string, connect_args={"timeout": BUSY_SECONDS})
+        listen(engine, "connect", _flush_at_checkpoints)
+        return engine
+
+    @cached_property
+    def _under_way(self) -> threading.local:
+        """The transaction that this thread has open, as ``connection``."""
+        return threading.local()
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        """A transaction; within one that this thread has open, that one."""
+        outer: Connection | None = getattr(self._under_way, "connection", None)
+        if outer is not None:
+            yield outer
+            return
+        with self._engine.connect() as connection, connection.begin():
+            self._under_way.connection = connection
+            try:
+                yield connection
+            finally:
+                self._under_way.connection = None
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event with all that follows from it (the latest of its asset, its tags, its check) or nothing."""
+        with self._connect():
+            super().store_event(event)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether a table is there; asked for every event, and a table that is there stays."""
+        if table_name not in self._tables:
+            with self._connect() as connection:
+                self._tables = frozenset(inspect(connection).get_table_names())
+        return table_name in self._tables
+
+    def dispose(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+        super().dispose()  # type: ignore[no-untyped-call]
+
+
+class OwnedRunStorage(SqliteRunStorage):
+    """Dagster's runs, each tagged with the mark of the process that made it, launches it or executes it."""
+
+    marks: ProcessMarks
+
+    def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
+        """Store a new run as this process's."""
+        return super().add_run(dagster_run.with_tags({**dagster_run.tags, PROCESS_TAG: self.marks.own()}))
+
+    def handle_run_event(self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None) -> None:
+        """Follow an event of a run; before it counts as launched or started, it is this process's."""
+        if event.event_type in _TAKEN_OVER:
+            run = self._get_run_by_id(run_id)
+            if run is not None and run.tags.get(PROCESS_TAG) != self.marks.own():
+                self.add_run_tags(run_id, {PROCESS_TAG: self.marks.own()})
+        super().handle_run_event(run_id, event, update_timestamp)
+
+
+def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
+    """Whether the process that had an unfinished run in hand is gone; False where nobody recorded which it was."""
+    storage, mark = instance.run_storage, run.tags.get(PROCESS_TAG)
+    return isinstance(storage, OwnedRunStorage) and mark is not None and not storage.marks.lives(mark)
+
+
+def sweep_marks(instance: DagsterInstance) -> None:
+    """Remove the marks of processes that are gone."""
+    if isinstance(instance.run_storage, OwnedRunStorage):
+        instance.run_storage.marks.sweep()
+
+
+def _flush_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:
+    """Wait for the disk when the write-ahead log is folded in, not after each event.
+
+    A killed process loses nothing by it; a power failure can lose the last events, never the file. What is stale is
+    told from slices and models, which are flushed one by one.
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+class RunHistory(DagsterSqliteStorage):
+    """Runs, events and schedules below one folder: ``history`` and ``schedules``."""
+
+    _event_log_storage: Any
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        from filelock import FileLock
+
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]  # the parent's makes other files
+        self.base_dir = base_dir
+        self._inst_data = inst_data
+        root = Path(base_dir)
+        with FileLock(root / ".history.lock"):  # processes that start on a new home make the tables one by one
+            self._run_storage = OwnedRunStorage.from_local(str(root / "history"))
+            self._run_storage.marks = ProcessMarks(root / "processes")
+            self._event_log_storage = PooledEventLog(str(root / "history"))
+            if not self._event_log_storage.has_table(SqlEventLogStorageTable.name):  # fails here where it is garbage
+                self._event_log_storage._init_db()  # there, but empty
+            self._schedule_storage = SqliteScheduleStorage.from_local(str(root / "schedules"))
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> RunHistory:
+        """As ``dagster.yaml`` configures it."""
+        return cls.from_local(inst_data=inst_data, **config_value)
