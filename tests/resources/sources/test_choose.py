@@ -133,7 +133,7 @@ def test_days_that_are_no_session_are_left_out_and_said(caplog: pytest.LogCaptur
 
 
 def test_the_example_of_an_environment_holds_the_defaults() -> None:
-    example = Path(__file__).resolve().parents[2] / ".env.example"
+    example = Path(__file__).resolve().parents[3] / ".env.example"
     names = {line.split("=")[0] for line in example.read_text().splitlines() if line.startswith("TRADING_DAG_")}
     assert {name.split("_", 2)[2].split("__")[0].lower() for name in names} <= set(Settings.model_fields)
     given = Settings(_env_file=example)
