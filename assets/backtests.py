@@ -25,7 +25,7 @@ from trading_dag.schemas import (
 
 if TYPE_CHECKING:
     from resources.io_managers.chains import StoredChain
-    from trading_dag.options.structures import Structure
+    from trading_dag.options.structures.structure import Structure
 
 LONGEST_DAYS: Final = 70
 
@@ -132,7 +132,7 @@ def comparison(
     and ask where there are, otherwise at last trades; without a chain on the modelled surface, also two volatility
     points lower and higher."""
     from trading_dag.backtest.structure_comparison import EVERYTHING, compare_modelled
-    from trading_dag.options.structure_settings import structures_by_name
+    from trading_dag.options.structures.user_structures import structures_by_name
 
     menu = structures_by_name(at.settings.structures)
     if not chain.attrs.get("source_off"):
@@ -158,7 +158,7 @@ def _compared_on_chain(
     from trading_dag.backtest.structure_comparison import COMPARED_YEARS, compare_structures
     from trading_dag.backtest.structure_programs import fills_of, settings_for_listed_contract
     from trading_dag.day_count import DAYS_PER_YEAR
-    from trading_dag.options.rates import rates_at_sessions, rates_of_quotes
+    from trading_dag.options.chains.rates import rates_at_sessions, rates_of_quotes
 
     book = settings_for_listed_contract(at.ticker, at.settings.backtest)
     fallback = at.settings.surface.risk_free_rate

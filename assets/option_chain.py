@@ -37,7 +37,7 @@ from trading_dag.sessions import last_closed_session
 
 if TYPE_CHECKING:
     from resources.io_managers.chains import StoredChain
-    from trading_dag.options.chain_history import HistoryProgress
+    from trading_dag.options.chains.history import HistoryProgress
 
 # Who wants to know how far chain_history is: the command line that runs it in its own process.
 ANALYSIS_PROGRESS: Final[ContextVar["Callable[[HistoryProgress], None] | None"]] = ContextVar(
@@ -125,8 +125,8 @@ def chain_history(at: Slice, chain: "StoredChain", rates: pd.DataFrame) -> Resul
     Sessions whose quotes did not change are kept as they are, and what an ended run computed is not computed again."""
     from resources.chains.analysis_journal import AnalysisJournal
     from resources.io_managers.chains import NO_CHAIN
-    from trading_dag.options.chain_history import HistoryTables, analyse_history
-    from trading_dag.options.rates import rates_at_sessions
+    from trading_dag.options.chains.history import HistoryTables, analyse_history
+    from trading_dag.options.chains.rates import rates_at_sessions
 
     sessions = chain.sessions()
     rate = rates_at_sessions(rates, sessions, fallback=at.settings.surface.risk_free_rate)
@@ -149,7 +149,7 @@ def chain_history(at: Slice, chain: "StoredChain", rates: pd.DataFrame) -> Resul
 
 def _pictures(latest: Any) -> dict[str, Any]:
     """Smile, term structure and dealers' gamma of the last session."""
-    from trading_dag.options.dealer_exposure import gamma_by_strike
+    from trading_dag.options.chains.dealer_exposure import gamma_by_strike
     from trading_dag.plots import net_gamma_by_strike, smiles, term_structure
 
     title = f"{latest.ticker} {latest.session:%Y-%m-%d}"

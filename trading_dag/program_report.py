@@ -12,13 +12,13 @@ import pandas as pd
 from trading_dag.backtest.chain_coverage import ChainCoverage, coverage_of
 from trading_dag.backtest.program_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
 from trading_dag.backtest.programs import TargetDelta
-from trading_dag.options.structures import BackExpiryRule
+from trading_dag.options.structures.structure import BackExpiryRule
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 
 if TYPE_CHECKING:
     from trading_dag.backtest.program_study import ProgramStudy
     from trading_dag.backtest.programs import StrikeChoice
-    from trading_dag.options.structures import Leg
+    from trading_dag.options.structures.structure import Leg
 
 SHORT: Final = "The chain has {sessions}. Nothing about so few can be significant."
 FEW_SESSIONS: Final = 252

@@ -20,8 +20,8 @@ from trading_dag.visible_text import visible
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from trading_dag.options.indication import Indication
-    from trading_dag.options.session_analytics import SessionAnalysis
+    from trading_dag.options.chains.session import SessionAnalysis
+    from trading_dag.options.structures.indication import Indication
 
 _HORIZON_ORDER: Final = " ".join(f"WHEN '{key}' THEN {rank}" for rank, key in enumerate(HORIZON_KEYS))
 _ORDER: Final = f"ORDER BY ticker, CASE horizon {_HORIZON_ORDER} END"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
-from trading_dag.options.structure_settings import StructureSettings, parse_structures
+from trading_dag.options.structures.user_structures import StructureSettings, parse_structures
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.simulation.simulation_settings import SimulationSettings
 from trading_dag.slices import horizon_of, validate_ticker

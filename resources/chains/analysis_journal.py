@@ -1,7 +1,7 @@
 """Analysed sessions of a ticker's chains that no table holds yet, so that an end from outside loses little.
 
 The tables themselves are replaced whole, after their checks, by the Dagster run; a journal is only what the next run
-need not compute again. What a session's rows are is ``trading_dag.options.chain_history``'s.
+need not compute again. What a session's rows are is ``trading_dag.options.chains.history``'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from trading_dag.options.chain_history import HistoryTables, together
+from trading_dag.options.chains.history import HistoryTables, together
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.slices import validate_ticker
 

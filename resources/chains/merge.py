@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trading_dag.options.chain import CHAIN_KEY
+from trading_dag.options.chains.rows import CHAIN_KEY
 from trading_dag.schemas import OPTION_CHAIN
 
 OUTCOMES: Final = ("appended", "restated", "completed", "unchanged")

@@ -40,7 +40,7 @@ from resources.storage.slices.format import (
 from resources.storage.slices.paths import FILE_NAME, slice_parts
 from resources.storage.slices.record import SliceKey
 from trading_dag.errors import SliceNotFoundError, StorageError
-from trading_dag.options.chain import repeated_rows
+from trading_dag.options.chains.rows import repeated_rows
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.slices import validate_ticker

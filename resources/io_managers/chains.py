@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from resources.chains.store import ChainStore
     from resources.storage.parquet_store import Provenance
-    from trading_dag.options.forward import RateCurve
+    from trading_dag.options.chains.forward import RateCurve
 
 QUOTES: Final = (
     "quote_date", "ticker", "underlying_price", "expiration", "strike", "option_right", "bid", "ask", "last", "volume",
@@ -121,7 +121,7 @@ class StoredChain:
         SliceNotFoundError : where nothing is stored at all.
         """
         from resources.chains.filter import ChainFilter
-        from trading_dag.options.chain_analytics import with_fitted_volatilities
+        from trading_dag.options.chains.volatilities import with_fitted_volatilities
 
         where = None if maximum_days is None else ChainFilter(maximum_days=maximum_days)
         chain = self.store.read(self.ticker, columns=QUOTES, first=first, last=last, where=where)

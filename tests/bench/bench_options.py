@@ -48,8 +48,8 @@ def drawn_contracts(count: int, *, seed: int = 42) -> Contracts:
 
 def implied_volatility_job(count: int, started: float) -> dict[str, float]:
     """Solve for every contract once, then let QuantLib solve some."""
-    from trading_dag.options.black_scholes import price
-    from trading_dag.options.implied_volatility import implied_volatility
+    from trading_dag.options.pricing.black_scholes import price
+    from trading_dag.options.pricing.implied_volatility import implied_volatility
 
     startup = time.time() - started
     contracts = drawn_contracts(count)
@@ -76,7 +76,7 @@ def implied_volatility_job(count: int, started: float) -> dict[str, float]:
 
 def greeks_job(count: int, started: float) -> dict[str, float]:
     """Price and Greeks of every contract in batches, then once more in one call, then QuantLib's of some."""
-    from trading_dag.options.greeks import greeks
+    from trading_dag.options.pricing.greeks import greeks
 
     startup = time.time() - started
     contracts = drawn_contracts(count)

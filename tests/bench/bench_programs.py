@@ -91,7 +91,7 @@ def simulate_chain(path: Path, *, sessions: int = SESSIONS, seed: int = 7) -> in
 def put_spread_program() -> Any:
     """Weekly 30/10-delta put credit spread, about 30 days; leaves at 50 %, at twice the credit lost, at 7 days."""
     from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
-    from trading_dag.options.structures import structure_of
+    from trading_dag.options.structures.structure import structure_of
 
     return Program(
         "put credit spread",
@@ -139,7 +139,7 @@ def run_condors(path: Path) -> dict[str, float]:
     from trading_dag.backtest.chain_programs import run_programs
     from trading_dag.backtest.entries import entries_every_session
     from trading_dag.backtest.programs import ExitRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
-    from trading_dag.options.structures import structure_of
+    from trading_dag.options.structures.structure import structure_of
 
     quotes = read_chain_quotes(
         path, keep=QuoteFilter(ticker="SPY"), columns=("last", "volume", "implied_volatility", "delta")

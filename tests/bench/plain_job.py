@@ -186,7 +186,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     from trading_dag.drift.psi import drift_report
     from trading_dag.labels import build_targets
     from trading_dag.models import direction_classifier, volatility_forecaster
-    from trading_dag.options.structure_settings import structures_by_name
+    from trading_dag.options.structures.user_structures import structures_by_name
     from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.slices import horizon_of

@@ -17,7 +17,7 @@ from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.definitions import build_definitions
-from trading_dag.options import black_scholes
+from trading_dag.options.pricing import black_scholes
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.settings import Settings
 

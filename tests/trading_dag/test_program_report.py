@@ -16,7 +16,7 @@ from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.program_study import CAUSES, ProgramStudy, study_program
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta, Width
-from trading_dag.options.structures import STRUCTURES, structure_of
+from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.program_page import program_page
 from trading_dag.program_report import program_record, strike_text
 from trading_dag.program_tables import program_tables

@@ -21,7 +21,7 @@ from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.programs import AccountRules
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.pricing.black_scholes import FloatArray
 
 EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
 EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"

@@ -18,10 +18,16 @@ from trading_dag.backtest.positions import OpenedPositions, open_positions
 from trading_dag.backtest.programs import ExitRules
 from trading_dag.backtest.structure_programs import fills_of, program_of, settings_for_listed_contract
 from trading_dag.errors import InsufficientDataError
-from trading_dag.options.black_scholes import FloatArray
-from trading_dag.options.fitted_surface import fitted_surface
-from trading_dag.options.indication import Indication, require_one_expiration
-from trading_dag.options.structures import Structure, breakevens, maximum_loss, maximum_profit, probability_of_profit
+from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.options.structures.indication import Indication, require_one_expiration
+from trading_dag.options.structures.structure import (
+    Structure,
+    breakevens,
+    maximum_loss,
+    maximum_profit,
+    probability_of_profit,
+)
+from trading_dag.options.surfaces.of_chain import fitted_surface
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.settings import Settings
 

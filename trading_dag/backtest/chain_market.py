@@ -30,7 +30,7 @@ from trading_dag.backtest.quote_columns import (
     require_strikes,
 )
 from trading_dag.errors import SchemaError
-from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from trading_dag.backtest.programs import FillAssumptions
@@ -300,7 +300,7 @@ def _deltas(
     if delta is None:
         if volatility is None:
             return np.full(strike.shape, np.nan)
-        from trading_dag.options.greeks import greeks
+        from trading_dag.options.pricing.greeks import greeks
 
         delta = greeks(
             spot=underlying, strike=strike, years=np.maximum(expiration_day - quote_day, 0) / 365.0, rate=0.0,

@@ -23,7 +23,7 @@ from trading_dag.backtest.positions import open_positions
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import Program
 from trading_dag.backtest.rolls import entries_with_rolls, rows_of
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.pricing.black_scholes import FloatArray
 
 if TYPE_CHECKING:
     from trading_dag.backtest.random_entry import RandomEntry

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.pricing.black_scholes import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.errors import SchemaError
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.pricing.black_scholes import FloatArray
 
 _TABLE: Final = "dividends"
 

@@ -22,7 +22,7 @@ from trading_dag.backtest.modelled_prices import is_listed, price_objection
 from trading_dag.backtest.random_entry import RandomEntry, profit_by_session, random_entry_test
 from trading_dag.backtest.results import equity_frame, summary_frame, trades_frame, with_models_of
 from trading_dag.features.input_rules import require_sessions, ticker_of
-from trading_dag.options.structures import STRUCTURES
+from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.schemas import EQUITY, SUMMARY
 from trading_dag.settings import BacktestSettings, Settings
 from trading_dag.slices import Horizon

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArray
 from trading_dag.errors import SchemaError
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.sessions import all_sessions
 
 ENTRY_AFTER_DATA: Final = "entry_after_data"

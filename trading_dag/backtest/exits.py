@@ -17,8 +17,8 @@ from trading_dag.backtest.expirations import at_front_expiration
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.programs import EXIT_ORDER, ROLL_EXIT, ExitRules
-from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.structures import payoff
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.options.structures.structure import payoff
 
 _ROUNDING = 1e-9
 _EXPIRATION = len(EXIT_ORDER) - 1

@@ -13,9 +13,9 @@ import pandas as pd
 
 from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.programs import ExpirationChoice
-from trading_dag.options.black_scholes import BoolArray
-from trading_dag.options.contracts import is_morning_settled, last_trading_days, terms_of
-from trading_dag.options.structures import BackExpiryRule, Structure
+from trading_dag.options.chains.contracts import is_morning_settled, last_trading_days, terms_of
+from trading_dag.options.pricing.black_scholes import BoolArray
+from trading_dag.options.structures.structure import BackExpiryRule, Structure
 
 _LEAST_ROOM_DAYS: Final = 7
 _DAY_BITS: Final = 16

@@ -17,7 +17,7 @@ from trading_dag.backtest.chain_market import IntegerArray
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import EXPIRATION_EXIT
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yi
     rate : continuously compounded: one, or (sessions,) as known at each session's close.
     dividend_yield : continuously compounded, for every session.
     """
-    from trading_dag.options.greeks import greeks
-    from trading_dag.options.implied_volatility import implied_volatility
+    from trading_dag.options.pricing.greeks import greeks
+    from trading_dag.options.pricing.implied_volatility import implied_volatility
 
     paths, structure = result.paths, result.program.structure
     rows = np.flatnonzero(result.is_taken)
@@ -216,7 +216,7 @@ def scenario_profit(
 
     Positions with a leg whose mark implies no volatility are left out; ``AccountGreeks.unexplained`` counts them.
     """
-    from trading_dag.options.black_scholes import price
+    from trading_dag.options.pricing.black_scholes import price
 
     structure, paths = result.program.structure, result.paths
     is_here = held.is_marked & (paths.at[held.rows] == session) & np.isfinite(held.volatility).all(axis=2)

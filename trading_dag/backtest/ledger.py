@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from trading_dag.backtest.fills import RoundTrips, mark_positions
 from trading_dag.backtest.market import Market
-from trading_dag.options.black_scholes import FloatArray
-from trading_dag.options.strike_selection import years_to_expiration
+from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.options.structures.strike_selection import years_to_expiration
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trading_dag.features.input_rules import require_prices, require_sessions
-from trading_dag.options.black_scholes import FloatArray
-from trading_dag.options.surface import ModelledSurface, continuous_rate
+from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.options.surfaces.modelled import ModelledSurface, continuous_rate
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings
 from trading_dag.table_frames import values_at_sessions

@@ -19,13 +19,13 @@ from trading_dag.backtest.market import Market, PositionArray
 from trading_dag.backtest.programs import FillAssumptions
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import InsufficientDataError
-from trading_dag.options.greeks import greeks
-from trading_dag.options.quotes import modelled_quotes
-from trading_dag.options.strike_selection import choose_leg_expirations, choose_strikes
-from trading_dag.options.structures import Leg, Structure
+from trading_dag.options.pricing.greeks import greeks
+from trading_dag.options.structures.quotes import modelled_quotes
+from trading_dag.options.structures.strike_selection import choose_leg_expirations, choose_strikes
+from trading_dag.options.structures.structure import Leg, Structure
 
 if TYPE_CHECKING:
-    from trading_dag.options.black_scholes import BoolArray, FloatArray
+    from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 MODELLED: Final = "modelled"
 _MONDAY_OFFSET: Final = 3

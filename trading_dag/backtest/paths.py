@@ -17,8 +17,8 @@ from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.unquoted_legs import carried_forward, fill_unquoted_marks
-from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.contracts import terms_of
+from trading_dag.options.chains.contracts import terms_of
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.sessions import all_sessions
 
 SESSIONS_PER_YEAR: Final = 252

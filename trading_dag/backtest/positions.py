@@ -22,8 +22,8 @@ from trading_dag.backtest.expirations import (
     settlement_positions,
 )
 from trading_dag.backtest.programs import FillAssumptions, Program, TargetDelta
-from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.structures import Leg, PayoffBounds, Structure, payoff_bounds
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.options.structures.structure import Leg, PayoffBounds, Structure, payoff_bounds
 
 NO_EXPIRATION: Final = "no_expiration"
 MISSING_LEG: Final = "missing_leg"

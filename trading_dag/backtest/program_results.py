@@ -17,7 +17,7 @@ from trading_dag.backtest.entries import TextArray
 from trading_dag.backtest.exits import Exits
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.programs import EXIT_ORDER, Program
-from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.sessions import session_before
 
 if TYPE_CHECKING:

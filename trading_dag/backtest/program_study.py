@@ -27,7 +27,7 @@ from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import ProgramSummary, summarize
 from trading_dag.backtest.programs import EXIT_ORDER
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.black_scholes import FloatArray
+from trading_dag.options.pricing.black_scholes import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from trading_dag.errors import ConfigurationError
-from trading_dag.options.structures import BackExpiryRule, Structure, WidthUnit
+from trading_dag.options.structures.structure import BackExpiryRule, Structure, WidthUnit
 
 AdverseMove = Literal["down", "up", "either"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading_dag.errors import SchemaError
-from trading_dag.options.black_scholes import BoolArray, FloatArray
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 TABLE: Final = "raw.option_chain"
 REQUIRED_COLUMNS: Final = ("quote_date", "expiration", "strike", "option_right", "underlying_price")

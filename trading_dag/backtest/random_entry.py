@@ -29,8 +29,8 @@ import numpy as np
 
 from trading_dag.backtest.fills import make_round_trips
 from trading_dag.backtest.market import Market, PositionArray
-from trading_dag.options.black_scholes import FloatArray
-from trading_dag.options.structures import structure_of
+from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.options.structures.structure import structure_of
 
 MEAN_BLOCK_SESSIONS: Final = 21
 

@@ -27,7 +27,7 @@ from trading_dag.backtest.program_summary import comparison
 from trading_dag.backtest.programs import ExitRules, Program
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.errors import ConfigurationError, InsufficientDataError
-from trading_dag.options.structures import Structure
+from trading_dag.options.structures.structure import Structure
 from trading_dag.schemas import COMPARISON
 from trading_dag.settings import BacktestSettings, Settings
 from trading_dag.slices import Horizon

@@ -20,8 +20,8 @@ from trading_dag.backtest.programs import (
     Width,
 )
 from trading_dag.errors import ConfigurationError
-from trading_dag.options.contracts import terms_of
-from trading_dag.options.structures import (
+from trading_dag.options.chains.contracts import terms_of
+from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
     DeltaRule,
     Leg,

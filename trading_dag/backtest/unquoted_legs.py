@@ -16,8 +16,8 @@ from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.contracts import terms_of
+from trading_dag.options.chains.contracts import terms_of
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 
 def fill_unquoted_marks(
@@ -85,9 +85,9 @@ def _marks_by_the_other_right(
     rate: FloatArray,
 ) -> FloatArray:
     """Price of contracts in the money at the volatility of the other right's mark; NaN where that implies none."""
-    from trading_dag.options.american import american_price, dividends_within
-    from trading_dag.options.black_scholes import price
-    from trading_dag.options.implied_volatility import implied_volatility
+    from trading_dag.options.pricing.american import american_price, dividends_within
+    from trading_dag.options.pricing.black_scholes import price
+    from trading_dag.options.pricing.implied_volatility import implied_volatility
 
     other = market.mark(market.rows_of(session, expiration_day, is_call=~is_call, strike=strike))
     day, spot = market.days[session], market.spot[session]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resources.chains.store import ChainStore
     from resources.http.parallel_fetch import FetchProgress
     from resources.text_files.values import DateOrder
-    from trading_dag.options.session_analytics import SessionAnalysis
+    from trading_dag.options.chains.session import SessionAnalysis
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | N
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
     from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.options.rates import rates_at_sessions
-    from trading_dag.options.session_analytics import analyse_session
+    from trading_dag.options.chains.rates import rates_at_sessions
+    from trading_dag.options.chains.session import analyse_session
     from trading_dag.schemas import MACRO_TABLE
 
     stored = StoredChain.of(ChainStore(place.settings.home), ticker)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from resources.io_managers.chains import StoredChain
-    from trading_dag.options.indication import Indication
+    from trading_dag.options.structures.indication import Indication
 
 
 def indication_of(
@@ -75,7 +75,7 @@ def _on_surface(
     place: Workplace, structure: str, ticker: str, prices: pd.DataFrame, *, session: pd.Timestamp | None
 ) -> tuple[Indication, str | None]:
     from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.options.indication import indicate
+    from trading_dag.options.structures.indication import indicate
     from trading_dag.schemas import MACRO_TABLE, VOLATILITY_INDEX
     from trading_dag.strategy.sizing import settings_for_contract
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from trading_dag.backtest.chain_market import ChainMarket
     from trading_dag.backtest.entries import Entries
     from trading_dag.backtest.program_study import ProgramStudy
-    from trading_dag.options.black_scholes import FloatArray
-    from trading_dag.options.structures import Structure
+    from trading_dag.options.pricing.black_scholes import FloatArray
+    from trading_dag.options.structures.structure import Structure
     from trading_dag.settings import BacktestSettings
 
 WEEKLY: Final = "weekly"
@@ -177,8 +177,8 @@ def named_structure(place: Workplace, name: str) -> Structure:
     ------
     ConfigurationError : for a name that is none; lists them all.
     """
-    from trading_dag.options.structure_settings import structures_by_name
-    from trading_dag.options.structures import structure_of
+    from trading_dag.options.structures.structure import structure_of
+    from trading_dag.options.structures.user_structures import structures_by_name
 
     try:
         return structure_of(name, menu=structures_by_name(place.settings.structures))
@@ -224,7 +224,7 @@ def _market(
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.corporate_actions import splits_of_prices
     from trading_dag.backtest.structure_programs import fills_of
-    from trading_dag.options.rates import rates_of_quotes
+    from trading_dag.options.chains.rates import rates_of_quotes
 
     first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
     if first is not None and last is not None and first > last:
@@ -277,7 +277,7 @@ def _rates(place: Workplace, market: ChainMarket) -> FloatArray:
     """The bill as known at each session, for Greeks, scenarios and marks of legs that the chain does not quote."""
     import pandas as pd
 
-    from trading_dag.options.rates import rates_at_sessions
+    from trading_dag.options.chains.rates import rates_at_sessions
 
     sessions = pd.DatetimeIndex(market.sessions).as_unit("us")
     return rates_at_sessions(_macro(place), sessions, fallback=place.settings.surface.risk_free_rate)

@@ -1,7 +1,7 @@
 """features.implied_volatility: level, rank, premium and term structure of the ticker's volatility index.
 
 Only the index's published closes are read here. Volatility implied by single option quotes is in
-``trading_dag.options.implied_volatility``; which index belongs to which ticker is in ``settings``.
+``trading_dag.options.pricing.implied_volatility``; which index belongs to which ticker is in ``settings``.
 """
 
 from __future__ import annotations

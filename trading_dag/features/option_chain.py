@@ -1,7 +1,7 @@
 """features.option_chain: activity, level, skew and term of volatility, and dealers' exposure of each session's chain.
 
 What has to be interpolated to a fixed maturity or compared over sessions belongs here. What one session's quotes come
-down to is ``trading_dag.options.session_measures``'; reading chains is elsewhere.
+down to is ``trading_dag.options.chains.measures``'; reading chains is elsewhere.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import Array, ratio_of
-from trading_dag.options.fitted_surface import LARGEST_SPOT_DIFFERENCE
-from trading_dag.options.session_measures import SessionMeasures
+from trading_dag.options.chains.measures import SessionMeasures
+from trading_dag.options.chains.quoted_closes import closes_as_quoted
+from trading_dag.options.surfaces.of_chain import LARGEST_SPOT_DIFFERENCE
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,
     DEALER_EXPOSURE,
@@ -27,7 +28,6 @@ from trading_dag.schemas import (
     PRICES_DAILY,
 )
 from trading_dag.sessions import TIME_UNIT
-from trading_dag.share_splits import closes_as_quoted
 from trading_dag.table_frames import require_columns, table_frame
 
 SHORT_DAYS: Final = 30

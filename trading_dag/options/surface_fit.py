@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import InsufficientDataError, SchemaError
-from trading_dag.options import black_scholes
-from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.surface import REFERENCE_DAYS, ModelledSurface
+from trading_dag.options.pricing import black_scholes
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.options.surfaces.modelled import REFERENCE_DAYS, ModelledSurface
 from trading_dag.settings import SurfaceSettings
 
 SHAPE_PARAMETERS: Final = ("atm_ratio", "term_slope", "skew", "curvature")

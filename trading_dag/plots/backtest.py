@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 from trading_dag.plots import canvas
 from trading_dag.plots.options import payoff_at_expiration
 from trading_dag.strategy.sizing import settings_for_contract

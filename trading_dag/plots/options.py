@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.black_scholes import FloatArray, price
-from trading_dag.options.dealer_exposure import GammaByStrike
-from trading_dag.options.structures import Structure, breakevens, payoff, payoff_bounds
+from trading_dag.options.chains.dealer_exposure import GammaByStrike
+from trading_dag.options.pricing.black_scholes import FloatArray, price
+from trading_dag.options.structures.structure import Structure, breakevens, payoff, payoff_bounds
 from trading_dag.plots import canvas
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def smiles(contracts: pd.DataFrame, title: str) -> Figure:
     Parameters
     ----------
     contracts : expiration, years, strike, forward, fitted_volatility and slice_volatility (fractions or NaN), as
-        ``session_analytics`` gives them.
+        ``chains.session`` gives them.
     """
     heading = f"{title} · smile by expiration"
     known = contracts.dropna(subset=["forward", "fitted_volatility"])

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.forward import NEAR_YEARS, spot_gaps
+from trading_dag.options.chains.forward import NEAR_YEARS, spot_gaps
 from trading_dag.quality.chain_refusal_rules import chain_refusal_checks
 from trading_dag.quality.rules import Check, Examined, Finding, Rule
 

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.options.contracts import is_morning_settled, terms_of, years_to_settlement
-from trading_dag.options.implied_volatility import implied_volatility
+from trading_dag.options.chains.contracts import is_morning_settled, terms_of, years_to_settlement
+from trading_dag.options.pricing.implied_volatility import implied_volatility
 from trading_dag.sessions import all_sessions
 from trading_dag.simulation.listing import is_listed, listed_expirations, strike_grid
 from trading_dag.simulation.parameters import SESSIONS_PER_YEAR

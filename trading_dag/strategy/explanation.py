@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from trading_dag.options.structures import Structure
+from trading_dag.options.structures.structure import Structure
 from trading_dag.strategy.selector import NO_TRADE
 
 _WHY_NO_SIZE: Final = {

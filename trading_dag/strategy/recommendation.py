@@ -15,15 +15,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trading_dag.features.input_rules import require_sessions, ticker_of
-from trading_dag.options.black_scholes import BoolArray, FloatArray
-from trading_dag.options.fitted_surface import fitted_surface
-from trading_dag.options.quotes import construct_positions
-from trading_dag.options.strike_selection import choose_expirations, years_to_expiration
-from trading_dag.options.structures import STRUCTURES, breakevens, probability_of_profit
-from trading_dag.options.surface import ModelledSurface, VolatilitySurface, continuous_rate
+from trading_dag.options.chains.quoted_closes import closes_as_quoted
+from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.options.structures.quotes import construct_positions
+from trading_dag.options.structures.strike_selection import choose_expirations, years_to_expiration
+from trading_dag.options.structures.structure import STRUCTURES, breakevens, probability_of_profit
+from trading_dag.options.surfaces.modelled import ModelledSurface, VolatilitySurface, continuous_rate
+from trading_dag.options.surfaces.of_chain import fitted_surface
 from trading_dag.schemas import RECOMMENDATION
 from trading_dag.settings import Settings
-from trading_dag.share_splits import closes_as_quoted
 from trading_dag.slices import Horizon
 from trading_dag.strategy.explanation import (
     INDICATIVE,

@@ -2,7 +2,7 @@
 
 Finding and streaming files belong here, Parquet and text alike, with a remark for whatever is left out or assumed. The
 formats are ``importing.layouts``', how text is read ``text_files.reader``'. What rows mean is decided in
-``trading_dag.options.chain``; what is stored, in ``chains.store``.
+``trading_dag.options.chains.rows``; what is stored, in ``chains.store``.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from resources.storage.slices.format import replace_file
 from resources.text_files.columns import Remark, merged_remarks
 from resources.text_files.values import DateOrder
 from trading_dag.errors import SliceBusyError, SourceError
-from trading_dag.options.chain import repeated_rows
+from trading_dag.options.chains.rows import repeated_rows
 from trading_dag.sessions import last_closed_session
 from trading_dag.slices import validate_ticker
 

@@ -26,7 +26,7 @@ from typing import Final, Literal
 
 from resources.text_files.columns import Kind
 from trading_dag.errors import SourceFormatError, UnknownTickerError
-from trading_dag.options.chain import ALIASES, CONTRACT_ID, ROOT
+from trading_dag.options.chains.rows import ALIASES, CONTRACT_ID, ROOT
 from trading_dag.slices import validate_ticker
 
 SOURCE: Final = "import-chains"

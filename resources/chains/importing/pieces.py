@@ -1,6 +1,6 @@
 """From rows as a chain file has them to rows of ``raw.option_chain``: both sides of a line, times of quotes, closes.
 
-What the rows mean is decided in ``trading_dag.options.chain``; reading them is ``importing.files``'.
+What the rows mean is decided in ``trading_dag.options.chains.rows``; reading them is ``importing.files``'.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from resources.chains.importing.layouts import SIDES, TIME_OF_QUOTE, Layout
 from resources.text_files.columns import ASSUMED, FEWER_FIELDS, MORE_FIELDS, Remark, merged_remarks
 from resources.text_files.reader import TextRows
-from trading_dag.options.chain import ALIASES, normalise_chain
-from trading_dag.options.sifting import REASON, SiftedChain
+from trading_dag.options.chains.rows import ALIASES, normalise_chain
+from trading_dag.options.chains.sifting import REASON, SiftedChain
 from trading_dag.sessions import REGULAR_CLOSE_HOUR, close_hours
 
 NOT_END_OF_DAY: Final = "not_end_of_day"

@@ -21,7 +21,7 @@ from resources.chains.importing.pieces import ChainRows
 from resources.storage.slices.format import replace_file
 from resources.text_files.columns import Remark, merged_remarks
 from trading_dag.errors import UnknownTickerError
-from trading_dag.options.sifting import REASON, SiftedChain, sift
+from trading_dag.options.chains.sifting import REASON, SiftedChain, sift
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker
 

@@ -240,7 +240,7 @@ class FilesSource:
         EmptySourceError : where the files have no quotes of that ticker and session.
         """
         from resources.chains.importing.files import open_chain_file
-        from trading_dag.options.chain import repeated_rows
+        from trading_dag.options.chains.rows import repeated_rows
 
         validate_ticker(ticker)
         paths = sorted(self.files.existing.glob(CHAIN_FILES))

@@ -14,9 +14,9 @@ import pytest
 from resources.chains.analysis_journal import AnalysisJournal
 from resources.chains.store import ChainStore
 from resources.io_managers.chains import StoredChain
-from tests.trading_dag.options.test_chain_history import RATES, SESSIONS, chain_of
+from tests.trading_dag.options.chains.test_history import RATES, SESSIONS, chain_of
 from trading_dag.errors import StorageError
-from trading_dag.options.chain_history import HistoryTables, analyse_history
+from trading_dag.options.chains.history import HistoryTables, analyse_history
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 

@@ -22,7 +22,7 @@ from resources.chains.store import ChainStore
 from resources.chains.year_file import DIGESTS_KEY
 from resources.io_managers.chains import ChainIOManager
 from trading_dag.errors import SchemaError, SliceNotFoundError, StorageError, UnknownTickerError
-from trading_dag.options.chain import CHAIN_KEY
+from trading_dag.options.chains.rows import CHAIN_KEY
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import sessions_between

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resources.text_files import reader as text_files
 from resources.text_files.columns import merged_remarks
 from resources.text_files.reader import TextRows, open_text_file
-from resources.text_files import reader as text_files
 from trading_dag.errors import SourceFormatError
 
 COLUMNS = {"ticker": "text", "session": "date", "close": "number"}

@@ -48,7 +48,7 @@ from trading_dag.errors import (
     StaleSourceError,
     UnknownTickerError,
 )
-from trading_dag.options.session_measures import measure_session
+from trading_dag.options.chains.measures import measure_session
 from trading_dag.quality.conformance import conform
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import is_session, session_close, session_open, shift_sessions

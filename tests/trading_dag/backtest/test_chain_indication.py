@@ -9,8 +9,8 @@ import pytest
 from resources.sources.simulated import SimulatedSource
 from trading_dag.backtest.chain_indication import indicate_on_chain
 from trading_dag.errors import InsufficientDataError, OptionPricingError
-from trading_dag.options.session_analytics import analyse_session
-from trading_dag.options.structures import structure_of
+from trading_dag.options.chains.session import analyse_session
+from trading_dag.options.structures.structure import structure_of
 from trading_dag.settings import Settings
 from trading_dag.simulation.simulation_settings import SimulationSettings
 

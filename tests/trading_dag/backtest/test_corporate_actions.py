@@ -14,7 +14,7 @@ from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.program_inputs import known_dividends
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 DAYS = [f"2024-06-{day:02}" for day in (3, 4, 5, 6, 7, 10, 11, 12, 13, 14)]
 FRIDAY, LATER = "2024-06-14", "2024-07-19"

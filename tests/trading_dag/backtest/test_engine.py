@@ -15,7 +15,7 @@ from trading_dag.backtest.engine import run_backtest
 from trading_dag.backtest.fills import mark_positions
 from trading_dag.backtest.market import build_market
 from trading_dag.errors import SchemaError
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 from trading_dag.schemas import EQUITY, SUMMARY, TRADES, Table
 from trading_dag.sessions import shift_sessions
 from trading_dag.settings import BacktestSettings, SurfaceSettings

@@ -14,7 +14,7 @@ from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.margin import margin_requirement
 from trading_dag.backtest.positions import open_positions
 from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta, Width
-from trading_dag.options.structures import AtTheMoneyRule, Leg, Structure
+from trading_dag.options.structures.structure import AtTheMoneyRule, Leg, Structure
 
 SPOT = 100.0
 STRIKES = (50.0, 80.0, 90.0, 95.0, 100.0, 105.0, 110.0, 120.0)

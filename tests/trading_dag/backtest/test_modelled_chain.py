@@ -15,7 +15,7 @@ from trading_dag.backtest.modelled_chain import first_quoted_position, modelled_
 from trading_dag.backtest.programs import ExitRules
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.errors import InsufficientDataError
-from trading_dag.options.structures import STRUCTURES, Structure, structure_of
+from trading_dag.options.structures.structure import STRUCTURES, Structure, structure_of
 
 SESSIONS = 60
 DAYS = 30

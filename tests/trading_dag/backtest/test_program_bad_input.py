@@ -21,7 +21,14 @@ from trading_dag.backtest.programs import (
     Width,
 )
 from trading_dag.errors import ConfigurationError, SchemaError
-from trading_dag.options.structures import AtTheMoneyRule, BackExpiryRule, Leg, SameStrikeRule, Structure, structure_of
+from trading_dag.options.structures.structure import (
+    AtTheMoneyRule,
+    BackExpiryRule,
+    Leg,
+    SameStrikeRule,
+    Structure,
+    structure_of,
+)
 
 FRIDAY = "2024-03-15"
 QUOTES = {("P", 90.0): (0.30, 0.40, -0.10), ("P", 95.0): (1.00, 1.10, -0.30)}

@@ -28,7 +28,14 @@ from trading_dag.backtest.programs import (
     TargetDelta,
     Width,
 )
-from trading_dag.options.structures import AtTheMoneyRule, BackExpiryRule, Leg, Structure, TargetDeltaRule, structure_of
+from trading_dag.options.structures.structure import (
+    AtTheMoneyRule,
+    BackExpiryRule,
+    Leg,
+    Structure,
+    TargetDeltaRule,
+    structure_of,
+)
 
 NEAR, FAR = "2024-03-15", "2024-04-12"
 CALENDAR = Program(

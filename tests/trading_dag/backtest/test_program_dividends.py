@@ -16,7 +16,7 @@ from trading_dag.backtest.entries import entries_at, entries_every_session
 from trading_dag.backtest.exposures import attribute_profit, position_greeks
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.errors import SchemaError
-from trading_dag.options.structures import Leg, Structure, TargetDeltaRule, structure_of
+from trading_dag.options.structures.structure import Leg, Structure, TargetDeltaRule, structure_of
 
 FRIDAY = "2024-03-15"
 MONDAY = {

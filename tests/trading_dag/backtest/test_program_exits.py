@@ -12,7 +12,7 @@ from trading_dag.backtest.entries import entries_at, entries_from_signals, entri
 from trading_dag.backtest.exits import adverse_moves
 from trading_dag.backtest.positions import open_positions
 from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta, Width
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
 # Put spread 95/90 sold for 1.00 − 0.40 = 0.60 on Monday. Closing costs, Tuesday to Friday and Monday the 11th:

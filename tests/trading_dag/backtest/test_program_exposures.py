@@ -11,7 +11,7 @@ from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_every_session
 from trading_dag.backtest.exposures import attribute_profit, greeks_through_time, position_greeks, scenario_profit
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.3
 SPREAD = Program(

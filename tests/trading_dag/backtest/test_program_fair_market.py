@@ -10,7 +10,7 @@ from tests.trading_dag.backtest.program_chains import fair_chain, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta, Width
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 PATHS = 600
 SESSIONS = 25

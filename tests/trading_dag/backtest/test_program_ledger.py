@@ -19,7 +19,7 @@ from trading_dag.backtest.programs import (
     TargetDelta,
     Width,
 )
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
 # Monday's quotes; the underlying is at 100. (bid, ask, delta)

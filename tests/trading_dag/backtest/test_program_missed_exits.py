@@ -19,7 +19,7 @@ from trading_dag.backtest.programs import (
     Program,
     TargetDelta,
 )
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
 MONDAY = {("P", 95.0): (1.00, 1.10, -0.30)}

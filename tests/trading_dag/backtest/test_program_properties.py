@@ -13,7 +13,7 @@ from trading_dag.backtest.chain_programs import profit_by_session, random_entry_
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals, entries_weekly
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, FillAssumptions, Program, Width
 from trading_dag.backtest.programs import TargetDelta as Delta
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 STRUCTURES = {
     "bull_put_spread": (Delta(0.30), Delta(0.10)),

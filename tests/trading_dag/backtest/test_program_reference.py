@@ -24,7 +24,7 @@ from trading_dag.backtest.programs import (
     TargetDelta,
     Width,
 )
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 # (right, sign, target delta or (leg, width))
 LEGS = {

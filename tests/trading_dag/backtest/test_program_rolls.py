@@ -11,7 +11,7 @@ from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_every_session
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 ROLLED = Program(
     "rolled",

@@ -13,7 +13,7 @@ from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.entries import entries_from_signals
 from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.errors import SchemaError
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 QUOTES = {("P", 90.0): (0.30, 0.40, -0.10), ("P", 95.0): (1.00, 1.10, -0.30)}
 SPREAD = (TargetDelta(0.30), TargetDelta(0.10))

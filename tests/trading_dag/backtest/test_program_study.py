@@ -19,7 +19,7 @@ from trading_dag.backtest.program_study import (
     study_program,
 )
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.2
 

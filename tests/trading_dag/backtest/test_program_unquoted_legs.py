@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tests.trading_dag.backtest.program_chains import EXACT, chain_frame, fair_chain, small_market
-from tests.trading_dag.options.test_american import tree_price
+from tests.trading_dag.options.pricing.test_american import tree_price
 from trading_dag.backtest.chain_market import chain_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_at, entries_every_session
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
-from trading_dag.options.black_scholes import price
-from trading_dag.options.structures import structure_of
+from trading_dag.options.pricing.black_scholes import price
+from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
 MONDAY = {("P", 100.0): (3.00, 3.20, -0.50), ("C", 100.0): (3.00, 3.20, 0.50)}

@@ -11,7 +11,7 @@ import pytest
 from trading_dag.backtest.fills import make_round_trips
 from trading_dag.backtest.market import build_market
 from trading_dag.backtest.random_entry import profit_by_session, random_entry_test
-from trading_dag.options.structures import structure_of
+from trading_dag.options.structures.structure import structure_of
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import BacktestSettings
 

@@ -13,7 +13,14 @@ from trading_dag.backtest.structure_programs import (
     settings_for_listed_contract,
 )
 from trading_dag.errors import ConfigurationError
-from trading_dag.options.structures import BackExpiryRule, Leg, OffsetRule, Structure, TargetDeltaRule, structure_of
+from trading_dag.options.structures.structure import (
+    BackExpiryRule,
+    Leg,
+    OffsetRule,
+    Structure,
+    TargetDeltaRule,
+    structure_of,
+)
 from trading_dag.settings import BacktestSettings
 
 SETTINGS = BacktestSettings(account_usd=50_000, wing_delta=0.1)

@@ -10,8 +10,7 @@ import pytest
 from scipy.optimize import brentq
 
 from trading_dag.errors import InsufficientDataError, SchemaError
-from trading_dag.options import black_scholes
-from trading_dag.options.surface import ModelledSurface
+from trading_dag.options.pricing import black_scholes
 from trading_dag.options.surface_fit import (
     fit_surface,
     index_levels,
@@ -20,6 +19,7 @@ from trading_dag.options.surface_fit import (
     variance_swap_volatility,
     volatility_errors,
 )
+from trading_dag.options.surfaces.modelled import ModelledSurface
 from trading_dag.settings import SurfaceSettings
 
 QUOTE_DATES = ("2024-03-04", "2024-03-05")

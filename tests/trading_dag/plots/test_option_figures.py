@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from trading_dag.options.dealer_exposure import GammaByStrike
-from trading_dag.options.structures import structure_of
+from trading_dag.options.chains.dealer_exposure import GammaByStrike
+from trading_dag.options.structures.structure import structure_of
 from trading_dag.plots import net_gamma_by_strike, payoff_at_expiration, smiles, term_structure, to_png
 
 

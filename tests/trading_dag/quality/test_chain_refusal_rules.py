@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.options import black_scholes
-from trading_dag.options.chain import normalise_chain
+from trading_dag.options.chains.rows import normalise_chain
+from trading_dag.options.pricing import black_scholes
 from trading_dag.quality import QualityContext, examine, rules_of
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.table_frames import table_frame

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.options import black_scholes
-from trading_dag.options.chain import normalise_chain
-from trading_dag.options.chain_cleaning import clean_chain
-from trading_dag.options.forward import implied_forwards
+from trading_dag.options.chains.cleaning import clean_chain
+from trading_dag.options.chains.forward import implied_forwards
+from trading_dag.options.chains.rows import normalise_chain
+from trading_dag.options.pricing import black_scholes
 from trading_dag.quality import QualityContext, examine, rules_of
 from trading_dag.quality.rules import Finding
 from trading_dag.schemas import CHAIN_ANALYTICS, OPTION_CHAIN

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.simulation.conftest import market_of, path_of
-from trading_dag.options.arbitrage import check_arbitrage
-from trading_dag.options.chain_cleaning import clean_chain
-from trading_dag.options.forward import implied_forwards
-from trading_dag.options.implied_volatility import implied_volatility
+from trading_dag.options.chains.arbitrage import check_arbitrage
+from trading_dag.options.chains.cleaning import clean_chain
+from trading_dag.options.chains.forward import implied_forwards
+from trading_dag.options.pricing.implied_volatility import implied_volatility
 from trading_dag.sessions import all_sessions, sessions_between
 from trading_dag.simulation.chain import FairBook, fair_book, session_chain
 from trading_dag.simulation.paths import Market, Path

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from trading_dag.options.structures import STRUCTURES
+from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.strategy.explanation import evidence_json, legs_json, shared_json
 
 

@@ -16,7 +16,7 @@ from resources.chains.store import ChainStore
 from resources.text_files.columns import Remark
 from trading_dag.cli.import_report import remark_lines
 from trading_dag.errors import SourceFormatError, TradingDagError
-from trading_dag.options import black_scholes
+from trading_dag.options.pricing import black_scholes
 
 DAYS = pd.DatetimeIndex(["2024-01-04", "2024-01-05", "2024-01-08"])
 HEADER = (

@@ -1,0 +1,198 @@
+"""What a chain would give away for nothing: vertical, butterfly and calendar violations, as a report.
+
+Detection only. A violation is a trade whose natural cost (bought at the ask, sold at the bid) is below the least it can
+pay; a chain of last trades is compared at those, where violations are mostly trades of different moments. No row is
+removed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.options.chains.contracts import ExerciseStyle
+from trading_dag.options.chains.forward import SLICE_KEY
+from trading_dag.options.chains.rows import CHAIN_TABLE, marks
+from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.schemas import OPTION_CHAIN
+from trading_dag.table_frames import require_columns
+
+ViolationKind = Literal["vertical", "butterfly", "calendar"]
+KINDS: Final[tuple[ViolationKind, ...]] = ("vertical", "butterfly", "calendar")
+VIOLATION_COLUMNS: Final = (
+    "kind", "ticker", "quote_date", "expiration", "far_expiration", "option_right",
+    "strike_low", "strike_middle", "strike_high", "size_usd",
+)  # fmt: skip
+_LADDER: Final = [*SLICE_KEY, "option_right"]
+_TOLERANCE_USD: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class ArbitrageReport:
+    """Violations of a chain, and how many combinations were looked at.
+
+    Attributes
+    ----------
+    violations : ``VIOLATION_COLUMNS``, the largest first. ``size_usd``: what the trade pays at once, a share, beyond
+        the least it will owe. A vertical has ``strike_low`` and ``strike_high``; a calendar has ``strike_low`` (near)
+        and ``strike_high`` (far), which are equal for American options; NaN and NaT where a kind has no such leg.
+    checked : combinations by kind.
+    """
+
+    violations: pd.DataFrame
+    checked: dict[ViolationKind, int]
+
+    @property
+    def counts(self) -> dict[ViolationKind, int]:
+        """Violations by kind."""
+        return {kind: int((self.violations["kind"] == kind).sum()) for kind in KINDS}
+
+
+def check_arbitrage(
+    chain: pd.DataFrame,
+    *,
+    forwards: pd.DataFrame | None = None,
+    exercise: ExerciseStyle = "American",
+    tolerance_usd: float = _TOLERANCE_USD,
+) -> ArbitrageReport:
+    """Look at every pair and triple of neighbouring strikes, and at neighbouring expirations of a strike.
+
+    Parameters
+    ----------
+    chain : clean rows of ``raw.option_chain``.
+    forwards : as ``implied_forwards`` gives them. With them, European spreads are bounded by the discounted width,
+        and calendars of European options compared at equal strike over forward; the far price between two strikes is
+        its linear interpolation, which never is below the convex truth. Without them European calendars are not
+        checked, because a dividend may make the nearer option dearer.
+    exercise : American options of one strike never get cheaper with time, whatever the dividends.
+    tolerance_usd : violations up to this size are rounding.
+
+    Returns
+    -------
+    ArbitrageReport. Known at the close of the quote date.
+
+    Raises
+    ------
+    SchemaError : for a missing column.
+
+    References
+    ----------
+    Carr and Madan, A note on sufficient conditions for no arbitrage, Finance Research Letters 2 (2005), 125-130.
+    """
+    require_columns(chain, CHAIN_TABLE, columns=OPTION_CHAIN.column_names)
+    ladder = _ladder(chain, forwards if exercise == "European" else None)
+    calendars = (
+        _european_calendars(ladder)
+        if exercise == "European" and forwards is not None
+        else _american_calendars(ladder if exercise == "American" else ladder.iloc[:0])
+    )
+    examined: dict[ViolationKind, pd.DataFrame] = {
+        "vertical": _verticals(ladder),
+        "butterfly": _butterflies(ladder),
+        "calendar": calendars,
+    }
+    found = [
+        rows[rows["size_usd"] > tolerance_usd].reindex(columns=VIOLATION_COLUMNS[1:]).assign(kind=kind)
+        for kind, rows in examined.items()
+    ]
+    violations = pd.concat([rows.astype(_TYPES) for rows in found], ignore_index=True)[list(VIOLATION_COLUMNS)]
+    return ArbitrageReport(
+        violations.sort_values("size_usd", ascending=False, kind="stable", ignore_index=True),
+        {kind: int(rows["size_usd"].notna().sum()) for kind, rows in examined.items()},
+    )
+
+
+_TYPES: Final = {
+    **dict.fromkeys(("kind", "ticker", "option_right"), "str"),
+    **dict.fromkeys(("quote_date", "expiration", "far_expiration"), "datetime64[us]"),
+    **dict.fromkeys(("strike_low", "strike_middle", "strike_high", "size_usd"), "float64"),
+}
+
+
+def _ladder(chain: pd.DataFrame, forwards: pd.DataFrame | None) -> pd.DataFrame:
+    """Contracts with a price, ascending by strike: what it costs to buy, what it brings to sell, and the discount."""
+    priced = marks(chain)
+    ladder = chain[[*_LADDER, "strike"]].reset_index(drop=True)
+    ladder["buy"] = np.where(priced.is_two_sided, chain["ask"].to_numpy(), priced.price)
+    ladder["sell"] = np.where(priced.is_two_sided, chain["bid"].to_numpy(), priced.price)
+    if forwards is None:
+        ladder["discount"], ladder["forward"] = 1.0, np.nan
+    else:
+        ladder = ladder.merge(forwards[[*SLICE_KEY, "years", "rate", "forward"]], on=SLICE_KEY, how="left")
+        ladder["discount"] = np.exp(-ladder["rate"] * ladder["years"])
+    return ladder.dropna(subset=["buy"]).sort_values([*_LADDER, "strike"], ignore_index=True)
+
+
+def _neighbours(ladder: pd.DataFrame, steps: int) -> tuple[pd.DataFrame, ...]:
+    """The ladder shifted by 0 to ``steps`` strikes, restricted to rows where all belong to one ladder."""
+    shifted = [ladder.shift(-step) for step in range(steps + 1)]
+    together = np.asarray((shifted[-1][_LADDER] == ladder[_LADDER]).all(axis=1))
+    return tuple(frame[together] for frame in shifted)
+
+
+def _verticals(ladder: pd.DataFrame) -> pd.DataFrame:
+    """A call never costs less than one struck higher, nor more than that plus the (discounted) width; puts mirrored."""
+    low, high = _neighbours(ladder, 1)
+    is_call = (low["option_right"] == "C").to_numpy()
+    width = (high["strike"] - low["strike"]) * low["discount"]
+    debit, credit = (low, high), (high, low)
+    slope = np.where(is_call, _brings(*debit), _brings(*credit))
+    too_wide = np.where(is_call, _brings(*credit), _brings(*debit)) - width
+    return low[_LADDER].assign(strike_low=low["strike"], strike_high=high["strike"], size_usd=np.fmax(slope, too_wide))
+
+
+def _brings(bought: pd.DataFrame, sold: pd.DataFrame) -> FloatArray:
+    received: FloatArray = (sold["sell"] - bought["buy"]).to_numpy(dtype=np.float64)
+    return received
+
+
+def _butterflies(ladder: pd.DataFrame) -> pd.DataFrame:
+    """The middle of three strikes never brings more than its two wings, weighted by distance, cost."""
+    low, middle, high = _neighbours(ladder, 2)
+    weight = (high["strike"] - middle["strike"]) / (high["strike"] - low["strike"])
+    return low[_LADDER].assign(
+        strike_low=low["strike"],
+        strike_middle=middle["strike"],
+        strike_high=high["strike"],
+        size_usd=middle["sell"] - weight * low["buy"] - (1.0 - weight) * high["buy"],
+    )
+
+
+def _american_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
+    """The farther of two expirations of one strike never costs less than the nearer brings."""
+    contract = ["ticker", "quote_date", "option_right", "strike"]
+    by_time = ladder.sort_values([*contract, "expiration"], ignore_index=True)
+    far = by_time.shift(-1)
+    together = np.asarray((far[contract] == by_time[contract]).all(axis=1))
+    near, far = by_time[together], far[together]
+    return near[_LADDER].assign(
+        far_expiration=far["expiration"],
+        strike_low=near["strike"],
+        strike_high=far["strike"],
+        size_usd=near["sell"] - far["buy"],
+    )
+
+
+def _european_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
+    """At equal strike over forward, price over discounted forward never falls with time."""
+    parts = []
+    for _, book in ladder.dropna(subset=["forward"]).groupby(["ticker", "quote_date", "option_right"]):
+        expirations = [rows for _, rows in book.groupby("expiration")]
+        for near, far in pairwise(expirations):
+            scale = near["discount"].iloc[0] * near["forward"].iloc[0]
+            far_scale = far["discount"].iloc[0] * far["forward"].iloc[0]
+            strike = near["strike"] * far["forward"].iloc[0] / near["forward"].iloc[0]
+            far_cost = np.interp(strike, far["strike"], far["buy"], left=np.nan, right=np.nan)
+            parts.append(
+                near[_LADDER].assign(
+                    far_expiration=far["expiration"].iloc[0],
+                    strike_low=near["strike"],
+                    strike_high=strike,
+                    size_usd=near["sell"] - far_cost * scale / far_scale,
+                )
+            )
+    return pd.concat(parts) if parts else ladder.iloc[:0][_LADDER].assign(size_usd=np.nan)

@@ -1,0 +1,128 @@
+"""Which quotes of a chain may be believed, and for every other one the rule that says why not.
+
+Rules look at one row, at its copies, at the strikes beside it, and at the same contract on the quote date before; never
+at a later date. What the rows of a file mean is ``chain``'s work, which quotes are in line with their neighbours
+``chains.out_of_line``'. Arbitrage between believable quotes is reported by ``arbitrage``, not removed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.options.chains.contracts import is_adjusted_root, is_morning_settled, years_to_settlement
+from trading_dag.options.chains.out_of_line import out_of_line
+from trading_dag.options.chains.rows import CHAIN_TABLE, marks, repeated_rows
+from trading_dag.options.chains.sifting import SiftedChain, sift
+from trading_dag.options.pricing.black_scholes import BoolArray
+from trading_dag.schemas import OPTION_CHAIN
+from trading_dag.table_frames import require_columns
+
+REASONS: Final = (
+    "duplicate", "conflicting_duplicate", "adjusted_contract", "expired", "no_underlying", "crossed", "zero", "stale",
+    "no_volume", "below_intrinsic", "missing_volatility", "out_of_line",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CleaningRules:
+    """What is asked of a quote beyond what no chain can do without.
+
+    Attributes
+    ----------
+    refuse_zero_bid : a bid of zero is no quote either; off, such a contract stays, to be bought at its ask.
+    require_volatility : rows without the vendor's implied volatility go too. Off by default, because ours is fitted.
+    stale_move_fraction : least move of the underlying since the quote date before at which an unchanged quote is stale.
+    stale_price_fraction : least middle, as a fraction of spot, at which it is: cheap options may well stand still.
+    line_slack_fraction : by more than this fraction of spot must quotes of two strikes contradict each other, before
+        the one that is out of line is refused. Smaller contradictions stay, for ``arbitrage`` to report.
+    """
+
+    refuse_zero_bid: bool = True
+    require_volatility: bool = False
+    stale_move_fraction: float = 0.001
+    stale_price_fraction: float = 0.01
+    line_slack_fraction: float = 0.001
+
+
+def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> SiftedChain:
+    """Part a chain into quotes to be believed and quotes to be refused, each with its reason.
+
+    Parameters
+    ----------
+    chain : rows of ``raw.option_chain``, of any number of tickers and dates, in any order.
+
+    Returns
+    -------
+    SiftedChain : of several rules that hit a row, the first of ``REASONS`` is given.
+        ``duplicate``: an equal row came before. ``conflicting_duplicate``: another row of the same key says something
+        else, so neither counts. ``adjusted_contract``: its root ends in a digit. ``expired``: it had settled by the
+        close of the quote date. ``no_underlying``: no price of the underlying. With a bid or an ask: ``crossed``,
+        bid above ask; ``zero``, one of the two is missing or (see the rules) not positive; ``stale``, bid and ask
+        are those of the quote date before though the underlying moved. With a last trade only: ``zero``, none or not
+        positive; ``no_volume``, nothing traded that day, so it is older; ``below_intrinsic``, it is worth less than
+        exercise. ``missing_volatility``: only where the rules require one. Of the two-sided quotes that are left,
+        ``out_of_line``: not among the most quotes of one expiration and right of which no bid is above the ask of a
+        strike that is worth more, and no two differ by more than their strikes. So a quote is found that has stood
+        still for weeks, in a chain whose earlier dates nobody has.
+
+    Raises
+    ------
+    SchemaError : for a missing column.
+    """
+    require_columns(chain, CHAIN_TABLE, columns=OPTION_CHAIN.column_names)
+    asked = CleaningRules() if rules is None else rules
+    copies, conflicts = repeated_rows(chain)
+    bid, ask, last, spot, strike, volume = (
+        chain[name].to_numpy(dtype=np.float64)
+        for name in ("bid", "ask", "last", "underlying_price", "strike", "volume")
+    )
+    years = years_to_settlement(
+        chain["quote_date"],
+        chain["expiration"],
+        is_morning=is_morning_settled(chain["ticker"], chain["expiration"]),
+    )
+    is_quoted = np.isfinite(bid) | np.isfinite(ask)
+    intrinsic = np.maximum(np.where(chain["option_right"] == "C", spot - strike, strike - spot), 0.0)
+    with np.errstate(invalid="ignore"):
+        no_bid = ~(bid > 0.0) if asked.refuse_zero_bid else ~(bid >= 0.0)
+        hits: dict[str, BoolArray] = {
+            "duplicate": copies,
+            "conflicting_duplicate": conflicts,
+            "adjusted_contract": is_adjusted_root(chain["ticker"]).to_numpy(),
+            "expired": ~(years >= 0.0),
+            "no_underlying": ~(spot > 0.0),
+            "crossed": bid > ask,
+            "zero": np.where(is_quoted, no_bid | ~(ask > 0.0), ~(last > 0.0)),
+            "stale": _stale(chain, asked),
+            "no_volume": ~is_quoted & ~(volume > 0.0),
+            "below_intrinsic": ~is_quoted & (last < intrinsic),
+            "missing_volatility": asked.require_volatility & ~(chain["implied_volatility"] > 0.0).to_numpy(),
+        }
+    believed = ~np.logical_or.reduce(list(hits.values())) & np.isfinite(bid) & np.isfinite(ask)
+    hits["out_of_line"] = np.zeros(len(chain), dtype=np.bool_)
+    hits["out_of_line"][believed] = out_of_line(chain[believed], slack_fraction=asked.line_slack_fraction)
+    return sift(chain, [(reason, hits[reason]) for reason in REASONS])
+
+
+def _stale(chain: pd.DataFrame, rules: CleaningRules) -> BoolArray:
+    """Two-sided quotes that stood still on the contract's next quote date although the underlying moved."""
+    contract = ["ticker", "expiration", "option_right", "strike"]
+    wanted = chain[[*contract, "quote_date", "underlying_price", "bid", "ask"]].reset_index(drop=True)
+    quoted = wanted[wanted["bid"].notna() & wanted["ask"].notna()]
+    ordered = quoted.sort_values([*contract, "quote_date"], kind="stable")
+    before = ordered.shift(1)
+    # A date of the chain on which the contract is absent is no gap that could hide a move.
+    dates = {day: place for place, day in enumerate(sorted(chain["quote_date"].dropna().unique()))}
+    step = ordered["quote_date"].map(dates) - before["quote_date"].map(dates)
+    same = (ordered[contract] == before[contract]).all(axis=1) & (step == 1)
+    for name in ("bid", "ask"):
+        same &= ordered[name] == before[name]
+    moved = (ordered["underlying_price"] / before["underlying_price"] - 1.0).abs() >= rules.stale_move_fraction
+    dear = marks(ordered.assign(last=np.nan)).price >= rules.stale_price_fraction * ordered["underlying_price"]
+    stale = np.zeros(len(chain), dtype=np.bool_)
+    stale[ordered.index[(same & moved & dear).to_numpy()]] = True
+    return stale

@@ -1,0 +1,140 @@
+"""Forwards that a chain itself implies, by put-call parity, and the dividend yield that is left over.
+
+One number an expiration belongs here. The rate comes from outside; volatilities are ``chains.volatilities``'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.errors import OptionPricingError
+from trading_dag.options.chains.contracts import is_morning_settled, years_to_settlement
+from trading_dag.options.chains.rows import CHAIN_TABLE, marks
+from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.table_frames import require_columns
+
+RateCurve = Callable[[pd.Series, FloatArray], FloatArray]
+SLICE_KEY: Final = ["ticker", "quote_date", "expiration"]
+FORWARD_COLUMNS: Final = (
+    *SLICE_KEY, "spot", "years", "rate", "pairs", "forward", "forward_deviation", "dividend_yield",
+)  # fmt: skip
+NEAR_YEARS: Final = 20.0 / 365.0
+_LEAST_NEAR: Final = 2
+_ROUNDING: Final = 1e-12  # a strike at exactly the fraction counts
+_CHAIN_COLUMNS: Final = ("underlying_price", "strike", "option_right", "bid", "ask", "last", *SLICE_KEY)
+
+
+def implied_forwards(
+    chain: pd.DataFrame, *, rate: float | RateCurve, moneyness_fraction: float = 0.02, minimum_pairs: int = 1
+) -> pd.DataFrame:
+    """Forward and residual dividend yield of every expiration, by the median of put-call parity near the money.
+
+    Each strike at which both call and put have a price gives K + (C − P)·exp(rT). That is exact for European
+    options. American ones near the money miss it by little, because what early exercise is worth there nearly
+    cancels between call and put; the median over strikes also ignores a stale last trade.
+
+    Parameters
+    ----------
+    chain : clean rows of ``raw.option_chain``.
+    rate : continuously compounded, as a fraction a year: one number, or a function of quote dates and years to
+        settlement that returns as many rates. It must be known at the quote dates; that is the caller's duty.
+    moneyness_fraction : strikes within this fraction of spot count.
+    minimum_pairs : with fewer such strikes there is no forward.
+
+    Returns
+    -------
+    pd.DataFrame : one row for each ticker, quote date and expiration of the chain, ascending. ``spot`` USD (median of
+        the rows), ``years`` to settlement, ``rate``, ``pairs`` (strikes that counted), ``forward`` USD,
+        ``forward_deviation`` USD (median distance of the strikes from it), ``dividend_yield`` = r − ln(F/S)/T. The
+        last three are NaN with too few pairs or after settlement, the yield also at settlement itself. Known at the
+        close of the quote date.
+
+    Raises
+    ------
+    SchemaError : for a missing column.
+    OptionPricingError : for a moneyness fraction that is not positive, or a rate that is not finite.
+
+    References
+    ----------
+    Hull, *Options, Futures, and Other Derivatives*, 9th ed., 2015, section 11.4 and equation 17.3.
+    """
+    require_columns(chain, CHAIN_TABLE, columns=_CHAIN_COLUMNS)
+    if not moneyness_fraction > 0:
+        raise OptionPricingError(f"moneyness_fraction must be positive, not {moneyness_fraction}")
+    slices = chain.groupby(SLICE_KEY)["underlying_price"].median().rename("spot").reset_index()
+    is_morning = is_morning_settled(slices["ticker"], slices["expiration"])
+    slices["years"] = years_to_settlement(slices["quote_date"], slices["expiration"], is_morning=is_morning)
+    slices["rate"] = _rates(slices, rate)
+    parity = _parity(chain, slices, moneyness_fraction)
+    by_slice = parity.groupby("slice")["forward"]
+    middle = by_slice.median()
+    deviation = (parity["forward"] - parity["slice"].map(middle)).abs().groupby(parity["slice"]).median()
+    slices["pairs"] = by_slice.count().reindex(slices.index, fill_value=0)
+    is_enough = (slices["pairs"] >= max(minimum_pairs, 1)) & (slices["years"] >= 0.0)
+    slices["forward"] = middle.reindex(slices.index).where(is_enough)
+    slices["forward_deviation"] = deviation.reindex(slices.index).where(is_enough)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.log(slices["forward"] / slices["spot"]) / slices["years"]
+    slices["dividend_yield"] = (slices["rate"] - growth).where(slices["years"] > 0.0)
+    return slices[list(FORWARD_COLUMNS)]
+
+
+def spot_gaps(forwards: pd.DataFrame) -> pd.DataFrame:
+    """How far the spot of each session lies from what every short expiration implies, where all say the same.
+
+    A spot that is stale by 0.4 % makes a dividend yield of 0.4 % · 365/T of each expiration: 28 % at five days. A
+    dividend does so only of those after its ex-date, so the expiration that is nearest to the spot tells.
+
+    Parameters
+    ----------
+    forwards : ``spot``, ``years``, ``rate`` and ``forward`` by expiration, with ``ticker`` and ``quote_date``; as
+        ``implied_forwards`` gives them.
+
+    Returns
+    -------
+    pd.DataFrame : one row a ticker and quote date with at least two forwards of up to 20 calendar days, ascending.
+        ``expirations`` of them; ``gap``, the fraction by which the nearest of them implies another spot, 0 where they
+        do not all lie on one side; ``shortest_years`` and ``shortest_yield``, the implied dividend yield of the first.
+    """
+    is_near = (forwards["years"] > 0.0) & (forwards["years"] <= NEAR_YEARS) & forwards["forward"].notna()
+    near = forwards[is_near & (forwards["spot"] > 0.0)].sort_values([*SLICE_KEY[:2], "years"], kind="stable")
+    log_gap = np.log(near["forward"] / near["spot"]) - near["rate"] * near["years"]
+    sessions = near.assign(away=np.expm1(log_gap), yields=-log_gap / near["years"]).groupby(SLICE_KEY[:2])
+    lowest, highest = sessions["away"].min(), sessions["away"].max()
+    found = pd.DataFrame({
+        "expirations": sessions.size(),
+        "gap": lowest.clip(lower=0.0) + highest.clip(upper=0.0),
+        "shortest_years": sessions["years"].first(),
+        "shortest_yield": sessions["yields"].first(),
+    })  # fmt: skip
+    return found[found["expirations"] >= _LEAST_NEAR].reset_index()
+
+
+def _rates(slices: pd.DataFrame, rate: float | RateCurve) -> FloatArray:
+    years = slices["years"].to_numpy(dtype=np.float64)
+    given = rate(slices["quote_date"], years) if callable(rate) else rate
+    rates: FloatArray = np.broadcast_to(np.asarray(given, dtype=np.float64), years.shape).copy()
+    if not np.isfinite(rates).all():
+        day = slices["quote_date"].iloc[int(np.argmin(np.isfinite(rates)))]
+        raise OptionPricingError(f"the rate of quote date {day:%Y-%m-%d} is not finite")
+    return rates
+
+
+def _parity(chain: pd.DataFrame, slices: pd.DataFrame, moneyness_fraction: float) -> pd.DataFrame:
+    """The forward that each strike near the money implies; columns ``slice`` (row of ``slices``) and ``forward``."""
+    spot = chain["underlying_price"]
+    is_near = (chain["strike"] - spot).abs() <= moneyness_fraction * spot * (1.0 + _ROUNDING)
+    near = chain.loc[is_near, [*SLICE_KEY, "strike", "option_right", "bid", "ask", "last"]]
+    near = near.assign(price=marks(near).price).dropna(subset=["price"])
+    key = [*SLICE_KEY, "strike"]
+    calls, puts = (near.loc[near["option_right"] == right, [*key, "price"]] for right in ("C", "P"))
+    pairs = calls.merge(puts, on=key, suffixes=("_call", "_put"))
+    numbered = slices[[*SLICE_KEY, "years", "rate"]].assign(slice=slices.index)
+    pairs = pairs.merge(numbered, on=SLICE_KEY)
+    growth = np.exp(pairs["rate"] * pairs["years"])
+    pairs["forward"] = pairs["strike"] + (pairs["price_call"] - pairs["price_put"]) * growth
+    return pairs[["slice", "forward"]]

@@ -1,0 +1,127 @@
+"""The analysis of every session of a chain: which sessions have to be computed, one after the other, and the tables.
+
+What one session comes down to is ``chains.session``'. Where half-finished work is kept is the caller's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.options.chains.session import SessionAnalysis, analyse_session
+from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, Table
+from trading_dag.table_frames import table_frame
+
+ANALYSIS_VERSION: Final = "4"  # raise it when the same quotes give other numbers
+KEPT_SESSIONS: Final = 50  # half a minute of work
+
+
+@dataclass(frozen=True)
+class HistoryTables:
+    """Rows of ``options.chain_analytics`` and of ``options.dealer_exposure``, of the same sessions."""
+
+    smiles: pd.DataFrame
+    exposure: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class HistoryProgress:
+    """How far the analysis of a ticker's sessions is; ``computed`` of the ``done`` were not known already."""
+
+    done: int
+    sessions: int
+    computed: int
+
+
+@dataclass(frozen=True)
+class ChainHistory:
+    """The tables of many sessions.
+
+    Attributes
+    ----------
+    tables : every session's rows.
+    latest : the last session in full, for pictures; None without sessions.
+    computed : sessions that were not taken from what is known.
+    """
+
+    tables: HistoryTables
+    latest: SessionAnalysis | None
+    computed: int
+
+
+def analyse_history(
+    chains: Iterable[tuple[pd.Timestamp, pd.DataFrame]],
+    *,
+    rates: pd.Series,
+    known: HistoryTables,
+    keep: Callable[[HistoryTables], None] | None = None,
+    progress: Callable[[HistoryProgress], None] | None = None,
+) -> ChainHistory:
+    """Analyse every session whose quotes are not those of the known row; keep the other rows.
+
+    Parameters
+    ----------
+    chains : quote date and its chain, ascending. Each is asked for, because only its rows say whether they changed.
+    rates : continuously compounded fraction; its index are the sessions that ``chains`` holds.
+    known : the two tables as far as they are known, perhaps empty.
+    keep : handed the rows of every ``KEPT_SESSIONS`` computed sessions, so that an end from outside loses no more.
+    progress : told after every session.
+
+    A session's rows use its own quotes and those of the quote date before, never later ones.
+    """
+    digests = dict(zip(known.exposure["session"], known.exposure["chain_digest"], strict=True))
+    with_smiles = set(known.smiles["session"])
+    fresh: list[HistoryTables] = []
+    latest, before = None, None
+    for place, (session, chain) in enumerate(chains, start=1):
+        rate = float(rates.loc[session])
+        digest = _digest(chain, before, rate)
+        if digests.get(session) != digest or session not in with_smiles or place == len(rates):
+            latest = analyse_session(chain, rate=rate, before=before)
+            fresh.append(HistoryTables(latest.smiles, latest.exposure_row(digest)))
+            if keep is not None and len(fresh) % KEPT_SESSIONS == 0:
+                keep(_joined(fresh[-KEPT_SESSIONS:]))
+        before = chain
+        if progress is not None:
+            progress(HistoryProgress(place, len(rates), len(fresh)))
+    computed = [tables.exposure["session"].iloc[0] for tables in fresh]
+    tables = _joined([_only(known, rates.index.difference(pd.DatetimeIndex(computed))), *fresh])
+    return ChainHistory(tables, latest, len(fresh))
+
+
+def together(older: HistoryTables, newer: HistoryTables) -> HistoryTables:
+    """Rows of both; where both have a session, the newer ones."""
+    sessions = pd.DatetimeIndex(older.exposure["session"])
+    return _joined([_only(older, sessions.difference(pd.DatetimeIndex(newer.exposure["session"]))), newer])
+
+
+def _only(tables: HistoryTables, sessions: pd.Index) -> HistoryTables:
+    return HistoryTables(*(frame[frame["session"].isin(sessions)] for frame in (tables.smiles, tables.exposure)))
+
+
+def _joined(parts: list[HistoryTables]) -> HistoryTables:
+    return HistoryTables(
+        _stacked([part.smiles for part in parts], CHAIN_ANALYTICS),
+        _stacked([part.exposure for part in parts], DEALER_EXPOSURE),
+    )
+
+
+def _stacked(frames: list[pd.DataFrame], table: Table) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return table_frame(table, {}, rows=0)
+    return pd.concat(filled, ignore_index=True).sort_values(list(table.key), kind="stable", ignore_index=True)
+
+
+def _digest(chain: pd.DataFrame, before: pd.DataFrame | None, rate: float) -> str:
+    """Of everything that a session's analysis depends on: its quotes, those before, the rate, and how it is done."""
+    digest = hashlib.sha256(f"{ANALYSIS_VERSION} {rate!r}".encode())
+    for frame in (chain, before):
+        if frame is not None:
+            digest.update(np.ascontiguousarray(pd.util.hash_pandas_object(frame, index=False)).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""Parting rows of a chain by rules: what is kept, what is taken out by which rule, and the first row of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trading_dag.options.pricing.black_scholes import BoolArray
+
+REASON: Final = "reason"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first row that a rule took out.
+
+    Attributes
+    ----------
+    position : of the row in the frame that was sifted, from 0.
+    column, value : what is wrong with it, as far as one value is.
+    """
+
+    position: int
+    column: str
+    value: str
+
+
+@dataclass(frozen=True)
+class SiftedChain:
+    """Rows of a chain, and the rows that were taken out with the rule that took each.
+
+    Attributes
+    ----------
+    kept : rows in the order they came in, on a plain index.
+    refused : the same columns and ``reason``.
+    kept_at : position of each kept row in the frame that was sifted, from 0, (n,).
+    faults : the first refused row of each reason.
+    """
+
+    kept: pd.DataFrame
+    refused: pd.DataFrame
+    kept_at: NDArray[np.int64]
+    faults: dict[str, Fault]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Refused rows by reason, the most frequent first."""
+        return {str(reason): int(count) for reason, count in self.refused[REASON].value_counts().items()}
+
+
+def sift(
+    frame: pd.DataFrame,
+    rules: list[tuple[str, BoolArray]],
+    *,
+    blame: Callable[[str, int], tuple[str, object]] | None = None,
+) -> SiftedChain:
+    """Part a frame by masks of rows to refuse; the first rule that hits a row is its reason.
+
+    Parameters
+    ----------
+    blame : from a reason and the position of a row to the column and the value that is wrong with it; None where the
+        row as a whole is.
+    """
+    reason = np.full(len(frame), "", dtype=object)
+    for name, mask in rules:
+        reason[mask & (reason == "")] = name
+    refused = reason != ""
+    faults = {}
+    for name, _ in rules:
+        hits = np.flatnonzero(reason == name)
+        if len(hits):
+            column, value = blame(name, int(hits[0])) if blame is not None else ("", "")
+            faults[name] = Fault(int(hits[0]), column, _shown(value))
+    return SiftedChain(
+        frame[~refused].reset_index(drop=True),
+        frame[refused].assign(**{REASON: reason[refused]}).reset_index(drop=True),
+        kept_at=np.flatnonzero(~refused),
+        faults=faults,
+    )
+
+
+def _shown(value: object) -> str:
+    """A value of a file in a message."""
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}"
+    return "" if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)) else str(value)

@@ -1,0 +1,1 @@
+"""Prices, Greeks and implied volatilities of single options."""

@@ -1,0 +1,1 @@
+"""Volatility surfaces: modelled from an index, and fitted to a chain."""
