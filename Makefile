@@ -95,7 +95,7 @@ lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project 
 	@echo "torch==2.13.0  # no dependency yet; the pin keeps an optional install small" >> constraints.txt
 
 docs: install-dev  ## The generated pages: tables and features
-	$(BIN)/python -m trading_dag.table_docs
+	$(BIN)/python -m trading_dag.reporting.table_docs
 	$(BIN)/python -m trading_dag.features.formulas > docs/features.md
 
 clean:  ## Remove everything that was made, but not the virtual environment

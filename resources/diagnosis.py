@@ -15,8 +15,8 @@ from resources.storage.slices.state import damaged_slices, strange_files
 from resources.storage.slices.warnings import stored_warnings
 from resources.storage.warehouse import Warehouse
 from trading_dag.errors import StorageError, TradingDagError
-from trading_dag.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.library_versions import library_version
+from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.schemas import TABLES
 from trading_dag.settings import Settings
 

@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resources.text_files.values import DateOrder, DecimalMark, Value, date_of, moment_of, number_of, unquoted
+from trading_dag.reporting.visible_text import visible
 from trading_dag.sessions import TIME_UNIT
-from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -64,7 +64,7 @@ def signal(
     as_json: AsJson = False,
 ) -> None:
     """Show the latest recommendation of each ticker and horizon."""
-    from trading_dag import reports
+    from trading_dag.reporting import tables as reports
 
     if ticker and show_all:
         raise typer.BadParameter("give a ticker or --all, not both")
@@ -77,7 +77,7 @@ def signal(
 @app.command()
 def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
     """Score the stored forecasts where that is due; show every score beside its baseline, with intervals."""
-    from trading_dag import reports
+    from trading_dag.reporting import tables as reports
 
     place = Workplace(source, tickers, horizons)
     is_current = bring_reports_up_to_date(place, "evaluate", quiet=as_json)
@@ -130,7 +130,7 @@ def backtest(
     if stray:
         raise ConfigurationError(f"{', '.join(stray)} only with --structure, such as --structure iron_condor")
     place = Workplace(source, ticker or tickers, horizon or horizons)
-    from trading_dag import reports
+    from trading_dag.reporting import tables as reports
 
     is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)
     show(
@@ -157,7 +157,7 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Run one query on the warehouse. It reads the data folder and changes nothing, also while runs are writing."""
-    from trading_dag import reports
+    from trading_dag.reporting import tables as reports
 
     place = Workplace()
     listing = (

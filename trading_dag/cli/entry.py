@@ -13,7 +13,7 @@ import sys
 from assets.stopping import answering_signals, leave_if_stopped, raise_if_stopped, stop_signal
 from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
 from trading_dag.errors import ConfigurationError, StructureError, TradingDagError
-from trading_dag.visible_text import visible
+from trading_dag.reporting.visible_text import visible
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def file_record(file: FileImport) -> dict[str, Any]:
 
 def print_import(place: Workplace, imported: ChainImport, *, is_analysed: bool) -> None:
     """The table of files, then what was left out or assumed, what was warned of, and where to look next."""
-    from trading_dag.reports import import_table
+    from trading_dag.reporting.tables import import_table
 
     if imported.files:
         place.console.print(import_table([file_record(file) for file in imported.files]))

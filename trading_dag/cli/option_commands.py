@@ -129,7 +129,7 @@ def chain(
 
         title = titled(f"{analysis.ticker} {analysis.session:%Y-%m-%d}", source)
         picture.write_bytes(to_png(smiles(analysis.contracts, title)))
-    from trading_dag import reports
+    from trading_dag.reporting import tables as reports
 
     if as_json:
         print_json(reports.chain_record(analysis, source=source))
@@ -170,7 +170,7 @@ def payoff(
     if as_json:
         print_json({**found.record(), "source": source})
     else:
-        from trading_dag.reports import indication_tables
+        from trading_dag.reporting.tables import indication_tables
 
         for table in indication_tables(found):
             place.console.print(table)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import ProgressColumn
 from rich.text import Text
 
-from trading_dag.visible_text import visible
+from trading_dag.reporting.visible_text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Task

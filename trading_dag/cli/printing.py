@@ -10,7 +10,7 @@ import typer
 
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.workplace import Workplace
-from trading_dag.visible_text import visible
+from trading_dag.reporting.visible_text import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def show(place: Workplace, query: str, table: Any, *, of: str, as_json: bool, is_current: bool = True) -> None:
     """Print a report; ``of`` names the stored table whose slices it shows."""
-    from trading_dag.reports import records
+    from trading_dag.reporting.tables import records
 
     frame = with_sources(place, place.query(query), of=of)
     if as_json:
@@ -69,7 +69,7 @@ def titled(title: str, source: str | None) -> str:
 def print_notice(place: Workplace, sources: Iterable[tuple[str, str | None]]) -> None:
     """One line where any of the figures above it are made from simulated data."""
     from trading_dag.cli.plain_console import marked
-    from trading_dag.reports import simulated_notice
+    from trading_dag.reporting.tables import simulated_notice
 
     notice = simulated_notice(sources)
     if notice:
@@ -78,7 +78,7 @@ def print_notice(place: Workplace, sources: Iterable[tuple[str, str | None]]) ->
 
 def input_ends(place: Workplace) -> list[dict[str, Any]]:
     """Returns which inputs of the chosen slices end before their prices, as far as anything is stored of them."""
-    from trading_dag.input_ends import INPUT_ENDS_SQL, input_ends
+    from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_ends
 
     return input_ends(place.query(INPUT_ENDS_SQL))
 
@@ -86,7 +86,7 @@ def input_ends(place: Workplace) -> list[dict[str, Any]]:
 def print_input_ends(place: Workplace) -> None:
     """One line for each ticker of which an input, or the forecasts, end before the prices."""
     from trading_dag.cli.plain_console import marked
-    from trading_dag.input_ends import input_end_lines
+    from trading_dag.reporting.input_ends import input_end_lines
 
     for line in input_end_lines(input_ends(place)):
         place.console.print(marked(line, "yellow"))

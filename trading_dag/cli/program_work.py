@@ -62,7 +62,7 @@ class ProgramRequest:
 
 def show_program(place: Workplace, ticker: str, request: ProgramRequest, *, html: Path | None, as_json: bool) -> None:
     """Run the program on the stored chains and print, or write, what came of it."""
-    from trading_dag.program_report import program_record
+    from trading_dag.reporting.backtest_record import program_record
 
     if html is not None and not html.absolute().parent.is_dir():
         raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
@@ -70,13 +70,13 @@ def show_program(place: Workplace, ticker: str, request: ProgramRequest, *, html
     source = source_of(place, ticker, request)
     record = program_record(study, source=source)
     if html is not None:
-        from trading_dag.program_page import program_page
+        from trading_dag.reporting.backtest_page import program_page
 
         html.write_text(program_page(record, pictures_of(study, source=source)), encoding="utf-8")
     if as_json:
         print_json(record)
         return
-    from trading_dag.program_tables import program_tables
+    from trading_dag.reporting.backtest_tables import program_tables
 
     for table in program_tables(record):
         place.console.print(table)

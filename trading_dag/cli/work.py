@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
     outcomes = _execute(place, mode, quiet=as_json)
 
-    from trading_dag import reports
+    from trading_dag.reporting import tables as reports
 
     query, table = (
         (reports.SIGNAL_SQL, reports.signal_table)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from trading_dag.errors import ConfigurationError
+from trading_dag.reporting.visible_text import visible
 from trading_dag.settings import ENVIRONMENT_FILE_ENCODING, Settings, unknown_variables
-from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,7 +1,7 @@
 """features.macro: macroeconomic series as they were known at each session's close.
 
 The only place that turns observations into a daily table. When an observation became known is decided
-where it is loaded (``known_on``; by rule in ``trading_dag.publication_lags``); fetching is elsewhere.
+where it is loaded (``known_on``; by rule in ``trading_dag.releases.publication_lags``); fetching is elsewhere.
 """
 
 from __future__ import annotations

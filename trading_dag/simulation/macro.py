@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.publication_lags import known_on
+from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO
 from trading_dag.sessions import TIME_UNIT, all_sessions
 from trading_dag.simulation.parameters import MARKET, underlying_of

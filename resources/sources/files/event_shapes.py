@@ -28,7 +28,7 @@ import pandas as pd
 
 from resources.raw_frames import with_notes
 from resources.text_files.column_file import ColumnFile, FileRows, FileShape
-from trading_dag.publication_lags import news_known_at
+from trading_dag.releases.publication_lags import news_known_at
 from trading_dag.sessions import NEW_YORK, all_sessions, session_bounds
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pandas as pd
 from resources.raw_frames import switched_off, table_frame, with_notes
 from resources.sources.files import event_shapes as event_files
 from resources.text_files.column_file import ColumnFile
-from trading_dag.economic_schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
+from trading_dag.releases.schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
 from trading_dag.schemas import (
     EARNINGS,
     ECONOMIC_CALENDAR,

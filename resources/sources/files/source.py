@@ -52,9 +52,9 @@ from resources.text_files.column_file import (
     names_in_words,
 )
 from resources.text_files.column_names import COLUMNS_VARIABLE
-from trading_dag.economic_schedule import SERIES_OF_EVENT
 from trading_dag.errors import ConfigurationError, SourceFormatError, SourceOffError
-from trading_dag.publication_lags import known_on
+from trading_dag.releases.publication_lags import known_on
+from trading_dag.releases.schedule import SERIES_OF_EVENT
 from trading_dag.schemas import HULL_MARKET, MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.slices import validate_ticker

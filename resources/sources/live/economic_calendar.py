@@ -1,7 +1,7 @@
 """The economic calendar of the ``live`` source: FRED's release dates with a key, lists and documented rules without.
 
 Asking for days belongs here. Which days the Federal Reserve decides on, and when a day was known, is in
-``trading_dag/economic_schedule.py``.
+``trading_dag/releases/schedule.py``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from resources.http.json_answer import FieldKind, Vendor
 from resources.http.message import HttpAnswer, HttpRequest
 from resources.sources.status import SourceStatus
 from resources.vendors.fred.answer import SOURCE
-from trading_dag.cpi_releases import CPI_RELEASES
-from trading_dag.economic_schedule import (
+from trading_dag.errors import EmptySourceError, SourceError, SourceOffError
+from trading_dag.releases.cpi import CPI_RELEASES
+from trading_dag.releases.schedule import (
     FIRST_EVENT,
     SERIES_OF_EVENT,
     SHIPPED_DECISIONS,
@@ -26,7 +27,6 @@ from trading_dag.economic_schedule import (
     published_releases,
     releases_of_months,
 )
-from trading_dag.errors import EmptySourceError, SourceError, SourceOffError
 from trading_dag.schemas import ECONOMIC_CALENDAR
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
 from trading_dag.settings import Settings
@@ -86,7 +86,7 @@ class EconomicCalendarClient:
         today = self._clock().tz_convert(NEW_YORK).tz_localize(None).normalize()
         if SHIPPED_DECISIONS[-1] - today < _SHORT_SCHEDULE:
             _logger.warning(
-                "the listed decisions of the Federal Reserve end on %s: update trading_dag/fomc_decisions.py",
+                "the listed decisions of the Federal Reserve end on %s: update trading_dag/releases/fomc.py",
                 f"{SHIPPED_DECISIONS[-1]:%Y-%m-%d}",
             )
         parts = [fomc_decisions()]

@@ -19,7 +19,7 @@ from resources.vendors.apewisdom import SOURCE as APEWISDOM
 from resources.vendors.apewisdom import ApeWisdomClient
 from resources.vendors.finnhub import KEY_VARIABLE, FinnhubClient
 from trading_dag.errors import EmptySourceError, SourceFormatError
-from trading_dag.publication_lags import news_known_at
+from trading_dag.releases.publication_lags import news_known_at
 from trading_dag.schemas import EARNINGS, NEWS, NEWS_SENTIMENT, SOCIAL_MENTIONS, Table
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
 

@@ -37,7 +37,7 @@ from resources.vendors.fred.answer import (
     read_xml,
 )
 from trading_dag.errors import EmptySourceError
-from trading_dag.publication_lags import known_on
+from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO_SERIES
 from trading_dag.sessions import TIME_UNIT, all_sessions
 from trading_dag.settings import Settings

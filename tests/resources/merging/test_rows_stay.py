@@ -16,9 +16,9 @@ from resources.sources.live.events import dates_known_at
 from trading_dag.features.earnings import build_earnings
 from trading_dag.features.economic_calendar import build_economic_calendar
 from trading_dag.features.sentiment import build_sentiment
-from trading_dag.publication_lags import news_known_at
 from trading_dag.quality.casting import empty_frame
 from trading_dag.quality.conformance import conform
+from trading_dag.releases.publication_lags import news_known_at
 from trading_dag.schemas import EARNINGS, ECONOMIC_CALENDAR, NEWS, SOCIAL_MENTIONS, Table
 from trading_dag.sessions import session_close, sessions_between
 

@@ -13,8 +13,8 @@ from rich.progress import Progress
 
 from tests.conftest import REPOSITORY, Workspace
 from trading_dag.cli.plain_console import PlainConsole, PlainDescription, marked
-from trading_dag.reports import import_table, plain_table
-from trading_dag.visible_text import visible
+from trading_dag.reporting.tables import import_table, plain_table
+from trading_dag.reporting.visible_text import visible
 
 MARKUP = (
     "[update] new guidance",

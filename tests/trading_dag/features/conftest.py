@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.publication_lags import known_on
+from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO_SERIES
 from trading_dag.sessions import is_session, sessions_between
 

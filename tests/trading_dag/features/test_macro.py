@@ -12,8 +12,8 @@ import pytest
 
 from trading_dag.errors import SchemaError
 from trading_dag.features.macro import build_macro
-from trading_dag.publication_lags import known_on
 from trading_dag.quality import QualityContext, examine
+from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO_FEATURES, TABLES, Table
 from trading_dag.sessions import sessions_between
 from trading_dag.validation.lookahead import probe_lookahead

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.simulation.conftest import market_of, path_of
-from trading_dag.publication_lags import known_on
+from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO_SERIES
 from trading_dag.sessions import session_close, session_open, sessions_between
 from trading_dag.simulation.attention import mention_rows, news_rows, sentiment_rows

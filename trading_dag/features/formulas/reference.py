@@ -33,7 +33,7 @@ x is the close of the ticker's volatility index on exchange sessions, forward-fi
 10 sessions (`vix_filled_sessions` says how many), also over closes that cannot be true. Fractions are
 fractions (0.01 is one percent) unless the unit says percent.
 Macro values are visible from `raw.macro.known_on` on, and stale (NULL) 10 sessions after it for
-daily, 70 for monthly series; `trading_dag/publication_lags.py` says when each series is known.
+daily, 70 for monthly series; `trading_dag/releases/publication_lags.py` says when each series is known.
 Tone is −1 to 1. A *reaction session* is the first that can trade on an earnings announcement: the report date itself
 where it came before the open or during the session, the next session where it came after the close or nobody says
 when. r is the log return of an hourly bar within its session (the first from its own open), so that nights count

@@ -111,7 +111,7 @@ def test_an_ending_list_of_decisions_is_said(
     assert caplog.text == ""
     late = EconomicCalendarClient(vendor.settings(tmp_path), clock=lambda: pd.Timestamp("2028-01-03", tz="UTC"))
     late.events(since=SINCE)
-    assert "end on 2028-01-26: update trading_dag/fomc_decisions.py" in caplog.text
+    assert "end on 2028-01-26: update trading_dag/releases/fomc.py" in caplog.text
 
 
 @pytest.mark.parametrize("fault", [loopback.too_many_requests("1"), loopback.server_error(503), loopback.hang_up()])

@@ -17,8 +17,8 @@ from tests.resources.loopback import server as loopback
 from tests.resources.loopback.fred_shape import MAXIMUM_VINTAGES, TAKEN_OVER_ON
 from tests.resources.loopback.server import FAST_HTTP, FRED, FRED_CSV, FRED_KEY, LoopbackVendor
 from trading_dag.errors import EmptySourceError, SourceFormatError, SourceOffError, SourceUnavailableError
-from trading_dag.publication_lags import known_on
 from trading_dag.quality.conformance import conform
+from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO, MACRO_SERIES
 from trading_dag.sessions import all_sessions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from trading_dag.backtest.program_study import ALL_EXITS, CAUSES
-from trading_dag.table_text import new_table, number_text
+from trading_dag.reporting.text import new_table, number_text
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,7 +6,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from trading_dag.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
+from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.schemas import MACRO_FEATURES
 from trading_dag.schemas.feature_names import ALL_FEATURES, FEATURE_GROUPS
 from trading_dag.sessions import sessions_between

@@ -1,4 +1,5 @@
-"""The report of an options program as a record that JSON can hold. How it looks as a page is ``program_page``'."""
+"""The report of an options program as a record that JSON can hold. How it looks as a page is
+``reporting.backtest_page``'."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Days on which the Bureau of Labor Statistics released the Consumer Price Index, and will: facts, nothing computed.
 
 Each release is about the month before. What was planned and not kept stands apart. When each day was known is in
-``economic_schedule.py``.
+``releases.schedule.py``.
 
 References
 ----------

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from trading_dag.reporting.table_docs import TABLES_DOCUMENT, main, render_tables
 from trading_dag.schemas import TABLES
-from trading_dag.table_docs import TABLES_DOCUMENT, main, render_tables
 
 
 def test_the_document_in_the_repository_is_up_to_date() -> None:
-    assert TABLES_DOCUMENT.read_text(encoding="utf-8") == render_tables(), "run python -m trading_dag.table_docs"
+    assert TABLES_DOCUMENT.read_text(encoding="utf-8") == render_tables(), (
+        "run python -m trading_dag.reporting.table_docs"
+    )
 
 
 def test_every_column_of_every_table_has_a_row() -> None:

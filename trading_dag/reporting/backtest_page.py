@@ -10,9 +10,9 @@ from typing import Any, Final
 import pandas as pd
 
 from trading_dag.backtest.program_study import CAUSES
-from trading_dag.program_report import sessions_text
-from trading_dag.program_tables import assumption_text, signed
-from trading_dag.table_text import number_text
+from trading_dag.reporting.backtest_record import sessions_text
+from trading_dag.reporting.backtest_tables import assumption_text, signed
+from trading_dag.reporting.text import number_text
 
 _STYLE: Final = """
 body{font:14px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:#222;background:#fff;max-width:1060px;
@@ -48,7 +48,7 @@ def program_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
 
     Parameters
     ----------
-    record : from ``program_report.program_record``.
+    record : from ``reporting.backtest_record.program_record``.
     pictures : PNG by name; shown in their order, the first above all tables.
     """
     title = f"{record['ticker']} {_words(record['program'])}"

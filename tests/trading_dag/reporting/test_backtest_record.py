@@ -17,9 +17,9 @@ from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.program_study import CAUSES, ProgramStudy, study_program
 from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta, Width
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
-from trading_dag.program_page import program_page
-from trading_dag.program_report import program_record, strike_text
-from trading_dag.program_tables import program_tables
+from trading_dag.reporting.backtest_page import program_page
+from trading_dag.reporting.backtest_record import program_record, strike_text
+from trading_dag.reporting.backtest_tables import program_tables
 
 
 def study_of(account: AccountRules) -> ProgramStudy:

@@ -31,10 +31,10 @@ from typing import Final
 
 import pandas as pd
 
-from trading_dag.cpi_releases import CPI_NOT_KEPT, CPI_RELEASES
 from trading_dag.errors import ConfigurationError
-from trading_dag.fomc_decisions import CANCELLED_MEETINGS, SCHEDULED_DECISIONS, UNSCHEDULED_DECISIONS
-from trading_dag.publication_lags import known_on, planned_on
+from trading_dag.releases.cpi import CPI_NOT_KEPT, CPI_RELEASES
+from trading_dag.releases.fomc import CANCELLED_MEETINGS, SCHEDULED_DECISIONS, UNSCHEDULED_DECISIONS
+from trading_dag.releases.publication_lags import known_on, planned_on
 from trading_dag.schemas import ECONOMIC_CALENDAR
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions
 

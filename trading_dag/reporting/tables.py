@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from trading_dag.day_count import DAYS_PER_YEAR
+from trading_dag.reporting.text import new_table, number_text
+from trading_dag.reporting.visible_text import visible
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
-from trading_dag.table_text import new_table, number_text
-from trading_dag.visible_text import visible
 
 if TYPE_CHECKING:
     from rich.table import Table

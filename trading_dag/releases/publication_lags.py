@@ -2,7 +2,7 @@
 
 One rule a series, deliberately late rather than early, and the real dates where a release was later than
 its rule. Data with true release dates (ALFRED) do not need these rules. Days of a calendar are in
-``economic_schedule.py``; fetching is elsewhere.
+``releases.schedule.py``; fetching is elsewhere.
 
 What the rules rest on
 ----------------------

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_dag.cpi_releases import CPI_RELEASES
-from trading_dag.economic_schedule import (
+from trading_dag.errors import ConfigurationError
+from trading_dag.releases.cpi import CPI_RELEASES
+from trading_dag.releases.fomc import CANCELLED_MEETINGS, SCHEDULED_DECISIONS, UNSCHEDULED_DECISIONS
+from trading_dag.releases.publication_lags import known_on, news_known_at, planned_on
+from trading_dag.releases.schedule import (
     MOVED_RELEASES,
     SHIPPED_DECISIONS,
     fomc_decisions,
@@ -16,9 +19,6 @@ from trading_dag.economic_schedule import (
     releases_by_rule,
     releases_of_months,
 )
-from trading_dag.errors import ConfigurationError
-from trading_dag.fomc_decisions import CANCELLED_MEETINGS, SCHEDULED_DECISIONS, UNSCHEDULED_DECISIONS
-from trading_dag.publication_lags import known_on, news_known_at, planned_on
 from trading_dag.sessions import all_sessions, is_session, session_close
 
 

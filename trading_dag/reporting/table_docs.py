@@ -1,6 +1,6 @@
 """Writes ``docs/tables.md`` from ``schemas``: every table, its columns with types and bounds, its rules.
 
-``python -m trading_dag.table_docs`` writes the file, ``--check`` only says whether it is up to date.
+``python -m trading_dag.reporting.table_docs`` writes the file, ``--check`` only says whether it is up to date.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from trading_dag.quality import rules_of
 from trading_dag.schemas import TABLES, Column, Table
 
-TABLES_DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "tables.md"
+TABLES_DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
 _SLICES: Final = {
     "none": "one slice",
     "ticker": "one slice per ticker",
@@ -25,7 +25,7 @@ _ROUNDING: Final = 1e-5
 _HEAD: Final = """\
 # Tables
 
-Written from `trading_dag/schemas/` by `python -m trading_dag.table_docs`; do not edit by hand.
+Written from `trading_dag/schemas/` by `python -m trading_dag.reporting.table_docs`; do not edit by hand.
 
 Each table is a Dagster asset, a folder of Parquet slices and a view in `warehouse.duckdb`, under the same name.
 A row of a table with `session` holds what was known at that session's close. Prices are in USD, volatilities in
@@ -93,7 +93,9 @@ def _bound(value: float | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the document, or with ``--check`` compare it; 1 where it is out of date."""
-    parser = argparse.ArgumentParser(prog="python -m trading_dag.table_docs", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m trading_dag.reporting.table_docs", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, fail if the document is out of date")
     parser.add_argument("--path", type=Path, default=TABLES_DOCUMENT, help="where the document is")
     options = parser.parse_args(arguments)
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check:
         is_current = options.path.is_file() and options.path.read_text(encoding="utf-8") == document
         if not is_current:
-            sys.stderr.write(f"{options.path} is out of date: run python -m trading_dag.table_docs\n")
+            sys.stderr.write(f"{options.path} is out of date: run python -m trading_dag.reporting.table_docs\n")
         return 0 if is_current else 1
     options.path.parent.mkdir(parents=True, exist_ok=True)
     options.path.write_text(document, encoding="utf-8")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_dag.errors import ConfigurationError
-from trading_dag.publication_lags import KNOWN_RELEASES, PUBLICATION_LAGS, known_on
+from trading_dag.releases.publication_lags import KNOWN_RELEASES, PUBLICATION_LAGS, known_on
 from trading_dag.schemas import MACRO_SERIES
 from trading_dag.sessions import all_sessions, is_session
 

@@ -1,7 +1,7 @@
 """Days on which the Federal Open Market Committee decided, and those on which it will: facts, nothing computed.
 
 The last day of each scheduled meeting, and the day of each announcement between meetings that changed a rate (or, on
-2007-08-17, the discount rate and the statement). When each day was known is in ``economic_schedule.py``.
+2007-08-17, the discount rate and the statement). When each day was known is in ``releases.schedule.py``.
 
 References
 ----------
