@@ -22,7 +22,7 @@ from assets.stopping import STOPPING
 
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ENDING_SECONDS: Final = 3.0
-_PRELOADED: Final = "assets.preload"
+_PRELOADED: Final = "trading_dag.cli.preload"
 
 
 def start_server() -> ForkServerContext:

@@ -69,7 +69,7 @@ def work_on_universe() -> dict[str, float]:
     from assets.execution import execute
     from assets.runs import bury_dead_runs, claim, refuse_if_busy
     from resources.storage.parquet_store import SliceKey
-    from trading_dag.cli.workplace import Workplace
+    from trading_dag.cli.context import Workplace
     from trading_dag.definitions import build_for_command
 
     started = time.perf_counter()

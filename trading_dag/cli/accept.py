@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from trading_dag.cli.arguments import AsJson, Source
+from trading_dag.cli.context import Workplace
 from trading_dag.cli.printing import print_json
-from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ import typer
 
 from trading_dag.cli.accept import accept
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
+from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
+from trading_dag.cli.context import Workplace
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
-from trading_dag.cli.option_commands import chain, fetch_chains, import_chains, payoff
+from trading_dag.cli.materialize import bring_reports_up_to_date, materialize
 from trading_dag.cli.printing import print_input_ends, print_json, show
-from trading_dag.cli.program_work import ProgramRequest, show_program
-from trading_dag.cli.work import bring_reports_up_to_date, materialize
-from trading_dag.cli.workplace import Workplace
+from trading_dag.cli.structure_backtest import ProgramRequest, show_program
 from trading_dag.errors import ConfigurationError
 
 app = typer.Typer(

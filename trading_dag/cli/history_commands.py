@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from trading_dag.cli.arguments import AsJson
+from trading_dag.cli.context import Workplace
+from trading_dag.cli.materialize import opened_instance, run_history
 from trading_dag.cli.printing import complain, print_json
-from trading_dag.cli.work import opened_instance, run_history
-from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceBusyError, StorageError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resources.text_files.values import TWO_ORDERS
+from trading_dag.cli.context import Workplace
 from trading_dag.cli.printing import complain
-from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from resources.chains.importing.importer import ChainImport, FileImport

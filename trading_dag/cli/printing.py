@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from trading_dag.cli.context import Workplace
 from trading_dag.cli.exits import WORK_FAILED
-from trading_dag.cli.workplace import Workplace
 from trading_dag.reporting.visible_text import visible
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from trading_dag.cli.context import Workplace
 from trading_dag.cli.printing import joined_source, print_json, titled
-from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import ConfigurationError, OptionPricingError, SliceNotFoundError
 
 if TYPE_CHECKING:

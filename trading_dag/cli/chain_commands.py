@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from trading_dag.cli.arguments import AsJson, Source, Tickers
+from trading_dag.cli.chain_work import option_work, session_analysis
+from trading_dag.cli.context import Workplace
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.import_report import import_record, look_next, print_import, print_refusals
-from trading_dag.cli.option_work import option_work, session_analysis
 from trading_dag.cli.printing import complain, print_json, print_notice, titled
-from trading_dag.cli.workplace import Workplace
 
 if TYPE_CHECKING:
     from assets.chain_fetch import ChainFetch
@@ -153,7 +153,7 @@ def payoff(
     on the modelled surface."""
     import pandas as pd
 
-    from trading_dag.cli.payoff_work import indication_of
+    from trading_dag.cli.payoff import indication_of
 
     place = Workplace(tickers=ticker)
     day = None if date is None else pd.Timestamp(date)

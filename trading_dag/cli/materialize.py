@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from trading_dag.cli.context import DAGSTER_CONFIGURATION, Workplace, configuration_folder
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.printing import (
     complain,
@@ -22,7 +23,6 @@ from trading_dag.cli.printing import (
     warnings_of,
     with_sources,
 )
-from trading_dag.cli.workplace import DAGSTER_CONFIGURATION, Workplace, configuration_folder
 from trading_dag.errors import ConfigurationError, SliceBusyError, StorageError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trading_dag.cli.context import Workplace
+from trading_dag.cli.materialize import opened_instance
 from trading_dag.cli.printing import progress_bar
-from trading_dag.cli.work import opened_instance
-from trading_dag.cli.workplace import Workplace
 from trading_dag.errors import SliceNotFoundError
 
 if TYPE_CHECKING:

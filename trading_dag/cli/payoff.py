@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trading_dag.cli.option_work import session_analysis
+from trading_dag.cli.chain_work import session_analysis
+from trading_dag.cli.context import Workplace
 from trading_dag.cli.printing import joined_source
-from trading_dag.cli.program_work import named_structure
-from trading_dag.cli.workplace import Workplace
+from trading_dag.cli.structure_backtest import named_structure
 from trading_dag.errors import InsufficientDataError
 
 if TYPE_CHECKING:
