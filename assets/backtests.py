@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declaration import CrossRule, Declaration, Result, Slice, table_asset
-from assets.pictures import picture
+from assets.declare.declaration import CrossRule, Declaration, Result, Slice, table_asset
+from assets.declare.pictures import picture
 from assets.signals import RATES
 from trading_dag.quality import Rule
 from trading_dag.schemas import (

@@ -20,7 +20,7 @@ from assets import (
     regime,
     signals,
 )
-from assets.declaration import Declaration
+from assets.declare.declaration import Declaration
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *raw.DECLARATIONS,

@@ -6,8 +6,8 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Result, Slice, table_asset
-from assets.pictures import picture
+from assets.declare.declaration import Declaration, Read, Result, Slice, table_asset
+from assets.declare.pictures import picture
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, REGISTRY
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Slice, table_asset
-from assets.pictures import picture
+from assets.declare.declaration import Declaration, Read, Slice, table_asset
+from assets.declare.pictures import picture
 from trading_dag.errors import StorageError
 from trading_dag.schemas import (
     ALL_FEATURES,

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, LateValues, Read, Slice, table_asset
+from assets.declare.declaration import Declaration, LateValues, Read, Slice, table_asset
 from trading_dag.schemas import (
     EARNINGS,
     EARNINGS_TABLE,

@@ -11,8 +11,8 @@ from typing import Any, Final
 import dagster as dg
 import pandas as pd
 
-from assets.declaration import Declaration, Result, Slice, table_asset
-from assets.pictures import picture
+from assets.declare.declaration import Declaration, Result, Slice, table_asset
+from assets.declare.pictures import picture
 from assets.raw import kept_while_off, left_out_of
 from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
 

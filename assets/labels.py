@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Slice, table_asset
+from assets.declare.declaration import Declaration, Read, Slice, table_asset
 from trading_dag.schemas import IMPLIED_VOLATILITY, PRICES_DAILY, TARGETS, TECHNICAL
 
 

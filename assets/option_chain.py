@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 import pandas as pd
 
-from assets.declaration import Declaration, Read, Result, Slice, checks_of, table_asset
-from assets.materialization import (
+from assets.declare.declaration import Declaration, Read, Result, Slice, checks_of, table_asset
+from assets.declare.materialization import (
     CHAIN_IO,
     OWNERS,
     SLICE_LOCK,
@@ -23,8 +23,8 @@ from assets.materialization import (
     objections,
     one_refusal,
 )
+from assets.declare.pictures import picture
 from assets.partitions import Partitions, chain_slice_of
-from assets.pictures import picture
 from resources.storage.parquet_store import content_hash
 from trading_dag.quality import QualityContext
 from trading_dag.schemas import (

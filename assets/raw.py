@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 import pandas as pd
 
-from assets.declaration import Declaration, Result, Slice, table_asset
+from assets.declare.declaration import Declaration, Result, Slice, table_asset
 from resources.left_out import LEFT_OUT
 from resources.storage.parquet_store import ASKED_AT_ATTRIBUTE
 from trading_dag.quality.casting import cast_frame

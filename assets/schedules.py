@@ -73,7 +73,7 @@ def _one_run(
 def _one_chain_a_ticker(
     tickers: tuple[str, ...], context: dg.ScheduleEvaluationContext, settings: Settings, session: pd.Timestamp
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    from assets.chain_fetch import add_chain_date, wanted_chains
+    from assets.run.chain_fetch import add_chain_date, wanted_chains
 
     now = pd.Timestamp(context.scheduled_execution_time).tz_convert("UTC")
     wanted = wanted_chains(context.resources.source, tickers, now=now)

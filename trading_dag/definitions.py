@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog import DECLARATIONS
+from assets.declare.materialization import SLICE_LOCK, build_asset
 from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
-from assets.materialization import SLICE_LOCK, build_asset
 from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules

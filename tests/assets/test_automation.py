@@ -14,8 +14,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from assets.automation import condition_of
-from assets.chain_fetch import add_chain_date
 from assets.partitions import OPTION_CHAIN_DATES, Partitions, chain_partition_key
+from assets.run.chain_fetch import add_chain_date
 from assets.sensors import AUTOMATION_SENSOR
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions

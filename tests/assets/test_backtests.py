@@ -11,7 +11,7 @@ import pytest
 
 from assets.jobs import RESEARCH_JOB
 from assets.partitions import partition_key
-from assets.running import QUIET_CONSOLE
+from assets.run.in_process import QUIET_CONSOLE
 from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.trading_dag.backtest.program_chains import fair_chain

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.declaration import Slice
+from assets.declare.declaration import Slice
 from assets.feature_table import feature_table
 from resources.sources.sample import SampleSource
 from resources.storage.parquet_store import ParquetStore, SliceKey

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.execution import Mode, Outcome, SliceRunner, WorkItem
+from assets.run.execution import Mode, Outcome, SliceRunner, WorkItem
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE, MACRO

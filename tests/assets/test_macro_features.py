@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from assets.checks import verdicts_of
-from assets.declaration import Result, Slice
+from assets.declare.checks import verdicts_of
+from assets.declare.declaration import Result, Slice
 from assets.features import macro
 from resources.sources.simulated import SimulatedSource
 from resources.storage.parquet_store import ParquetStore, SliceKey

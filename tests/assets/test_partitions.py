@@ -10,8 +10,8 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from assets.chain_fetch import add_chain_date
 from assets.jobs import MARKET_JOB, RESEARCH_JOB
+from assets.run.chain_fetch import add_chain_date
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.assets.test_automation import drift_reports, report, requested, sensor_tick, tick
 from trading_dag.definitions import build_definitions, build_for_command

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
-from assets.declaration import Result, Slice
+from assets.declare.declaration import Result, Slice
 from assets.raw import RESTATEMENTS_SHOWN, load_events, load_incrementally
 from resources.left_out import LEFT_OUT
 from resources.raw_frames import switched_off, table_frame

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.declaration import Result, Slice
+from assets.declare.declaration import Result, Slice
 from assets.features import sentiment
 from assets.raw import news_sentiment
-from assets.staleness import Staleness
+from assets.run.staleness import Staleness
 from resources.sources.live.source import build_live_source
 from resources.sources.sample import SampleSource
 from resources.storage.models.store import ModelStore

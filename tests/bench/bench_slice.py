@@ -25,7 +25,7 @@ EVERY_SECONDS: Final = 0.002
 REST: Final = "Dagster and the rest"
 # Part: the paths of its code, from the repository's root; a part within another one counts for the one that is first.
 PARTS: Final[dict[str, tuple[str, ...]]] = {
-    "pictures": ("trading_dag/plots/", "assets/pictures.py"),
+    "pictures": ("trading_dag/plots/", "assets/declare/pictures.py"),
     "models": ("trading_dag/models/",),
     "backtests": ("trading_dag/backtest/", "trading_dag/strategy/"),
     "evaluation and drift": ("trading_dag/validation/", "trading_dag/drift/"),
@@ -76,8 +76,8 @@ def main() -> None:
     Path(home, ".dagster").mkdir()
     import dagster as dg
 
-    import assets.preload  # noqa: F401  # as a worker: one thread for linear algebra, and what its server has imported
-    from assets.execution import SliceRunner, WorkItem
+    import trading_dag.cli.preload  # noqa: F401  # as a worker: one thread for linear algebra, and what its server has imported
+    from assets.run.execution import SliceRunner, WorkItem
     from resources.storage.parquet_store import SliceKey
     from trading_dag.definitions import build_for_command
     from trading_dag.settings import Settings

@@ -66,8 +66,8 @@ def work_on_universe() -> dict[str, float]:
     """
     import dagster as dg
 
-    from assets.execution import execute
-    from assets.runs import bury_dead_runs, claim, refuse_if_busy
+    from assets.run.claims import bury_dead_runs, claim, refuse_if_busy
+    from assets.run.execution import execute
     from resources.storage.parquet_store import SliceKey
     from trading_dag.cli.context import Workplace
     from trading_dag.definitions import build_for_command

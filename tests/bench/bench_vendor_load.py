@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.chain_fetch import FETCHING_THREADS
+from assets.run.chain_fetch import FETCHING_THREADS
 from resources.http.parallel_fetch import fetch_each
 from resources.sources.live.chains import LiveChains
 from resources.vendors.yahoo.bars import YahooClient

@@ -260,7 +260,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
 
 
 def _one_thread() -> None:
-    from assets.workers import THREAD_VARIABLES
+    from assets.run.workers import THREAD_VARIABLES
 
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.execution import Outcome, SliceRunner, WorkItem
+from assets.run.execution import Outcome, SliceRunner, WorkItem
 from resources.sources.choose import build_source
 from resources.storage.accepted_bars import AcceptedBars
 from resources.storage.parquet_store import ParquetStore, SliceKey

@@ -30,8 +30,8 @@ RUN = ("run", "--tickers", "SPX", "--horizons", "24h")
 # The command, interrupted within the import of Dagster. It ends before it needs workers, so they are not prepared.
 INTERRUPTED_IMPORT = """
 import signal, sys
-import assets.workers
-assets.workers.start_server = lambda: None
+import assets.run.workers
+assets.run.workers.start_server = lambda: None
 
 class Library:
     def find_spec(self, name, path=None, target=None):

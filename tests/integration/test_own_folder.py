@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.execution import SliceRunner, WorkItem
+from assets.run.execution import SliceRunner, WorkItem
 from resources.sources.sample import SampleSource
 from resources.storage.parquet_store import SliceKey
 from tests.conftest import Workspace

@@ -12,8 +12,8 @@ import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from assets.execution import Mode, stale_in_mode
-from assets.staleness import Staleness
+from assets.run.execution import Mode, stale_in_mode
+from assets.run.staleness import Staleness
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import REPOSITORY, Workspace

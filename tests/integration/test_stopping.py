@@ -29,7 +29,7 @@ SIMULATED = (("TRADING_DAG_SOURCE", "simulated"), ("TRADING_DAG_SIMULATION__YEAR
 # A command's main thread that a library keeps from ending, and how patient the project is with it here.
 STUCK = """
 import sys, time
-import assets.stopping as stopping
+import assets.run.stopping as stopping
 stopping.GRACE_SECONDS, stopping.SECOND_SIGNAL_SECONDS = {grace}, 0.1
 with stopping.answering_signals():
     while True:

@@ -17,7 +17,7 @@ from trading_dag.cli.import_report import import_record, look_next, print_import
 from trading_dag.cli.printing import complain, print_json, print_notice, titled
 
 if TYPE_CHECKING:
-    from assets.chain_fetch import ChainFetch
+    from assets.run.chain_fetch import ChainFetch
     from resources.text_files.values import DateOrder
 
 DatesOrder = Literal["month-first", "day-first"]
@@ -70,7 +70,7 @@ def fetch_chains(
     is stored is not asked for again; an ended fetch goes on where it was. A refresh does this too, ticker by ticker."""
     import pandas as pd
 
-    from assets.runs import claim
+    from assets.run.claims import claim
 
     place = Workplace(source, tickers)
     days = [None if day is None else pd.Timestamp(day) for day in (first, last)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import dagster as dg
     import pandas as pd
 
-    from assets.chain_fetch import ChainFetch
+    from assets.run.chain_fetch import ChainFetch
     from resources.chains.importing.importer import ChainImport, ImportProgress
     from resources.chains.store import ChainStore
     from resources.http.parallel_fetch import FetchProgress
@@ -35,7 +35,7 @@ class OptionWork:
 
     def import_files(self, path: Path, *, ticker: str | None, date_order: DateOrder | None, quiet: bool) -> ChainImport:
         """Import with a progress bar."""
-        from assets.chain_import import run_import
+        from assets.run.chain_import import run_import
 
         with progress_bar(self.place, quiet=quiet) as bar:
             task = bar.add_task("reading")
@@ -59,7 +59,7 @@ class OptionWork:
         """Fetch and store what is missing of the present chains, or of all between two days, with a progress bar."""
         import pandas as pd
 
-        from assets.chain_fetch import fetch_chains, wanted_chains
+        from assets.run.chain_fetch import fetch_chains, wanted_chains
         from resources.sources.choose import build_source
         from trading_dag.definitions import build_for_command
 
@@ -110,7 +110,7 @@ class OptionWork:
                 ANALYSIS_PROGRESS.reset(before)
 
     def _run(self, job: dg.JobDefinition, partition: str | None) -> list[str]:
-        from assets.running import run_job
+        from assets.run.in_process import run_job
 
         outcome = run_job(job, self.instance, partition=partition)
         return [f"{partition or 'macro'}: {line}" for line in outcome.errors]
@@ -119,7 +119,7 @@ class OptionWork:
 @contextmanager
 def option_work(place: Workplace) -> Iterator[OptionWork]:
     """The instance open, dead runs buried, views there."""
-    from assets.runs import bury_dead_runs
+    from assets.run.claims import bury_dead_runs
     from resources.chains.store import ChainStore
 
     with opened_instance(place) as instance:

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 
-from assets.stopping import answering_signals, leave_if_stopped, raise_if_stopped, stop_signal
+from assets.run.stopping import answering_signals, leave_if_stopped, raise_if_stopped, stop_signal
 from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
 from trading_dag.errors import ConfigurationError, StructureError, TradingDagError
 from trading_dag.reporting.visible_text import visible

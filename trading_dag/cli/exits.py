@@ -1,4 +1,4 @@
-"""Exit codes of the command line. Those of a process that a signal ended are ``assets.stopping``'s."""
+"""Exit codes of the command line. Those of a process that a signal ended are ``assets.run.stopping``'s."""
 
 from typing import Final
 

@@ -95,8 +95,8 @@ def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_ru
     SliceBusyError : while another command or a run works on the home; nothing is removed then.
     StorageError : where a stored slice cannot be read, so that nobody knows which model it names.
     """
-    from assets.run_retention import compact, remove_runs, superfluous_runs
-    from assets.runs import bury_dead_runs, claim
+    from assets.run.claims import bury_dead_runs, claim
+    from assets.run.retention import compact, remove_runs, superfluous_runs
     from resources.storage.models.retention import remove_versions, superfluous_versions
     from resources.storage.models.store import ModelStore
     from resources.storage.parquet_store import ParquetStore

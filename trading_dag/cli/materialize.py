@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import dagster as dg
     from rich.text import Text
 
-    from assets.execution import Mode, Outcome
+    from assets.run.execution import Mode, Outcome
     from resources.storage.parquet_store import SliceKey
 
 
@@ -76,15 +76,15 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
 
 def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
     """Do the work of a mode on the chosen slices, with progress; a signal ends it in order."""
-    from assets.workers import interrupts_left_to_the_parent
+    from assets.run.workers import interrupts_left_to_the_parent
 
     with ExitStack() as held:
         # What a signal raises within an import may be swallowed by a library; so it is answered when all is imported.
         with interrupts_left_to_the_parent():
             instance, keys = _opened(place, mode, held)
 
-            from assets.execution import REPORTS, execute
-            from assets.runs import bury_dead_runs
+            from assets.run.claims import bury_dead_runs
+            from assets.run.execution import REPORTS, execute
             from trading_dag.definitions import build_for_command
 
         work = execute(
@@ -109,15 +109,15 @@ def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterIn
     ------
     SliceBusyError : where another command or run works on one of the slices.
     """
-    from assets.workers import start_server
+    from assets.run.workers import start_server
 
     start_server()  # it imports what workers need while this process does the same
 
     import dagster  # noqa: F401
     import rich.progress  # noqa: F401
 
-    from assets.execution import REPORTS
-    from assets.runs import bury_dead_runs, claim, refuse_if_busy
+    from assets.run.claims import bury_dead_runs, claim, refuse_if_busy
+    from assets.run.execution import REPORTS
     from resources.sources.choose import require_prices
     from resources.storage.parquet_store import SliceKey
 
@@ -140,8 +140,8 @@ def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bo
     -------
     False where the work failed. While another run works on the slices nothing is computed, and that is said.
     """
-    from assets.execution import stale_in_mode
-    from assets.staleness import Staleness
+    from assets.run.execution import stale_in_mode
+    from assets.run.staleness import Staleness
     from resources.storage.models.store import ModelStore
     from resources.storage.parquet_store import ParquetStore
 

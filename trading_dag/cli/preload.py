@@ -5,7 +5,7 @@ Libraries that only some slices need (models, pictures) are imported by the work
 
 import os
 
-from assets.workers import THREAD_VARIABLES
+from assets.run.workers import THREAD_VARIABLES
 
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # read when the libraries below are loaded
 
@@ -14,7 +14,7 @@ import psutil  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import typer  # noqa: F401
 
-import assets.execution  # noqa: F401
+import assets.run.execution  # noqa: F401
 import resources.io_managers.chains
 import resources.io_managers.tables
 import resources.merging.event_history

@@ -34,7 +34,7 @@ def serve(place: Workplace, *, port: int, webserver_only: bool) -> None:
     ConfigurationError : where another process has the port.
     ServerError : where one of the servers ends by itself.
     """
-    from assets.runs import bury_dead_runs
+    from assets.run.claims import bury_dead_runs
 
     _require_free(port)
     with opened_instance(place) as instance:

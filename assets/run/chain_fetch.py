@@ -15,7 +15,7 @@ import pandas as pd
 
 from assets.jobs import OPTION_CHAIN_JOB
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key, chain_slice_of
-from assets.running import RunOutcome, run_job
+from assets.run.in_process import RunOutcome, run_job
 from resources.chains.store import ChainStore
 from resources.http.parallel_fetch import FetchProgress, fetch_each
 from resources.sources.protocol import Source

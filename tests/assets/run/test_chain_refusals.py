@@ -9,9 +9,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from assets.chain_fetch import fetch_chains, is_stored
-from assets.chain_import import run_import
 from assets.option_chain import OPTION_CHAIN_KEY
+from assets.run.chain_fetch import fetch_chains, is_stored
+from assets.run.chain_import import run_import
 from resources.chains.store import ChainStore
 from resources.sources.simulated import SimulatedSource
 from resources.vendors.chain_snapshot import WITHOUT_CONTRACTS

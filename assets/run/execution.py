@@ -22,13 +22,13 @@ import pandas as pd
 from sqlalchemy.exc import DBAPIError
 
 from assets.catalog import DECLARATIONS
-from assets.chain_fetch import is_stored, run_chain, wanted_chains
-from assets.declaration import Declaration
+from assets.declare.declaration import Declaration
 from assets.jobs import MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
-from assets.running import RunOutcome, run_job
-from assets.staleness import Staleness
-from assets.workers import end_workers, enter_worker, interrupts_left_to_the_parent, start_server
+from assets.run.chain_fetch import is_stored, run_chain, wanted_chains
+from assets.run.in_process import RunOutcome, run_job
+from assets.run.staleness import Staleness
+from assets.run.workers import end_workers, enter_worker, interrupts_left_to_the_parent, start_server
 from resources.chains.store import ChainStore
 from resources.sources.protocol import Source
 from resources.storage.models.store import ModelStore

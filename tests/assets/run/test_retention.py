@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.run_retention import compact, remove_runs, superfluous_runs
+from assets.run.retention import compact, remove_runs, superfluous_runs
 from tests.conftest import Workspace
 
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)

@@ -17,14 +17,14 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
-from assets.runs import LAUNCHING_DAEMON, bury_dead_runs, refuse_if_busy
+from assets.run.claims import LAUNCHING_DAEMON, bury_dead_runs, refuse_if_busy
 from resources.runs.history import PROCESS_TAG, OwnedRunStorage
 from resources.storage.parquet_store import SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.errors import SliceBusyError
 from trading_dag.settings import Settings
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 SPX, COMP = SliceKey("SPX"), SliceKey("COMP")
 # A process that brings a run as far as it is told, and is killed there.
 KILLED = """

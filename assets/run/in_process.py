@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from assets.stopping import raise_if_stopped
+from assets.run.stopping import raise_if_stopped
 from resources.left_out import LEFT_OUT
 from trading_dag.schemas import MACRO, VOLATILITY_INDEX
 

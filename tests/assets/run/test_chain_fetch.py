@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from assets.chain_fetch import ChainFetch, fetch_chains, is_stored, wanted_chains
-from assets.execution import SliceRunner, WorkItem
 from assets.option_chain import OPTION_CHAIN_KEY
+from assets.run.chain_fetch import ChainFetch, fetch_chains, is_stored, wanted_chains
+from assets.run.execution import SliceRunner, WorkItem
 from resources.chains.store import ChainStore
 from resources.sources.live.source import build_live_source
 from resources.sources.sample import SampleSource

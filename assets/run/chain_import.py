@@ -17,10 +17,10 @@ import pandas as pd
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from assets.materialization import check_results
+from assets.declare.materialization import check_results
 from assets.option_chain import OPTION_CHAIN_KEY
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
-from assets.running import QUIET_CONSOLE
+from assets.run.in_process import QUIET_CONSOLE
 from resources.chains.importing.importer import ChainImport, ImportProgress, import_chains, mark_reported, unreported
 from resources.chains.store import ChainStore
 from resources.chains.verdicts import session_verdicts

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from assets.execution import SliceRunner, WorkItem
+from assets.run.execution import SliceRunner, WorkItem
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.resources.storage.slices.test_state import FILES, ROWS, rewritten
 from trading_dag.definitions import build_definitions

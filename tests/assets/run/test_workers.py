@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from assets.workers import interrupts_left_to_the_parent
+from assets.run.workers import interrupts_left_to_the_parent
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.checks import recorded_warnings
-from assets.materialization import check_results, objections, one_refusal
+from assets.declare.checks import recorded_warnings
+from assets.declare.materialization import check_results, objections, one_refusal
 from resources.expectations import RuleVerdict
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule

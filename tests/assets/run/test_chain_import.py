@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import assets.chain_import
-from assets.chain_import import run_import
+import assets.run.chain_import
 from assets.option_chain import OPTION_CHAIN_KEY, build_option_chain
 from assets.partitions import OPTION_CHAIN_DATES, Partitions
+from assets.run.chain_import import run_import
 from resources.chains.importing.importer import import_chains
 from resources.chains.store import ChainStore
 from resources.chains.verdicts import session_verdicts
@@ -134,7 +134,9 @@ def test_what_an_import_changed_is_recorded_by_the_next_where_it_was_ended_befor
         assert partitions == ["2024-11-14|SPY"]
     rows_of("2024-11-13", bid=3.0).to_parquet(home / "vendor" / "c.parquet")
     with monkeypatch.context() as patched:
-        patched.setattr(assets.chain_import, "mark_reported", lambda *_: (_ for _ in ()).throw(RuntimeError("ended")))
+        patched.setattr(
+            assets.run.chain_import, "mark_reported", lambda *_: (_ for _ in ()).throw(RuntimeError("ended"))
+        )
         with pytest.raises(RuntimeError, match="ended"):
             imported(instance, home)
     assert imported(instance, home)["schema"] == ["2024-11-13|SPY"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Result, Slice
+from assets.declare.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Result, Slice
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE
 from trading_dag.quality import QualityContext
 from trading_dag.quality.acceptance import still_accepted

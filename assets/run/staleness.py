@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from assets.catalog import DECLARATIONS
-from assets.declaration import SOURCE_STATE, Declaration, Read
+from assets.declare.declaration import SOURCE_STATE, Declaration, Read
 from resources.chains.store import ChainStore
 from resources.io_managers.chains import chain_digest
 from resources.storage.models.store import ModelStore

@@ -15,8 +15,8 @@ import dagster as dg
 import pandas as pd
 
 from assets.automation import RAW_FRESHNESS, condition_of
-from assets.checks import recorded_warnings, verdicts_of
-from assets.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
+from assets.declare.checks import recorded_warnings, verdicts_of
+from assets.declare.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
 from resources.io_managers.tables import COLUMNS_METADATA, StoredModel
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice

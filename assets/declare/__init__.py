@@ -1,0 +1,1 @@
+"""How an asset is declared, materialized, checked and drawn."""
