@@ -129,12 +129,12 @@ def chain(
 
         title = titled(f"{analysis.ticker} {analysis.session:%Y-%m-%d}", source)
         picture.write_bytes(to_png(smiles(analysis.contracts, title)))
-    from trading_dag.reporting import tables as reports
+    from trading_dag.reporting import tables
 
     if as_json:
-        print_json(reports.chain_record(analysis, source=source))
+        print_json(tables.chain_record(analysis, source=source))
     else:
-        for table in reports.chain_tables(analysis):
+        for table in tables.chain_tables(analysis):
             place.console.print(table)
         print_notice(place, [(analysis.ticker, source)])
 

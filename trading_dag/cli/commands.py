@@ -64,12 +64,12 @@ def signal(
     as_json: AsJson = False,
 ) -> None:
     """Show the latest recommendation of each ticker and horizon."""
-    from trading_dag.reporting import tables as reports
+    from trading_dag.reporting import tables
 
     if ticker and show_all:
         raise typer.BadParameter("give a ticker or --all, not both")
     place = Workplace(source, ticker, horizons)
-    show(place, reports.SIGNAL_SQL, reports.signal_table, of="signals.recommendation", as_json=as_json)
+    show(place, tables.SIGNAL_SQL, tables.signal_table, of="signals.recommendation", as_json=as_json)
     if not as_json:
         print_input_ends(place)
 
@@ -77,12 +77,12 @@ def signal(
 @app.command()
 def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
     """Score the stored forecasts where that is due; show every score beside its baseline, with intervals."""
-    from trading_dag.reporting import tables as reports
+    from trading_dag.reporting import tables
 
     place = Workplace(source, tickers, horizons)
     is_current = bring_reports_up_to_date(place, "evaluate", quiet=as_json)
     show(
-        place, reports.METRICS_SQL, reports.metrics_table, of="evaluation.metrics", as_json=as_json,
+        place, tables.METRICS_SQL, tables.metrics_table, of="evaluation.metrics", as_json=as_json,
         is_current=is_current,
     )  # fmt: skip
 
@@ -130,11 +130,11 @@ def backtest(
     if stray:
         raise ConfigurationError(f"{', '.join(stray)} only with --structure, such as --structure iron_condor")
     place = Workplace(source, ticker or tickers, horizon or horizons)
-    from trading_dag.reporting import tables as reports
+    from trading_dag.reporting import tables
 
     is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)
     show(
-        place, reports.BACKTEST_SQL, reports.backtest_table, of="backtests.summary", as_json=as_json,
+        place, tables.BACKTEST_SQL, tables.backtest_table, of="backtests.summary", as_json=as_json,
         is_current=is_current,
     )  # fmt: skip
 
@@ -157,7 +157,7 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Run one query on the warehouse. It reads the data folder and changes nothing, also while runs are writing."""
-    from trading_dag.reporting import tables as reports
+    from trading_dag.reporting import tables
 
     place = Workplace()
     listing = (
@@ -166,9 +166,9 @@ def sql(
     )
     frame = place.warehouse.query(query or listing, verify=not fast)
     if as_json:
-        print_json(reports.records(frame))
+        print_json(tables.records(frame))
     else:
-        place.console.print(reports.plain_table(frame, limit=limit))
+        place.console.print(tables.plain_table(frame, limit=limit))
 
 
 @app.command()

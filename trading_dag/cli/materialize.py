@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
     outcomes = _execute(place, mode, quiet=as_json)
 
-    from trading_dag.reporting import tables as reports
+    from trading_dag.reporting import tables
 
     query, table = (
-        (reports.SIGNAL_SQL, reports.signal_table)
+        (tables.SIGNAL_SQL, tables.signal_table)
         if mode == "refresh"
-        else (reports.SUMMARY_SQL, reports.summary_table)
+        else (tables.SUMMARY_SQL, tables.summary_table)
     )
     frame = with_sources(place, place.query(query), of="signals.recommendation")
     has_result = any(outcome.is_success and outcome.item.kind == "ticker_horizon" for outcome in outcomes)
@@ -58,7 +58,7 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             "input_ends": input_ends(place),
             "warnings": [asdict(warning) for warning in warnings_of(place)],
         }
-        print_json({"slices": reports.records(frame), **told})
+        print_json({"slices": tables.records(frame), **told})
     else:
         if has_result and not frame.empty:
             place.console.print(table(frame))

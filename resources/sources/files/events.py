@@ -12,7 +12,7 @@ from typing import Final
 import pandas as pd
 
 from resources.raw_frames import switched_off, table_frame, with_notes
-from resources.sources.files import event_shapes as event_files
+from resources.sources.files import event_shapes
 from resources.text_files.column_file import ColumnFile
 from trading_dag.releases.schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
 from trading_dag.schemas import (
@@ -69,7 +69,7 @@ class FileEvents:
         file = self._file(PRICES_HOURLY)
         if file is None:
             return self._no_file(PRICES_HOURLY)
-        bars = event_files.hourly_bars(file, ticker, since=since)
+        bars = event_shapes.hourly_bars(file, ticker, since=since)
         if bars.empty:
             return self._off(PRICES_HOURLY, f"{file.path.name} has no bars of {ticker}", since)
         return table_frame(bars, PRICES_HOURLY, source=self._source)
@@ -84,7 +84,7 @@ class FileEvents:
         file = self._file(NEWS)
         if file is None:
             return self._no_file(NEWS)
-        rows = event_files.market_news(file, since=since)
+        rows = event_shapes.market_news(file, since=since)
         return table_frame(rows.assign(ticker=ticker, scope="market"), NEWS, source=self._source)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
@@ -97,7 +97,7 @@ class FileEvents:
         file = self._file(SOCIAL_MENTIONS)
         if file is None:
             return self._no_file(SOCIAL_MENTIONS)
-        rows = event_files.mentions(file, ticker)
+        rows = event_shapes.mentions(file, ticker)
         return table_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
@@ -110,7 +110,7 @@ class FileEvents:
         file = self._file(NEWS_SENTIMENT)
         if file is None:
             return self._no_file(NEWS_SENTIMENT)
-        rows = event_files.news_scores(file, ticker)
+        rows = event_shapes.news_scores(file, ticker)
         if rows.empty:
             return self._off(NEWS_SENTIMENT, f"{file.path.name} has no scores of {ticker}", None)
         return table_frame(rows.assign(ticker=ticker), NEWS_SENTIMENT, source=self._source)
@@ -127,7 +127,7 @@ class FileEvents:
             return self._no_file(EARNINGS)
         if not companies:
             return self._off(EARNINGS, no_companies(ticker), None)
-        rows = event_files.announcements(file, companies, since=since)
+        rows = event_shapes.announcements(file, companies, since=since)
         if rows.empty:
             return self._off(EARNINGS, f"{file.path.name} has no announcements of {', '.join(companies)}", since)
         return table_frame(rows.assign(ticker=ticker), EARNINGS, source=self._source)
@@ -145,7 +145,7 @@ class FileEvents:
         SourceOffError, SourceFormatError : as for hourly bars.
         """
         file = self._file(ECONOMIC_CALENDAR)
-        days, notes = (None, []) if file is None else event_files.decision_days(file)
+        days, notes = (None, []) if file is None else event_shapes.decision_days(file)
         parts = [] if days is None else [fomc_decisions(days)]
         for event, series_id in SERIES_OF_EVENT.items():
             months = pd.Series(dtype="datetime64[us]")

@@ -28,13 +28,13 @@ from pathlib import Path
 from resources.chains.analysis_journal import AnalysisJournal
 from resources.io_managers.chains import StoredChain
 from resources.chains.store import ChainStore
-from trading_dag.options import chain_history
+from trading_dag.options.chains import history
 from tests.resources.chains.test_analysis_journal import NOTHING, RATES
 
 home, moment = Path(sys.argv[1]), sys.argv[2]
 store = ChainStore(home)
 journal = AnalysisJournal(store, "SPY")
-chain_history.KEPT_SESSIONS = 2
+history.KEPT_SESSIONS = 2
 replace, written = Path.replace, []
 
 def dying(path, target):
@@ -46,7 +46,7 @@ def dying(path, target):
 
 Path.replace = dying
 end = (lambda at: os.kill(os.getpid(), signal.SIGKILL) if at.done == 3 else None) if moment == "computing" else None
-chain_history.analyse_history(
+history.analyse_history(
     StoredChain.of(store, "SPY").by_session(), rates=RATES, known=journal.added_to(NOTHING), keep=journal.keep,
     progress=end,
 )

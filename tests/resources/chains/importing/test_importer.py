@@ -192,7 +192,7 @@ def test_two_imports_at_once_are_refused(store: ChainStore, folder: Path, monkey
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from resources import chain_import, chain_store, parquet_store
+from resources.chains.importing import importer
 from resources.chains.importing.importer import import_chains
 from resources.chains.store import ChainStore
 
@@ -218,7 +218,7 @@ elif moment == "renaming":
     Path.replace = lambda path, target: die() if "year=2020" in str(target) else replace(path, target)
     import_chains(ChainStore(Path(home)), Path(vendor))
 else:
-    chain_import.replace_file = die
+    importer.replace_file = die
     import_chains(ChainStore(Path(home)), Path(vendor))
 """
 
