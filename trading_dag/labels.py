@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.features.doubtful_closes import lone_closes_of_index
-from trading_dag.features.input_rules import require_prices, require_sessions, ticker_of
+from trading_dag.frames import require_prices, require_sessions, ticker_of
 from trading_dag.schemas import TABLES
 from trading_dag.sessions import TIME_UNIT, target_sessions
 from trading_dag.slices import Horizon

@@ -24,6 +24,9 @@ FIRST_CALENDAR_DAY: Final = "1985-01-02"
 TIME_UNIT: Final = "us"
 NEW_YORK: Final = "America/New_York"
 REGULAR_CLOSE_HOUR: Final = 16.0
+# The volatility indices close at 16:15 and the closing auction's prints come late, so a bar is taken as finished
+# half an hour after the exchange has closed.
+SETTLEMENT_DELAY: Final = pd.Timedelta(minutes=30)
 
 
 @lru_cache(maxsize=1)

@@ -12,12 +12,23 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trading_dag.errors import UnknownHorizonError, UnknownTickerError
 from trading_dag.options.structures.user_structures import StructureSettings, parse_structures
 from trading_dag.schemas import HORIZON_KEYS
+from trading_dag.setting_groups import (
+    AugmentationSettings,
+    BacktestSettings,
+    BootstrapSettings,
+    DriftSettings,
+    GateSettings,
+    HttpSettings,
+    SelectorSettings,
+    SurfaceSettings,
+    WalkForwardSettings,
+)
 from trading_dag.simulation.simulation_settings import SimulationSettings
 from trading_dag.slices import horizon_of, validate_ticker
 from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX, OPTIONS_LISTED, OWN_VOLATILITY_INDEX
@@ -41,170 +52,6 @@ EARNINGS_COMPANIES: Final[dict[str, tuple[str, ...]]] = {
     "COMP": _MEGA_CAPS,
     "IWM": (),
 }
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class WalkForwardSettings(_Frozen):
-    """Folds and what each fold may see."""
-
-    folds: int = Field(5, ge=2, le=20, description="expanding test folds")
-    inner_folds: int = Field(3, ge=2, le=10, description="purged folds inside a training part, for thresholds")
-    minimum_presence: float = Field(0.8, gt=0, le=1, description="features below this presence are dropped by a fold")
-    minimum_class_rows: int = Field(30, ge=2, description="rarer classes give insufficient_data")
-    top_features: int = Field(40, ge=1, description="features kept by mutual information")
-    threshold_rule: Literal["balanced_accuracy", "f1"] = Field(
-        "balanced_accuracy", description="what a decision threshold maximises on inner out-of-fold predictions"
-    )
-    seed: int = Field(42, ge=0, lt=2**32)
-
-
-class AugmentationSettings(_Frozen):
-    """Histories drawn from blocks of a training part's own sessions, learnt from beside its real rows."""
-
-    paths: int = Field(0, ge=0, le=100, description="histories drawn for each training part; 0 draws none")
-    mean_block: int | None = Field(
-        None, ge=1, le=10_000, description="expected block length in sessions; empty: Politis and White's"
-    )
-    weight: float = Field(0.5, gt=0, le=1, description="of an augmented row beside a real one's 1")
-    seed: int = Field(42, ge=0, lt=2**32)
-
-
-class BootstrapSettings(_Frozen):
-    """Stationary bootstrap of the evaluation."""
-
-    draws: int = Field(1_000, ge=100)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    seed: int = Field(42, ge=0, lt=2**32)
-
-
-class SurfaceSettings(_Frozen):
-    """The implied-volatility surface that is used where there is no chain. All are assumptions, printed as such.
-
-    The defaults of the shape are ``surface_fit.fit_surface`` on chains of SPY, QQQ, IWM and SPX of 2015, 2020,
-    2024 and 2026 (docs/surface.md). A backtest of earlier sessions therefore assumes what was not known then.
-    """
-
-    atm_ratio: float = Field(0.90, gt=0, le=10, description="30-day ATM volatility over the volatility index")
-    term_slope: float = Field(0.036, description="change of ATM volatility, as a share, per unit of ln(days/30)")
-    skew: float = Field(-0.146, description="change of volatility, as a share of ATM, per standardised log-moneyness")
-    curvature: float = Field(0.030, description="the same, per squared standardised log-moneyness")
-    minimum_volatility: float = Field(0.03, gt=0, le=10)
-    level_shift: float = Field(
-        0.0, gt=-0.5, lt=0.5, description="added to every volatility, fraction; for stress tests"
-    )
-    risk_free_rate: float = Field(
-        0.03, ge=-0.5, le=1, description="used where the macro table has no 3-month bill; fraction"
-    )
-    dividend_yield: float = Field(0.015, ge=0, le=1, description="continuous, fraction")
-
-
-class BacktestSettings(_Frozen):
-    """What a backtest assumes. Printed with every result.
-
-    Upper bounds lie far beyond any desk; they keep every count of contracts within an integer.
-    """
-
-    account_usd: float = Field(100_000.0, gt=0, le=1e12)
-    risk_fraction: float = Field(0.02, gt=0, le=1, description="account at risk per full-size trade")
-    fee_per_leg_contract_usd: float = Field(0.65, ge=0, le=1e6)
-    half_spread_fraction: float = Field(
-        0.01, ge=0, le=10, description="half bid-ask spread as a share of the leg's value"
-    )
-    half_spread_minimum_usd: float = Field(0.01, ge=0, le=1e6, description="least half spread per share")
-    price_tick_usd: float = Field(0.01, ge=1e-9, le=1e6, description="bids are rounded down and asks up to this tick")
-    slippage_fraction: float = Field(
-        0.0, ge=0, lt=1, description="of the price, against the trader, on every fill of every leg, in and out"
-    )
-    minimum_volume: float = Field(
-        0.0, ge=0, le=1e12, description="chains: least volume of the session for a leg to be opened"
-    )
-    minimum_open_interest: float = Field(
-        0.0, ge=0, le=1e12, description="chains: least open interest for a leg to be opened"
-    )
-    volume_share: float | None = Field(
-        None, gt=0, le=1, description="chains: most of a leg's volume of the session that is traded; empty: no limit"
-    )
-    open_interest_share: float | None = Field(
-        None, gt=0, le=1, description="chains: most of a leg's open interest that is traded; empty: no limit"
-    )
-    maximum_open_positions: int | None = Field(
-        None, ge=1, le=1_000_000, description="positions at once; empty: as many as the capital carries"
-    )
-    interest_rate: float = Field(
-        0.0, ge=0, lt=1, description="chains: earned by positive cash, continuously compounded, fraction a year"
-    )
-    multiplier: int = Field(100, gt=0, le=1_000_000)
-    index_multiplier: int = Field(
-        10,
-        gt=0,
-        le=1_000_000,
-        description="multiplier of the cash indices SPX and COMP: contracts on a tenth, as XSP is of SPX",
-    )
-    strike_step_fraction: float = Field(
-        0.0025, gt=0, le=1, description="strike grid as a share of spot, rounded to a tick"
-    )
-    days_to_expiration: int = Field(21, ge=8, le=60, description="target calendar days to expiration at entry")
-    long_leg_delta: float = Field(0.45, gt=0, lt=1)
-    short_leg_delta: float = Field(0.30, gt=0, lt=1)
-    wing_delta: float = Field(0.15, gt=0, lt=1)
-    profit_target_fraction: float = Field(0.5, gt=0, le=1)
-    stop_underlying_fraction: float = Field(0.02, gt=0, le=1_000)
-    stress_volatility: float = Field(
-        0.02, gt=0, lt=0.5, description="a backtest is repeated with the surface so much lower and higher, fraction"
-    )
-    random_entry_runs: int = Field(1_000, ge=100, le=1_000_000)
-    variants_tried: int = Field(36, ge=1, le=1_000_000_000, description="slices tried, for the deflated Sharpe ratio")
-    seed: int = Field(42, ge=0, lt=2**32)
-
-
-class GateSettings(_Frozen):
-    """What the models of a slice must show before a backtest of it may be called admissible."""
-
-    rule: Literal["skill", "tolerance"] = Field(
-        "skill", description="skill: no worse than the baseline; tolerance: price forecasts within the bands in USD"
-    )
-    minimum_hit_rate: float = Field(
-        0.5, gt=0, le=1, description="rule tolerance: least share of out-of-sample price forecasts within the band"
-    )
-
-
-class SelectorSettings(_Frozen):
-    """Thresholds of the strategy selector (contract, section 11)."""
-
-    direction_minimum: float = 0.52
-    iv_minimum: float = 0.35
-    overall_minimum: float = 0.55
-    condor_overall_minimum: float = 0.45
-    full_minimum: float = 0.70
-    direction_weight: float = 0.6
-    iv_weight: float = 0.4
-
-
-class DriftSettings(_Frozen):
-    """When drift asks for retraining."""
-
-    window_sessions: int = Field(60, ge=20)
-    bins: int = Field(10, ge=4)
-    quantile: float = Field(0.95, gt=0.5, lt=1)
-    breached_share: float = Field(0.2, gt=0, le=1, description="share of safe features beyond their limit")
-    consecutive_breaches: int = Field(2, ge=1)
-    rest_sessions: int = Field(20, ge=0)
-
-
-class HttpSettings(_Frozen):
-    """How vendors are asked."""
-
-    timeout_seconds: float = Field(60.0, gt=0, description="until all of an answer must have come")
-    answer_megabytes: float = Field(32.0, gt=0, le=1000, description="size from which an answer is refused")
-    attempts: int = Field(4, ge=1, le=10)
-    backoff_seconds: float = Field(1.0, ge=0, description="first wait, doubled each time, with jitter")
-    backoff_maximum_seconds: float = Field(60.0, ge=0)
-    requests_per_second: float = Field(2.0, gt=0)
-    cache_seconds: float = Field(300.0, ge=0, description="age at which a cached answer is asked again")
-    overlap_sessions: int = Field(10, ge=1, description="stored sessions fetched again to catch restatements")
 
 
 def default_home() -> Path:

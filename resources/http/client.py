@@ -33,7 +33,7 @@ from resources.http.request_slots import RequestSlots
 from resources.http.response_cache import ResponseCache
 from resources.http.sender import send_with_curl
 from trading_dag.errors import SourceError, SourceFormatError, SourceUnavailableError
-from trading_dag.settings import HttpSettings
+from trading_dag.setting_groups import HttpSettings
 
 RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 TOO_MANY_REQUESTS: Final = 429

@@ -6,21 +6,33 @@ A view reads all files of a table by the columns of one, the schema file beside 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from resources.storage.slices.format import arrow_schema, parquet_writer, replace_file, to_arrow
 from resources.storage.slices.paths import SCHEMA_FILE_NAME
-from resources.storage.slices.record import content_hash
+from resources.storage.slices.record import Provenance, SliceKey, content_hash
 from trading_dag.errors import StorageError
 from trading_dag.schemas import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
+    from filelock import BaseFileLock
 
-    from resources.storage.parquet_store import ParquetStore
+
+class StoredSlices(Protocol):
+    """What is needed of the store whose slices get the columns."""
+
+    def table_folder(self, table: Table) -> Path: ...
+    def slices(self, table: Table) -> list[SliceKey]: ...
+    def path(self, table: Table, key: SliceKey) -> Path: ...
+    def lock(self, table: Table, key: SliceKey) -> BaseFileLock: ...
+    def provenance(self, table: Table, key: SliceKey) -> Provenance | None: ...
+    def read(self, table: Table, key: SliceKey) -> pd.DataFrame: ...
 
 
-def ensure_schema_file(store: ParquetStore, table: Table) -> None:
+def ensure_schema_file(store: StoredSlices, table: Table) -> None:
     """Keep a file without rows beside the slices, so that a view over an empty table has its columns.
 
     Where the table has got columns since, they are added to its slices first. A slice that is being written gets them
@@ -43,7 +55,7 @@ def ensure_schema_file(store: ParquetStore, table: Table) -> None:
     replace_file(path, parquet_writer(expected.empty_table()))
 
 
-def _add_columns(store: ParquetStore, table: Table, expected: pa.Schema) -> bool:
+def _add_columns(store: StoredSlices, table: Table, expected: pa.Schema) -> bool:
     """Write slices anew that lack columns of their table; whether all are done. One that is locked is left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq

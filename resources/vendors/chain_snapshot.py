@@ -18,11 +18,17 @@ import pandas as pd
 
 from resources.left_out import LEFT_OUT, LeftOut, with_note
 from resources.raw_frames import require_rows, table_frame
-from resources.vendors.yahoo.bars import SETTLEMENT_DELAY
 from trading_dag.errors import EmptySourceError, SourceFormatError, StaleSourceError
 from trading_dag.options.chains.rows import CONTRACT_ID, normalise_chain, repeated_rows
 from trading_dag.schemas import OPTION_CHAIN
-from trading_dag.sessions import NEW_YORK, last_closed_session, session_close, session_open, shift_sessions
+from trading_dag.sessions import (
+    NEW_YORK,
+    SETTLEMENT_DELAY,
+    last_closed_session,
+    session_close,
+    session_open,
+    shift_sessions,
+)
 from trading_dag.settings import Settings
 from trading_dag.slices import validate_ticker
 

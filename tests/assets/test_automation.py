@@ -21,7 +21,8 @@ from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import DRIFT
 from trading_dag.sessions import sessions_between
-from trading_dag.settings import Settings, SurfaceSettings
+from trading_dag.setting_groups import SurfaceSettings
+from trading_dag.settings import Settings
 
 PRICES = dg.AssetKey(["raw", "prices_daily"])
 TECHNICAL = dg.AssetKey(["features", "technical"])

@@ -16,6 +16,7 @@ from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.trading_dag.backtest.program_chains import fair_chain
 from trading_dag.definitions import build_definitions
+from trading_dag.frames import table_frame
 from trading_dag.schemas import (
     COMPARISON,
     MACRO_TABLE,
@@ -28,7 +29,6 @@ from trading_dag.schemas import (
 )
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import Settings
-from trading_dag.table_frames import table_frame
 from trading_dag.validation import edge
 
 KEY = SliceKey("SPY", "48h")

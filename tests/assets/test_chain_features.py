@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from assets.chain_features import chain_features
+from trading_dag.frames import table_frame
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.sessions import sessions_between
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.lookahead import probe_lookahead
 
 SESSIONS = sessions_between("2024-03-01", "2024-04-30")

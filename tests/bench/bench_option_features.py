@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
+from trading_dag.frames import table_frame
 from trading_dag.options.chains.history import ChainHistory, HistoryTables, analyse_history
 from trading_dag.options.chains.rows import normalise_chain
 from trading_dag.options.pricing.black_scholes import price
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN, OPTION_CHAIN_FEATURES
-from trading_dag.table_frames import table_frame
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPOT = 600.0

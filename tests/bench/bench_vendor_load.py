@@ -22,7 +22,7 @@ from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import POLYGON, chain_settings
 from tests.resources.loopback.server import LoopbackVendor
 from trading_dag.sessions import session_close
-from trading_dag.settings import HttpSettings
+from trading_dag.setting_groups import HttpSettings
 
 LIMIT_PER_SECOND = 5.0
 FAULTY_SHARE = 0.1

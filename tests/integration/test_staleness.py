@@ -19,7 +19,8 @@ from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import REPOSITORY, Workspace
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY, RECOMMENDATION, REGISTRY, TRADES
-from trading_dag.settings import AugmentationSettings, BacktestSettings, GateSettings, Settings
+from trading_dag.setting_groups import AugmentationSettings, BacktestSettings, GateSettings
+from trading_dag.settings import Settings
 
 SPX = SliceKey("SPX")
 SPX_24H = SliceKey("SPX", "24h")

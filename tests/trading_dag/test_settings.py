@@ -12,15 +12,15 @@ from pydantic import ValidationError
 from trading_dag.errors import ConfigurationError, UnknownHorizonError, UnknownTickerError
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.sessions import all_sessions
-from trading_dag.settings import (
+from trading_dag.setting_groups import (
     AugmentationSettings,
     BacktestSettings,
     DriftSettings,
     HttpSettings,
-    Settings,
     SurfaceSettings,
     WalkForwardSettings,
 )
+from trading_dag.settings import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -20,13 +20,8 @@ from trading_dag.backtest.structure_programs import fills_of, program_of, settin
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.structures.indication import Indication, require_one_expiration
-from trading_dag.options.structures.structure import (
-    Structure,
-    breakevens,
-    maximum_loss,
-    maximum_profit,
-    probability_of_profit,
-)
+from trading_dag.options.structures.payoff import breakevens, maximum_loss, maximum_profit, probability_of_profit
+from trading_dag.options.structures.structure import Structure
 from trading_dag.options.surfaces.of_chain import fitted_surface
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.settings import Settings

@@ -21,14 +21,14 @@ from trading_dag.backtest.market import Market, PositionArray, build_market
 from trading_dag.backtest.modelled_prices import is_listed, price_objection
 from trading_dag.backtest.random_entry import RandomEntry, profit_by_session, random_entry_test
 from trading_dag.backtest.results import equity_frame, summary_frame, trades_frame, with_models_of
-from trading_dag.features.input_rules import require_sessions, ticker_of
+from trading_dag.frames import require_sessions, table_frame, ticker_of
 from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.schemas import EQUITY, SUMMARY
-from trading_dag.settings import BacktestSettings, Settings
+from trading_dag.setting_groups import BacktestSettings
+from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.selector import NO_TRADE
 from trading_dag.strategy.sizing import conviction_sizes, settings_for_contract
-from trading_dag.table_frames import table_frame
 
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
 NOT_LISTED_YET: Final = "options_not_listed_yet"

@@ -18,7 +18,7 @@ from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.programs import EXIT_ORDER, ROLL_EXIT, ExitRules
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
-from trading_dag.options.structures.structure import payoff
+from trading_dag.options.structures.payoff import payoff
 
 _ROUNDING = 1e-9
 _EXPIRATION = len(EXIT_ORDER) - 1

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from trading_dag.backtest.market import Market, PositionArray
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.options.structures.payoff import payoff_bounds
 from trading_dag.options.structures.quotes import Positions, construct_positions, modelled_quotes
 from trading_dag.options.structures.strike_selection import years_to_expiration
-from trading_dag.options.structures.structure import Structure, payoff_bounds
+from trading_dag.options.structures.structure import Structure
 from trading_dag.options.surfaces.modelled import ModelledSurface
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 from trading_dag.strategy.sizing import contracts_for_risk
 
 HORIZON_EXIT: Final = "horizon"

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trading_dag.features.input_rules import require_prices, require_sessions
+from trading_dag.frames import require_prices, require_sessions, values_at_sessions
 from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.surfaces.modelled import ModelledSurface, continuous_rate
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings
-from trading_dag.table_frames import values_at_sessions
 
 PositionArray = NDArray[np.int64]
 

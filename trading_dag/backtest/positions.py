@@ -23,7 +23,8 @@ from trading_dag.backtest.expirations import (
 )
 from trading_dag.backtest.programs import FillAssumptions, Program, TargetDelta
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
-from trading_dag.options.structures.structure import Leg, PayoffBounds, Structure, payoff_bounds
+from trading_dag.options.structures.payoff import PayoffBounds, payoff_bounds
+from trading_dag.options.structures.structure import Leg, Structure
 
 NO_EXPIRATION: Final = "no_expiration"
 MISSING_LEG: Final = "missing_leg"

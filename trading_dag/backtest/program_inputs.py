@@ -16,14 +16,13 @@ from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArr
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import Entries, entries_from_signals
 from trading_dag.errors import InsufficientDataError
-from trading_dag.features.input_rules import require_sessions
+from trading_dag.frames import require_columns, require_sessions, values_at_sessions
 from trading_dag.options.chains.quoted_closes import dividends_as_paid
 from trading_dag.options.pricing.black_scholes import BoolArray
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import all_sessions
 from trading_dag.strategy.selector import LOW_CONFIDENCE_STRUCTURE, STRUCTURE_OF
 from trading_dag.strategy.sizing import conviction_sizes
-from trading_dag.table_frames import require_columns, values_at_sessions
 
 SELECTED_STRUCTURES: Final = frozenset({*STRUCTURE_OF.values(), LOW_CONFIDENCE_STRUCTURE})
 _SIGNS: Final = {"UP": 1.0, "DOWN": -1.0}

@@ -14,8 +14,8 @@ from trading_dag.backtest.ledger import Book, Ledger
 from trading_dag.backtest.market import Market
 from trading_dag.backtest.performance import deflated_sharpe, drawdowns, equity_statistics, excess_returns
 from trading_dag.backtest.random_entry import RandomEntry
+from trading_dag.frames import table_frame
 from trading_dag.schemas import EQUITY, SUMMARY, TRADES
-from trading_dag.table_frames import table_frame
 
 OPEN_AT_END: Final = "open_at_end_of_data"
 MODELLED: Final = "modelled"

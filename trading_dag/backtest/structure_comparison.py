@@ -27,12 +27,13 @@ from trading_dag.backtest.program_summary import comparison
 from trading_dag.backtest.programs import ExitRules, Program
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.errors import ConfigurationError, InsufficientDataError
+from trading_dag.frames import table_frame
 from trading_dag.options.structures.structure import Structure
 from trading_dag.schemas import COMPARISON
-from trading_dag.settings import BacktestSettings, Settings
+from trading_dag.setting_groups import BacktestSettings
+from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.sizing import settings_for_contract
-from trading_dag.table_frames import table_frame
 
 if TYPE_CHECKING:
     import pandas as pd

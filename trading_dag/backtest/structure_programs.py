@@ -30,7 +30,7 @@ from trading_dag.options.structures.structure import (
     TargetDeltaRule,
     WidthRule,
 )
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 
 AT_THE_MONEY_DELTA: Final = 0.5
 # Words of the command line, and what each sets.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trading_dag.cli.context import Workplace
-from trading_dag.cli.materialize import opened_instance
+from trading_dag.cli.dagster_instance import opened_instance
 from trading_dag.cli.printing import progress_bar
 from trading_dag.errors import SliceNotFoundError
 

@@ -10,7 +10,7 @@ import typer
 
 from trading_dag.cli.arguments import AsJson
 from trading_dag.cli.context import Workplace
-from trading_dag.cli.materialize import opened_instance, run_history
+from trading_dag.cli.dagster_instance import opened_instance, run_history
 from trading_dag.cli.printing import complain, print_json
 from trading_dag.errors import SliceBusyError, StorageError
 

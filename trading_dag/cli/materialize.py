@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from trading_dag.cli.context import DAGSTER_CONFIGURATION, Workplace, configuration_folder
+from trading_dag.cli.context import Workplace
+from trading_dag.cli.dagster_instance import opened_instance
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.printing import (
     complain,
@@ -23,7 +23,7 @@ from trading_dag.cli.printing import (
     warnings_of,
     with_sources,
 )
-from trading_dag.errors import ConfigurationError, SliceBusyError, StorageError
+from trading_dag.errors import SliceBusyError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -39,9 +39,7 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
     from trading_dag.reporting import tables
 
     query, table = (
-        (tables.SIGNAL_SQL, tables.signal_table)
-        if mode == "refresh"
-        else (tables.SUMMARY_SQL, tables.summary_table)
+        (tables.SIGNAL_SQL, tables.signal_table) if mode == "refresh" else (tables.SUMMARY_SQL, tables.summary_table)
     )
     frame = with_sources(place, place.query(query), of="signals.recommendation")
     has_result = any(outcome.is_success and outcome.item.kind == "ticker_horizon" for outcome in outcomes)
@@ -154,44 +152,6 @@ def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bo
         complain(f"shown as stored, not up to date: {error}")
         return True
     return all(outcome.is_success for outcome in outcomes)
-
-
-@contextmanager
-def run_history(place: Workplace) -> Iterator[None]:
-    """Dagster's SQLite files are on a disk that can be full, read-only or damaged: no error of the project."""
-    from sqlalchemy.exc import DBAPIError
-
-    try:
-        yield
-    except DBAPIError as error:
-        raise StorageError(
-            f"the run history in {place.state} cannot be read or written: {error.orig}. It holds no data: where it is "
-            "damaged, move the folder away and run the same command again"
-        ) from error
-
-
-@contextmanager
-def opened_instance(place: Workplace) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of the home.
-
-    Raises
-    ------
-    ConfigurationError : where ``dagster.yaml`` cannot be read, or does not say what Dagster expects.
-    StorageError : where the run history cannot be read or written.
-    """
-    import dagster as dg
-    from dagster._check import CheckError
-    from yaml import YAMLError
-
-    with run_history(place):
-        try:
-            instance = dg.DagsterInstance.get()
-            _ = instance.run_launcher, instance.run_coordinator  # made when they are first asked for
-        except (dg.DagsterError, CheckError, YAMLError, UnicodeDecodeError) as error:
-            given = configuration_folder(place.settings) / DAGSTER_CONFIGURATION
-            raise ConfigurationError(f"{given} is not what Dagster expects: {' '.join(str(error).split())}") from error
-        with instance:
-            yield instance
 
 
 def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:

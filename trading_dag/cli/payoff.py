@@ -82,6 +82,7 @@ def _on_surface(
     store = ParquetStore(place.settings.home)
     index = store.read_or_empty(VOLATILITY_INDEX, SliceKey(ticker))
     macro = store.read_or_empty(MACRO_TABLE, SliceKey())
+    settings = settings_for_contract(ticker, place.settings)
     found = indicate(
         named_structure(place, structure),
         prices,
@@ -89,6 +90,7 @@ def _on_surface(
         rates=macro[["session", "treasury_3m"]],
         ticker=ticker,
         session=session,
-        settings=settings_for_contract(ticker, place.settings),
+        surface_settings=settings.surface,
+        backtest=settings.backtest,
     )
     return found, joined_source(frame.attrs.get("source") for frame in (prices, index, macro))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trading_dag.backtest.program_study import ProgramStudy
     from trading_dag.options.pricing.black_scholes import FloatArray
     from trading_dag.options.structures.structure import Structure
-    from trading_dag.settings import BacktestSettings
+    from trading_dag.setting_groups import BacktestSettings
 
 WEEKLY: Final = "weekly"
 DAILY: Final = "daily"

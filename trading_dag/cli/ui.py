@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from trading_dag.cli.context import Workplace, configuration_folder
-from trading_dag.cli.materialize import opened_instance
+from trading_dag.cli.dagster_instance import opened_instance
 from trading_dag.cli.ui_parts import UI_HOST
 from trading_dag.errors import ConfigurationError, ServerError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from trading_dag.sessions import sessions_between
-from trading_dag.settings import DriftSettings
+from trading_dag.setting_groups import DriftSettings
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.schemas import SAFE_FEATURES
-from trading_dag.settings import DriftSettings
+from trading_dag.setting_groups import DriftSettings
 
 Numbers = npt.NDArray[np.float64]
 Bins = npt.NDArray[np.intp]

@@ -26,11 +26,17 @@ from trading_dag.features.event_distances import (
     sessions_until_next,
 )
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.input_rules import require_prices, require_sessions, ticker_of
 from trading_dag.features.technical.bars import flag, ratio_of
+from trading_dag.frames import (
+    require_columns,
+    require_prices,
+    require_sessions,
+    table_frame,
+    ticker_of,
+    values_at_sessions,
+)
 from trading_dag.schemas import EARNINGS_FEATURES, EARNINGS_TABLE
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, session_bounds
-from trading_dag.table_frames import require_columns, table_frame, values_at_sessions
 
 # Companies confirm their date two to four weeks ahead; a calendar that does not say when is taken at the later end.
 PRESUMED_NOTICE_DAYS: Final = 14

@@ -23,10 +23,9 @@ from trading_dag.features.event_distances import (
     sessions_until_next,
 )
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.input_rules import require_sessions, ticker_of
+from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.schemas import ECONOMIC_CALENDAR_FEATURES, ECONOMIC_CALENDAR_TABLE
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
-from trading_dag.table_frames import require_columns, table_frame
 
 # The three come at least every 33 sessions save in a shutdown; after this many without one the calendar has ended.
 STALE_AFTER_SESSIONS: Final = 50

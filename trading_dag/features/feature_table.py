@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from trading_dag.errors import SchemaError
-from trading_dag.features.input_rules import require_sessions, ticker_of
+from trading_dag.frames import require_sessions, ticker_of
 from trading_dag.schemas import (
     EARNINGS_FEATURES,
     EARNINGS_TABLE,

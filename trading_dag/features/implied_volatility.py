@@ -13,8 +13,8 @@ import pandas as pd
 
 from trading_dag.features.doubtful_closes import impossible_falls_of_index, lone_closes_of_index
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import rolling_percentile
+from trading_dag.frames import require_sessions, ticker_of
 from trading_dag.schemas import IMPLIED_VOLATILITY_FEATURES, IV_RANK_LAGS, TABLES
 from trading_dag.sessions import sessions_between
 

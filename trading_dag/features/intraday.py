@@ -15,11 +15,10 @@ import pandas as pd
 
 from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import SESSIONS_PER_YEAR, Array, lagged, ratio_of, rolling_mean, rolling_std
+from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.schemas import INTRADAY, INTRADAY_FEATURES
 from trading_dag.sessions import TIME_UNIT, session_bounds
-from trading_dag.table_frames import require_columns, table_frame
 
 HOURS_PER_SESSION: Final = 6.5
 OLDEST_BAR_SESSIONS: Final = 10

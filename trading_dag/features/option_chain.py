@@ -15,8 +15,8 @@ import pandas as pd
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import Array, ratio_of
+from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.options.chains.measures import SessionMeasures
 from trading_dag.options.chains.quoted_closes import closes_as_quoted
 from trading_dag.options.surfaces.of_chain import LARGEST_SPOT_DIFFERENCE
@@ -28,7 +28,6 @@ from trading_dag.schemas import (
     PRICES_DAILY,
 )
 from trading_dag.sessions import TIME_UNIT
-from trading_dag.table_frames import require_columns, table_frame
 
 SHORT_DAYS: Final = 30
 LONG_DAYS: Final = 90

@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from trading_dag.features.input_rules import require_sessions
+from trading_dag.frames import require_sessions, table_frame
 from trading_dag.schemas import MARKET_STATES, PREDICTIONS_REGIME, REGIME, REGIME_INPUTS, TECHNICAL
-from trading_dag.table_frames import table_frame
 
 TECHNICAL_INPUTS = ("log_return_5d", "log_return_20d", "hv_20")
 

@@ -16,11 +16,10 @@ import pandas as pd
 from trading_dag.features.event_distances import positions_of
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.headline_tone import score_headlines
-from trading_dag.features.input_rules import require_sessions, ticker_of
 from trading_dag.features.technical.bars import flag
+from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.schemas import SENTIMENT, SENTIMENT_FEATURES
 from trading_dag.sessions import all_sessions, session_bounds
-from trading_dag.table_frames import require_columns, table_frame
 
 BULLISH: Final = 0.15
 EXTREME: Final = 0.35

@@ -17,7 +17,7 @@ import pandas as pd
 
 from trading_dag.models.rows import LabelledRows, stack_rows
 from trading_dag.schemas import IMPLIED_VOLATILITY_FEATURES, IV_RANK_LAGS, TECHNICAL_FEATURES
-from trading_dag.settings import AugmentationSettings
+from trading_dag.setting_groups import AugmentationSettings
 from trading_dag.simulation.bootstrap import IS_AUGMENTED, bootstrap_bars, index_of_history
 from trading_dag.slices import Horizon
 

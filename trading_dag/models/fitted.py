@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from trading_dag.frames import table_frame
 from trading_dag.schemas import TABLES
-from trading_dag.table_frames import table_frame
 
 ModelName = Literal["direction_classifier", "volatility_forecaster"]
 FoldStatus = Literal["fitted", "insufficient_data"]

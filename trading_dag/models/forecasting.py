@@ -15,12 +15,12 @@ import pandas as pd
 
 from trading_dag.errors import DataQualityError
 from trading_dag.features.selection import rows_with_presence
+from trading_dag.frames import table_frame
 from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.rows import FEATURES_TABLE, feature_values, require_ticker
 from trading_dag.schemas import Table
 from trading_dag.sessions import TIME_UNIT, target_sessions
 from trading_dag.slices import Horizon
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.walk_forward import fold_in_service
 
 FloatArray = npt.NDArray[np.float64]

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trading_dag.errors import SchemaError
+from trading_dag.frames import table_frame
 from trading_dag.schemas import MARKET_STATES, PREDICTIONS_REGIME, REGIME_HMM, REGIME_INPUTS
-from trading_dag.table_frames import table_frame
 
 if TYPE_CHECKING:
     from hmmlearn.hmm import GaussianHMM

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.errors import SchemaError
-from trading_dag.features.input_rules import require_sessions, ticker_of
+from trading_dag.frames import require_sessions, ticker_of
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.simulation.bootstrap import IS_AUGMENTED
 from trading_dag.slices import Horizon

@@ -24,7 +24,7 @@ from trading_dag.models.forecasting import class_probabilities
 from trading_dag.models.learners import AugmentedRows, Learner
 from trading_dag.models.rows import LabelledRows
 from trading_dag.sessions import shift_sessions
-from trading_dag.settings import WalkForwardSettings
+from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.simulation.bootstrap import require_drawn_within
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import class_prior

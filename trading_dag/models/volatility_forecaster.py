@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.features.input_rules import require_sessions
+from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
@@ -22,7 +22,7 @@ from trading_dag.models.learners import logistic_learner
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe, fit_folds, library_versions
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
-from trading_dag.settings import WalkForwardSettings
+from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE, persistence
 

@@ -20,7 +20,7 @@ from trading_dag.errors import InsufficientDataError, SchemaError
 from trading_dag.options.pricing import black_scholes
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.surfaces.modelled import REFERENCE_DAYS, ModelledSurface
-from trading_dag.settings import SurfaceSettings
+from trading_dag.setting_groups import SurfaceSettings
 
 SHAPE_PARAMETERS: Final = ("atm_ratio", "term_slope", "skew", "curvature")
 CHAIN_COLUMNS: Final = (

@@ -15,7 +15,7 @@ import pandas as pd
 
 from trading_dag.errors import AugmentedTestError, InsufficientDataError, SchemaError
 from trading_dag.features.implied_volatility import FILL_LIMIT_SESSIONS
-from trading_dag.features.input_rules import require_sessions
+from trading_dag.frames import require_columns, require_sessions
 from trading_dag.schemas import PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.sessions import sessions_between
 from trading_dag.simulation.streams import FloatArray, IntArray

@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trading_dag.features.input_rules import require_sessions, ticker_of
+from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of, values_at_sessions
 from trading_dag.options.chains.quoted_closes import closes_as_quoted
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.options.structures.payoff import breakevens, probability_of_profit
 from trading_dag.options.structures.quotes import construct_positions
 from trading_dag.options.structures.strike_selection import choose_expirations, years_to_expiration
-from trading_dag.options.structures.structure import STRUCTURES, breakevens, probability_of_profit
+from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.options.surfaces.modelled import ModelledSurface, VolatilitySurface, continuous_rate
 from trading_dag.options.surfaces.of_chain import fitted_surface
 from trading_dag.schemas import RECOMMENDATION
@@ -38,7 +39,6 @@ from trading_dag.strategy.explanation import (
 )
 from trading_dag.strategy.selector import NO_TRADE, Selection, select
 from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
-from trading_dag.table_frames import require_columns, table_frame, values_at_sessions
 from trading_dag.validation.baselines import CLASS_PRIOR
 
 DIRECTION_MODEL: Final = "direction_logistic"

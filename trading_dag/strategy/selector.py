@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trading_dag.settings import SelectorSettings
+from trading_dag.setting_groups import SelectorSettings
 
 NO_TRADE: Final = "no_trade"
 LOW_CONFIDENCE_STRUCTURE: Final = "iron_condor"

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.frames import require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
-from trading_dag.settings import GateSettings
-from trading_dag.table_frames import require_columns
+from trading_dag.setting_groups import GateSettings
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE
 from trading_dag.validation.scoring import lower_is_better
 

@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.frames import require_columns, table_frame
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
-from trading_dag.settings import BootstrapSettings
+from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import Horizon
-from trading_dag.table_frames import require_columns, table_frame
 from trading_dag.validation.baselines import CLASS_PRIOR
 from trading_dag.validation.metrics import Weights, point_weights
 from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows, lower_is_better

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trading_dag.frames import require_columns, table_frame
 from trading_dag.schemas import FEATURE_SELECTION, SELECTION_STABILITY
-from trading_dag.table_frames import require_columns, table_frame
 
 _READ: Final = ("ticker", "horizon", "model", "fold", "feature", "selected", "score")
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from trading_dag.stationary_bootstrap import stationary_block_length, stationary_counts
 
 if TYPE_CHECKING:
-    from trading_dag.settings import BootstrapSettings
+    from trading_dag.setting_groups import BootstrapSettings
     from trading_dag.slices import Horizon
 
 FloatArray = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ dividends           ticker, ex_dividend_date, cash_amount [, currency]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -37,22 +37,20 @@ from resources.raw_frames import (
     with_index_columns,
     with_notes,
 )
-from resources.sources.files.event_shapes import SHAPES as EVENT_SHAPES
+from resources.sources.files.by_kind import FilesByKind
 from resources.sources.files.events import FileEvents
-from resources.sources.files.folder import INDEX_SYMBOLS, NAME, PRICES, FolderFiles
+from resources.sources.files.folder import NAME, PRICES
 from resources.sources.files.status import folder_statuses
 from resources.sources.hull_file import NAMES_IN_FOLDER, HullFile
 from resources.sources.status import SourceStatus
 from resources.text_files.column_file import (
     ColumnFile,
     FileRows,
-    FileShape,
     ReadingRules,
     canonical_key,
     names_in_words,
 )
-from resources.text_files.column_names import COLUMNS_VARIABLE
-from trading_dag.errors import ConfigurationError, SourceFormatError, SourceOffError
+from trading_dag.errors import SourceFormatError, SourceOffError
 from trading_dag.releases.publication_lags import known_on
 from trading_dag.releases.schedule import SERIES_OF_EVENT
 from trading_dag.schemas import HULL_MARKET, MACRO, MACRO_SERIES, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX, Table
@@ -61,34 +59,8 @@ from trading_dag.slices import validate_ticker
 from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX, usual_volatility_index
 
 CHAIN_FILES: Final = "option_chain*.parquet"
-_PRICE_COLUMNS: Final = ("open", "high", "low", "close")
 # yfinance writes 0 where there is no split; everywhere else 1 means none.
 _YFINANCE_SPLITS: Final = "Stock Splits"
-# What follows where an optional kind is off.
-COSTS: Final = {
-    VOLATILITY_INDEX.name: "without it there are no IV features, no IV regime and so no option structure to trade",
-    MACRO.name: "without it macro features are NULL and options are discounted at a fixed rate",
-}
-SHAPES: Final[dict[str, FileShape]] = {
-    PRICES: FileShape(
-        {"ticker": "text", "session": "date", **dict.fromkeys((*_PRICE_COLUMNS, "adj_close", "volume"), "number")},
-        time="session", key="ticker", is_key_unique=True,
-        optional=dict.fromkeys(("split_factor", "dividend"), "number"),
-    ),
-    VOLATILITY_INDEX.name: FileShape(
-        {"symbol": "text", "session": "date", **dict.fromkeys(_PRICE_COLUMNS, "number")},
-        time="session", key="symbol", is_key_unique=True,
-    ),
-    MACRO.name: FileShape(
-        {"series_id": "text", "observation_date": "date", "value": "number"},
-        time="observation_date", key="series_id", is_key_unique=True,
-    ),
-    "dividends": FileShape(
-        {"ticker": "text", "ex_dividend_date": "date", "cash_amount": "number"},
-        time="ex_dividend_date", key="ticker", optional={"currency": "text"},
-    ),
-    **EVENT_SHAPES,
-}  # fmt: skip
 
 
 class FilesSource:
@@ -121,13 +93,11 @@ class FilesSource:
     ) -> None:
         self.folder = folder
         self._index_of = index_of
-        self.files = FolderFiles(folder)
-        self.rules = rules or ReadingRules()
-        require_known_columns(self.rules.columns)
+        self._kinds = FilesByKind(folder, rules or ReadingRules())
         self.hull = HullFile(
-            hull_file, source=NAME, find=lambda: self.files.exact(NAMES_IN_FOLDER, kind=HULL_MARKET.name)
+            hull_file, source=NAME, find=lambda: self._kinds.files.exact(NAMES_IN_FOLDER, kind=HULL_MARKET.name)
         )
-        self._events = FileEvents(self.file_of, companies_of=companies_of, source=NAME)
+        self._events = FileEvents(self._kinds.file_of, companies_of=companies_of, source=NAME)
 
     def tickers(self) -> frozenset[str]:
         """Every ticker that the folder has daily bars of.
@@ -136,13 +106,13 @@ class FilesSource:
         ------
         SourceOffError, SourceFormatError : as for prices; without their file it is off.
         """
-        common = self.file_of(PRICES)
-        if common is None and not self.files.tickers:
+        common = self._kinds.file_of(PRICES)
+        if common is None and not self._kinds.files.tickers:
             raise SourceOffError(
-                source=NAME, request=PRICES, problem=self.absence(PRICES), remedy="Add one of these files."
+                source=NAME, request=PRICES, problem=self._kinds.absence(PRICES), remedy="Add one of these files."
             )
         written = [] if common is None else [name for name in common.rows_by_key() if name]
-        return frozenset((*written, *map(canonical_key, written), *self.files.tickers))
+        return frozenset((*written, *map(canonical_key, written), *self._kinds.files.tickers))
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Bars of one ticker, of its own file or the file of all. ``split_factor`` and ``dividend`` are NULL where no
@@ -212,7 +182,7 @@ class FilesSource:
         ------
         SourceOffError, SourceFormatError, EmptySourceError : as for prices.
         """
-        file = self.file_of(MACRO.name)
+        file = self._kinds.file_of(MACRO.name)
         if file is None:
             return self._off(MACRO)
         rows = _no_future(file.read(MACRO_SERIES, since=since), file, "observation_date")
@@ -243,7 +213,7 @@ class FilesSource:
         from trading_dag.options.chains.rows import repeated_rows
 
         validate_ticker(ticker)
-        paths = sorted(self.files.existing.glob(CHAIN_FILES))
+        paths = sorted(self._kinds.files.existing.glob(CHAIN_FILES))
         if not paths:
             return switched_off(OPTION_CHAIN, source=NAME, reason=f"{CHAIN_FILES} is not in {self.folder}")
         pieces, notes = [], []
@@ -294,52 +264,16 @@ class FilesSource:
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Decisions as on file, releases as listed or by rule, see ``FileEvents.economic_calendar``."""
-        file = self.file_of(MACRO.name)
+        file = self._kinds.file_of(MACRO.name)
         values = file.read(SERIES_OF_EVENT.values()).frame if file else None
         return self._events.economic_calendar(values, since=since)
 
     def describe(self) -> list[SourceStatus]:
         """Which files are there, and whether their columns and first rows can be read."""
-        return [*folder_statuses(self, chains=CHAIN_FILES), self.hull.describe()]
-
-    def file_of(self, kind: str) -> ColumnFile | None:
-        """The one file of a kind is returned; None where there is none.
-
-        Raises
-        ------
-        SourceOffError : where there is no folder.
-        SourceFormatError : where there are two.
-        """
-        path = self.files.only((kind,), kind=kind)
-        return None if path is None else ColumnFile(path, kind, SHAPES[kind], self.rules)
-
-    def file_of_ticker(self, ticker: str) -> ColumnFile | None:
-        """The ticker's own file of daily prices is returned; None where there is none.
-
-        Raises
-        ------
-        SourceOffError, SourceFormatError : as ``file_of``.
-        """
-        path = self.files.of_ticker(ticker)
-        return None if path is None else ColumnFile(path, PRICES, SHAPES[PRICES], self.rules, owner=ticker)
-
-    def file_exists(self, kind: str) -> bool:
-        """Whether a file of the kind is there, or several, is returned."""
-        return kind in self.files.paths
-
-    @property
-    def known_names(self) -> tuple[str, ...]:
-        """Names, without suffix, of the files that hold a kind are returned."""
-        return tuple(SHAPES)
-
-    def index_files(self, symbols: Iterable[str] = INDEX_SYMBOLS) -> list[ColumnFile]:
-        """Files of one volatility index each are returned, those of the indices that have one."""
-        shape, kind = SHAPES[VOLATILITY_INDEX.name], VOLATILITY_INDEX.name
-        own = {symbol: self.files.of_symbol(symbol) for symbol in sorted(symbols)}
-        return [ColumnFile(path, kind, shape, self.rules, owner=symbol) for symbol, path in own.items() if path]
+        return [*folder_statuses(self._kinds, chains=CHAIN_FILES), self.hull.describe()]
 
     def _price_file(self, ticker: str) -> ColumnFile | None:
-        own, common = self.file_of_ticker(ticker), self.file_of(PRICES)
+        own, common = self._kinds.file_of_ticker(ticker), self._kinds.file_of(PRICES)
         if own is None or common is None:
             return own or common
         if common.has_key(ticker):
@@ -353,8 +287,8 @@ class FilesSource:
 
     def _index_files(self, symbols: tuple[str, ...]) -> list[ColumnFile]:
         """The file of all indices and those of the wanted ones."""
-        common = self.file_of(VOLATILITY_INDEX.name)
-        single = self.index_files(symbols)
+        common = self._kinds.file_of(VOLATILITY_INDEX.name)
+        single = self._kinds.index_files(symbols)
         for file in single if common is not None else []:
             if common is not None and common.has_key(file.owner or ""):
                 raise SourceFormatError(
@@ -379,18 +313,11 @@ class FilesSource:
         )
 
     def _off(self, table: Table) -> pd.DataFrame:
-        return switched_off(table, source=NAME, reason=self.absence(table.name))
-
-    def absence(self, kind: str, file: str = "") -> str:
-        """Why a kind is off is returned, which file would switch it on, and what its absence costs."""
-        own = {PRICES: ", nor a file of a ticker such as GLD.csv", VOLATILITY_INDEX.name: ", nor VIX.csv"}.get(kind, "")
-        cost = f"; {COSTS[kind]}" if kind in COSTS else ""
-        name = file or kind
-        return f"{name}.parquet or {name}.csv is not in {self.folder}{own}{cost}"
+        return switched_off(table, source=NAME, reason=self._kinds.absence(table.name))
 
     def _dividends(self, ticker: str, sessions: pd.Series) -> tuple[pd.Series, list[str]]:
         """Cash per share by session: known from the first to the last ex-date on file, NaN outside."""
-        file = self.file_of("dividends")
+        file = self._kinds.file_of("dividends")
         unknown = pd.Series(float("nan"), index=sessions.index)
         if file is None:
             return unknown, []
@@ -407,23 +334,6 @@ class FilesSource:
         amounts = paid.groupby("ex_dividend_date")["cash_amount"].sum()
         is_covered = sessions.between(amounts.index.min(), amounts.index.max())
         return sessions.map(amounts).fillna(0.0).where(is_covered), list(rows.notes)
-
-
-def require_known_columns(columns: Mapping[str, Mapping[str, str]]) -> None:
-    """Nothing is returned; a setting about a file or a column that is never read is refused.
-
-    Raises
-    ------
-    ConfigurationError : naming it and what there is.
-    """
-    for kind, names in columns.items():
-        if kind not in SHAPES:
-            raise ConfigurationError(f"{COLUMNS_VARIABLE} names {kind!r}, which is none of {', '.join(SHAPES)}")
-        for name in names:
-            if name not in SHAPES[kind].kinds:
-                raise ConfigurationError(
-                    f"{COLUMNS_VARIABLE} names {name!r} of {kind}, which has {', '.join(SHAPES[kind].kinds)}"
-                )
 
 
 def with_documented_lags(observations: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from trading_dag.errors import SourceError
 from trading_dag.schemas import MACRO, OPTION_CHAIN, VOLATILITY_INDEX
 
 if TYPE_CHECKING:
-    from resources.sources.files.source import FilesSource
+    from resources.sources.files.by_kind import FilesByKind
 
 _NAMES_SHOWN: Final = 8
 _NOT_DATA: Final = (
@@ -38,39 +38,39 @@ _NOT_DATA: Final = (
 )
 
 
-def folder_statuses(source: FilesSource, *, chains: str) -> Iterator[SourceStatus]:
+def folder_statuses(kinds: FilesByKind, *, chains: str) -> Iterator[SourceStatus]:
     """One status a kind is given, and one for files that are not read.
 
     Parameters
     ----------
     chains : pattern of the files of option chains.
     """
-    folder = source.folder
+    folder = kinds.folder
     if folder is None or not folder.is_dir():
         detail = "no folder is configured" if folder is None else f"{folder} is no folder"
         for kind in (PRICES, VOLATILITY_INDEX.name, MACRO.name, OPTION_CHAIN.name, *FILE_OF_KIND):
             yield SourceStatus(kind, "missing", detail, f"set {FOLDER_VARIABLE} to your data folder")
         return
-    yield from _price_statuses(source)
-    yield from _kind_statuses(source, VOLATILITY_INDEX.name, VOLATILITY_INDEX.name)
-    yield from _kind_statuses(source, MACRO.name, MACRO.name)
+    yield from _price_statuses(kinds)
+    yield from _kind_statuses(kinds, VOLATILITY_INDEX.name, VOLATILITY_INDEX.name)
+    yield from _kind_statuses(kinds, MACRO.name, MACRO.name)
     yield _chain_status(folder, chains)
     for kind, file in FILE_OF_KIND.items():
-        yield from _kind_statuses(source, kind, file)
-    if source.file_exists("dividends"):
-        yield from _kind_statuses(source, "dividends", "dividends")
-    yield from _strangers(source, chains)
+        yield from _kind_statuses(kinds, kind, file)
+    if kinds.file_exists("dividends"):
+        yield from _kind_statuses(kinds, "dividends", "dividends")
+    yield from _strangers(kinds, chains)
 
 
-def _price_statuses(source: FilesSource) -> Iterator[SourceStatus]:
-    own = source.files.tickers
-    if source.file_exists(PRICES):
-        yield from _kind_statuses(source, PRICES, PRICES)
+def _price_statuses(kinds: FilesByKind) -> Iterator[SourceStatus]:
+    own = kinds.files.tickers
+    if kinds.file_exists(PRICES):
+        yield from _kind_statuses(kinds, PRICES, PRICES)
     elif not own:
         remedy = f"add {PRICES}.parquet or {PRICES}.csv, or a file a ticker, such as GLD.csv"
-        yield SourceStatus(PRICES, "missing", f"no prices in {source.folder}", remedy)
+        yield SourceStatus(PRICES, "missing", f"no prices in {kinds.folder}", remedy)
     if own:
-        checked = [(ticker, _checked(source, ticker)) for ticker in own]
+        checked = [(ticker, _checked(kinds, ticker)) for ticker in own]
         bad = [status for _, status in checked if status.state == "wrong"]
         yield from bad
         good = [status.detail for _, status in checked if status.state == "on"]
@@ -79,28 +79,28 @@ def _price_statuses(source: FilesSource) -> Iterator[SourceStatus]:
             yield SourceStatus(PRICES, "on", f"{good[0]}{more}")
 
 
-def _checked(source: FilesSource, ticker: str) -> SourceStatus:
+def _checked(kinds: FilesByKind, ticker: str) -> SourceStatus:
     try:
-        file = source.file_of_ticker(ticker)
+        file = kinds.file_of_ticker(ticker)
         return SourceStatus(PRICES, "on", "" if file is None else file.check())
     except SourceError as error:
         return _wrong(PRICES, error)
 
 
-def _kind_statuses(source: FilesSource, kind: str, file: str) -> Iterator[SourceStatus]:
+def _kind_statuses(kinds: FilesByKind, kind: str, file: str) -> Iterator[SourceStatus]:
     try:
-        found = [one for one in (source.file_of(file), *_singles(source, kind)) if one is not None]
+        found = [one for one in (kinds.file_of(file), *_singles(kinds, kind)) if one is not None]
         if found:
             yield SourceStatus(kind, "on", ", ".join(one.check() for one in found))
             return
     except SourceError as error:
         yield _wrong(kind, error)
         return
-    yield SourceStatus(kind, "off", source.absence(kind, file), f"add {file}.parquet or {file}.csv")
+    yield SourceStatus(kind, "off", kinds.absence(kind, file), f"add {file}.parquet or {file}.csv")
 
 
-def _singles(source: FilesSource, kind: str) -> list[ColumnFile]:
-    return source.index_files() if kind == VOLATILITY_INDEX.name else []
+def _singles(kinds: FilesByKind, kind: str) -> list[ColumnFile]:
+    return kinds.index_files() if kind == VOLATILITY_INDEX.name else []
 
 
 def _wrong(kind: str, error: SourceError) -> SourceStatus:
@@ -121,12 +121,12 @@ def _chain_status(folder: Path, pattern: str) -> SourceStatus:
     return SourceStatus(OPTION_CHAIN.name, "on", ", ".join(str(path) for path in paths))
 
 
-def _strangers(source: FilesSource, chains: str) -> Iterator[SourceStatus]:
+def _strangers(kinds: FilesByKind, chains: str) -> Iterator[SourceStatus]:
     """Files that look like data and are not read, such as ``gld.csv``, which should be ``GLD.csv``."""
-    folder = source.files.existing
-    known = {path for name in source.known_names for path in source.files.paths.get(name, ())}
+    folder = kinds.files.existing
+    known = {path for name in kinds.known_names for path in kinds.files.paths.get(name, ())}
     known |= {folder / name for name in NAMES_IN_FOLDER} | set(folder.glob(chains))
-    known |= set(source.files.tickers.values()) | {file.path for file in source.index_files()}
+    known |= set(kinds.files.tickers.values()) | {file.path for file in kinds.index_files()}
     names = [
         path.name
         for path in sorted(folder.iterdir())

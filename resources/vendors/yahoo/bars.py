@@ -24,7 +24,7 @@ from resources.raw_frames import on_sessions, require_rows
 from resources.vendors.yahoo.chart_answer import HOURLY, NO_PRICE, SOURCE
 from resources.vendors.yahoo.hourly import finished_hours, first_hourly_day, said_volume
 from trading_dag.errors import SourceFormatError, SourceUnavailableError
-from trading_dag.sessions import FIRST_CALENDAR_DAY, NEW_YORK, TIME_UNIT, last_closed_session
+from trading_dag.sessions import FIRST_CALENDAR_DAY, NEW_YORK, SETTLEMENT_DELAY, TIME_UNIT, last_closed_session
 from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from resources.vendors.yahoo.session import YahooSession
 
 YAHOO_SYMBOL_OF: Final = {"SPX": "^GSPC", "COMP": "^IXIC"}
-# The volatility indices close at 16:15 and the closing auction's prints come late, so a bar is taken as finished
-# half an hour after the exchange has closed.
-SETTLEMENT_DELAY: Final = pd.Timedelta(minutes=30)
 _COLUMNS: Final = {
     "Open": "open",
     "High": "high",

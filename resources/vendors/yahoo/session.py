@@ -24,7 +24,7 @@ from resources.left_out import BadRecord
 from resources.vendors.yahoo.chart_answer import SOURCE, check_chart, readable_chart
 from resources.vendors.yahoo.options_answer import check_options, readable_options
 from trading_dag.errors import SourceFormatError, SourceUnavailableError
-from trading_dag.settings import HttpSettings
+from trading_dag.setting_groups import HttpSettings
 
 CHART_PATH: Final = "/v8/finance/chart/"
 OPTIONS_PATH: Final = "/v7/finance/options/"

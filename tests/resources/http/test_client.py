@@ -22,7 +22,7 @@ from resources.http.response_cache import ResponseCache
 from resources.http.sender import send_with_curl
 from tests.resources.loopback.server import FAST_HTTP, FRED_KEY, LoopbackVendor
 from trading_dag.errors import ConfigurationError, SourceFormatError, SourceUnavailableError
-from trading_dag.settings import HttpSettings
+from trading_dag.setting_groups import HttpSettings
 
 REQUEST = HttpRequest("vendor", "http://vendor.test/prices", {"id": "DGS10"}, {"api_key": FRED_KEY})
 OK = HttpAnswer(200, {}, b"fine")

@@ -24,7 +24,8 @@ from tests.resources.loopback.fred_shape import FredData, csv_answer, xml_answer
 from tests.resources.loopback.hourly_shape import hourly_chart
 from tests.resources.loopback.market import Market
 from tests.resources.loopback.yahoo_shape import chart
-from trading_dag.settings import HttpSettings, Settings
+from trading_dag.setting_groups import HttpSettings
+from trading_dag.settings import Settings
 
 CHART = "/v8/finance/chart/"
 CRUMB = "/v1/test/getcrumb"

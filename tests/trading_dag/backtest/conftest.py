@@ -11,7 +11,8 @@ import pytest
 
 from trading_dag.backtest.engine import BacktestResult, run_backtest
 from trading_dag.sessions import all_sessions
-from trading_dag.settings import BacktestSettings, Settings, SurfaceSettings
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
+from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
 
 FLAT_SURFACE = SurfaceSettings(atm_ratio=1, term_slope=0, skew=0, curvature=0, risk_free_rate=0.0, dividend_yield=0.0)

@@ -18,7 +18,7 @@ from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.schemas import EQUITY, SUMMARY, TRADES, Table
 from trading_dag.sessions import shift_sessions
-from trading_dag.settings import BacktestSettings, SurfaceSettings
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 from trading_dag.slices import horizon_of
 
 # Signal on Monday 2024-03-04, entry at Tuesday's open (100, index 20), exit at Wednesday's close (102, index 18).

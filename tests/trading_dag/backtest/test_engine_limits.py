@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 
 
 def most_at_once(trades: pd.DataFrame) -> int:

@@ -24,7 +24,7 @@ from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import ExitRules, FillAssumptions, Program
 from trading_dag.backtest.structure_programs import fills_of, program_of
 from trading_dag.options.structures.structure import structure_of
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 from trading_dag.simulation.chain import session_chain
 from trading_dag.simulation.paths import Market, Path
 

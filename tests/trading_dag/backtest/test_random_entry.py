@@ -13,7 +13,7 @@ from trading_dag.backtest.market import build_market
 from trading_dag.backtest.random_entry import profit_by_session, random_entry_test
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.sessions import all_sessions
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 
 VOLATILITY = 0.2
 SESSION_DAYS = 6.5 / 24

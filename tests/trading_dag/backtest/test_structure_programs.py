@@ -21,7 +21,7 @@ from trading_dag.options.structures.structure import (
     TargetDeltaRule,
     structure_of,
 )
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 
 SETTINGS = BacktestSettings(account_usd=50_000, wing_delta=0.1)
 

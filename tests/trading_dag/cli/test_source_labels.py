@@ -13,10 +13,10 @@ from resources.chains.store import ChainStore
 from resources.sources.simulated import SimulatedSource
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
+from trading_dag.frames import table_frame
 from trading_dag.reporting.tables import simulated_notice
 from trading_dag.schemas import METRICS, PRICES_DAILY, RECOMMENDATION, SUMMARY, VOLATILITY_INDEX, Column, Table
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, SimulationSettings, is_simulated
-from trading_dag.table_frames import table_frame
 
 LAST = pd.Timestamp("2016-03-31").as_unit("us")
 SESSIONS = ("2016-03-28", "2016-03-29", "2016-03-30", "2016-03-31")

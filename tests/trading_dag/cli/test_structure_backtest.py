@@ -14,10 +14,10 @@ from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from tests.trading_dag.backtest.program_chains import KEY, fair_chain
+from trading_dag.frames import table_frame
 from trading_dag.options.surfaces.modelled import continuous_rate
 from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import sessions_between, shift_sessions
-from trading_dag.table_frames import table_frame
 
 # Twenty sessions without a holiday; every one is quoted.
 DAYS = sessions_between("2024-02-20", "2024-03-18")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trading_dag.drift.policy import should_retrain
 from trading_dag.sessions import sessions_between
-from trading_dag.settings import DriftSettings
+from trading_dag.setting_groups import DriftSettings
 
 SETTINGS = DriftSettings()
 DAYS = sessions_between("2024-01-02", "2024-06-28")

@@ -19,7 +19,7 @@ from trading_dag.features.technical import build_technical
 from trading_dag.quality import conform
 from trading_dag.schemas import DRIFT, SAFE_FEATURES
 from trading_dag.sessions import all_sessions
-from trading_dag.settings import DriftSettings
+from trading_dag.setting_groups import DriftSettings
 
 SETTINGS = DriftSettings()
 

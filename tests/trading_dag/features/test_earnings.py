@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from trading_dag.errors import SchemaError
 from trading_dag.features.earnings import announcement_known_at, build_earnings, figures_known_at
+from trading_dag.frames import table_frame
 from trading_dag.schemas import EARNINGS, EARNINGS_FEATURES, EARNINGS_TABLE
 from trading_dag.sessions import session_close, sessions_between
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.lookahead import probe_lookahead
 
 FIRST, LAST = "2024-08-01", "2024-12-31"

@@ -11,9 +11,9 @@ import pytest
 from trading_dag.errors import SchemaError
 from trading_dag.features.economic_calendar import build_economic_calendar, event_known_at
 from trading_dag.features.macro import build_macro
+from trading_dag.frames import table_frame
 from trading_dag.schemas import ECONOMIC_CALENDAR, ECONOMIC_CALENDAR_FEATURES, ECONOMIC_CALENDAR_TABLE
 from trading_dag.sessions import session_close, sessions_between
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.lookahead import probe_lookahead
 
 # Decisions between meetings; 2008-01-21 is the holiday on whose evening the committee met, told the next morning.

@@ -10,9 +10,9 @@ import pytest
 
 from trading_dag.errors import SchemaError
 from trading_dag.features.intraday import build_intraday
+from trading_dag.frames import table_frame
 from trading_dag.schemas import INTRADAY, INTRADAY_FEATURES, PRICES_HOURLY
 from trading_dag.sessions import sessions_between
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.lookahead import probe_lookahead
 
 HALF_PAST = [f"{hour}:30" for hour in ("09", 10, 11, 12, 13, 14, 15)]

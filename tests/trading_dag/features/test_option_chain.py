@@ -17,13 +17,13 @@ from trading_dag.features.option_chain import (
     features_of_session,
     volatility_at_maturity,
 )
+from trading_dag.frames import table_frame
 from trading_dag.options.chains.history import HistoryTables, analyse_history
 from trading_dag.options.chains.measures import measure_session
 from trading_dag.options.chains.rows import normalise_chain
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_FEATURES
 from trading_dag.sessions import sessions_between
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.lookahead import probe_lookahead
 
 SESSIONS = sessions_between("2024-03-01", "2024-04-30")

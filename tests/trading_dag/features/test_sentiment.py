@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from trading_dag.errors import SchemaError
 from trading_dag.features.headline_tone import score_headlines
 from trading_dag.features.sentiment import build_sentiment
+from trading_dag.frames import table_frame
 from trading_dag.schemas import NEWS, SENTIMENT, SENTIMENT_FEATURES, SOCIAL_MENTIONS
 from trading_dag.sessions import session_close, sessions_between
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.lookahead import probe_lookahead
 
 # Friday, Monday … Wednesday, (Thanksgiving), half day until 13:00, Monday … Closes: 21:00 UTC, on the half day 18:00.

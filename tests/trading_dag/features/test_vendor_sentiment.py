@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from trading_dag.errors import SchemaError
 from trading_dag.features.sentiment import build_sentiment
+from trading_dag.frames import table_frame
 from trading_dag.schemas import NEWS, NEWS_SENTIMENT, SENTIMENT, SOCIAL_MENTIONS
 from trading_dag.sessions import session_close, sessions_between
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.lookahead import probe_lookahead
 
 MICROSECOND = pd.Timedelta(microseconds=1)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.frames import table_frame
 from trading_dag.models import direction_classifier, volatility_forecaster
 from trading_dag.models.fitted import FittedModel
 from trading_dag.schemas import FEATURE_TABLE, TARGETS
 from trading_dag.sessions import sessions_between, target_sessions
-from trading_dag.settings import WalkForwardSettings
+from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.slices import Horizon, horizon_of
-from trading_dag.table_frames import table_frame
 
 
 @dataclass(frozen=True)

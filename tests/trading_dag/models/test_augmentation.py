@@ -16,6 +16,7 @@ from trading_dag.errors import AugmentedTestError
 from trading_dag.features.feature_table import build_feature_table
 from trading_dag.features.implied_volatility import build_implied_volatility
 from trading_dag.features.technical import build_technical
+from trading_dag.frames import table_frame
 from trading_dag.labels import build_targets
 from trading_dag.models import augmentation as augmentation_module
 from trading_dag.models import direction_classifier, training, volatility_forecaster
@@ -35,10 +36,9 @@ from trading_dag.schemas import (
     VOLATILITY_INDEX,
 )
 from trading_dag.sessions import sessions_between
-from trading_dag.settings import AugmentationSettings, WalkForwardSettings
+from trading_dag.setting_groups import AugmentationSettings, WalkForwardSettings
 from trading_dag.simulation.bootstrap import IS_AUGMENTED, bootstrap_bars
 from trading_dag.slices import Horizon, horizon_of
-from trading_dag.table_frames import table_frame
 
 SESSIONS = 1_500
 FOLDS = WalkForwardSettings(folds=2, inner_folds=2)

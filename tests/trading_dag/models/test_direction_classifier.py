@@ -19,7 +19,7 @@ from trading_dag.models.learners import fit_logistic_pipeline
 from trading_dag.quality import conform
 from trading_dag.schemas import FEATURE_SELECTION, PREDICTIONS_DIRECTION, REGISTRY, SAFE_FEATURES
 from trading_dag.sessions import target_sessions
-from trading_dag.settings import BootstrapSettings, WalkForwardSettings
+from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate
 from trading_dag.validation.walk_forward import walk_forward_folds

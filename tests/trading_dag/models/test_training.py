@@ -13,7 +13,7 @@ from trading_dag.models import direction_classifier
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.training import THRESHOLD_GRID, threshold_scores
 from trading_dag.schemas import SAFE_FEATURES
-from trading_dag.settings import WalkForwardSettings
+from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.validation.walk_forward import walk_forward_folds
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.frames import table_frame
 from trading_dag.models import volatility_forecaster
 from trading_dag.models.fitted import FittedModel
 from trading_dag.quality import conform
@@ -22,9 +23,8 @@ from trading_dag.schemas import (
     VOLATILITY_FORECASTER_FEATURES,
 )
 from trading_dag.sessions import target_sessions
-from trading_dag.settings import BootstrapSettings, WalkForwardSettings
+from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import horizon_of
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.evaluation import evaluate
 
 SETTINGS = WalkForwardSettings()

@@ -20,7 +20,7 @@ from trading_dag.options.surface_fit import (
     volatility_errors,
 )
 from trading_dag.options.surfaces.modelled import ModelledSurface
-from trading_dag.settings import SurfaceSettings
+from trading_dag.setting_groups import SurfaceSettings
 
 QUOTE_DATES = ("2024-03-04", "2024-03-05")
 VIX = {"2015-01-05": 19.92, "2020-10-05": 27.96, "2024-11-11": 14.97}  # closes, Cboe

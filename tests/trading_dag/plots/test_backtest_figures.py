@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.frames import table_frame
 from trading_dag.plots import payoff_of_last_trade, profit_against_random_entry
 from trading_dag.schemas import TRADES
-from trading_dag.table_frames import table_frame
 
 
 def words_of(figure) -> str:

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.frames import table_frame
 from trading_dag.options.chains.rows import normalise_chain
 from trading_dag.options.pricing import black_scholes
 from trading_dag.quality import QualityContext, examine, rules_of
 from trading_dag.schemas import OPTION_CHAIN
-from trading_dag.table_frames import table_frame
 
 NOW = pd.Timestamp("2026-12-31")
 RULES = ("no_copy_of_session_before", "quotes_are_not_all_zero", "volatility_is_a_fraction", "parity_is_near_spot")

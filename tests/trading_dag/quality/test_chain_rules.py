@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.frames import table_frame
 from trading_dag.options.chains.cleaning import clean_chain
 from trading_dag.options.chains.forward import implied_forwards
 from trading_dag.options.chains.rows import normalise_chain
@@ -15,7 +16,6 @@ from trading_dag.options.pricing import black_scholes
 from trading_dag.quality import QualityContext, examine, rules_of
 from trading_dag.quality.rules import Finding
 from trading_dag.schemas import CHAIN_ANALYTICS, OPTION_CHAIN
-from trading_dag.table_frames import table_frame
 
 CONTEXT = QualityContext(now_session=pd.Timestamp("2026-12-31"))
 COUNTS = ("contracts", "fitted_contracts", "refused", "vertical_violations", "butterfly_violations",

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from trading_dag.features.macro import build_macro
+from trading_dag.frames import table_frame
 from trading_dag.quality import QualityContext, examine
 from trading_dag.quality.rules import Finding
 from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import FEATURE_TABLE
 from trading_dag.sessions import sessions_between
-from trading_dag.table_frames import table_frame
 
 RULE = "index_agrees_with_fred"
 SESSIONS = sessions_between("2022-01-03", "2022-12-30")

@@ -12,7 +12,8 @@ import pytest
 from trading_dag.errors import SchemaError
 from trading_dag.schemas import RECOMMENDATION
 from trading_dag.sessions import sessions_between, target_sessions
-from trading_dag.settings import BacktestSettings, Settings, SurfaceSettings
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
+from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
 from trading_dag.strategy.recommendation import build_recommendations
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_dag.settings import SelectorSettings
+from trading_dag.setting_groups import SelectorSettings
 from trading_dag.strategy.selector import select
 
 # direction, regime, direction confidence, IV confidence → structure, conviction; worked by hand.

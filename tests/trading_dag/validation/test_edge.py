@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.frames import table_frame
 from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
 from trading_dag.sessions import sessions_between, target_sessions
-from trading_dag.settings import BootstrapSettings, GateSettings
+from trading_dag.setting_groups import BootstrapSettings, GateSettings
 from trading_dag.slices import horizon_of
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.edge import admissibility, edge_to_date, unearned_admission
 from trading_dag.validation.evaluation import evaluate
 

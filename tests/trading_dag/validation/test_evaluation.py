@@ -13,12 +13,12 @@ from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from sklearn import metrics as reference
 
 from trading_dag.errors import SchemaError
+from trading_dag.frames import table_frame
 from trading_dag.quality import conform
 from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY
 from trading_dag.sessions import sessions_between, target_sessions
-from trading_dag.settings import BootstrapSettings
+from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import horizon_of
-from trading_dag.table_frames import table_frame
 from trading_dag.validation.evaluation import evaluate, verdict_of
 
 HORIZON = horizon_of("48h")

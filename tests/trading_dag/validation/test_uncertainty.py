@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from trading_dag.settings import BootstrapSettings
+from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import horizon_of
 from trading_dag.validation.metrics import mean_of
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval

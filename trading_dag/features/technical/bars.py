@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.features.input_rules import require_prices, require_sessions, ticker_of
+from trading_dag.frames import require_prices, require_sessions, ticker_of
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.errors import OptionPricingError
+from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import is_morning_settled, years_to_settlement
 from trading_dag.options.chains.rows import CHAIN_TABLE, marks
 from trading_dag.options.pricing.black_scholes import FloatArray
-from trading_dag.table_frames import require_columns
 
 RateCurve = Callable[[pd.Series, FloatArray], FloatArray]
 SLICE_KEY: Final = ["ticker", "quote_date", "expiration"]

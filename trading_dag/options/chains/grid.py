@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trading_dag.errors import InsufficientDataError
+from trading_dag.frames import require_columns
 from trading_dag.options.chains.cleaning import CleaningRules
 from trading_dag.options.chains.contracts import is_adjusted_root, is_morning_settled, years_to_settlement
 from trading_dag.options.chains.out_of_line import most_in_line
@@ -22,7 +23,6 @@ from trading_dag.options.chains.rows import CHAIN_TABLE, repeated_rows
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import TIME_UNIT
-from trading_dag.table_frames import require_columns
 
 CALL, PUT = 0, 1
 _NUMBERS: Final = ("underlying_price", "bid", "ask", "last", "volume", "open_interest", "implied_volatility")

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.frames import table_frame
 from trading_dag.options.chains.session import SessionAnalysis, analyse_session
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, Table
-from trading_dag.table_frames import table_frame
 
 ANALYSIS_VERSION: Final = "4"  # raise it when the same quotes give other numbers
 KEPT_SESSIONS: Final = 50  # half a minute of work

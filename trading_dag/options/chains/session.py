@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.errors import InsufficientDataError
+from trading_dag.frames import table_frame
 from trading_dag.options.chains.arbitrage import ArbitrageReport, check_arbitrage
 from trading_dag.options.chains.cleaning import CleaningRules, clean_chain
 from trading_dag.options.chains.contracts import terms_of
@@ -24,7 +25,6 @@ from trading_dag.options.chains.volatilities import contract_analytics, smile_su
 from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.surfaces.svi import FittedSmile, calendar_slack, fit_smile
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
-from trading_dag.table_frames import table_frame
 
 _SMILES: Final = (
     "years", "forward", "dividend_yield", "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility",

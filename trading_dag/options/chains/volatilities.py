@@ -18,11 +18,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trading_dag.errors import OptionPricingError
+from trading_dag.frames import require_columns
 from trading_dag.options.chains.cleaning import clean_chain
 from trading_dag.options.chains.forward import SLICE_KEY, RateCurve, implied_forwards
 from trading_dag.options.chains.rows import CHAIN_TABLE, marks
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
-from trading_dag.table_frames import require_columns
 
 IntegerArray = NDArray[np.int64]
 MAXIMUM_VOLATILITY_ERROR: Final = 0.05

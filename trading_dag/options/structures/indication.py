@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.errors import InsufficientDataError, OptionPricingError
+from trading_dag.frames import values_at_sessions
 from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.options.structures.payoff import breakevens, probability_of_profit
 from trading_dag.options.structures.quotes import construct_positions
-from trading_dag.options.structures.structure import Structure, breakevens, probability_of_profit
+from trading_dag.options.structures.structure import Structure
 from trading_dag.options.surfaces.modelled import ModelledSurface, continuous_rate
-from trading_dag.settings import Settings
-from trading_dag.table_frames import values_at_sessions
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 
 QUOTE_SOURCE: Final = "modelled"
 
@@ -100,7 +101,8 @@ def indicate(
     rates: pd.DataFrame,
     ticker: str,
     session: pd.Timestamp | None,
-    settings: Settings,
+    surface_settings: SurfaceSettings,
+    backtest: BacktestSettings,
 ) -> Indication:
     """Construct a structure at a session's close.
 
@@ -109,7 +111,8 @@ def indicate(
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
     rates : session, treasury_3m in percent or NaN.
     session : None for the last one that has a price.
-    settings : with the multiplier of the ticker's contracts (``strategy.sizing.settings_for_contract``).
+    surface_settings : shape of the modelled surface, and the rate where there is no bill.
+    backtest : with the multiplier of the ticker's contracts (``strategy.sizing.settings_for_contract``).
 
     Raises
     ------
@@ -125,13 +128,11 @@ def indicate(
     bill = values_at_sessions(rates, at, column="treasury_3m", table="features.macro")
     surface = ModelledSurface(
         index,
-        continuous_rate(bill, fallback=settings.surface.risk_free_rate),
-        settings.surface.dividend_yield,
-        settings.surface,
+        continuous_rate(bill, fallback=surface_settings.risk_free_rate),
+        surface_settings.dividend_yield,
+        surface_settings,
     )
-    positions = construct_positions(
-        structure, surface, sessions=at, spot=spot, quoted_at="close", settings=settings.backtest
-    )
+    positions = construct_positions(structure, surface, sessions=at, spot=spot, quoted_at="close", settings=backtest)
     if not positions.is_quoted[0]:
         raise InsufficientDataError(
             f"{structure.name} on {ticker} at {at[0]:%Y-%m-%d} cannot be quoted on the modelled surface: "
@@ -155,7 +156,7 @@ def indicate(
         maximum_profit=float(positions.maximum_profit[0]),
         breakevens=points[np.isfinite(points)],
         probability_of_profit=float(chance[0]),
-        multiplier=settings.backtest.multiplier,
+        multiplier=backtest.multiplier,
     )
 
 

@@ -14,15 +14,16 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.options.structures.payoff import maximum_loss, maximum_profit
 from trading_dag.options.structures.strike_selection import (
     QuoteTime,
     choose_expirations,
     choose_strikes,
     years_to_expiration,
 )
-from trading_dag.options.structures.structure import Structure, maximum_loss, maximum_profit
+from trading_dag.options.structures.structure import Structure
 from trading_dag.options.surfaces.modelled import VolatilitySurface
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 
 _TICK_TOLERANCE: Final = 1e-7
 

@@ -27,7 +27,7 @@ from trading_dag.options.structures.structure import (
 )
 from trading_dag.options.surfaces.modelled import VolatilitySurface
 from trading_dag.sessions import all_sessions
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 
 QuoteTime = Literal["open", "close"]
 SESSION_HOURS: Final = 6.5

@@ -1,10 +1,9 @@
-"""Option structures as data, and what they pay at expiration.
+"""Option structures as data.
 
-A structure is a tuple of legs, with shares of the underlying where it needs them; a leg is a right, a
-side, a ratio and rules for its strike and its expiration. The arithmetic works for any structure whose legs
-expire together: rows are positions, columns are legs. Choosing actual strikes and dates is
-``strike_selection``'s work, quotes are ``quotes``', margin is not decided here, and a user's own structures
-are read by ``structures.user_structures``.
+A structure is a tuple of legs, with shares of the underlying where it needs them; a leg is a right, a side, a ratio and
+rules for its strike and its expiration. What a structure pays is in ``payoff``, actual strikes and dates are chosen by
+``strike_selection``, prices come from ``quotes``, and a user's own structures are read by ``user_structures``. Margin
+is not decided here.
 """
 
 from __future__ import annotations
@@ -12,16 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from trading_dag.errors import OptionPricingError, StructureError
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
-
-if TYPE_CHECKING:
-    from trading_dag.options.surfaces.modelled import VolatilitySurface
 
 OptionRight = Literal["C", "P"]
 Side = Literal["buy", "sell"]
@@ -190,18 +185,6 @@ class Structure:
         """All legs have one expiration, so that a payoff at expiration exists."""
         return len({leg.expiry_rule for leg in self.legs}) == 1
 
-    @property
-    def has_defined_risk(self) -> bool:
-        """The loss at expiration is limited. False for naked short calls, whose ``maximum_loss`` is infinite.
-
-        A short put's loss is limited by an underlying price of zero, which is far beyond its premium.
-
-        Raises
-        ------
-        OptionPricingError : for legs that expire at different dates.
-        """
-        return _slope_beyond(self) >= 0
-
 
 _LONG: Final = DeltaRule("long_leg")
 _SHORT: Final = DeltaRule("short_leg")
@@ -272,150 +255,3 @@ def structure_of(name: str, *, menu: Mapping[str, Structure] = STRUCTURES) -> St
         return menu[name]
     except KeyError:
         raise OptionPricingError(f"unknown structure {name!r}; choose from {', '.join(menu)}") from None
-
-
-def _slope_beyond(structure: Structure) -> float:
-    """Slope of the payoff beyond the highest strike.
-
-    Raises
-    ------
-    OptionPricingError : for legs that expire at different dates.
-    """
-    if not structure.expires_together:
-        raise OptionPricingError(
-            f"structure {structure.name!r} has legs that expire at different dates: it has no payoff at "
-            "expiration, value it by model"
-        )
-    return float(structure.signed_ratios[structure.is_call].sum() + structure.underlying_ratio)
-
-
-def _value_at_expiration(structure: Structure, strikes: FloatArray, prices: FloatArray) -> FloatArray:
-    """Value at expiration of the legs and the shares, USD a share; strikes (n, legs), prices (n, m)."""
-    sign = np.where(structure.is_call, 1.0, -1.0)
-    intrinsic = np.maximum(sign * (prices[:, :, np.newaxis] - strikes[:, np.newaxis, :]), 0.0)
-    value: FloatArray = intrinsic @ structure.signed_ratios
-    # Without shares nothing is added: 0 times an infinite price would be NaN.
-    return value + structure.underlying_ratio * prices if structure.underlying_ratio else value
-
-
-def payoff(structure: Structure, strikes: ArrayLike, *, spot: ArrayLike) -> FloatArray:
-    """Value at expiration, USD a share, before any premium; the shares of a covered call count at their price.
-
-    Parameters
-    ----------
-    strikes : (n, legs).
-    spot : (n,) one price a row, or (n, m) or (m,) several; broadcasts against the rows.
-
-    Returns
-    -------
-    (n,) for one price a row, (n, m) for several.
-
-    Raises
-    ------
-    OptionPricingError : for legs that expire at different dates.
-    """
-    _slope_beyond(structure)
-    k = np.atleast_2d(np.asarray(strikes, dtype=np.float64))
-    s = np.asarray(spot, dtype=np.float64)
-    is_one_a_row = s.ndim == 0 or s.shape == (len(k),)
-    prices = np.broadcast_to(s, (len(k),))[:, np.newaxis] if is_one_a_row else np.atleast_2d(s)
-    paid = _value_at_expiration(structure, k, prices)
-    result: FloatArray = paid[:, 0] if is_one_a_row else paid
-    return result
-
-
-@dataclass(frozen=True)
-class PayoffBounds:
-    """Least and greatest value at expiration, USD a share, each (n,); infinite where unlimited."""
-
-    least: FloatArray
-    greatest: FloatArray
-
-
-def _knots(structure: Structure, strikes: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Where the payoff bends (0 and the strikes, ascending), its value there, and its slope beyond the last."""
-    knots = np.concatenate([np.zeros((len(strikes), 1)), np.sort(strikes, axis=1)], axis=1)
-    return knots, _value_at_expiration(structure, strikes, knots), _slope_beyond(structure)
-
-
-def payoff_bounds(structure: Structure, strikes: ArrayLike) -> PayoffBounds:
-    """Least and greatest value at expiration over every underlying price from 0.
-
-    Raises
-    ------
-    OptionPricingError : for legs that expire at different dates; so do all functions below.
-    """
-    _, values, slope = _knots(structure, np.atleast_2d(np.asarray(strikes, dtype=np.float64)))
-    least, greatest = values.min(axis=1), values.max(axis=1)
-    return PayoffBounds(
-        least=np.where(np.isnan(least), np.nan, -np.inf) if slope < 0 else least,
-        greatest=np.where(np.isnan(greatest), np.nan, np.inf) if slope > 0 else greatest,
-    )
-
-
-def maximum_loss(structure: Structure, strikes: ArrayLike, *, premium: ArrayLike) -> FloatArray:
-    """Greatest loss at expiration, USD a share, positive; infinite where short calls are naked.
-
-    ``premium`` is what was paid (negative: received), the price of shares included.
-    """
-    loss: FloatArray = np.asarray(premium, dtype=np.float64) - payoff_bounds(structure, strikes).least
-    return loss
-
-
-def maximum_profit(structure: Structure, strikes: ArrayLike, *, premium: ArrayLike) -> FloatArray:
-    """Greatest profit at expiration, USD a share; infinite where unlimited."""
-    profit: FloatArray = payoff_bounds(structure, strikes).greatest - np.asarray(premium, dtype=np.float64)
-    return profit
-
-
-def breakevens(structure: Structure, strikes: ArrayLike, *, premium: ArrayLike) -> FloatArray:
-    """Underlying prices at expiration where the profit changes its sign, ascending.
-
-    Returns
-    -------
-    (n, legs + 1), one column a segment of the payoff, NaN where the segment has none. A segment that
-    breaks even all along has none.
-    """
-    knots, values, slope = _knots(structure, np.atleast_2d(np.asarray(strikes, dtype=np.float64)))
-    profit = values - np.broadcast_to(np.asarray(premium, dtype=np.float64), (len(knots),))[:, np.newaxis]
-    is_loss = profit < 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        within = knots[:, :-1] - profit[:, :-1] * np.diff(knots, axis=1) / np.diff(profit, axis=1)
-        beyond = knots[:, -1] - profit[:, -1] / slope if slope else np.full(len(knots), np.nan)
-    crosses_beyond = (is_loss[:, -1] & (slope > 0)) | (~is_loss[:, -1] & (slope < 0))
-    return np.column_stack(
-        [np.where(is_loss[:, :-1] != is_loss[:, 1:], within, np.nan), np.where(crosses_beyond, beyond, np.nan)]
-    )
-
-
-def probability_of_profit(
-    structure: Structure,
-    strikes: ArrayLike,
-    *,
-    premium: ArrayLike,
-    spot: ArrayLike,
-    years: ArrayLike,
-    surface: VolatilitySurface,
-) -> FloatArray:
-    """Risk-neutral probability of a profit at expiration, (n,).
-
-    Each breakeven is passed with the probability that the surface's own option prices imply, slope of the
-    skew included. It is a statement about the surface, not a forecast. NaN where strikes or
-    premium are NaN.
-    """
-    k = np.atleast_2d(np.asarray(strikes, dtype=np.float64))
-    cost = np.broadcast_to(np.asarray(premium, dtype=np.float64), (len(k),))
-    points = breakevens(structure, k, premium=cost)
-    exists = np.isfinite(points)
-    above = surface.columns().probability_above(
-        np.broadcast_to(np.asarray(spot, dtype=np.float64), (len(k),))[:, np.newaxis],
-        np.where(exists, points, 1.0),
-        np.broadcast_to(np.asarray(years, dtype=np.float64), (len(k),))[:, np.newaxis],
-    )
-    starts_in_profit = payoff(structure, k, spot=0.0) >= cost
-    # Crossing the first breakeven upward enters profit if the lowest prices lose, and leaves it if they win.
-    alternating = np.where(np.cumsum(exists, axis=1) % 2 == 1, 1.0, -1.0)
-    crossed = np.where(exists, alternating * above, 0.0).sum(axis=1)
-    probability = np.where(starts_in_profit, 1.0 - crossed, crossed)
-    is_known = np.isfinite(k).all(axis=1) & np.isfinite(cost)
-    return np.where(is_known, np.clip(probability, 0.0, 1.0), np.nan)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.pricing import black_scholes
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
-from trading_dag.settings import SurfaceSettings
+from trading_dag.setting_groups import SurfaceSettings
 
 REFERENCE_DAYS: Final = 30.0
 MONEYNESS_LIMIT: Final = 3.0

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.frames import require_columns
 from trading_dag.options.pricing import black_scholes
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.surfaces.modelled import Smile
 from trading_dag.schemas import CHAIN_ANALYTICS
-from trading_dag.table_frames import require_columns
 
 LARGEST_SPOT_DIFFERENCE: Final = 0.01
 """A chain whose underlying is further from the close, as a share of it, is of another moment or another base."""

@@ -212,7 +212,7 @@ def test_a_volatility_index_has_a_file_of_its_own(tmp_path: Path, name: str) -> 
     rows = source.volatility_index("QQQ")
     assert (rows["symbol"].unique().tolist(), sessions(rows)) == (["VIX"], list(DAYS))
     assert any("VXN, the index of QQQ, is in no file: VIX stands in" in note for note in notes_of(rows))
-    assert list(source.files.tickers) == ["SPY"]
+    assert source.tickers() == {"SPY"}
 
 
 Content = Callable[[], str]

@@ -14,8 +14,8 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.resources.storage.test_parquet_store import bars
 from trading_dag.errors import SliceBusyError, StorageError
+from trading_dag.frames import table_frame
 from trading_dag.schemas import PREDICTIONS_DIRECTION, PRICES_DAILY, RECOMMENDATION, Column, Table
-from trading_dag.table_frames import table_frame
 
 AT = {"ticker": "SPY", "horizon": "24h"}
 NAME = "direction_classifier"

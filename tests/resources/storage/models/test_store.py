@@ -27,13 +27,13 @@ from trading_dag.errors import (
     UnknownTickerError,
     UntrustedModelError,
 )
+from trading_dag.frames import table_frame
 from trading_dag.models import direction_classifier, volatility_forecaster
 from trading_dag.models.fitted import FittedModel, fold_spec
 from trading_dag.schemas import FEATURE_TABLE, IV_REGIMES, TARGETS
 from trading_dag.sessions import sessions_between, target_sessions
-from trading_dag.settings import WalkForwardSettings
+from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.slices import horizon_of
-from trading_dag.table_frames import table_frame
 
 HORIZON = horizon_of("24h")
 SLICE = {"ticker": "SPY", "horizon": "24h"}

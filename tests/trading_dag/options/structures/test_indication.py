@@ -13,7 +13,7 @@ from trading_dag.options.pricing import black_scholes
 from trading_dag.options.structures.indication import Indication, indicate
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.sessions import all_sessions
-from trading_dag.settings import Settings
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 
 SESSIONS = all_sessions()[6_000:6_005]
 SPOT = 400.0
@@ -32,7 +32,8 @@ def indication(name: str, *, session: pd.Timestamp | None = None, index: float =
         rates=frame(treasury_3m=np.nan).drop(columns="ticker"),
         ticker="SPY",
         session=session,
-        settings=Settings(_env_file=None),
+        surface_settings=SurfaceSettings(),
+        backtest=BacktestSettings(),
     )
 
 
@@ -56,7 +57,7 @@ def test_a_credit_spread_risks_its_width_less_its_credit() -> None:
 def test_legs_are_priced_at_the_volatility_that_is_shown_within_the_spread() -> None:
     found = indication("long_call")
     years = (found.expiration - found.session).days / 365
-    surface = Settings(_env_file=None).surface
+    surface = SurfaceSettings()
     middle = black_scholes.price(
         spot=SPOT, strike=found.strikes[0], years=years, rate=surface.risk_free_rate,
         dividend_yield=surface.dividend_yield, volatility=found.leg_volatilities[0], is_call=True,
@@ -97,5 +98,5 @@ def test_an_empty_table_says_what_to_do() -> None:
     with pytest.raises(InsufficientDataError, match="trading-dag refresh"):
         indicate(
             structure_of("long_call"), empty, volatility_index=empty, rates=empty, ticker="SPY", session=None,
-            settings=Settings(_env_file=None),
+            surface_settings=SurfaceSettings(), backtest=BacktestSettings(),
         )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from trading_dag.options.structures.quotes import modelled_quotes
 from trading_dag.options.surfaces.modelled import ModelledSurface
-from trading_dag.settings import BacktestSettings, SurfaceSettings
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 
 FLAT = SurfaceSettings(atm_ratio=1, term_slope=0, skew=0, curvature=0, risk_free_rate=0.0, dividend_yield=0.0)
 

@@ -34,7 +34,7 @@ from trading_dag.options.structures.structure import (
     structure_of,
 )
 from trading_dag.options.surfaces.modelled import ModelledSurface
-from trading_dag.settings import BacktestSettings, SurfaceSettings
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 
 
 @settings(deadline=None, max_examples=60)

@@ -10,6 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_dag.errors import OptionPricingError, StructureError
+from trading_dag.options.structures.payoff import (
+    breakevens,
+    maximum_loss,
+    maximum_profit,
+    payoff,
+    payoff_bounds,
+    probability_of_profit,
+)
 from trading_dag.options.structures.structure import (
     STRUCTURES,
     AtTheMoneyRule,
@@ -21,17 +29,12 @@ from trading_dag.options.structures.structure import (
     Structure,
     TargetDeltaRule,
     WidthRule,
-    breakevens,
-    maximum_loss,
-    maximum_profit,
-    payoff,
-    payoff_bounds,
-    probability_of_profit,
     structure_of,
 )
 from trading_dag.options.structures.user_structures import parse_structures, structures_by_name
 from trading_dag.options.surfaces.modelled import ModelledSurface
-from trading_dag.settings import Settings, SurfaceSettings
+from trading_dag.setting_groups import SurfaceSettings
+from trading_dag.settings import Settings
 
 # structure, strikes in leg order, premium, maximum loss, maximum profit, breakevens: by hand.
 BY_HAND = [
@@ -138,14 +141,16 @@ def test_every_structure_of_the_contract_is_on_the_menu():
     }  # fmt: skip
 
 
+def loses_without_limit(structure: Structure) -> bool:
+    strikes = [[100.0 + leg for leg in range(len(structure.legs))]]
+    return bool(np.isinf(maximum_loss(structure, strikes, premium=0.0)[0]))
+
+
 def test_only_naked_calls_have_no_defined_risk():
-    naked = {name for name in EXPIRE_TOGETHER if not STRUCTURES[name].has_defined_risk}
+    naked = {name for name in EXPIRE_TOGETHER if loses_without_limit(STRUCTURES[name])}
     assert naked == {"short_straddle", "short_strangle"}
-    assert Structure("naked", (Leg("C", "sell", AtTheMoneyRule()),)).has_defined_risk is False
-    assert (
-        Structure("covered", (Leg("C", "sell", AtTheMoneyRule(), ratio=2),), underlying_ratio=1).has_defined_risk
-        is False
-    )
+    assert loses_without_limit(Structure("naked", (Leg("C", "sell", AtTheMoneyRule()),)))
+    assert loses_without_limit(Structure("covered", (Leg("C", "sell", AtTheMoneyRule(), ratio=2),), underlying_ratio=1))
 
 
 def test_a_covered_call_pays_the_shares_until_its_strike():
@@ -172,7 +177,6 @@ def test_a_payoff_of_legs_that_expire_at_different_dates_is_refused(name):
         lambda: maximum_profit(structure, strikes, premium=1.0),
         lambda: breakevens(structure, strikes, premium=1.0),
         lambda: probability_of_profit(structure, strikes, premium=1.0, spot=[100.0], years=[0.1], surface=surface),
-        lambda: structure.has_defined_risk,
     ):
         with pytest.raises(OptionPricingError, match=f"'{name}' has legs that expire at different dates"):
             refused()

@@ -10,7 +10,7 @@ import pytest
 
 from trading_dag.options.structures.quotes import modelled_quotes
 from trading_dag.options.surfaces.modelled import ModelledSurface, continuous_rate
-from trading_dag.settings import BacktestSettings, SurfaceSettings
+from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 
 SHAPE = SurfaceSettings(atm_ratio=0.9, term_slope=0.05, skew=-0.2, curvature=0.04, minimum_volatility=0.05)
 
