@@ -33,7 +33,7 @@ from resources.chains.store import ChainStore
 from resources.sources.protocol import Source
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from resources.storage.slices.check import problem_of
+from resources.storage.slice_check import problem_of
 from trading_dag.errors import TradingDagError
 from trading_dag.schemas import SliceKind
 from trading_dag.settings import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from resources.chains.year_file import BY_TICKER, DIGESTS_KEY, day_digests, read_groups, whole_digest
-from resources.storage.slices.check import check_pages
+from resources.storage.slice_check import check_pages
 from resources.storage.slices.format import not_as_stored, open_parquet, provenance_of, to_pandas
 from trading_dag.errors import StorageError
 from trading_dag.schemas import OPTION_CHAIN

@@ -22,7 +22,7 @@ import pandas as pd
 from resources.storage.column_upgrade import ensure_schema_file
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.read_only import connect_read_only, the_query
-from resources.storage.slices.check import check_pages
+from resources.storage.slice_check import check_pages
 from resources.storage.slices.paths import SCHEMA_FILE_NAME
 from resources.storage.warehouse_views import fingerprint, statements
 from trading_dag.errors import StorageError

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
 
-    from resources.storage.slices.warnings import StoredWarning
+    from resources.storage.stored_warnings import StoredWarning
 
 
 def show(place: Workplace, query: str, table: Any, *, of: str, as_json: bool, is_current: bool = True) -> None:
@@ -111,7 +111,7 @@ def print_notes(place: Workplace, notes: Iterable[str]) -> None:
 def warnings_of(place: Workplace) -> list[StoredWarning]:
     """What the stored slices of the chosen tickers and horizons are warned of."""
     from resources.storage.parquet_store import ParquetStore
-    from resources.storage.slices.warnings import stored_warnings
+    from resources.storage.stored_warnings import stored_warnings
 
     return stored_warnings(ParquetStore(place.settings.home), tickers=place.tickers, horizons=place.horizons)
 

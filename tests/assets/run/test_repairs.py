@@ -9,7 +9,7 @@ import pytest
 
 from assets.run.execution import SliceRunner, WorkItem
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.resources.storage.slices.test_state import FILES, ROWS, rewritten
+from tests.resources.doctor.test_stored_state import FILES, ROWS, rewritten
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings

@@ -9,7 +9,7 @@ import pandas as pd
 
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, ParquetStore, SliceKey
 from resources.storage.peers import MOST_PEERS, peers_of
-from resources.storage.slices.warnings import stored_warnings
+from resources.storage.stored_warnings import stored_warnings
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.sessions import sessions_between
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from resources.chains.store import ChainStore
+from resources.doctor.stored_state import damaged_slices, strange_files
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from resources.storage.slices.check import check_pages, problem_of
-from resources.storage.slices.state import damaged_slices, strange_files
+from resources.storage.slice_check import check_pages, problem_of
 from tests.resources.chains.test_store import chain_of
 from tests.resources.storage.test_parquet_store import bars
 from trading_dag.errors import StorageError

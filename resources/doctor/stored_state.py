@@ -7,7 +7,7 @@ from pathlib import Path
 
 from resources.chains.check import chain_problems
 from resources.storage.parquet_store import ParquetStore
-from resources.storage.slices.check import check_pages, problem_of
+from resources.storage.slice_check import check_pages, problem_of
 from resources.storage.slices.format import remedy
 from resources.storage.slices.paths import strangers
 from trading_dag.errors import StorageError

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from resources.doctor.stored_state import damaged_slices, strange_files
 from resources.sources.choose import build_source
 from resources.storage.accepted_bars import AcceptedBars
 from resources.storage.parquet_store import ParquetStore
-from resources.storage.slices.state import damaged_slices, strange_files
-from resources.storage.slices.warnings import stored_warnings
+from resources.storage.stored_warnings import stored_warnings
 from resources.storage.warehouse import Warehouse
 from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.library_versions import library_version
