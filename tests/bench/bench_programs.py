@@ -1,6 +1,6 @@
 """Programs on option chains: seconds from process start to result, peak memory, and how cost grows.
 
-The chains are files that are read straight, by ``resources.chain_quotes``. The commands read the stored chains and fit
+The chains are files that are read straight, by ``tests.chain_quotes``. The commands read the stored chains and fit
 the volatilities that vendors leave out (``StoredChain.quotes``); what that takes is not in these figures.
 
 ``measure()`` simulates a chain of 24.7 million quotes once, then times fresh Python processes: a weekly
@@ -104,7 +104,7 @@ def put_spread_program() -> Any:
 
 def simulated_market(path: Path) -> Any:
     """Puts of at most 38 days of the simulated file."""
-    from resources.chain_quotes import QuoteFilter, read_chain_quotes
+    from tests.chain_quotes import QuoteFilter, read_chain_quotes
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.programs import FillAssumptions
 
@@ -134,7 +134,7 @@ def run_put_spreads(path: Path) -> dict[str, float]:
 
 def run_condors(path: Path) -> dict[str, float]:
     """450 named rule sets: 5 deltas × 5 widths × 18 exits, every session an entry."""
-    from resources.chain_quotes import QuoteFilter, read_chain_quotes
+    from tests.chain_quotes import QuoteFilter, read_chain_quotes
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.chain_programs import run_programs
     from trading_dag.backtest.entries import entries_every_session

@@ -339,7 +339,7 @@ def write_page(lines: list[Line]) -> None:
         "|---|---|---|---|",
         *rows,
         "",
-        "Programs on a file read its columns straight (`resources/chain_quotes.py`): that is the engine and the least",
+        "Programs on a file read its columns straight (`tests/chain_quotes.py`): that is the engine and the least",
         "reading can cost. The commands read the stored chains and fit volatilities, which takes longer.",
         "",
         "The plain script (`tests/bench/plain_job.py`) computes, judges every table by its rules, probes the features",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resources.chain_quotes import QuoteFilter, read_chain_quotes
+from tests.chain_quotes import QuoteFilter, read_chain_quotes
 from tests.trading_dag.backtest.program_chains import chain_frame, fair_chain, small_market
 from trading_dag.backtest.chain_market import chain_market
 from trading_dag.backtest.chain_programs import run_program

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resources.chain_quotes import QuoteFilter, read_chain_quotes
+from tests.chain_quotes import QuoteFilter, read_chain_quotes
 from tests.trading_dag.backtest.program_chains import fair_chain
 from trading_dag.backtest.chain_market import ChainMarket, chain_market
 from trading_dag.backtest.chain_programs import run_program

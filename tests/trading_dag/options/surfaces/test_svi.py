@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from research.surface_fit import smile_points
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.options.pricing import black_scholes
-from trading_dag.options.surface_fit import smile_points
 from trading_dag.options.surfaces.svi import (
     FittedSmile,
     SviParameters,

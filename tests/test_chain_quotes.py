@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resources.chain_quotes import QuoteFilter, read_chain_quotes
+from tests.chain_quotes import QuoteFilter, read_chain_quotes
 from trading_dag.errors import SchemaError, StorageError
 
 

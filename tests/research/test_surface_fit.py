@@ -9,9 +9,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import brentq
 
-from trading_dag.errors import InsufficientDataError, SchemaError
-from trading_dag.options.pricing import black_scholes
-from trading_dag.options.surface_fit import (
+from research.surface_fit import (
     fit_surface,
     index_levels,
     replicated_variance,
@@ -19,6 +17,8 @@ from trading_dag.options.surface_fit import (
     variance_swap_volatility,
     volatility_errors,
 )
+from trading_dag.errors import InsufficientDataError, SchemaError
+from trading_dag.options.pricing import black_scholes
 from trading_dag.options.surfaces.modelled import ModelledSurface
 from trading_dag.setting_groups import SurfaceSettings
 

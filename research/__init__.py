@@ -1,0 +1,1 @@
+"""Studies whose results stand in the docs as constants; nothing of the product imports them."""
