@@ -50,7 +50,7 @@ class BootstrapSettings(_Frozen):
 class SurfaceSettings(_Frozen):
     """The implied-volatility surface that is used where there is no chain. All are assumptions, printed as such.
 
-    The defaults of the shape are ``surface_fit.fit_surface`` on chains of SPY, QQQ, IWM and SPX of 2015, 2020,
+    The defaults of the shape are ``research/surface_fit.py`` on chains of SPY, QQQ, IWM and SPX of 2015, 2020,
     2024 and 2026 (docs/surface.md). A backtest of earlier sessions therefore assumes what was not known then.
     """
 

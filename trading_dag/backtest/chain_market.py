@@ -3,7 +3,7 @@
 A row is one contract at one session's close, sorted by session, expiration, right and strike, so that a
 contract is found by bisection on one packed integer. What a row is worth here: what a seller gets, what a
 buyer pays, the mark, and whether it may open a position. Which contracts a program wants is ``entries``'
-and ``positions``' work; reading files is ``tests.chain_quotes``'.
+and ``positions``' work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Volatilities and deltas of a chain's contracts, and what each expiration's smile comes down to.
 
 What is fitted contract by contract or read off one smile belongs here. Forwards come from ``forward``, arbitrage is
-``arbitrage``'s, a surface through the smiles is ``surface_fit``'s.
+``arbitrage``'s, a surface through the smiles is ``research/surface_fit.py``'s.
 
 Everything is European: the volatility of an out-of-the-money American option differs from the European one by less
 than its spread, that of an in-the-money one does not, so in-the-money contracts carry the volatility of the

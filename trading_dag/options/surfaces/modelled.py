@@ -2,7 +2,7 @@
 
 It is an ASSUMPTION: one at-the-money level from the volatility index, a term slope, a skew and a
 curvature, all from ``settings.SurfaceSettings`` and printed with everything that uses them. Their defaults
-were fitted to chains of 2015-2026 by ``surface_fit``, so no feature may use them: it would know later data.
+were fitted to chains of 2015-2026 by ``research/surface_fit.py``, so no feature may use them: it would know later data.
 Nothing is fitted here, and no market quote is read.
 """
 
