@@ -22,7 +22,7 @@ from trading_dag.backtest.modelled_chain import first_quoted_position, modelled_
 from trading_dag.backtest.program_inputs import known_dividends
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import Program
-from trading_dag.options.structures import Structure
+from trading_dag.options.structures.structure import Structure
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,6 @@ from trading_dag.schemas import PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.sessions import sessions_between
 from trading_dag.simulation.streams import FloatArray, IntArray
 from trading_dag.stationary_bootstrap import stationary_block_length, stationary_draws
-from trading_dag.table_frames import require_columns
 
 AUGMENTED: Final = "augmented"
 IS_AUGMENTED: Final = "is_augmented"

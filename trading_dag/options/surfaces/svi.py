@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.options.pricing.black_scholes import FloatArray
-from trading_dag.options.box_least_squares import descend
+from trading_dag.options.surfaces.box_least_squares import descend
 
 LEAST_QUOTES: Final = 6
 _GRID_POINTS: Final = 801

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares, lsq_linear
 
-from trading_dag.options.box_least_squares import descend
+from trading_dag.options.surfaces.box_least_squares import descend
 
 FAR = np.full(2, np.inf)
 
