@@ -8,7 +8,7 @@ import pytest
 from trading_dag.backtest import modelled_runs as runs
 from trading_dag.backtest.market import build_market
 from trading_dag.backtest.structure_comparison import compare_modelled
-from trading_dag.options.structures import STRUCTURES
+from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.slices import horizon_of
 
 MENU = {name: STRUCTURES[name] for name in ("bull_put_spread", "covered_call", "long_straddle")}
