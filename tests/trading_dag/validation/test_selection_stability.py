@@ -78,7 +78,7 @@ def test_the_picture_dots_what_each_fold_chose() -> None:
     stability = selection_stability(rows, live_fold=4)
     figure = selection_by_fold(rows, stability, model="direction_logistic", live_fold=4)
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "c", "d"]
+    assert {text.get_position()[1]: text.get_text() for text in axes.texts} == {0: "a", 1: "b", 2: "c", 3: "d"}
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3", "live"]
     dots = set(zip(*(values.tolist() for values in axes.lines[0].get_data()), strict=True))
     assert dots == {(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 2), (3, 2), (3, 3)}
