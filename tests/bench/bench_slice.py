@@ -31,12 +31,10 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "evaluation and drift": ("trading_dag/validation/", "trading_dag/drift/"),
     "quality rules and expectations": ("resources/expectations.py", "trading_dag/quality/"),
     "reading and storing": (
-        "resources/parquet_io.py",
-        "resources/parquet_store.py",
-        "resources/model_store.py",
-        "resources/model_files.py",
+        "resources/io_managers/",
+        "resources/storage/",
     ),
-    "the event log": ("resources/run_history.py",),
+    "the event log": ("resources/runs/",),
 }
 
 

@@ -22,7 +22,7 @@ from trading_dag.backtest.structure_comparison import (
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.schemas import COMPARISON
-from trading_dag.settings import BacktestSettings
+from trading_dag.setting_groups import BacktestSettings
 from trading_dag.slices import HORIZONS, horizon_of
 
 SETTINGS = BacktestSettings(risk_fraction=0.2)
