@@ -214,6 +214,15 @@ def test_bars_of_one_price_are_like_those_of_any_other_ticker_and_no_sign_of_it(
     assert findings(bars, peers={"BBB": other})["no_foreign_bars"].count == 0
 
 
+def test_a_single_bar_that_repeats_the_one_before_with_its_volume_is_a_copy() -> None:
+    bars = made_up_bars()
+    repeated = [*OHLC, "volume"]
+    bars.loc[ROW, repeated] = bars.loc[ROW - 1, repeated]
+    assert findings(bars)["no_copied_bars"].mask.nonzero()[0].tolist() == [ROW]
+    bars.loc[ROW, "volume"] += 1.0
+    assert findings(bars)["no_copied_bars"].count == 0
+
+
 def test_an_unadjusted_split_on_the_last_session_is_seen_there() -> None:
     bars = made_up_bars()
     bars.loc[len(bars) - 1, [*OHLC, "adj_close"]] /= 2.0
