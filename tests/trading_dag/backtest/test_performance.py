@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import kurtosis, skew
 
 from trading_dag.backtest.performance import (
     deflated_sharpe,
@@ -39,6 +40,16 @@ def test_one_trial_has_nothing_to_be_deflated_by_and_more_trials_deflate_more():
     assert expected_maximum_sharpe(trials=1, variance=1.0) == 0.0
     assert ratios == sorted(ratios, reverse=True)
     assert 0.0 < ratios[-1] < ratios[0] < 1.0
+
+
+def test_the_deflated_ratio_uses_the_skewness_and_kurtosis_of_the_returns():
+    excess = 0.02 + 0.05 * np.random.default_rng(4).standard_t(3, 300)
+    wanted = probabilistic_sharpe(
+        sharpe_ratio(excess), expected_maximum_sharpe(trials=36, variance=1 / 299), observations=300,
+        skewness=float(skew(excess)), kurtosis=float(kurtosis(excess, fisher=False)),
+    )  # fmt: skip
+    assert 0.1 < wanted < 0.999
+    assert deflated_sharpe(excess, trials=36) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_the_expected_maximum_is_close_to_a_simulation_of_skill_less_trials():

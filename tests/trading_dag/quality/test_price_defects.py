@@ -167,6 +167,7 @@ HOSTILE = {
     "a split of 1231:1000 that is recorded and not made": (
         _own_factor(1.231, applied=1.231), "no_unadjusted_split"),
     "a split of 31:1000 that is recorded and not made": (_own_factor(0.031, applied=0.031), "no_unadjusted_split"),
+    "a split of 11:10 whose factor is the other way round": (_own_factor(1.1, applied=1 / 1.1), "no_unadjusted_split"),
     "a split of 11:10 that is recorded and not made": (_own_factor(1.1, applied=1.1), "no_unadjusted_split"),
     "a factor the other way round, applied twice": (_own_factor(0.5, applied=2.0), "no_unadjusted_split"),
     "a dividend of five percent without a step": (_dividend_without_a_step, "adjustment_only_rises"),

@@ -37,6 +37,7 @@ DAYS = ["2020-01-02", "2021-01-04", "2022-01-03"]
         ([300, 300, 300], DAYS, [False, True, True]),
         ([100, 90, 300], DAYS, [False, True, False]),
         ([100, 200, 300], [DAYS[0], DAYS[2], DAYS[1]], [False, False, True]),
+        ([100, 200, 300], [DAYS[0], DAYS[0], DAYS[2]], [False, True, False]),
         ([0, 0, 0], [None, None, None], [False, False, False]),
         ([100, 0, 300], [DAYS[0], None, DAYS[2]], [False, False, False]),
         ([1, 1, 300], DAYS, [False, True, False]),
