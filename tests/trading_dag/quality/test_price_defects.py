@@ -203,6 +203,8 @@ def test_an_instrument_without_volumes_is_judged_by_its_prices_alone(volume: flo
     bars = made_up_bars().assign(volume=volume)
     context = QualityContext(now_session=SESSIONS[-1])
     assert {name for name in broken(bars) if name != "values_in_bounds"} == set()
+    if volume != np.inf:  # what is refused for its volume has one
+        assert findings(bars)["volume_is_there"].detail == "not examined: no session has a volume"
     found = examine(PRICES_DAILY, PLANTERS["unadjusted 3:2, adj_close too"](bars, ROW, bars), context=context)
     assert found["no_unadjusted_split"].mask.nonzero()[0].tolist() == [ROW]
 

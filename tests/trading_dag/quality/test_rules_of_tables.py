@@ -76,6 +76,15 @@ def test_a_rule_about_an_order_says_which_order_it_demands() -> None:
     assert said["fitted_before_session"] == "fitted_through is not after session."
 
 
+def test_a_row_without_a_date_does_not_keep_the_others_from_being_compared() -> None:
+    table = TABLES["predictions.direction"]
+    frame = sound_frame(table)
+    frame.loc[0, "fitted_through"] = pd.NaT
+    frame.loc[1, "fitted_through"] = frame.loc[1, "session"] + pd.Timedelta(days=1)
+    found = examine(table, frame, context=CONTEXT)["fitted_before_session"]
+    assert found.mask.nonzero()[0].tolist() == [1]
+
+
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_a_sound_slice_of_every_table_holds_every_rule_and_conforms(table: Table) -> None:
     frame = sound_frame(table)

@@ -256,6 +256,8 @@ def test_the_rule_of_tolerance_asks_for_a_share_of_price_forecasts_within_their_
     judged = admissibility(_metrics(*rows), gate)
     assert judged.is_admissible is is_admissible
     assert "price_stack" in judged.reason
+    assert ("at least 60.0%" in judged.reason) is is_admissible
+    assert ("below 60.0%" in judged.reason) is (not is_admissible and "has no" not in judged.reason)
     assert (unearned_admission(_summary(), _metrics(*rows), gate) is None) is is_admissible
 
 
