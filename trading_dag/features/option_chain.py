@@ -17,7 +17,6 @@ from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.technical.bars import Array, ratio_of
 from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
-from trading_dag.options.chains.measures import SessionMeasures
 from trading_dag.options.chains.quoted_closes import closes_as_quoted
 from trading_dag.options.surfaces.of_chain import LARGEST_SPOT_DIFFERENCE
 from trading_dag.schemas import (
@@ -143,22 +142,6 @@ def build_option_chain(prices: pd.DataFrame, exposure: pd.DataFrame, *, analytic
     return table_frame(
         OPTION_CHAIN_TABLE, {"ticker": ticker_of(prices), "session": sessions, **columns}, rows=len(sessions)
     )
-
-
-def features_of_session(measures: SessionMeasures) -> dict[str, float]:
-    """The features of one session alone: all but ``option_volume_ratio``, which needs the sessions before.
-
-    Equal to the row that ``build_option_chain`` makes of the same session's tables. Known at its close.
-    """
-    activity = {name: np.array([getattr(measures.activity, name)]) for name in _ACTIVITY}
-    smile = measures.smile
-    points = {name: getattr(smile, name) for name in _POINTS}
-    row = np.zeros(len(smile.years), dtype=np.int64)
-    columns = {**_ratios(activity), **_volatilities(points, smile.years, row=row, rows=1)}
-    return {
-        **{name: float(values[0]) for name, values in columns.items()},
-        **{name: float(getattr(measures.exposure, name)) for name in EXPOSURE_FEATURES},
-    }
 
 
 def volatility_at_maturity(volatility: Array, years: Array, *, row: Integers, rows: int, days: float) -> Array:

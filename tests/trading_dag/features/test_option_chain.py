@@ -14,12 +14,10 @@ from trading_dag.errors import SchemaError
 from trading_dag.features.option_chain import (
     agreeing_sessions,
     build_option_chain,
-    features_of_session,
     volatility_at_maturity,
 )
 from trading_dag.frames import table_frame
 from trading_dag.options.chains.history import HistoryTables, analyse_history
-from trading_dag.options.chains.measures import measure_session
 from trading_dag.options.chains.rows import normalise_chain
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_FEATURES
@@ -255,22 +253,6 @@ def real_tables(real_data: Path) -> HistoryTables:
     rates = pd.Series(RATE, index=pd.DatetimeIndex([day for day, _ in chains]).as_unit("us"))
     nothing = HistoryTables(empty_frame(CHAIN_ANALYTICS), empty_frame(DEALER_EXPOSURE))
     return analyse_history(chains, rates=rates, known=nothing).tables
-
-
-@pytest.mark.files_data
-def test_the_row_of_a_session_from_the_tables_is_that_from_its_raw_chain(
-    real_data: Path, real_tables: HistoryTables
-) -> None:
-    sessions = pd.DatetimeIndex(real_tables.exposure["session"])
-    frame = build_option_chain(prices_of(sessions, "IWM"), real_tables.exposure, analytics=real_tables.smiles)
-    chains = real_chains(real_data, "IWM", 8, 12)
-    for place in (1, 3):
-        measures = measure_session(chains[place][1], rate=RATE, before=chains[place - 1][1])
-        alone = features_of_session(measures)
-        assert alone.keys() == set(OPTION_CHAIN_FEATURES) - {"option_volume_ratio"}
-        for name, value in alone.items():
-            assert frame.loc[place, name] == pytest.approx(value, rel=1e-9, nan_ok=True), name
-        assert np.isfinite([alone["atm_iv_30d"], alone["iv_skew_otm"]]).all()
 
 
 @pytest.mark.files_data

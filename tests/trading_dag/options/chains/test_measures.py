@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
+from tests.trading_dag.options.chains.session_features import features_of_session
 from trading_dag.errors import InsufficientDataError, SchemaError
-from trading_dag.features.option_chain import features_of_session
 from trading_dag.options.chains.cleaning import CleaningRules, clean_chain
 from trading_dag.options.chains.contracts import years_to_settlement
 from trading_dag.options.chains.forward import implied_forwards
@@ -323,7 +323,7 @@ def test_ratios_are_those_of_a_hand_count() -> None:
     chain = messy_chain([("C", 30, 100.0, 1.0, 1.0, 1.0, 7.0, 100.0), ("P", 30, 95.0, 1.0, 1.0, 1.0, 7.0, 100.0),
                          ("P", 4, 95.0, 1.0, 1.0, 1.0, 7.0, 100.0), ("P", 4, 80.0, 1.0, 1.0, 1.0, np.nan, 100.0)],
                         "2024-11-13")  # fmt: skip
-    features = features_of_session(measure_session(chain, rate=RATE))
+    features = features_of_session(chain, rate=RATE)
     assert features["put_call_volume_ratio"] == 14 / 7
     assert features["put_call_oi_ratio"] == 15 / 5
 
@@ -357,8 +357,8 @@ def test_an_adjusted_root_has_activity_and_neither_smile_nor_exposure(real_data:
 def test_the_order_of_the_rows_does_not_matter(real_data: Path) -> None:
     chain = snapshot(real_data, "SPY", "2015-01-05")
     shuffled = chain.sample(frac=1.0, random_state=3)
-    assert features_of_session(measure_session(shuffled, rate=RATE)) == pytest.approx(
-        features_of_session(measure_session(chain, rate=RATE)), rel=1e-12, nan_ok=True
+    assert features_of_session(shuffled, rate=RATE) == pytest.approx(
+        features_of_session(chain, rate=RATE), rel=1e-12, nan_ok=True
     )
 
 
@@ -377,7 +377,7 @@ def test_two_chains_at_once_are_refused(column: str) -> None:
 @pytest.mark.files_data
 def test_level_and_skew_of_2015_are_those_of_the_vendor(real_data: Path) -> None:
     chain = snapshot(real_data, "SPY", "2015-01-05")
-    features = features_of_session(measure_session(chain, rate=0.0025))
+    features = features_of_session(chain, rate=0.0025)
     raw = pd.read_parquet(real_data / "option_chain_snapshots.parquet", filters=[("ticker", "==", "SPY")])
     raw = raw[(pd.to_datetime(raw["quote_date"]) == "2015-01-05") & (raw["implied_volatility"] > 0)]
     # 30 days lie between the expirations of 30 January (25 days) and 6 February (32 days).
