@@ -52,7 +52,7 @@ from pathlib import Path
 from tests.mutation.mutants import mutants_of
 from tests.mutation.mutate import judge, outcome, preload, recorded
 
-module, folder = "trading_dag.options.normal_tail", "tests/trading_dag/options/"
+module, folder = "trading_dag.options.pricing.normal_tail", "tests/trading_dag/options/pricing/"
 preload([module])
 found = recorded([module], [Path(folder + "test_normal_tail.py")], Path(sys.argv[1]))
 mutants = {mutant.change: mutant for mutant in mutants_of(module)}
