@@ -1,6 +1,6 @@
 """Least squares of a few unknowns within a box, by Levenberg and Marquardt's steps.
 
-Here belongs the descent and nothing of what is fitted. SciPy's own solver within bounds takes four fifths of its time
+Here belongs the descent and nothing of what is fitted. SciPy's own solver within bounds takes two thirds of its time
 for keeping away from them and for decomposing what five unknowns need no decomposition for; a session of forty
 expirations asks for four thousand steps.
 """
