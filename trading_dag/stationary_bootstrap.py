@@ -1,8 +1,8 @@
 """The stationary bootstrap: which rows a draw takes, and how long its blocks ask to be.
 
 Here belongs drawing and nothing of what is done with the draws. The `arch` package has the same; it imports statsmodels
-and matplotlib, which takes a worker seconds, and joins a draw's blocks row by row. Tests hold the two equal draw by
-draw: the same generator gives the same rows.
+and matplotlib, which takes a worker half a second, and joins a draw's blocks row by row. Tests hold the two equal draw
+by draw: the same generator gives the same rows.
 """
 
 from __future__ import annotations
