@@ -64,10 +64,12 @@ test-all: lint browser  ## Those too: killed servers and daemons, every signal a
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Only what runs in the process of the tests is seen: what a command runs in workers of its own is not.
+# SUMMARY=FILE appends the same table to a file as Markdown.
 coverage: install-dev  ## Lines and branches that the quick tests execute, by module; writes nothing into the folder
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && COVERAGE_FILE="$$folder/lines" $(BIN)/pytest $(TESTS) \
 		-m "not slow and not browser" --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov-branch \
-		--cov trading_dag --cov resources --cov assets --cov-report term-missing:skip-covered
+		--cov trading_dag --cov resources --cov assets --cov-report term-missing:skip-covered \
+		$(if $(SUMMARY),--cov-report markdown-append:$(SUMMARY))
 
 least-versions:  ## The lower bounds of pyproject.toml: tests of the domain and one slice on the oldest direct dependencies
 	$(PYTHON) -m venv .venv-least && .venv-least/bin/python -m pip install --quiet uv
