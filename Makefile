@@ -96,9 +96,12 @@ lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project 
 		--no-annotate $(UPGRADE) pyproject.toml --output-file constraints.txt
 	@echo "torch==2.13.0  # no dependency yet; the pin keeps an optional install small" >> constraints.txt
 
-docs: install-dev  ## The generated pages: tables and features
+docs: install-dev  ## What is generated: the pages of tables, features and exits, and the snapshot of the asset graph
 	$(BIN)/python -m trading_dag.reporting.table_docs
 	$(BIN)/python -m trading_dag.features.formulas > docs/features.md
+	$(BIN)/python -m trading_dag.reporting.exit_docs > docs/exits.md
+	@TRADING_DAG_ACCEPT_GRAPH=1 $(BIN)/pytest --quiet --no-header tests/assets/test_graph.py -k pinned
+	@git --no-pager diff --stat -- docs tests/assets/graph.json  # read the whole diff before it is committed
 
 clean:  ## Remove everything that was made, but not the virtual environment
 	rm -rf data models warehouse.duckdb .dagster .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -90,7 +90,8 @@ def simulate_chain(path: Path, *, sessions: int = SESSIONS, seed: int = 7) -> in
 
 def put_spread_program() -> Any:
     """Weekly 30/10-delta put credit spread, about 30 days; leaves at 50 %, at twice the credit lost, at 7 days."""
-    from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
+    from trading_dag.backtest.exit_rules import ExitRules
+    from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta
     from trading_dag.options.structures.structure import structure_of
 
     return Program(
@@ -138,7 +139,8 @@ def run_condors(path: Path) -> dict[str, float]:
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.chain_programs import run_programs
     from trading_dag.backtest.entries import entries_every_session
-    from trading_dag.backtest.programs import ExitRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
+    from trading_dag.backtest.exit_rules import ExitRules
+    from trading_dag.backtest.programs import ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
     from trading_dag.options.structures.structure import structure_of
 
     quotes = read_chain_quotes(

@@ -14,8 +14,8 @@ import pandas as pd
 
 from trading_dag.backtest.chain_market import ChainMarket, chain_market
 from trading_dag.backtest.entries import entries_every_session
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.positions import OpenedPositions, open_positions
-from trading_dag.backtest.programs import ExitRules
 from trading_dag.backtest.structure_programs import fills_of, program_of, settings_for_listed_contract
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.pricing.black_scholes import FloatArray

@@ -1,7 +1,7 @@
 """When each position is left and at what prices: the rules of a program applied to gathered paths.
 
-The first quote on which a rule holds wins; on one quote the order is stop, profit target, horizon, days to
-expiration, signal flip, roll, assignment, expiration (``programs.EXIT_ORDER``). A rule is judged only on
+The first quote on which a rule holds wins; on one quote the order is that of
+``exit_rules.EXIT_ORDER``, where the rules are defined. A rule is judged only on
 sessions on which every leg can be closed, for all legs leave on one quote date or none does. Legs that outlive
 the front expiration are sold at their quotes when it settles, or at the first session after it that quotes them.
 """
@@ -13,16 +13,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trading_dag.backtest.exit_rules import (
+    ASSIGNMENT_EXIT,
+    DAYS_TO_EXPIRATION_EXIT,
+    EXIT_ORDER,
+    EXPIRATION_EXIT,
+    HORIZON_EXIT,
+    PROFIT_TARGET_EXIT,
+    ROLL_EXIT,
+    SIGNAL_FLIP_EXIT,
+    STOP_EXIT,
+    ExitRules,
+)
 from trading_dag.backtest.expirations import at_front_expiration
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
-from trading_dag.backtest.programs import EXIT_ORDER, ROLL_EXIT, ExitRules
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.structures.payoff import payoff
 
 _ROUNDING = 1e-9
-_EXPIRATION = len(EXIT_ORDER) - 1
-_ASSIGNMENT = _EXPIRATION - 1
+_PLACE = {reason: place for place, reason in enumerate(EXIT_ORDER)}
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,8 @@ def leave_positions(paths: PositionPaths, rules: ExitRules) -> Exits:
         is_missed |= triggered & ~paths.can_close
     assigned = _assigned_legs(paths)
     if assigned is not None:
-        _take_first(first, reason, np.any(assigned, axis=2), place=_ASSIGNMENT)
-    _take_first(first, reason, paths.can_settle, place=_EXPIRATION)
+        _take_first(first, reason, np.any(assigned, axis=2), place=_PLACE[ASSIGNMENT_EXIT])
+    _take_first(first, reason, paths.can_settle, place=_PLACE[EXPIRATION_EXIT])
     # At its settlement a position needs no quote.
     is_missed &= paths.may_be_left & (paths.at < paths.positions.settlement[:, np.newaxis])
     is_missed &= np.arange(columns) < first[:, np.newaxis]
@@ -104,26 +114,26 @@ def _conditions(paths: PositionPaths, rules: ExitRules) -> list[tuple[int, BoolA
     worth = np.where(paths.can_close, paths.closing_value, paths.mark)
     profit = worth + paths.dividends_received - premium
     if rules.stop_underlying_fraction is not None:
-        conditions.append((0, _has_moved_against(paths, rules)))
+        conditions.append((_PLACE[STOP_EXIT], _has_moved_against(paths, rules)))
     if rules.stop_premium_multiple is not None:
-        conditions.append((0, profit <= -rules.stop_premium_multiple * np.abs(premium) + _ROUNDING))
+        conditions.append((_PLACE[STOP_EXIT], profit <= -rules.stop_premium_multiple * np.abs(premium) + _ROUNDING))
     if rules.profit_target_fraction is not None:
         greatest = positions.maximum_profit
         best = np.where(np.isfinite(greatest), greatest, np.abs(positions.premium))[:, np.newaxis]
-        conditions.append((1, profit >= rules.profit_target_fraction * best - _ROUNDING))
+        conditions.append((_PLACE[PROFIT_TARGET_EXIT], profit >= rules.profit_target_fraction * best - _ROUNDING))
     horizon = positions.entries.horizon
     if rules.horizon_sessions is not None:
         horizon = np.where(horizon >= 0, horizon, positions.entry + rules.horizon_sessions)
     if (horizon >= 0).any():
-        conditions.append((2, (paths.at >= horizon[:, np.newaxis]) & (horizon >= 0)[:, np.newaxis]))
+        conditions.append((_PLACE[HORIZON_EXIT], (paths.at >= horizon[:, np.newaxis]) & (horizon >= 0)[:, np.newaxis]))
     if rules.days_to_expiration is not None:
-        conditions.append((3, paths.days_left <= rules.days_to_expiration))
+        conditions.append((_PLACE[DAYS_TO_EXPIRATION_EXIT], paths.days_left <= rules.days_to_expiration))
     if rules.on_signal_flip:
-        conditions.append((4, paths.at >= positions.entries.flip[:, np.newaxis]))
+        conditions.append((_PLACE[SIGNAL_FLIP_EXIT], paths.at >= positions.entries.flip[:, np.newaxis]))
     if rules.roll_days_to_expiration is not None:
-        conditions.append((5, paths.days_left <= rules.roll_days_to_expiration))
+        conditions.append((_PLACE[ROLL_EXIT], paths.days_left <= rules.roll_days_to_expiration))
     if rules.roll_short_delta is not None:
-        conditions.append((5, paths.short_delta >= rules.roll_short_delta - _ROUNDING))
+        conditions.append((_PLACE[ROLL_EXIT], paths.short_delta >= rules.roll_short_delta - _ROUNDING))
     return conditions
 
 
@@ -180,11 +190,11 @@ def _exits_at(
     column = np.where(reason >= 0, first, np.maximum(paths.is_held.sum(axis=1) - 1, 0))
     at, spot = paths.at[rows, column], paths.spot[rows, column]
     ratios, shares = structure.signed_ratios, structure.underlying_ratio
-    has_settled = (reason == _EXPIRATION)[:, np.newaxis] & (positions.leg_settlement <= at[:, np.newaxis])
+    has_settled = (reason == _PLACE[EXPIRATION_EXIT])[:, np.newaxis] & (positions.leg_settlement <= at[:, np.newaxis])
     leg_prices = np.where(has_settled, paths.settled_values, paths.leg_prices[rows, column])
     has_no_spread, owed = has_settled, np.zeros(len(first))
     if assigned is not None and paths.dividend_owed is not None:
-        is_called = assigned[rows, column] & (reason == _ASSIGNMENT)[:, np.newaxis]
+        is_called = assigned[rows, column] & (reason == _PLACE[ASSIGNMENT_EXIT])[:, np.newaxis]
         called = np.where(is_called, np.abs(ratios), 0.0).sum(axis=1)
         without_shares = np.maximum(called - max(shares, 0), 0.0)
         owed = paths.dividend_owed[at] * without_shares

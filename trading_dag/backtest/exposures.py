@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trading_dag.backtest.chain_market import IntegerArray
+from trading_dag.backtest.exit_rules import EXPIRATION_EXIT
 from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import EXPIRATION_EXIT
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 

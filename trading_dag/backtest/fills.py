@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trading_dag.backtest.exit_rules import EXPIRATION_EXIT, HORIZON_EXIT
 from trading_dag.backtest.market import Market, PositionArray
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.structures.payoff import payoff_bounds
@@ -22,8 +23,6 @@ from trading_dag.options.surfaces.modelled import ModelledSurface
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.strategy.sizing import contracts_for_risk
 
-HORIZON_EXIT: Final = "horizon"
-EXPIRATION_EXIT: Final = "expiration"
 ENTRY_AFTER_DATA: Final = "entry_after_data"
 NO_ENTRY_QUOTE: Final = "no_entry_quote"
 NO_VOLATILITY_INDEX: Final = "no_volatility_index"

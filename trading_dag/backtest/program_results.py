@@ -14,9 +14,10 @@ import numpy as np
 from trading_dag.backtest.account import AccountHistory, fees_one_way_usd, profit_usd
 from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArray
 from trading_dag.backtest.entries import TextArray
+from trading_dag.backtest.exit_rules import EXIT_ORDER
 from trading_dag.backtest.exits import Exits
 from trading_dag.backtest.paths import PositionPaths
-from trading_dag.backtest.programs import EXIT_ORDER, Program
+from trading_dag.backtest.programs import Program
 from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.sessions import session_before
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trading_dag.backtest.exit_rules import EXPIRATION_EXIT
 from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import EXPIRATION_EXIT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,43 +1,20 @@
 """An options program as data: structure, strikes, expiration, exits, fills and account. Nothing is computed.
 
-A program says what would be traded and when it would be left; it holds no prices. Entries are apart from it
-(``entries``), so that one program runs on signals, on a calendar rule, or on random sessions.
+A program says what would be traded and when it would be left (``exit_rules``); it holds no prices. Entries are apart
+from it (``entries``), so that one program runs on signals, on a calendar rule, or on random sessions.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
+from trading_dag.backtest.exit_rules import LONGEST_DAYS, ExitRules
 from trading_dag.errors import ConfigurationError
 from trading_dag.options.structures.structure import BackExpiryRule, Structure, WidthUnit
 
-AdverseMove = Literal["down", "up", "either"]
-
-STOP_EXIT: Final = "stop"
-PROFIT_TARGET_EXIT: Final = "profit_target"
-HORIZON_EXIT: Final = "horizon"
-DAYS_TO_EXPIRATION_EXIT: Final = "days_to_expiration"
-SIGNAL_FLIP_EXIT: Final = "signal_flip"
-ROLL_EXIT: Final = "roll"
-ASSIGNMENT_EXIT: Final = "assignment"
-EXPIRATION_EXIT: Final = "expiration"
-LONGEST_DAYS: Final = 3_660
-"""Calendar days that any rule may count: ten years, beyond every listed expiration."""
-LONGEST_SESSIONS: Final = 2_600
-GREATEST_MULTIPLE: Final = 1_000.0
 GREATEST_USD: Final = 1e12
-EXIT_ORDER: Final = (
-    STOP_EXIT,
-    PROFIT_TARGET_EXIT,
-    HORIZON_EXIT,
-    DAYS_TO_EXPIRATION_EXIT,
-    SIGNAL_FLIP_EXIT,
-    ROLL_EXIT,
-    ASSIGNMENT_EXIT,
-    EXPIRATION_EXIT,
-)
 
 
 @dataclass(frozen=True)
@@ -84,54 +61,6 @@ class ExpirationChoice:
     def __post_init__(self) -> None:
         if not 0 < self.minimum_days <= self.target_days <= self.maximum_days <= LONGEST_DAYS:
             raise ConfigurationError(f"{self}: needs 0 < minimum_days <= target_days <= maximum_days <= {LONGEST_DAYS}")
-
-
-@dataclass(frozen=True)
-class ExitRules:
-    """When a position is left; None switches a rule off. Judged at quotes on which every leg can be closed.
-
-    Attributes
-    ----------
-    profit_target_fraction : of the maximum profit; of the premium where the maximum is infinite. Judged,
-        as the premium stop is, on what closing would pay, fees not counted.
-    stop_underlying_fraction : adverse move of the underlying from entry, of the entry's price.
-    stop_premium_multiple : loss as a multiple of the premium received or paid.
-    adverse_move : which way hurts; None takes it from the payoff (either way for a two-sided structure).
-    horizon_sessions : sessions after the entry; a signal's own target date takes precedence.
-    days_to_expiration : calendar days left, or fewer.
-    on_signal_flip : at the first quote after the session of an opposite signal.
-    roll_days_to_expiration : leave with so many days left and open the same program anew on the same quote date.
-    roll_short_delta : the same where a short leg's absolute delta has reached this (up or down, and out).
-    """
-
-    profit_target_fraction: float | None = None
-    stop_underlying_fraction: float | None = None
-    stop_premium_multiple: float | None = None
-    adverse_move: AdverseMove | None = None
-    horizon_sessions: int | None = None
-    days_to_expiration: int | None = None
-    on_signal_flip: bool = False
-    roll_days_to_expiration: int | None = None
-    roll_short_delta: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("profit_target_fraction", "stop_underlying_fraction", "stop_premium_multiple", "roll_short_delta"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 < value <= GREATEST_MULTIPLE:
-                raise ConfigurationError(f"{name} must be positive and at most {GREATEST_MULTIPLE:g}, not {value}")
-        for name, least, most in (
-            ("horizon_sessions", 1, LONGEST_SESSIONS),
-            ("days_to_expiration", 0, LONGEST_DAYS),
-            ("roll_days_to_expiration", 0, LONGEST_DAYS),
-        ):
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise ConfigurationError(f"{name} must be at least {least} and at most {most}, not {value:g}")
-
-    @property
-    def rolls(self) -> bool:
-        """A roll rule is on."""
-        return self.roll_days_to_expiration is not None or self.roll_short_delta is not None
 
 
 @dataclass(frozen=True)

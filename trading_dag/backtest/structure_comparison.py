@@ -18,13 +18,14 @@ from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.chain_programs import run_programs
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_chain import MODELLED
 from trading_dag.backtest.modelled_prices import price_objection
 from trading_dag.backtest.modelled_runs import ModelledGround, modelled_runs
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import comparison
-from trading_dag.backtest.programs import ExitRules, Program
+from trading_dag.backtest.programs import Program
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.frames import table_frame

@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from trading_dag.backtest.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
 from trading_dag.backtest.programs import (
     AccountRules,
-    ExitRules,
     ExpirationChoice,
     FillAssumptions,
     Program,
@@ -33,17 +33,6 @@ from trading_dag.options.structures.structure import (
 from trading_dag.setting_groups import BacktestSettings
 
 AT_THE_MONEY_DELTA: Final = 0.5
-# Words of the command line, and what each sets.
-EXIT_WORDS: Final[dict[str, str]] = {
-    "profit_target": "profit_target_fraction",
-    "stop_underlying": "stop_underlying_fraction",
-    "stop_premium": "stop_premium_multiple",
-    "horizon": "horizon_sessions",
-    "days_to_expiration": "days_to_expiration",
-    "roll_days": "roll_days_to_expiration",
-    "roll_delta": "roll_short_delta",
-}
-_WHOLE_NUMBERS: Final = frozenset({"horizon_sessions", "days_to_expiration", "roll_days_to_expiration"})
 
 
 def exit_rules(words: Mapping[str, float]) -> ExitRules:
@@ -60,9 +49,10 @@ def exit_rules(words: Mapping[str, float]) -> ExitRules:
         if not math.isfinite(value):
             raise ConfigurationError(f"exit {word} takes a finite number, not {value}")
         name = EXIT_WORDS[word]
-        if name in _WHOLE_NUMBERS and value != int(value):
+        is_whole = EXIT_DEFINITIONS[name].is_whole
+        if is_whole and value != int(value):
             raise ConfigurationError(f"exit {word} takes a whole number, not {value:g}")
-        rules[name] = int(value) if name in _WHOLE_NUMBERS else value
+        rules[name] = int(value) if is_whole else value
     return ExitRules(**rules)  # type: ignore[arg-type]
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from trading_dag.backtest.exit_rules import exit_help
 from trading_dag.cli.accept import accept
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
@@ -104,7 +105,7 @@ def backtest(
     days: Annotated[int, typer.Option("--days", min=2, help="Calendar days to expiration at entry.")] = 30,
     exits: Annotated[
         list[str] | None,
-        typer.Option("--exit", help="Such as profit_target=0.5 or days_to_expiration=7; may be repeated."),
+        typer.Option("--exit", help=exit_help()),
     ] = None,
     changes: Annotated[
         list[str] | None,

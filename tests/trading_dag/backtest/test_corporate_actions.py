@@ -11,9 +11,10 @@ from trading_dag.backtest.chain_market import ChainMarket, chain_market
 from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.corporate_actions import NO_ACTIONS, CorporateActions, splits_of_prices
 from trading_dag.backtest.entries import entries_at
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_inputs import known_dividends
 from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.structures.structure import structure_of
 
 DAYS = [f"2024-06-{day:02}" for day in (3, 4, 5, 6, 7, 10, 11, 12, 13, 14)]

@@ -10,9 +10,9 @@ from tests.trading_dag.backtest.program_chains import put_delta, put_price
 from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_weekly
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_chain import first_quoted_position, modelled_chain
-from trading_dag.backtest.programs import ExitRules
 from trading_dag.backtest.structure_programs import program_of
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.structures.structure import STRUCTURES, Structure, structure_of

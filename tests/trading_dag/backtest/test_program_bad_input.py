@@ -11,15 +11,8 @@ import pytest
 from tests.trading_dag.backtest.program_chains import chain_frame, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals
-from trading_dag.backtest.programs import (
-    AccountRules,
-    ExitRules,
-    ExpirationChoice,
-    FillAssumptions,
-    Program,
-    TargetDelta,
-    Width,
-)
+from trading_dag.backtest.exit_rules import ExitRules
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
 from trading_dag.errors import ConfigurationError, SchemaError
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,

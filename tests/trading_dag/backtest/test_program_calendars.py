@@ -17,17 +17,10 @@ from tests.trading_dag.backtest.program_chains import chain_frame, fair_chain, s
 from trading_dag.backtest.chain_market import chain_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_every_session
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.exits import adverse_moves
 from trading_dag.backtest.exposures import attribute_profit, position_greeks, scenario_profit
-from trading_dag.backtest.programs import (
-    AccountRules,
-    ExitRules,
-    ExpirationChoice,
-    FillAssumptions,
-    Program,
-    TargetDelta,
-    Width,
-)
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
     BackExpiryRule,

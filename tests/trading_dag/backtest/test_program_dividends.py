@@ -13,8 +13,9 @@ from trading_dag.backtest.chain_market import chain_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_at, entries_every_session
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.exposures import attribute_profit, position_greeks
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import Leg, Structure, TargetDeltaRule, structure_of
 

@@ -9,9 +9,11 @@ import pytest
 from tests.trading_dag.backtest.program_chains import chain_frame, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_from_signals, entries_weekly
+from trading_dag.backtest.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
 from trading_dag.backtest.exits import adverse_moves
 from trading_dag.backtest.positions import open_positions
-from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.structure_programs import exit_rules
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
@@ -155,3 +157,24 @@ def test_weekly_entries_are_the_first_sessions_of_their_weeks():
     market = small_market(chain_frame(dict.fromkeys(days, PATH["2024-03-04"]), expiration="2024-04-26"))
     weekly = market.sessions[entries_weekly(market).entry]
     assert weekly.astype(str).tolist() == ["2024-03-28", "2024-04-01", "2024-04-09", "2024-04-15"]
+
+
+# A number for each word with which the path above is left before it expires. A new exit gets one too.
+LEAVES_WITH = {
+    "profit_target": 0.40,
+    "stop_underlying": 0.02,
+    "stop_premium": 2.0,
+    "horizon": 3,
+    "days_to_expiration": 9,
+    "roll_days": 8,
+    "roll_delta": 0.40,
+}
+
+
+@pytest.mark.parametrize("word", EXIT_WORDS)
+def test_each_word_leaves_for_the_reason_of_its_definition(word: str) -> None:
+    market = market_of()
+    program = spread(exit_rules({word: LEAVES_WITH[word]}))
+    trade = run_program(market, program, entries=entries_at(market, [0])).trades().iloc[0]
+    assert trade["exit_reason"] == EXIT_DEFINITIONS[EXIT_WORDS[word]].reason
+    assert trade["exit_session"] < pd.Timestamp(FRIDAY)

@@ -9,8 +9,9 @@ from scipy.stats import norm
 from tests.trading_dag.backtest.program_chains import fair_chain, put_price, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_every_session
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.exposures import attribute_profit, greeks_through_time, position_greeks, scenario_profit
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.3

@@ -9,7 +9,8 @@ import pytest
 from tests.trading_dag.backtest.program_chains import fair_chain, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.exit_rules import ExitRules
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta, Width
 from trading_dag.options.structures.structure import structure_of
 
 PATHS = 600

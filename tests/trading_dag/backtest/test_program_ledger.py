@@ -9,16 +9,9 @@ from tests.trading_dag.backtest.program_chains import EXACT, chain_frame, small_
 from trading_dag.backtest.account import size_positions
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_from_signals
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import (
-    AccountRules,
-    ExitRules,
-    ExpirationChoice,
-    FillAssumptions,
-    Program,
-    TargetDelta,
-    Width,
-)
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"

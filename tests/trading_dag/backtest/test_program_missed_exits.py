@@ -9,16 +9,10 @@ from tests.trading_dag.backtest.program_chains import chain_frame
 from trading_dag.backtest.chain_market import chain_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import summarize
-from trading_dag.backtest.programs import (
-    AccountRules,
-    ExitRules,
-    ExpirationChoice,
-    FillAssumptions,
-    Program,
-    TargetDelta,
-)
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.trading_dag.backtest.program_chains import fair_chain, small_market
 from trading_dag.backtest.chain_programs import profit_by_session, random_entry_runs, run_program, run_programs
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals, entries_weekly
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, FillAssumptions, Program, Width
+from trading_dag.backtest.exit_rules import ExitRules
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, Width
 from trading_dag.backtest.programs import TargetDelta as Delta
 from trading_dag.options.structures.structure import structure_of
 

@@ -15,15 +15,8 @@ from tests.trading_dag.backtest.program_chains import fair_chain
 from trading_dag.backtest.chain_market import ChainMarket, chain_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_every_session
-from trading_dag.backtest.programs import (
-    AccountRules,
-    ExitRules,
-    ExpirationChoice,
-    FillAssumptions,
-    Program,
-    TargetDelta,
-    Width,
-)
+from trading_dag.backtest.exit_rules import ExitRules
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
 from trading_dag.options.structures.structure import structure_of
 
 # (right, sign, target delta or (leg, width))

@@ -9,8 +9,9 @@ from tests.trading_dag.backtest.program_chains import fair_chain, small_market
 from trading_dag.backtest import chain_programs, rolls
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_every_session
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.structures.structure import structure_of
 
 ROLLED = Program(

@@ -11,7 +11,8 @@ import pytest
 from tests.trading_dag.backtest.program_chains import chain_frame, small_market
 from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.entries import entries_from_signals
-from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.exit_rules import ExitRules
+from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import structure_of
 

@@ -20,8 +20,9 @@ from tests.trading_dag.simulation.conftest import market_of, path_of
 from trading_dag.backtest.chain_market import chain_market
 from trading_dag.backtest.chain_programs import run_programs
 from trading_dag.backtest.entries import entries_at
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import ExitRules, FillAssumptions, Program
+from trading_dag.backtest.programs import FillAssumptions, Program
 from trading_dag.backtest.structure_programs import fills_of, program_of
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.setting_groups import BacktestSettings

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.trading_dag.backtest.program_chains import fair_chain, put_delta, put_price, small_market
 from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_weekly
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_study import (
     ALL_EXITS,
     CAUSES,
@@ -18,7 +19,7 @@ from trading_dag.backtest.program_study import (
     ProgramStudy,
     study_program,
 )
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.2

@@ -11,8 +11,9 @@ import pytest
 from tests.trading_dag.backtest.program_chains import chain_frame, small_market
 from trading_dag.backtest.chain_programs import run_program, run_programs
 from trading_dag.backtest.entries import entries_at
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_summary import comparison, summarize
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.structures.structure import structure_of
 
 # A put bought at 2.00, 3.00, 1.00, 2.00 and sold the session after at 2.80, 0.80, 1.80.

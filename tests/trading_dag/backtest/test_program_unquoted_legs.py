@@ -13,7 +13,8 @@ from trading_dag.backtest.chain_market import chain_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_at, entries_every_session
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.exit_rules import ExitRules
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
 from trading_dag.options.pricing.black_scholes import price
 from trading_dag.options.structures.structure import structure_of
 

@@ -11,8 +11,8 @@ from tests.trading_dag.backtest.program_chains import fair_chain, put_price, sma
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_summary import summarize
-from trading_dag.backtest.programs import ExitRules
 from trading_dag.backtest.structure_comparison import (
     DAYS_TO_EXPIRATION,
     compare_modelled,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trading_dag.backtest.programs import ExitRules, Program, TargetDelta, Width
+from trading_dag.backtest.exit_rules import EXIT_WORDS, ExitRules
+from trading_dag.backtest.programs import Program, TargetDelta, Width
 from trading_dag.backtest.structure_programs import (
-    EXIT_WORDS,
     exit_rules,
     fills_of,
     program_of,

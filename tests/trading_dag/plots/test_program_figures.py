@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from tests.trading_dag.backtest.program_chains import fair_chain, put_price, small_market
 from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_weekly
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_study import CAUSES, ProgramStudy, study_program
-from trading_dag.backtest.programs import ExitRules, ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta, Width
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.plots import profit_against_random_entry
 from trading_dag.plots.programs import (

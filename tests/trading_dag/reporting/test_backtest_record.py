@@ -14,8 +14,9 @@ import pytest
 from tests.trading_dag.backtest.program_chains import fair_chain, small_market
 from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.entries import entries_weekly
+from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.program_study import CAUSES, ProgramStudy, study_program
-from trading_dag.backtest.programs import AccountRules, ExitRules, ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta, Width
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.reporting.backtest_page import program_page
 from trading_dag.reporting.backtest_record import program_record, strike_text
