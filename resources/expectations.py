@@ -2,7 +2,7 @@
 
 What the rules are and what counts as evidence is ``trading_dag.quality``; reporting to Dagster is ``assets/``.
 
-A suite holds one expectation per asset check: the evidence against its rules is nowhere true. Stating the 83 bounds
+A suite holds one expectation per asset check: the evidence against its rules is nowhere true. Stating the bounds
 of a feature table as expectations of their own would take about 0.7 s a slice; this way a slice takes about 25 ms.
 """
 

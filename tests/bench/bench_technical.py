@@ -1,4 +1,4 @@
-"""How long the 83 technical features take, against the same set by pandas-ta-classic and plain pandas.
+"""How long the technical features take, against those that pandas-ta-classic and plain pandas make as well.
 
 Run ``python tests/bench/bench_technical.py``. The peer is given the adjusted bars, computes what it has with its
 own functions as a user calls them (it uses TA-Lib itself where it can), and the rest with the pandas idioms
@@ -44,7 +44,10 @@ def synthetic_prices(n_sessions: int = 8_000, *, seed: int = 42) -> pd.DataFrame
 
 
 def peer_technical(prices: pd.DataFrame) -> pd.DataFrame:
-    """The same 83 features by pandas-ta-classic, and by pandas where it has none."""
+    """Returns the features of the comparison by pandas-ta-classic, and by pandas where it has none.
+
+    A feature that is added to ours need not be added here: ours then makes more in its time than the peer.
+    """
     import pandas_ta_classic as ta
 
     bars = adjusted_bars(prices)
@@ -120,7 +123,7 @@ def peer_technical(prices: pd.DataFrame) -> pd.DataFrame:
     f["overnight_return"], f["intraday_return"] = o / c.shift(1) - 1, c / o - 1
     f["return_skew_20"] = ta.skew(log_return, 20)
     f["return_kurtosis_20"] = ta.kurtosis(log_return, 20)
-    return pd.DataFrame({name: f[name] for name in TECHNICAL_FEATURES})
+    return pd.DataFrame(f)
 
 
 def measure(n_sessions: int = 8_000, *, rounds: int = 9) -> dict[str, float]:
@@ -142,7 +145,9 @@ def measure(n_sessions: int = 8_000, *, rounds: int = 9) -> dict[str, float]:
 def main() -> None:
     """Print the table."""
     result = measure()
-    print(f"83 technical features, {result['sessions']:.0f} sessions, medians of alternating runs")
+    print(
+        f"{len(TECHNICAL_FEATURES)} technical features, {result['sessions']:.0f} sessions, medians of alternating runs"
+    )
     print(f"  this project            {result['ours_seconds'] * 1e3:8.1f} ms")
     print(f"  pandas-ta-classic       {result['peer_seconds'] * 1e3:8.1f} ms")
     print(f"  times faster            {result['ratio']:8.1f}")

@@ -25,7 +25,7 @@ from trading_dag.schemas.table import SESSION, TICKER, Table, number
 TECHNICAL: Final = Table(
     "features", "technical", "ticker", ("ticker", "session"),
     (TICKER, SESSION, *feature_columns(TECHNICAL_FEATURES)),
-    "83 indicators of price and volume, from data up to the session's close.",
+    f"{len(TECHNICAL_FEATURES)} indicators of price and volume, from data up to the session's close.",
 )  # fmt: skip
 
 IMPLIED_VOLATILITY: Final = Table(
@@ -45,7 +45,7 @@ MACRO_TABLE: Final = Table(
         number("vix_fred_age_sessions", "sessions from the one that vix_fred is about to the row, 1 where on time",
                minimum=0.0),
     ),
-    "34 macroeconomic features as they were known at each session's close.",
+    f"{len(MACRO_FEATURES)} macroeconomic features as they were known at each session's close.",
 )  # fmt: skip
 
 SENTIMENT: Final = Table(

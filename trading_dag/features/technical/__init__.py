@@ -1,4 +1,4 @@
-"""features.technical: 83 indicators of one ticker's prices and volume.
+"""features.technical: the indicators of one ticker's prices and volume.
 
 This package holds the indicators, one module a family, and the adjusted bars they read. Indicators come from
 TA-Lib; what TA-Lib has not, or computes with too little precision, is NumPy and pandas. Loading prices is
@@ -27,7 +27,7 @@ _NO_ROWS = np.empty(0)
 
 @documents_features(TECHNICAL_FEATURES)
 def build_technical(prices: pd.DataFrame) -> pd.DataFrame:
-    """The 83 technical features of one ticker.
+    """Returns the technical features of one ticker.
 
     Parameters
     ----------
