@@ -12,6 +12,7 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
@@ -72,3 +73,10 @@ def test_the_market_and_a_horizon_of_a_ticker_are_different_slices(instance: dg.
 def test_runs_without_a_partition_work_one_after_the_other(instance: dg.DagsterInstance) -> None:
     first, _ = queued(instance, dict(UNPARTITIONED), dict(UNPARTITIONED))
     assert taken(instance) == [first]
+
+
+def test_runs_go_through_the_queue_without_a_coordinator_being_named(instance: dg.DagsterInstance) -> None:
+    """It is Dagster's default; ``concurrency`` in ``dagster.yaml`` says how many runs it lets go at a time."""
+    assert "run_coordinator" not in (REPOSITORY / "dagster.yaml").read_text()
+    assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
+    assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 2
