@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import cache
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import dagster as dg
 
@@ -18,13 +18,13 @@ RAW_FRESHNESS: Final = dg.FreshnessPolicy.time_window(
     fail_window=dt.timedelta(days=5), warn_window=dt.timedelta(days=3)
 )
 
-
 Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+ConditionName = Literal["eager", "eager_by_session", "on_missing", "none"]
 
 
 @cache
-def condition_of(name: str) -> Condition | None:
-    """The condition of a name.
+def condition_of(name: ConditionName) -> Condition | None:
+    """Returns the condition of a name.
 
     ``eager``: after the contents of any input changed, and after the code version did, which knows the settings; an
     input that was fetched again and says the same is no news.
@@ -40,7 +40,7 @@ def condition_of(name: str) -> Condition | None:
     eager = fed.replace("newly_missing", dg.AutomationCondition.newly_missing() | code_changed)
     sessions = dg.AssetSelection.assets(dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name]))
     missing = dg.AutomationCondition.any_deps_missing()
-    conditions: dict[str, Condition | None] = {
+    conditions: dict[ConditionName, Condition | None] = {
         "eager": (eager & checked).with_label("eager, inputs checked"),
         "eager_by_session": (eager.replace(missing, missing.ignore(sessions)) & checked.ignore(sessions)).with_label(
             "eager, inputs but for sessions checked"

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Slice, table_asset
+from assets.declare.declaration import Declaration, Probe, Read, Slice, table_asset
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_TABLE, PRICES_DAILY
 
 
@@ -19,7 +19,7 @@ from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_T
     },
     code_version="2",
     # Prices are held: cut off before a split, they would be those of a ticker whose closes nobody ever saw.
-    probes={"exposure": "session", "analytics": "session"},
+    probe=Probe({"exposure": "session", "analytics": "session"}),
 )
 def chain_features(at: Slice, prices: pd.DataFrame, exposure: pd.DataFrame, analytics: pd.DataFrame) -> pd.DataFrame:
     """Of sessions whose chain stands at the price at which the ticker was quoted then; the others are NULL."""

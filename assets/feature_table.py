@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Slice, table_asset
+from assets.declare.declaration import Declaration, Probe, Read, Slice, table_asset
 from assets.declare.pictures import picture
 from trading_dag.errors import StorageError
 from trading_dag.schemas import (
@@ -77,7 +77,7 @@ def _missing_data_figure(features: pd.DataFrame, presence: pd.Series, *, title: 
     FEATURE_TABLE,
     reads={**_OF_TICKER, "macro": Read(MACRO_TABLE, same_source_as="technical")},
     code_version="2",
-    probes=dict.fromkeys((*_OF_TICKER, "macro"), "session"),
+    probe=Probe(dict.fromkeys((*_OF_TICKER, "macro"), "session")),
     describe=_missing_data,
 )
 def feature_table(

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, LateValues, Read, Slice, table_asset
+from assets.declare.declaration import Declaration, LateValues, Probe, Read, Slice, table_asset
 from trading_dag.schemas import (
     EARNINGS,
     EARNINGS_TABLE,
@@ -31,8 +31,8 @@ from trading_dag.schemas import (
     TECHNICAL,
     reads={"prices": PRICES_DAILY},
     code_version="1",
-    kinds=("talib", "pandas", "parquet"),
-    probes={"prices": "session"},
+    kinds={"talib", "pandas", "parquet"},
+    probe=Probe({"prices": "session"}),
 )
 def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
     """Prices are put on the base of their first session, so that a later dividend changes no earlier row."""
@@ -48,7 +48,7 @@ def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
         "technical": Read(TECHNICAL, columns=("ticker", "session", "hv_20", "log_return_1d")),
     },
     code_version="3",
-    probes={"volatility_index": "session", "technical": "session"},
+    probe=Probe({"volatility_index": "session", "technical": "session"}),
 )
 def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:
     """A rank needs 252 sessions of the index; before that it is NULL."""
@@ -57,7 +57,7 @@ def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.
     return build_implied_volatility(volatility_index, technical)
 
 
-@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="3", probes={"macro": "known_on"})
+@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="3", probe=Probe({"macro": "known_on"}))
 def macro(at: Slice, macro: pd.DataFrame) -> pd.DataFrame:
     """Point in time: a value appears on the session on which it was published, and goes stale. What a vendor shows
     already and counts as known only later is not there before that session has closed."""
@@ -97,13 +97,15 @@ _DAYS: Final = Read(PRICES_DAILY, columns=("ticker", "session", "adj_close"))
         "implied_volatility": _IV,
     },
     code_version="2",
-    kinds=("vader", "pandas", "parquet"),
-    probes={
-        "news": "known_at",
-        "social_mentions": "known_at",
-        "news_sentiment": "known_at",
-        "implied_volatility": "session",
-    },
+    kinds={"vader", "pandas", "parquet"},
+    probe=Probe(
+        {
+            "news": "known_at",
+            "social_mentions": "known_at",
+            "news_sentiment": "known_at",
+            "implied_volatility": "session",
+        }
+    ),
     uses=("sentiment_basis",),
 )
 def sentiment(
@@ -125,8 +127,10 @@ def sentiment(
     EARNINGS_TABLE,
     reads={"earnings": EARNINGS, "prices": _DAYS, "implied_volatility": _IV},
     code_version="2",
-    probes={"earnings": _announced_at, "prices": "session", "implied_volatility": "session"},
-    late_values={"earnings": LateValues(("eps_actual", "revenue_actual"), _figures_at)},
+    probe=Probe(
+        {"earnings": _announced_at, "prices": "session", "implied_volatility": "session"},
+        late_values={"earnings": LateValues(("eps_actual", "revenue_actual"), _figures_at)},
+    ),
 )
 def earnings(at: Slice, earnings: pd.DataFrame, prices: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
     """A surprise counts from the close of the session that could react to it."""
@@ -139,7 +143,7 @@ def earnings(at: Slice, earnings: pd.DataFrame, prices: pd.DataFrame, implied_vo
     ECONOMIC_CALENDAR_TABLE,
     reads={"economic_calendar": Read(ECONOMIC_CALENDAR, same_source_as="prices"), "prices": _DAYS},
     code_version="2",
-    probes={"economic_calendar": _scheduled_at, "prices": "session"},
+    probe=Probe({"economic_calendar": _scheduled_at, "prices": "session"}),
 )
 def economic_calendar(at: Slice, economic_calendar: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
     """What was not scheduled is not seen before it happens."""
@@ -152,8 +156,8 @@ def economic_calendar(at: Slice, economic_calendar: pd.DataFrame, prices: pd.Dat
     INTRADAY,
     reads={"prices_hourly": PRICES_HOURLY, "prices": PRICES_DAILY},
     code_version="2",
-    kinds=("talib", "pandas", "parquet"),
-    probes={"prices_hourly": "ts", "prices": "session"},
+    kinds={"talib", "pandas", "parquet"},
+    probe=Probe({"prices_hourly": "ts", "prices": "session"}),
 )
 def intraday(at: Slice, prices_hourly: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
     """A session with holes in its bars has no features."""

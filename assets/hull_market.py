@@ -11,7 +11,7 @@ from typing import Any, Final
 import dagster as dg
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Result, Slice, table_asset
+from assets.declare.declaration import Declaration, Fetch, Probe, Result, Slice, table_asset
 from assets.declare.pictures import picture
 from assets.raw import kept_while_off, left_out_of
 from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
@@ -20,11 +20,8 @@ from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
 @table_asset(
     HULL_MARKET,
     code_version="1",
-    kinds=("parquet",),
-    automation="none",
-    is_fetched=True,
-    is_optional=True,
-    state_of=lambda source: str(source.hull.state()),
+    kinds={"parquet"},
+    fetch=Fetch(is_optional=True, state_of=lambda source: str(source.hull.state())),
 )
 def hull_market(at: Slice) -> Result:
     """Read where the file is another than the one that is stored, and then taken whole; what changed is counted."""
@@ -73,7 +70,7 @@ def _missing_data(market: pd.DataFrame) -> dg.MarkdownMetadataValue:
     return picture(missing_data(presence_by_block(hull_features(market)), HULL_MARKET.name))
 
 
-@table_asset(HULL_MARKET_TABLE, reads={"market": HULL_MARKET}, code_version="1", probes={"market": "date_id"})
+@table_asset(HULL_MARKET_TABLE, reads={"market": HULL_MARKET}, code_version="1", probe=Probe({"market": "date_id"}))
 def hull_market_features(at: Slice, market: pd.DataFrame) -> pd.DataFrame:
     """Missing values stay missing: a median of all days would tell a fold what came after it."""
     from trading_dag.features.hull_market import build_hull_market

@@ -52,7 +52,7 @@ def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFram
 @model_asset(
     reads=_LEARNT_FROM,
     code_version="2",
-    kinds=("scikitlearn", "xgboost"),
+    kinds={"scikitlearn", "xgboost"},
     uses=("walk_forward", "augmentation"),
 )
 def direction_classifier(
@@ -74,7 +74,7 @@ def direction_classifier(
 @model_asset(
     reads=_LEARNT_FROM,
     code_version="2",
-    kinds=("scikitlearn",),
+    kinds={"scikitlearn"},
     uses=("walk_forward", "augmentation"),
 )
 def volatility_forecaster(

@@ -24,7 +24,7 @@ _PRICES: Final = Read(PRICES_DAILY, columns=("ticker", "session", "open", "close
         "prices": _PRICES,
     },
     code_version="2",
-    kinds=("scikitlearn", "xgboost", "parquet"),
+    kinds={"scikitlearn", "xgboost", "parquet"},
 )
 def direction(
     at: Slice,
@@ -47,7 +47,7 @@ def direction(
         "targets": TARGETS,
     },
     code_version="2",
-    kinds=("scikitlearn", "parquet"),
+    kinds={"scikitlearn", "parquet"},
 )
 def volatility(
     at: Slice, volatility_forecaster: StoredModel, features: pd.DataFrame, targets: pd.DataFrame

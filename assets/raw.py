@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Result, Slice, table_asset
+from assets.declare.declaration import Declaration, Fetch, Result, Slice, table_asset
 from resources.left_out import LEFT_OUT
 from resources.storage.parquet_store import ASKED_AT_ATTRIBUTE
 from trading_dag.quality.casting import cast_frame
@@ -138,63 +138,55 @@ def _restatement_table(restated: pd.DataFrame) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records=records)
 
 
-@table_asset(PRICES_DAILY, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True)
+@table_asset(PRICES_DAILY, code_version="1", kinds={"parquet", "api"}, fetch=Fetch())
 def prices_daily(at: Slice) -> Result:
     """Fetched from the configured source, merged on the session; restatements are recorded."""
     return load_incrementally(at, PRICES_DAILY, lambda since: at.source.prices_daily(at.ticker, since=since))
 
 
-@table_asset(VOLATILITY_INDEX, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True)
+@table_asset(VOLATILITY_INDEX, code_version="1", kinds={"parquet", "api"}, fetch=Fetch())
 def volatility_index(at: Slice) -> Result:
     """VXN for QQQ, RVX for IWM, VIX otherwise and wherever the own index is not to be had."""
     return load_incrementally(at, VOLATILITY_INDEX, lambda since: at.source.volatility_index(at.ticker, since=since))
 
 
-@table_asset(MACRO, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True)
+@table_asset(MACRO, code_version="1", kinds={"parquet", "api"}, fetch=Fetch())
 def macro(at: Slice) -> Result:
     """Values become visible on the session on which they were public, not on their reference date."""
     return load_incrementally(at, MACRO, lambda since: at.source.macro(since=since))
 
 
-@table_asset(
-    PRICES_HOURLY, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
-)
+@table_asset(PRICES_HOURLY, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def prices_hourly(at: Slice) -> Result:
     """Bars by their true start; what is stored is kept, and divided where a split moves the vendor's base."""
     return load_events(at, PRICES_HOURLY, lambda since: at.source.prices_hourly(at.ticker, since=since))
 
 
-@table_asset(NEWS, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
+@table_asset(NEWS, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def news(at: Slice) -> Result:
     """Each article once, as it was first given, with the moment from which it could be read."""
     return load_events(at, NEWS, lambda since: at.source.news(at.ticker, since=since))
 
 
-@table_asset(
-    SOCIAL_MENTIONS, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
-)
+@table_asset(SOCIAL_MENTIONS, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def social_mentions(at: Slice) -> Result:
     """Each snapshot once; no vendor gives an old one again."""
     return load_events(at, SOCIAL_MENTIONS, lambda _: at.source.social_mentions(at.ticker))
 
 
-@table_asset(
-    NEWS_SENTIMENT, code_version="1", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
-)
+@table_asset(NEWS_SENTIMENT, code_version="1", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def news_sentiment(at: Slice) -> Result:
     """Each snapshot once; no vendor gives an old one again. Read where ``sentiment_basis`` is ``vendor``."""
     return load_events(at, NEWS_SENTIMENT, lambda _: at.source.news_sentiment(at.ticker))
 
 
-@table_asset(EARNINGS, code_version="2", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True)
+@table_asset(EARNINGS, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def earnings(at: Slice) -> Result:
     """Of the ticker itself, or of the heavy holdings of a fund; what was moved or corrected stays, cancelled."""
     return load_events(at, EARNINGS, lambda since: at.source.earnings(at.ticker, since=since))
 
 
-@table_asset(
-    ECONOMIC_CALENDAR, code_version="3", kinds=("parquet", "api"), automation="none", is_fetched=True, is_optional=True
-)
+@table_asset(ECONOMIC_CALENDAR, code_version="3", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def economic_calendar(at: Slice) -> Result:
     """Releases and decisions, past and scheduled, with the moment from which each date was known."""
     return load_events(at, ECONOMIC_CALENDAR, lambda since: at.source.economic_calendar(since=since))

@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Result, Slice, table_asset
+from assets.declare.declaration import Declaration, Probe, Read, Result, Slice, table_asset
 from assets.declare.pictures import picture
 from trading_dag.schemas import PREDICTIONS_REGIME, REGIME, REGIME_HMM, TECHNICAL
 
@@ -14,7 +14,7 @@ _CODE_VERSION: Final = "1"
 _OBSERVED: Final = Read(TECHNICAL, columns=("ticker", "session", "log_return_5d", "log_return_20d", "hv_20"))
 
 
-@table_asset(REGIME_HMM, reads={"technical": _OBSERVED}, code_version=_CODE_VERSION, kinds=("hmmlearn", "parquet"))
+@table_asset(REGIME_HMM, reads={"technical": _OBSERVED}, code_version=_CODE_VERSION, kinds={"hmmlearn", "parquet"})
 def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
     """Only years without a fit are fitted: what is stored stays as it was, unless code or source is another. The
     picture is drawn when a year was fitted."""
@@ -41,7 +41,7 @@ def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
     PREDICTIONS_REGIME,
     reads={"technical": _OBSERVED, "models": REGIME_HMM},
     code_version="1",
-    probes={"technical": "session"},
+    probe=Probe({"technical": "session"}),
 )
 def regime(at: Slice, technical: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     """Of every session that a fit serves, from observations up to its close."""
@@ -51,7 +51,7 @@ def regime(at: Slice, technical: pd.DataFrame, models: pd.DataFrame) -> pd.DataF
     return predict(build_regime_inputs(technical), models, ticker=at.ticker)
 
 
-@table_asset(REGIME, reads={"states": PREDICTIONS_REGIME}, code_version="1", probes={"states": "session"})
+@table_asset(REGIME, reads={"states": PREDICTIONS_REGIME}, code_version="1", probe=Probe({"states": "session"}))
 def regime_features(at: Slice, states: pd.DataFrame) -> pd.DataFrame:
     """The state by its number and the five probabilities, for models to read."""
     from trading_dag.features.regime_inputs import build_regime

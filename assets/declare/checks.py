@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declare.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Result, Slice
+from assets.declare.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Probe, Result, Slice
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE
 from trading_dag.quality import QualityContext
 from trading_dag.quality.acceptance import still_accepted
@@ -48,8 +48,8 @@ def verdicts_of(
         **(_about_prices(frame, at) if table is PRICES_DAILY else {}),
     )
     verdicts = verify(table, frame, context=context)
-    if declaration.probes:
-        verdicts.append(_lookahead_verdict(declaration, table, frame, at, inputs))
+    if declaration.probe:
+        verdicts.append(_lookahead_verdict(declaration, declaration.probe, table, frame, at, inputs))
     verdicts += [
         _cross_verdict(entry, frame, result, at, inputs) for entry in declaration.cross_rules if entry.table is table
     ]
@@ -99,7 +99,7 @@ def _cross_verdict(
 
 
 def _lookahead_verdict(
-    declaration: Declaration, table: Table, frame: pd.DataFrame, at: Slice, inputs: dict[str, Any]
+    declaration: Declaration, probe: Probe, table: Table, frame: pd.DataFrame, at: Slice, inputs: dict[str, Any]
 ) -> RuleVerdict:
     from resources.expectations import RuleVerdict
     from trading_dag.validation.lookahead import probe_lookahead
@@ -107,18 +107,17 @@ def _lookahead_verdict(
     if frame.empty:
         reason = f"{NOT_EXAMINED}: no rows"
         return RuleVerdict(LOOKAHEAD_RULE, True, 0, 0, examples=[], detail=reason, is_examined=False)
-    probes = declaration.probes or {}
-    time_columns = {name: known if isinstance(known, str) else KNOWN_AT for name, known in probes.items()}
+    time_columns = {name: known if isinstance(known, str) else KNOWN_AT for name, known in probe.times.items()}
     cut = {
         name: inputs[name] if isinstance(known, str) else inputs[name].assign(**{KNOWN_AT: known(inputs[name])})
-        for name, known in probes.items()
+        for name, known in probe.times.items()
     }
     late: dict[str, dict[str, str]] = {}
-    for name, values in declaration.late_values.items():
+    for name, values in probe.late_values.items():
         cut[name] = cut[name].assign(**{LATE_KNOWN_AT: values.known_at(inputs[name])})
         late[name] = dict.fromkeys(values.columns, LATE_KNOWN_AT)
     violations = probe_lookahead(
-        partial(declaration.function, at, **{name: value for name, value in inputs.items() if name not in probes}),
+        partial(declaration.function, at, **{name: value for name, value in inputs.items() if name not in probe.times}),
         cut,
         time_columns=time_columns,
         table=table.qualified_name,

@@ -6,13 +6,14 @@ Dagster asset once the universe is known. What the tables hold is not decided he
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dagster as dg
 import pandas as pd
 
+from assets.automation import ConditionName
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import StorageError
 from trading_dag.quality import Rule, rules_of
@@ -22,6 +23,7 @@ from trading_dag.settings import Settings
 from trading_dag.slices import Horizon, horizon_of
 
 TimeColumn = str | Callable[[pd.DataFrame], pd.Series]
+Describe = Callable[["Slice", pd.DataFrame], dict[str, Any]]
 # Under which name the state of the source is recorded beside the inputs.
 SOURCE_STATE: Final = "source_state"
 LOOKAHEAD_RULE: Final = Rule(
@@ -129,6 +131,35 @@ class CrossRule:
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """How a table is fetched from a source. Its slice is locked from read to write, and never stale by itself.
+
+    Attributes
+    ----------
+    is_optional : whether what follows goes on with the stored slice where a fetch fails.
+    state_of : given the source, what a fetch would find, told without fetching. It is recorded with the slice, and the
+        command line does not fetch a slice whose record says the same. None where only a fetch tells.
+    """
+
+    is_optional: bool = False
+    state_of: Callable[[Any], str] | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the look-ahead prober cuts and perturbs; the inputs that are not named are held.
+
+    Attributes
+    ----------
+    times : time column of each input that is probed, or a function that says when each of its rows was known.
+    late_values : columns of a probed input that become known later than their row, and when.
+    """
+
+    times: Mapping[str, TimeColumn]
+    late_values: Mapping[str, LateValues] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Declaration:
     """An asset (or several that one computation makes) before the universe is known."""
 
@@ -140,15 +171,12 @@ class Declaration:
     reads: Mapping[str, Read]
     code_version: str
     kinds: frozenset[str]
-    automation: str
-    is_fetched: bool
-    is_optional: bool
-    probes: Mapping[str, TimeColumn] | None
-    late_values: Mapping[str, LateValues]
+    automation: ConditionName
     uses: tuple[str, ...]
+    fetch: Fetch | None = None
+    probe: Probe | None = None
     cross_rules: tuple[CrossRule, ...] = ()
-    state_of: Callable[[Any], str] | None = None
-    describe: Callable[[Slice, pd.DataFrame], dict[str, Any]] | None = None
+    describe: Describe | None = None
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
         """Code version and the settings it depends on: beside the inputs, what makes a stored slice stale."""
@@ -174,10 +202,25 @@ class Declaration:
         """Whether it makes a fitted model and no table."""
         return not self.tables
 
+    @property
+    def is_fetched(self) -> bool:
+        """Whether its rows come from a source."""
+        return self.fetch is not None
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether what follows goes on with the stored slice where a fetch fails."""
+        return self.fetch is not None and self.fetch.is_optional
+
+    @property
+    def state_of(self) -> Callable[[Any], str] | None:
+        """What a fetch would find, told by the source without fetching; None where only a fetch tells."""
+        return self.fetch.state_of if self.fetch else None
+
     def checks(self, table: Table) -> dict[str, tuple[Rule, ...]]:
         """Asset checks of one of its tables by name, each with the rules that it reports."""
         own = tuple(entry.rule for entry in self.cross_rules if entry.table is table)
-        return checks_of(table, (*((LOOKAHEAD_RULE,) if self.probes else ()), *own))
+        return checks_of(table, (*((LOOKAHEAD_RULE,) if self.probe else ()), *own))
 
 
 def checks_of(table: Table, further: tuple[Rule, ...] = ()) -> dict[str, tuple[Rule, ...]]:
@@ -190,36 +233,29 @@ def checks_of(table: Table, further: tuple[Rule, ...] = ()) -> dict[str, tuple[R
 
 def table_asset(
     *tables: Table,
-    reads: Mapping[str, Table | Read] | None = None,
     code_version: str,
-    kinds: tuple[str, ...] = ("pandas", "parquet"),
-    automation: str = "eager",
-    is_fetched: bool = False,
-    is_optional: bool = False,
-    probes: Mapping[str, TimeColumn] | None = None,
-    late_values: Mapping[str, LateValues] | None = None,
+    reads: Mapping[str, Table | Read] | None = None,
+    kinds: Set[str] = frozenset({"pandas", "parquet"}),
+    automation: ConditionName | None = None,
+    fetch: Fetch | None = None,
+    probe: Probe | None = None,
     uses: tuple[str, ...] = (),
     cross_rules: tuple[CrossRule, ...] = (),
-    state_of: Callable[[Any], str] | None = None,
-    describe: Callable[[Slice, pd.DataFrame], dict[str, Any]] | None = None,
+    describe: Describe | None = None,
 ) -> Callable[[Callable[..., Any]], Declaration]:
-    """Declare the asset of one table, or of several that one computation makes.
+    """Returns the decorator that declares the asset of one table, or of several that one computation makes.
 
     Parameters
     ----------
     tables : what the function returns: one frame, or a ``Result`` with a frame for each.
+    code_version, kinds : as ``dg.asset`` takes them.
     reads : inputs by parameter name.
-    automation : name of a condition of ``automation.condition_of``: ``eager`` (after its inputs), ``eager_by_session``,
-        ``on_missing``, or ``none`` (asked for by schedules and people).
-    is_fetched : whether rows come from a source; such a slice is locked from read to write.
-    is_optional : whether what follows goes on with the stored slice where a fetch fails.
-    probes : time column of each input that the look-ahead prober shall cut and perturb, or a function that says when
-        each of its rows was known; the other inputs are held.
-    late_values : columns of a probed input that become known later than their row, and when.
+    automation : name of a condition of ``assets.automation``. Where none is named, a table that is computed is wanted
+        after its inputs (``eager``), and one that is fetched when schedules and people ask for it (``none``).
+    fetch : how rows are fetched; None of a table that is computed from others.
+    probe : what the look-ahead prober cuts and perturbs; None of a table that is not probed.
     uses : groups of settings whose change makes a stored slice stale.
     cross_rules : rules between inputs and results, reported as checks of the tables they name.
-    state_of : given the source, what a fetch would find, told without fetching. It is recorded with the slice, and the
-        command line does not fetch a slice whose record says the same. None where only a fetch tells.
     describe : metadata for the UI made of the first table, before it is stored. The look-ahead prober calls the
         function itself many times, so a function that is probed returns a bare frame and leaves its pictures to this.
     """
@@ -233,17 +269,14 @@ def table_asset(
             group=first.group,
             slice=first.slice,
             tables=tables,
-            reads={key: read if isinstance(read, Read) else Read(read) for key, read in (reads or {}).items()},
+            reads=_as_reads(reads or {}),
             code_version=code_version,
             kinds=frozenset(kinds),
-            automation=automation,
-            is_fetched=is_fetched,
-            is_optional=is_optional,
-            probes=probes,
-            late_values=late_values or {},
+            automation=automation or ("none" if fetch else "eager"),
             uses=uses,
+            fetch=fetch,
+            probe=probe,
             cross_rules=cross_rules,
-            state_of=state_of,
             describe=describe,
         )
 
@@ -251,9 +284,9 @@ def table_asset(
 
 
 def model_asset(
-    *, reads: Mapping[str, Table | Read], code_version: str, kinds: tuple[str, ...], uses: tuple[str, ...]
+    *, reads: Mapping[str, Table | Read], code_version: str, kinds: Set[str], uses: tuple[str, ...]
 ) -> Callable[[Callable[..., Any]], Declaration]:
-    """Declare a fitted model per ticker and horizon. Its function returns a ``FittedModel``.
+    """Returns the decorator that declares a fitted model per ticker and horizon, whose function returns it.
 
     New data does not refit it: only a missing model, a request (``train``, drift) or a person does.
     """
@@ -265,15 +298,15 @@ def model_asset(
             group="models",
             slice="ticker_horizon",
             tables=(),
-            reads={key: read if isinstance(read, Read) else Read(read) for key, read in reads.items()},
+            reads=_as_reads(reads),
             code_version=code_version,
             kinds=frozenset(kinds),
             automation="on_missing",
-            is_fetched=False,
-            is_optional=False,
-            probes=None,
-            late_values={},
             uses=uses,
         )
 
     return declare
+
+
+def _as_reads(inputs: Mapping[str, Table | Read]) -> dict[str, Read]:
+    return {name: read if isinstance(read, Read) else Read(read) for name, read in inputs.items()}

@@ -28,8 +28,8 @@ def test_a_later_split_is_no_look_ahead_and_a_later_chain_would_be() -> None:
     head = {"ticker": "SPY", "session": SESSIONS, "contracts": 9, "chain_digest": "x", "spot": spot, "net_gamma": spot}
     exposure = table_frame(DEALER_EXPOSURE, {**head, **counts}, rows=rows)
     inputs = {"exposure": exposure, "analytics": empty_frame(CHAIN_ANALYTICS)}
-    assert chain_features.probes is not None
-    times = {name: str(column) for name, column in chain_features.probes.items()}
+    assert chain_features.probe is not None
+    times = {name: str(column) for name, column in chain_features.probe.times.items()}
     build = partial(chain_features.function, None, prices=prices)
     assert build(**inputs)["net_gamma"].tolist() == spot.tolist()
     assert probe_lookahead(build, inputs, time_columns=times, table="features.option_chain", cuts=6) == []
