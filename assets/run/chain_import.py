@@ -14,8 +14,6 @@ from typing import Any, Final
 
 import dagster as dg
 import pandas as pd
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from assets.declare.materialization import check_results
 from assets.option_chain import OPTION_CHAIN_KEY
@@ -26,6 +24,7 @@ from resources.chains.store import ChainStore
 from resources.chains.verdicts import session_verdicts
 from resources.expectations import RuleVerdict
 from resources.io_managers.chains import StoredChain
+from resources.runs.dagster_private import DATA_VERSION_TAG, AssetCheckEvaluationTargetMaterializationData
 from resources.storage.parquet_store import content_hash
 from resources.text_files.values import DateOrder
 from trading_dag.quality import rules_of

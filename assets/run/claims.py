@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from assets.partitions import partition_key
+from resources.runs.dagster_private import (
+    IN_PROGRESS_RUN_STATUSES,
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
+)
 from resources.runs.history import PROCESS_IS_GONE, is_abandoned, sweep_marks
 from resources.storage.parquet_store import SliceKey
 from trading_dag.errors import SliceBusyError

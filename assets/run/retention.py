@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
-from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
 from sqlalchemy import func, select
+
+from resources.runs.dagster_private import (
+    FINISHED_STATUSES,
+    RUN_KEY_TAG,
+    SENSOR_NAME_TAG,
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
 
 # A slice that was planned after it was made last has failed since: the run that planned it says so.
 _LAST_WORDS: Final = (

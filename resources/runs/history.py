@@ -18,23 +18,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dagster._core.events import DagsterEventType
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
-from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster import DagsterEventType
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.event import listen
 
+from resources.runs.dagster_private import (
+    ConsolidatedSqliteEventLogStorage,
+    DagsterSqliteStorage,
+    SqlEventLogStorageTable,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+)
 from resources.runs.process_marks import ProcessMarks
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from dagster import DagsterEvent, DagsterInstance, DagsterRun, EventLogEntry
-    from dagster._serdes import ConfigurableClassData
     from sqlalchemy import Connection, Engine
+
+    from resources.runs.dagster_private import ConfigurableClassData
 
 BUSY_SECONDS: Final = 60.0
 PROCESS_TAG: Final = "trading_dag/process"

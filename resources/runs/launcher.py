@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster import DefaultRunLauncher
 
+from resources.runs.dagster_private import CheckRunHealthResult, WorkerStatus
 from resources.runs.history import PROCESS_IS_GONE, is_abandoned
 
 if TYPE_CHECKING:

@@ -37,8 +37,9 @@ def opened_instance(place: Workplace) -> Iterator[dg.DagsterInstance]:
     StorageError : where the run history cannot be read or written.
     """
     import dagster as dg
-    from dagster._check import CheckError
     from yaml import YAMLError
+
+    from resources.runs.dagster_private import CheckError
 
     with run_history(place):
         try:

@@ -119,7 +119,8 @@ def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_ru
 
 def _refuse_while_running(instance: dg.DagsterInstance) -> None:
     import dagster as dg
-    from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+    from resources.runs.dagster_private import NOT_FINISHED_STATUSES
 
     running = instance.get_runs(filters=dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES)), limit=1)
     if running:

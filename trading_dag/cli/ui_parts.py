@@ -38,11 +38,10 @@ def serve_pages(workspace: str, port: int) -> None:
     """Serve Dagster's pages on 127.0.0.1, to this machine's own requests only."""
     import uvicorn
     from dagster import DagsterInstance
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
     from dagster_webserver.app import create_app_from_workspace_process_context
     from dagster_webserver.version import __version__
 
+    from resources.runs.dagster_private import WorkspaceFileTarget, WorkspaceProcessContext
     from trading_dag.cli.ui_guard import Guard
 
     with DagsterInstance.get() as instance:
@@ -63,9 +62,9 @@ def serve_pages(workspace: str, port: int) -> None:
 
 def run_daemon(workspace: str) -> None:
     """Run Dagster's daemon: schedules, sensors, the queue and run monitoring."""
-    from dagster._daemon.cli import run_command
+    from resources.runs.dagster_private import daemon_command
 
-    run_command.main(["--workspace", workspace, "--code-server-log-level", "warning"], standalone_mode=False)
+    daemon_command().main(["--workspace", workspace, "--code-server-log-level", "warning"], standalone_mode=False)
 
 
 def _end_with_starter() -> None:
