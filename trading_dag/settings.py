@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from trading_dag.errors import UnknownHorizonError, UnknownTickerError
+from trading_dag.errors import StructureError, UnknownHorizonError, UnknownTickerError
 from trading_dag.options.structures.user_structures import StructureSettings, parse_structures
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.setting_groups import (
@@ -36,6 +36,7 @@ from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX, OPTIONS_LISTED, O
 SourceName = Literal["sample", "files", "live", "simulated"]
 ChainVendorName = Literal["yahoo", "polygon", "tradier", "none"]
 ENVIRONMENT_FILE_ENCODING: Final = "utf-8-sig"  # editors of Windows begin a file with a mark of its encoding
+STRUCTURE_FILE_ENDING: Final = ".json"  # no JSON text ends so
 DEFAULT_TICKERS: Final[tuple[str, ...]] = ("SPY", "QQQ", "IWM", "SPX", "COMP")
 TICKERS_OF_SOURCE: Final[dict[str, tuple[str, ...]]] = {
     "sample": ("SPX", "COMP"),
@@ -58,6 +59,23 @@ def default_home() -> Path:
     """The checkout this package is used from, or the current directory where it was installed without one."""
     checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "dagster.yaml").is_file() else Path.cwd()
+
+
+def _structures_in(path: Path) -> tuple[StructureSettings, ...]:
+    """Returns the structures of a JSON file; ``StructureError`` names the file, the structure, the leg and the rule."""
+    try:
+        text = path.expanduser().read_text(encoding=ENVIRONMENT_FILE_ENCODING)
+    except UnicodeDecodeError as error:
+        raise StructureError(f"structures: {path} is no UTF-8 text (byte {error.start}): save it as UTF-8") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~somebody who has no home here
+        reason = getattr(error, "strerror", None) or error
+        raise StructureError(f"structures: {path} (seen from {Path.cwd()}) cannot be read: {reason}") from None
+    if not text.strip():
+        raise StructureError(f"structures: {path} is empty; a JSON list of structures is needed")
+    try:
+        return parse_structures(text)
+    except StructureError as error:
+        raise StructureError(f"{path}: {error}") from None
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:
@@ -167,7 +185,7 @@ class Settings(BaseSettings):
     )
 
     structures: Annotated[tuple[StructureSettings, ...], NoDecode] = Field(
-        (), description="option structures beyond the built-in ones, a JSON list"
+        (), description="option structures beyond the built-in ones: a JSON list, or the path of a .json file with it"
     )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
@@ -190,6 +208,8 @@ class Settings(BaseSettings):
     @field_validator("structures", mode="before")
     @classmethod
     def _structures_can_be(cls, value: object) -> tuple[StructureSettings, ...]:
+        if isinstance(value, str) and value.strip().lower().endswith(STRUCTURE_FILE_ENDING):
+            return _structures_in(Path(value.strip()))
         return parse_structures(value)
 
     @field_validator("home", "files", "hull_file", mode="after")

@@ -3,7 +3,7 @@
 What a structure looks like in JSON, and the way from there to ``structures.Structure``. What structures mean
 and which are built in is not here.
 
-A structure in ten lines (``TRADING_DAG_STRUCTURES``)::
+A structure in ten lines, in a ``.json`` file that ``TRADING_DAG_STRUCTURES`` names, or as its value::
 
     [{"name": "jade_lizard", "legs": [
         {"option_right": "P", "side": "sell", "delta": "short_leg"},

@@ -241,6 +241,38 @@ def test_a_structure_of_the_user_comes_from_ten_lines_of_the_environment(monkeyp
     assert structure_of("iron_condor", menu=menu) is STRUCTURES["iron_condor"]
 
 
+def test_a_structure_of_the_user_comes_from_a_file_too(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.json").write_text(JADE_LIZARD, encoding="utf-8-sig")  # as an editor of Windows saves it
+    monkeypatch.setenv("TRADING_DAG_STRUCTURES", JADE_LIZARD)
+    from_text = Settings(_env_file=None).structures
+    for path in ("mine.json", str(tmp_path / "mine.json")):
+        monkeypatch.setenv("TRADING_DAG_STRUCTURES", path)
+        assert Settings(_env_file=None).structures == from_text
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty; a JSON list of structures is needed"),
+        (b"{}", "a JSON list of structures is needed"),
+        (b"[{", "no JSON"),
+        (b"\xff\xfe", r"is no UTF-8 text \(byte 0\)"),
+        (b'[{"name": "x", "legs": [{"option_right": "X", "side": "buy"}]}]', "structure 'x', leg 0: option_right 'X'"),
+    ],
+)
+def test_a_file_of_structures_that_cannot_be_read_is_named_with_the_rule(monkeypatch, tmp_path, content, rule):
+    path = tmp_path / "mine.json"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("TRADING_DAG_STRUCTURES", str(path))
+    with pytest.raises(StructureError, match=rule) as refusal:
+        Settings(_env_file=None)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     "field",
     [
