@@ -15,16 +15,16 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.features.formulas import look_back_sessions
 from trading_dag.models.rows import LabelledRows, stack_rows
 from trading_dag.schemas import IMPLIED_VOLATILITY_FEATURES, IV_RANK_LAGS, TECHNICAL_FEATURES
 from trading_dag.setting_groups import AugmentationSettings
 from trading_dag.simulation.bootstrap import IS_AUGMENTED, bootstrap_bars, index_of_history
 from trading_dag.slices import Horizon
 
-# hv_20_percentile_252 and iv_rank_lag_20: 252 sessions of what itself looks back 20.
-LONGEST_LOOK_BACK: Final = 272
 _OF_INDEX: Final = (*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS)
 _COMPUTED: Final = (*TECHNICAL_FEATURES, *_OF_INDEX)
+LONGEST_LOOK_BACK: Final = max(look_back_sessions(name) for name in _COMPUTED)
 
 Collect = Callable[[pd.DataFrame, pd.DataFrame], LabelledRows]
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from trading_dag.errors import UntrustedModelError
 from trading_dag.frames import table_frame
 from trading_dag.schemas import TABLES
 
@@ -218,3 +219,9 @@ def _hash_estimator(digest: hashlib._Hash, estimator: Any) -> None:
             if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
                 digest.update(attribute.encode())
                 digest.update(np.ascontiguousarray(value).tobytes())
+            elif attribute.endswith("_") and not isinstance(value, bool | int | float | str | np.number | None):
+                # Two models that differ in it would have one version.
+                raise UntrustedModelError(
+                    f"step {name} ({type(step).__name__}) keeps what it learnt in {attribute}, a "
+                    f"{type(value).__name__}: only arrays of numbers are told apart, so this estimator cannot be stored"
+                )

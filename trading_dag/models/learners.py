@@ -1,4 +1,8 @@
-"""Estimators of the classifiers, and how augmented rows enter a fit.
+"""Learners: the estimators of the models, what they may consist of, and how augmented rows enter a fit.
+
+A *model* (``direction_classifier``) is what is forecast, from which rows and features; a *learner* is one way to learn
+it (``direction_logistic``). Each learner of a model is fitted on the same rows, and its forecasts, scores and stored
+files carry its name. A model lists its learners in its ``fit``.
 
 Here belongs what is fitted on rows that somebody else has chosen. Which rows and columns those are, and what a fold
 may see, stands in ``training``.
@@ -8,13 +12,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+
+# Whatever a fitted scikit-learn pipeline of a learner consists of, and nothing else: a stored model that holds another
+# type is refused before it is built, and one that would be stored with it is not. Boosters have a format of their own.
+ESTIMATOR_TYPES: Final = frozenset(
+    {
+        "builtins.dict",
+        "builtins.list",
+        "builtins.str",
+        "builtins.tuple",
+        "numpy.dtype",
+        "numpy.float64",
+        "numpy.ndarray",
+        "sklearn.impute._base.SimpleImputer",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.StandardScaler",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -34,13 +57,15 @@ class AugmentedRows:
 
 @dataclass(frozen=True)
 class Learner:
-    """One estimator of a model family.
+    """One way to learn what a model forecasts.
 
     Attributes
     ----------
-    model : name in the predictions.
+    model : name in the predictions, such as ``direction_logistic``.
     hyperparameters : what is recorded, and what ``fit`` uses.
-    fit : (values with NaN gaps, class codes, augmented rows or None) → estimator.
+    fit : (values with NaN gaps, class codes, augmented rows or None) → estimator: a scikit-learn ``Pipeline`` whose
+        types ``ESTIMATOR_TYPES`` lists and whose steps keep what they learn in arrays of numbers, or an xgboost
+        ``Booster``.
     """
 
     model: str

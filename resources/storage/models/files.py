@@ -10,7 +10,7 @@ and when it counts, stands in ``models.store``. Files::
     direction_xgboost-1.ubj    booster of one fold
 
 What comes back is checked: each file against its digest, everything together against the content
-hash, and each skops file against the types listed here before anything in it is built.
+hash, and each skops file against the types that ``models.learners`` lists before anything in it is built.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import pandas as pd
 from trading_dag.errors import StorageError, UntrustedModelError
 from trading_dag.features.selection import SELECTION_COLUMNS
 from trading_dag.models.fitted import FittedFold, FittedModel, canonical_json, fold_spec
+from trading_dag.models.learners import ESTIMATOR_TYPES
 from trading_dag.sessions import TIME_UNIT
 
 SPEC_FILE: Final = "spec.json"
@@ -41,23 +42,7 @@ _FORMAT: Final = 1
 _MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DAYS: Final = ("train_first_session", "train_last_session", "fitted_through", "serves_from")
 
-# Everything a median-impute, standardise, classify pipeline consists of. skops by itself would
-# accept any scikit-learn type; a type that is not listed here is refused before it is built.
-ALLOWED_TYPES: Final = frozenset(
-    {
-        "builtins.dict",
-        "builtins.list",
-        "builtins.str",
-        "builtins.tuple",
-        "numpy.dtype",
-        "numpy.float64",
-        "numpy.ndarray",
-        "sklearn.impute._base.SimpleImputer",
-        "sklearn.linear_model._logistic.LogisticRegression",
-        "sklearn.pipeline.Pipeline",
-        "sklearn.preprocessing._data.StandardScaler",
-    }
-)
+# The kinds of node in which skops keeps those types.
 _ALLOWED_LOADERS: Final = frozenset(
     {"DTypeNode", "DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "TupleNode", "TypeNode"}
 )
@@ -226,7 +211,7 @@ def _skops() -> ModuleType:
     """skops.io without its own list of trusted types.
 
     On import it looks through all of scikit-learn, SciPy and NumPy for types to trust. That takes every process that
-    opens a model two seconds, and trusts more than ``ALLOWED_TYPES``, which it is handed by name instead.
+    opens a model two seconds, and trusts more than ``ESTIMATOR_TYPES``, which it is handed by name instead.
     """
     trusts_nothing = ModuleType("skops.io._trusted_types")
     vars(trusts_nothing)["__getattr__"] = lambda _: []
@@ -243,7 +228,7 @@ def _pipelines(content: bytes, path: Path) -> list[Any]:
 
     _audit(content, str(path))
     try:
-        pipelines = skops.loads(content, trusted=sorted(ALLOWED_TYPES))
+        pipelines = skops.loads(content, trusted=sorted(ESTIMATOR_TYPES))
     except UntrustedTypesFoundException as problem:
         raise UntrustedModelError(f"{path}: {problem}") from problem
     if not isinstance(pipelines, list):
@@ -262,11 +247,14 @@ def _audit(content: bytes, where: str) -> None:
         {
             f"{type_name} ({loader})"
             for type_name, loader in _types_in(schema)
-            if type_name not in ALLOWED_TYPES or loader not in _ALLOWED_LOADERS
+            if type_name not in ESTIMATOR_TYPES or loader not in _ALLOWED_LOADERS
         }
     )
     if strangers:
-        raise UntrustedModelError(f"{where} holds {', '.join(strangers)}, which is not allowed in a stored model")
+        raise UntrustedModelError(
+            f"{where} holds {', '.join(strangers)}, which is not allowed in a stored model: no learner of "
+            "trading_dag/models/learners.py consists of it (ESTIMATOR_TYPES)"
+        )
 
 
 def _types_in(node: Any) -> Iterator[tuple[str, str]]:

@@ -14,11 +14,21 @@ from typing import Any, Final, TypeVar
 
 from trading_dag.features.formulas.reference import SECTIONS, feature_reference
 
-__all__ = ["FORMULAS", "SECTIONS", "documents_features", "feature_reference"]
+__all__ = ["FORMULAS", "SECTIONS", "documents_features", "feature_reference", "look_back_sessions"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 FORMULAS: Final[dict[str, str]] = {name: formula for *_, formulas in SECTIONS for name, formula in formulas.items()}
+
+
+def look_back_sessions(name: str) -> int:
+    """Returns how many sessions a feature needs before its first value, t included, as its formula states it.
+
+    Raises
+    ------
+    ValueError : for a look-back that is counted in something else (bars, months, announcements).
+    """
+    return int(FORMULAS[name].rpartition("look-back ")[2])
 
 
 def documents_features(names: Iterable[str]) -> Callable[[_F], _F]:

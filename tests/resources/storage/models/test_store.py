@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.naive_bayes import GaussianNB
 
 from resources.storage.models.store import ModelStore
 from trading_dag.errors import (
@@ -279,10 +280,18 @@ def test_a_function_in_a_stored_model_is_refused_before_it_is_built(store: Model
         store.load(NAME, **SLICE)
 
 
-def test_an_estimator_that_could_not_be_loaded_is_not_saved(store: ModelStore, fitted: FittedModel) -> None:
-    forest = RandomForestClassifier(n_estimators=2, random_state=0).fit(np.eye(4), [0, 1, 0, 1])
-    odd = replace(fitted.folds_of("direction_logistic")[5], estimator=_Stepped(forest))
-    with pytest.raises(UntrustedModelError):
+@pytest.mark.parametrize(
+    ("classifier", "reason"),
+    [
+        (RandomForestClassifier(n_estimators=2, random_state=0), "keeps what it learnt in estimator_"),
+        (GaussianNB(), "GaussianNB .*ESTIMATOR_TYPES"),
+    ],
+)
+def test_an_estimator_that_could_not_be_loaded_is_not_saved(
+    store: ModelStore, fitted: FittedModel, classifier: Any, reason: str
+) -> None:
+    odd = replace(fitted.folds_of("direction_logistic")[5], estimator=_Stepped(classifier.fit(np.eye(4), [0, 1, 0, 1])))
+    with pytest.raises(UntrustedModelError, match=reason):
         store.save(replace(fitted, folds=(odd,)))
     assert store.latest_version(NAME, **SLICE) is None
 
