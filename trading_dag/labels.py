@@ -129,7 +129,7 @@ def direction_of(forward_return: np.ndarray, horizon: Horizon) -> pd.Series:
 
 
 def iv_regime_of(iv_rank: np.ndarray) -> pd.Series:
-    """LOW, NORMAL or HIGH for each iv_rank; missing where it is NaN."""
+    """Returns the IV regime, LOW below 30, NORMAL below 60, else HIGH, for each iv_rank; missing where it is NaN."""
     return _classes(iv_rank, [(iv_rank < IV_RANK_NORMAL, "LOW"), (iv_rank < IV_RANK_HIGH, "NORMAL")], "HIGH")
 
 

@@ -24,7 +24,8 @@ _ZSCORE_WINDOW: Final = 60
 _CLOSES: Final = ("close", "vix3m_close")
 # The longest window with the longest lag on it, and what may be filled before it.
 _LONGEST_REACH: Final = RANK_WINDOW + 20 + FILL_LIMIT_SESSIONS
-_REGIME_BOUNDS: Final = {
+# Quarters of iv_rank. The IV regime that is labelled and forecast has other bounds (``labels.iv_regime_of``).
+_IV_RANK_QUARTERS: Final = {
     "iv_regime_low": (-np.inf, 25.0),
     "iv_regime_normal": (25.0, 50.0),
     "iv_regime_elevated": (50.0, 75.0),
@@ -145,7 +146,7 @@ def _features_of(published: pd.DataFrame, hv_20: pd.Series) -> pd.DataFrame:
             "vix_contango": _flag(slope > 0, slope),
             **{
                 name: _flag((iv_rank >= lower) & (iv_rank < upper), iv_rank)
-                for name, (lower, upper) in _REGIME_BOUNDS.items()
+                for name, (lower, upper) in _IV_RANK_QUARTERS.items()
             },
             "iv_rank_lag_5": iv_rank.shift(5),
             "iv_rank_lag_10": iv_rank.shift(10),

@@ -50,7 +50,7 @@ def figures_of_backtest(
 
 
 def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure:
-    """Equity of the strategy and of buy and hold with the same starting cash, drawdowns below.
+    """Equity of the account and of buy and hold with the same starting cash, drawdowns below.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
     ends = []
     for column, label, colour in (
-        ("equity_usd", "strategy", canvas.BLUE),
+        ("equity_usd", "account", canvas.BLUE),
         ("benchmark_usd", "buy and hold", canvas.ORANGE),
     ):
         values = rows[column]

@@ -16,7 +16,11 @@ TARGETS: Final = Table(
         number("forward_return", "target price over the close of the session, minus 1", minimum=-0.95, maximum=10.0,
                 nullable=False),
         text("direction", "UP, DOWN, or AMBIGUOUS within the dead band", allowed=DIRECTIONS, nullable=False),
-        text("iv_regime", "band of iv_rank at the target session's close; NULL without an index", allowed=IV_REGIMES),
+        text(
+            "iv_regime",
+            "iv_rank at the target session's close: LOW below 30, NORMAL below 60, else HIGH; NULL without an index",
+            allowed=IV_REGIMES,
+        ),
         text("spread_class", "which credit spread the move would have paid", allowed=SPREAD_CLASSES),
     ),
     "What happened after each session. Absent where the future is not there yet.",

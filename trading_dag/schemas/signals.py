@@ -12,7 +12,7 @@ RECOMMENDATION: Final = Table(
     (
         TICKER, HORIZON, SESSION,
         Column("target_session", "date", "session at which the horizon ends", nullable=False),
-        text("strategy", "structure name, or no_trade", nullable=False),
+        text("strategy", "what the selector chose: the name of a structure, or no_trade", nullable=False),
         text("conviction", "FULL, HALF or NONE by confidence alone", nullable=False, allowed=("FULL", "HALF", "NONE")),
         text("edge", "verdict of the models on outcomes known by this session", nullable=False,
               allowed=("skilled", "admissible", "no_edge", "insufficient_data")),

@@ -256,9 +256,9 @@ def test_drawdown_is_measured_from_the_highest_equity_so_far() -> None:
     figure = equity_against_benchmark(equity(), "SPY 24h")
     upper, lower = figure.axes
     assert upper.get_ylabel() == "equity (thousand USD)"
-    np.testing.assert_allclose(line(upper, "strategy").get_ydata(), [100, 110, 99, 120])
+    np.testing.assert_allclose(line(upper, "account").get_ydata(), [100, 110, 99, 120])
     np.testing.assert_allclose(lower.get_lines()[0].get_ydata(), [0, 0, -10, 0], atol=1e-9)
-    assert "strategy +20.0%, deepest drawdown 10.0%" in words(figure)
+    assert "account +20.0%, deepest drawdown 10.0%" in words(figure)
 
 
 def test_skill_has_a_panel_per_task_and_baseline_and_fills_only_what_is_skilled() -> None:

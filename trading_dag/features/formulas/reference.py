@@ -20,7 +20,7 @@ _INTRODUCTION: Final = """\
 # Features
 
 Generated from `trading_dag/features/formulas/`; a test keeps this page up to date.
-Write it anew with `python -m trading_dag.features.formulas > docs/features.md`.
+`make docs` writes it anew.
 
 A row at session t holds only what was known at t's close. Features are NULL until their look-back is
 there, where an input is missing and where a ratio's denominator is zero; flags are 0 or 1, and NULL where
@@ -38,6 +38,9 @@ Tone is −1 to 1. A *reaction session* is the first that can trade on an earnin
 where it came before the open or during the session, the next session where it came after the close or nobody says
 when. r is the log return of an hourly bar within its session (the first from its own open), so that nights count
 nowhere; P is the price that these returns alone would make. S is the underlying's price at the session's close.
+
+The four flags `iv_regime_…` mark the quarters of iv_rank (25, 50, 75). The *IV regime* that is labelled and forecast
+is another thing: LOW below 30, NORMAL below 60, HIGH from 60, at the target ([methodology.md](methodology.md)).
 
 *Safe* features have a scale that does not drift with the level of prices or volume.
 """
