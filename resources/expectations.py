@@ -114,7 +114,7 @@ def _run_suite(table: Table, evidence: pd.DataFrame) -> dict[str, tuple[bool, st
 
 
 def _great_expectations() -> Any:
-    """The library without its telemetry; imported on first use because that takes three seconds."""
+    """Return the library without its telemetry; imported on first use because that takes three seconds."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports sre_constants and old pydantic names

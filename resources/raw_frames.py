@@ -25,14 +25,14 @@ _logger = logging.getLogger(__name__)
 
 
 def switched_off(table: Table, *, source: str, reason: str) -> pd.DataFrame:
-    """A typed frame without rows that says why there are none."""
+    """Return a typed frame without rows that says why there are none."""
     frame = empty_frame(table)
     frame.attrs = {SOURCE_ATTRIBUTE: source, SOURCE_OFF_ATTRIBUTE: reason}
     return frame
 
 
 def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFrame:
-    """The frame in the table's columns, order and types, sorted by key; columns that are missing are NULL.
+    """Return the frame in the table's columns, order and types, sorted by key; columns that are missing are NULL.
 
     What was left out of the frame, or assumed, stays its attribute.
 
@@ -57,7 +57,7 @@ def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFra
 
 
 def with_notes(frame: pd.DataFrame, notes: Iterable[str]) -> pd.DataFrame:
-    """The frame is returned with what was left out of it or assumed, each in words with its count, for who reads it.
+    """Return the frame with what was left out of it or assumed, each in words with its count, for who reads it.
 
     The log has them too, so that they are heard where nobody looks at a frame's attributes.
     """
@@ -71,12 +71,12 @@ def with_notes(frame: pd.DataFrame, notes: Iterable[str]) -> pd.DataFrame:
 
 
 def notes_of(frame: pd.DataFrame) -> tuple[str, ...]:
-    """What was left out of a frame or assumed is returned, as ``with_notes`` and ``LeftOut`` recorded it."""
+    """Return what was left out of a frame or assumed, as ``with_notes`` and ``LeftOut`` recorded it."""
     return tuple(str(frame.attrs.get(LEFT_OUT, "")).splitlines())
 
 
 def on_sessions(frame: pd.DataFrame, *, source: str, what: str) -> pd.DataFrame:
-    """The rows whose ``session`` is an exchange session are returned, with a note on the others, which are left out."""
+    """Return the rows whose ``session`` is an exchange session, with a note on the others, which are left out."""
     is_session = frame["session"].isin(all_sessions())
     dropped = frame.loc[~is_session, "session"]
     if dropped.empty:
@@ -89,7 +89,7 @@ def on_sessions(frame: pd.DataFrame, *, source: str, what: str) -> pd.DataFrame:
 
 
 def since_session(frame: pd.DataFrame, since: pd.Timestamp | None) -> pd.DataFrame:
-    """The rows from ``since`` on."""
+    """Return the rows from ``since`` on."""
     return frame if since is None else frame[frame["session"] >= since]
 
 
@@ -116,7 +116,7 @@ def with_index_columns(
 
 
 def require_rows(frame: pd.DataFrame, *, source: str, request: str, problem: str, remedy: str) -> pd.DataFrame:
-    """The frame, if it has rows.
+    """Return the frame, if it has rows.
 
     Raises
     ------

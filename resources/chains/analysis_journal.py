@@ -39,7 +39,7 @@ class AnalysisJournal:
             part.put(part.prepare(table, self._key, frame))
 
     def added_to(self, stored: HistoryTables) -> HistoryTables:
-        """The stored tables with the journal's sessions; a journal of which all is stored is deleted.
+        """Return the stored tables with the journal's sessions; a journal of which all is stored is deleted.
 
         Raises
         ------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def chain_problems(store: ParquetStore, *, fast: bool) -> Iterator[tuple[Path, str]]:
-    """Every stored year of chains that is not what was stored, with what is wrong with it and what to do."""
+    """Return every stored year of chains that is not what was stored, with what is wrong with it and what to do."""
     for key, path in store.files(OPTION_CHAIN):
         try:
             check_pages(BY_TICKER, key, path, footer_only=fast)

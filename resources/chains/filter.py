@@ -47,7 +47,7 @@ class ChainFilter:
         return self.minimum_days is not None or self.maximum_days is not None
 
     def mask(self, frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """The rows that pass, (n,)."""
+        """Return whether each row passes, (n,)."""
         passes = np.ones(len(frame), dtype=np.bool_)
         if self.option_right is not None:
             passes &= (frame["option_right"] == self.option_right).to_numpy()
@@ -62,7 +62,7 @@ class ChainFilter:
 
 
 def within(values: pd.Series, low: object, high: object) -> npt.NDArray[np.bool_]:
-    """Whether each value lies between the bounds, both inclusive and None for none, (n,)."""
+    """Return whether each value lies between the bounds, both inclusive and None for none, (n,)."""
     passes = np.ones(len(values), dtype=np.bool_)
     if low is not None:
         passes &= (values >= low).to_numpy()
@@ -72,5 +72,5 @@ def within(values: pd.Series, low: object, high: object) -> npt.NDArray[np.bool_
 
 
 def as_day(value: pd.Timestamp | str | None) -> pd.Timestamp | None:
-    """A bound as a timestamp in the unit of stored dates."""
+    """Return a bound as a timestamp in the unit of stored dates."""
     return None if value is None else pd.Timestamp(value).as_unit(TIME_UNIT)

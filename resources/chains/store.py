@@ -178,7 +178,7 @@ class ChainStore:
         ]
 
     def _objections(self, judge: ChainJudge, ticker: str, merged: MergedPieces) -> dict[pd.Timestamp, tuple[str, ...]]:
-        """What speaks against the sessions that a merge would change."""
+        """Return what speaks against the sessions that a merge would change."""
         days = sorted({day for changed in merged.changed for day in changed})
         if not days:
             return {}
@@ -273,7 +273,7 @@ class ChainStore:
         last: pd.Timestamp | str | None = None,
         where: ChainFilter | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """The rows of ``read`` one row group at a time; a quote date may begin in one and end in the next."""
+        """Return the rows of ``read`` one row group at a time; a quote date may begin in one and end in the next."""
         return self._read(ticker, columns=columns, first=first, last=last, where=where, whole_files=False)
 
     def row_groups(
@@ -338,7 +338,7 @@ class ChainStore:
                 yield kept[names].reset_index(drop=True)
 
     def _part(self, ticker: str, year: int, first: pd.Timestamp, last: pd.Timestamp) -> ChainPart:
-        """The row groups of a stored file that rows of these quote dates go into."""
+        """Return the row groups of a stored file that rows of these quote dates go into."""
         path = self.path(ticker, year)
         return ChainPart.of(self._open(path), path, first=first, last=last, full=ROW_GROUP_ROWS)
 

@@ -50,7 +50,8 @@ class ChainJudge:
     def objections(
         self, rows: pd.DataFrame, *, days: list[pd.Timestamp], before: pd.DataFrame | None
     ) -> dict[pd.Timestamp, tuple[str, ...]]:
-        """What speaks against storing some sessions: each broken blocking rule, by session; no entry for good ones.
+        """Return what speaks against storing some sessions: each broken blocking rule, by session; no entry for good
+        ones.
 
         Parameters
         ----------
@@ -119,7 +120,9 @@ def session_verdicts(
 
 
 def _by_session(finding: Finding, of_row: NDArray[np.intp]) -> NDArray[np.int64]:
-    """How many things are wrong with each session; what is wrong with no row in particular is with every session."""
+    """Return how many things are wrong with each session; what is wrong with no row in particular is with every
+    session.
+    """
     sessions = int(of_row.max()) + 1 if len(of_row) else 0
     if finding.count and not finding.mask.any():
         return np.full(sessions, finding.count, dtype=np.int64)
@@ -127,6 +130,6 @@ def _by_session(finding: Finding, of_row: NDArray[np.intp]) -> NDArray[np.int64]
 
 
 def _examples(rows: pd.DataFrame) -> list[str]:
-    """The first of some contracts."""
+    """Return the first of some contracts."""
     keys = rows[["expiration", "strike", "option_right"]].head(EXAMPLES)
     return [f"{expiration:%Y-%m-%d} {strike:g} {right}" for expiration, strike, right in keys.itertuples(index=False)]

@@ -50,7 +50,7 @@ class ChainPart:
 
     @classmethod
     def of(cls, file: pq.ParquetFile, path: Path, *, first: pd.Timestamp, last: pd.Timestamp, full: int) -> ChainPart:
-        """The part that rows of these quote dates go into.
+        """Return the part that rows of these quote dates go into.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class ChainPart:
         return [*range(self.first), *range(self.last, self.file.num_row_groups)]
 
     def frame(self) -> pd.DataFrame:
-        """The rows of the part."""
+        """Return the rows of the part."""
         return self._rows(range(self.first, self.last))
 
     def before(self) -> Iterator[pa.Table]:
@@ -139,7 +139,7 @@ def whole_digest(digests: Mapping[str, str]) -> str:
 
 
 def with_digests(arrow: pa.Table, digests: Mapping[str, str]) -> pa.Table:
-    """The table with the digests in its metadata."""
+    """Return the table with the digests in its metadata."""
     recorded = {DIGESTS_KEY: json.dumps(dict(digests), sort_keys=True).encode()}
     return arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **recorded})
 

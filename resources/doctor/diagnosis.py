@@ -73,7 +73,7 @@ def _home(settings: Settings) -> Finding:
 
 
 def _environment_file() -> list[Finding]:
-    """A word where ``.env``, in which keys may stand, is others' to read or to change."""
+    """Return one finding where ``.env``, in which keys may stand, is others' to read or to change, otherwise none."""
     path = Path(".env").absolute()
     if not path.is_file() or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return []
@@ -114,13 +114,13 @@ def _stored(settings: Settings) -> list[Finding]:
 
 
 def _warned(settings: Settings, store: ParquetStore) -> list[Finding]:
-    """What the slices of the active universe are warned of, with counts."""
+    """Return what the slices of the active universe are warned of, with counts."""
     found = stored_warnings(store, tickers=settings.active_tickers, horizons=settings.horizons)
     return [Finding("warning", "warned", str(warning)) for warning in found]
 
 
 def _accepted(settings: Settings) -> list[Finding]:
-    """The bars that the user has accepted."""
+    """Return the bars that the user has accepted."""
     kept = AcceptedBars(ParquetStore(settings.home).data)
     try:
         bars = kept.all()
@@ -130,7 +130,7 @@ def _accepted(settings: Settings) -> list[Finding]:
 
 
 def _ended_inputs(settings: Settings, store: ParquetStore) -> list[str]:
-    """Which inputs of the active slices end before their prices, and what that costs."""
+    """Return which inputs of the active slices end before their prices, and what that costs."""
     chosen: list[object] = [list(settings.active_tickers), list(settings.horizons)]
     return input_end_lines(input_ends(Warehouse(store).query(INPUT_ENDS_SQL, chosen)))
 

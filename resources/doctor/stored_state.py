@@ -15,7 +15,7 @@ from trading_dag.schemas import TABLES
 
 
 def damaged_slices(store: ParquetStore, *, fast: bool) -> Iterator[tuple[Path, str]]:
-    """Every slice that is not what was stored, with what is wrong with it and what to do.
+    """Return every slice that is not what was stored, with what is wrong with it and what to do.
 
     Parameters
     ----------
@@ -38,7 +38,9 @@ def damaged_slices(store: ParquetStore, *, fast: bool) -> Iterator[tuple[Path, s
 
 
 def strange_files(store: ParquetStore) -> tuple[list[Path], list[Path]]:
-    """What below ``data`` no view and no command reads, and what repairs have set aside; topmost paths, sorted."""
+    """Return what below ``data`` no view and no command reads, and what repairs have set aside; topmost paths,
+    sorted.
+    """
     found = strangers(store.data, TABLES.values())
     return (
         [stranger.path for stranger in found if not stranger.was_set_aside],

@@ -89,7 +89,7 @@ class HttpClient:
         ) + tenacity.wait_random(0, http.backoff_seconds)
 
     def get(self, request: HttpRequest, *, check: Check) -> HttpAnswer:
-        """The answer to a request, from the cache where it is young enough.
+        """Return the answer to a request, from the cache where it is young enough.
 
         Network failures, time-outs and the statuses 408, 425, 429 and 5xx are tried again, after the longer of
         the backoff and what ``Retry-After`` asks for. Only answers with status 200 that pass the check are kept. A key

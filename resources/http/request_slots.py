@@ -67,7 +67,7 @@ class RequestSlots:
             lock.release()
 
     def _taken(self) -> tuple[Path, FileLock]:
-        """The slot that was free first, locked; waits while all are taken."""
+        """Return the slot that was free first, locked; waits while all are taken."""
         self._paths[0].parent.mkdir(parents=True, exist_ok=True)
         while True:
             now = self._clock()
@@ -84,7 +84,7 @@ class RequestSlots:
 
 
 def _ended_at(path: Path) -> float:
-    """When the slot's last request ended; 0 where its file says no time."""
+    """Return when the slot's last request ended; 0 where its file says no time."""
     try:
         ended = float(path.read_text())
     except (FileNotFoundError, ValueError):

@@ -61,7 +61,7 @@ class StoredChain:
 
     @classmethod
     def of(cls, store: ChainStore, ticker: str) -> StoredChain:
-        """The handle, with what is recorded of it now."""
+        """Return the handle, with what is recorded of it now."""
         records = {year: store.provenance(ticker, year) for year in store.years(ticker)}
         sources = "+".join(dict.fromkeys(record.source for record in records.values() if record and record.source))
         attrs = {"content_hash": _digest_of(records), "source": sources or None}
@@ -85,7 +85,7 @@ class StoredChain:
     def by_session(
         self, *, first: pd.Timestamp | None = None, last: pd.Timestamp | None = None
     ) -> Iterator[tuple[pd.Timestamp, pd.DataFrame]]:
-        """Each quote date with its rows, ascending; every row group is read once, one after the other."""
+        """Return each quote date with its rows, ascending; every row group is read once, one after the other."""
         if not self.store.years(self.ticker):
             return
         left: pd.DataFrame | None = None
@@ -168,7 +168,7 @@ class ChainIOManager(dg.IOManager):
         context.add_output_metadata({"dagster/row_count": len(obj), "source": obj.attrs.get("source") or "–", **told})
 
     def load_input(self, context: dg.InputContext) -> StoredChain:
-        """The handle on the chains of the ticker of the running slice."""
+        """Return the handle on the chains of the ticker of the running slice."""
         ticker = slice_of_partition(context.partition_key).ticker
         if ticker is None:
             raise StorageError("an unpartitioned asset has no chain of its own")

@@ -20,12 +20,12 @@ COLUMNS_METADATA: Final = "columns"
 
 
 def table_of_asset(key: dg.AssetKey) -> Table:
-    """The table that an asset stores: asset key and table name are the same words."""
+    """Return the table that an asset stores: asset key and table name are the same words."""
     return table_of(".".join(key.path))
 
 
 def slice_of_partition(partition: str | None) -> SliceKey:
-    """The slice of a partition key such as ``SPY`` or ``24h|SPY``; without one, the whole table."""
+    """Return the slice of a partition key such as ``SPY`` or ``24h|SPY``; without one, the whole table."""
     if not partition:
         return SliceKey()
     horizon, _, ticker = partition.rpartition("|")
@@ -115,7 +115,7 @@ class ModelIOManager(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> StoredModel:
-        """The latest version of the upstream model.
+        """Return the latest version of the upstream model.
 
         Raises
         ------

@@ -141,7 +141,7 @@ def _updated(
 
 
 def _follows(before: pd.DataFrame, name: str, asked: Asked) -> Mask:
-    """Where another value replaces the stored one."""
+    """Return where another value replaces the stored one."""
     if name in _ESTIMATES:
         begins = before["report_date"].dt.tz_localize(NEW_YORK)
         return np.asarray(begins > asked.at, dtype=bool)
@@ -160,7 +160,8 @@ def _visible_again_at(before: pd.DataFrame, merged: pd.DataFrame, says: dict[str
 
 
 def _past_the_day(moment: pd.Series, day: pd.Series, *, public: pd.Series) -> pd.Series:
-    """The moment, but not before the day is over where the session at whose close the event is public has closed.
+    """Return the moment, but not before the day is over where the session at whose close the event is public has
+    closed.
 
     What is known on the day itself counts as public; what came after that close must not, or the session would see it.
     """

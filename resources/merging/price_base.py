@@ -55,6 +55,6 @@ def base_factor(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) -> f
 
 
 def on_base(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
-    """The bars with prices multiplied and volumes divided by the factor."""
+    """Return the bars with prices multiplied and volumes divided by the factor."""
     prices = {name: bars[name] * factor for name in PRICES}
     return bars.assign(**prices, volume=bars["volume"] / factor)

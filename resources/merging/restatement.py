@@ -113,7 +113,7 @@ def merge_history(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) ->
 
 
 def overlap_start(stored: pd.DataFrame, *, table: Table, overlap_sessions: int) -> pd.Timestamp | None:
-    """Where the next fetch has to begin, so that it overlaps what is stored; None to fetch everything.
+    """Return where the next fetch has to begin, so that it overlaps what is stored; None to fetch everything.
 
     ``overlap_sessions`` sessions before the last stored one. For a table without sessions (macro): six years
     before the last observation date, because revisions reach back five.
@@ -137,7 +137,7 @@ def _common_rows(stored: pd.DataFrame, fresh: pd.DataFrame, key: list[str]) -> p
 def _explained_by_rebase(
     before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataFrame, table: Table
 ) -> pd.DataFrame:
-    """Which changed values follow from a moved base; all False where the earliest common row has not moved."""
+    """Return which changed values follow from a moved base; all False where the earliest common row has not moved."""
     explained = pd.DataFrame(False, index=changed.index, columns=changed.columns)
     if changed.empty:
         return explained
@@ -172,7 +172,7 @@ def _close_to(values: pd.Series, expected: float) -> pd.Series:
 
 
 def differs(before: pd.Series, after: pd.Series) -> Matrix:
-    """Whether two aligned columns hold different values; NaN equals NaN, float noise is no difference."""
+    """Return whether two aligned columns hold different values; NaN equals NaN, float noise is no difference."""
     if before.dtype.kind == "f":
         old, new = before.to_numpy(dtype="float64"), after.to_numpy(dtype="float64")
         is_same: Matrix = np.isclose(new, old, rtol=FLOAT_TOLERANCE, atol=FLOAT_TOLERANCE * 1e-3, equal_nan=True)
@@ -209,7 +209,7 @@ def restatements_of(before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataF
 
 
 def no_restatements(table: Table) -> pd.DataFrame:
-    """The frame of ``restatements_of`` without rows."""
+    """Return the frame of ``restatements_of`` without rows."""
     types = {name: pandas_type(table.column(name)) for name in table.key} | {"column": "str", "old": "object"}
     return pd.DataFrame({name: pd.Series(dtype=types.get(name, "object")) for name in (*table.key, *_RESTATED_VALUES)})
 

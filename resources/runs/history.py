@@ -64,7 +64,7 @@ class PooledEventLog(ConsolidatedSqliteEventLogStorage):
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        """A transaction; within one that this thread has open, that one."""
+        """Return a transaction; within one that this thread has open, that one."""
         outer: Connection | None = getattr(self._under_way, "connection", None)
         if outer is not None:
             yield outer
@@ -82,7 +82,7 @@ class PooledEventLog(ConsolidatedSqliteEventLogStorage):
             super().store_event(event)
 
     def has_table(self, table_name: str) -> bool:
-        """Whether a table is there; asked for every event, and a table that is there stays."""
+        """Return whether a table is there; asked for every event, and a table that is there stays."""
         if table_name not in self._tables:
             with self._connect() as connection:
                 self._tables = frozenset(inspect(connection).get_table_names())
@@ -113,7 +113,9 @@ class OwnedRunStorage(SqliteRunStorage):
 
 
 def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
-    """Whether the process that had an unfinished run in hand is gone; False where nobody recorded which it was."""
+    """Return whether the process that had an unfinished run in hand is gone; False where nobody recorded which it
+    was.
+    """
     storage, mark = instance.run_storage, run.tags.get(PROCESS_TAG)
     return isinstance(storage, OwnedRunStorage) and mark is not None and not storage.marks.lives(mark)
 

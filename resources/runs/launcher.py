@@ -26,7 +26,9 @@ class LocalRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the process of a run lives; one that an older version of the project began counts as living."""
+        """Return whether the process of a run lives; one that an older version of the project began counts as
+        living.
+        """
         if is_abandoned(self._instance, run):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, PROCESS_IS_GONE)
         return CheckRunHealthResult(WorkerStatus.RUNNING)

@@ -33,14 +33,14 @@ class ProcessMarks:
         self.folder = folder
 
     def own(self) -> str:
-        """The name of this process's mark, which is taken at the first call and held until the process ends."""
+        """Return the name of this process's mark, which is taken at the first call and held until the process ends."""
         where = (os.getpid(), self.folder)
         if where not in self._held:
             self._held[where] = self._take()
         return self._held[where]
 
     def lives(self, name: str) -> bool:
-        """Whether the process of that mark lives. A name that no process can have had is nobody's."""
+        """Return whether the process of that mark lives. A name that no process can have had is nobody's."""
         if name == self._held.get((os.getpid(), self.folder)):
             return True
         return _NAME.fullmatch(name) is not None and _is_locked(self.folder / name)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build_source(settings: Settings) -> Source:
-    """The source that the settings name. Nothing is read or asked yet.
+    """Return the source that the settings name. Nothing is read or asked yet.
 
     Raises
     ------
@@ -44,14 +44,14 @@ def build_source(settings: Settings) -> Source:
 
 
 def reading_rules(settings: Settings) -> ReadingRules:
-    """What the settings say about the files of the folder is returned."""
+    """Return what the settings say about the files of the folder."""
     from resources.text_files.column_file import ReadingRules
 
     return ReadingRules(settings.files_columns, settings.files_zone, settings.files_date_order)
 
 
 def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
-    """The active tickers that the source has, in their order.
+    """Return the active tickers that the source has, in their order.
 
     Only a folder is looked into. Where there is none, or its prices cannot be read, the settings alone say: a run will
     tell what is wrong.

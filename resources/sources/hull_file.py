@@ -62,7 +62,7 @@ class HullFile:
         return read_hull_market(path, source=self._source if self._named is None else NAMED_SOURCE)
 
     def state(self) -> str:
-        """What ``market`` would read, told without reading it: path, size and time of change, or why it is off.
+        """Return what ``market`` would read, told without reading it: path, size and time of change, or why it is off.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class HullFile:
         return f"{path}, {found.st_size} bytes, changed at {found.st_mtime_ns}"
 
     def describe(self) -> SourceStatus:
-        """Whether there is a file, for ``doctor``. A file that was named and is not there is missing."""
+        """Return whether there is a file, for ``doctor``. A file that was named and is not there is missing."""
         try:
             path = self._path()
             self.state()
@@ -105,7 +105,7 @@ class HullFile:
 
 
 def read_hull_market(path: Path, *, source: str = SOURCE) -> pd.DataFrame:
-    """Every day of the file: date_id, 94 anonymous features, three labels. Other columns are left out.
+    """Return every day of the file: date_id, 94 anonymous features, three labels. Other columns are left out.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def read_hull_market(path: Path, *, source: str = SOURCE) -> pd.DataFrame:
 
 
 def _require_columns(path: Path) -> RowsFile:
-    """The opened file, whose header has every column once."""
+    """Return the opened file, whose header has every column once."""
     file = open_rows(path, refuse=lambda problem, column: _format_error(path, problem, column), remedy=_REMEDY)
     for name in HULL_MARKET.column_names:
         if file.names.count(name) != 1:

@@ -49,7 +49,7 @@ class Source(Protocol):
         """Rows of ``raw.option_chain`` of one session. Years of them come in by ``trading-dag import-chains``."""
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
-        """The session whose chain the source gives at a moment (UTC); None where it has none to give then."""
+        """Return the session whose chain the source gives at a moment (UTC); None where it has none to give then."""
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Rows of ``raw.prices_hourly``: bars within the exchange's hours, by their true start."""

@@ -141,7 +141,7 @@ class SampleSource:
         return _off(ECONOMIC_CALENDAR, "economic calendar")
 
     def describe(self) -> list[SourceStatus]:
-        """What the sample has."""
+        """Return what the sample has."""
         return [
             SourceStatus(PRICES_DAILY.name, "on", "SPX and COMP, 1999 to 2018, from the package arch; not live"),
             SourceStatus(VOLATILITY_INDEX.name, "on", "VIX closes, 2014 to 2018, from the package arch; no VIX3M"),

@@ -107,7 +107,8 @@ class SimulatedSource:
         return self._table(rows.assign(ticker=ticker), PRICES_HOURLY, ticker, since)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Every underlying's own index: VIX, VXN or RVX for the funds that have one, otherwise VX before the ticker.
+        """Return every underlying's own index: VIX, VXN or RVX for the funds that have one, otherwise VX before the
+        ticker.
 
         Raises
         ------
@@ -136,7 +137,7 @@ class SimulatedSource:
         return self._table(rows, OPTION_CHAIN, f"{ticker} {session:%Y-%m-%d}", None)
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
-        """The last session of the history; it has a chain of every earlier one too."""
+        """Return the last session of the history; it has a chain of every earlier one too."""
         validate_ticker(ticker)
         return min(last_closed_session(now), self._last)
 
@@ -147,11 +148,11 @@ class SimulatedSource:
         return self._events(rows if since is None else rows[days >= since], NEWS)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
-        """A snapshot each session, from the first on."""
+        """Return a snapshot each session, from the first on."""
         return self._events(mention_rows(*self._world(ticker)), SOCIAL_MENTIONS)
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """A snapshot each session, of the simulated headlines' own scores."""
+        """Return a snapshot each session, of the simulated headlines' own scores."""
         return self._events(sentiment_rows(*self._world(ticker)), NEWS_SENTIMENT)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -165,7 +166,9 @@ class SimulatedSource:
         return self._events(rows if since is None else rows[rows["event_date"] >= since], ECONOMIC_CALENDAR)
 
     def describe(self) -> list[SourceStatus]:
-        """Every kind but the competition's data is on, and is no market data. Nothing is simulated for this."""
+        """Return one status a kind: every kind but the competition's data is on, and is no market data. Nothing is
+        simulated for this.
+        """
         chosen = self._settings
         world = f"{NO_MARKET_DATA}: seed {chosen.seed}, {chosen.years} years from {chosen.first_session:%Y-%m-%d}"
         tables = (

@@ -34,7 +34,7 @@ class AcceptedBars:
         self.path = data / FILE_NAME
 
     def all(self) -> list[AcceptedBar]:
-        """Every accepted bar by ticker and session; none where there is no file.
+        """Return every accepted bar by ticker and session; none where there is no file.
 
         Raises
         ------

@@ -83,7 +83,7 @@ class ParquetStore:
         return self.slice_folder(table, key) / FILE_NAME
 
     def exists(self, table: Table, key: SliceKey) -> bool:
-        """Whether the slice was ever written."""
+        """Return whether the slice was ever written."""
         return self.path(table, key).is_file()
 
     def slices(self, table: Table) -> list[SliceKey]:
@@ -201,7 +201,7 @@ class ParquetStore:
         return frame
 
     def read_or_empty(self, table: Table, key: SliceKey) -> pd.DataFrame:
-        """The slice, or a typed frame without rows where it was never written."""
+        """Return the slice, or a typed frame without rows where it was never written."""
         return self.read(table, key) if self.exists(table, key) else empty_frame(table)
 
     def provenance(self, table: Table, key: SliceKey) -> Provenance | None:

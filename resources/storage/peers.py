@@ -15,7 +15,7 @@ _COLUMNS: Final = ("session", "open", "high", "low", "close")
 
 
 def peers_of(store: ParquetStore, ticker: str, *, source: str) -> dict[str, pd.DataFrame]:
-    """The bars of up to six other stored tickers of one source, by ticker in alphabetical order.
+    """Return the bars of up to six other stored tickers of one source, by ticker in alphabetical order.
 
     A slice that cannot be read is left out: its own ticker's run reports it.
     """

@@ -42,7 +42,9 @@ ONE_QUERY: Final = "sql takes one query that reads, such as: from raw.prices_dai
 
 
 def connect_read_only(path: Path, *, folder: Path) -> duckdb.DuckDBPyConnection:
-    """A connection to a database file that can read below one folder, and change nothing, not even its own settings."""
+    """Return a connection to a database file that can read below one folder, and change nothing, not even its own
+    settings.
+    """
     import duckdb
 
     connection = duckdb.connect(str(path), read_only=True, config=_AT_START)
@@ -60,7 +62,7 @@ def connect_read_only(path: Path, *, folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 def the_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
-    """The one statement of a text, which reads.
+    """Return the one statement of a text, which reads.
 
     Raises
     ------

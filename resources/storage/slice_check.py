@@ -39,7 +39,7 @@ def check_pages(table: Table, key: SliceKey, path: Path, *, footer_only: bool = 
 
 
 def problem_of(store: ParquetStore, table: Table, key: SliceKey) -> str | None:
-    """What is wrong with a stored slice, None where it is what was stored and its rows are rows of the table.
+    """Return what is wrong with a stored slice, None where it is what was stored and its rows are rows of the table.
 
     Not for tables that are sliced by year: ``chains.check`` looks at those.
     """

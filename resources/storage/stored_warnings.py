@@ -37,8 +37,9 @@ class StoredWarning:
 
 
 def stored_warnings(store: ParquetStore, *, tickers: Collection[str], horizons: Collection[str]) -> list[StoredWarning]:
-    """What the slices of some tickers and horizons are warned of, one entry a rule. A file that cannot be read has none
-    here: whoever reads it says so."""
+    """Return what the slices of some tickers and horizons are warned of, one entry a rule. A file that cannot be read
+    has none here: whoever reads it says so.
+    """
     found: dict[tuple[str, str], list[tuple[SliceKey, dict[str, object]]]] = {}
     for table in TABLES.values():
         if table.slice == "ticker_year":

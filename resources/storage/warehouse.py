@@ -50,7 +50,7 @@ class Warehouse:
         return self.path
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A read-only connection; any number may be open while slices are written."""
+        """Return a read-only connection; any number may be open while slices are written."""
         return connect_read_only(self.ensure(), folder=self._data)
 
     def query(
@@ -113,7 +113,9 @@ class Warehouse:
         return self.store.data.resolve()
 
     def _is_written_since(self, moment: float) -> bool:
-        """Whether any slice was put in place since then; file systems tell time in steps of some milliseconds."""
+        """Return whether any slice was put in place since then; file systems tell time in steps of some
+        milliseconds.
+        """
         return any(path.stat().st_ctime >= moment - CLOCK_STEP_SECONDS for path in self.store.data.glob("**/*.parquet"))
 
     def _fingerprint(self) -> str:
@@ -151,7 +153,7 @@ class Warehouse:
 
 @contextmanager
 def _replacement(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` that replaces it at the end, or is gone."""
+    """Return a path beside ``path`` that replaces it at the end, or is gone."""
     import duckdb
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
@@ -166,6 +168,8 @@ def _replacement(path: Path) -> Iterator[Path]:
 
 
 def tables_named(sql: str) -> list[Table]:
-    """The tables whose group and name both occur in a text, also within ``query('…')``, in the order of ``schemas``."""
+    """Return the tables whose group and name both occur in a text, also within ``query('…')``, in the order of
+    ``schemas``.
+    """
     words = set(re.findall(r"\w+", sql.lower()))
     return [table for table in TABLES.values() if {table.group, table.name} <= words]

@@ -21,7 +21,7 @@ _LEVEL_OF_ROW: Final = {"ticker": '"ticker"', "horizon": '"horizon"', "year": 'C
 
 
 def statements(data: Path) -> list[str]:
-    """What builds the window over the slices below ``data``, an absolute path."""
+    """Return what builds the window over the slices below ``data``, an absolute path."""
     groups = sorted({table.group for table in TABLES.values()})
     schemas = [f'CREATE SCHEMA IF NOT EXISTS "{group}"' for group in (*groups, RECORDS_SCHEMA)]
     return [*schemas, *(_view(table, data) for table in TABLES.values()), _records(data)]
@@ -46,7 +46,7 @@ def _view(table: Table, data: Path) -> str:
 
 
 def _records(data: Path) -> str:
-    """What is recorded of every slice, out of the files' footers, which are read when somebody asks."""
+    """Return what is recorded of every slice, out of the files' footers, which are read when somebody asks."""
     folder = str(data)
     files = _text(f"{glob.escape(folder)}/**/*.parquet")
     part = "nullif(regexp_extract(path, '{}=([^/]+)', 1), '')"
@@ -74,7 +74,7 @@ def _any_slice() -> str:
 
 
 def _text(value: str) -> str:
-    """A string literal of SQL."""
+    """Return a string literal of SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 

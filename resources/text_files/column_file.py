@@ -103,7 +103,7 @@ class FileRows:
     keys: Mapping[str, int]
 
     def where(self, is_kept: NDArray[np.bool_] | pd.Series, note: str = "") -> FileRows:
-        """The rows of a mask, with one more note where it is not empty, are returned."""
+        """Return the rows of a mask, with one more note where it is not empty."""
         mask = np.asarray(is_kept, dtype=np.bool_)
         notes = (*self.notes, note) if note else self.notes
         return replace(self, frame=self.frame[mask].reset_index(drop=True), lines=self.lines[mask], notes=notes)
@@ -128,7 +128,7 @@ class ColumnFile:
 
     @cached_property
     def columns(self) -> dict[str, str]:
-        """The file's own name of each column of the shape that it has is returned.
+        """Return the file's own name of each column of the shape that it has.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class ColumnFile:
         return found
 
     def read(self, keys: Iterable[str] | None = None, *, since: pd.Timestamp | None = None) -> FileRows:
-        """The rows of some keys, or all, from a day on (inclusive) are returned, in the types of the shape.
+        """Return the rows of some keys, or all, from a day on (inclusive), in the types of the shape.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class ColumnFile:
         return self._sorted(rows)
 
     def check(self) -> str:
-        """What the file's columns were taken for is returned, after its header and first rows were read.
+        """Return what the file's columns were taken for, after its header and first rows were read.
 
         Raises
         ------
@@ -199,11 +199,11 @@ class ColumnFile:
         return f"{self.path} ({', '.join(renamed)})" if renamed else str(self.path)
 
     def has_key(self, key: str) -> bool:
-        """Whether the file has rows of a key is returned."""
+        """Return whether the file has rows of a key."""
         return any(canonical_key(name) == canonical_key(key) for name in self.rows_by_key())
 
     def rows_by_key(self) -> dict[str, int]:
-        """Rows by key, as the file writes it, are returned; none where its name says whose it is."""
+        """Return rows by key, as the file writes it; none where its name says whose it is."""
         own = self.columns.get(self.shape.key or "")
         return {} if own is None else dict(self._file.read({own: "text"}, key=own).keys or {})
 
@@ -222,7 +222,7 @@ class ColumnFile:
             )
 
     def place(self, rows: FileRows, position: int) -> str:
-        """Where a row stands is returned, in words."""
+        """Return where a row stands, in words."""
         return f"{'on' if self._file.place == 'line' else 'in'} {self._file.place} {rows.lines[position]}"
 
     def refuse_future(self, rows: FileRows) -> None:
@@ -241,7 +241,7 @@ class ColumnFile:
             )
 
     def format_error(self, problem: str, column: str | None = None) -> SourceFormatError:
-        """The error that names the file, the column and what was expected is returned."""
+        """Return the error that names the file, the column and what was expected."""
         own = self.rules.columns.get(self.kind, {}).get(column or "") if column else None
         name = f"{column} ({own!r})" if own else column
         return SourceFormatError(
@@ -278,7 +278,7 @@ class ColumnFile:
         return f'; another name is said with {COLUMNS_VARIABLE}=\'{{"{self.kind}": {{"{name}": "…"}}}}\''
 
     def _unreadable(self, found: Rows) -> SourceFormatError:
-        """The error of the first value that cannot be read, with the number of rows that have such values."""
+        """Return the error of the first value that cannot be read, with the number of rows that have such values."""
         own, problem = self._file.problem(self._own_kinds, int(found.lines[np.flatnonzero(found.unreadable)[0]]))
         column = next(name for name, own_name in self.columns.items() if own_name == own)
         if _DATE_ONLY.search(problem) and self.shape.kinds[column] == "moment":
@@ -304,7 +304,7 @@ class ColumnFile:
             raise self.format_error(f"is missing in {len(missing):,} rows, the first {where}", self.shape.time)
 
     def _respelt(self, keys: Mapping[str, int], wanted: Mapping[str, str]) -> list[str]:
-        """A note for each key of the file that is written in another way than it was asked for."""
+        """Return a note for each key of the file that is written in another way than it was asked for."""
         return [
             f"{count:,} rows of {name!r} are taken as {wanted[canonical_key(name)]}"
             for name, count in keys.items()
@@ -328,7 +328,7 @@ class ColumnFile:
 
 
 def canonical_key(name: str) -> str:
-    """One spelling for the ways in which people write a symbol is returned: ``spy``, ``^VIX``, ``BRK-B``, ``^GSPC``."""
+    """Return one spelling for the ways in which people write a symbol: ``spy``, ``^VIX``, ``BRK-B``, ``^GSPC``."""
     plain = name.strip().upper()
     return _YAHOO_INDEX.get(plain, plain).removeprefix("^").replace("-", ".")
 
@@ -336,7 +336,9 @@ def canonical_key(name: str) -> str:
 def _without_second_header(
     found: Rows, columns: Mapping[str, str], shape: FileShape, *, is_owned: bool
 ) -> tuple[Rows, list[str]]:
-    """The rows without the two lines that yfinance writes below its header (``Ticker,GLD,…`` and ``Date,,…``)."""
+    """Return the rows without the two lines that yfinance writes below its header (``Ticker,GLD,…`` and
+    ``Date,,…``).
+    """
     is_extra = np.zeros(len(found.lines), dtype=np.bool_)
     if is_owned and columns.get(shape.time) == YFINANCE_HEAD:
         is_extra = (found.lines <= _SECOND_HEADER_ENDS) & found.frame[YFINANCE_HEAD].isna().to_numpy()
@@ -356,12 +358,12 @@ def _without_second_header(
 
 
 def _like(day: pd.Timestamp, values: pd.Series) -> pd.Timestamp:
-    """A day as the values are: with their time zone, or without one."""
+    """Return a day as the values are: with their time zone, or without one."""
     return day if values.dt.tz is None or day.tzinfo is not None else day.tz_localize("UTC")
 
 
 def names_in_words(keys: Mapping[str, int]) -> str:
-    """Some of the names, and how many more there are, are returned."""
+    """Return some of the names, and how many more there are."""
     names = sorted(keys)
     more = len(names) - _NAMES_SHOWN
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -36,14 +36,14 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def plain_name(name: str) -> str:
-    """The name in small letters and digits, so that ``Adj Close`` is ``adj_close``, is returned."""
+    """Return the name in small letters and digits, so that ``Adj Close`` is ``adj_close``."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def matching_columns(
     names: Sequence[str], wanted: Sequence[str], *, said: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The file's own name of each wanted column that it has is returned; nothing for those that it has not.
+    """Return the file's own name of each wanted column that it has; nothing for those that it has not.
 
     What the setting says goes first, then the exact name, then the same name in another spelling, then a vendor's. One
     column of the file is never taken for two, unless the setting says so.

@@ -107,7 +107,7 @@ class TypedColumn:
 
 
 def typed_column(values: pa.ChunkedArray, column: Column, *, lines: Lines) -> TypedColumn:
-    """The column's texts, or the numbers that Arrow read, in its type; ``lines`` are those of the file, (n,)."""
+    """Return the column's texts, or the numbers that Arrow read, in its type; ``lines`` are those of the file, (n,)."""
     import pyarrow as pa
 
     plain = values if pa.types.is_floating(values.type) else None
@@ -133,13 +133,15 @@ def merged_remarks(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
 
 
 def shown(text: str) -> str:
-    """A text of a file as it is quoted in a message: on one line, control characters shown, cut where it is long."""
+    """Return a text of a file as it is quoted in a message: on one line, control characters shown, cut where it is
+    long.
+    """
     line = visible(" ".join(text[:1000].split()))
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
 
 
 def _plain_numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """The numbers of a column in which each value is empty or a plain finite one; None for any other column."""
+    """Return the numbers of a column in which each value is empty or a plain finite one; None for any other column."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -57,7 +57,7 @@ class Dialect:
 
 
 def find_dialect(path: Path) -> Dialect:
-    """The dialect of a file.
+    """Return the dialect of a file.
 
     Gzip is known by its first bytes whatever the name. The encoding is UTF-8, UTF-16 with its mark, or, where the first
     megabyte is not UTF-8, Windows-1252. The delimiter is the comma, semicolon, tab or bar that splits the header and
@@ -126,7 +126,7 @@ class CountedLines(io.RawIOBase):
         return self._ends + self._is_open_line
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Return True: the lines can always be read."""
         return True
 
     def read(self, size: int = -1) -> bytes:
@@ -150,7 +150,7 @@ class CountedLines(io.RawIOBase):
 
 
 def line_of_open_quote(path: Path, dialect: Dialect) -> int | None:
-    """The first line on which a quoted field does not end; None where there is none."""
+    """Return the first line on which a quoted field does not end; None where there is none."""
     with CountedLines(path, dialect) as stream:
         buffered = io.TextIOWrapper(io.BufferedReader(cast("io.RawIOBase", _Readable(stream.read))), encoding="utf-8")
         records = csv.reader(buffered, delimiter=dialect.delimiter)
@@ -217,7 +217,9 @@ def _split_alike(text: str) -> tuple[str, int, str]:
 
 
 def _score(text: str, delimiter: str) -> tuple[float, int]:
-    """The share of lines with as many fields as the header, and how many that is; nothing for a header of one field."""
+    """Return the share of lines with as many fields as the header, and how many that is; nothing for a header of one
+    field.
+    """
     try:
         fields = [len(record) for record, _ in _records(text, delimiter, most=_SPLIT_LINES)]
     except csv.Error:
@@ -228,7 +230,7 @@ def _score(text: str, delimiter: str) -> tuple[float, int]:
 
 
 def _records(text: str, delimiter: str, *, most: int | None = None) -> list[tuple[list[str], int]]:
-    """The fields of records, with the number of the line on which each ends; empty lines are none."""
+    """Return the fields of records, with the number of the line on which each ends; empty lines are none."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     found = []
     for record in reader:

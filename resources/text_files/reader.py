@@ -105,7 +105,7 @@ class TextFile:
         return self.dialect.names
 
     def read(self, columns: Mapping[str, Kind], *, zone: str | None = None) -> TextRows:
-        """Every row at once, with the arguments and errors of ``pieces``."""
+        """Return every row at once, with the arguments and errors of ``pieces``."""
         pieces = list(self.pieces(columns, zone=zone))
         return TextRows(
             pd.concat([piece.frame for piece in pieces], ignore_index=True),
@@ -121,7 +121,7 @@ class TextFile:
     def pieces(
         self, columns: Mapping[str, Kind], *, rows: int = PIECE_ROWS, zone: str | None = None
     ) -> Iterator[TextRows]:
-        """The rows in order, at most so many at a time; at least one piece, which may have no rows.
+        """Return the rows in order, at most so many at a time; at least one piece, which may have no rows.
 
         Lines on which every wanted column is empty are no rows.
 
@@ -149,7 +149,7 @@ class TextFile:
             raise self._reading_error(error) from error
 
     def format_error(self, problem: str, *, column: str | None = None) -> SourceFormatError:
-        """The error that names the file, the column and what to do."""
+        """Return the error that names the file, the column and what to do."""
         text = f"column {column}: {problem}" if column else problem
         return SourceFormatError(
             source=self.source, request=str(self.path), problem=" ".join(text.split()), remedy=self.remedy
@@ -169,7 +169,7 @@ class TextFile:
         yield from self._read_pieces(wanted, rows, as_numbers=False, done=done)
 
     def _read_pieces(self, wanted: list[Column], rows: int, *, as_numbers: bool, done: int) -> Iterator[TextRows]:
-        """The pieces after so many rows that are ``done``, a multiple of ``rows``."""
+        """Return the pieces after so many rows that are ``done``, a multiple of ``rows``."""
         import pyarrow as pa
 
         numbers = [column.name for column in wanted if column.is_number and as_numbers]
@@ -203,7 +203,7 @@ class TextFile:
         first: int,
         remarks: tuple[Remark, ...] = (),
     ) -> TextRows:
-        """A piece in its types; ``first`` is the number of rows before it."""
+        """Return a piece in its types; ``first`` is the number of rows before it."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -227,7 +227,7 @@ class TextFile:
     def _batches(
         self, stream: CountedLines, wanted: Iterable[str], refused: _RefusedLines, *, numbers: Iterable[str] = ()
     ) -> Iterator[pa.RecordBatch]:
-        """The wanted columns as text, some as plain finite numbers, batch by batch.
+        """Return the wanted columns as text, some as plain finite numbers, batch by batch.
 
         Raises
         ------
@@ -269,7 +269,7 @@ class TextFile:
         return decimal_mark(self._first_values(numbers), is_semicolon=self.dialect.delimiter == ";")
 
     def _date_order(self, columns: Mapping[str, Kind]) -> DateOrder | None:
-        """The order of day and month that the user says, or all the dates of the file prove together."""
+        """Return the order of day and month that the user says, or all the dates of the file prove together."""
         dates = [name for name, kind in columns.items() if kind == "date"]
         if self.date_order is not None or not dates:
             return self.date_order
@@ -282,7 +282,7 @@ class TextFile:
         return (fields[place] for fields in self.dialect.rows for place in places)
 
     def _distinct(self, columns: list[str]) -> Iterator[str]:
-        """The different values of some columns of the whole file."""
+        """Return the different values of some columns of the whole file."""
         import pyarrow.compute as pc
 
         with CountedLines(self.path, self.dialect) as stream:
@@ -303,7 +303,7 @@ class TextFile:
 def open_text_file(
     path: Path, *, source: str, remedy: str, date_order: DateOrder | None = None, is_multiline: bool = False
 ) -> TextFile:
-    """A text file with its dialect, as ``find_dialect`` finds it, and so the names of its columns.
+    """Return a text file with its dialect, as ``find_dialect`` finds it, and so the names of its columns.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ class _RefusedLines:
         return self._firsts.values()
 
     def lines_of(self, rows: NDArray[np.int64], *, header_lines: int) -> NDArray[np.int64]:
-        """The line of the file of each row that was not left out, by its number among those, from 0; (n,)."""
+        """Return the line of the file of each row that was not left out, by its number among those, from 0; (n,)."""
         # The k-th line that was left out comes before every row whose number is at least its line − header − 1 − k.
         before = np.array(self.numbers, dtype=np.int64) - header_lines - 1 - np.arange(len(self.numbers))
         return rows + header_lines + 1 + np.searchsorted(before, rows, side="right")

@@ -69,13 +69,13 @@ class RowsFile(Protocol):
     def read(
         self, kinds: Mapping[str, Kind], *, key: str | None = None, is_wanted: Callable[[str], bool] | None = None
     ) -> Rows:
-        """The rows whose key is wanted, or all."""
+        """Return the rows whose key is wanted, or all."""
 
     def first(self, kinds: Mapping[str, Kind]) -> Rows:
-        """Some rows from the beginning."""
+        """Return some rows from the beginning."""
 
     def problem(self, kinds: Mapping[str, Kind], line: int) -> tuple[str, str]:
-        """The column of the first value of a line that cannot be read, and what is wrong with it."""
+        """Return the column of the first value of a line that cannot be read, and what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class TextRowsFile:
     def read(
         self, kinds: Mapping[str, Kind], *, key: str | None = None, is_wanted: Callable[[str], bool] | None = None
     ) -> Rows:
-        """The rows whose key is wanted; what the reader left out or assumed is counted for the whole file."""
+        """Return the rows whose key is wanted; what the reader left out or assumed is counted for the whole file."""
         frames, lines, unreadable, remarks = [], [], [], []
         keys: dict[str, int] = {}
         for piece in self.text.pieces(kinds, zone=self.zone):
@@ -124,13 +124,13 @@ class TextRowsFile:
         )
 
     def first(self, kinds: Mapping[str, Kind]) -> Rows:
-        """The first rows, and nothing of the others where the first settle what is ambiguous."""
+        """Return the first rows, and nothing of the others where the first settle what is ambiguous."""
         pieces = self.text.pieces(kinds, rows=FIRST_ROWS, zone=self.zone)
         piece = next(pieces)
         return Rows(piece.frame, piece.lines, piece.unreadable)
 
     def problem(self, kinds: Mapping[str, Kind], line: int) -> tuple[str, str]:
-        """The column and what is wrong with its value, in the reader's words."""
+        """Return the column and what is wrong with its value, in the reader's words."""
         texts = self.text.read(dict.fromkeys(kinds, "text"))
         typed = self.text.read(kinds, zone=self.zone)
         row, at = (int(np.flatnonzero(rows.lines == line)[0]) for rows in (texts, typed))
@@ -168,7 +168,7 @@ class ParquetRowsFile:
     def read(
         self, kinds: Mapping[str, Kind], *, key: str | None = None, is_wanted: Callable[[str], bool] | None = None
     ) -> Rows:
-        """The rows whose key is wanted; Arrow reads no others where it can tell."""
+        """Return the rows whose key is wanted; Arrow reads no others where it can tell."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -185,7 +185,7 @@ class ParquetRowsFile:
         return self._typed(table, kinds, lines=lines, keys=counts)
 
     def first(self, kinds: Mapping[str, Kind]) -> Rows:
-        """The first rows."""
+        """Return the first rows."""
         self._require_types(kinds)
         with self._reading():
             import pyarrow.dataset as ds
@@ -194,7 +194,7 @@ class ParquetRowsFile:
         return self._typed(head, kinds, lines=None, keys={})
 
     def problem(self, kinds: Mapping[str, Kind], line: int) -> tuple[str, str]:
-        """The column and the value on that row."""
+        """Return the column and the value on that row."""
         table = self._table(list(kinds), None).slice(line - 1, 1)
         for name, kind in kinds.items():
             typed = self._column(table.column(name), name, kind, lines=np.array([line]))
@@ -287,7 +287,7 @@ class ParquetRowsFile:
 
 
 def _key_name(name: object) -> str:
-    """A key as text; NO_KEY for a missing one."""
+    """Return a key as text; NO_KEY for a missing one."""
     return NO_KEY if name is None or pd.isna(name) else str(name)  # type: ignore[call-overload]
 
 
@@ -331,7 +331,7 @@ def open_rows(
     date_order: DateOrder | None = None,
     is_multiline: bool = False,
 ) -> RowsFile:
-    """The file as rows is returned: Parquet where its name says so, otherwise text.
+    """Return the file as rows: Parquet where its name says so, otherwise text.
 
     Parameters
     ----------

@@ -76,18 +76,22 @@ class Value:
 
 
 def is_missing_mark(text: str) -> bool:
-    """Whether a trimmed text stands for no value in a column of numbers, dates or moments, such as ``--`` or N/A."""
+    """Return whether a trimmed text stands for no value in a column of numbers, dates or moments, such as ``--`` or
+    N/A.
+    """
     return text.lower() in MISSING_MARKS
 
 
 def unquoted(text: str) -> str:
-    """A text without the blanks and the pair of quotes around it, which a blank after the delimiter leaves there."""
+    """Return a text without the blanks and the pair of quotes around it, which a blank after the delimiter leaves
+    there.
+    """
     trimmed = text.strip()
     return trimmed[1:-1].strip() if len(trimmed) > 1 and trimmed[0] == trimmed[-1] == '"' else trimmed
 
 
 def number_of(text: str, *, mark: DecimalMark | None = ".", is_fraction: bool = False) -> Value:
-    """A number as people and programs show it.
+    """Return a number as people and programs show it.
 
     Parameters
     ----------
@@ -119,7 +123,8 @@ def number_of(text: str, *, mark: DecimalMark | None = ".", is_fraction: bool = 
 
 
 def decimal_mark(texts: Iterable[str], *, is_semicolon: bool) -> DecimalMark | None:
-    """The decimal mark that values of a file prove; without a proof the point, unless semicolons separate its fields.
+    """Return the decimal mark that values of a file prove; without a proof the point, unless semicolons separate its
+    fields.
 
     Where commas separate fields, points are decimal marks as soon as one value proves it: 37,59 then is no number.
 
@@ -144,7 +149,8 @@ def decimal_mark(texts: Iterable[str], *, is_semicolon: bool) -> DecimalMark | N
 
 
 def date_of(text: str, *, order: DateOrder | None = None) -> Value:
-    """A day: 2024-01-19, 20240119, 2024/01/19, 19.01.2024, 19-Jan-2024, Jan 19, 2024, or 01/19/2024 by the order.
+    """Return a day: 2024-01-19, 20240119, 2024/01/19, 19.01.2024, 19-Jan-2024, Jan 19, 2024, or 01/19/2024 by the
+    order.
 
     Parameters
     ----------
@@ -177,7 +183,7 @@ def date_of(text: str, *, order: DateOrder | None = None) -> Value:
 
 
 def date_order(texts: Iterable[str]) -> tuple[DateOrder | None, str]:
-    """The order of day and month that dates like 01/19/2024 of a file prove, and the first that leaves it open.
+    """Return the order of day and month that dates like 01/19/2024 of a file prove, and the first that leaves it open.
 
     Returns
     -------
@@ -205,12 +211,12 @@ def date_order(texts: Iterable[str]) -> tuple[DateOrder | None, str]:
 
 
 def is_zoned(text: str) -> bool:
-    """Whether a moment says its time zone."""
+    """Return whether a moment says its time zone."""
     return _ZONED.search(unquoted(text)) is not None
 
 
 def moment_of(text: str, *, zone: str | None = None) -> Value:
-    """A moment in UTC, from ISO text with a time zone.
+    """Return a moment in UTC, from ISO text with a time zone.
 
     Parameters
     ----------
@@ -241,7 +247,7 @@ def _finite(value: float, assumed: str = "") -> Value:
 
 
 def _written(text: str, mark: DecimalMark | None) -> Value:
-    """A number in digits, separators and an exponent."""
+    """Return a number in digits, separators and an exponent."""
     if mark is None and _THOUSANDS.fullmatch(text):
         return Value(problem="may be decimals or thousands: no other value of the file says which")
     if _PLAIN.fullmatch(text) and (mark != "," or "." not in text):

@@ -83,7 +83,7 @@ class ApeWisdomClient:
         self._client = HttpClient(SOURCE, home=settings.home, http=settings.http)
 
     def mentions(self) -> MentionList:
-        """All tickers that are mentioned, with their counts. A young list is taken from the cache.
+        """Return all tickers that are mentioned, with their counts. A young list is taken from the cache.
 
         Raises
         ------
@@ -190,5 +190,5 @@ def _unescaped(name: str | None) -> str | None:
 
 
 def dotted(symbol: str) -> str:
-    """A symbol as this project writes it: share classes with a point, BRK.B."""
+    """Return a symbol as this project writes it: share classes with a point, BRK.B."""
     return symbol.replace("-", ".").replace("/", ".")

@@ -76,15 +76,15 @@ class ChainQuestion:
         return self.session + pd.Timedelta(days=self.days)
 
     def has(self, expiration: pd.Timestamp) -> bool:
-        """Whether contracts of that expiration are wanted."""
+        """Return whether contracts of that expiration are wanted."""
         return bool(self.session <= expiration <= self.last_expiration)
 
     def stale(self, problem: str, remedy: str) -> StaleSourceError:
-        """The error of a snapshot of another session."""
+        """Return the error of a snapshot of another session."""
         return StaleSourceError(source=self.source, request=str(self), problem=problem, remedy=remedy)
 
     def strange(self, problem: str) -> SourceFormatError:
-        """The error of a chain in another shape."""
+        """Return the error of a chain in another shape."""
         return SourceFormatError(
             source=self.source,
             request=str(self),
@@ -93,14 +93,16 @@ class ChainQuestion:
         )
 
     def nothing(self, problem: str) -> EmptySourceError:
-        """The error of an underlying without options."""
+        """Return the error of an underlying without options."""
         return EmptySourceError(
             source=self.source, request=str(self), problem=problem, remedy="Check that options on it are listed."
         )
 
 
 def snapshot_period(now: pd.Timestamp) -> tuple[pd.Timestamp, pd.Timestamp, pd.Timestamp]:
-    """The last closed session, and from when until when (UTC) what vendors show is that session's end-of-day chain."""
+    """Return the last closed session, and from when until when (UTC) what vendors show is that session's end-of-day
+    chain.
+    """
     last = last_closed_session(now)
     return last, session_close(last) + SETTLEMENT_DELAY, session_open(shift_sessions(pd.DatetimeIndex([last]), 1)[0])
 
@@ -108,7 +110,7 @@ def snapshot_period(now: pd.Timestamp) -> tuple[pd.Timestamp, pd.Timestamp, pd.T
 def ask_for_present_chain(
     source: str, ticker: str, *, session: pd.Timestamp, now: pd.Timestamp, settings: Settings
 ) -> ChainQuestion:
-    """The question for a session's chain, if a snapshot that is taken now is of that session.
+    """Return the question for a session's chain, if a snapshot that is taken now is of that session.
 
     Parameters
     ----------
@@ -244,7 +246,7 @@ def moments(values: Sequence[float | None], *, unit: Literal["s", "ms", "ns"]) -
 
 
 def new_york_day(moment: pd.Timestamp) -> pd.Timestamp:
-    """The New York day of a moment, as a session is written."""
+    """Return the New York day of a moment, as a session is written."""
     return moment.tz_convert(NEW_YORK).tz_localize(None).normalize()
 
 

@@ -129,7 +129,8 @@ class FinnhubClient:
         return _articles(articles, bad, since=first, what=f"articles about {symbol}")
 
     def market_news(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """The latest general articles, about a hundred: the vendor has no more, so what is not asked for is lost.
+        """Return the latest general articles, about a hundred: the vendor has no more, so what is not asked for is
+        lost.
 
         Raises
         ------
@@ -148,7 +149,7 @@ class FinnhubClient:
         return _articles(records.rows, records.bad, since=since, what="articles about the market")
 
     def news_sentiment(self, symbol: str) -> NewsSentiment | None:
-        """The vendor's score of a company's news, None where the key's plan has none (403).
+        """Return the vendor's score of a company's news, None where the key's plan has none (403).
 
         Raises
         ------

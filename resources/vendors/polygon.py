@@ -169,7 +169,9 @@ class PolygonClient(KeyedChainClient):
             request = self._next(question, request, page.following, path=path)
 
     def _next(self, question: ChainQuestion, request: HttpRequest, following: str, *, path: str) -> HttpRequest:
-        """The request for the next page, at our address whatever host the link names: the key goes nowhere else."""
+        """Return the request for the next page, at our address whatever host the link names: the key goes nowhere
+        else.
+        """
         try:
             parts = urlsplit(following)
             params = dict(parse_qsl(parts.query, max_num_fields=MAXIMUM_LINK_FIELDS))

@@ -106,7 +106,7 @@ class TradierClient(KeyedChainClient):
         return [pd.Timestamp(row["date"]) for row in records.rows]
 
     def _underlying_price(self, question: ChainQuestion) -> float | None:
-        """The underlying's close; where the vendor has none yet, its last trade."""
+        """Return the underlying's close; where the vendor has none yet, its last trade."""
         symbol = _symbol(question.ticker)
         request = self._request(question, f"{PATH}quotes", {"symbols": symbol, "greeks": "false"})
         own = next((quote for quote in self._records(request, _quotes_of).rows if quote["symbol"] == symbol), None)

@@ -107,7 +107,7 @@ class ChainFile:
             yield self._typed(batch, lines)
 
     def _typed(self, batch: pa.RecordBatch, lines: NDArray[np.int64]) -> TextRows:
-        """A batch of a Parquet file, whose texts are read as those of a text file are."""
+        """Return a batch of a Parquet file, whose texts are read as those of a text file are."""
         import pyarrow as pa
 
         columns, unreadable = {}, {}
@@ -174,7 +174,7 @@ def open_chain_file(
 
 
 def find_chain_files(path: Path) -> tuple[list[Path], dict[Path, str]]:
-    """The chain files at a path, sorted, and the data files there that are none, with the reason.
+    """Return the chain files at a path, sorted, and the data files there that are none, with the reason.
 
     Hidden files and folders are passed over. A path that is a file is one chain file, whatever its columns, so that
     opening it says what is wrong.

@@ -291,7 +291,7 @@ def _reported(store: ChainStore, file: FileImport) -> Path:
 def _with_counts(
     done: FileImport, counts: MergeCounts, rows: pd.DataFrame, *, ticker: str, days: Iterable[pd.Timestamp]
 ) -> FileImport:
-    """What became of a file, with one more of its slices, whose staged rows these are."""
+    """Return what became of a file, with one more of its slices, whose staged rows these are."""
     refused = Counter(done.refused)
     taken_out = {
         "duplicate": counts.duplicate,
@@ -311,7 +311,7 @@ def _with_counts(
 
 
 def _repeated(rows: pd.DataFrame, counts: MergeCounts) -> Iterator[Remark]:
-    """Where the first rows of repeated keys stand, if there are any."""
+    """Return where the first rows of repeated keys stand, if there are any."""
     if not counts.duplicate + counts.conflicting_duplicate:
         return
     for reason, mask in zip(("duplicate", "conflicting_duplicate"), repeated_rows(rows), strict=True):
@@ -322,7 +322,7 @@ def _repeated(rows: pd.DataFrame, counts: MergeCounts) -> Iterator[Remark]:
 
 
 def _identity(file: ChainFile) -> str:
-    """What must be equal for a file to count as imported: name, size, digest, and what was added to it."""
+    """Return what must be equal for a file to count as imported: name, size, digest, and what was added to it."""
     digest = hashlib.sha256()
     with file.path.open("rb") as content:
         while piece := content.read(_READ_BYTES):
@@ -339,7 +339,9 @@ def _closes_bytes(closes: pd.DataFrame) -> bytes:
 
 
 def _recorded(store: ChainStore, record: Path, file: ChainFile) -> FileImport | None:
-    """What the record says; None where there is none, it is torn, or a slice it speaks of has been taken away."""
+    """Return what the record says; None where there is none, it is torn, or a slice it speaks of has been taken
+    away.
+    """
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
         listed: dict[str, tuple[Any, ...]] = {name: tuple(known.get(name, ())) for name in ("slices", "sessions")}

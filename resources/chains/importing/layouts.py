@@ -55,11 +55,11 @@ class Layout:
     optional: tuple[tuple[str, ...], ...]
 
     def fits(self, plain: list[str]) -> bool:
-        """Whether a file of these columns is in the layout."""
+        """Return whether a file of these columns is in the layout."""
         return all(any(name in plain for name in names) for names in self.required)
 
     def columns(self, names: list[str]) -> dict[str, str]:
-        """The file's own names of the columns to read, by plain name.
+        """Return the file's own names of the columns to read, by plain name.
 
         Raises
         ------
@@ -106,18 +106,18 @@ LAYOUTS: Final = (
 
 
 def plain_name(name: str) -> str:
-    """A column's name without case, brackets and blanks."""
+    """Return a column's name without case, brackets and blanks."""
     return re.sub(r"[\s_]+", "_", name.strip().strip("[]").strip()).lower()
 
 
 def layout_of(names: list[str]) -> Layout | None:
-    """The first layout that columns of these names fit; None where there is none."""
+    """Return the first layout that columns of these names fit; None where there is none."""
     plain = [plain_name(name) for name in names]
     return next((layout for layout in LAYOUTS if layout.fits(plain)), None)
 
 
 def kind_of(plain: str) -> Kind:
-    """What a column of a plain name holds."""
+    """Return what a column of a plain name holds."""
     unsided = plain if plain == TIME_OF_QUOTE else plain.removeprefix("c_").removeprefix("p_")
     target = next((own for own, others in ALIASES.items() if unsided == own or unsided in others), unsided)
     if target in ("quote_date", "expiration"):
@@ -128,7 +128,7 @@ def kind_of(plain: str) -> Kind:
 
 
 def ticker_in_name(path: Path) -> str | None:
-    """The ticker that a file's name says, such as SPY of spy_eod_202301.txt; None where it says none."""
+    """Return the ticker that a file's name says, such as SPY of spy_eod_202301.txt; None where it says none."""
     named = _TICKER_IN_NAME.match(path.name)
     if named is None or named[1].lower() in _NO_TICKERS:
         return None
@@ -139,14 +139,14 @@ def ticker_in_name(path: Path) -> str | None:
 
 
 def format_error(path: Path, problem: str, *, expected: Layout | None = None) -> SourceFormatError:
-    """The error that names the file, what was found and what is expected."""
+    """Return the error that names the file, what was found and what is expected."""
     return SourceFormatError(
         source=SOURCE, request=str(path), problem=" ".join(problem.split()), remedy=expected_columns(expected)
     )
 
 
 def expected_columns(layout: Layout | None = None) -> str:
-    """The columns that a file of a layout, or of any, must have."""
+    """Return the columns that a file of a layout, or of any, must have."""
     layouts = LAYOUTS if layout is None else (layout,)
     shapes = "; ".join(f"{each.name}: {', '.join(names[0] for names in each.required)}" for each in layouts)
     return f"Expected columns of {shapes}."

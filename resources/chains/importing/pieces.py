@@ -92,7 +92,7 @@ def _without_carets(piece: TextRows) -> tuple[TextRows, tuple[Remark, ...]]:
 
 
 def _chain_rows(sifted: SiftedChain, lines: NDArray[np.int64]) -> ChainRows:
-    """What was sifted, with the lines of the file; what the reader could not read it has said itself."""
+    """Return what was sifted, with the lines of the file; what the reader could not read it has said itself."""
     remarks = tuple(
         Remark(reason, sifted.counts[reason], int(lines[fault.position]), fault.value, column=fault.column)
         for reason, fault in sifted.faults.items()
@@ -102,7 +102,7 @@ def _chain_rows(sifted: SiftedChain, lines: NDArray[np.int64]) -> ChainRows:
 
 
 def _with_late(done: ChainRows, off: SiftedChain, late: TextRows) -> ChainRows:
-    """The rows with those that were quoted before the close among the refused ones."""
+    """Return the rows with those that were quoted before the close among the refused ones."""
     refused = pd.concat([off.kept, off.refused], ignore_index=True).assign(**{REASON: NOT_END_OF_DAY})
     value = f"{late.frame[TIME_OF_QUOTE].iloc[0]:g}"
     remark = Remark(NOT_END_OF_DAY, len(refused), int(late.lines[0]), value, column=TIME_OF_QUOTE)

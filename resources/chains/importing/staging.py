@@ -56,7 +56,7 @@ class StagedFile:
         return sorted((path.parent.name, int(path.name)) for path in self.folder.glob("*/*") if path.is_dir())
 
     def rows_of(self, ticker: str, year: int) -> pd.DataFrame:
-        """The staged rows of one slice, in the order of the file; ``LINE`` says where each stands in it."""
+        """Return the staged rows of one slice, in the order of the file; ``LINE`` says where each stands in it."""
         parts = sorted((self.folder / ticker / str(year)).iterdir())
         return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
 

@@ -61,7 +61,7 @@ class FilesByKind:
         require_known_columns(rules.columns)
 
     def file_of(self, kind: str) -> ColumnFile | None:
-        """The one file of a kind is returned; None where there is none.
+        """Return the one file of a kind; None where there is none.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class FilesByKind:
         return None if path is None else ColumnFile(path, kind, SHAPES[kind], self.rules)
 
     def file_of_ticker(self, ticker: str) -> ColumnFile | None:
-        """The ticker's own file of daily prices is returned; None where there is none.
+        """Return the ticker's own file of daily prices; None where there is none.
 
         Raises
         ------
@@ -82,22 +82,22 @@ class FilesByKind:
         return None if path is None else ColumnFile(path, PRICES, SHAPES[PRICES], self.rules, owner=ticker)
 
     def file_exists(self, kind: str) -> bool:
-        """Whether a file of the kind is there, or several, is returned."""
+        """Return whether a file of the kind is there, or several."""
         return kind in self.files.paths
 
     @property
     def known_names(self) -> tuple[str, ...]:
-        """Names, without suffix, of the files that hold a kind are returned."""
+        """Return names, without suffix, of the files that hold a kind."""
         return tuple(SHAPES)
 
     def index_files(self, symbols: Iterable[str] = INDEX_SYMBOLS) -> list[ColumnFile]:
-        """Files of one volatility index each are returned, those of the indices that have one."""
+        """Return files of one volatility index each, those of the indices that have one."""
         shape, kind = SHAPES[VOLATILITY_INDEX.name], VOLATILITY_INDEX.name
         own = {symbol: self.files.of_symbol(symbol) for symbol in sorted(symbols)}
         return [ColumnFile(path, kind, shape, self.rules, owner=symbol) for symbol, path in own.items() if path]
 
     def absence(self, kind: str, file: str = "") -> str:
-        """Why a kind is off is returned, which file would switch it on, and what its absence costs."""
+        """Return why a kind is off, which file would switch it on, and what its absence costs."""
         own = {PRICES: ", nor a file of a ticker such as GLD.csv", VOLATILITY_INDEX.name: ", nor VIX.csv"}.get(kind, "")
         cost = f"; {COSTS[kind]}" if kind in COSTS else ""
         name = file or kind

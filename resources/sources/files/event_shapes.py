@@ -71,7 +71,7 @@ _ID_LENGTH: Final = 16
 
 
 def hourly_bars(file: ColumnFile, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-    """Bars of a ticker within the exchange's hours, by their true start, are returned: ticker, ts, OHLC, volume.
+    """Return bars of a ticker within the exchange's hours, by their true start: ticker, ts, OHLC, volume.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def market_news(file: ColumnFile, *, since: pd.Timestamp | None) -> pd.DataFrame
 
 
 def mentions(file: ColumnFile, ticker: str) -> pd.DataFrame:
-    """One row a snapshot is returned, with 0 mentions where it does not list the ticker.
+    """Return one row a snapshot, with 0 mentions where it does not list the ticker.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def _classes_of(company: str) -> set[str]:
 
 
 def _counted(file: ColumnFile, mask: np.ndarray, what: str) -> str:
-    """A note with the number of rows of a mask; empty where there are none."""
+    """Return a note with the number of rows of a mask; empty where there are none."""
     count = int(mask.sum())
     return f"{file.path.name}: {count:,} {what}" if count else ""
 

@@ -75,7 +75,7 @@ class FileEvents:
         return table_frame(bars, PRICES_HOURLY, source=self._source)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """The market's headlines, for every ticker the same: the file does not say whom they are about.
+        """Return the market's headlines, for every ticker the same: the file does not say whom they are about.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class FileEvents:
         return table_frame(rows.assign(ticker=ticker, scope="market"), NEWS, source=self._source)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
-        """Every snapshot of the file; 0 mentions where it does not list the ticker.
+        """Return every snapshot of the file; 0 mentions where it does not list the ticker.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class FileEvents:
         return table_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """Every snapshot of the file that is of the ticker; off for a ticker that the file does not have.
+        """Return every snapshot of the file that is of the ticker; off for a ticker that the file does not have.
 
         Raises
         ------
@@ -177,5 +177,5 @@ class FileEvents:
 
 
 def no_companies(ticker: str) -> str:
-    """Why a ticker has no earnings, and what changes it."""
+    """Return why a ticker has no earnings, and what changes it."""
     return f"no company's earnings count for {ticker}: name some in TRADING_DAG_EARNINGS_COMPANIES"

@@ -50,7 +50,7 @@ class FolderFiles:
 
     @property
     def existing(self) -> Path:
-        """The folder is returned.
+        """Return the folder.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class FolderFiles:
         return self.folder
 
     def only(self, names: Iterable[str], *, kind: str) -> Path | None:
-        """The one file of these names without their suffix is returned; None where there is none.
+        """Return the one file of these names without their suffix; None where there is none.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class FolderFiles:
         return _the_one([path for name in names for path in self.paths.get(name, ())], kind)
 
     def exact(self, names: Iterable[str], *, kind: str) -> Path | None:
-        """The one file of these names, suffix and all, is returned; None where there is none.
+        """Return the one file of these names, suffix and all; None where there is none.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class FolderFiles:
         return _the_one([path for path in (folder / name for name in names) if path.is_file()], kind)
 
     def of_ticker(self, ticker: str) -> Path | None:
-        """The ticker's own file of daily prices is returned, such as ``GLD.csv``; None where there is none.
+        """Return the ticker's own file of daily prices, such as ``GLD.csv``; None where there is none.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class FolderFiles:
         return self.only((stem for stem in self.paths if _ticker_of(stem) == wanted), kind=f"prices of {ticker}")
 
     def of_symbol(self, symbol: str) -> Path | None:
-        """The file of one volatility index is returned, such as ``^VIX.csv``; None where there is none.
+        """Return the file of one volatility index, such as ``^VIX.csv``; None where there is none.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class FolderFiles:
 
     @cached_property
     def tickers(self) -> dict[str, Path]:
-        """Files of one ticker's daily prices, by ticker, are returned: capital letters, with a header of prices."""
+        """Return files of one ticker's daily prices, by ticker: capital letters, with a header of prices."""
         if self.folder is None or not self.folder.is_dir():
             return {}
         found: dict[str, Path] = {}
@@ -120,7 +120,7 @@ class FolderFiles:
 
     @cached_property
     def paths(self) -> dict[str, tuple[Path, ...]]:
-        """Files with a suffix that is read, by name without it, are returned."""
+        """Return files with a suffix that is read, by name without it."""
         found: dict[str, tuple[Path, ...]] = {}
         for path in sorted(self.existing.iterdir()):
             suffix = next((one for one in sorted(SUFFIXES, key=len, reverse=True) if path.name.endswith(one)), None)
@@ -131,7 +131,7 @@ class FolderFiles:
 
 
 def with_tickers_of_folder(settings: Settings) -> Settings:
-    """The settings with the tickers that have a file of their own in the universe are returned.
+    """Return the settings with the tickers that have a file of their own in the universe.
 
     Where the folder has no file of all prices, they are also what commands work on by default. Settings of another
     source, or of a folder without such files, are returned as they are.
@@ -159,7 +159,7 @@ def _the_one(found: list[Path], kind: str) -> Path | None:
 
 
 def has_prices(path: Path) -> bool:
-    """Whether the header names a date and prices is returned; False for what cannot be read, which is no such file."""
+    """Return whether the header names a date and prices; False for what cannot be read, which is no such file."""
     try:
         names = _parquet_names(path) if path.name.endswith(PARQUET) else _text_names(path)
         return set(_OF_PRICES) - {"session"} <= set(matching_columns(names, _OF_PRICES))
@@ -188,7 +188,9 @@ def _partition_name(stem: str) -> str:
 
 
 def _ticker_of(stem: str) -> str | None:
-    """The ticker whose prices a file of that name would hold; None for a volatility index, a series, or no ticker."""
+    """Return the ticker whose prices a file of that name would hold; None for a volatility index, a series, or no
+    ticker.
+    """
     canonical = canonical_key(stem)
     if stem != stem.upper() or canonical in INDEX_SYMBOLS or stem in MACRO_SERIES:
         return None

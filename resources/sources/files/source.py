@@ -100,7 +100,7 @@ class FilesSource:
         self._events = FileEvents(self._kinds.file_of, companies_of=companies_of, source=NAME)
 
     def tickers(self) -> frozenset[str]:
-        """Every ticker that the folder has daily bars of.
+        """Return every ticker that the folder has daily bars of.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class FilesSource:
         return table_frame(bars, PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """The ticker's index, or VIX (and ``symbol`` says so) where no file has it.
+        """Return the ticker's index, or VIX (and ``symbol`` says so) where no file has it.
 
         Rows on days that are no exchange session, which VIX has, and rows without a close are left out and counted.
         Open, high and low may be NULL.
@@ -247,15 +247,15 @@ class FilesSource:
         return self._events.prices_hourly(validate_ticker(ticker), since=since)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """The market's headlines, see ``FileEvents.news``."""
+        """Return the market's headlines, see ``FileEvents.news``."""
         return self._events.news(validate_ticker(ticker), since=since)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
-        """Every snapshot of the file, see ``FileEvents.social_mentions``."""
+        """Return every snapshot of the file, see ``FileEvents.social_mentions``."""
         return self._events.social_mentions(validate_ticker(ticker))
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """Every snapshot of the file, see ``FileEvents.news_sentiment``."""
+        """Return every snapshot of the file, see ``FileEvents.news_sentiment``."""
         return self._events.news_sentiment(validate_ticker(ticker))
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -269,7 +269,7 @@ class FilesSource:
         return self._events.economic_calendar(values, since=since)
 
     def describe(self) -> list[SourceStatus]:
-        """Which files are there, and whether their columns and first rows can be read."""
+        """Return which files are there, and whether their columns and first rows can be read."""
         return [*folder_statuses(self._kinds, chains=CHAIN_FILES), self.hull.describe()]
 
     def _price_file(self, ticker: str) -> ColumnFile | None:
@@ -286,7 +286,7 @@ class FilesSource:
         return own
 
     def _index_files(self, symbols: tuple[str, ...]) -> list[ColumnFile]:
-        """The file of all indices and those of the wanted ones."""
+        """Return the file of all indices and those of the wanted ones."""
         common = self._kinds.file_of(VOLATILITY_INDEX.name)
         single = self._kinds.index_files(symbols)
         for file in single if common is not None else []:
@@ -362,7 +362,7 @@ def _no_future(rows: FileRows, file: ColumnFile, column: str) -> FileRows:
 
 
 def _with_values(rows: FileRows, file: ColumnFile, column: str) -> FileRows:
-    """The rows that have a value there; the others are counted."""
+    """Return the rows that have a value there; the others are counted."""
     is_there = rows.frame[column].notna().to_numpy()
     missing = int((~is_there).sum())
     return rows.where(is_there, f"{file.path.name}: {missing:,} rows without {column} are left out" if missing else "")
@@ -383,7 +383,7 @@ def _known_splits(rows: FileRows, file: ColumnFile) -> FileRows:
 
 
 def _what_it_has(rows: FileRows, wanted: str) -> str:
-    """The keys that the file has, where the wanted one is not among them."""
+    """Return the keys that the file has, where the wanted one is not among them."""
     if not rows.keys or any(canonical_key(name) == canonical_key(wanted) for name in rows.keys):
         return ""
     return f"; it has {names_in_words(rows.keys)}"

@@ -84,7 +84,7 @@ class LiveChains:
         return self._vendor.chain(ticker, session=session, source=f"{self._source}:{self._name}")
 
     def present_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
-        """The session whose end-of-day chain the vendor shows at a moment (UTC), None where it shows none."""
+        """Return the session whose end-of-day chain the vendor shows at a moment (UTC), None where it shows none."""
         session, begins, ends = snapshot_period(now)
         return session if self._why_off(ticker) is None and begins <= now < ends else None
 
@@ -102,7 +102,7 @@ class LiveChains:
         return SourceStatus(OPTION_CHAIN.name, "on", detail)
 
     def _why_off(self, ticker: str | None = None) -> str | None:
-        """Why chains are off: for every ticker, or for the one that is asked about."""
+        """Return why chains are off: for every ticker, or for the one that is asked about."""
         if self._vendor is None:
             return f"TRADING_DAG_CHAIN_VENDOR is none; {IMPORT_CHAINS}"
         if not self._vendor.has_key:

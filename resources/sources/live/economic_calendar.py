@@ -64,7 +64,7 @@ class EconomicCalendarClient:
         return self._settings.fred_api_key is not None
 
     def describe(self) -> SourceStatus:
-        """Where the days come from, for ``doctor``."""
+        """Return where the days come from, for ``doctor``."""
         decisions = f"decisions of the Federal Reserve as listed to {SHIPPED_DECISIONS[-1]:%Y-%m-%d}"
         if self.has_key:
             return SourceStatus(ECONOMIC_CALENDAR.name, "on", f"{decisions}; days of releases from FRED")
@@ -76,7 +76,7 @@ class EconomicCalendarClient:
         )
 
     def events(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Every event from a day on (1990 by default), past and scheduled; columns of ``raw.economic_calendar``.
+        """Return every event from a day on (1990 by default), past and scheduled; columns of ``raw.economic_calendar``.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class EconomicCalendarClient:
 
 
 def reference_months(first_event: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """The months whose releases can fall between two days and some way beyond, as first days of the month."""
+    """Return the months whose releases can fall between two days and some way beyond, as first days of the month."""
     begin = (first_event - pd.DateOffset(months=3)).replace(day=1)
     return pd.date_range(begin, last + pd.DateOffset(months=MONTHS_AHEAD), freq="MS").as_unit(TIME_UNIT)
 

@@ -126,7 +126,7 @@ class LiveEvents:
         return table_frame(rows, EARNINGS, source=self._source)
 
     def describe(self) -> list[SourceStatus]:
-        """Whether there is a key, for ``doctor``."""
+        """Return whether there is a key, for ``doctor``."""
         remedy = f"set {KEY_VARIABLE} (free from finnhub.io)"
         if self._finnhub.has_key:
             news = SourceStatus(NEWS.name, "on", "Finnhub: company news of a year, the market's latest; no scores")
@@ -147,7 +147,7 @@ class LiveEvents:
 
 
 def dates_known_at(report_dates: pd.Series, asked_at: pd.Timestamp) -> pd.Series:
-    """When announcement days were known, for days that a calendar shows now.
+    """Return when announcement days were known, for days that a calendar shows now.
 
     Parameters
     ----------

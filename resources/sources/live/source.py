@@ -72,7 +72,7 @@ class LiveSource:
         return table_frame(bars.assign(ticker=ticker), PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """The ticker's index, or VIX (and ``symbol`` says so) where Yahoo does not know it.
+        """Return the ticker's index, or VIX (and ``symbol`` says so) where Yahoo does not know it.
 
         ``vix3m_close`` is NULL where Yahoo has no VIX3M. That Yahoo cannot be reached is an error in either case.
 
@@ -101,7 +101,7 @@ class LiveSource:
         return table_frame(self._fred.observations(since=since), MACRO, source=NAME)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """The last closed session's chain from the vendor of the settings; off without its key.
+        """Return the last closed session's chain from the vendor of the settings; off without its key.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class LiveSource:
         return self._chains.option_chain(ticker, session=session)
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
-        """The last closed session, from half an hour after its close until the next one opens."""
+        """Return the last closed session, from half an hour after its close until the next one opens."""
         return self._chains.present_session(validate_ticker(ticker), now=now)
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -170,7 +170,7 @@ class LiveSource:
         return table_frame(self._calendar.events(since=since), ECONOMIC_CALENDAR, source=NAME)
 
     def describe(self) -> list[SourceStatus]:
-        """What is asked, and which keys are there."""
+        """Return what is asked, and which keys are there."""
         yahoo = "Yahoo by way of yfinance; no key needed"
         if self._fred.has_key:
             macro = SourceStatus(MACRO.name, "on", "FRED with a key: first releases and their dates (ALFRED)")
@@ -201,7 +201,7 @@ class LiveSource:
 
 
 def build_live_source(settings: Settings, *, clock: Callable[[], pd.Timestamp] = present) -> LiveSource:
-    """The live source of some settings; ``clock`` gives the present moment, UTC."""
+    """Return the live source of some settings; ``clock`` gives the present moment, UTC."""
     events = LiveEvents(
         FinnhubClient(settings, clock=clock),
         ApeWisdomClient(settings, clock=clock),

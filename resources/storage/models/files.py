@@ -72,7 +72,7 @@ def write_model(fitted: FittedModel, folder: Path) -> None:
 
 
 def read_model(folder: Path) -> FittedModel:
-    """The model that was written into a folder.
+    """Return the model that was written into a folder.
 
     Raises
     ------

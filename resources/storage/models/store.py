@@ -107,7 +107,7 @@ class ModelStore:
             _point(folder, version)
 
     def load(self, name: str, *, ticker: str, horizon: str, version: str | None = LATEST) -> FittedModel:
-        """A stored model that predicts exactly as it did when it was saved.
+        """Return a stored model that predicts exactly as it did when it was saved.
 
         Parameters
         ----------
@@ -131,14 +131,14 @@ class ModelStore:
         return fitted
 
     def versions(self, name: str, *, ticker: str, horizon: str) -> tuple[str, ...]:
-        """Every complete version, oldest first; none where the model was never fitted."""
+        """Return every complete version, oldest first; none where the model was never fitted."""
         folder = self._folder(name, ticker=ticker, horizon=horizon)
         if not folder.is_dir():
             return ()
         return tuple(sorted(path.name for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()))
 
     def latest_version(self, name: str, *, ticker: str, horizon: str) -> str | None:
-        """The version in use, None where the model was never fitted.
+        """Return the version in use, None where the model was never fitted.
 
         Raises
         ------
@@ -208,14 +208,16 @@ class ModelStore:
             raise SliceBusyError(f"{name} of {ticker} {horizon} is being saved elsewhere") from None
 
     def _folder(self, name: str, *, ticker: str, horizon: str) -> Path:
-        """Where the versions of one slice lie; every part is checked before it becomes a path."""
+        """Return where the versions of one slice lie; every part is checked before it becomes a path."""
         if not _NAME.fullmatch(name):
             raise StorageError(f"{name!r} is no model name: expected small letters, digits and underscores")
         return self.root / name / f"ticker={validate_ticker(ticker)}" / f"horizon={horizon_of(horizon).key}"
 
 
 def new_version(fitted: FittedModel, *, at: dt.datetime | None = None) -> str:
-    """The version of a model that was fitted at a moment, by default now: UTC time, and what forecasts name it by."""
+    """Return the version of a model that was fitted at a moment, by default now: UTC time, and what forecasts name it
+    by.
+    """
     return f"{at or _utc_now():%Y%m%dT%H%M%S%fZ}-{fitted.model_version}"
 
 

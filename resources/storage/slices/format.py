@@ -29,7 +29,7 @@ METADATA_KEY: Final = b"trading_dag"
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The columns of a table in the types in which they are stored."""
+    """Return the columns of a table in the types in which they are stored."""
     import pyarrow as pa
 
     types: dict[str, pa.DataType] = {
@@ -44,7 +44,7 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def to_arrow(frame: pd.DataFrame, table: Table, provenance: Provenance) -> pa.Table:
-    """A conformed frame in the types of its table, with its provenance in the metadata."""
+    """Return a conformed frame in the types of its table, with its provenance in the metadata."""
     import pyarrow as pa
 
     arrow = pa.Table.from_pandas(frame, schema=arrow_schema(table), preserve_index=False)
@@ -52,7 +52,7 @@ def to_arrow(frame: pd.DataFrame, table: Table, provenance: Provenance) -> pa.Ta
 
 
 def to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
-    """What was stored as a frame in the types of the project."""
+    """Return what was stored as a frame in the types of the project."""
     frame: pd.DataFrame = arrow.replace_schema_metadata(None).to_pandas(date_as_object=False)
     for name in frame.columns:
         column: Column = table.column(name)
@@ -66,7 +66,7 @@ def to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
 
 
 def with_later_columns(frame: pd.DataFrame, table: Table, columns: Sequence[str] | None) -> pd.DataFrame:
-    """The frame with the nullable columns that its table has got since the file was written, NULL throughout."""
+    """Return the frame with the nullable columns that its table has got since the file was written, NULL throughout."""
     wanted = [column for column in table.columns if columns is None or column.name in columns]
     missing = [column for column in wanted if column.nullable and column.name not in frame.columns]
     if not missing:
@@ -132,14 +132,14 @@ def check_owner(file: pq.ParquetFile, table: Table, key: SliceKey, path: Path) -
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """The file, whose pages are compared with their checksums when they are read."""
+    """Return the file, whose pages are compared with their checksums when they are read."""
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def parquet_writer(arrow: pa.Table) -> Callable[[Path], None]:
-    """What writes a table to a path, with a checksum for each page."""
+    """Return what writes a table to a path, with a checksum for each page."""
     import pyarrow.parquet as pq
 
     return lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True)
@@ -184,12 +184,14 @@ def readable(table: Table, key: SliceKey, path: Path) -> Iterator[None]:
 
 
 def not_as_stored(table: Table, key: SliceKey, path: Path, problem: str) -> StorageError:
-    """The error for a file that can be read and is not what was stored: which slice, which file, why, what to do."""
+    """Return the error for a file that can be read and is not what was stored: which slice, which file, why, what to
+    do.
+    """
     return StorageError(f"{table.qualified_name} [{key}]: {path} is not as it was stored ({problem}). {remedy(table)}")
 
 
 def remedy(table: Table) -> str:
-    """What to do about a slice that is damaged."""
+    """Return what to do about a slice that is damaged."""
     if table.qualified_name == OPTION_CHAIN.qualified_name:
         return "Put back a copy; or take the file away, and import or fetch its chains again"
     return "Put back a copy, or make it again with trading-dag run --force"

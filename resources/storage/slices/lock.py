@@ -24,7 +24,7 @@ PATIENCE_SECONDS: Final = 3600.0
 
 
 def lock_file(state: Path, partition: str | None) -> Path:
-    """The file that is locked while a run works on a partition; one for everything that is unpartitioned."""
+    """Return the file that is locked while a run works on a partition; one for everything that is unpartitioned."""
     return state / "slices" / f"{quote(partition or UNPARTITIONED, safe='')}.lock"
 
 

@@ -91,7 +91,7 @@ def strangers(data: Path, tables: Iterable[Table]) -> list[Stranger]:
 
 
 def _strangers_within(folder: Path, table: Table) -> Iterator[Path]:
-    """What lies in a table's folder and leads to no slice of it."""
+    """Return what lies in a table's folder and leads to no slice of it."""
     levels = LEVELS[table.slice]
 
     def look(at: Path, depth: int) -> Iterator[Path]:

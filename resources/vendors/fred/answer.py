@@ -166,7 +166,7 @@ def _is_value(value: str) -> bool:
 
 
 def format_error(request: HttpRequest, problem: str) -> SourceFormatError:
-    """The error of an answer in another shape."""
+    """Return the error of an answer in another shape."""
     return SourceFormatError(
         source=SOURCE,
         request=str(request),

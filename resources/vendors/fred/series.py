@@ -169,7 +169,7 @@ def vintage_windows(vintages: pd.DatetimeIndex, *, first: pd.Timestamp) -> list[
 
 
 def first_releases(releases: pd.DataFrame, series_id: str) -> pd.DataFrame:
-    """The first value of each observation and the session at whose close it was known.
+    """Return the first value of each observation and the session at whose close it was known.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ _logger = logging.getLogger(__name__)
 
 
 def present() -> pd.Timestamp:
-    """The present moment, UTC."""
+    """Return the present moment, UTC."""
     return pd.Timestamp.now("UTC")
 
 

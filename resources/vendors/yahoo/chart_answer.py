@@ -139,7 +139,7 @@ def read_payload(request: HttpRequest, answer: HttpAnswer) -> Any:
 
 
 def field_of(request: HttpRequest, holder: Any, name: str, kind: type) -> Any:
-    """A field of an object of the answer.
+    """Return a field of an object of the answer.
 
     Raises
     ------

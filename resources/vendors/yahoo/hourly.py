@@ -26,7 +26,9 @@ _logger = logging.getLogger(__name__)
 
 
 def first_hourly_day(now: pd.Timestamp, *, since: pd.Timestamp | None) -> pd.Timestamp:
-    """The first day to ask for: ``since``, or the first that Yahoo has, where that is later; the log then says so."""
+    """Return the first day to ask for: ``since``, or the first that Yahoo has, where that is later; the log then says
+    so.
+    """
     first = now.tz_convert(NEW_YORK).tz_localize(None).normalize() - pd.Timedelta(days=HISTORY_DAYS)
     if since is None or since >= first:
         return first if since is None else since
@@ -87,7 +89,9 @@ def _at(starts: pd.Series, reason: str) -> list[BadRecord]:
 
 
 def _hours_of_sessions(starts: pd.DatetimeIndex) -> tuple[NDArray[np.bool_], pd.DatetimeIndex]:
-    """Whether each start is a whole number of hours after its session's open and before its close, and its end."""
+    """Return whether each start is a whole number of hours after its session's open and before its close, and its
+    end.
+    """
     days = pd.DatetimeIndex(starts.tz_convert(NEW_YORK).tz_localize(None).normalize()).as_unit(TIME_UNIT)
     codes, distinct = pd.factorize(days)
     is_session = distinct.isin(all_sessions())
