@@ -29,7 +29,7 @@ PANDAS_DTYPES: Final[dict[ColumnType, str]] = {
 
 
 def table_frame(table: Table, values: Mapping[str, Any], *, rows: int) -> pd.DataFrame:
-    """A frame of the table's columns in stored order, with a plain index.
+    """Return a frame of the table's columns in stored order, with a plain index.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def table_frame(table: Table, values: Mapping[str, Any], *, rows: int) -> pd.Dat
 
 
 def values_at_sessions(frame: pd.DataFrame, sessions: pd.DatetimeIndex, *, column: str, table: str) -> FloatArray:
-    """A numeric column of one ticker's frame at each wanted session, NaN where the frame has no such row.
+    """Return a numeric column of one ticker's frame at each wanted session, NaN where the frame has no such row.
 
     Raises
     ------
@@ -141,5 +141,5 @@ def require_prices(frame: pd.DataFrame, columns: Iterable[str], *, table: str) -
 
 
 def ticker_of(frame: pd.DataFrame) -> str:
-    """The ticker of a frame that holds one; empty where it has no rows."""
+    """Return the ticker of a frame that holds one; empty where it has no rows."""
     return "" if frame.empty else str(frame["ticker"].iloc[0])

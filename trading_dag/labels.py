@@ -39,7 +39,7 @@ def build_targets(
     horizon: Horizon,
     judge_closes: bool = True,
 ) -> pd.DataFrame:
-    """What happened between each session's close and the end of the horizon.
+    """Return what happened between each session's close and the end of the horizon.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def build_targets(
 
 
 def _published_rank(implied_volatility: pd.DataFrame, *, judge_closes: bool) -> pd.Series:
-    """The iv_rank of the sessions on which an index was published that no later close has disproved."""
+    """Return the iv_rank of the sessions on which an index was published that no later close has disproved."""
     fresh = implied_volatility[(implied_volatility["vix_filled_sessions"] == 0) & (implied_volatility["vix_close"] > 0)]
     true = fresh[~lone_closes_of_index(fresh["vix_close"])] if judge_closes else fresh
     return true["iv_rank"].astype("float64")
@@ -134,14 +134,14 @@ def iv_regime_of(iv_rank: np.ndarray) -> pd.Series:
 
 
 def spread_class_of(forward_return: np.ndarray, hv_20: np.ndarray, *, horizon: Horizon) -> pd.Series:
-    """Which credit spread each move would have paid; missing where there is no return or no positive hv_20."""
+    """Return which credit spread each move would have paid; missing where there is no return or no positive hv_20."""
     expected = np.where(hv_20 > 0, hv_20, np.nan) / 100 * sqrt(horizon.scaling_sessions / SESSIONS_PER_YEAR)
     z = forward_return / expected
     return _classes(z, [(z > SPREAD_Z, "PUT_CREDIT"), (z < -SPREAD_Z, "CALL_CREDIT")], "HOLD")
 
 
 def open_is_previous_close(prices: pd.DataFrame) -> pd.Series:
-    """Whether a session's open cannot be taken for an open, because the vendor filled in the previous close.
+    """Return whether a session's open cannot be taken for an open, because the vendor filled in the previous close.
 
     Some index histories carry the previous close as the open for years. The rule: over the 252 sessions ending at
     the session, at least 60 of them, more than half of the opens equal the previous close. The first sessions, with
@@ -169,6 +169,6 @@ def open_is_previous_close(prices: pd.DataFrame) -> pd.Series:
 
 
 def _classes(values: np.ndarray, conditions: list[tuple[np.ndarray, str]], otherwise: str) -> pd.Series:
-    """The name of the first condition that holds, else ``otherwise``; missing where the value is NaN."""
+    """Return the name of the first condition that holds, else ``otherwise``; missing where the value is NaN."""
     names = np.select([held for held, _ in conditions], [name for _, name in conditions], otherwise)
     return pd.Series(names, dtype="str").where(~np.isnan(values))

@@ -31,7 +31,7 @@ SETTLEMENT_DELAY: Final = pd.Timedelta(minutes=30)
 
 @lru_cache(maxsize=1)
 def exchange_calendar() -> ExchangeCalendar:
-    """The XNYS calendar from 1985 to a year from today."""
+    """Return the XNYS calendar from 1985 to a year from today."""
     import exchange_calendars
 
     last = dt.date.today() + dt.timedelta(days=366)
@@ -43,7 +43,7 @@ def exchange_calendar() -> ExchangeCalendar:
 
 @lru_cache(maxsize=1)
 def all_sessions() -> pd.DatetimeIndex:
-    """Every session of the calendar, ascending, ``datetime64[us]``."""
+    """Return every session of the calendar, ascending, ``datetime64[us]``."""
     sessions: pd.DatetimeIndex = exchange_calendar().sessions.tz_localize(None).as_unit(TIME_UNIT)
     return sessions
 
@@ -55,12 +55,12 @@ def sessions_between(first: pd.Timestamp | dt.date | str, last: pd.Timestamp | d
 
 
 def is_session(days: pd.DatetimeIndex) -> pd.Series:
-    """Whether each day is a session; index: the days."""
+    """Return whether each day is a session; index: the days."""
     return pd.Series(days.isin(all_sessions()), index=days)
 
 
 def shift_sessions(sessions: pd.DatetimeIndex, offset: int) -> pd.DatetimeIndex:
-    """The sessions ``offset`` steps after each given session (negative: before).
+    """Return the sessions ``offset`` steps after each given session (negative: before).
 
     Steps outside the calendar give NaT.
 
@@ -80,19 +80,19 @@ def shift_sessions(sessions: pd.DatetimeIndex, offset: int) -> pd.DatetimeIndex:
 
 
 def session_before(day: pd.Timestamp) -> pd.Timestamp:
-    """The last session before a day, which need be none; outside the calendar the calendar day before."""
+    """Return the last session before a day, which need be none; outside the calendar the calendar day before."""
     position = int(all_sessions().searchsorted(day)) - 1
     is_known = position >= 0 and day <= all_sessions()[-1]
     return all_sessions()[position] if is_known else day - pd.Timedelta(days=1)
 
 
 def target_sessions(sessions: pd.DatetimeIndex, horizon: Horizon) -> pd.DatetimeIndex:
-    """The session at whose open (12h) or close (the others) the horizon ends."""
+    """Return the session at whose open (12h) or close (the others) the horizon ends."""
     return shift_sessions(sessions, horizon.target_offset)
 
 
 def session_close(session: pd.Timestamp) -> pd.Timestamp:
-    """When the session closes, UTC. Half days close early; daylight saving is honoured."""
+    """Return when the session closes, UTC. Half days close early; daylight saving is honoured."""
     close: pd.Timestamp = exchange_calendar().session_close(session)
     return close
 
@@ -113,13 +113,14 @@ def close_hours(days: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
 
 
 def session_open(session: pd.Timestamp) -> pd.Timestamp:
-    """When the session opens, UTC."""
+    """Return when the session opens, UTC."""
     start: pd.Timestamp = exchange_calendar().session_open(session)
     return start
 
 
 def session_bounds(sessions: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
-    """When each session opens and closes, UTC, ``datetime64[us]``: ``session_open`` and ``session_close`` of many.
+    """Return when each session opens and closes, UTC, ``datetime64[us]``: ``session_open`` and ``session_close`` of
+    many.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def session_bounds(sessions: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, pd.Dat
 
 
 def last_closed_session(now: pd.Timestamp | None = None) -> pd.Timestamp:
-    """The latest session whose close is not after ``now`` (timezone-aware; default: the present)."""
+    """Return the latest session whose close is not after ``now`` (timezone-aware; default: the present)."""
     moment = pd.Timestamp.now("UTC") if now is None else now.tz_convert("UTC")
     closes = exchange_calendar().closes
     closed = closes.index[closes <= moment]

@@ -175,7 +175,7 @@ def announcement_known_at(earnings: pd.DataFrame) -> pd.Series:
 
 
 def figures_known_at(earnings: pd.DataFrame) -> pd.Series:
-    """When the figures of each announcement count as known: the close of its reaction session, UTC.
+    """Return when the figures of each announcement count as known: the close of its reaction session, UTC.
 
     NaT where that lies beyond the calendar.
     """
@@ -236,7 +236,7 @@ def _of_the_past(known: Announcements, rows: Positions, move: Array) -> tuple[Ar
 
 
 def _surprises(known: Announcements, rows: Positions) -> tuple[Array, Array]:
-    """The latest surprise in percent, and how many in a row had its sign, at each row.
+    """Return the latest surprise in percent, and how many in a row had its sign, at each row.
 
     Announcements of several companies at one session count as one: their mean.
     """

@@ -112,7 +112,7 @@ def sessions_since_last(
 
 
 def latest_before(rows: Positions, *, happened_at: Positions, limit: int) -> tuple[Positions, Array]:
-    """The latest event at or before each row.
+    """Return the latest event at or before each row.
 
     Parameters
     ----------

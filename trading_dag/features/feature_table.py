@@ -93,7 +93,7 @@ def build_feature_table(
 def _features_at(
     rows: pd.DatetimeIndex, technical: pd.DataFrame, table: Table, names: tuple[str, ...], frame: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """The features of one table on the sessions of the rows, NaN where it has none."""
+    """Return the features of one table on the sessions of the rows, NaN where it has none."""
     if frame is None:
         return pd.DataFrame(float("nan"), index=rows, columns=list(names))
     is_of_ticker = "ticker" in table.column_names

@@ -113,7 +113,7 @@ def _score(headline: str) -> float:
 
 @lru_cache(maxsize=1)
 def _analyzer() -> Any:
-    """The scorer with its list amended; made once, for reading the list takes a while."""
+    """Return the scorer with its list amended; made once, for reading the list takes a while."""
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     analyzer = SentimentIntensityAnalyzer()

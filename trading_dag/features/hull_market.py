@@ -40,7 +40,7 @@ def hull_features(market: pd.DataFrame, names: tuple[str, ...] = HULL_FEATURES) 
 
 
 def build_hull_market(market: pd.DataFrame) -> pd.DataFrame:
-    """The features of each day with their interaction terms.
+    """Return the features of each day with their interaction terms.
 
     Parameters
     ----------
@@ -86,7 +86,8 @@ def missing_by_family(market: pd.DataFrame) -> dict[str, float]:
 
 
 def hull_labels(market: pd.DataFrame) -> pd.DataFrame:
-    """What the next day brought: forward_returns, risk_free_rate, market_forward_excess_returns; index ``date_id``.
+    """Return what the next day brought: forward_returns, risk_free_rate, market_forward_excess_returns; index
+    ``date_id``.
 
     The row of day t is known at the close of day t + 1.
     """

@@ -89,7 +89,7 @@ def build_implied_volatility(
 
 
 def _without_doubtful(published: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The closes without those that cannot be true: as the next close shows, and as the close itself does."""
+    """Return the closes without those that cannot be true: as the next close shows, and as the close itself does."""
     later, at_once = published.copy(), published.copy()
     for name in _CLOSES:
         closes = published[name][np.isfinite(published[name]) & (published[name] > 0)]
@@ -105,7 +105,7 @@ def _is_undecided(published: pd.DataFrame, later: pd.DataFrame, at_once: pd.Data
 
 
 def _as_known(published: pd.DataFrame, later: pd.DataFrame, at_once: pd.DataFrame, *, span: slice) -> pd.DataFrame:
-    """The closes of a span of sessions as they were known at its end: the last one by itself alone."""
+    """Return the closes of a span of sessions as they were known at its end: the last one by itself alone."""
     known = later.iloc[span].copy()
     for name in _CLOSES:
         places = np.flatnonzero(published[name].iloc[span].notna())
@@ -116,7 +116,7 @@ def _as_known(published: pd.DataFrame, later: pd.DataFrame, at_once: pd.DataFram
 
 
 def _features_of(published: pd.DataFrame, hv_20: pd.Series) -> pd.DataFrame:
-    """Every feature by session, of closes by session (NaN where none counts) and the realised volatility."""
+    """Return every feature by session, of closes by session (NaN where none counts) and the realised volatility."""
     x, three_month = (published[name].ffill(limit=FILL_LIMIT_SESSIONS) for name in _CLOSES)
     age, three_month_age = (_sessions_since_published(published[name]) for name in _CLOSES)
     three_month = three_month.where(three_month_age == age)

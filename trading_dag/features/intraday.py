@@ -102,7 +102,7 @@ def build_intraday(prices_hourly: pd.DataFrame, prices: pd.DataFrame) -> pd.Data
 
 
 def _by_bar(bars: HourlyBars) -> dict[str, tuple[Array, int]]:
-    """What is computed at every bar, and how many bars it needs; a session's value is that of its last bar."""
+    """Return what is computed at every bar, and how many bars it needs; a session's value is that of its last bar."""
     import talib
 
     # A price without nights: its changes are those within sessions, its level is nobody's.
@@ -143,7 +143,7 @@ def _edges_of_sessions(bars: HourlyBars) -> tuple[Array, Array]:
 
 
 def _bars_that_count(prices_hourly: pd.DataFrame, prices: pd.DataFrame, sessions: pd.DatetimeIndex) -> HourlyBars:
-    """The bars of sessions that are covered from open to close and agree with the day, ordered by time."""
+    """Return the bars of sessions that are covered from open to close and agree with the day, ordered by time."""
     require_columns(prices_hourly, "raw.prices_hourly", columns=_REQUIRED)
     started = pd.DatetimeIndex(pd.to_datetime(prices_hourly["ts"], utc=True)).as_unit(TIME_UNIT)
     order = np.argsort(started.asi8, kind="stable")
@@ -172,7 +172,7 @@ def _bars_that_count(prices_hourly: pd.DataFrame, prices: pd.DataFrame, sessions
 
 
 def _ends_of_bars(row: Integers, starts: Integers, opens: Integers) -> Integers:
-    """When each bar ends: an hour after its start.
+    """Return when each bar ends: an hour after its start.
 
     A bar by the clock that a source dates from the open ends with its clock hour. It is told from one of an hour by the
     bar that begins there.
@@ -186,7 +186,7 @@ def _ends_of_bars(row: Integers, starts: Integers, opens: Integers) -> Integers:
 
 
 def _is_complete(row: Integers, begins: Integers, ends: Integers, opens: Integers, closes: Integers) -> Mask:
-    """Whether the bars of each session follow each other without hole or overlap from its open to its close."""
+    """Return whether the bars of each session follow each other without hole or overlap from its open to its close."""
     joins = np.append(True, (row[1:] != row[:-1]) | (begins[1:] == ends[:-1]))[: len(row)]
     covered = np.zeros(len(opens))
     np.add.at(covered, row, ends - begins)
@@ -196,7 +196,7 @@ def _is_complete(row: Integers, begins: Integers, ends: Integers, opens: Integer
 
 
 def _agrees_with_day(row: Integers, opened: Array, closed: Array, prices: pd.DataFrame) -> Mask:
-    """Whether the bars of each session, scaled to end at the day's close, stay within 2 % of the day's range."""
+    """Return whether the bars of each session, scaled to end at the day's close, stay within 2 % of the day's range."""
     high, low, close = (prices[name].to_numpy(dtype=float, na_value=np.nan) for name in _RANGE)
     last = np.full(len(close), np.nan)
     # Bars are in order: the last one of a session stays.

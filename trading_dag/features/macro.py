@@ -126,7 +126,7 @@ def build_macro(macro: pd.DataFrame, *, as_of: pd.Timestamp | None = None) -> pd
 
 
 def _last_session(known_on: pd.Series, as_of: pd.Timestamp | None) -> pd.Timestamp:
-    """The last session that has a row: a series that ends does not take the others' last values with it."""
+    """Return the last session that has a row: a series that ends does not take the others' last values with it."""
     calendar, last = all_sessions(), pd.Timestamp(known_on.max())
     if as_of is None:
         return last
@@ -135,12 +135,12 @@ def _last_session(known_on: pd.Series, as_of: pd.Timestamp | None) -> pd.Timesta
 
 
 def _position_of(days: pd.DatetimeIndex) -> Array:
-    """The place in the calendar of the last session on or before each day."""
+    """Return the place in the calendar of the last session on or before each day."""
     return (all_sessions().searchsorted(days, side="right") - 1).astype(np.float64)
 
 
 def _checked(macro: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a value, dates as midnight timestamps, ordered by series and reference date."""
+    """Return the rows with a value, dates as midnight timestamps, ordered by series and reference date."""
     missing = [name for name in _REQUIRED if name not in macro.columns]
     if missing:
         raise SchemaError(table="raw.macro", key="columns", rule=f"missing: {', '.join(missing)}")
@@ -161,7 +161,7 @@ def _checked(macro: pd.DataFrame) -> pd.DataFrame:
 
 
 def _year_before(rows: pd.DataFrame) -> pd.Series:
-    """The value of the same month a year before each observation; NaN where there is none or it came later."""
+    """Return the value of the same month a year before each observation; NaN where there is none or it came later."""
     before = rows["observation_date"] - pd.DateOffset(years=1)
     earlier = rows.set_index("observation_date").reindex(pd.DatetimeIndex(before))
     visible = earlier["known_on"].to_numpy() <= rows["known_on"].to_numpy()
@@ -199,7 +199,8 @@ def _flags(columns: dict[str, pd.Series]) -> dict[str, pd.Series]:
 
 
 def _is_first_rise(rate: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Whether a rate has settled above all that it was a while ago, and had not been rising; and where that is known.
+    """Return whether a rate has settled above all that it was a while ago, and had not been rising; and where that
+    is known.
 
     The level is a median, compared with those that ended 20 to 40 sessions earlier, and over the 60 sessions before.
     """

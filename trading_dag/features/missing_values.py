@@ -78,7 +78,7 @@ def fill_missing(features: pd.DataFrame, fitted: TrainingMedians) -> pd.DataFram
 
 
 def presence_by_block(features: pd.DataFrame, *, blocks: int = 60) -> pd.DataFrame:
-    """How much of each column is there, over time.
+    """Return how much of each column is there, over time.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def presence_by_block(features: pd.DataFrame, *, blocks: int = 60) -> pd.DataFra
 
 
 def presence_by_group(features: pd.DataFrame, groups: Mapping[str, Sequence[str]], *, blocks: int = 60) -> pd.DataFrame:
-    """How much is there over time, where columns of a group that come and go together are one.
+    """Return how much is there over time, where columns of a group that come and go together are one.
 
     Two columns go together where their shares of every block are the same in tenths: a hundred columns with the same
     history say no more than one.

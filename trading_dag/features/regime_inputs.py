@@ -15,7 +15,7 @@ TECHNICAL_INPUTS = ("log_return_5d", "log_return_20d", "hv_20")
 
 
 def build_regime_inputs(technical: pd.DataFrame) -> pd.DataFrame:
-    """The observations of one ticker.
+    """Return the observations of one ticker.
 
     Parameters
     ----------

@@ -164,7 +164,7 @@ def _of_news(news: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
 
 
 def _tone(news: pd.DataFrame) -> Array:
-    """The vendor's score of each headline, the word list's where the vendor gives none."""
+    """Return the vendor's score of each headline, the word list's where the vendor gives none."""
     tone = news["sentiment"].to_numpy(dtype=float, na_value=np.nan).clip(-1.0, 1.0)
     missing = np.isnan(tone)
     tone[missing] = score_headlines(news["headline"][missing])
@@ -226,6 +226,8 @@ def _latest(snapshots: pd.DataFrame, names: tuple[str, ...], times: SessionTimes
 
 
 def _last_before(known: Moments, moments: Moments) -> Moments:
-    """The latest entry of ``known``, which ascends, that is not after each moment; the smallest integer for none."""
+    """Return the latest entry of ``known``, which ascends, that is not after each moment; the smallest integer for
+    none.
+    """
     padded = np.concatenate(([np.iinfo(np.int64).min], known))
     return padded[np.searchsorted(known, moments, side="right")]

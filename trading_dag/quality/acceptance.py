@@ -46,7 +46,9 @@ class AcceptedBar:
 
 
 def accepted_bar(prices: pd.DataFrame, session: pd.Timestamp, *, reason: str, now: pd.Timestamp) -> AcceptedBar | None:
-    """The bar of a session as it is accepted; None where the prices have none, or none with a close above zero."""
+    """Return the bar of a session as it is accepted; None where the prices have none, or none with a close above
+    zero.
+    """
     rows = prices.sort_values("session", kind="stable", ignore_index=True)
     places = rows.index[rows["session"] == session]
     if len(places) != 1 or not rows.loc[places[0], "close"] > 0:

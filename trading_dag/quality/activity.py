@@ -19,12 +19,12 @@ _USUAL_SESSIONS: Final = 21
 
 
 def log_of(values: pd.Series) -> Floats:
-    """The natural logarithm of positive values."""
+    """Return the natural logarithm of positive values."""
     return np.asarray(np.log(values.to_numpy(dtype="float64")), dtype="float64")
 
 
 def usual_before(values: pd.Series, flags: Mask) -> Floats:
-    """The median of the 21 values before each flagged row, in their order; NaN where none is known."""
+    """Return the median of the 21 values before each flagged row, in their order; NaN where none is known."""
     held = values.to_numpy(dtype="float64")
     usual = [
         float(pd.Series(held[max(row - _USUAL_SESSIONS, 0) : row]).median()) for row in np.flatnonzero(flags).tolist()
@@ -33,7 +33,8 @@ def usual_before(values: pd.Series, flags: Mask) -> Floats:
 
 
 def turnover(rows: pd.DataFrame, flags: Mask) -> Floats:
-    """How many times the usual was traded in each flagged session, at least 1; 1 where nothing is known of volume.
+    """Return how many times the usual was traded in each flagged session, at least 1; 1 where nothing is known of
+    volume.
 
     Shares and dollars are both compared and the lesser counts: which of them a split leaves alone depends on the
     vendor, so that an unadjusted split makes no session look busy.
@@ -47,7 +48,7 @@ def turnover(rows: pd.DataFrame, flags: Mask) -> Floats:
 
 
 def only_where(flags: Mask, holds: npt.NDArray[np.bool_]) -> Mask:
-    """The flags of which ``holds``, given in their order, is true."""
+    """Return the flags of which ``holds``, given in their order, is true."""
     kept = np.zeros(len(flags), dtype=bool)
     kept[np.flatnonzero(flags)[holds]] = True
     return kept

@@ -19,7 +19,7 @@ _TIMESTAMP: Final = f"datetime64[{TIME_UNIT}, UTC]"
 
 
 def pandas_type(column: Column) -> str:
-    """The pandas type in which a column of the schema is held in memory."""
+    """Return the pandas type in which a column of the schema is held in memory."""
     if column.type == "int64":
         return "Int64" if column.nullable else "int64"
     if column.type == "bool":
@@ -31,7 +31,7 @@ _MICROSECONDS_A_DAY: Final = 86_400_000_000
 
 
 def empty_frame(table: Table) -> pd.DataFrame:
-    """A frame of zero rows with the columns and types of the table."""
+    """Return a frame of zero rows with the columns and types of the table."""
     return pd.DataFrame({column.name: pd.Series([], dtype=pandas_type(column)) for column in table.columns})
 
 

@@ -113,7 +113,7 @@ def _no_copy_of_session_before(examined: Examined) -> Finding:
 
 
 def _repeats(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Whether a row has volume and last trade of its contract on the ticker's quote date before."""
+    """Return whether a row has volume and last trade of its contract on the ticker's quote date before."""
     ticker = pd.factorize(rows["ticker"])[0]
     day, strike = rows["quote_date"].to_numpy(), rows["strike"].to_numpy(dtype=float)
     keys = (ticker, rows["expiration"].to_numpy(), strike, (rows["option_right"] == "C").to_numpy())
@@ -213,7 +213,7 @@ def _mean_of_two(values: pd.Series, pairs: pd.DataFrame) -> Floats:
 
 
 def _chains(rows: pd.DataFrame) -> tuple[Integers, pd.DataFrame]:
-    """The number of each row's chain, ascending by ticker and then quote date, and the chains."""
+    """Return the number of each row's chain, ascending by ticker and then quote date, and the chains."""
     ticker, tickers = pd.factorize(rows["ticker"], sort=True, use_na_sentinel=False)
     day, dates = pd.factorize(rows["quote_date"], sort=True, use_na_sentinel=False)
     used, chain = np.unique(ticker.astype(np.int64) * len(dates) + day, return_inverse=True)
@@ -222,7 +222,7 @@ def _chains(rows: pd.DataFrame) -> tuple[Integers, pd.DataFrame]:
 
 
 def _median(values: Floats, chain: Integers, chains: int) -> Floats:
-    """The median of the values of each chain, NaN without any, (chains,)."""
+    """Return the median of the values of each chain, NaN without any, (chains,)."""
     middle = pd.Series(values).groupby(chain).median().reindex(range(chains))
     return np.asarray(middle, dtype=np.float64)
 

@@ -45,7 +45,7 @@ def copied_bars(bars: Bars) -> Mask:
 
 
 def _distance_to_copy(values: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """How many rows back the last equal row is; 0 where there is none."""
+    """Return how many rows back the last equal row is; 0 where there is none."""
     codes = pd.util.hash_pandas_object(values, index=False).to_numpy()
     positions = pd.Series(np.arange(len(values)))
     earlier = positions.groupby(codes).shift(1)

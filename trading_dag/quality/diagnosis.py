@@ -36,12 +36,12 @@ def _checks_of(table: Table) -> tuple[Check, ...]:
 
 
 def rules_of(table: Table) -> tuple[Rule, ...]:
-    """The rules of a table, in the order in which they are reported."""
+    """Return the rules of a table, in the order in which they are reported."""
     return tuple(check.rule for check in _checks_of(table))
 
 
 def examine(table: Table, frame: pd.DataFrame, *, context: QualityContext) -> dict[str, Finding]:
-    """What each rule of a table finds in a frame, by the rule's name.
+    """Return what each rule of a table finds in a frame, by the rule's name.
 
     A frame in any condition is examined: a rule whose columns are missing or of the wrong type finds nothing and
     says so, because ``columns_and_types`` has already found that.
@@ -70,7 +70,7 @@ def _judged(check: Check, examined: Examined) -> Finding:
 
 
 def _without_accepted(finding: Finding, examined: Examined) -> Finding:
-    """The finding without the bars that a user has accepted, which it names."""
+    """Return the finding without the bars that a user has accepted, which it names."""
     accepted = examined.context.accepted
     if not accepted or not finding.mask.any():
         return finding

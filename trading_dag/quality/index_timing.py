@@ -41,7 +41,7 @@ _LATE_EVIDENCE: Final = 3.0
 
 
 def is_vix(index: pd.Series, vixcls: pd.Series) -> bool:
-    """Whether the index equals VIXCLS of the session, or of one beside it, in more than half of the sessions.
+    """Return whether the index equals VIXCLS of the session, or of one beside it, in more than half of the sessions.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _equals(left: pd.Series, right: pd.Series) -> pd.Series:
 
 
 def _is_relative(moves: pd.Series, of_day: pd.Series) -> bool:
-    """Whether an index moves with VIXCLS, and nearly as far, on the day or a session late.
+    """Return whether an index moves with VIXCLS, and nearly as far, on the day or a session late.
 
     The median over windows counts, each at the better of the two lags, so that a feed that turned late is no stranger.
     """

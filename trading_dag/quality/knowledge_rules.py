@@ -79,7 +79,7 @@ def _prediction_checks() -> tuple[Check, ...]:
 
 
 def _in_order(name: str, first: str, order: _Order, second: str) -> Check:
-    """A check that one date comes before another; NULLs are not compared."""
+    """Return a check that one date comes before another; NULLs are not compared."""
     words = "before" if order == "<" else "not after"
     rule = Rule(name, f"{first} is {words} {second}.", check=POINT_IN_TIME)
     return Check(rule, _examine_order(first, order, second), (first, second))

@@ -63,7 +63,7 @@ def lone_closes(bars: Bars) -> Mask:
 
 
 def _lone_closes(bars: Bars) -> Floats:
-    """How many times its limit each close is away from both its neighbours; 0 where trading took it back.
+    """Return how many times its limit each close is away from both its neighbours; 0 where trading took it back.
 
     A market that falls and recovers has to trade its way back, most of it after the next open; a wrong close is gone
     with the next open. An open that repeats the close before it, as some feeds make them, says nothing either way, and
@@ -87,7 +87,7 @@ def _islands(bars: Bars) -> Mask:
 
 
 def lone_extremes(bars: Bars) -> Floats:
-    """How many times its limit the open, high or low of each bar lies outside everything around it."""
+    """Return how many times its limit the open, high or low of each bar lies outside everything around it."""
     rows = bars.rows
     close, before = rows["close"], rows["close"].shift(1).fillna(rows["close"])
     upper, lower = np.maximum(close, before), np.minimum(close, before)

@@ -108,7 +108,7 @@ def _alone(rows: pd.DataFrame, moves: pd.Series, theirs: pd.Series) -> Mask:
 
 
 def _on_sessions(peer: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The peer's bars on the sessions of the rows, NaN where it has none."""
+    """Return the peer's bars on the sessions of the rows, NaN where it has none."""
     own = peer.drop_duplicates("session").set_index("session")[list(_OHLC)].astype("float64")
     aligned: pd.DataFrame = own.where(own > 0).reindex(rows["session"]).reset_index(drop=True)
     return aligned

@@ -131,7 +131,7 @@ def _warnings() -> tuple[Check, ...]:
 
 
 def _refusal(name: str, description: str, examine: Examine, *, needs: tuple[str, ...]) -> Check:
-    """A rule that refuses a slice, unless a user has accepted the bar."""
+    """Return a rule that refuses a slice, unless a user has accepted the bar."""
     return Check(Rule(name, description, can_be_accepted=True), examine, needs)
 
 
@@ -156,7 +156,7 @@ def _lone(examined: Examined) -> tuple[Mask, Mask]:
 
 
 def _of_bars(flags_of: Callable[[Bars], Mask], detail: str, *, least: int) -> Examine:
-    """A rule that reads the sound bars alone; ``least`` is how many it needs to say anything."""
+    """Return a rule that reads the sound bars alone; ``least`` is how many it needs to say anything."""
 
     def examine(examined: Examined) -> Finding:
         bars = examined.shared(_price_bars)
@@ -172,7 +172,7 @@ def _too_few(examined: Examined, bars: Bars, least: int) -> Finding:
 
 
 def tail_is_fresh(examined: Examined) -> Finding:
-    """Whether the last session is the one that was expected."""
+    """Return whether the last session is the one that was expected."""
     expected = examined.context.expected_last_session
     if expected is None:
         return examined.not_examined("no session is expected of this source")
@@ -228,7 +228,7 @@ def _no_reverting_spikes(examined: Examined) -> Finding:
 
 
 def _no_unusual_bars(examined: Examined) -> Finding:
-    """What would be refused in a session of ordinary turnover."""
+    """Return what would be refused in a session of ordinary turnover."""
     bars = examined.shared(_price_bars)
     if len(bars.rows) < 3:
         return _too_few(examined, bars, 3)
@@ -241,7 +241,7 @@ def _no_unusual_bars(examined: Examined) -> Finding:
 
 
 def _adjustment(flags_of: Callable[[pd.DataFrame], Mask], detail: str) -> Examine:
-    """A rule on adj_close / close. A split that only one of them knows is ``no_unadjusted_split``'s."""
+    """Return a rule on adj_close / close. A split that only one of them knows is ``no_unadjusted_split``'s."""
 
     def examine(examined: Examined) -> Finding:
         bars = examined.shared(_price_bars)

@@ -95,7 +95,7 @@ class Finding:
 
     @classmethod
     def of_rows(cls, mask: Mask, detail: str = "") -> Finding:
-        """A finding that is exactly its flagged rows."""
+        """Return a finding that is exactly its flagged rows."""
         count = int(mask.sum())
         return cls(mask=mask, count=count, detail=detail if count else "")
 
@@ -121,7 +121,7 @@ class Examined:
     _shared: dict[Any, Any] = field(default_factory=dict)
 
     def shared(self, make: Callable[[Examined], T]) -> T:
-        """What several rules read of this frame, made once."""
+        """Return what several rules read of this frame, made once."""
         if make not in self._shared:
             self._shared[make] = make(self)
         made: T = self._shared[make]
@@ -132,11 +132,11 @@ class Examined:
         return [name for name in columns if name in self.problems]
 
     def nothing(self, detail: str = "") -> Finding:
-        """A finding without evidence."""
+        """Return a finding without evidence."""
         return Finding(np.zeros(len(self.frame), dtype=bool), detail=detail)
 
     def not_examined(self, reason: str) -> Finding:
-        """A finding of a rule that could not look, and why."""
+        """Return a finding of a rule that could not look, and why."""
         return Finding(np.zeros(len(self.frame), dtype=bool), detail=f"{NOT_EXAMINED}: {reason}", is_examined=False)
 
 

@@ -18,7 +18,7 @@ _GROUPS_WITH_ROWS = ("raw", "features", "labels")
 
 @lru_cache(maxsize=64)
 def schema_checks(table: Table) -> tuple[Check, ...]:
-    """The checks that follow from the columns, the key and the slice of a table."""
+    """Return the checks that follow from the columns, the key and the slice of a table."""
     fits = Rule("columns_and_types", "Has exactly the columns of the schema, in types that fit.", check=SCHEMA)
     checks = [Check(fits, _columns, is_of_empty=True)]
     if table.group in _GROUPS_WITH_ROWS:
@@ -54,7 +54,9 @@ def _schema_check(name: str, description: str, examine: Examine, *, needs: tuple
 
 
 def describe_key(frame: pd.DataFrame, key: tuple[str, ...], position: int) -> str:
-    """The key of one row as text, such as ``ticker=SPY, session=2024-11-15``; its number where the key is unknown."""
+    """Return the key of one row as text, such as ``ticker=SPY, session=2024-11-15``; its number where the key is
+    unknown.
+    """
     row = frame.iloc[position]
     if any(pd.isna(row[name]) for name in key):
         return f"row {position}"
@@ -92,7 +94,7 @@ def _keys_unique(examined: Examined) -> Finding:
 
 
 def is_sorted(frame: pd.DataFrame, key: tuple[str, ...]) -> bool:
-    """Whether the rows ascend by the key."""
+    """Return whether the rows ascend by the key."""
     return not bool(_descents(frame, key).any())
 
 

@@ -50,7 +50,7 @@ class Bars:
 
 
 def sound_bars(examined: Examined, *, positive: tuple[str, ...]) -> Bars:
-    """The rows whose session and positive columns are sound, in session order."""
+    """Return the rows whose session and positive columns are sound, in session order."""
     frame = examined.frame
     days = frame["session"]
     sound = (days.isin(all_sessions()) & (days <= examined.context.now_session)).to_numpy()
@@ -77,7 +77,7 @@ def missing_sessions(bars: Bars) -> tuple[pd.DatetimeIndex, Mask]:
 
 
 def frozen_tail(values: pd.Series, least: int) -> Mask:
-    """The run of identical values at the end, where it is at least ``least`` long."""
+    """Return the run of identical values at the end, where it is at least ``least`` long."""
     flags = np.zeros(len(values), dtype=bool)
     if len(values) == 0:
         return flags

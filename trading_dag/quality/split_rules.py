@@ -65,7 +65,7 @@ def split_like_jumps(bars: Bars) -> Mask:
 
 
 def _untraded(bars: Bars, jump: Floats, is_large: Mask) -> Mask:
-    """The large jumps too far for what was traded, in a session of ordinary range."""
+    """Return the large jumps too far for what was traded, in a session of ordinary range."""
     rows = bars.rows
     is_far = is_large & (np.abs(jump) > _JUMP_SCALES * bars.scale.to_numpy())
     spread = pd.Series(log_of(rows["high"] / rows["low"]))
@@ -76,7 +76,7 @@ def _untraded(bars: Bars, jump: Floats, is_large: Mask) -> Mask:
 
 
 def _stays(close: pd.Series, jump: Floats) -> Mask:
-    """Whether the median close of the five sessions after differs from that of the five before by the jump."""
+    """Return whether the median close of the five sessions after differs from that of the five before by the jump."""
     earlier = close.rolling(_WINDOW, min_periods=1).median().shift(1)
     later = close[::-1].rolling(_WINDOW, min_periods=1).median()[::-1]
     remaining = np.abs(log_of(later / earlier) - jump)

@@ -107,7 +107,7 @@ KNOWN_RELEASES: Final[dict[str, dict[str, str]]] = {
 
 
 def known_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The first session at whose close each observation was public.
+    """Return the first session at whose close each observation was public.
 
     Parameters
     ----------
@@ -135,7 +135,8 @@ def known_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.Datetime
 
 
 def planned_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The session that the rule alone gives: what could be expected in advance, listed late releases left aside.
+    """Return the session that the rule alone gives: what could be expected in advance, listed late releases left
+    aside.
 
     Parameters, returns and errors are those of ``known_on``.
     """
@@ -144,7 +145,7 @@ def planned_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.Dateti
 
 
 def news_known_at(published_at: pd.Series) -> pd.Series:
-    """When an article could be read, from what the vendor says about its publication.
+    """Return when an article could be read, from what the vendor says about its publication.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ def _lag_of(series_id: str) -> PublicationLag:
 
 
 def _release_days(dates: pd.DatetimeIndex, lag: PublicationLag) -> pd.DatetimeIndex:
-    """The first calendar day on which a value is taken as public before or during the session."""
+    """Return the first calendar day on which a value is taken as public before or during the session."""
     if lag.kind == "next_federal_reserve_day":
         return _next_federal_reserve_day(dates)
     if lag.kind == "next_session":
@@ -187,7 +188,7 @@ def _release_days(dates: pd.DatetimeIndex, lag: PublicationLag) -> pd.DatetimeIn
 
 
 def _next_federal_reserve_day(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The next weekday that is no federal holiday, after each date."""
+    """Return the next weekday that is no federal holiday, after each date."""
     from pandas.tseries.holiday import USFederalHolidayCalendar
 
     if dates.empty:
@@ -199,7 +200,7 @@ def _next_federal_reserve_day(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 def _first_session_from(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The first session on or after each day; NaT beyond the calendar."""
+    """Return the first session on or after each day; NaT beyond the calendar."""
     calendar = all_sessions()
     positions = calendar.searchsorted(days)
     sessions = pd.Series(calendar[np.minimum(positions, len(calendar) - 1)])

@@ -191,7 +191,7 @@ def final_readings(reference_months: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 def _weekday_from(days: pd.DatetimeIndex, weekday: int) -> pd.DatetimeIndex:
-    """The first such day of the week on or after each day."""
+    """Return the first such day of the week on or after each day."""
     return days + pd.to_timedelta((weekday - days.day_of_week) % 7, unit="D").as_unit(TIME_UNIT)
 
 

@@ -81,7 +81,8 @@ def mention_rows(market: Market, path: Path) -> pd.DataFrame:
 
 
 def sentiment_rows(market: Market, path: Path) -> pd.DataFrame:
-    """A vendor's score of the simulated headlines, one snapshot a session from the second week on, at 12:30 New York.
+    """Return a vendor's score of the simulated headlines, one snapshot a session from the second week on, at 12:30
+    New York.
 
     Returns
     -------
@@ -145,7 +146,7 @@ def _drawn(market: Market, name: str, *, tone: FloatArray, slots: int, scope: st
 
 
 def _items(market: Market, name: str, *, tone: FloatArray, slots: int, scope: str) -> pd.DataFrame:
-    """The items as rows of news, with a headline each."""
+    """Return the items as rows of news, with a headline each."""
     session, slot, minutes, feeling, phrase = _drawn(market, name, tone=tone, slots=slots, scope=scope)
     sign = np.where(np.abs(feeling) < 0.3, 0, np.sign(feeling)).astype(np.int64)
     days = market.times.sessions[session]

@@ -49,7 +49,7 @@ def hourly_bars(market: Market, path: Path) -> pd.DataFrame:
 
 
 def daily_bars(market: Market, path: Path, hourly: pd.DataFrame) -> pd.DataFrame:
-    """The hourly bars put together by session, with dividends and splits.
+    """Return the hourly bars put together by session, with dividends and splits.
 
     Prices are in shares of today throughout, as vendors restate them: a split shows in ``split_factor`` alone.
     ``adj_close`` equals the close at the first session and grows with each dividend from there, so that a later

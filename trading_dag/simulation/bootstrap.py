@@ -100,7 +100,7 @@ def bootstrap_bars(
 
 
 def index_of_history(path: pd.DataFrame, volatility_index: pd.DataFrame) -> pd.DataFrame:
-    """The volatility index that travels with the bars of one history.
+    """Return the volatility index that travels with the bars of one history.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ def fair_book(market: Market, path: Path, position: int) -> FairBook:
 
 
 def session_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
-    """The chain of one session: quotes on the tick around the model's value.
+    """Return the chain of one session: quotes on the tick around the model's value.
 
     Returns
     -------
@@ -136,7 +136,8 @@ def session_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
 
 
 def quoted_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
-    """The chain of one session as it was quoted on that day: ``session_chain`` before later splits were undone.
+    """Return the chain of one session as it was quoted on that day: ``session_chain`` before later splits were
+    undone.
 
     Exchanges multiply strikes when shares are merged and divide them when they are split, and nobody restates a chain
     of the past. Before a split of k for one, dollars are k times those of the bars, and contracts a k-th of them.

@@ -23,7 +23,7 @@ _SHARES: Final = 2e8
 
 
 def announcements(settings: SimulationSettings, underlying: Underlying, *, last: pd.Timestamp) -> pd.DataFrame:
-    """Every announcement of one company from the first session to more than a year after ``last``.
+    """Return every announcement of one company from the first session to more than a year after ``last``.
 
     Returns
     -------

@@ -51,7 +51,7 @@ def strike_step(underlying: Underlying, least_price: float) -> float:
 
 
 def strike_grid(underlying: Underlying, closes: FloatArray) -> FloatArray:
-    """Every strike that some expiration may have, ascending; see ``is_listed``.
+    """Return every strike that some expiration may have, ascending; see ``is_listed``.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def is_listed(
     closes: FloatArray,
     grid: FloatArray,
 ) -> BoolArray:
-    """Which strikes of the grid each expiration has at the last of the sessions, (expirations, strikes).
+    """Return which strikes of the grid each expiration has at the last of the sessions, (expirations, strikes).
 
     Strikes lie around every close since the expiration was listed: ±12 % for weeklies, ±25 % for monthlies. More
     than 70 days ahead there is only each fifth one.

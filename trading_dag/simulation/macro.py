@@ -25,7 +25,7 @@ _SHOWN_IN_THE_EVENING: Final = ("DGS2", "DGS10", "DGS3MO", "T10Y2Y", "T10YIE", "
 
 
 def macro_rows(market: Market) -> pd.DataFrame:
-    """Every observation that a vendor shows on the evening of the last session.
+    """Return every observation that a vendor shows on the evening of the last session.
 
     Values are published once and never revised, so they are first releases; days of publication follow the lags of
     ``publication_lags``. Yields of the last session are published after its close, as they are in earnest, and so are

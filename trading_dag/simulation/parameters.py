@@ -134,7 +134,7 @@ def market_jumps(*, fair: bool) -> JumpProcess:
 
 
 def underlying_of(seed: int, ticker: str, *, fair: bool) -> Underlying:
-    """The underlying of a name: a known fund or index, otherwise a company drawn from seed and name."""
+    """Return the underlying of a name: a known fund or index, otherwise a company drawn from seed and name."""
     if ticker in _FUNDS:
         return _fund(ticker, _FUNDS[ticker])
     draw = stream(seed, ticker, "parameters").random(12).tolist()

@@ -89,7 +89,7 @@ class Path:
 
 
 def simulate_market(settings: SimulationSettings, times: Timeline) -> Market:
-    """The market factor and the rates of a world; every underlying is built on the same one."""
+    """Return the market factor and the rates of a world; every underlying is built on the same one."""
     factor = _simulate_factor(
         settings, times, "market", variance=market_variance(fair=settings.fair), jumps=market_jumps(fair=settings.fair)
     )
@@ -145,7 +145,9 @@ def _carry(market: Market) -> FloatArray:
 
 
 def _earnings_jumps(market: Market, underlying: Underlying) -> tuple[FloatArray, IntArray]:
-    """The announcements' log changes of the price by session, (n,), and where all of them stand in the calendar."""
+    """Return the announcements' log changes of the price by session, (n,), and where all of them stand in the
+    calendar.
+    """
     sessions = market.times.sessions
     if not underlying.pays_earnings:
         return np.zeros(len(sessions)), np.array([], dtype=np.int64)

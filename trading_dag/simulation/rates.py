@@ -64,7 +64,7 @@ def _quoted(series: FloatArray) -> FloatArray:
 
 
 def wandering(seed: int, *names: str, n: int, memory: float) -> FloatArray:
-    """A stationary first-order autoregression of mean 0 and deviation 1, (n,); beginnings do not depend on n."""
+    """Return a stationary first-order autoregression of mean 0 and deviation 1, (n,); beginnings do not depend on n."""
     from scipy.signal import lfilter
 
     shocks = stream(seed, "wandering", *names).standard_normal(n)

@@ -43,7 +43,7 @@ class SimulationSettings(BaseModel):
 
 
 def is_simulated(source: str | None) -> bool:
-    """Whether anything of what a source's name stands for is simulated; names of several are joined by ``+``."""
+    """Return whether anything of what a source's name stands for is simulated; names of several are joined by ``+``."""
     return any(name.partition("-")[0] == SIMULATED for name in (source or "").split("+"))
 
 

@@ -19,7 +19,7 @@ _UNIT: Final = 2.0**-53
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
-    """The generator of a purpose: a counter-based one whose key is a digest of its names.
+    """Return the generator of a purpose: a counter-based one whose key is a digest of its names.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def stream(seed: int, *names: str) -> np.random.Generator:
 
 
 def uniform_of(numbers: npt.NDArray[np.uint64], *, salt: int) -> FloatArray:
-    """A number in [0, 1) for each integer, the same wherever and in whatever order it is asked.
+    """Return a number in [0, 1) for each integer, the same wherever and in whatever order it is asked.
 
     References
     ----------

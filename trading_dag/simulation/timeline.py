@@ -55,7 +55,7 @@ class Timeline:
 
 
 def timeline(settings: SimulationSettings, *, last: pd.Timestamp) -> Timeline:
-    """The sessions from the settings' first one through ``last``, at most ``years`` of them.
+    """Return the sessions from the settings' first one through ``last``, at most ``years`` of them.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def timeline(settings: SimulationSettings, *, last: pd.Timestamp) -> Timeline:
 
 
 def third_fridays(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """The third Friday of every month that touches the period."""
+    """Return the third Friday of every month that touches the period."""
     months = pd.date_range(first.replace(day=1), last, freq="MS")
     days = months + pd.to_timedelta((4 - months.day_of_week) % 7 + 14, unit="D")
     return pd.DatetimeIndex(days).as_unit(TIME_UNIT)
@@ -102,7 +102,9 @@ def meeting_sessions(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeInde
 
 
 def split_session(underlying: Underlying, settings: SimulationSettings) -> pd.Timestamp | None:
-    """The session at which the underlying's split takes effect; None without one. Known from seed and name alone."""
+    """Return the session at which the underlying's split takes effect; None without one. Known from seed and name
+    alone.
+    """
     if underlying.split_ratio == 1.0:
         return None
     day = pd.Timestamp(settings.first_session) + pd.Timedelta(days=int(180 + underlying.split_fraction * 3300))
@@ -111,14 +113,14 @@ def split_session(underlying: Underlying, settings: SimulationSettings) -> pd.Ti
 
 
 def sessions_from(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The first session on or after each day; days beyond the calendar are left out."""
+    """Return the first session on or after each day; days beyond the calendar are left out."""
     calendar = all_sessions()
     positions = np.asarray(calendar.searchsorted(days))
     return calendar[positions[positions < len(calendar)]]
 
 
 def flags_at(sessions: pd.DatetimeIndex, events: pd.DatetimeIndex) -> BoolArray:
-    """Which sessions are among the events, (n,)."""
+    """Return which sessions are among the events, (n,)."""
     return np.asarray(sessions.isin(events), dtype=np.bool_)
 
 
@@ -129,5 +131,5 @@ def moments(days: pd.DatetimeIndex, minutes: FloatArray | float) -> pd.DatetimeI
 
 
 def close_moments(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """When each session closes, UTC; a day without a session counts as a full one."""
+    """Return when each session closes, UTC; a day without a session counts as a full one."""
     return moments(days, close_hours(days) * 60.0)

@@ -41,7 +41,7 @@ class PricedState:
 
 
 def priced_state(underlying: Underlying, *, market_now: float, own_now: float, fair: bool) -> PricedState:
-    """The state in which options are priced when the two variances are these (annual, of the factors)."""
+    """Return the state in which options are priced when the two variances are these (annual, of the factors)."""
     beta = underlying.beta
     variances = [(_scaled(market_variance(fair=fair), beta), beta**2 * market_now)]
     if underlying.variance is not None:
@@ -151,13 +151,13 @@ def _square_root_exponent(u: ComplexArray, process: VarianceProcess, now: float,
 
 
 def _least_diffusion(process: VarianceProcess, now: float, years: float) -> float:
-    """A lower bound, in practice, of the diffusion's variance: what decides how fast the transform falls off."""
+    """Return a lower bound, in practice, of the diffusion's variance: what decides how fast the transform falls off."""
     expected = process.priced_level + (now - process.priced_level) * np.exp(-process.priced_reversion * years)
     return 0.3 * min(now, float(expected)) * years
 
 
 def _scaled(process: VarianceProcess, beta: float) -> VarianceProcess:
-    """The process of β² times the variance, as seen by a price with β times the diffusion."""
+    """Return the process of β² times the variance, as seen by a price with β times the diffusion."""
     return VarianceProcess(
         process.reversion, beta**2 * process.level, beta * process.volatility, process.correlation,
         process.priced_reversion,

@@ -63,7 +63,8 @@ def previous_direction(returns: FloatArray) -> FloatArray:
 
 
 def persistence(iv_rank: FloatArray) -> pd.Series:
-    """The IV regime of each session, as the forecast for its target session; missing where the rank is not known.
+    """Return the IV regime of each session, as the forecast for its target session; missing where the rank is not
+    known.
 
     Known at the session's close. Over a few sessions this is hard to beat: a regime lasts for weeks.
     """

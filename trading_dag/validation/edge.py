@@ -36,7 +36,7 @@ _ROUNDING: Final = 1e-9
 
 
 def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_outcomes: int = 250) -> pd.DataFrame:
-    """Whether the models had been no worse than their baselines on the outcomes known at each session.
+    """Return whether the models had been no worse than their baselines on the outcomes known at each session.
 
     Parameters
     ----------
@@ -145,7 +145,8 @@ def unearned_admission(
     *,
     objection: str | None = None,
 ) -> str | None:
-    """Why the label of a backtest that calls itself admissible is not earned; None where it is, or where it does not.
+    """Return why the label of a backtest that calls itself admissible is not earned; None where it is, or where it
+    does not.
 
     Derived anew from the figures, not from the verdicts that the label was made of: the scores of the models and of
     their baselines on that very slice (or the hit rates), the status, and the sign of the profit with the surface lower
@@ -197,7 +198,9 @@ def _unmet_thresholds(metrics: pd.DataFrame, gate: GateSettings) -> list[str]:
 
 
 def _within_tolerance(metrics: pd.DataFrame, *, minimum: float) -> Admissibility:
-    """Whether the price forecasts lie within their band often enough; the horizon's own where it has one, else ±2 %."""
+    """Return whether the price forecasts lie within their band often enough; the horizon's own where it has one,
+    else ±2 %.
+    """
     for metric in (HIT_RATE_IN_USD_BAND, HIT_RATE_IN_PERCENT_BAND):
         found = _rows(metrics, "price", PRICE_MODEL, metric)
         share = found["value"].max() if len(found) else np.nan

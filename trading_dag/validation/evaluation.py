@@ -165,7 +165,7 @@ class _Task:
         return max(lengths)
 
     def _alone(self, model: str, own: _Scoring) -> Iterator[dict[str, Any]]:
-        """A model's or baseline's own scores."""
+        """Return a model's or baseline's own scores."""
         for metric, value in own.values.items():
             row = self._head(model, NO_BASELINE, metric, own.rows)
             if row["reason"] is None:
@@ -174,7 +174,7 @@ class _Task:
             yield row
 
     def _against(self, model: str, baseline: str, ours: _Scoring, theirs: _Scoring) -> Iterator[dict[str, Any]]:
-        """A model's scores held against a baseline's on the same sessions and draws."""
+        """Return a model's scores held against a baseline's on the same sessions and draws."""
         for metric in ours.values:
             row = self._head(model, baseline, metric, ours.rows)
             if row["reason"] is None:
@@ -204,7 +204,7 @@ class _Task:
         return tests
 
     def _head(self, model: str, baseline: str, metric: str, rows: ScoredRows) -> dict[str, Any]:
-        """What every row says, and why it cannot say more."""
+        """Return what every row says, and why it cannot say more."""
         return {
             "task": self.name,
             "model": model,
@@ -217,7 +217,7 @@ class _Task:
         }
 
     def _difference(self, metric: str, ours: _Scoring, theirs: _Scoring) -> dict[str, Any]:
-        """How much better the model is, the paired interval and the verdict they give."""
+        """Return how much better the model is, the paired interval and the verdict they give."""
         sign = -1.0 if lower_is_better(metric) else 1.0
         difference = float(sign * (ours.values[metric][0] - theirs.values[metric][0]))
         drawn = sign * (ours.draws[metric] - theirs.draws[metric])
@@ -231,7 +231,7 @@ class _Task:
 
 
 def _augmentation_rows(task: str, frame: pd.DataFrame, registry: pd.DataFrame | None) -> Iterator[dict[str, Any]]:
-    """What the models of a task learnt from besides real rows, as far as they did."""
+    """Return what the models of a task learnt from besides real rows, as far as they did."""
     if registry is None:
         return
     for model in sorted(map(str, frame.loc[~frame["is_baseline"], "model"].unique())):

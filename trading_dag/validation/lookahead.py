@@ -144,7 +144,7 @@ def _both_kinds(
 
 
 def _rows(result: pd.DataFrame, row_column: str) -> pd.DataFrame:
-    """The result indexed by its rows' sessions."""
+    """Return the result indexed by its rows' sessions."""
     if row_column not in result.columns:
         raise ConfigurationError(f"the result has no column {row_column!r}")
     index = pd.DatetimeIndex(_times(result[row_column])).as_unit(TIME_UNIT)
@@ -154,23 +154,23 @@ def _rows(result: pd.DataFrame, row_column: str) -> pd.DataFrame:
 
 
 def _times(values: pd.Series) -> pd.Series:
-    """A column as moments; whole numbers are days."""
+    """Return a column as moments; whole numbers are days."""
     return pd.to_datetime(values, unit="D" if pd.api.types.is_integer_dtype(values) else None)
 
 
 def _moment(cut: pd.Timestamp, times: pd.Series) -> pd.Timestamp:
-    """What t means for a column: the date itself, or the session's close where times carry a timezone."""
+    """Return what t means for a column: the date itself, or the session's close where times carry a timezone."""
     return session_close(cut) if isinstance(times.dtype, pd.DatetimeTZDtype) else cut
 
 
 def _known_at(times: pd.Series, cut: pd.Timestamp) -> np.ndarray:
-    """Which rows of an input were known at the close of t."""
+    """Return which rows of an input were known at the close of t."""
     moments = _times(times)
     return (moments <= _moment(cut, moments)).to_numpy()
 
 
 def _last_known(inputs: dict[str, pd.DataFrame], time_columns: dict[str, str]) -> pd.Timestamp:
-    """The latest date of the inputs; a builder that lays its rows on the inputs' range need not go beyond it."""
+    """Return the latest date of the inputs; a builder that lays its rows on the inputs' range need not go beyond it."""
     latest = pd.Timestamp.min
     for name, frame in inputs.items():
         times = _times(frame[time_columns[name]])
@@ -217,14 +217,14 @@ def _has_gap(rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_colum
 
 
 def _without_late(frame: pd.DataFrame, late: Mapping[str, str], cut: pd.Timestamp) -> pd.DataFrame:
-    """The frame with values that were not known yet missing."""
+    """Return the frame with values that were not known yet missing."""
     return frame.assign(**{name: frame[name].where(_known_at(frame[known_at], cut)) for name, known_at in late.items()})
 
 
 def _with_other_late(
     frame: pd.DataFrame, known: np.ndarray, late: Mapping[str, str], cut: pd.Timestamp, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """The frame with values that were not known yet in rows that were, multiplied by 1/3 to 3."""
+    """Return the frame with values that were not known yet in rows that were, multiplied by 1/3 to 3."""
     reach = np.log(LARGEST_FACTOR)
     others = {}
     for name, known_at in late.items():
@@ -234,7 +234,7 @@ def _with_other_late(
 
 
 def _perturb(frame: pd.DataFrame, known: np.ndarray, generator: np.random.Generator, time_column: str) -> pd.DataFrame:
-    """The frame with later rows partly dropped and their numbers, save their time, multiplied by 1/3 to 3."""
+    """Return the frame with later rows partly dropped and their numbers, save their time, multiplied by 1/3 to 3."""
     later = np.flatnonzero(~known)
     kept = later[generator.random(len(later)) >= DROPPED_FRACTION]
     rows = np.concatenate([np.flatnonzero(known), kept])
@@ -254,7 +254,9 @@ def _perturb(frame: pd.DataFrame, known: np.ndarray, generator: np.random.Genera
 def _differences(
     expected: pd.DataFrame, got: pd.DataFrame, *, cut: pd.Timestamp, must_exist_to: pd.Timestamp, row_column: str
 ) -> Iterator[tuple[str, pd.Timestamp, Cell, Cell]]:
-    """The earliest lost row, the earliest extra row and the earliest differing row of each feature, up to the cut."""
+    """Return the earliest lost row, the earliest extra row and the earliest differing row of each feature, up to the
+    cut.
+    """
     before, after = expected[expected.index <= cut], got[got.index <= cut]
     for day in before.index[before.index <= must_exist_to].difference(after.index).sort_values()[:1]:
         yield row_column, day, f"{day:%Y-%m-%d}", None
@@ -273,7 +275,7 @@ def _differences(
 
 
 def _same(left: pd.DataFrame, right: pd.DataFrame) -> np.ndarray:
-    """Where values are equal: numbers within the tolerance, anything else exactly, missing only to missing."""
+    """Return where values are equal: numbers within the tolerance, anything else exactly, missing only to missing."""
     is_number = np.array(
         [
             pd.api.types.is_numeric_dtype(mine) and pd.api.types.is_numeric_dtype(theirs)
@@ -297,7 +299,7 @@ def _same(left: pd.DataFrame, right: pd.DataFrame) -> np.ndarray:
 
 
 def _plain(value: object) -> Cell:
-    """A value for a report."""
+    """Return a value for a report."""
     if isinstance(value, (bool, int, float, np.number, np.bool_)):
         return float(value)
     return None if value is None or value is pd.NaT else str(value)

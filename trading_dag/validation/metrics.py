@@ -25,7 +25,7 @@ Weights = npt.NDArray[np.int16] | npt.NDArray[np.float64]
 
 
 def point_weights(n_rows: int) -> Weights:
-    """The single draw that holds each row once."""
+    """Return the single draw that holds each row once."""
     return np.ones((1, n_rows), dtype=np.int16)
 
 
@@ -43,7 +43,7 @@ def weighted_sums(weights: Weights, columns: FloatArray) -> FloatArray:
 
 
 def total_weights(weights: Weights) -> FloatArray:
-    """How many rows each draw holds. To be handed to the means where several are taken over the same draws."""
+    """Return how many rows each draw holds. To be handed to the means where several are taken over the same draws."""
     totals: FloatArray = weights.sum(axis=1, dtype=np.float64)
     return totals
 

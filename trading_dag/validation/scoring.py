@@ -36,17 +36,17 @@ class ScoredRows(Protocol):
         """Rows within the dead band."""
 
     def rows_of(self, metric: str) -> int:
-        """How many rows a metric scores."""
+        """Return how many rows a metric scores."""
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Every metric of the task, one value per draw."""
+        """Return every metric of the task, one value per draw."""
 
     def rare_classes(self, metric: str, *, least: int) -> str | None:
-        """Why a metric has too little to go by, None if it has enough."""
+        """Return why a metric has too little to go by, None if it has enough."""
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether a smaller value of the metric is the better one."""
+    """Return whether a smaller value of the metric is the better one."""
     return metric.startswith(_LOWER_IS_BETTER)
 
 

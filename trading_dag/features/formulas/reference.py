@@ -63,7 +63,7 @@ SECTIONS: Final[tuple[tuple[str, str, str, Mapping[str, str]], ...]] = (
 
 
 def feature_reference() -> str:
-    """The text of docs/features.md."""
+    """Return the text of docs/features.md."""
     lines = [_INTRODUCTION]
     for title, count, table, formulas in SECTIONS:
         lines += [f"## {title} ({count}): `features.{table}`", ""]

@@ -76,7 +76,7 @@ def adjusted_bars(prices: pd.DataFrame) -> Bars:
 
 
 def lagged(values: Array, sessions: int) -> Array:
-    """The values ``sessions`` rows before; NaN at the start."""
+    """Return the values ``sessions`` rows before; NaN at the start."""
     out = np.full(len(values), np.nan)
     out[sessions:] = values[: max(len(values) - sessions, 0)]
     return out
@@ -98,7 +98,7 @@ def flag(condition: Mask, *inputs: Array) -> Array:
 
 
 def exceeds(left: Array, right: Array | float) -> Mask:
-    """Whether left > right by more than rounding, so that ties do not hang on the last bit."""
+    """Return whether left > right by more than rounding, so that ties do not hang on the last bit."""
     margin = TIE_TOLERANCE * np.maximum(np.abs(left), np.abs(right))
     return np.asarray(left - right > margin)
 

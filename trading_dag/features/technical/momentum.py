@@ -47,7 +47,7 @@ def momentum_features(bars: Bars) -> Columns:
 
 
 def _within(condition: Mask, sessions: int) -> Mask:
-    """Whether the condition held on one of the last ``sessions`` sessions."""
+    """Return whether the condition held on one of the last ``sessions`` sessions."""
     held = condition.copy()
     for step in range(1, min(sessions, len(condition))):
         held[step:] |= condition[:-step]

@@ -42,7 +42,7 @@ def trend_features(bars: Bars) -> Columns:
 
 
 def has_never_moved(bars: Bars) -> Mask:
-    """Whether every price up to t is the same: Wilder's ratios are then zero over zero."""
+    """Return whether every price up to t is the same: Wilder's ratios are then zero over zero."""
     highest = np.maximum.accumulate(bars.high)
     lowest = np.minimum.accumulate(bars.low)
     return ~exceeds(highest, lowest)

@@ -128,7 +128,7 @@ def _ladder(chain: pd.DataFrame, forwards: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def _neighbours(ladder: pd.DataFrame, steps: int) -> tuple[pd.DataFrame, ...]:
-    """The ladder shifted by 0 to ``steps`` strikes, restricted to rows where all belong to one ladder."""
+    """Return the ladder shifted by 0 to ``steps`` strikes, restricted to rows where all belong to one ladder."""
     shifted = [ladder.shift(-step) for step in range(steps + 1)]
     together = np.asarray((shifted[-1][_LADDER] == ladder[_LADDER]).all(axis=1))
     return tuple(frame[together] for frame in shifted)

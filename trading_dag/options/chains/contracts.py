@@ -65,7 +65,8 @@ def terms_of(ticker: str) -> ContractTerms:
 
 
 def is_adjusted_root(roots: pd.Series) -> pd.Series:
-    """Whether an option root names an adjusted contract: the OCC appends a digit (SPY1) after a corporate action.
+    """Return whether an option root names an adjusted contract: the OCC appends a digit (SPY1) after a corporate
+    action.
 
     Such a contract delivers something else than 100 shares, so its price fits no formula of the standard ones.
     """
@@ -75,7 +76,8 @@ def is_adjusted_root(roots: pd.Series) -> pd.Series:
 
 
 def last_trading_days(expirations: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The last session up to each expiration date. Monthly options were dated on a Saturday until January 2015.
+    """Return the last session up to each expiration date. Monthly options were dated on a Saturday until January
+    2015.
 
     Beyond the exchange calendar, which ends a year from today, only weekends are taken off.
     """
@@ -89,7 +91,9 @@ def last_trading_days(expirations: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 def is_monthly(expirations: pd.DatetimeIndex) -> BoolArray:
-    """Whether each expiration is the standard monthly one: the third Friday, or the session before where it is none."""
+    """Return whether each expiration is the standard monthly one: the third Friday, or the session before where it
+    is none.
+    """
     days = last_trading_days(expirations)
     is_weekday = np.asarray(days.day_of_week <= _FRIDAY)
     fridays = days + pd.to_timedelta(np.where(is_weekday, _FRIDAY - days.day_of_week, 0), unit="D")
@@ -99,7 +103,7 @@ def is_monthly(expirations: pd.DatetimeIndex) -> BoolArray:
 
 
 def is_morning_settled(tickers: pd.Series, expirations: pd.Series) -> BoolArray:
-    """Whether each contract settles on the opening prices of its last day; by ticker and expiration, (n,)."""
+    """Return whether each contract settles on the opening prices of its last day; by ticker and expiration, (n,)."""
     when = tickers.map({ticker: terms_of(ticker).morning_settled for ticker in tickers.dropna().unique()})
     codes, distinct = pd.factorize(expirations)
     monthly = np.append(is_monthly(pd.DatetimeIndex(distinct)), False)[codes]

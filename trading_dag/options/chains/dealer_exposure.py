@@ -189,7 +189,7 @@ def _by_strike(held: OpenContracts, exposure: FloatArray) -> GammaByStrike:
 
 
 def gamma_flip(contracts: OpenContracts, *, spot: float) -> float:
-    """The spot nearest the present one at which the total gamma exposure is zero; NaN for none within 15 %.
+    """Return the spot nearest the present one at which the total gamma exposure is zero; NaN for none within 15 %.
 
     Every contract is repriced at its own volatility on a grid of ±15 % in steps of 0.25 %, and each change of sign
     is followed to ten digits. Two roots within one step are not seen. Summing today's exposure from strike to
@@ -211,7 +211,8 @@ def _flip(profile: _GammaProfile, spot: float) -> float:
 
 
 def _nearest_brackets(profile: _GammaProfile, spot: float) -> list[tuple[float, float]]:
-    """The steps nearest to spot over which the total changes its sign, one or two; a level twice where it is zero.
+    """Return the steps nearest to spot over which the total changes its sign, one or two; a level twice where it is
+    zero.
 
     Both sides are walked outwards together, so that the first ring with a change holds the nearest one.
     """

@@ -125,7 +125,9 @@ def _rates(slices: pd.DataFrame, rate: float | RateCurve) -> FloatArray:
 
 
 def _parity(chain: pd.DataFrame, slices: pd.DataFrame, moneyness_fraction: float) -> pd.DataFrame:
-    """The forward that each strike near the money implies; columns ``slice`` (row of ``slices``) and ``forward``."""
+    """Return the forward that each strike near the money implies; columns ``slice`` (row of ``slices``) and
+    ``forward``.
+    """
     spot = chain["underlying_price"]
     is_near = (chain["strike"] - spot).abs() <= moneyness_fraction * spot * (1.0 + _ROUNDING)
     near = chain.loc[is_near, [*SLICE_KEY, "strike", "option_right", "bid", "ask", "last"]]

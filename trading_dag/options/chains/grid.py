@@ -78,7 +78,8 @@ class SessionGrid:
 
 
 def session_grid(chain: pd.DataFrame) -> SessionGrid:
-    """The chain of one ticker and quote date as arrays. Of equal rows one counts, of differing ones of a key none.
+    """Return the chain of one ticker and quote date as arrays. Of equal rows one counts, of differing ones of a key
+    none.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def session_grid(chain: pd.DataFrame) -> SessionGrid:
 def believed_quotes(
     grid: SessionGrid, *, before: SessionGrid | None = None, rules: CleaningRules | None = None
 ) -> BoolArray:
-    """Which listed contracts ``chains.cleaning.clean_chain`` would keep, (2, expirations, strikes).
+    """Return which listed contracts ``chains.cleaning.clean_chain`` would keep, (2, expirations, strikes).
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def believed_quotes(
 
 
 def _places(chain: pd.DataFrame) -> tuple[NDArray[np.int64], pd.DatetimeIndex, FloatArray]:
-    """The place of each row in the flat grid, and the grid's expirations and strikes."""
+    """Return the place of each row in the flat grid, and the grid's expirations and strikes."""
     expiration, expirations = pd.factorize(chain["expiration"].to_numpy(), sort=True)
     strike, strikes = pd.factorize(chain["strike"].to_numpy(dtype=np.float64), sort=True)
     right = np.where((chain["option_right"] == "C").to_numpy(), CALL, PUT)

@@ -122,7 +122,7 @@ def measure_session(
 
 
 def _forwards(grid: SessionGrid, believed: BoolArray, rate: float) -> FloatArray:
-    """The median over strikes near the money of the forward by put-call parity, (expirations,)."""
+    """Return the median over strikes near the money of the forward by put-call parity, (expirations,)."""
     near = np.abs(grid.strikes - grid.spot) <= NEAR_FRACTION * grid.spot * (1.0 + _ROUNDING)
     price = np.where(believed[:, :, near], grid.price[:, :, near], np.nan)
     implied = grid.strikes[near] + (price[CALL] - price[PUT]) * np.exp(rate * grid.years)[:, np.newaxis]
@@ -170,7 +170,7 @@ def _fitted(
 def _smile_points(
     grid: SessionGrid, volatility: FloatArray, *, forward: FloatArray, dividend_yield: FloatArray
 ) -> SmilePoints:
-    """Each smile read at the forward, at 25 delta, and at 95 % and 105 % of spot."""
+    """Return each smile read at the forward, at 25 delta, and at 95 % and 105 % of spot."""
     from scipy.special import ndtr
 
     log_strike, years = np.log(grid.strikes), grid.years
@@ -207,7 +207,7 @@ def _at(where: float, places: FloatArray, values: FloatArray) -> float:
 def _open_contracts(
     grid: SessionGrid, volatility: FloatArray, *, rate: float, forward: FloatArray, dividend_yield: FloatArray
 ) -> OpenContracts:
-    """Every listed contract of a standard root, each with the volatility at which it is to be valued."""
+    """Return every listed contract of a standard root, each with the volatility at which it is to be valued."""
     log_strike = np.log(grid.strikes)
     between = volatility.copy()
     for place in np.flatnonzero(np.isfinite(volatility).any(axis=1)):

@@ -20,7 +20,7 @@ _LADDER: Final = ("ticker", "quote_date", "expiration", "option_right")
 
 
 def out_of_line(quotes: pd.DataFrame, *, slack_fraction: float) -> BoolArray:
-    """Which quotes are not among the most that agree with one another, (n,) in the order of the rows.
+    """Return which quotes are not among the most that agree with one another, (n,) in the order of the rows.
 
     First no bid may be above the ask of a strike that is worth more; then, among the quotes that are left, no two
     may differ by more than their strikes do, which also a holder who may exercise early never pays for.
@@ -62,7 +62,8 @@ def _agreeing(ladder: NDArray[np.int64], lows: FloatArray, *, ceilings: FloatArr
 
 
 def most_in_line(lows: FloatArray, ceilings: FloatArray) -> BoolArray:
-    """The most intervals, in the order of what must not fall, of which none begins above the end of a later one, (n,).
+    """Return the most intervals, in the order of what must not fall, of which none begins above the end of a later
+    one, (n,).
 
     Of equally many the ones that come earlier are taken.
 

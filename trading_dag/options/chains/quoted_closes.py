@@ -13,7 +13,8 @@ FloatArray = NDArray[np.float64]
 
 
 def new_shares_since(prices: pd.DataFrame) -> FloatArray:
-    """How many of today's shares one share of each session has become, (rows,): the product of all later splits.
+    """Return how many of today's shares one share of each session has become, (rows,): the product of all later
+    splits.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def new_shares_since(prices: pd.DataFrame) -> FloatArray:
 
 
 def closes_as_quoted(prices: pd.DataFrame) -> FloatArray:
-    """The close of each session as it was quoted then, USD, (rows,).
+    """Return the close of each session as it was quoted then, USD, (rows,).
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def closes_as_quoted(prices: pd.DataFrame) -> FloatArray:
 
 
 def dividends_as_paid(prices: pd.DataFrame) -> FloatArray:
-    """The dividend a share of each session as it was paid then, USD, (rows,); NaN where unknown.
+    """Return the dividend a share of each session as it was paid then, USD, (rows,); NaN where unknown.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from trading_dag.schemas import MACRO_TABLE
 
 
 def rates_at_sessions(macro: pd.DataFrame, sessions: pd.DatetimeIndex, *, fallback: float) -> FloatArray:
-    """The three-month bill as known at each session's close, (sessions,), continuously compounded fraction.
+    """Return the three-month bill as known at each session's close, (sessions,), continuously compounded fraction.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def rates_at_sessions(macro: pd.DataFrame, sessions: pd.DatetimeIndex, *, fallba
 
 
 def rates_of_quotes(macro: pd.DataFrame, *, fallback: float) -> RateCurve:
-    """The same by quote date, whatever the maturity: a function that ``forward.implied_forwards`` asks.
+    """Return the same by quote date, whatever the maturity: a function that ``forward.implied_forwards`` asks.
 
     Parameters
     ----------

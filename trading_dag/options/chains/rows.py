@@ -93,7 +93,7 @@ def normalise_chain(
     negative = (result[list(_NUMBERS)] < 0.0).any(axis=1).to_numpy()
 
     def blame(reason: str, row: int) -> tuple[str, object]:
-        """The column that is wrong with a row, and what the file says there."""
+        """Return the column that is wrong with a row, and what the file says there."""
         values = result.iloc[row]
         wrong = {
             "unreadable": [name for name in _NUMBERS if bad_of[name][row]],
@@ -156,7 +156,7 @@ def marks(chain: pd.DataFrame) -> Marks:
 
 
 def _named(frame: pd.DataFrame, ticker: str | None) -> pd.DataFrame:
-    """The frame's columns under the table's names."""
+    """Return the frame's columns under the table's names."""
     plain = [str(name).strip().strip("[]").strip().lower() for name in frame.columns]
     found: dict[str, list[int]] = {}
     for position, name in enumerate(plain):
@@ -216,7 +216,7 @@ def _as_rights(values: pd.Series, name: str) -> pd.Series:
 
 
 def _numbers(named: pd.DataFrame, name: str) -> tuple[pd.Series, BoolArray]:
-    """A number column, NaN where it is absent or blank, and the rows whose value is no finite number."""
+    """Return a number column, NaN where it is absent or blank, and the rows whose value is no finite number."""
     if name not in named:
         return pd.Series(np.nan, index=named.index, dtype="float64"), np.zeros(len(named), dtype=np.bool_)
     values = named[name]
@@ -234,7 +234,7 @@ def _numbers(named: pd.DataFrame, name: str) -> tuple[pd.Series, BoolArray]:
 
 
 def _roots(named: pd.DataFrame) -> pd.Series:
-    """The root of each contract by its OCC identifier or, without such a column, by that of roots."""
+    """Return the root of each contract by its OCC identifier or, without such a column, by that of roots."""
     if CONTRACT_ID not in named:
         return named[ROOT].astype("str").str.strip().str.upper()
     return named[CONTRACT_ID].astype("str").str.strip().str.slice(stop=-_OCC_TAIL).str.strip()

@@ -123,7 +123,7 @@ def _the_only(chain: pd.DataFrame) -> tuple[str, pd.Timestamp]:
 
 
 def _fit_smiles(contracts: pd.DataFrame) -> dict[pd.Timestamp, FittedSmile]:
-    """A slice for each expiration with enough volatilities, weighted by vega; the others have none."""
+    """Return a slice for each expiration with enough volatilities, weighted by vega; the others have none."""
     known = contracts[contracts["fitted_volatility"].notna()]
     fitted = {}
     for expiration in np.unique(known["expiration"].to_numpy()):
@@ -140,7 +140,9 @@ def _fit_smiles(contracts: pd.DataFrame) -> dict[pd.Timestamp, FittedSmile]:
 
 
 def _slice_volatility(rows: pd.DataFrame, fitted: dict[pd.Timestamp, FittedSmile]) -> FloatArray:
-    """The fitted smile at each contract within the range of its quotes; NaN beyond it and where there is none."""
+    """Return the fitted smile at each contract within the range of its quotes; NaN beyond it and where there is
+    none.
+    """
     volatility = np.full(len(rows), np.nan)
     moneyness = np.log(rows["strike"].to_numpy(np.float64) / rows["forward"].to_numpy(np.float64))
     expirations = rows["expiration"].to_numpy()

@@ -85,7 +85,7 @@ def sift(
 
 
 def _shown(value: object) -> str:
-    """A value of a file in a message."""
+    """Return a value of a file in a message."""
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d}"
     return "" if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)) else str(value)

@@ -50,7 +50,7 @@ def contract_analytics(
     tick: float = TICK_USD,
     maximum_error: float = MAXIMUM_VOLATILITY_ERROR,
 ) -> pd.DataFrame:
-    """The chain with each contract's implied volatility, or the reason why it has none, its delta and vega.
+    """Return the chain with each contract's implied volatility, or the reason why it has none, its delta and vega.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def contract_analytics(
 
 
 def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float | RateCurve) -> pd.DataFrame:
-    """The chain with a fitted implied volatility wherever the vendor has none and the quote can be believed.
+    """Return the chain with a fitted implied volatility wherever the vendor has none and the quote can be believed.
 
     Parameters
     ----------
@@ -126,7 +126,8 @@ def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float | RateCurve) ->
 def nearest_delta(
     analytics: pd.DataFrame, *, option_right: str, absolute_delta: float | Sequence[float]
 ) -> pd.DataFrame:
-    """The contract whose absolute delta is nearest to each target, in every ticker, quote date and expiration.
+    """Return the contract whose absolute delta is nearest to each target, in every ticker, quote date and
+    expiration.
 
     Parameters
     ----------
@@ -243,7 +244,7 @@ def _implied(rows: pd.DataFrame) -> FloatArray:
 
 
 def _reasons(rows: pd.DataFrame, volatility: FloatArray) -> NDArray[np.object_]:
-    """Why a row has no volatility, the first of ``VOLATILITY_REASONS``; empty where it has one."""
+    """Return why a row has no volatility, the first of ``VOLATILITY_REASONS``; empty where it has one."""
     conditions = [
         rows["forward"].isna().to_numpy(),
         ~(rows["years"] > 0.0).to_numpy(),

@@ -109,7 +109,9 @@ def american_price(
 def _may_be_exercised_early(
     has_dividends: BoolArray, *, rate: FloatArray, dividend_yield: FloatArray, is_call: BoolArray
 ) -> BoolArray:
-    """Where waiting may cost something: a call's holder misses dividends, a put's holder interest on the strike."""
+    """Return where waiting may cost something: a call's holder misses dividends, a put's holder interest on the
+    strike.
+    """
     for_call = has_dividends | (dividend_yield > 0.0) | (rate < 0.0)
     for_put = (rate > 0.0) | (dividend_yield < 0.0)
     return np.asarray(np.where(is_call, for_call, for_put), dtype=np.bool_)

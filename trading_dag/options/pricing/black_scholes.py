@@ -101,7 +101,7 @@ def terms_of_block(
     volatility: FloatArray,
     is_call: BoolArray,
 ) -> BlackScholesTerms:
-    """The terms of arrays that broadcast; the caller turns floating-point warnings off."""
+    """Return the terms of arrays that broadcast; the caller turns floating-point warnings off."""
     root_years, carry = np.sqrt(years), rate - dividend_yield
     deviation = volatility * root_years
     log_moneyness = np.log(spot / strike) + carry * years
@@ -181,7 +181,7 @@ def write_price(terms: BlackScholesTerms, received: FloatArray, paid: FloatArray
 
 
 def price_of_terms(terms: BlackScholesTerms) -> FloatArray:
-    """The price from precomputed terms; NaN outside the domain."""
+    """Return the price from precomputed terms; NaN outside the domain."""
     with np.errstate(all="ignore"):
         _, spot_tail, strike_tail = tails_of_terms(terms)
         received, paid = exercised_of_tails(terms, spot_tail, strike_tail)

@@ -88,7 +88,7 @@ def _keep_freed_memory() -> None:
 
 
 def as_numbers(value: ArrayLike) -> NDArray[np.float64]:
-    """The value as float64; raises OptionPricingError where it is no number."""
+    """Return the value as float64; raises OptionPricingError where it is no number."""
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -96,7 +96,7 @@ def as_numbers(value: ArrayLike) -> NDArray[np.float64]:
 
 
 def as_flags(value: ArrayLike) -> NDArray[np.bool_]:
-    """The value as booleans; raises OptionPricingError for anything that is not False, True, 0 or 1.
+    """Return the value as booleans; raises OptionPricingError for anything that is not False, True, 0 or 1.
 
     NumPy itself would read the strings "C" and "P", and NaN, as True.
     """
@@ -113,7 +113,7 @@ def as_flags(value: ArrayLike) -> NDArray[np.bool_]:
 
 
 def common_shape(arrays: Sequence[Array]) -> tuple[int, ...]:
-    """The shape to which all broadcast; raises OptionPricingError where there is none."""
+    """Return the shape to which all broadcast; raises OptionPricingError where there is none."""
     try:
         return np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError as error:

@@ -55,7 +55,7 @@ def implied_volatility(
     dividend_yield: ArrayLike,
     is_call: ArrayLike,
 ) -> FloatArray:
-    """The volatility at which the Black–Scholes–Merton price of a European option is the given one.
+    """Return the volatility at which the Black–Scholes–Merton price of a European option is the given one.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _volatility_of_block(
 
 
 def _solve(moneyness: FloatArray, *, value: FloatArray, complement: FloatArray) -> FloatArray:
-    """The deviation σ√T from x, c and u of the module's docstring; one-dimensional arrays of one length."""
+    """Return the deviation σ√T from x, c and u of the module's docstring; one-dimensional arrays of one length."""
     deviation = _start(moneyness, value)
     x, inverse_value, inverse_complement = moneyness, 1.0 / (_ROOT_TWO_PI * value), 1.0 / (_ROOT_TWO_PI * complement)
     open_rows, current = np.arange(x.size), deviation
@@ -164,7 +164,7 @@ def _start(moneyness: FloatArray, value: FloatArray) -> FloatArray:
 def _householder_step(
     moneyness: FloatArray, deviation: FloatArray, inverse_value: FloatArray, inverse_complement: FloatArray
 ) -> FloatArray:
-    """The third-order step on ln c or ln u; derivatives are those of the price in the deviation."""
+    """Return the third-order step on ln c or ln u; derivatives are those of the price in the deviation."""
     h, t = moneyness / deviation, 0.5 * deviation
     g, far = h - t, h + t
     is_below = g > 0.0

@@ -60,7 +60,7 @@ class Indication:
     quote_source: str = QUOTE_SOURCE
 
     def record(self) -> dict[str, Any]:
-        """The same for JSON, in USD a structure; what is unlimited is None."""
+        """Return the same for JSON, in USD a structure; what is unlimited is None."""
         finite = {
             "net_premium_usd": self.premium * self.multiplier,
             "max_loss_usd": self.maximum_loss * self.multiplier,

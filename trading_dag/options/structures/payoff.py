@@ -78,7 +78,7 @@ class PayoffBounds:
 
 
 def _knots(structure: Structure, strikes: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Where the payoff bends (0 and the strikes, ascending), its value there, and its slope beyond the last."""
+    """Return where the payoff bends (0 and the strikes, ascending), its value there, and its slope beyond the last."""
     knots = np.concatenate([np.zeros((len(strikes), 1)), np.sort(strikes, axis=1)], axis=1)
     return knots, _value_at_expiration(structure, strikes, knots), _slope_beyond(structure)
 

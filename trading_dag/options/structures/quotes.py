@@ -38,7 +38,7 @@ class Quotes:
     implied_volatility: FloatArray
 
     def natural(self, signed_ratios: ArrayLike) -> FloatArray:
-        """What each leg trades at: the ask where bought (positive ratio), the bid where sold."""
+        """Return what each leg trades at: the ask where bought (positive ratio), the bid where sold."""
         chosen: FloatArray = np.where(np.asarray(signed_ratios) > 0, self.ask, self.bid)
         return chosen
 

@@ -55,7 +55,7 @@ def strike_at_delta(
     absolute_delta: float,
     step: ArrayLike,
 ) -> FloatArray:
-    """The strike on the grid (multiples of ``step``) whose absolute delta is nearest to the target, (n,).
+    """Return the strike on the grid (multiples of ``step``) whose absolute delta is nearest to the target, (n,).
 
     Deltas are Black–Scholes–Merton at the strike's own volatility on the surface. Of two equally near
     strikes the lower is taken. NaN where spot, index or step is NaN.
@@ -95,7 +95,9 @@ def strike_at_delta(
 
 
 def strike_at_the_money(spot: ArrayLike, *, step: ArrayLike) -> FloatArray:
-    """The strike on the grid nearest to spot, the lower of two equally near, at least one step; NaN where spot is."""
+    """Return the strike on the grid nearest to spot, the lower of two equally near, at least one step; NaN where
+    spot is.
+    """
     grid = np.asarray(step, dtype=np.float64)
     steps = np.ceil(np.asarray(spot, dtype=np.float64) / grid - 0.5)
     strike: FloatArray = np.maximum(steps, 1.0) * grid
@@ -105,7 +107,9 @@ def strike_at_the_money(spot: ArrayLike, *, step: ArrayLike) -> FloatArray:
 def _strike_beside(
     rule: OffsetRule | WidthRule, other: FloatArray, *, spot: FloatArray, step: FloatArray
 ) -> FloatArray:
-    """The strike of a rule that counts from another leg's; a width is rounded to the grid and is at least one step."""
+    """Return the strike of a rule that counts from another leg's; a width is rounded to the grid and is at least one
+    step.
+    """
     if isinstance(rule, OffsetRule):
         return other + rule.steps * step
     usd = abs(rule.width) * (spot if rule.unit == "spot_fraction" else 1.0)
@@ -159,7 +163,7 @@ def _strike_by_rule(
     earlier: list[FloatArray],
     settings: BacktestSettings,
 ) -> FloatArray:
-    """What the leg's strike rule says, (n,), before legs are moved apart."""
+    """Return what the leg's strike rule says, (n,), before legs are moved apart."""
     rule = leg.strike_rule
     if isinstance(rule, AtTheMoneyRule):
         return strike_at_the_money(spot, step=step)
@@ -186,7 +190,7 @@ def _absolute_delta(rule: DeltaRule | TargetDeltaRule, *, settings: BacktestSett
 
 @lru_cache(maxsize=1)
 def weekly_expirations() -> pd.DatetimeIndex:
-    """The last session of each week up to its Friday: Friday, or the session before a Friday holiday."""
+    """Return the last session of each week up to its Friday: Friday, or the session before a Friday holiday."""
     sessions = all_sessions()
     fridays = sessions + pd.to_timedelta((_FRIDAY - sessions.day_of_week) % 7, unit="D").as_unit("us")
     last = pd.Series(sessions, index=fridays).groupby(level=0).last()
@@ -195,7 +199,7 @@ def weekly_expirations() -> pd.DatetimeIndex:
 
 
 def choose_expirations(sessions: pd.DatetimeIndex, *, days_to_expiration: int) -> pd.DatetimeIndex:
-    """The first weekly expiration at least so many calendar days after each session; NaT beyond the calendar."""
+    """Return the first weekly expiration at least so many calendar days after each session; NaT beyond the calendar."""
     expirations = weekly_expirations()
     wanted = pd.DatetimeIndex(sessions).as_unit("us") + pd.Timedelta(days=days_to_expiration)
     position = expirations.searchsorted(wanted)
@@ -207,7 +211,7 @@ def choose_expirations(sessions: pd.DatetimeIndex, *, days_to_expiration: int) -
 def choose_leg_expirations(
     structure: Structure, sessions: pd.DatetimeIndex, *, days_to_expiration: int
 ) -> tuple[pd.DatetimeIndex, ...]:
-    """The expiration of every leg, one index over the sessions a leg; NaT beyond the calendar.
+    """Return the expiration of every leg, one index over the sessions a leg; NaT beyond the calendar.
 
     The front is the first weekly expiration at least ``days_to_expiration`` calendar days after the session, a
     back one the first at least ``days_after_front`` days after that front, so it is always later.

@@ -108,7 +108,7 @@ class Leg:
 
 
 def _impossibility(leg: Leg, position: int) -> str | None:
-    """Why a leg at that position cannot be, as a clause; None where it can."""
+    """Return why a leg at that position cannot be, as a clause; None where it can."""
     rule = leg.strike_rule
     references = [getattr(rule, "leg", None), leg.apart_from]
     if leg.option_right not in get_args(OptionRight):
@@ -241,7 +241,7 @@ STRUCTURES: Final[dict[str, Structure]] = {
 
 
 def structure_of(name: str, *, menu: Mapping[str, Structure] = STRUCTURES) -> Structure:
-    """The structure of that name.
+    """Return the structure of that name.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ class LegSettings(BaseModel):
     )
 
     def leg(self) -> Leg:
-        """The leg it describes.
+        """Return the leg it describes.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class StructureSettings(BaseModel):
     is_cash_secured: bool = False
 
     def structure(self) -> Structure:
-        """The structure it describes.
+        """Return the structure it describes.
 
         Raises
         ------
@@ -157,7 +157,7 @@ def parse_structures(value: object) -> tuple[StructureSettings, ...]:
 
 
 def structures_by_name(structures: Iterable[StructureSettings]) -> Mapping[str, Structure]:
-    """The built-in structures and these, by name.
+    """Return the built-in structures and these, by name.
 
     Raises
     ------

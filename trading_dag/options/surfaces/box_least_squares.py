@@ -33,7 +33,7 @@ def descend(
     upper: FloatArray,
     precision: float,
 ) -> FloatArray:
-    """The point within the box to which the sum of squared residuals descends from the start, (unknowns,).
+    """Return the point within the box to which the sum of squared residuals descends from the start, (unknowns,).
 
     An unknown at its bound stays there while the sum would fall beyond it; a step that leaves the box ends on its
     side. No step makes the sum greater. It ends when four steps in a row have lowered the sum by less than

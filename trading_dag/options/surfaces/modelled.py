@@ -62,10 +62,10 @@ class VolatilitySurface(Protocol):
         """Risk-neutral P(S_T > strike)."""
 
     def rows(self, where: NDArray[np.int64]) -> Self:
-        """The surfaces of some rows."""
+        """Return the surfaces of some rows."""
 
     def columns(self) -> Self:
-        """The same surfaces with a trailing axis."""
+        """Return the same surfaces with a trailing axis."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class ModelledSurface:
         return probability
 
     def rows(self, where: NDArray[np.int64]) -> ModelledSurface:
-        """The surfaces of some rows; the index level and the rate must be arrays over the rows."""
+        """Return the surfaces of some rows; the index level and the rate must be arrays over the rows."""
         return ModelledSurface(
             np.asarray(self.index_points, dtype=np.float64)[where],
             np.asarray(self.rate, dtype=np.float64)[where],
@@ -184,7 +184,7 @@ class ModelledSurface:
         )
 
     def columns(self) -> ModelledSurface:
-        """The same surfaces with a trailing axis, so that row i broadcasts over the legs of row i."""
+        """Return the same surfaces with a trailing axis, so that row i broadcasts over the legs of row i."""
         index, rate, dividend_yield = (
             np.asarray(value, dtype=np.float64)[..., np.newaxis]
             for value in (self.index_points, self.rate, self.dividend_yield)

@@ -126,14 +126,14 @@ class FittedSurface:
         return above
 
     def rows(self, where: NDArray[np.int64]) -> FittedSurface:
-        """The surfaces of some sessions."""
+        """Return the surfaces of some sessions."""
         a, b, rho, m, s = (parameter[where] for parameter in self.svi)
         return FittedSurface(
             self.years[where], (a, b, rho, m, s), self.carry[where], self.rate[where], self.is_fitted[where]
         )
 
     def columns(self) -> FittedSurface:
-        """The same surfaces with another axis, so that row i broadcasts over the legs of row i."""
+        """Return the same surfaces with another axis, so that row i broadcasts over the legs of row i."""
         a, b, rho, m, s = (parameter[:, np.newaxis] for parameter in self.svi)
         return FittedSurface(
             self.years[:, np.newaxis], (a, b, rho, m, s), self.carry[:, np.newaxis],
@@ -160,7 +160,9 @@ class FittedSurface:
         return volatility
 
     def _neighbours(self, years: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
-        """The slices before and after each time, and how far between them it lies; one slice twice beyond the ends."""
+        """Return the slices before and after each time, and how far between them it lies; one slice twice beyond the
+        ends.
+        """
         shape = np.broadcast_shapes(self.years.shape[:-1], years.shape)
         term = np.broadcast_to(years, shape)
         axis = np.broadcast_to(self.years, (*shape, self.years.shape[-1]))
@@ -178,7 +180,7 @@ class FittedSurface:
 def fitted_surface(
     smiles: pd.DataFrame, sessions: pd.DatetimeIndex, *, quoted_close: FloatArray, years: FloatArray
 ) -> FittedSurface:
-    """The surface of each session out of ``options.chain_analytics``.
+    """Return the surface of each session out of ``options.chain_analytics``.
 
     A session counts as fitted where its slices without butterfly arbitrage lie on both sides of the wanted time, and
     the chain's underlying is within 1 % of the close. A slice that crosses an earlier one, within two standard
@@ -230,7 +232,7 @@ def fitted_surface(
 
 
 def _without_crossing(slices: pd.DataFrame) -> BoolArray:
-    """Which slices have nowhere less total variance than the last one kept before them; by session and time."""
+    """Return which slices have nowhere less total variance than the last one kept before them; by session and time."""
     kept = np.zeros(len(slices), dtype=np.bool_)
     years = slices["years"].to_numpy(np.float64)
     svi = slices[["svi_a", "svi_b", "svi_rho", "svi_m", "svi_s"]].to_numpy(np.float64)
@@ -258,7 +260,7 @@ def _total_variance(svi: FloatArray, k: FloatArray) -> FloatArray:
 
 
 def _at(values: FloatArray, place: NDArray[np.int64]) -> FloatArray:
-    """The slice chosen for each element; the last axis of ``values`` is the slices."""
+    """Return the slice chosen for each element; the last axis of ``values`` is the slices."""
     axis = np.broadcast_to(values, (*place.shape, values.shape[-1]))
     chosen: FloatArray = np.take_along_axis(axis, place[..., np.newaxis], axis=-1)[..., 0]
     return chosen

@@ -237,7 +237,7 @@ def _wide_grid(k: FloatArray) -> FloatArray:
 
 
 def _quasi_explicit(k: FloatArray, variance: FloatArray, *, weight: FloatArray) -> SviParameters:
-    """A good smile over a grid of centres and curvatures, the rest solved for each of them at once.
+    """Return a good smile over a grid of centres and curvatures, the rest solved for each of them at once.
 
     With y = (k − m)/s the curve is a + ½p(√(y² + 1) + y) + ½q(√(y² + 1) − y), p and q not below 0 and below 2s:
     a box, where De Marco & Martini's coordinates have a parallelepiped.
@@ -280,7 +280,9 @@ def _bounded_least_squares(basis: FloatArray, wanted: FloatArray, upper: FloatAr
 def _repaired(
     starts: tuple[SviParameters, ...], k: FloatArray, sigma: FloatArray, *, years: float, weight: FloatArray
 ) -> SviParameters | None:
-    """The nearest arbitrage-free smile that a penalty on negative density finds from these starts; None for none."""
+    """Return the nearest arbitrage-free smile that a penalty on negative density finds from these starts; None for
+    none.
+    """
     polished = (
         _polished(start, k, sigma, years=years, weight=weight, penalty=penalty)
         for start, penalty in product(starts, _PENALTIES)
@@ -300,7 +302,7 @@ def _squared_error(
 def _polished(
     start: SviParameters, k: FloatArray, sigma: FloatArray, *, years: float, weight: FloatArray, penalty: float
 ) -> SviParameters:
-    """All five parameters at once, as least variance, the two wing slopes, centre and curvature.
+    """Return all five parameters at once, as least variance, the two wing slopes, centre and curvature.
 
     In these every bound of a smile is a box: variance not below zero, wings between 0 and short of 2, the
     centre among the quotes (beyond them it would only bend what nobody quoted). The derivatives are exact, because
@@ -333,7 +335,7 @@ def _polished(
 
 
 def smile_of(box: FloatArray) -> SviParameters:
-    """The smile of least variance, left and right wing slope, centre and curvature, (5,)."""
+    """Return the smile of least variance, left and right wing slope, centre and curvature, (5,)."""
     least, left, right, m, s = map(float, box)
     rho = (right - left) / (right + left)
     return SviParameters(least - s * float(np.sqrt(left * right)), 0.5 * (left + right), rho, m, s)
