@@ -91,7 +91,7 @@ def verify(table: Table, frame: pd.DataFrame, *, context: QualityContext) -> lis
 
 
 def _evidence(table: Table, findings: dict[str, Finding], *, rows: int) -> pd.DataFrame:
-    """One column per asset check: True where a row is evidence against one of its rules."""
+    """Return one column per asset check: True where a row is evidence against one of its rules."""
     evidence: dict[str, Any] = {}
     for rule in rules_of(table):
         finding = findings[rule.name]
@@ -101,7 +101,9 @@ def _evidence(table: Table, findings: dict[str, Finding], *, rows: int) -> pd.Da
 
 
 def _run_suite(table: Table, evidence: pd.DataFrame) -> dict[str, tuple[bool, str]]:
-    """By asset check: whether its expectation was met, and the library's own problem with it if there was one."""
+    """Return, by asset check, whether its expectation was met, and the library's own problem with it if there was
+    one.
+    """
     with _ONE_AT_A_TIME:
         batch = _batch_definition().get_batch(batch_parameters={"dataframe": evidence})
         result = batch.validate(_suite_of(table), result_format="BOOLEAN_ONLY")

@@ -96,7 +96,7 @@ def since_session(frame: pd.DataFrame, since: pd.Timestamp | None) -> pd.DataFra
 def with_index_columns(
     index: pd.DataFrame, three_month: pd.DataFrame | None, *, ticker: str, symbol: str
 ) -> pd.DataFrame:
-    """Rows of an index with ticker, symbol and the three-month index's close of the same session.
+    """Return the rows of an index with ticker, symbol and the three-month index's close of the same session.
 
     Parameters
     ----------

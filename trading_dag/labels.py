@@ -118,18 +118,18 @@ def _published_rank(implied_volatility: pd.DataFrame, *, judge_closes: bool) -> 
 
 
 def dead_band(horizon: Horizon) -> float:
-    """θ: the move, as a fraction, within which a direction is AMBIGUOUS."""
+    """Return θ: the move, as a fraction, within which a direction is AMBIGUOUS."""
     return DEAD_BAND_WEEKLY * sqrt(horizon.scaling_sessions / SESSIONS_PER_WEEK)
 
 
 def direction_of(forward_return: np.ndarray, horizon: Horizon) -> pd.Series:
-    """UP, DOWN or AMBIGUOUS for each return; missing where the return is NaN."""
+    """Return UP, DOWN or AMBIGUOUS for each return; missing where the return is NaN."""
     theta = dead_band(horizon)
     return _classes(forward_return, [(forward_return > theta, "UP"), (forward_return < -theta, "DOWN")], "AMBIGUOUS")
 
 
 def iv_regime_of(iv_rank: np.ndarray) -> pd.Series:
-    """Returns the IV regime, LOW below 30, NORMAL below 60, else HIGH, for each iv_rank; missing where it is NaN."""
+    """Return LOW, NORMAL or HIGH for each iv_rank; missing where it is NaN."""
     return _classes(iv_rank, [(iv_rank < IV_RANK_NORMAL, "LOW"), (iv_rank < IV_RANK_HIGH, "NORMAL")], "HIGH")
 
 

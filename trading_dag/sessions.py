@@ -49,7 +49,7 @@ def all_sessions() -> pd.DatetimeIndex:
 
 
 def sessions_between(first: pd.Timestamp | dt.date | str, last: pd.Timestamp | dt.date | str) -> pd.DatetimeIndex:
-    """Sessions from ``first`` to ``last``, both included where they are sessions."""
+    """Return the sessions from ``first`` to ``last``, both included where they are sessions."""
     calendar = all_sessions()
     return calendar[(calendar >= pd.Timestamp(first)) & (calendar <= pd.Timestamp(last))]
 
@@ -104,7 +104,8 @@ def _all_close_hours() -> npt.NDArray[np.float64]:
 
 
 def close_hours(days: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
-    """Hour of the New York day at which each session closes, (n,): 13.0 on most half days, 16.0 on the others.
+    """Return the hour of the New York day at which each session closes, (n,): 13.0 on most half days, 16.0 on the
+    others.
 
     A day that is no session of the calendar (NaT, or more than a year ahead) counts as a full one.
     """

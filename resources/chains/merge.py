@@ -66,7 +66,7 @@ class MergedChain:
 
 
 def merge_chains(stored: pd.DataFrame, fresh: pd.DataFrame) -> MergedChain:
-    """Stored and fresh rows, each with unique keys, sorted by key; fresh values win where they say anything.
+    """Merge stored and fresh rows, each with unique keys, sorted by key; fresh values win where they say anything.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class MergedPieces:
 
 
 def merge_pieces(stored: pd.DataFrame, pieces: Sequence[pd.DataFrame]) -> MergedPieces:
-    """Stored rows with each piece of fresh ones merged into them, as ``merge_chains`` does."""
+    """Merge each piece of fresh rows into the stored ones, as ``merge_chains`` does."""
     frame = stored
     counts = np.zeros((len(pieces), len(OUTCOMES)), dtype=np.int64)
     changed: list[tuple[pd.Timestamp, ...]] = [()] * len(pieces)
@@ -149,7 +149,7 @@ def merge_pieces(stored: pd.DataFrame, pieces: Sequence[pd.DataFrame]) -> Merged
 
 
 def rounds(pieces: Sequence[pd.DataFrame]) -> Iterator[list[int]]:
-    """Places of pieces that may be merged at once: pieces of one round have no quote date in common.
+    """Yield the places of pieces that may be merged at once: pieces of one round have no quote date in common.
 
     Merging round after round then is merging piece after piece, at the cost of few merges: files of months or days
     are one round.

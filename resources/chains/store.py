@@ -74,7 +74,7 @@ class ChainStore:
         self.imports = self._slices.data / IMPORTS_FOLDER
 
     def path(self, ticker: str, year: int) -> Path:
-        """File of one ticker and year, whether or not it exists.
+        """Return the file of one ticker and year, whether or not it exists.
 
         Raises
         ------
@@ -83,17 +83,17 @@ class ChainStore:
         return self.folder / str(SliceKey(validate_ticker(ticker))) / f"{_YEAR_FOLDER}{int(year)}" / FILE_NAME
 
     def tickers(self) -> list[str]:
-        """Tickers with any stored chain, sorted."""
+        """Return the tickers with any stored chain, sorted."""
         return sorted({parts["ticker"] for parts in slice_parts(OPTION_CHAIN, self.folder)})
 
     def years(self, ticker: str) -> list[int]:
-        """Years with stored chains of a ticker, ascending."""
+        """Return the years with stored chains of a ticker, ascending."""
         validate_ticker(ticker)
         parts = slice_parts(OPTION_CHAIN, self.folder)
         return sorted(int(found["year"]) for found in parts if found["ticker"] == ticker)
 
     def provenance(self, ticker: str, year: int) -> Provenance | None:
-        """Provenance of one file; None where there is none.
+        """Return the provenance of one file; None where there is none.
 
         Raises
         ------
@@ -188,7 +188,9 @@ class ChainStore:
         return judge.objections(merged.frame.iloc[begin:end].reset_index(drop=True), days=days, before=before)
 
     def read_before(self, ticker: str, session: pd.Timestamp) -> pd.DataFrame | None:
-        """Rows of the quote date before a session, stored or not; None where none is stored of the ten days before."""
+        """Return the rows of the quote date before a session, stored or not; None where none is stored of the ten
+        days before.
+        """
         if not self.years(ticker):
             return None
         rows = self.read(ticker, first=session - DAYS_BEFORE, last=session - pd.Timedelta(days=1))
@@ -243,7 +245,7 @@ class ChainStore:
         last: pd.Timestamp | str | None = None,
         where: ChainFilter | None = None,
     ) -> pd.DataFrame:
-        """Stored rows of a ticker, ascending by quote date, expiration, right and strike.
+        """Return the stored rows of a ticker, ascending by quote date, expiration, right and strike.
 
         Parameters
         ----------
@@ -279,7 +281,7 @@ class ChainStore:
     def row_groups(
         self, ticker: str, *, first: pd.Timestamp | str | None = None, last: pd.Timestamp | str | None = None
     ) -> dict[Path, list[int]]:
-        """Row groups that a read of these quote dates touches, by file, oldest first.
+        """Return the row groups that a read of these quote dates touches, by file, oldest first.
 
         Raises
         ------
@@ -290,7 +292,9 @@ class ChainStore:
     def _touched(
         self, ticker: str, low: pd.Timestamp | None, high: pd.Timestamp | None
     ) -> Iterator[tuple[Path, pq.ParquetFile, list[int]]]:
-        """Files with the row groups to read. Each is opened once: the handle outlives a replacement of the file."""
+        """Yield the files with the row groups to read. Each is opened once: the handle outlives a replacement of the
+        file.
+        """
         years = self.years(ticker)
         if not years:
             raise SliceNotFoundError(

@@ -90,7 +90,7 @@ def _told(verdict: RuleVerdict) -> str:
 def session_verdicts(
     rows: pd.DataFrame, *, now_session: pd.Timestamp, before: pd.DataFrame | None = None
 ) -> dict[pd.Timestamp, list[RuleVerdict]]:
-    """One verdict for each rule of ``raw.option_chain`` on every session among the rows, all found at once.
+    """Return one verdict for each rule of ``raw.option_chain`` on every session among the rows, all found at once.
 
     Parameters
     ----------

@@ -78,15 +78,16 @@ class ChainPart:
         return self._rows(range(self.first, self.last))
 
     def before(self) -> Iterator[pa.Table]:
-        """Row groups before the part, one after the other."""
+        """Yield the row groups before the part, one after the other."""
         return (self._group(group) for group in range(self.first))
 
     def after(self) -> Iterator[pa.Table]:
-        """Row groups after the part, one after the other."""
+        """Yield the row groups after the part, one after the other."""
         return (self._group(group) for group in range(self.last, self.file.num_row_groups))
 
     def digests(self, frame: pd.DataFrame) -> dict[str, str]:
-        """Digest of each quote date of the whole file, once a conformed frame stands in the place of the part.
+        """Return the digest of each quote date of the whole file, once a conformed frame stands in the place of the
+        part.
 
         Those of dates beside it are read off the rows where the file does not record them.
         """
@@ -121,7 +122,7 @@ class ChainPart:
 
 
 def day_digests(frame: pd.DataFrame) -> dict[str, str]:
-    """Digest of the rows of each quote date, by the date, of conformed rows in the order of the key."""
+    """Return the digest of the rows of each quote date, by the date, of conformed rows in the order of the key."""
     if frame.empty:
         return {}
     days = frame["quote_date"].to_numpy()
@@ -134,7 +135,7 @@ def day_digests(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def whole_digest(digests: Mapping[str, str]) -> str:
-    """One hash for all quote dates; the same for the same rows, whatever way they came together."""
+    """Return one hash for all quote dates; the same for the same rows, whatever way they came together."""
     return hashlib.sha256("\n".join(f"{day} {digest}" for day, digest in sorted(digests.items())).encode()).hexdigest()
 
 
@@ -145,7 +146,7 @@ def with_digests(arrow: pa.Table, digests: Mapping[str, str]) -> pa.Table:
 
 
 def read_groups(path: Path, file: pq.ParquetFile, groups: Sequence[int], *, columns: Sequence[str]) -> pa.Table:
-    """Row groups of an open file, in these columns.
+    """Return the row groups of an open file, in these columns.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def read_groups(path: Path, file: pq.ParquetFile, groups: Sequence[int], *, colu
 
 
 def overlapping_groups(file: pq.ParquetFile, low: pd.Timestamp | None, high: pd.Timestamp | None) -> list[int]:
-    """Row groups whose quote dates may lie within the bounds, by the statistics in the footer."""
+    """Return the row groups whose quote dates may lie within the bounds, by the statistics in the footer."""
     groups = []
     for group in range(file.num_row_groups):
         first, last = _span(file, group)
@@ -166,12 +167,12 @@ def overlapping_groups(file: pq.ParquetFile, low: pd.Timestamp | None, high: pd.
 
 
 def chain_key_of(path: Path) -> SliceKey:
-    """Whose chain a file holds, by its path."""
+    """Return whose chain a file holds, by its path."""
     return SliceKey(path.parent.parent.name.partition("=")[2])
 
 
 def _span(file: pq.ParquetFile, group: int) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """First and last quote date of a row group; everything where the footer does not say."""
+    """Return the first and last quote date of a row group; everything where the footer does not say."""
     column = file.schema_arrow.get_field_index("quote_date")
     statistics = file.metadata.row_group(group).column(column).statistics
     if statistics is None or not statistics.has_min_max:

@@ -34,7 +34,7 @@ NO_CHAIN: Final = "no option chain is stored: trading-dag import-chains PATH bri
 
 
 def chain_digest(store: ChainStore, ticker: str) -> str:
-    """One hash for everything that is stored of a ticker's chains; of nothing, where there is none."""
+    """Return one hash for everything that is stored of a ticker's chains; of nothing, where there is none."""
     return _digest_of({year: store.provenance(ticker, year) for year in store.years(ticker)})
 
 
@@ -68,18 +68,20 @@ class StoredChain:
         return cls(store, ticker, attrs if records else {**attrs, "source_off": NO_CHAIN})
 
     def sessions(self) -> pd.DatetimeIndex:
-        """Quote dates, ascending; empty where nothing is stored."""
+        """Return the quote dates, ascending; empty where nothing is stored."""
         if not self.store.years(self.ticker):
             return pd.DatetimeIndex([], dtype="datetime64[us]")
         pieces = [piece["quote_date"].unique() for piece in self.store.batches(self.ticker, columns=["quote_date"])]
         return pd.DatetimeIndex(sorted({day for piece in pieces for day in piece})).as_unit("us")
 
     def read(self, session: pd.Timestamp) -> pd.DataFrame:
-        """Rows of ``raw.option_chain`` of one quote date; none where there are none."""
+        """Return the rows of ``raw.option_chain`` of one quote date; none where there are none."""
         return self.store.read(self.ticker, first=session, last=session)
 
     def read_before(self, session: pd.Timestamp) -> pd.DataFrame | None:
-        """Rows of the quote date before a session, stored or not; None where none is stored of the ten days before."""
+        """Return the rows of the quote date before a session, stored or not; None where none is stored of the ten
+        days before.
+        """
         return self.store.read_before(self.ticker, session)
 
     def by_session(
@@ -108,7 +110,7 @@ class StoredChain:
         last: pd.Timestamp | None = None,
         maximum_days: int | None = None,
     ) -> dict[str, pd.Series]:
-        """Columns that a backtest reads, with a fitted volatility where the vendor has none.
+        """Return the columns that a backtest reads, with a fitted volatility where the vendor has none.
 
         Parameters
         ----------

@@ -78,7 +78,7 @@ class EventMerge:
 
 
 def fetch_start(stored: pd.DataFrame, table: Table) -> pd.Timestamp | None:
-    """Day from which to fetch, so that late articles and figures are seen; None to fetch everything.
+    """Return the day from which to fetch, so that late articles and figures are seen; None to fetch everything.
 
     News overlap by three days, hourly bars by seven, announcements by 220 (a hundred ahead, a quarter back). The
     calendar is fetched whole.
@@ -154,7 +154,9 @@ def merge_events(
 
 
 def keep_recent(frame: pd.DataFrame, table: Table, *, days: int | None, now: pd.Timestamp) -> pd.DataFrame:
-    """Without articles and snapshots that are older than so many days; everything where ``days`` is None."""
+    """Return the rows without articles and snapshots that are older than so many days; everything where ``days`` is
+    None.
+    """
     column = _AGES_BY.get(table.name)
     if days is None or column is None:
         return frame
@@ -162,7 +164,7 @@ def keep_recent(frame: pd.DataFrame, table: Table, *, days: int | None, now: pd.
 
 
 def _merged_rows(stored: pd.DataFrame, fresh: pd.DataFrame, table: Table, asked: Asked) -> VersionMerge:
-    """Rows that happened once and are not taken back."""
+    """Merge rows that happened once and are not taken back."""
     key = list(table.key)
     old, new = stored.set_index(key), fresh.set_index(key)
     is_given, is_stored = old.index.isin(new.index), new.index.isin(old.index)
@@ -193,7 +195,7 @@ def _merged_rows(stored: pd.DataFrame, fresh: pd.DataFrame, table: Table, asked:
 
 
 def _moved_base(stored: pd.DataFrame, factor: float, table: Table) -> pd.DataFrame:
-    """One row for all prices that a split has moved: the first close before and after."""
+    """Return one row for all prices that a split has moved: the first close before and after."""
     first = stored.sort_values(list(table.key)).head(1)[list(table.key)].reset_index(drop=True)
     close = float(stored.sort_values(list(table.key))["close"].iloc[0])
     moved = first.assign(

@@ -110,7 +110,7 @@ def merge_versions(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table, a
 def _updated(
     before: pd.DataFrame, after: pd.DataFrame, table: Table, asked: Asked
 ) -> tuple[pd.DataFrame, pd.DataFrame, int, pd.DataFrame, Mask]:
-    """Closed versions, current ones, values filled in, values that differ, and which of these were taken."""
+    """Return closed versions, current ones, values filled in, values that differ, and which of these were taken."""
     compared = [name for name in table.column_names if name not in (*table.key, CANCELLED_AT)]
     says = {name: differs(before[name], after[name]) & after[name].notna().to_numpy() for name in compared}
     was_null = {name: before[name].isna().to_numpy() for name in compared}
@@ -149,7 +149,9 @@ def _follows(before: pd.DataFrame, name: str, asked: Asked) -> Mask:
 
 
 def _visible_again_at(before: pd.DataFrame, merged: pd.DataFrame, says: dict[str, Mask], asked: Asked) -> pd.Series:
-    """From when on a changed announcement is a version of its own; NaT where no session saw what it said before."""
+    """Return from when on a changed announcement is a version of its own; NaT where no session saw what it said
+    before.
+    """
     old, new = (rows["timing"].isin(_SAME_DAY).to_numpy() for rows in (before, merged))
     moment = pd.Series(pd.NaT, index=before.index, dtype=before[KNOWN_AT].dtype)
     if asked.before is not None:
@@ -171,7 +173,7 @@ def _past_the_day(moment: pd.Series, day: pd.Series, *, public: pd.Series) -> pd
 
 
 def _taken_back(rest: pd.DataFrame, new: pd.DataFrame, table: Table, asked: Asked) -> tuple[pd.DataFrame, int]:
-    """Stored rows that the vendor does not give, and how many of them it has taken back now."""
+    """Return the stored rows that the vendor does not give, and how many of them it has taken back now."""
     is_open = rest[CANCELLED_AT].isna()
     if table.name == EARNINGS.name:
         answered = rest["company"].isin(new.index.get_level_values("company"))
@@ -188,7 +190,7 @@ def _taken_back(rest: pd.DataFrame, new: pd.DataFrame, table: Table, asked: Aske
 def _not_known_before(
     added: pd.DataFrame, known_names: pd.Index, table: Table, *, asked_at: pd.Timestamp, asked_before: pd.Timestamp
 ) -> pd.DataFrame:
-    """New rows with the moment from which they were known: not when the vendor was asked before and had none."""
+    """Return new rows with the moment from which they were known: not when the vendor was asked before and had none."""
     known = added[KNOWN_AT]
     floor = pd.Series(asked_before, index=added.index, dtype=known.dtype)
     if table.name == EARNINGS.name:

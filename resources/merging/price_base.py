@@ -22,7 +22,7 @@ LARGEST_CORRECTED_SHARE: Final = 0.2
 
 
 def base_factor(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table) -> float:
-    """By what the stored prices have to be multiplied to stand on the base of the fresh ones; 1.0 on one base.
+    """Return the factor that brings the stored prices to the base of the fresh ones; 1.0 on one base.
 
     Parameters
     ----------

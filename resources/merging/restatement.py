@@ -128,7 +128,7 @@ def overlap_start(stored: pd.DataFrame, *, table: Table, overlap_sessions: int) 
 
 
 def _common_rows(stored: pd.DataFrame, fresh: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """Positions ``stored`` and ``fresh`` of the keys that both have, in the order of the stored rows."""
+    """Return the positions ``stored`` and ``fresh`` of the keys that both have, in the order of the stored rows."""
     return (
         stored[key].assign(stored=stored.index).merge(fresh[key].assign(fresh=fresh.index), on=key)[["stored", "fresh"]]
     )
@@ -160,7 +160,7 @@ def _explained_by_rebase(
 
 
 def _first_explained(explained: pd.DataFrame) -> pd.DataFrame:
-    """Of the values that a rebase explains, the one that stands for all: the earliest, of the telling column."""
+    """Return the one value that stands for all that a rebase explains: the earliest, of the telling column."""
     name = next(name for name in (*_IDENTITIES, "close", "adj_close") if explained.get(name, pd.Series()).any())
     first = pd.DataFrame(False, index=explained.index, columns=explained.columns)
     first.loc[first.index[0], name] = True
@@ -183,7 +183,7 @@ def differs(before: pd.Series, after: pd.Series) -> Matrix:
 
 
 def restatements_of(before: pd.DataFrame, after: pd.DataFrame, changed: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """One row per changed value: the table's key, ``column``, ``old``, ``new``.
+    """Return one row per changed value: the table's key, ``column``, ``old``, ``new``.
 
     Parameters
     ----------

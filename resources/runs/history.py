@@ -157,5 +157,5 @@ class RunHistory(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> RunHistory:
-        """As ``dagster.yaml`` configures it."""
+        """Return the history as ``dagster.yaml`` configures it."""
         return cls.from_local(inst_data=inst_data, **config_value)

@@ -49,7 +49,8 @@ class HullFile:
         self._find = find
 
     def market(self) -> pd.DataFrame:
-        """Rows of ``raw.hull_market``, or none and why; ``attrs["source"]`` tells a named file from the source's own.
+        """Return rows of ``raw.hull_market``, or none and why; ``attrs["source"]`` tells a named file from the
+        source's own.
 
         Raises
         ------

@@ -76,7 +76,7 @@ class SampleSource:
         self.hull = HullFile(hull_file, source=NAME)
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Bars of an index, 1999-01-04 to 2018-12-31.
+        """Return the bars of an index, 1999-01-04 to 2018-12-31.
 
         An index is not split and pays nothing: ``split_factor`` is 1 and ``dividend`` 0.
 
@@ -90,7 +90,7 @@ class SampleSource:
         return table_frame(_not_empty(bars, ticker, since), PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """VIX closes 2014-01-03 to 2018-12-31 for either ticker; open, high, low and VIX3M are NULL.
+        """Return VIX closes of 2014-01-03 to 2018-12-31 for either ticker; open, high, low and VIX3M are NULL.
 
         Raises
         ------
@@ -105,39 +105,39 @@ class SampleSource:
         return table_frame(rows, VOLATILITY_INDEX, source=NAME)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
-        """No rows: the sample has no macro series."""
+        """Return no rows: the sample has no macro series."""
         return switched_off(MACRO, source=NAME, reason=MACRO_OFF)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
-        """No rows: the sample has no option chains."""
+        """Return no rows: the sample has no option chains."""
         return switched_off(OPTION_CHAIN, source=NAME, reason=CHAIN_OFF)
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:  # noqa: ARG002
-        """None: the sample has no option chains."""
+        """Return None: the sample has no option chains."""
         return None
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """No rows: the sample has no hourly bars."""
+        """Return no rows: the sample has no hourly bars."""
         return _off(PRICES_HOURLY, "hourly bars")
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """No rows: the sample has no news."""
+        """Return no rows: the sample has no news."""
         return _off(NEWS, "news")
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:  # noqa: ARG002
-        """No rows: the sample has no mentions."""
+        """Return no rows: the sample has no mentions."""
         return _off(SOCIAL_MENTIONS, "mentions")
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:  # noqa: ARG002
-        """No rows: the sample has no scores of news."""
+        """Return no rows: the sample has no scores of news."""
         return _off(NEWS_SENTIMENT, "scores of news")
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """No rows: the sample has no earnings."""
+        """Return no rows: the sample has no earnings."""
         return _off(EARNINGS, "earnings")
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """No rows: the sample has no economic calendar."""
+        """Return no rows: the sample has no economic calendar."""
         return _off(ECONOMIC_CALENDAR, "economic calendar")
 
     def describe(self) -> list[SourceStatus]:

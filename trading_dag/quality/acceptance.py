@@ -67,7 +67,7 @@ def accepted_bar(prices: pd.DataFrame, session: pd.Timestamp, *, reason: str, no
 
 
 def still_accepted(accepted: Iterable[AcceptedBar], prices: pd.DataFrame) -> dict[pd.Timestamp, str]:
-    """Sessions of the prices whose bar is one that was accepted, each with the reason.
+    """Return the sessions of the prices whose bar is one that was accepted, each with the reason.
 
     A bar that has another shape than when it was accepted, by more than 0.01 %, is another bar.
     """

@@ -27,14 +27,16 @@ _REMARKABLE_STEP: Final = 0.0275
 
 
 def impossible_adjustments(rows: pd.DataFrame) -> Mask:
-    """Sessions at which adj_close / close falls, or rises by what no dividend explains."""
+    """Return the sessions at which adj_close / close falls, or rises by what no dividend explains."""
     step, unexplained, is_recorded, tolerance = _steps(rows)
     limit = np.where(is_recorded, _CONTRADICTION, _IMPOSSIBLE_STEP)
     return np.asarray((step < -tolerance) | (np.abs(unexplained) > limit + tolerance), dtype=bool)
 
 
 def remarkable_adjustments(rows: pd.DataFrame) -> Mask:
-    """Sessions at which adj_close / close rises by more than the recorded dividend, or by more than is usual."""
+    """Return the sessions at which adj_close / close rises by more than the recorded dividend, or by more than is
+    usual.
+    """
     step, unexplained, is_recorded, tolerance = _steps(rows)
     limit = np.where(is_recorded, _REMARKABLE_CONTRADICTION, _REMARKABLE_STEP)
     is_possible = ~impossible_adjustments(rows)

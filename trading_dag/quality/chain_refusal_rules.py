@@ -44,7 +44,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def chain_refusal_checks() -> tuple[Check, ...]:
-    """Checks of ``raw.option_chain`` that may not be broken by what is stored."""
+    """Return the checks of ``raw.option_chain`` that may not be broken by what is stored."""
     return (
         Check(
             Rule(
@@ -182,7 +182,8 @@ def _parity_is_near_spot(examined: Examined) -> Finding:
 
 
 def _at_the_money(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each near expiration the strikes at which call and put are worth the most alike, whatever the spot says.
+    """Return the strikes of each near expiration at which call and put are worth the most alike, whatever the spot
+    says.
 
     Returns
     -------

@@ -42,7 +42,7 @@ _DENSITY_AT_ZERO: Final = float(np.sqrt(0.5 / np.pi))
 
 
 def chain_analytics_checks() -> tuple[Check, ...]:
-    """Checks of ``options.chain_analytics`` beyond its schema."""
+    """Return the checks of ``options.chain_analytics`` beyond its schema."""
     return (
         Check(
             Rule(
@@ -69,7 +69,7 @@ def chain_analytics_checks() -> tuple[Check, ...]:
 
 
 def option_chain_checks() -> tuple[Check, ...]:
-    """Checks of ``raw.option_chain`` beyond its schema."""
+    """Return the checks of ``raw.option_chain`` beyond its schema."""
     return (
         *chain_refusal_checks(),
         Check(

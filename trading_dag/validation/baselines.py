@@ -26,7 +26,7 @@ PERSISTENCE: Final = "persistence"
 
 
 def class_prior(labels: ObjectArray, *, classes: tuple[str, ...]) -> dict[str, float]:
-    """Share of each class among training labels; labels outside ``classes`` do not count.
+    """Return the share of each class among training labels; labels outside ``classes`` do not count.
 
     NaN for every class where there are no labels. Known at the last target session of the labels.
     """
@@ -58,7 +58,9 @@ def previous_returns(prices: pd.DataFrame, *, horizon: Horizon) -> pd.Series:
 
 
 def previous_direction(returns: FloatArray) -> FloatArray:
-    """Hard call P(UP) = 1 after a rise and 0 after a fall; 0.5 where there was neither or it is not known."""
+    """Return the hard call P(UP) = 1 after a rise and 0 after a fall; 0.5 where there was neither or it is not
+    known.
+    """
     return np.where(returns > 0, 1.0, np.where(returns < 0, 0.0, 0.5))
 
 

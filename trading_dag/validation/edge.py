@@ -85,7 +85,7 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
 def _mean_to_date(
     frame: pd.DataFrame, gain: pd.Series, *, sessions: pd.DatetimeIndex, model: str, baseline: str
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Mean gain of the model over the baseline, and the count, on outcomes known at each session."""
+    """Return the mean gain of the model over the baseline, and the count, on outcomes known at each session."""
     known = frame["y_true"].notna()
     gains = {
         name: gain[known & (frame["model"] == name)].set_axis(frame.loc[known & (frame["model"] == name), "session"])
@@ -183,7 +183,7 @@ def unearned_admission(
 
 
 def _unmet_thresholds(metrics: pd.DataFrame, gate: GateSettings) -> list[str]:
-    """Thresholds that the figures of a slice do not meet, in words."""
+    """Return the thresholds that the figures of a slice do not meet, in words."""
     if gate.rule == "tolerance":
         judged = _within_tolerance(metrics, minimum=gate.minimum_hit_rate)
         return [] if judged.is_admissible else [judged.reason]

@@ -118,7 +118,7 @@ class _Task:
     minimum_class_rows: int
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of evaluation.metrics without ticker and horizon."""
+        """Yield rows of evaluation.metrics without ticker and horizon."""
         kinds = self.frame.groupby("model")["is_baseline"].first()
         pairs = [(str(model), str(baseline)) for model in kinds.index[~kinds] for baseline in kinds.index[kinds]]
         known = self.frame[self.frame["y_true"].notna()]
@@ -157,7 +157,7 @@ class _Task:
     def _block_length(
         self, rows_on: Callable[[str, pd.Index], ScoredRows], shared: dict[tuple[str, str], pd.Index]
     ) -> int:
-        """Expected block length of the task: the longest that any of its loss differences asks for."""
+        """Return the expected block length of the task: the longest that any of its loss differences asks for."""
         lengths = [1]
         for (model, baseline), sessions in shared.items():
             gained = [rows_on(name, sessions).losses for name in (baseline, model)]
@@ -195,7 +195,7 @@ class _Task:
             yield row
 
     def _tests(self, baseline: str, ours: ScoredRows, theirs: ScoredRows) -> dict[str, AccuracyTest]:
-        """Tests of equal accuracy that apply to this pair."""
+        """Return the tests of equal accuracy that apply to this pair."""
         steps = self.horizon.gap_sessions
         tests = {"diebold_mariano": diebold_mariano(theirs.losses, ours.losses, steps=steps)}
         if baseline == CLASS_PRIOR and isinstance(ours, DirectionRows) and isinstance(theirs, DirectionRows):
@@ -255,7 +255,7 @@ def _augmentation_rows(task: str, frame: pd.DataFrame, registry: pd.DataFrame | 
 
 
 def _without_ranking(scores: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Scores of a baseline that ranks no row above another: its AUC is ½ wherever it is defined.
+    """Return the scores of a baseline that ranks no row above another: its AUC is ½ wherever it is defined.
 
     A prior is one number a fold. Pooled over folds its drift would count as a ranking, by accident below ½,
     and a model without any would look better than it.
@@ -267,7 +267,9 @@ def _without_ranking(scores: dict[str, FloatArray]) -> dict[str, FloatArray]:
 
 
 def verdict_of(difference: float, ci_low: float) -> str:
-    """skilled where the interval lies above 0, admissible where the difference is not negative, else unskilled."""
+    """Return skilled where the interval lies above 0, admissible where the difference is not negative, else
+    unskilled.
+    """
     if math.isnan(difference):
         return "insufficient_data"
     if ci_low > 0:

@@ -184,7 +184,7 @@ def _last_known(inputs: dict[str, pd.DataFrame], time_columns: dict[str, str]) -
 def _cuts(
     rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_columns: dict[str, str], cuts: int
 ) -> list[pd.Timestamp]:
-    """Sessions at which to cut: the last row but one, the first, the others spread and drawn to gaps."""
+    """Return the sessions at which to cut: the last row but one, the first, the others spread and drawn to gaps."""
     rows = rows.sort_values()
     last = len(rows) - 2
     if last < 0:
@@ -200,7 +200,9 @@ def _cuts(
 
 
 def _has_gap(rows: pd.DatetimeIndex, inputs: dict[str, pd.DataFrame], time_columns: dict[str, str]) -> np.ndarray:
-    """Sessions, save the last, on which an input has no row or a missing number, and has one both before and after."""
+    """Return the sessions, save the last, on which an input has no row or a missing number, and has one both before
+    and after.
+    """
     gap = np.zeros(len(rows), dtype=bool)
     for name, frame in inputs.items():
         times = _times(frame[time_columns[name]])

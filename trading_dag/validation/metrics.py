@@ -30,7 +30,7 @@ def point_weights(n_rows: int) -> Weights:
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray, *, undefined: float = np.nan) -> FloatArray:
-    """numerator / denominator where the denominator is not 0, ``undefined`` elsewhere."""
+    """Return numerator / denominator where the denominator is not 0, ``undefined`` elsewhere."""
     safe = np.where(denominator == 0, 1.0, denominator)
     ratio: FloatArray = np.where(denominator == 0, undefined, numerator / safe)
     return ratio
@@ -49,47 +49,49 @@ def total_weights(weights: Weights) -> FloatArray:
 
 
 def mean_of(weights: Weights, values: FloatArray, *, totals: FloatArray | None = None) -> FloatArray:
-    """Weighted mean of one value per row, such as a loss or a hit; ``totals`` are ``total_weights(weights)``."""
+    """Return the weighted mean of one value per row, such as a loss or a hit; ``totals`` are
+    ``total_weights(weights)``.
+    """
     totals = total_weights(weights) if totals is None else totals
     return _ratio(weighted_sums(weights, values[:, None])[:, 0], totals)
 
 
 def confusion(weights: Weights, true_codes: IntArray, forecast_codes: IntArray, *, classes: int) -> FloatArray:
-    """Confusion counts per draw: draws × true class × forecast class."""
+    """Return confusion counts per draw: draws × true class × forecast class."""
     cells = np.zeros((len(true_codes), classes * classes))
     cells[np.arange(len(true_codes)), true_codes * classes + forecast_codes] = 1.0
     return weighted_sums(weights, cells).reshape(len(weights), classes, classes)
 
 
 def accuracy(counts: FloatArray) -> FloatArray:
-    """Share of rows whose class was called; from ``confusion``."""
+    """Return the share of rows whose class was called; from ``confusion``."""
     return _ratio(np.trace(counts, axis1=1, axis2=2), counts.sum(axis=(1, 2)))
 
 
 def class_precision(counts: FloatArray) -> FloatArray:
-    """Share of the calls of each class that were right: draws × classes."""
+    """Return the share of the calls of each class that were right: draws × classes."""
     return _ratio(np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=1), undefined=0.0)
 
 
 def class_recall(counts: FloatArray) -> FloatArray:
-    """Share of each class that was called: draws × classes."""
+    """Return the share of each class that was called: draws × classes."""
     return _ratio(np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2), undefined=0.0)
 
 
 def class_f1(counts: FloatArray) -> FloatArray:
-    """Harmonic mean of precision and recall of each class: draws × classes."""
+    """Return the harmonic mean of precision and recall of each class: draws × classes."""
     hits = 2.0 * np.diagonal(counts, axis1=1, axis2=2)
     return _ratio(hits, counts.sum(axis=1) + counts.sum(axis=2), undefined=0.0)
 
 
 def balanced_accuracy(counts: FloatArray) -> FloatArray:
-    """Mean recall over the classes that occur in the draw."""
+    """Return the mean recall over the classes that occur in the draw."""
     occurs = counts.sum(axis=2) > 0
     return _ratio((class_recall(counts) * occurs).sum(axis=1), occurs.sum(axis=1).astype(np.float64))
 
 
 def area_under_roc(weights: Weights, scores: FloatArray, is_positive: BoolArray) -> FloatArray:
-    """Probability that a positive row is scored above a negative one, ties counted half.
+    """Return the probability that a positive row is scored above a negative one, ties counted half.
 
     References
     ----------
@@ -111,7 +113,7 @@ def area_under_roc(weights: Weights, scores: FloatArray, is_positive: BoolArray)
 
 
 def multiclass_brier_losses(probabilities: FloatArray, true_codes: IntArray) -> FloatArray:
-    """Squared distance between forecast and outcome per row, summed over the classes (0 to 2).
+    """Return the squared distance between forecast and outcome per row, summed over the classes (0 to 2).
 
     References
     ----------
@@ -131,7 +133,7 @@ def calibration_error(
     bins: int = CALIBRATION_BINS,
     totals: FloatArray | None = None,
 ) -> FloatArray:
-    """Expected calibration error: mean distance between forecast probability and frequency.
+    """Return the expected calibration error: mean distance between forecast probability and frequency.
 
     Rows are put into ``bins`` equally wide bins of the forecast probability, each closed below
     (the last also above); the distance of each bin counts by its share of the rows.

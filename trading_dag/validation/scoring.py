@@ -42,7 +42,7 @@ class ScoredRows(Protocol):
         """Return every metric of the task, one value per draw."""
 
     def rare_classes(self, metric: str, *, least: int) -> str | None:
-        """Return why a metric has too little to go by, None if it has enough."""
+        """Return why a metric has too few rows of a class to go by, None if it has enough."""
 
 
 def lower_is_better(metric: str) -> bool:
@@ -69,7 +69,7 @@ class DirectionRows:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> DirectionRows:
-        """From rows of predictions.direction whose outcome is known."""
+        """Return the forecasts from rows of predictions.direction whose outcome is known."""
         truth = frame["y_true"].to_numpy(dtype=object)
         return cls(
             probability_up=frame["probability_up"].to_numpy(dtype=np.float64),
@@ -91,11 +91,13 @@ class DirectionRows:
         return int((~self.is_clear).sum())
 
     def rows_of(self, metric: str) -> int:
-        """Clear rows for conditional metrics, all rows for the others."""
+        """Return the number of clear rows for conditional metrics, of all rows for the others."""
         return int(self.is_clear.sum()) if metric.endswith(CONDITIONAL) else len(self.is_clear)
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Conditional metrics on clear rows, UP being the positive class; hit rate and Brier of the sign on all."""
+        """Return conditional metrics on clear rows, UP being the positive class, and hit rate and Brier of the sign
+        on all.
+        """
         clear = weights[:, self.is_clear].astype(np.float64)
         weights = weights.astype(np.float64, copy=False)
         up, calls = self.is_up[self.is_clear], self.calls_up[self.is_clear]
@@ -118,7 +120,9 @@ class DirectionRows:
         }
 
     def rare_classes(self, metric: str, *, least: int) -> str | None:
-        """UP and DOWN for conditional metrics; rises and falls for the others."""
+        """Return why UP or DOWN is too rare for conditional metrics, rises or falls for the others; None where
+        neither is.
+        """
         if metric.endswith(CONDITIONAL):
             counts = {"UP": self.is_up.sum(), "DOWN": (self.is_clear & ~self.is_up).sum()}
         else:
@@ -136,7 +140,7 @@ class VolatilityRows:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> VolatilityRows:
-        """From rows of predictions.volatility whose outcome is known."""
+        """Return the forecasts from rows of predictions.volatility whose outcome is known."""
         regimes = pd.Index(IV_REGIMES, dtype="object")
         return cls(
             probabilities=frame[[f"probability_{name.lower()}" for name in IV_REGIMES]].to_numpy(dtype=np.float64),
@@ -155,11 +159,11 @@ class VolatilityRows:
         return 0
 
     def rows_of(self, metric: str) -> int:  # noqa: ARG002
-        """Every metric scores all rows."""
+        """Return the number of all rows: every metric scores them."""
         return len(self.truth)
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Macro means run over all three classes; calibration is that of the called class."""
+        """Return every score; macro means run over all three classes, and calibration is that of the called class."""
         weights = weights.astype(np.float64, copy=False)
         counts = metrics.confusion(weights, self.truth, self.called, classes=len(IV_REGIMES))
         confidence = self.probabilities[np.arange(len(self.called)), self.called]
@@ -176,7 +180,7 @@ class VolatilityRows:
         }
 
     def rare_classes(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002
-        """LOW, NORMAL and HIGH."""
+        """Return why LOW, NORMAL or HIGH is too rare; None where none is."""
         counts = np.bincount(self.truth, minlength=len(IV_REGIMES))
         return _too_rare({name: int(count) for name, count in zip(IV_REGIMES, counts, strict=True)}, least=least)
 

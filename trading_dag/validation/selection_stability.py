@@ -15,7 +15,8 @@ _READ: Final = ("ticker", "horizon", "model", "fold", "feature", "selected", "sc
 
 
 def stability_index(chosen: NDArray[np.bool_]) -> float:
-    """Agreement of several choices out of the same candidates: 1 where all are the same, about 0 for choices at random.
+    """Return how far several choices out of the same candidates agree: 1 where all are the same, about 0 for choices
+    at random.
 
     1 − mean over candidates of M/(M − 1)·p·(1 − p), over k/d·(1 − k/d), with p the share of the M choices
     that hold the candidate, k the mean number chosen and d the number of candidates.
@@ -45,7 +46,7 @@ def stability_index(chosen: NDArray[np.bool_]) -> float:
 
 
 def selection_stability(selection: pd.DataFrame, *, live_fold: int) -> pd.DataFrame:
-    """How often each candidate was chosen, for every model of one ticker and horizon.
+    """Return how often each candidate was chosen, for every model of one ticker and horizon.
 
     The training parts of an expanding walk-forward share most of their rows, so folds agree more than independent
     samples would: the index flatters.

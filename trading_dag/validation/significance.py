@@ -36,7 +36,7 @@ class AccuracyTest:
 
 
 def long_run_variance(series: FloatArray, *, lag: int) -> float:
-    """Variance of √n × the mean of a dependent series, from its autocovariances up to ``lag``.
+    """Return the variance of √n × the mean of a dependent series, from its autocovariances up to ``lag``.
 
     Equal weights (the errors of optimal h-step forecasts are dependent up to lag h − 1 and no
     further). That sum can turn out negative; then Bartlett's weights are used, which cannot.
@@ -59,7 +59,7 @@ def long_run_variance(series: FloatArray, *, lag: int) -> float:
 
 
 def diebold_mariano(baseline_losses: FloatArray, model_losses: FloatArray, *, steps: int) -> AccuracyTest:
-    """Diebold–Mariano test with the correction of Harvey, Leybourne and Newbold.
+    """Return the Diebold–Mariano test with the correction of Harvey, Leybourne and Newbold.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def diebold_mariano(baseline_losses: FloatArray, model_losses: FloatArray, *, st
 
 
 def clark_west(outcome: FloatArray, baseline: FloatArray, model: FloatArray, *, steps: int) -> AccuracyTest:
-    """Clark–West test for a model that contains the baseline.
+    """Return the Clark–West test for a model that contains the baseline.
 
     A larger model pays for estimating coefficients that may be zero, so its squared error is
     larger under the null; the test takes that part, (baseline − model)², out of the comparison.

@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -> npt.NDArray[np.int16]:
-    """How often each of ``n`` rows occurs in each draw of the stationary bootstrap.
+    """Return how often each of ``n`` rows occurs in each draw of the stationary bootstrap.
 
     A draw is a chain of blocks of geometric length, wrapped around the end, so each row of the
     result sums to ``n``. The same ``n``, block and seed give the same draws: a model and its
@@ -54,7 +54,7 @@ def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -
 
 
 def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
-    """Expected block length for a series: max(2h, Politis–White), in whole rows, at most n.
+    """Return the expected block length for a series: max(2h, Politis–White), in whole rows, at most n.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
 
 
 def percentile_interval(draws: FloatArray, *, confidence: float) -> tuple[float, float]:
-    """Lower and upper percentile of the draws; draws in which the score is undefined are left out.
+    """Return the lower and upper percentile of the draws; draws in which the score is undefined are left out.
 
     Both are NaN where it is undefined in every draw.
     """

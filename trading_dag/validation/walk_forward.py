@@ -34,7 +34,7 @@ class Fold:
 
 
 def walk_forward_folds(n_rows: int, *, folds: int, gap: int, is_augmented: BoolArray | None = None) -> tuple[Fold, ...]:
-    """Expanding folds over ``n_rows`` rows in session order.
+    """Return expanding folds over ``n_rows`` rows in session order.
 
     The test parts are equally long, adjacent and at the end; each training part is everything
     before its test part less the ``gap`` last rows. **The gap is what keeps labels apart**: the
@@ -94,7 +94,7 @@ def refuse_augmented_tests(folds: tuple[Fold, ...], *, is_augmented: BoolArray) 
 
 
 def fold_in_service(sessions: pd.DatetimeIndex, serves_from: pd.DatetimeIndex) -> IntArray:
-    """Number of the fold whose model forecasts each session: the newest that is in service by then.
+    """Return the number of the fold whose model forecasts each session: the newest that is in service by then.
 
     Parameters
     ----------

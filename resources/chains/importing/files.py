@@ -76,7 +76,7 @@ class ChainFile:
         return int(pq.read_metadata(self.path).num_rows) if self.text is None else None
 
     def batches(self, *, rows: int = BATCH_ROWS) -> Iterator[ChainRows]:
-        """Rows of ``raw.option_chain`` with what was refused, about ``rows`` rows of the file at a time.
+        """Yield rows of ``raw.option_chain`` with what was refused, about ``rows`` rows of the file at a time.
 
         Raises
         ------
@@ -244,7 +244,7 @@ def _ticker_of(path: Path, given: str | None) -> str:
 
 
 def _closes_beside(path: Path) -> pd.DataFrame | None:
-    """Closes of ``underlying.parquet`` in the same folder; None where it is not there or has no rows."""
+    """Return the closes of ``underlying.parquet`` in the same folder; None where it is not there or has no rows."""
     beside = path.with_name(UNDERLYING_FILE)
     if not beside.is_file():
         return None

@@ -274,7 +274,7 @@ class _Run:
 
 
 def unreported(store: ChainStore, imported: ChainImport) -> list[FileImport]:
-    """Files of an import whose changes nobody has been told of yet: new ones, and those of an ended import."""
+    """Return the files whose changes nobody has been told of yet: new ones, and those of an ended import."""
     return [file for file in imported.files if file.identity and not _reported(store, file).is_file()]
 
 

@@ -43,7 +43,7 @@ class ChainRows:
 
 
 def chain_rows(piece: TextRows, layout: Layout, *, ticker: str | None, closes: pd.DataFrame | None) -> ChainRows:
-    """Rows of a file, by plain names, as rows of ``raw.option_chain``.
+    """Return rows of a file, read by plain names, as rows of ``raw.option_chain``.
 
     Parameters
     ----------
@@ -73,7 +73,9 @@ def chain_rows(piece: TextRows, layout: Layout, *, ticker: str | None, closes: p
 
 
 def _without_carets(piece: TextRows) -> tuple[TextRows, tuple[Remark, ...]]:
-    """Indices that vendors mark by a caret (^SPX) under their plain ticker, and a remark that this was assumed."""
+    """Return the rows with indices that vendors mark by a caret (^SPX) under their plain ticker, and a remark that
+    this was assumed.
+    """
     name = next((name for name in piece.frame if str(name) in ("ticker", *ALIASES["ticker"])), None)
     if name is None or piece.frame[name].dtype.kind in "iufbmM":
         return piece, ()
@@ -112,7 +114,9 @@ def _with_late(done: ChainRows, off: SiftedChain, late: TextRows) -> ChainRows:
 
 
 def _end_of_day(piece: TextRows) -> tuple[TextRows, TextRows]:
-    """Rows quoted at 16:00, or at the close of a half day, and the others. Without a time all are taken as such."""
+    """Return the rows quoted at 16:00, or at the close of a half day, and the others. Without a time all are taken
+    as such.
+    """
     if TIME_OF_QUOTE not in piece.frame:
         return piece, _chosen(piece, np.zeros(len(piece.lines), dtype=np.bool_))
     hours = piece.frame[TIME_OF_QUOTE].to_numpy(dtype=np.float64)
@@ -128,7 +132,7 @@ def _chosen(piece: TextRows, rows: NDArray[np.bool_]) -> TextRows:
 
 
 def _both_sides(piece: TextRows, ticker: str | None) -> tuple[SiftedChain, NDArray[np.int64]]:
-    """Two contract rows for each row that has call and put side by side, sifted, with their lines."""
+    """Return two contract rows for each row that has call and put side by side, sifted, with their lines."""
     prefixes = tuple(SIDES.values())
     shared = [str(name) for name in piece.frame.columns if not str(name).startswith(prefixes)]
     sides, unreadable = [], []
@@ -143,7 +147,7 @@ def _both_sides(piece: TextRows, ticker: str | None) -> tuple[SiftedChain, NDArr
 
 
 def _filled(before: pd.DataFrame, after: pd.DataFrame, lines: NDArray[np.int64]) -> tuple[Remark, ...]:
-    """That underlying prices were taken from elsewhere."""
+    """Return a remark that underlying prices were taken from elsewhere."""
     rows = np.flatnonzero(before["underlying_price"].isna() & after["underlying_price"].notna())
     if not len(rows):
         return ()
@@ -153,7 +157,9 @@ def _filled(before: pd.DataFrame, after: pd.DataFrame, lines: NDArray[np.int64])
 
 
 def _with_closes(chain: pd.DataFrame, closes: pd.DataFrame | None) -> pd.DataFrame:
-    """Underlying prices where they are missing, by ticker and quote date; still NULL where no close is known."""
+    """Return the rows with missing underlying prices filled in by ticker and quote date; NULL stays where no close
+    is known.
+    """
     missing = chain["underlying_price"].isna()
     if closes is None or not missing.any():
         return chain

@@ -125,7 +125,9 @@ def _writer(rows: pd.DataFrame) -> Callable[[Path], None]:
 
 
 def _that_can_be_stored(rows: pd.DataFrame) -> SiftedChain:
-    """Without quotes of what is no ticker, of days without a session, or of sessions that are not over yet."""
+    """Return the chain without quotes of what is no ticker, of days without a session, or of sessions that are not
+    over yet.
+    """
     days = rows["quote_date"]
     strange = [ticker for ticker in rows["ticker"].unique() if not _is_ticker(str(ticker))]
     column = {"not_a_ticker": "ticker", "future_session": "quote_date", "not_a_session": "quote_date"}

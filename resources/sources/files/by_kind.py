@@ -105,7 +105,7 @@ class FilesByKind:
 
 
 def require_known_columns(columns: Mapping[str, Mapping[str, str]]) -> None:
-    """Nothing is returned; a setting about a file or a column that is never read is refused.
+    """Refuse a setting about a file or a column that is never read.
 
     Raises
     ------

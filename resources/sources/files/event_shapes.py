@@ -101,7 +101,7 @@ def hourly_bars(file: ColumnFile, ticker: str, *, since: pd.Timestamp | None) ->
 
 
 def _covered_share(bars: pd.DataFrame) -> float:
-    """Of the hours of a typical session that has bars, the share that they cover."""
+    """Return the share of the hours of a typical session that its bars cover, among sessions that have bars."""
     if bars.empty:
         return 0.0
     days = pd.DatetimeIndex(bars["ts"].dt.tz_convert(NEW_YORK).dt.tz_localize(None).dt.normalize())
@@ -111,7 +111,7 @@ def _covered_share(bars: pd.DataFrame) -> float:
 
 
 def within_exchange_hours(bars: pd.DataFrame) -> pd.DataFrame:
-    """Hourly bars with their true start, those outside the session's hours left out.
+    """Return hourly bars with their true start, those outside the session's hours left out.
 
     A clock-hour bar that begins before the open and ends after it holds trades from the open on (the bar of 09:00 is
     that of 09:30 to 10:00), so it starts at the open. Half days end early.
@@ -130,7 +130,8 @@ def within_exchange_hours(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def market_news(file: ColumnFile, *, since: pd.Timestamp | None) -> pd.DataFrame:
-    """Headlines of the market, each once: news_id, published_at, known_at, publisher, headline, summary, url.
+    """Return the headlines of the market, each once: news_id, published_at, known_at, publisher, headline, summary,
+    url.
 
     The file has no number of an article, so ``news_id`` is a digest of moment, publisher and headline.
 
@@ -183,7 +184,8 @@ def mentions(file: ColumnFile, ticker: str) -> pd.DataFrame:
 
 
 def news_scores(file: ColumnFile, ticker: str) -> pd.DataFrame:
-    """Snapshots of a vendor's scores of a ticker: known_at, company_score, sector_score, buzz, articles_last_week.
+    """Return the snapshots of a vendor's scores of a ticker: known_at, company_score, sector_score, buzz,
+    articles_last_week.
 
     Raises
     ------
@@ -201,7 +203,8 @@ def news_scores(file: ColumnFile, ticker: str) -> pd.DataFrame:
 
 
 def announcements(file: ColumnFile, companies: tuple[str, ...], *, since: pd.Timestamp | None) -> pd.DataFrame:
-    """Days on which companies announce earnings: company, report_date, timing (NULL where the file does not say).
+    """Return the days on which companies announce earnings: company, report_date, timing (NULL where the file does
+    not say).
 
     Raises
     ------
@@ -228,7 +231,8 @@ def announcements(file: ColumnFile, companies: tuple[str, ...], *, since: pd.Tim
 
 
 def decision_days(file: ColumnFile) -> tuple[pd.DatetimeIndex, list[str]]:
-    """Days of decisions of the Federal Reserve, rows whose event begins with FOMC, and notes on the others.
+    """Return the days of decisions of the Federal Reserve, rows whose event begins with FOMC, and notes on the
+    others.
 
     Raises
     ------

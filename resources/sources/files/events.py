@@ -59,7 +59,7 @@ class FileEvents:
         self._source = source
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Bars of one ticker within the exchange's hours; off for a ticker that the file does not have.
+        """Return the bars of one ticker within the exchange's hours; off for a ticker that the file does not have.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class FileEvents:
         return table_frame(rows.assign(ticker=ticker), NEWS_SENTIMENT, source=self._source)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Days of announcements; no estimates and no results, and nobody says when a day was known.
+        """Return the days of announcements; no estimates and no results, and nobody says when a day was known.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class FileEvents:
         return table_frame(rows.assign(ticker=ticker), EARNINGS, source=self._source)
 
     def economic_calendar(self, values: pd.DataFrame | None, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Decisions of the Federal Reserve as on file; releases of the months that the macro values have.
+        """Return decisions of the Federal Reserve as on file, and releases of the months that the macro values have.
 
         Parameters
         ----------

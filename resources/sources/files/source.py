@@ -115,8 +115,8 @@ class FilesSource:
         return frozenset((*written, *map(canonical_key, written), *self._kinds.files.tickers))
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Bars of one ticker, of its own file or the file of all. ``split_factor`` and ``dividend`` are NULL where no
-        file says them.
+        """Return the bars of one ticker, of its own file or the file of all. ``split_factor`` and ``dividend`` are
+        NULL where no file says them.
 
         Raises
         ------
@@ -174,7 +174,7 @@ class FilesSource:
         return with_notes(table_frame(named, VOLATILITY_INDEX, source=NAME), notes)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Observations with a documented publication lag (``latest_vintage``: revisions stay in).
+        """Return observations with a documented publication lag (``latest_vintage``: revisions stay in).
 
         Series that the project does not use are left out, and so are missing values (holidays); both are counted.
 
@@ -201,7 +201,8 @@ class FilesSource:
         return with_notes(table_frame(with_documented_lags(observed), MACRO, source=NAME), rows.notes)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """One session's chain from the files ``option_chain*.parquet`` of the folder, whose rows are taken together.
+        """Return one session's chain from the files ``option_chain*.parquet`` of the folder, whose rows are taken
+        together.
 
         Raises
         ------
@@ -239,11 +240,11 @@ class FilesSource:
         return chain
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:  # noqa: ARG002
-        """None: chains of a folder come in by ``trading-dag import-chains``, all sessions at once."""
+        """Return None: chains of a folder come in by ``trading-dag import-chains``, all sessions at once."""
         return None
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Bars of one ticker, see ``FileEvents.prices_hourly``."""
+        """Return the bars of one ticker, see ``FileEvents.prices_hourly``."""
         return self._events.prices_hourly(validate_ticker(ticker), since=since)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -259,11 +260,11 @@ class FilesSource:
         return self._events.news_sentiment(validate_ticker(ticker))
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Days of announcements, see ``FileEvents.earnings``."""
+        """Return the days of announcements, see ``FileEvents.earnings``."""
         return self._events.earnings(validate_ticker(ticker), since=since)
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Decisions as on file, releases as listed or by rule, see ``FileEvents.economic_calendar``."""
+        """Return decisions as on file, releases as listed or by rule, see ``FileEvents.economic_calendar``."""
         file = self._kinds.file_of(MACRO.name)
         values = file.read(SERIES_OF_EVENT.values()).frame if file else None
         return self._events.economic_calendar(values, since=since)
@@ -316,7 +317,7 @@ class FilesSource:
         return switched_off(table, source=NAME, reason=self._kinds.absence(table.name))
 
     def _dividends(self, ticker: str, sessions: pd.Series) -> tuple[pd.Series, list[str]]:
-        """Cash per share by session: known from the first to the last ex-date on file, NaN outside."""
+        """Return the cash per share by session: known from the first to the last ex-date on file, NaN outside."""
         file = self._kinds.file_of("dividends")
         unknown = pd.Series(float("nan"), index=sessions.index)
         if file is None:
@@ -369,7 +370,7 @@ def _with_values(rows: FileRows, file: ColumnFile, column: str) -> FileRows:
 
 
 def _known_splits(rows: FileRows, file: ColumnFile) -> FileRows:
-    """Rows whose split factor is 1 where there is no split; 0 is refused, but for yfinance's own column."""
+    """Return the rows with a split factor of 1 where there is no split; 0 is refused, but for yfinance's own column."""
     if "split_factor" not in rows.frame.columns:
         return rows
     factors = rows.frame["split_factor"]

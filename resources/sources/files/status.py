@@ -39,7 +39,7 @@ _NOT_DATA: Final = (
 
 
 def folder_statuses(kinds: FilesByKind, *, chains: str) -> Iterator[SourceStatus]:
-    """One status a kind is given, and one for files that are not read.
+    """Yield one status for each kind that is given, and one for files that are not read.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _chain_status(folder: Path, pattern: str) -> SourceStatus:
 
 
 def _strangers(kinds: FilesByKind, chains: str) -> Iterator[SourceStatus]:
-    """Files that look like data and are not read, such as ``gld.csv``, which should be ``GLD.csv``."""
+    """Yield files that look like data and are not read, such as ``gld.csv``, which should be ``GLD.csv``."""
     folder = kinds.files.existing
     known = {path for name in kinds.known_names for path in kinds.files.paths.get(name, ())}
     known |= {folder / name for name in NAMES_IN_FOLDER} | set(folder.glob(chains))

@@ -40,7 +40,7 @@ class ChainVendor(Protocol):
         """Whether it can be asked."""
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
-        """Rows of ``raw.option_chain`` of the last closed session."""
+        """Return the rows of ``raw.option_chain`` of the last closed session."""
 
 
 class LiveChains:
@@ -68,7 +68,8 @@ class LiveChains:
         self._vendor = clients[self._name]() if self._name in clients else None
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """Rows of ``raw.option_chain`` of the last closed session; none, with the reason, where chains are off.
+        """Return the rows of ``raw.option_chain`` of the last closed session; none, with the reason, where chains
+        are off.
 
         Raises
         ------
@@ -89,7 +90,7 @@ class LiveChains:
         return session if self._why_off(ticker) is None and begins <= now < ends else None
 
     def describe(self) -> SourceStatus:
-        """Who is asked, for ``doctor``."""
+        """Return who is asked, for ``doctor``."""
         off = self._why_off()
         if off is not None:
             key = _KEYS.get(self._name)

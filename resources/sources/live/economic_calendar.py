@@ -99,7 +99,7 @@ class EconomicCalendarClient:
         return events[events["event_date"] >= first].sort_values(["event", "event_date"], ignore_index=True)
 
     def release_dates(self, event: str, *, since: pd.Timestamp) -> pd.DatetimeIndex:
-        """Days of a release as FRED lists them, those to come included, ascending.
+        """Return the days of a release as FRED lists them, those to come included, ascending.
 
         A day that is missing counts as called off, so one that cannot be read costs the whole answer.
 

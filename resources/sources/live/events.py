@@ -59,7 +59,7 @@ class LiveEvents:
         self._has_said_no_plan = False
 
     def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Articles about the ticker, and the market's. An article that is both is the company's."""
+        """Return articles about the ticker, and the market's. An article that is both is the company's."""
         if not self._finnhub.has_key:
             return self._without_key(NEWS)
         market = self._finnhub.market_news(since=since).assign(scope="market")
@@ -71,7 +71,7 @@ class LiveEvents:
         return table_frame(rows, NEWS, source=self._source)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
-        """One row: the ticker's place on the list, or 0 mentions where it is not on it."""
+        """Return one row: the ticker's place on the list, or 0 mentions where it is not on it."""
         listed = self._apewisdom.mentions()
         row = listed.rows[listed.rows["ticker"] == ticker]
         if row.empty and listed.may_list(ticker):
@@ -88,7 +88,7 @@ class LiveEvents:
         )
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """One row: the vendor's score of the ticker's news, a fund's as its own. An index has none."""
+        """Return one row: the vendor's score of the ticker's news, a fund's as its own. An index has none."""
         if not self._finnhub.has_key:
             return self._without_key(NEWS_SENTIMENT)
         if ticker in INDICES:
@@ -114,7 +114,7 @@ class LiveEvents:
         return table_frame(pd.DataFrame([row]), NEWS_SENTIMENT, source=self._source)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Announcements of the companies that count for the ticker."""
+        """Return the announcements of the companies that count for the ticker."""
         if not self._finnhub.has_key:
             return self._without_key(EARNINGS)
         companies = self._companies_of(ticker)

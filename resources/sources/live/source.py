@@ -62,7 +62,7 @@ class LiveSource:
         self.hull = hull
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Bars of finished sessions, with dividends and splits as Yahoo gives them.
+        """Return the bars of finished sessions, with dividends and splits as Yahoo gives them.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class LiveSource:
         return table_frame(rows, VOLATILITY_INDEX, source=NAME)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Observations of FRED: first releases from ALFRED with a key, the latest vintage without.
+        """Return observations of FRED: first releases from ALFRED with a key, the latest vintage without.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class LiveSource:
         return self._chains.present_session(validate_ticker(ticker), now=now)
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Hours that have ended, of the last 730 days.
+        """Return the bars of hours that have ended, of the last 730 days.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class LiveSource:
         return table_frame(bars.assign(ticker=ticker), PRICES_HOURLY, source=NAME)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Finnhub's articles about the ticker and the market; off without a key.
+        """Return Finnhub's articles about the ticker and the market; off without a key.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class LiveSource:
         return self._events.news(validate_ticker(ticker), since=since)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
-        """One snapshot of ApeWisdom's list, as it is now.
+        """Return one snapshot of ApeWisdom's list, as it is now.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class LiveSource:
         return self._events.social_mentions(validate_ticker(ticker))
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """One snapshot of Finnhub's score, as it is now; off without a key, or with one whose plan has none.
+        """Return one snapshot of Finnhub's score, as it is now; off without a key, or with one whose plan has none.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class LiveSource:
         return self._events.news_sentiment(validate_ticker(ticker))
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Finnhub's earnings calendar for the ticker's companies; off without a key.
+        """Return Finnhub's earnings calendar for the ticker's companies; off without a key.
 
         Raises
         ------
@@ -161,7 +161,8 @@ class LiveSource:
         return self._events.earnings(validate_ticker(ticker), since=since)
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Decisions of the Federal Reserve as listed; releases from FRED with a key, else as listed or by rule.
+        """Return decisions of the Federal Reserve as listed, and releases from FRED with a key, else as listed or by
+        rule.
 
         Raises
         ------

@@ -109,7 +109,7 @@ def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> S
 
 
 def _stale(chain: pd.DataFrame, rules: CleaningRules) -> BoolArray:
-    """Two-sided quotes that stood still on the contract's next quote date although the underlying moved."""
+    """Return which two-sided quotes stood still on the contract's next quote date although the underlying moved."""
     contract = ["ticker", "expiration", "option_right", "strike"]
     wanted = chain[[*contract, "quote_date", "underlying_price", "bid", "ask"]].reset_index(drop=True)
     quoted = wanted[wanted["bid"].notna() & wanted["ask"].notna()]

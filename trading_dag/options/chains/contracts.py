@@ -55,7 +55,7 @@ INDEX_TERMS: Final[dict[str, ContractTerms]] = {
 
 
 def terms_of(ticker: str) -> ContractTerms:
-    """Terms of the options on a ticker: those of the cash index, otherwise of a share or fund.
+    """Return the terms of the options on a ticker: those of the cash index, otherwise of a share or fund.
 
     References
     ----------
@@ -112,7 +112,7 @@ def is_morning_settled(tickers: pd.Series, expirations: pd.Series) -> BoolArray:
 
 
 def years_to_settlement(quote_dates: pd.Series, expirations: pd.Series, *, is_morning: ArrayLike) -> FloatArray:
-    """Calendar time from the close of the quote date to settlement, in years of 365 days, (n,).
+    """Return the calendar time from the close of the quote date to settlement, in years of 365 days, (n,).
 
     Settlement is at the close of the last trading day, or at 09:30 where it is settled in the morning. Either close
     is that of the session: 13:00 on a half day, 16:00 otherwise, and also on a quote date that is no session and

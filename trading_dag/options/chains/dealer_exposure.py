@@ -58,7 +58,9 @@ class OpenContracts:
             raise OptionPricingError(f"open contracts: arrays differ in length: {lengths}")
 
     def usable(self) -> OpenContracts:
-        """Those with time left, a volatility and open interest; of the others no exposure can be computed."""
+        """Return the contracts with time left, a volatility and open interest; of the others no exposure can be
+        computed.
+        """
         with np.errstate(invalid="ignore"):
             keep = (self.years > 0) & (self.implied_volatility > 0) & (self.open_interest > 0) & (self.strike > 0)
         return OpenContracts(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
@@ -127,7 +129,7 @@ class DealerExposure:
 
 
 def dealer_exposure(contracts: OpenContracts, *, spot: float, multiplier: float = 100.0) -> DealerExposure:
-    """Net Greeks, flip and walls of one session's contracts.
+    """Return net Greeks, flip and walls of one session's contracts.
 
     Known when volatilities and open interest are; open interest dated d is published on the morning of d.
 
@@ -169,7 +171,7 @@ def dealer_exposure(contracts: OpenContracts, *, spot: float, multiplier: float 
 
 
 def gamma_by_strike(contracts: OpenContracts, *, spot: float, multiplier: float = 100.0) -> GammaByStrike:
-    """Σ ±Γ · open interest · multiplier · S² · 0.01 at each strike, over all expirations.
+    """Return Σ ±Γ · open interest · multiplier · S² · 0.01 at each strike, over all expirations.
 
     Raises
     ------
@@ -253,13 +255,13 @@ class _GammaProfile:
         )  # fmt: skip
 
     def of_contracts(self, spot: float) -> FloatArray:
-        """Exposure of each contract, USD of delta per 1 % move."""
+        """Return the exposure of each contract, USD of delta per 1 % move."""
         d1 = self.slope * np.log(spot) + self.offset
         exposure: FloatArray = spot * self.weight * np.exp(-0.5 * d1 * d1)
         return exposure
 
     def total(self, spot: float) -> float:
-        """Exposure of all contracts."""
+        """Return the exposure of all contracts."""
         return float(self.of_contracts(spot).sum())
 
 

@@ -95,7 +95,7 @@ def analyse_history(
 
 
 def together(older: HistoryTables, newer: HistoryTables) -> HistoryTables:
-    """Rows of both; where both have a session, the newer ones."""
+    """Return the rows of both; where both have a session, the newer ones."""
     sessions = pd.DatetimeIndex(older.exposure["session"])
     return _joined([_only(older, sessions.difference(pd.DatetimeIndex(newer.exposure["session"]))), newer])
 
@@ -119,7 +119,9 @@ def _stacked(frames: list[pd.DataFrame], table: Table) -> pd.DataFrame:
 
 
 def _digest(chain: pd.DataFrame, before: pd.DataFrame | None, rate: float) -> str:
-    """Of everything that a session's analysis depends on: its quotes, those before, the rate, and how it is done."""
+    """Return a digest of everything that a session's analysis depends on: its quotes, those before, the rate, and
+    how it is done.
+    """
     digest = hashlib.sha256(f"{ANALYSIS_VERSION} {rate!r}".encode())
     for frame in (chain, before):
         if frame is not None:

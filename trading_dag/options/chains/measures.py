@@ -82,7 +82,7 @@ class SessionMeasures:
 def measure_session(
     chain: pd.DataFrame, *, rate: float, before: pd.DataFrame | None = None, rules: CleaningRules | None = None
 ) -> SessionMeasures:
-    """From the raw rows of one session to activity, smile points and exposure.
+    """Return activity, smile points and exposure from the raw rows of one session.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def _at_delta(delta: FloatArray, volatility: FloatArray) -> float:
 
 
 def _at(where: float, places: FloatArray, values: FloatArray) -> float:
-    """Linear interpolation; NaN beyond the places and where there are none."""
+    """Interpolate linearly; NaN beyond the places and where there are none."""
     return float(np.interp(where, places, values, left=np.nan, right=np.nan)) if len(places) else float("nan")
 
 

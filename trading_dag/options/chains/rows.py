@@ -50,7 +50,7 @@ _ZERO_IS_MISSING: Final = ("underlying_price", "implied_volatility")
 def normalise_chain(
     frame: pd.DataFrame, *, ticker: str | None = None, unreadable: BoolArray | None = None
 ) -> SiftedChain:
-    """Rows of any common layout as rows of ``raw.option_chain``.
+    """Return rows of any common layout as rows of ``raw.option_chain``.
 
     Parameters
     ----------
@@ -112,7 +112,8 @@ def normalise_chain(
 
 
 def repeated_rows(frame: pd.DataFrame) -> tuple[BoolArray, BoolArray]:
-    """Rows that repeat a key: the later copies of equal rows, and every row of a key whose rows differ, (n,) each.
+    """Return which rows repeat a key: the later copies of equal rows, and every row of a key whose rows differ, (n,)
+    each.
 
     Nobody can know which of two different quotes of one contract is right, so none of them is.
     """
@@ -145,7 +146,7 @@ class Marks:
 
 
 def marks(chain: pd.DataFrame) -> Marks:
-    """Middle of bid and ask where both are there, otherwise the last trade."""
+    """Return the middle of bid and ask where both are there, otherwise the last trade."""
     bid, ask, last = (chain[name].to_numpy(dtype=np.float64) for name in ("bid", "ask", "last"))
     is_two_sided: BoolArray = np.isfinite(bid) & np.isfinite(ask)
     return Marks(

@@ -160,7 +160,8 @@ def nearest_delta(
 
 
 def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
-    """At-the-money volatility and 25-delta skew of every expiration, interpolated on its out-of-the-money contracts.
+    """Return at-the-money volatility and 25-delta skew of every expiration, interpolated on its out-of-the-money
+    contracts.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def _is_call(rows: pd.DataFrame) -> BoolArray:
 
 
 def _inputs(rows: pd.DataFrame) -> dict[str, FloatArray | BoolArray]:
-    """Pricing inputs whose forward is the fitted one: the residual yield carries what the rate does not."""
+    """Return pricing inputs whose forward is the fitted one: the residual yield carries what the rate does not."""
     inputs: dict[str, FloatArray | BoolArray] = {
         name: rows[column].to_numpy(dtype=np.float64)
         for name, column in (("spot", "underlying_price"), ("strike", "strike"), ("years", "years"), ("rate", "rate"))
@@ -232,7 +233,7 @@ def _is_out_of_the_money(rows: pd.DataFrame) -> BoolArray:
 
 
 def _implied(rows: pd.DataFrame) -> FloatArray:
-    """Implied volatility of the out-of-the-money rows that can have one; NaN elsewhere."""
+    """Return the implied volatility of the out-of-the-money rows that can have one; NaN elsewhere."""
     from trading_dag.options.pricing.implied_volatility import implied_volatility
 
     volatility: FloatArray = np.full(len(rows), np.nan)
@@ -260,7 +261,7 @@ def _reasons(rows: pd.DataFrame, volatility: FloatArray) -> NDArray[np.object_]:
 
 
 def _with_twins(rows: pd.DataFrame) -> FloatArray:
-    """Fitted volatilities, and in the money that of the other right at the same strike."""
+    """Return the fitted volatilities, and in the money that of the other right at the same strike."""
     own = rows["fitted_volatility"]
     # At most one of call and put at a strike is out of the money, so the mean is that one.
     shared = own.groupby([rows[name] for name in (*SLICE_KEY, "strike")]).transform("mean")

@@ -25,7 +25,8 @@ _LIFE_DAYS: Final = 3_650
 
 
 def dividends_within(ex_years: ArrayLike, amounts: ArrayLike, *, years: ArrayLike, rate: ArrayLike) -> FloatArray:
-    """Present value of the dividends that go ex after the quote and not after the expiration, (n,) USD a share.
+    """Return the present value of the dividends that go ex after the quote and not after the expiration, (n,) USD a
+    share.
 
     Parameters
     ----------
@@ -120,7 +121,8 @@ def _may_be_exercised_early(
 # Structures and sets of exits on one chain ask for the same contracts again and again.
 @lru_cache(maxsize=1 << 16)
 def _by_finite_differences(row: tuple[float, ...], *, dividends: int) -> float:
-    """One price; the row is spot, strike, years, rate, dividend yield, volatility, is_call, ex-dates, dividends.
+    """Return one price; the row is spot, strike, years, rate, dividend yield, volatility, is_call, ex-dates,
+    dividends.
 
     The library counts whole days, so a life of any length is stretched to a fixed number of them: rates fall and
     the variance a year with them, and the price is the same.

@@ -131,7 +131,7 @@ def terms_of_block(
 
 
 def tails_of_terms(terms: BlackScholesTerms) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """S·exp(−qT)·φ(d1), S·exp(−qT)·N(−|d1|) and K·exp(−rT)·N(−|d2|), USD: what price and Greeks are made of.
+    """Return S·exp(−qT)·φ(d1), S·exp(−qT)·N(−|d1|) and K·exp(−rT)·N(−|d2|), USD: what price and Greeks are made of.
 
     Since S·exp(−qT)·φ(d1) = K·exp(−rT)·φ(d2), each tail is the first value times a Mills ratio. With that weight in
     common the difference of the tails, which is the price far out of the money, keeps its relative accuracy
@@ -150,7 +150,7 @@ def tails_of_terms(terms: BlackScholesTerms) -> tuple[FloatArray, FloatArray, Fl
 def exercised_of_tails(
     terms: BlackScholesTerms, spot_tail: FloatArray, strike_tail: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """±S·exp(−qT)·N(±d1) and ±K·exp(−rT)·N(±d2), plus for calls: what exercise brings and costs, worth today."""
+    """Return ±S·exp(−qT)·N(±d1) and ±K·exp(−rT)·N(±d2), plus for calls: what exercise brings and costs, worth today."""
     received = _exercised(terms, terms.d1, whole=terms.discounted_spot, tail=spot_tail)
     paid = _exercised(terms, terms.d2, whole=terms.discounted_strike, tail=strike_tail)
     return received, paid
@@ -200,7 +200,7 @@ def price(
     volatility: ArrayLike,
     is_call: ArrayLike,
 ) -> FloatArray:
-    """Value of a European option under Black–Scholes–Merton.
+    """Return the value of a European option under Black–Scholes–Merton.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ _COEFFICIENTS = (
 
 
 def mills_ratio(argument: NDArray[np.float64]) -> NDArray[np.float64]:
-    """m(z) = N(−z)/φ(z) for z ≥ 0.
+    """Return m(z) = N(−z)/φ(z) for z ≥ 0.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def mills_ratio(argument: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def polynomial(coefficients: Sequence[float], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Value of a polynomial of degree one or more, constant coefficient first, by Horner's rule."""
+    """Return the value of a polynomial of degree one or more, constant coefficient first, by Horner's rule."""
     result: NDArray[np.float64] = np.multiply(at, coefficients[-1])
     for coefficient in coefficients[-2:0:-1]:
         result += coefficient

@@ -161,7 +161,7 @@ def indicate(
 
 
 def require_one_expiration(structure: Structure) -> None:
-    """Nothing is returned; a structure without one payoff at expiration is refused.
+    """Refuse a structure without one payoff at expiration.
 
     Raises
     ------

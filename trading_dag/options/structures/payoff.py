@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _slope_beyond(structure: Structure) -> float:
-    """Slope of the payoff beyond the highest strike.
+    """Return the slope of the payoff beyond the highest strike.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def _slope_beyond(structure: Structure) -> float:
 
 
 def _value_at_expiration(structure: Structure, strikes: FloatArray, prices: FloatArray) -> FloatArray:
-    """Value at expiration of the legs and the shares, USD a share; strikes (n, legs), prices (n, m)."""
+    """Return the value at expiration of the legs and the shares, USD a share; strikes (n, legs), prices (n, m)."""
     sign = np.where(structure.is_call, 1.0, -1.0)
     intrinsic = np.maximum(sign * (prices[:, :, np.newaxis] - strikes[:, np.newaxis, :]), 0.0)
     value: FloatArray = intrinsic @ structure.signed_ratios
@@ -44,7 +44,8 @@ def _value_at_expiration(structure: Structure, strikes: FloatArray, prices: Floa
 
 
 def payoff(structure: Structure, strikes: ArrayLike, *, spot: ArrayLike) -> FloatArray:
-    """Value at expiration, USD a share, before any premium; the shares of a covered call count at their price.
+    """Return the value at expiration, USD a share, before any premium; the shares of a covered call count at their
+    price.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def _knots(structure: Structure, strikes: FloatArray) -> tuple[FloatArray, Float
 
 
 def payoff_bounds(structure: Structure, strikes: ArrayLike) -> PayoffBounds:
-    """Least and greatest value at expiration over every underlying price from 0.
+    """Return the least and greatest value at expiration over every underlying price from 0.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def payoff_bounds(structure: Structure, strikes: ArrayLike) -> PayoffBounds:
 
 
 def maximum_loss(structure: Structure, strikes: ArrayLike, *, premium: ArrayLike) -> FloatArray:
-    """Greatest loss at expiration, USD a share, positive; infinite where short calls are naked.
+    """Return the greatest loss at expiration, USD a share, positive; infinite where short calls are naked.
 
     ``premium`` is what was paid (negative: received), the price of shares included.
     """
@@ -108,13 +109,13 @@ def maximum_loss(structure: Structure, strikes: ArrayLike, *, premium: ArrayLike
 
 
 def maximum_profit(structure: Structure, strikes: ArrayLike, *, premium: ArrayLike) -> FloatArray:
-    """Greatest profit at expiration, USD a share; infinite where unlimited."""
+    """Return the greatest profit at expiration, USD a share; infinite where unlimited."""
     profit: FloatArray = payoff_bounds(structure, strikes).greatest - np.asarray(premium, dtype=np.float64)
     return profit
 
 
 def breakevens(structure: Structure, strikes: ArrayLike, *, premium: ArrayLike) -> FloatArray:
-    """Underlying prices at expiration where the profit changes its sign, ascending.
+    """Return the underlying prices at expiration where the profit changes its sign, ascending.
 
     Returns
     -------
@@ -142,7 +143,7 @@ def probability_of_profit(
     years: ArrayLike,
     surface: VolatilitySurface,
 ) -> FloatArray:
-    """Risk-neutral probability of a profit at expiration, (n,).
+    """Return the risk-neutral probability of a profit at expiration, (n,).
 
     Each breakeven is passed with the probability that the surface's own option prices imply, slope of the
     skew included. It is a statement about the surface, not a forecast. NaN where strikes or

@@ -52,7 +52,7 @@ def modelled_quotes(
     is_call: ArrayLike,
     settings: BacktestSettings,
 ) -> Quotes:
-    """Quotes of contracts on the surface; NaN where spot, strike or index is NaN.
+    """Return quotes of contracts on the surface; NaN where spot, strike or index is NaN.
 
     The half spread is ``half_spread_fraction`` of the middle and at least ``half_spread_minimum_usd``.
     ``slippage_fraction`` of each is taken off the bid and put onto the ask. Bids are rounded down and asks up to

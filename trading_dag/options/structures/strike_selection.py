@@ -39,7 +39,9 @@ _DIVIDES_EVENLY: Final = 1e-9
 
 
 def strike_step(spot: ArrayLike, *, fraction: float) -> FloatArray:
-    """Distance of neighbouring strikes: the greatest usual tick not above ``fraction`` of spot, at least 0.50 USD."""
+    """Return the distance of neighbouring strikes: the greatest usual tick not above ``fraction`` of spot, at least
+    0.50 USD.
+    """
     raw = np.asarray(spot, dtype=np.float64) * fraction
     position = np.searchsorted(STRIKE_TICKS_USD, raw * (1.0 + _DIVIDES_EVENLY), side="right") - 1
     step: FloatArray = np.where(np.isfinite(raw), np.asarray(STRIKE_TICKS_USD)[np.maximum(position, 0)], np.nan)
@@ -126,7 +128,7 @@ def choose_strikes(
     years: ArrayLike,
     settings: BacktestSettings,
 ) -> FloatArray:
-    """Strikes of every leg, (n, legs), in the order of the legs; NaN rows where spot or index is NaN.
+    """Return the strikes of every leg, (n, legs), in the order of the legs; NaN rows where spot or index is NaN.
 
     Legs that must stay apart are moved out by as many steps of the grid as that needs.
 
@@ -228,7 +230,7 @@ def choose_leg_expirations(
 def years_to_expiration(
     sessions: pd.DatetimeIndex, expirations: pd.DatetimeIndex, *, quoted_at: QuoteTime
 ) -> FloatArray:
-    """Calendar time to the close of the expiration, in years of 365 days; an open is 6.5 hours earlier."""
+    """Return the calendar time to the close of the expiration, in years of 365 days; an open is 6.5 hours earlier."""
     days = np.asarray((expirations - sessions) / pd.Timedelta(days=1), dtype=np.float64)
     years: FloatArray = (days + (SESSION_HOURS / 24.0 if quoted_at == "open" else 0.0)) / DAYS_PER_YEAR
     return years

@@ -28,7 +28,7 @@ _LEAST_TERM_FACTOR: Final = 0.1
 
 
 def continuous_rate(treasury_3m_percent: ArrayLike, *, fallback: float) -> FloatArray:
-    """Continuously compounded fraction from a bill yield in percent; ``fallback`` where it is NaN."""
+    """Return the continuously compounded fraction from a bill yield in percent; ``fallback`` where it is NaN."""
     percent = np.asarray(treasury_3m_percent, dtype=np.float64)
     return np.where(np.isnan(percent), fallback, np.log1p(percent / 100.0))
 
@@ -41,25 +41,27 @@ class VolatilitySurface(Protocol):
         """Rows that have a volatility."""
 
     def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Forward price, USD."""
+        """Return the forward price, USD."""
 
     def dividend_factor(self, years: ArrayLike) -> FloatArray:
-        """exp(−qT)."""
+        """Return exp(−qT)."""
 
     def atm_volatility(self, years: ArrayLike) -> FloatArray:
-        """Volatility at the forward, fraction."""
+        """Return the volatility at the forward, fraction."""
 
     def smile(self, years: ArrayLike) -> Smile:
-        """Volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same terms."""
+        """Return the volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same
+        terms.
+        """
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Volatility of the contract, fraction."""
+        """Return the volatility of the contract, fraction."""
 
     def price(self, spot: ArrayLike, strike: ArrayLike, *, years: ArrayLike, is_call: ArrayLike) -> FloatArray:
-        """Middle price, USD a share."""
+        """Return the middle price, USD a share."""
 
     def probability_above(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Risk-neutral P(S_T > strike)."""
+        """Return the risk-neutral P(S_T > strike)."""
 
     def rows(self, where: NDArray[np.int64]) -> Self:
         """Return the surfaces of some rows."""
@@ -96,19 +98,19 @@ class ModelledSurface:
         return np.isfinite(np.asarray(self.index_points, dtype=np.float64))
 
     def dividend_factor(self, years: ArrayLike) -> FloatArray:
-        """exp(−qT)."""
+        """Return exp(−qT)."""
         dividend_yield = np.asarray(self.dividend_yield, dtype=np.float64)
         factor: FloatArray = np.exp(-dividend_yield * np.asarray(years, dtype=np.float64))
         return factor
 
     def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Forward price, USD."""
+        """Return the forward price, USD."""
         carry = np.asarray(self.rate, dtype=np.float64) - np.asarray(self.dividend_yield, dtype=np.float64)
         result: FloatArray = np.asarray(spot, dtype=np.float64) * np.exp(carry * np.asarray(years, dtype=np.float64))
         return result
 
     def atm_volatility(self, years: ArrayLike) -> FloatArray:
-        """Volatility at the forward, fraction."""
+        """Return the volatility at the forward, fraction."""
         days = np.maximum(np.asarray(years, dtype=np.float64) * DAYS_PER_YEAR, _LEAST_DAYS)
         term = np.maximum(1.0 + self.settings.term_slope * np.log(days / REFERENCE_DAYS), _LEAST_TERM_FACTOR)
         level = self.settings.atm_ratio * np.asarray(self.index_points, dtype=np.float64) / 100.0 * term
@@ -116,7 +118,9 @@ class ModelledSurface:
         return floored
 
     def smile(self, years: ArrayLike) -> Smile:
-        """Volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same terms."""
+        """Return the volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same
+        terms.
+        """
         at_the_money = self.atm_volatility(years)
 
         def volatility(standardised_log_moneyness: ArrayLike) -> FloatArray:
@@ -130,7 +134,7 @@ class ModelledSurface:
         return volatility
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Volatility of the contract, fraction (0.20). Spot and strike in USD; the three broadcast."""
+        """Return the volatility of the contract, fraction (0.20). Spot and strike in USD; the three broadcast."""
         deviation = self.atm_volatility(years) * np.sqrt(np.asarray(years, dtype=np.float64))
         with np.errstate(divide="ignore", invalid="ignore"):
             log_moneyness = np.log(np.asarray(strike, dtype=np.float64) / self.forward(spot, years))
@@ -139,14 +143,15 @@ class ModelledSurface:
         return self.smile(years)(x)
 
     def price(self, spot: ArrayLike, strike: ArrayLike, *, years: ArrayLike, is_call: ArrayLike) -> FloatArray:
-        """Middle price of the contract on the surface, USD a share."""
+        """Return the middle price of the contract on the surface, USD a share."""
         return black_scholes.price(
             spot=spot, strike=strike, years=years, rate=self.rate, dividend_yield=self.dividend_yield,
             volatility=self.implied_volatility(spot, strike, years), is_call=is_call,
         )  # fmt: skip
 
     def probability_above(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Risk-neutral P(S_T > strike) on this surface: N(d2) − K·√T·φ(d2)·∂σ/∂K, where the surface is smooth.
+        """Return the risk-neutral P(S_T > strike) on this surface: N(d2) − K·√T·φ(d2)·∂σ/∂K, where the surface is
+        smooth.
 
         This is −exp(rT)·∂C/∂K of the surface's own call prices. N(d2) at the strike's volatility alone
         would leave out the slope of the skew and be several points off near the money.

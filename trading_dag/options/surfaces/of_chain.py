@@ -62,24 +62,26 @@ class FittedSurface:
         return self.is_fitted
 
     def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Forward price by the chain's parity, USD."""
+        """Return the forward price by the chain's parity, USD."""
         term = np.asarray(years, dtype=np.float64)
         carry = _between(*self._neighbours(term), self.carry)
         forward: FloatArray = np.asarray(spot, dtype=np.float64) * np.exp(carry * term)
         return forward
 
     def dividend_factor(self, years: ArrayLike) -> FloatArray:
-        """exp(−qT), where q is what the parity forward leaves of the rate."""
+        """Return exp(−qT), where q is what the parity forward leaves of the rate."""
         term = np.asarray(years, dtype=np.float64)
         factor: FloatArray = self.forward(1.0, term) * np.exp(-self.rate * term)
         return factor
 
     def atm_volatility(self, years: ArrayLike) -> FloatArray:
-        """Volatility at the forward, fraction."""
+        """Return the volatility at the forward, fraction."""
         return self._volatility(np.asarray(0.0), np.asarray(years, dtype=np.float64))
 
     def smile(self, years: ArrayLike) -> Smile:
-        """Volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same terms."""
+        """Return the volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same
+        terms.
+        """
         term = np.asarray(years, dtype=np.float64)
         at_the_money, root = self.atm_volatility(term), np.sqrt(term)
 
@@ -90,21 +92,21 @@ class FittedSurface:
         return volatility
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Volatility of the contract, fraction (0.20). Spot and strike in USD; the three broadcast."""
+        """Return the volatility of the contract, fraction (0.20). Spot and strike in USD; the three broadcast."""
         term = np.asarray(years, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             k = np.log(np.asarray(strike, dtype=np.float64) / self.forward(spot, term))
         return self._volatility(k, term)
 
     def price(self, spot: ArrayLike, strike: ArrayLike, *, years: ArrayLike, is_call: ArrayLike) -> FloatArray:
-        """Middle price of the contract on the slices, USD a share."""
+        """Return the middle price of the contract on the slices, USD a share."""
         return black_scholes.price(
             spot=spot, strike=strike, years=years, rate=self.rate, dividend_yield=self._dividend_yield(years),
             volatility=self.implied_volatility(spot, strike, years), is_call=is_call,
         )  # fmt: skip
 
     def probability_above(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
-        """Risk-neutral P(S_T > strike): N(d2) − √T·φ(d2)·∂σ/∂ln K, the slope of the smile included.
+        """Return the risk-neutral P(S_T > strike): N(d2) − √T·φ(d2)·∂σ/∂ln K, the slope of the smile included.
 
         References
         ----------
@@ -253,7 +255,7 @@ def _without_crossing(slices: pd.DataFrame) -> BoolArray:
 
 
 def _total_variance(svi: FloatArray, k: FloatArray) -> FloatArray:
-    """Of each slice at its row of log-moneyness, (n, points); never below zero."""
+    """Return the total variance of each slice at its row of log-moneyness, (n, points); never below zero."""
     a, b, rho, m, s = svi.T[:, :, np.newaxis]
     total: FloatArray = np.maximum(a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + s * s)), 0.0)
     return total

@@ -77,13 +77,13 @@ class SviParameters:
         return self.b * (1.0 - self.rho), self.b * (1.0 + self.rho)
 
     def total_variance(self, log_moneyness: ArrayLike) -> FloatArray:
-        """σ²T at each k; NaN where k is."""
+        """Return σ²T at each k; NaN where k is."""
         shifted = np.asarray(log_moneyness, dtype=np.float64) - self.m
         variance: FloatArray = self.a + self.b * (self.rho * shifted + np.sqrt(shifted * shifted + self.s**2))
         return variance
 
     def durrleman(self, log_moneyness: ArrayLike) -> FloatArray:
-        """g(k) = (1 − k·w′/2w)² − (w′²/4)·(1/w + 1/4) + w″/2, whose sign is that of the implied density.
+        """Return g(k) = (1 − k·w′/2w)² − (w′²/4)·(1/w + 1/4) + w″/2, whose sign is that of the implied density.
 
         References
         ----------
@@ -100,7 +100,8 @@ class SviParameters:
         return density
 
     def least_durrleman(self, log_moneyness: ArrayLike) -> float:
-        """Least g over the range of these k and as far again on both sides; −infinity where a wing is too steep.
+        """Return the least g over the range of these k and as far again on both sides; −infinity where a wing is too
+        steep.
 
         A wing steeper than 2 leaves no moments of the underlying at all.
 
@@ -144,7 +145,7 @@ class FittedSmile:
         return self.least_durrleman >= -_DENSITY_TOLERANCE
 
     def implied_volatility(self, log_moneyness: ArrayLike) -> FloatArray:
-        """Volatility at each k, fraction; NaN where k is."""
+        """Return the volatility at each k, fraction; NaN where k is."""
         volatility: FloatArray = np.sqrt(np.maximum(self.parameters.total_variance(log_moneyness), 0.0) / self.years)
         return volatility
 
@@ -152,7 +153,7 @@ class FittedSmile:
 def fit_smile(
     log_moneyness: ArrayLike, implied_volatility: ArrayLike, *, years: float, weights: ArrayLike | None = None
 ) -> FittedSmile:
-    """Raw SVI by weighted least squares on volatilities.
+    """Fit raw SVI by weighted least squares on volatilities.
 
     For a centre m and a curvature s the other three parameters enter linearly: a grid of (m, s) with the
     exact bounded solution of the rest gives the start, and all five are then polished together. Where the
@@ -193,7 +194,8 @@ def fit_smile(
 
 
 def calendar_slack(nearer: FittedSmile, further: FittedSmile) -> float:
-    """Least growth of total variance from the nearer to the further expiration; below zero is a calendar arbitrage.
+    """Return the least growth of total variance from the nearer to the further expiration; below zero is a calendar
+    arbitrage.
 
     Looked for between the outermost quotes of the two. Log-moneyness is to each expiration's own forward.
 
@@ -342,7 +344,7 @@ def smile_of(box: FloatArray) -> SviParameters:
 
 
 def variance_gradient(box: FloatArray, log_moneyness: FloatArray) -> FloatArray:
-    """Derivatives of the total variance at each k by the five numbers of ``smile_of``, (n, 5)."""
+    """Return the derivatives of the total variance at each k by the five numbers of ``smile_of``, (n, 5)."""
     _, left, right, m, s = map(float, box)
     x = log_moneyness - m
     root = np.sqrt(x * x + s * s)
@@ -359,7 +361,7 @@ def variance_gradient(box: FloatArray, log_moneyness: FloatArray) -> FloatArray:
 
 
 def durrleman_gradient(box: FloatArray, log_moneyness: FloatArray) -> FloatArray:
-    """Derivatives of g at each k by the five numbers of ``smile_of``, (n, 5); g is that of ``durrleman``."""
+    """Return the derivatives of g at each k by the five numbers of ``smile_of``, (n, 5); g is that of ``durrleman``."""
     _, left, right, m, s = map(float, box)
     x = log_moneyness - m
     root = np.sqrt(x * x + s * s)
