@@ -12,15 +12,13 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog import DECLARATIONS
-from assets.declare.materialization import SLICE_LOCK, build_asset
+from assets.declare.materialization import build_asset
 from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
 from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
 from assets.sensors import build_automation_sensor, build_drift_sensor
-from resources.io_managers.tables import ModelIOManager, ParquetIOManager
-from resources.storage.parquet_store import ParquetStore
-from resources.storage.slices.lock import held_slice
+from resources.deployment import deployed_resources
 from trading_dag.settings import Settings
 
 
@@ -33,8 +31,8 @@ def build_definitions(
     ----------
     settings : the universe, the source and where data lives. Nothing is fetched here, and nothing read but which
         tickers a folder of files has.
-    resources : replacements by name: ``settings``, ``source``, ``store``, ``io_managers.tables``, ``model_io``,
-        ``io_managers.chains``, ``slices.lock``.
+    resources : replacements by name: ``settings``, ``source``, ``store``, ``parquet_io``, ``model_io``, ``chain_io``,
+        ``slice_lock``.
     partitions : the slices; those of the active universe where none are given.
     """
     partitions = partitions or Partitions.active(settings)
@@ -56,51 +54,13 @@ def build_definitions(
         ),
         sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB], partitions)],
         executor=dg.in_process_executor,
-        resources={**_default_resources(settings), **(resources or {})},
+        resources={**deployed_resources(settings), **(resources or {})},
     )
 
 
 def build_for_command(settings: Settings, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The same for a command, which works on the slices that it is told, active or not."""
     return build_definitions(settings, resources, partitions=Partitions.every_slice(settings))
-
-
-def _default_resources(settings: Settings) -> dict[str, Any]:
-    store = ParquetStore(settings.home)
-    return {
-        "settings": dg.ResourceDefinition.hardcoded_resource(settings, "Settings of this deployment."),
-        "store": dg.ResourceDefinition.hardcoded_resource(store, "Parquet slices below TRADING_DAG_HOME."),
-        "source": dg.ResourceDefinition(lambda _: _source(settings), description="Where raw data comes from."),
-        "parquet_io": dg.IOManagerDefinition(
-            lambda _: ParquetIOManager(store), description="Tables as Parquet slices."
-        ),
-        "model_io": dg.IOManagerDefinition(lambda _: _model_io(settings), description="Fitted models, no pickle."),
-        SLICE_LOCK: dg.ResourceDefinition(
-            lambda context: held_slice(context, settings.home / ".dagster"),
-            description="Held by a run for as long as it lasts: no other works on its slice.",
-        ),
-        "chain_io": dg.IOManagerDefinition(
-            lambda _: _chain_io(settings), description="Option chains by ticker and year."
-        ),
-    }
-
-
-def _source(settings: Settings) -> Any:
-    from resources.sources.choose import build_source
-
-    return build_source(settings)
-
-
-def _model_io(settings: Settings) -> ModelIOManager:
-    from resources.storage.models.store import ModelStore
-
-    return ModelIOManager(ModelStore(settings.home / "models"))
-
-
-def _chain_io(settings: Settings) -> dg.IOManager:
-    from resources.io_managers.chains import ChainIOManager
-
-    return ChainIOManager(settings.home, keep_days=settings.chain_keep_days)
 
 
 def _settings() -> Settings:
