@@ -195,13 +195,13 @@ def tick(
     definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, moment: dt.datetime
 ) -> dg.ScheduleExecutionData:
     repository = definitions.get_repository_def()
-    context = dg.build_schedule_context(
+    with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=moment,
         resources={name: definitions.resources[name] for name in ("settings", "source")},
         repository_def=repository,
-    )
-    return repository.get_schedule_def(name).evaluate_tick(context)
+    ) as context:
+        return repository.get_schedule_def(name).evaluate_tick(context)
 
 
 def test_the_schedule_asks_for_raw_data_of_every_active_ticker_after_the_close(
