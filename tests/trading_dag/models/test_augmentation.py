@@ -41,7 +41,8 @@ from trading_dag.setting_groups import AugmentationSettings, WalkForwardSettings
 from trading_dag.simulation.bootstrap import IS_AUGMENTED, bootstrap_bars
 from trading_dag.slices import Horizon, horizon_of
 
-SESSIONS = 1_500
+# Long enough for the shortest part that is drawn from, however far the features look back.
+SESSIONS = max(1_500, 11 * LONGEST_LOOK_BACK // 2)
 FOLDS = WalkForwardSettings(folds=2, inner_folds=2)
 DRAWN = AugmentationSettings(paths=2, mean_block=40, seed=7)
 # A carried feature that names the session: its number in the real history.
