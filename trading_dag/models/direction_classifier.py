@@ -75,7 +75,7 @@ def fit(
     )
     rows = collect(features, targets)
     recipe = Recipe(
-        learners=(logistic_learner(LOGISTIC), _xgboost(seed=settings.seed)),
+        learners=direction_learners(seed=settings.seed),
         classes=CLASSES,
         top_features=settings.top_features,
         tunes_threshold=True,
@@ -169,6 +169,12 @@ def _block(
             "confidence": np.where(is_up, probability_up, 1.0 - probability_up),
         },
     )
+
+
+def direction_learners(*, seed: int) -> tuple[Learner, ...]:
+    """Returns the learners by name, as tables sort them. Each is fitted, scored and stored beside the others."""
+    learners = (logistic_learner(LOGISTIC), _xgboost(seed=seed))
+    return tuple(sorted(learners, key=lambda learner: learner.model))
 
 
 def _xgboost(*, seed: int) -> Learner:

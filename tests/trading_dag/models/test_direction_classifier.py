@@ -25,7 +25,7 @@ from trading_dag.validation.evaluation import evaluate
 from trading_dag.validation.walk_forward import walk_forward_folds
 
 SETTINGS = WalkForwardSettings()
-MODELS = ("direction_logistic", "direction_xgboost")
+MODELS = tuple(learner.model for learner in direction_classifier.direction_learners(seed=0))
 SHUFFLES = 24
 
 
@@ -54,7 +54,7 @@ def _artefacts(fold: FittedFold) -> list[Any]:
 def test_poisoning_the_test_part_changes_no_training_artefact_and_poisoning_the_training_part_does(
     research: Any, direction_model: FittedModel
 ) -> None:
-    third = direction_model.folds_of(MODELS[0])[2]
+    third = direction_model.folds_of(direction_classifier.LOGISTIC)[2]
     features, targets = research.features.copy(), research.targets.copy()
     late = (features["session"] >= third.serves_from).to_numpy()
     generator = np.random.default_rng(99)
@@ -75,15 +75,15 @@ def test_every_forecast_comes_from_the_newest_fold_in_service_and_knows_nothing_
     assert direction_forecasts["is_out_of_sample"].all()
     labelled = research.targets["session"]
     splits = walk_forward_folds(len(labelled), folds=5, gap=3)
-    rows = direction_forecasts[direction_forecasts["model"] == MODELS[0]].set_index("session")
+    rows = direction_forecasts[direction_forecasts["model"] == direction_classifier.LOGISTIC].set_index("session")
     assert rows.index.min() == labelled.iloc[splits[0].test[0]]
-    for fold, split in zip(direction_model.folds_of(MODELS[0]), splits, strict=False):
+    for fold, split in zip(direction_model.folds_of(direction_classifier.LOGISTIC), splits, strict=False):
         assert fold.serves_from == labelled.iloc[split.test[0]]
         assert fold.train_last_session == labelled.iloc[split.train[-1]]
         assert fold.fitted_through == target_sessions(pd.DatetimeIndex([fold.train_last_session]), research.horizon)[0]
         assert (rows.loc[labelled.iloc[split.test], "fold"] == split.number).all()
     last = research.features["session"].iloc[-1]
-    assert direction_model.folds_of(MODELS[0])[5].fitted_through == last
+    assert direction_model.folds_of(direction_classifier.LOGISTIC)[5].fitted_through == last
     assert rows["fold"].iloc[-3:].tolist() == [5, 5, 6]
 
 
@@ -96,11 +96,11 @@ def test_the_forecasts_are_a_valid_table_with_baselines_on_the_models_sessions(
     )
     by_model = direction_forecasts.groupby("model")
     assert set(by_model.groups) == {*MODELS, "class_prior", "previous_direction"}
+    assert {"direction_logistic", "direction_xgboost"} <= set(MODELS)
     assert by_model["session"].apply(tuple).nunique() == 1
     assert by_model["is_baseline"].first().to_dict() == {
         "class_prior": True,
-        "direction_logistic": False,
-        "direction_xgboost": False,
+        **dict.fromkeys(MODELS, False),
         "previous_direction": True,
     }
     called_up = direction_forecasts["y_pred"] == "UP"
@@ -108,7 +108,7 @@ def test_the_forecasts_are_a_valid_table_with_baselines_on_the_models_sessions(
     expected = direction_forecasts["probability_up"].where(called_up, 1 - direction_forecasts["probability_up"])
     pd.testing.assert_series_equal(direction_forecasts["confidence"], expected, check_names=False)
     prior = direction_forecasts[direction_forecasts["model"] == "class_prior"]
-    for fold in direction_model.folds_of(MODELS[0]):
+    for fold in direction_model.folds_of(direction_classifier.LOGISTIC):
         counts = fold.class_counts
         share = counts["UP"] / (counts["UP"] + counts["DOWN"])
         assert (prior.loc[prior["fold"] == fold.fold, "probability_up"] == share).all()
@@ -142,7 +142,7 @@ def test_ambiguous_rows_are_forecast_but_not_learnt_from(
     research: Any, direction_model: FittedModel, direction_forecasts: pd.DataFrame
 ) -> None:
     assert (direction_forecasts["y_true"] == "AMBIGUOUS").sum() > 100
-    for fold in direction_model.folds_of(MODELS[0]):
+    for fold in direction_model.folds_of(direction_classifier.LOGISTIC):
         part = research.targets[research.targets["session"] <= fold.train_last_session]
         clear = part["direction"].isin(["UP", "DOWN"])
         assert fold.n_train == clear.sum()
@@ -183,7 +183,9 @@ def test_shuffled_labels_score_half_inside_the_folds_and_more_where_selection_sa
             noise.features, noise.targets, horizon=noise.horizon, settings=WalkForwardSettings(top_features=10)
         )
         forecasts = _predict(model, noise)
-        clear = forecasts[(forecasts["model"] == MODELS[0]) & forecasts["y_true"].isin(["UP", "DOWN"])]
+        clear = forecasts[
+            (forecasts["model"] == direction_classifier.LOGISTIC) & forecasts["y_true"].isin(["UP", "DOWN"])
+        ]
         inside.append(roc_auc_score(clear["y_true"] == "UP", clear["probability_up"]))
         outside.append(_auc_with_selection_outside_the_folds(noise))
     assert np.mean(inside) == pytest.approx(0.5, abs=0.04)
@@ -219,7 +221,7 @@ def test_a_planted_leak_stands_out_of_the_evaluation(
             forecasts, volatility_forecasts.iloc[:0], horizon=noise.horizon, settings=BootstrapSettings(draws=200)
         )
         row = metrics[
-            (metrics["model"] == MODELS[0])
+            (metrics["model"] == direction_classifier.LOGISTIC)
             & (metrics["metric"] == "auc_conditional")
             & (metrics["baseline"] == "class_prior")
         ].iloc[0]
@@ -256,7 +258,9 @@ def test_a_feature_that_is_often_missing_is_dropped_by_the_fold_and_recorded(sli
     model = _fit(research, features=features)
     table = model.feature_selection()
     assert tuple(table.columns) == FEATURE_SELECTION.column_names
-    rows = table[(table["feature"] == "vix_term_slope") & (table["model"] == MODELS[0])].set_index("fold")
+    rows = table[(table["feature"] == "vix_term_slope") & (table["model"] == direction_classifier.LOGISTIC)].set_index(
+        "fold"
+    )
     assert (rows["reason"] == "below_presence").tolist() == [True] * 6
     assert rows["presence_fraction"].iloc[0] == 0.0
     assert rows["presence_fraction"].iloc[5] == pytest.approx((497 - 300) / 497)
@@ -281,7 +285,7 @@ def test_a_fold_with_a_rare_class_says_so_and_its_sessions_get_no_forecast(slice
     downs = targets.index[(targets["direction"] == "DOWN") & (targets.index < 190)]
     targets.loc[downs[10:], "direction"] = "AMBIGUOUS"
     model = _fit(research, targets=targets)
-    folds = model.folds_of(MODELS[0])
+    folds = model.folds_of(direction_classifier.LOGISTIC)
     assert [fold.status for fold in folds] == ["insufficient_data"] * 2 + ["fitted"] * 4
     assert folds[0].reason == "fewer than 30 training rows: 10 of DOWN"
     forecasts = _predict(model, research, targets=targets)
@@ -289,7 +293,7 @@ def test_a_fold_with_a_rare_class_says_so_and_its_sessions_get_no_forecast(slice
     registry = model.registry("20240101T000000000000Z-00000000")
     pd.testing.assert_frame_equal(conform(registry, REGISTRY, slice_key="72h|SPY"), registry)
     assert registry.loc[0, "n_features"] == 0
-    assert registry["reason"].notna().sum() == 4
+    assert registry["reason"].notna().sum() == 2 * len(MODELS)
 
 
 def test_without_labels_there_are_typed_empty_answers_and_no_crash(research: Any) -> None:
@@ -298,7 +302,7 @@ def test_without_labels_there_are_typed_empty_answers_and_no_crash(research: Any
         research.features, nothing, horizon=research.horizon, settings=SETTINGS, ticker="SPY"
     )
     assert {fold.status for fold in model.folds} == {"insufficient_data"}
-    assert len(model.registry("20240101T000000000000Z-00000000")) == 12
+    assert len(model.registry("20240101T000000000000Z-00000000")) == 6 * len(MODELS)
     assert len(model.feature_selection()) == 0
     forecasts = _predict(model, research, targets=nothing)
     assert len(forecasts) == 0
@@ -314,7 +318,7 @@ def test_without_labels_there_are_typed_empty_answers_and_no_crash(research: Any
 def test_a_short_history_is_insufficient_and_not_an_error(slice_of: Callable[..., Any], rows: int) -> None:
     research = slice_of(rows)
     model = _fit(research)
-    assert len(model.folds) == 12
+    assert len(model.folds) == 6 * len(MODELS)
     assert model.folds[0].status == "insufficient_data"
     _predict(model, research)
 
@@ -340,7 +344,7 @@ def test_the_horizon_sets_the_distance_between_training_and_test_part(slice_of: 
     for key in ("12h", "24h", "168h"):
         research = slice_of(400, horizon=key)
         position = {day: number for number, day in enumerate(research.features["session"])}
-        for fold in _fit(research).folds_of(MODELS[0])[:5]:
+        for fold in _fit(research).folds_of(direction_classifier.LOGISTIC)[:5]:
             assert fold.train_last_session is not None
             between = position[fold.serves_from] - position[fold.train_last_session] - 1
             assert between == horizon_of(key).gap_sessions

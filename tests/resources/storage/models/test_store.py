@@ -284,7 +284,7 @@ def test_a_function_in_a_stored_model_is_refused_before_it_is_built(store: Model
     ("classifier", "reason"),
     [
         (RandomForestClassifier(n_estimators=2, random_state=0), "keeps what it learnt in estimator_"),
-        (GaussianNB(), "GaussianNB .*ESTIMATOR_TYPES"),
+        (GaussianNB(), "_Stepped .*ESTIMATOR_TYPES"),
     ],
 )
 def test_an_estimator_that_could_not_be_loaded_is_not_saved(
