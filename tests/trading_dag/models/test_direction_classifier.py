@@ -46,9 +46,14 @@ def _artefacts(fold: FittedFold) -> list[Any]:
     learnt: list[Any] = [fold_spec(fold), fold.selection.to_dict(orient="list")]
     if hasattr(fold.estimator, "save_raw"):
         return [*learnt, bytes(fold.estimator.save_raw(raw_format="ubj"))]
-    impute, scale, classify = (step for _, step in fold.estimator.steps)
-    arrays = (impute.statistics_, scale.mean_, scale.scale_, classify.coef_, classify.intercept_)
-    return [*learnt, *(array.tobytes() for array in arrays)]
+    arrays = [
+        (name, attribute, value.tobytes())
+        for name, step in fold.estimator.steps
+        for attribute, value in sorted(vars(step).items())
+        if isinstance(value, np.ndarray)
+    ]
+    assert len(arrays) > 1
+    return [*learnt, *arrays]
 
 
 def test_poisoning_the_test_part_changes_no_training_artefact_and_poisoning_the_training_part_does(
