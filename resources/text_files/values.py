@@ -27,8 +27,8 @@ MISSING_MARKS: Final = frozenset({
 TWO_ORDERS: Final = "may be month/day or day/month: no value of the file says which"
 _PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _GROUPED: Final[dict[DecimalMark, re.Pattern[str]]] = {
-    ".": re.compile(r"([+-]?[0-9]{1,3}(?:[,\u00a0\u202f][0-9]{3})+)(\.[0-9]*)?"),
-    ",": re.compile(r"([+-]?[0-9]{1,3}(?:[.\u00a0\u202f][0-9]{3})+)(,[0-9]*)?"),
+    ".": re.compile(r"([+-]?[1-9][0-9]{0,2}(?:[,\u00a0\u202f][0-9]{3})+)(\.[0-9]*)?"),
+    ",": re.compile(r"([+-]?[1-9][0-9]{0,2}(?:[.\u00a0\u202f][0-9]{3})+)(,[0-9]*)?"),
 }
 _COMMA_DECIMAL: Final = re.compile(r"[+-]?[0-9]*,[0-9]+")
 _THOUSANDS: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[.,][0-9]{3})+")

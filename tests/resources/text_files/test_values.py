@@ -70,6 +70,17 @@ def test_a_decimal_comma_turns_the_meaning_of_points_and_commas() -> None:
     assert number_of("37.59", mark=",").problem
 
 
+def test_a_number_that_begins_with_zero_has_no_thousands() -> None:
+    """Deltas and rates of three decimals, such as 0.125, are no hundred and twenty-five."""
+    for is_semicolon in (False, True):
+        assert decimal_mark(["0.125", "-0.250"], is_semicolon=is_semicolon) == "."
+    assert decimal_mark(["0,125"], is_semicolon=True) == ","
+    assert number_of("0.125", mark=None).value == 0.125
+    assert number_of("0,125", mark=",").value == 0.125
+    assert number_of("0,125").problem
+    assert number_of("0.125", mark=",").problem
+
+
 def test_a_number_that_may_be_two_is_none_until_other_values_of_the_file_say_which() -> None:
     assert "decimals or thousands" in number_of("1,234", mark=None).problem
     assert "decimals or thousands" in number_of("1.234", mark=None).problem
