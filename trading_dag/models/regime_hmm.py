@@ -133,8 +133,15 @@ def parameters_of(models: pd.DataFrame) -> list[RegimeParameters]:
     start = of_states("start_probability")[:, :, 0]
     transition = of_states(*(f"probability_to_{name}" for name in MARKET_STATES))
     means = of_states(*(f"mean_{name}" for name in REGIME_INPUTS))
+    # Column by column, as a frame holds them: the order of the sums, and so their last bit, depends on it.
     return [
-        RegimeParameters(pd.Timestamp(year), start[at], transition[at], means[at], covariances[at])
+        RegimeParameters(
+            serves_from=pd.Timestamp(year),
+            start=start[at],
+            transition=np.asfortranarray(transition[at]),
+            means=np.asfortranarray(means[at]),
+            covariances=covariances[at],
+        )
         for at, year in enumerate(years)
     ]
 
