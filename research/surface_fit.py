@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import InsufficientDataError, SchemaError
 from trading_dag.options.pricing import black_scholes
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.surfaces.modelled import REFERENCE_DAYS, ModelledSurface
 from trading_dag.setting_groups import SurfaceSettings
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import SchemaError, StorageError
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def _stored_names(present: list[str], columns: Iterable[str], *, needs_ticker: b
     return stored
 
 
-def _kept_rows(
-    path: Path, groups: NDArray[np.int64], stored: dict[str, str], keep: QuoteFilter
-) -> list[NDArray[np.int32]]:
+def _kept_rows(path: Path, groups: IntArray, stored: dict[str, str], keep: QuoteFilter) -> list[NDArray[np.int32]]:
     """Rows of each row group that are kept, from the columns that decide it."""
     deciding: list[str] = [name for name in stored if name in _DECIDING]
     return [
@@ -116,11 +115,11 @@ def _kept_rows(
 
 def _fill(
     path: Path,
-    groups: NDArray[np.int64],
+    groups: IntArray,
     stored: dict[str, str],
     *,
     kept: list[NDArray[np.int32]],
-    end: NDArray[np.int64],
+    end: IntArray,
     into: dict[str, NDArray[Any]],
 ) -> None:
     """Copy the kept rows of some row groups to their places; groups without any are not read."""
@@ -131,7 +130,7 @@ def _fill(
             target[after - len(rows) : after] = _column(table, name, stored[name])[rows]
 
 
-def _tables(path: Path, groups: NDArray[np.int64], stored: dict[str, str], *, names: list[str]) -> Iterator[pa.Table]:
+def _tables(path: Path, groups: IntArray, stored: dict[str, str], *, names: list[str]) -> Iterator[pa.Table]:
     """Some columns of each row group, words as dictionaries."""
     import pyarrow.parquet as pq
 
@@ -143,7 +142,7 @@ def _tables(path: Path, groups: NDArray[np.int64], stored: dict[str, str], *, na
             yield file.read_row_group(int(group), columns=[stored[name] for name in names], use_threads=is_alone)
 
 
-def _kept(table: pa.Table, stored: dict[str, str], keep: QuoteFilter) -> NDArray[np.bool_]:
+def _kept(table: pa.Table, stored: dict[str, str], keep: QuoteFilter) -> BoolArray:
     kept = np.ones(table.num_rows, dtype=np.bool_)
     if set(keep.option_rights) != {"C", "P"}:
         kept &= _is_word(table, stored["option_right"], keep.option_rights)
@@ -155,7 +154,7 @@ def _kept(table: pa.Table, stored: dict[str, str], keep: QuoteFilter) -> NDArray
     return kept
 
 
-def _is_word(table: pa.Table, stored_name: str, words: tuple[str, ...]) -> NDArray[np.bool_]:
+def _is_word(table: pa.Table, stored_name: str, words: tuple[str, ...]) -> BoolArray:
     """Where a dictionary column has one of these words."""
     flags = []
     for chunk in table.column(stored_name).chunks:
@@ -182,7 +181,7 @@ def _days(chunk: pa.Array) -> NDArray[np.int32]:
     return stamps.astype("datetime64[D]").astype(np.int32)
 
 
-def _numbers(chunk: pa.Array) -> NDArray[np.float64]:
+def _numbers(chunk: pa.Array) -> FloatArray:
     """Numbers, NaN where missing. Read from the buffers, because Arrow's own conversion imports pandas first."""
     names = {"double": "float64", "float": "float32"}
     values = _buffer(chunk, np.dtype(names.get(str(chunk.type), str(chunk.type)))).astype(np.float64)

@@ -11,13 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import FloatArray
 from trading_dag.errors import SchemaError
 from trading_dag.schemas import ColumnType, Table
 from trading_dag.sessions import TIME_UNIT
 
-FloatArray = NDArray[np.float64]
 PANDAS_DTYPES: Final[dict[ColumnType, str]] = {
     "string": "str",
     "date": "datetime64[us]",

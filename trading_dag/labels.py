@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.day_count import SESSIONS_PER_YEAR
 from trading_dag.features.doubtful_closes import lone_closes_of_index
 from trading_dag.frames import require_prices, require_sessions, ticker_of
 from trading_dag.schemas import TABLES
 from trading_dag.sessions import TIME_UNIT, target_sessions
 from trading_dag.slices import Horizon
 
-SESSIONS_PER_YEAR: Final = 252
 DEAD_BAND_WEEKLY: Final = 0.01
 SESSIONS_PER_WEEK: Final = 5
 IV_RANK_NORMAL: Final = 30.0

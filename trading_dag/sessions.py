@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from trading_dag.arrays import FloatArray
 
 if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
@@ -98,12 +99,12 @@ def session_close(session: pd.Timestamp) -> pd.Timestamp:
 
 
 @lru_cache(maxsize=1)
-def _all_close_hours() -> npt.NDArray[np.float64]:
+def _all_close_hours() -> FloatArray:
     closes = pd.DatetimeIndex(exchange_calendar().closes).tz_convert(NEW_YORK)
     return np.asarray(closes.hour + closes.minute / 60.0, dtype=np.float64)
 
 
-def close_hours(days: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
+def close_hours(days: pd.DatetimeIndex) -> FloatArray:
     """Return the hour of the New York day at which each session closes, (n,): 13.0 on most half days, 16.0 on the
     others.
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from trading_dag.arrays import FloatArray, IntArray
 
 
 def stationary_draws(n: int, *, mean_block: int, draws: int, generator: np.random.Generator) -> Iterator[IntArray]:

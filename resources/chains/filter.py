@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray
 from trading_dag.sessions import TIME_UNIT
 
 
@@ -46,7 +46,7 @@ class ChainFilter:
     def _limits_days(self) -> bool:
         return self.minimum_days is not None or self.maximum_days is not None
 
-    def mask(self, frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    def mask(self, frame: pd.DataFrame) -> BoolArray:
         """Return whether each row passes, (n,)."""
         passes = np.ones(len(frame), dtype=np.bool_)
         if self.option_right is not None:
@@ -61,7 +61,7 @@ class ChainFilter:
         return passes
 
 
-def within(values: pd.Series, low: object, high: object) -> npt.NDArray[np.bool_]:
+def within(values: pd.Series, low: object, high: object) -> BoolArray:
     """Return whether each value lies between the bounds, both inclusive and None for none, (n,)."""
     passes = np.ones(len(values), dtype=np.bool_)
     if low is not None:

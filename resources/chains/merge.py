@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import IntArray
 from trading_dag.options.chains.rows import CHAIN_KEY
 from trading_dag.schemas import OPTION_CHAIN
 
@@ -57,7 +57,7 @@ class MergedChain:
     """
 
     frame: pd.DataFrame
-    outcomes: NDArray[np.int64]
+    outcomes: IntArray
 
     @property
     def counts(self) -> dict[str, int]:
@@ -83,7 +83,7 @@ def merge_chains(stored: pd.DataFrame, fresh: pd.DataFrame) -> MergedChain:
     return MergedChain(pd.concat(parts, ignore_index=True), outcomes)
 
 
-def _merged(stored: pd.DataFrame, fresh: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+def _merged(stored: pd.DataFrame, fresh: pd.DataFrame) -> tuple[pd.DataFrame, IntArray]:
     both = pd.concat([stored, fresh[list(OPTION_CHAIN.column_names)]], ignore_index=True)
     order = np.lexsort(
         [
@@ -128,7 +128,7 @@ class MergedPieces:
     """
 
     frame: pd.DataFrame
-    counts: NDArray[np.int64]
+    counts: IntArray
     changed: list[tuple[pd.Timestamp, ...]]
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from resources.expectations import RuleVerdict
+from trading_dag.arrays import IntArray
 from trading_dag.quality import Finding, QualityContext, examine, rules_of
 from trading_dag.quality.rules import EXAMPLES
 from trading_dag.schemas import OPTION_CHAIN
@@ -119,7 +120,7 @@ def session_verdicts(
     }
 
 
-def _by_session(finding: Finding, of_row: NDArray[np.intp]) -> NDArray[np.int64]:
+def _by_session(finding: Finding, of_row: NDArray[np.intp]) -> IntArray:
     """Return how many things are wrong with each session; what is wrong with no row in particular is with every
     session.
     """

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from resources.merging.restatement import differs, restatements_of
+from trading_dag.arrays import BoolArray
 from trading_dag.features.earnings import announcement_known_at, figures_known_at
 from trading_dag.features.economic_calendar import event_known_at
 from trading_dag.features.event_distances import first_session_from
@@ -29,8 +29,6 @@ _ESTIMATES: Final = ("eps_estimate", "revenue_estimate")
 _FIGURES: Final = ("eps_estimate", "eps_actual", "revenue_estimate", "revenue_actual")
 _SAME_DAY: Final = ("BMO", "DMH")
 _AFTER_MIDNIGHT: Final = pd.Timedelta(microseconds=1)
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class VersionMerge:
     appended: int
     completed: int
     restated: pd.DataFrame
-    is_taken: Mask
+    is_taken: BoolArray
     withdrawn: int
 
 
@@ -109,7 +107,7 @@ def merge_versions(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table, a
 
 def _updated(
     before: pd.DataFrame, after: pd.DataFrame, table: Table, asked: Asked
-) -> tuple[pd.DataFrame, pd.DataFrame, int, pd.DataFrame, Mask]:
+) -> tuple[pd.DataFrame, pd.DataFrame, int, pd.DataFrame, BoolArray]:
     """Return closed versions, current ones, values filled in, values that differ, and which of these were taken."""
     compared = [name for name in table.column_names if name not in (*table.key, CANCELLED_AT)]
     says = {name: differs(before[name], after[name]) & after[name].notna().to_numpy() for name in compared}
@@ -140,7 +138,7 @@ def _updated(
     return closed, merged, completed, restated, accepted.to_numpy()[changed.to_numpy()]
 
 
-def _follows(before: pd.DataFrame, name: str, asked: Asked) -> Mask:
+def _follows(before: pd.DataFrame, name: str, asked: Asked) -> BoolArray:
     """Return where another value replaces the stored one."""
     if name in _ESTIMATES:
         begins = before["report_date"].dt.tz_localize(NEW_YORK)
@@ -148,7 +146,9 @@ def _follows(before: pd.DataFrame, name: str, asked: Asked) -> Mask:
     return np.full(len(before), name == "timing")
 
 
-def _visible_again_at(before: pd.DataFrame, merged: pd.DataFrame, says: dict[str, Mask], asked: Asked) -> pd.Series:
+def _visible_again_at(
+    before: pd.DataFrame, merged: pd.DataFrame, says: dict[str, BoolArray], asked: Asked
+) -> pd.Series:
     """Return from when on a changed announcement is a version of its own; NaT where no session saw what it said
     before.
     """

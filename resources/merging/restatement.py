@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from resources.raw_frames import SOURCE_ATTRIBUTE
+from trading_dag.arrays import BoolArray
 from trading_dag.errors import SchemaError, SourceMismatchError
 from trading_dag.quality.casting import pandas_type
 from trading_dag.schemas import Table
@@ -34,7 +34,7 @@ _PRICES: Final = ("open", "high", "low", "close")
 _IDENTITIES: Final = ("symbol", "vintage")
 _RESTATED_VALUES: Final = ("column", "old", "new")
 
-Matrix = npt.NDArray[np.bool_]
+Matrix = BoolArray
 
 
 @dataclass(frozen=True)

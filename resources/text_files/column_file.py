@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from resources.text_files.column_names import COLUMNS_VARIABLE, matching_columns
 from resources.text_files.rows import KIND_IN_WORDS, NO_KEY, PARQUET, Kind, Rows, RowsFile, open_rows
+from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.errors import SourceFormatError
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ class FileRows:
     """
 
     frame: pd.DataFrame
-    lines: NDArray[np.int64]
+    lines: IntArray
     notes: tuple[str, ...]
     keys: Mapping[str, int]
 
-    def where(self, is_kept: NDArray[np.bool_] | pd.Series, note: str = "") -> FileRows:
+    def where(self, is_kept: BoolArray | pd.Series, note: str = "") -> FileRows:
         """Return the rows of a mask, with one more note where it is not empty."""
         mask = np.asarray(is_kept, dtype=np.bool_)
         notes = (*self.notes, note) if note else self.notes

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from resources.text_files.values import DateOrder, DecimalMark, Value, date_of, moment_of, number_of, unquoted
+from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.reporting.visible_text import visible
 from trading_dag.sessions import TIME_UNIT
 
@@ -27,8 +27,7 @@ MORE_FIELDS: Final = "more_fields"
 UNREADABLE: Final = "unreadable"
 ASSUMED: Final = "assumed"
 SHOWN_CHARACTERS: Final = 60
-Mask = NDArray[np.bool_]
-Lines = NDArray[np.int64]
+Lines = IntArray
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class TypedColumn:
     """
 
     values: pd.Series
-    unreadable: Mask
+    unreadable: BoolArray
     remarks: tuple[Remark, ...]
 
 
@@ -197,5 +196,5 @@ def _series(values: list[object], kind: Kind) -> pd.Series:
     return pd.Series(values, dtype="float64")
 
 
-def _none(codes: Lines) -> Mask:
+def _none(codes: Lines) -> BoolArray:
     return np.zeros(len(codes), dtype=np.bool_)

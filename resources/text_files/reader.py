@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from resources.text_files.columns import (
     ASSUMED,
@@ -44,6 +43,7 @@ from resources.text_files.columns import (
 )
 from resources.text_files.dialect import CountedLines, Dialect, find_dialect, line_of_open_quote
 from resources.text_files.values import DateOrder, DecimalMark, date_order, decimal_mark
+from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.errors import SourceFormatError
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ class TextRows:
     """
 
     frame: pd.DataFrame
-    lines: NDArray[np.int64]
-    unreadable_in: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    lines: IntArray
+    unreadable_in: dict[str, BoolArray] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
 
     @property
-    def unreadable(self) -> NDArray[np.bool_]:
+    def unreadable(self) -> BoolArray:
         """Whether a row has a value in any wanted column that could not be read, (n,)."""
         found = np.zeros(len(self.lines), dtype=np.bool_)
         for mask in self.unreadable_in.values():
@@ -351,7 +351,7 @@ class _RefusedLines:
         """One for lines with fewer and one for lines with more fields."""
         return self._firsts.values()
 
-    def lines_of(self, rows: NDArray[np.int64], *, header_lines: int) -> NDArray[np.int64]:
+    def lines_of(self, rows: IntArray, *, header_lines: int) -> IntArray:
         """Return the line of the file of each row that was not left out, by its number among those, from 0; (n,)."""
         # The k-th line that was left out comes before every row whose number is at least its line − header − 1 − k.
         before = np.array(self.numbers, dtype=np.int64) - header_lines - 1 - np.arange(len(self.numbers))

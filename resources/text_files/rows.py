@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from resources.text_files.columns import Column, Remark, TypedColumn, merged_remarks, shown, typed_column
 from resources.text_files.reader import TextFile, open_text_file
+from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.errors import SourceFormatError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT
 
@@ -51,8 +51,8 @@ class Rows:
     """
 
     frame: pd.DataFrame
-    lines: NDArray[np.int64]
-    unreadable: NDArray[np.bool_]
+    lines: IntArray
+    unreadable: BoolArray
     notes: tuple[str, ...] = ()
     keys: Mapping[str, int] | None = None
 
@@ -242,7 +242,7 @@ class ParquetRowsFile:
                 raise self.refuse(f"expected {KIND_IN_WORDS[kind]}, found {found}", name)
 
     def _typed(
-        self, table: pa.Table, kinds: Mapping[str, Kind], *, lines: NDArray[np.int64] | None, keys: Mapping[str, int]
+        self, table: pa.Table, kinds: Mapping[str, Kind], *, lines: IntArray | None, keys: Mapping[str, int]
     ) -> Rows:
         where = np.arange(1, len(table) + 1) if lines is None else lines
         with self._reading():
@@ -254,7 +254,7 @@ class ParquetRowsFile:
         notes = tuple(str(one) for one in remarks if one.reason != "unreadable")
         return Rows(pd.DataFrame({name: one.values for name, one in typed.items()}), where, unreadable, notes, keys)
 
-    def _column(self, values: pa.ChunkedArray, name: str, kind: Kind, *, lines: NDArray[np.int64]) -> TypedColumn:
+    def _column(self, values: pa.ChunkedArray, name: str, kind: Kind, *, lines: IntArray) -> TypedColumn:
         import pyarrow as pa
         import pyarrow.types as of
 
@@ -291,7 +291,7 @@ def _key_name(name: object) -> str:
     return NO_KEY if name is None or pd.isna(name) else str(name)  # type: ignore[call-overload]
 
 
-def _as_dates(found: pd.Series, name: str, lines: NDArray[np.int64]) -> TypedColumn:
+def _as_dates(found: pd.Series, name: str, lines: IntArray) -> TypedColumn:
     """Midnights as dates, those of the column's own time zone or of New York; any other time of day is unreadable."""
     days = found
     if found.dt.tz is not None:

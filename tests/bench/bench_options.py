@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+
+from trading_dag.arrays import FloatArray, IntArray
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEER_SAMPLE = 10_000
@@ -24,14 +25,14 @@ PEER_SAMPLE = 10_000
 # call the nine columns of 8 million contracts are 576 MB of fresh memory, which the system has to find and clear;
 # that figure is given too.
 BATCH = 250_000
-Contracts = dict[str, NDArray[np.float64]]
+Contracts = dict[str, FloatArray]
 
 
 def drawn_contracts(count: int, *, seed: int = 42) -> Contracts:
     """Seeded contracts over the whole domain; for timing only."""
     generator = np.random.default_rng(seed)
 
-    def log_uniform(low: float, high: float) -> NDArray[np.float64]:
+    def log_uniform(low: float, high: float) -> FloatArray:
         values = generator.uniform(math.log(low), math.log(high), count)
         return np.exp(values, out=values)
 
@@ -95,7 +96,7 @@ def greeks_job(count: int, started: float) -> dict[str, float]:
     }
 
 
-def _rows(contracts: Contracts, rows: NDArray[np.int64]) -> list[tuple[bool, float, float, float, float]]:
+def _rows(contracts: Contracts, rows: IntArray) -> list[tuple[bool, float, float, float, float]]:
     """Call?, strike, forward, discount factor and years of some contracts, as Python numbers."""
     c = {name: values[rows] for name, values in contracts.items()}
     forward = c["spot"] * np.exp((c["rate"] - c["dividend_yield"]) * c["years"])
@@ -105,7 +106,7 @@ def _rows(contracts: Contracts, rows: NDArray[np.int64]) -> list[tuple[bool, flo
 
 
 def _peer_volatilities(
-    contracts: Contracts, values: NDArray[np.float64], volatility: NDArray[np.float64], rows: NDArray[np.int64]
+    contracts: Contracts, values: FloatArray, volatility: FloatArray, rows: IntArray
 ) -> dict[str, float]:
     import QuantLib
 

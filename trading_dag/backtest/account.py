@@ -13,15 +13,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
-from trading_dag.backtest.entries import TextArray
+from trading_dag.arrays import FloatArray, IntArray, TextArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.exits import Exits
 from trading_dag.backtest.margin import margin_requirement
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.programs import AccountRules
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.pricing.black_scholes import FloatArray
 
 EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
 EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"
@@ -43,7 +42,7 @@ class SizedPositions:
     skip_reason : (n,) the positions' own, or why the size is 0.
     """
 
-    contracts: IntegerArray
+    contracts: IntArray
     margin_usd: FloatArray
     skip_reason: TextArray
 
@@ -73,9 +72,7 @@ def fees_one_way_usd(positions: OpenedPositions, account: AccountRules) -> float
     return account.fee_per_leg_contract_usd * positions.program.structure.contracts_per_structure
 
 
-def profit_usd(
-    positions: OpenedPositions, exits: Exits, *, contracts: IntegerArray, account: AccountRules
-) -> FloatArray:
+def profit_usd(positions: OpenedPositions, exits: Exits, *, contracts: IntArray, account: AccountRules) -> FloatArray:
     """Profit of so many structures after fees both ways, dividends on shares included, (n,); NaN where open."""
     gross = (exits.value + exits.dividend_received - positions.premium) * account.multiplier
     return np.asarray(contracts * (gross - 2.0 * fees_one_way_usd(positions, account)), dtype=np.float64)
@@ -132,7 +129,7 @@ def capital_needs(
 
 def admit_positions(
     positions: OpenedPositions, exits: Exits, *, sized: SizedPositions, account: AccountRules
-) -> tuple[IntegerArray, TextArray]:
+) -> tuple[IntArray, TextArray]:
     """Contracts that the account takes, and why it takes none: its capital or its number of positions."""
     contracts, reason = sized.contracts.copy(), sized.skip_reason.copy()
     book = CapitalBook(account)
@@ -157,7 +154,7 @@ class AccountHistory:
     cash: FloatArray
     marks: FloatArray
     interest: FloatArray
-    open_positions: IntegerArray
+    open_positions: IntArray
 
     @property
     def equity(self) -> FloatArray:
@@ -166,7 +163,7 @@ class AccountHistory:
 
 
 def account_history(
-    market: ChainMarket, paths: PositionPaths, exits: Exits, *, contracts: IntegerArray, account: AccountRules
+    market: ChainMarket, paths: PositionPaths, exits: Exits, *, contracts: IntArray, account: AccountRules
 ) -> AccountHistory:
     """Add up the fills, settlements, fees, dividends and marks of every position that was taken."""
     positions, sessions = paths.positions, len(market)

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.backtest.chain_market import ChainMarket, chain_market
 from trading_dag.backtest.entries import entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.positions import OpenedPositions, open_positions
 from trading_dag.backtest.structure_programs import fills_of, program_of, settings_for_listed_contract
 from trading_dag.errors import InsufficientDataError
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.structures.indication import Indication, require_one_expiration
 from trading_dag.options.structures.payoff import breakevens, maximum_loss, maximum_profit, probability_of_profit
 from trading_dag.options.structures.structure import Structure

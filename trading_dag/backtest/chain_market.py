@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.arrays import BoolArray, DateArray, FloatArray, IntArray
 from trading_dag.backtest.corporate_actions import NO_ACTIONS, CorporateActions, joined_actions, jumps_of_chain
 from trading_dag.backtest.quote_columns import (
     TABLE,
@@ -29,14 +30,12 @@ from trading_dag.backtest.quote_columns import (
     require_one_price,
     require_strikes,
 )
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import SchemaError
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from trading_dag.backtest.programs import FillAssumptions
 
-IntegerArray = NDArray[np.int64]
-DateArray = NDArray[np.datetime64]
 _STRIKE_BITS: Final = 30
 _DAY_BITS: Final = 16
 _STRIKE_UNITS: Final = 1_000
@@ -68,10 +67,10 @@ class ChainMarket:
 
     ticker: str
     fills: FillAssumptions
-    days: IntegerArray
+    days: IntArray
     spot: FloatArray
-    first_row: IntegerArray
-    key: IntegerArray
+    first_row: IntArray
+    key: IntArray
     expiration_day: NDArray[np.integer[Any]]
     strike: FloatArray
     bid: FloatArray
@@ -95,7 +94,7 @@ class ChainMarket:
         """One number for every session, or one each, as (sessions,)."""
         return np.broadcast_to(np.asarray(values, dtype=np.float64), (len(self),))
 
-    def sell_price(self, rows: IntegerArray) -> FloatArray:
+    def sell_price(self, rows: IntArray) -> FloatArray:
         """What a seller gets, slippage taken off, rounded down to the tick and not below zero; NaN for row −1."""
         bid = _values_at(self.bid, rows)
         received = np.where(_flags_at(self.is_last, rows), bid - half_spread_of(bid, self.fills), bid)
@@ -103,7 +102,7 @@ class ChainMarket:
         steps = np.floor(received * ((1.0 - self.fills.slippage_fraction) / tick) + _TICK_TOLERANCE)
         return np.asarray(np.maximum(steps, 0.0) * tick, dtype=np.float64)
 
-    def buy_price(self, rows: IntegerArray) -> FloatArray:
+    def buy_price(self, rows: IntArray) -> FloatArray:
         """What a buyer pays, slippage added, rounded up to the tick; NaN for row −1."""
         ask = _values_at(self.ask, rows)
         paid = np.where(_flags_at(self.is_last, rows), ask + half_spread_of(ask, self.fills), ask)
@@ -111,16 +110,16 @@ class ChainMarket:
         steps = np.ceil(paid * ((1.0 + self.fills.slippage_fraction) / tick) - _TICK_TOLERANCE)
         return np.asarray(steps * tick, dtype=np.float64)
 
-    def mark(self, rows: IntegerArray) -> FloatArray:
+    def mark(self, rows: IntArray) -> FloatArray:
         """Middle, or the last trade; NaN for row −1."""
         return np.asarray(0.5 * (_values_at(self.bid, rows) + _values_at(self.ask, rows)), dtype=np.float64)
 
-    def made_from_last(self, rows: IntegerArray) -> BoolArray:
+    def made_from_last(self, rows: IntArray) -> BoolArray:
         """Where the prices are made from a last trade; False for row −1."""
         return _flags_at(self.is_last, rows)
 
     @cached_property
-    def listed_expirations(self) -> tuple[IntegerArray, IntegerArray]:
+    def listed_expirations(self) -> tuple[IntArray, IntArray]:
         """Session and expiration (days since 1970-01-01) of every expiration that a session lists, in order."""
         changes = np.diff(self.expiration_day, prepend=self.expiration_day[:1] - 1) != 0
         changes[self.first_row[:-1]] = True
@@ -129,17 +128,15 @@ class ChainMarket:
         return session.astype(np.int64), self.expiration_day[first].astype(np.int64)
 
     def rows_of(
-        self, session: IntegerArray, expiration_day: IntegerArray, *, is_call: BoolArray, strike: FloatArray
-    ) -> IntegerArray:
+        self, session: IntArray, expiration_day: IntArray, *, is_call: BoolArray, strike: FloatArray
+    ) -> IntArray:
         """Row of each contract at each session; −1 where the chain has none. Arguments broadcast."""
         wanted = packed_key(self.days[session], expiration_day, is_call=is_call, strike=strike)
         row = np.searchsorted(self.key, wanted)
         found = self.key[np.minimum(row, len(self.key) - 1)] == wanted
         return np.where(found, row, -1)
 
-    def slice_of(
-        self, session: IntegerArray, expiration_day: IntegerArray, *, is_call: bool
-    ) -> tuple[IntegerArray, IntegerArray]:
+    def slice_of(self, session: IntArray, expiration_day: IntArray, *, is_call: bool) -> tuple[IntArray, IntArray]:
         """First row and the row after the last of one right of one expiration at each session."""
         head = (self.days[session] << _DAY_BITS | expiration_day) << 1 | int(not is_call)
         first = np.searchsorted(self.key, head << _STRIKE_BITS)
@@ -147,9 +144,7 @@ class ChainMarket:
         return first.astype(np.int64), after.astype(np.int64)
 
 
-def packed_key(
-    quote_day: IntegerArray, expiration_day: IntegerArray, *, is_call: BoolArray, strike: FloatArray
-) -> IntegerArray:
+def packed_key(quote_day: IntArray, expiration_day: IntArray, *, is_call: BoolArray, strike: FloatArray) -> IntArray:
     """Quote day (16 bits), expiration (16), right (calls first) and strike in 0.001 USD (30) in one integer.
 
     It orders as the rows are sorted. A NaN strike gives the key of strike 0, which no contract has.
@@ -277,12 +272,12 @@ def half_spread_of(last: FloatArray, fills: FillAssumptions) -> FloatArray:
     return np.maximum(fills.half_spread_fraction * last, fills.half_spread_minimum_usd)
 
 
-def _values_at(values: FloatArray, rows: IntegerArray) -> FloatArray:
+def _values_at(values: FloatArray, rows: IntArray) -> FloatArray:
     """Values of these rows, NaN for row −1."""
     return np.where(rows >= 0, values[np.maximum(rows, 0)], np.nan)
 
 
-def _flags_at(flags: BoolArray, rows: IntegerArray) -> BoolArray:
+def _flags_at(flags: BoolArray, rows: IntArray) -> BoolArray:
     return np.asarray(flags[np.maximum(rows, 0)] & (rows >= 0), dtype=np.bool_)
 
 
@@ -303,7 +298,7 @@ def _deltas(
         from trading_dag.options.pricing.greeks import greeks
 
         delta = greeks(
-            spot=underlying, strike=strike, years=np.maximum(expiration_day - quote_day, 0) / 365.0, rate=0.0,
+            spot=underlying, strike=strike, years=np.maximum(expiration_day - quote_day, 0) / DAYS_PER_YEAR, rate=0.0,
             dividend_yield=0.0, volatility=volatility, is_call=is_call,
         ).delta  # fmt: skip
     if volatility is not None:
@@ -317,7 +312,7 @@ def _keys(
     *,
     is_call: BoolArray,
     strike: FloatArray,
-) -> IntegerArray:
+) -> IntArray:
     """The packed key of every row, block by block so that temporary arrays stay in cache."""
     key = np.empty(len(strike), dtype=np.int64)
     for start in range(0, len(strike), _BLOCK_ROWS):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.backtest.account import account_history, admit_positions, profit_usd, size_positions
-from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import Entries, EntryTerms, entries_every_session, terms_of_entries
 from trading_dag.backtest.exits import leave_positions
@@ -23,7 +24,6 @@ from trading_dag.backtest.positions import open_positions
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.programs import Program
 from trading_dag.backtest.rolls import entries_with_rolls, rows_of
-from trading_dag.options.pricing.black_scholes import FloatArray
 
 if TYPE_CHECKING:
     from trading_dag.backtest.random_entry import RandomEntry
@@ -155,7 +155,7 @@ def _profits_on_terms(market: ChainMarket, paths: PositionPaths, *, terms: Entry
     return profits
 
 
-def _result(market: ChainMarket, program: Program, paths: PositionPaths, *, rolled_from: IntegerArray) -> ProgramResult:
+def _result(market: ChainMarket, program: Program, paths: PositionPaths, *, rolled_from: IntArray) -> ProgramResult:
     positions = paths.positions
     exits = leave_positions(paths, program.exits)
     sized = size_positions(positions, program.account)

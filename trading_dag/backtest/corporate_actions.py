@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IntegerArray = NDArray[np.int64]
 # Of the underlying, either way. Smaller splits are found in the prices only.
 LEAST_JUMP: Final = 1.3
 _STILL_LISTED_SHARE: Final = 0.5
@@ -37,10 +36,10 @@ class CorporateActions:
     names : what it was and when, such as ``10 for 1 on 2024-06-10``.
     """
 
-    days: IntegerArray
+    days: IntArray
     names: tuple[str, ...]
 
-    def within(self, after: IntegerArray, through: IntegerArray) -> NDArray[np.object_]:
+    def within(self, after: IntArray, through: IntArray) -> NDArray[np.object_]:
         """Name of the first action after one day and not after another, (n,); empty where there is none."""
         place = np.searchsorted(self.days, after, side="right")
         is_there = (place < len(self.days)) & (np.append(self.days, 0)[place] <= through)
@@ -60,9 +59,7 @@ def splits_of_prices(prices: pd.DataFrame) -> CorporateActions:
     )
 
 
-def jumps_of_chain(
-    days: IntegerArray, spot: FloatArray, *, first_row: IntegerArray, key: IntegerArray
-) -> CorporateActions:
+def jumps_of_chain(days: IntArray, spot: FloatArray, *, first_row: IntArray, key: IntArray) -> CorporateActions:
     """Jumps of the underlying at which the contracts that were listed are no longer there.
 
     A crash leaves the old strikes listed; a split replaces them. So a move by 30 % or more counts where less than half
@@ -85,7 +82,7 @@ def jumps_of_chain(
     return _actions(found)
 
 
-def joined_actions(recorded: CorporateActions, seen: CorporateActions, *, days: IntegerArray) -> CorporateActions:
+def joined_actions(recorded: CorporateActions, seen: CorporateActions, *, days: IntArray) -> CorporateActions:
     """Both, where what is only seen lies between two sessions of the chain that no recorded action explains."""
     before = days[np.maximum(np.searchsorted(days, seen.days) - 1, 0)]
     is_new = recorded.within(before, seen.days) == ""

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import SchemaError
-from trading_dag.options.pricing.black_scholes import FloatArray
 
 _TABLE: Final = "dividends"
 
@@ -39,7 +39,7 @@ class Dividends:
             raise SchemaError(table=_TABLE, key="dividend", rule="one number for each ex-date, not negative")
 
     @property
-    def ex_days(self) -> NDArray[np.int64]:
+    def ex_days(self) -> IntArray:
         """Ex-dates in days since 1970-01-01."""
         return np.asarray(self.ex_dates, dtype="datetime64[D]").astype(np.int64)
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray, TextArray
 from trading_dag.backtest.fills import ENTRY_AFTER_DATA, EXCEEDS_RISK_BUDGET, NO_ENTRY_QUOTE, make_round_trips
 from trading_dag.backtest.ledger import Book, keep_ledger
-from trading_dag.backtest.market import Market, PositionArray, build_market
+from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_prices import is_listed, price_objection
 from trading_dag.backtest.random_entry import RandomEntry, profit_by_session, random_entry_test
 from trading_dag.backtest.results import equity_frame, summary_frame, trades_frame, with_models_of
@@ -35,7 +35,6 @@ NOT_LISTED_YET: Final = "options_not_listed_yet"
 CAPITAL_LIMIT: Final = "capital_limit"
 POSITION_LIMIT: Final = "position_limit"
 NO_RANDOM_ENTRY: Final = RandomEntry(np.nan, np.nan, 0, is_with_replacement=False)
-TextArray = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -159,18 +158,18 @@ def _total_at(
     )
 
 
-def _positions_of(sessions: pd.DatetimeIndex, market: Market) -> PositionArray:
+def _positions_of(sessions: pd.DatetimeIndex, market: Market) -> IntArray:
     """Position of each signal's session in the market, −1 where the market does not have it."""
     return np.asarray(market.sessions.get_indexer(sessions), dtype=np.int64)
 
 
 def _reasons_before_quotes(
     sessions: pd.DatetimeIndex,
-    signal: PositionArray,
+    signal: IntArray,
     market: Market,
     *,
     strategy: TextArray,
-    listed: NDArray[np.bool_],
+    listed: BoolArray,
 ) -> TextArray:
     """Reasons that need no quote; empty where the signal may trade."""
     is_after_data = np.asarray(sessions > market.sessions[-1]) if len(market) else np.ones(len(sessions), dtype=bool)
@@ -185,9 +184,9 @@ def _quote_books(
     strategy: TextArray,
     market: Market,
     *,
-    signal: PositionArray,
+    signal: IntArray,
     reason: TextArray,
-    size: NDArray[np.float64],
+    size: FloatArray,
     horizon: Horizon,
 ) -> list[Book]:
     """Make the round trips of each structure; fills in the reasons of those that cannot be made."""

@@ -7,21 +7,20 @@ come later (``positions``, ``account``). A signal that cannot become an entry ke
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArray
+from trading_dag.arrays import DateArray, FloatArray, IntArray, TextArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.errors import SchemaError
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.sessions import all_sessions
 
 ENTRY_AFTER_DATA: Final = "entry_after_data"
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
 NO_QUOTE_NEXT_SESSION: Final = "no_quote_next_session"
 FLIPPED_BEFORE_ENTRY: Final = "flipped_before_entry"
-TextArray = NDArray[Any]
 _MONDAY_OFFSET: Final = 3
 
 
@@ -41,9 +40,9 @@ class Entries:
     """
 
     signal: DateArray
-    entry: IntegerArray
-    horizon: IntegerArray
-    flip: IntegerArray
+    entry: IntArray
+    horizon: IntArray
+    flip: IntArray
     size: FloatArray
     skip_reason: TextArray
 
@@ -88,8 +87,8 @@ class EntryTerms:
     """
 
     size: FloatArray
-    target_sessions: IntegerArray
-    flip_sessions: IntegerArray
+    target_sessions: IntArray
+    flip_sessions: IntArray
 
     def __len__(self) -> int:
         return len(self.size)
@@ -106,7 +105,7 @@ class EntryTerms:
         )
 
 
-def terms_of_entries(market: ChainMarket, entries: Entries, *, longest: int) -> tuple[EntryTerms, IntegerArray]:
+def terms_of_entries(market: ChainMarket, entries: Entries, *, longest: int) -> tuple[EntryTerms, IntArray]:
     """The distinct terms of these entries, and which of them each entry has, (n,).
 
     A target beyond the data counts as far as the data reaches.
@@ -186,7 +185,7 @@ def entries_from_signals(
     )
 
 
-def _next_session_days(days: DateArray) -> IntegerArray:
+def _next_session_days(days: DateArray) -> IntArray:
     """The exchange's first session after each day, in days since 1970-01-01; beyond its calendar the day after."""
     calendar = all_sessions().to_numpy().astype("datetime64[D]").astype(np.int64)
     day = days.astype(np.int64)
@@ -202,7 +201,7 @@ def _finite(name: str, values: ArrayLike) -> FloatArray:
     return numbers
 
 
-def _flip_positions(entry: IntegerArray, signs: FloatArray, *, beyond: int) -> IntegerArray:
+def _flip_positions(entry: IntArray, signs: FloatArray, *, beyond: int) -> IntArray:
     """First position after a later signal of the other sign; one pass from the last signal to the first."""
     flip = np.full(len(entry), beyond, dtype=np.int64)
     next_of_sign = {1: beyond, -1: beyond}

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.exit_rules import (
     ASSIGNMENT_EXIT,
     DAYS_TO_EXPIRATION_EXIT,
@@ -28,7 +28,6 @@ from trading_dag.backtest.exit_rules import (
 from trading_dag.backtest.expirations import at_front_expiration
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.structures.payoff import payoff
 
 _ROUNDING = 1e-9
@@ -56,16 +55,16 @@ class Exits:
         rules are judged at the marks there.
     """
 
-    column: NDArray[np.int64]
-    exit: NDArray[np.int64]
-    reason: NDArray[np.int64]
+    column: IntArray
+    exit: IntArray
+    reason: IntArray
     leg_prices: FloatArray
     value: FloatArray
     middle: FloatArray
     spot: FloatArray
     dividend_owed: FloatArray
     dividend_received: FloatArray
-    missed: NDArray[np.int64]
+    missed: IntArray
 
     @property
     def is_roll(self) -> BoolArray:
@@ -92,7 +91,7 @@ def leave_positions(paths: PositionPaths, rules: ExitRules) -> Exits:
     return _exits_at(paths, first, reason, assigned=assigned, missed=is_missed.sum(axis=1).astype(np.int64))
 
 
-def adverse_moves(positions: OpenedPositions) -> NDArray[np.int64]:
+def adverse_moves(positions: OpenedPositions) -> IntArray:
     """Which move of the underlying hurts each position: −1 down, 1 up, 0 either way (two-sided structures).
 
     The payoffs far below and far above are held against the one amid the strikes: both tails worse, or
@@ -149,7 +148,7 @@ def _has_moved_against(paths: PositionPaths, rules: ExitRules) -> BoolArray:
     return np.asarray(against >= (rules.stop_underlying_fraction or 0.0) - _ROUNDING, dtype=np.bool_)
 
 
-def _take_first(first: NDArray[np.int64], reason: NDArray[np.int64], triggered: BoolArray, *, place: int) -> None:
+def _take_first(first: IntArray, reason: IntArray, triggered: BoolArray, *, place: int) -> None:
     """Let a rule win where it holds earlier than every rule before it in the order."""
     column = triggered.argmax(axis=1)
     wins = triggered.any(axis=1) & (column < first)
@@ -178,11 +177,11 @@ def _assigned_legs(paths: PositionPaths) -> BoolArray | None:
 
 def _exits_at(
     paths: PositionPaths,
-    first: NDArray[np.int64],
-    reason: NDArray[np.int64],
+    first: IntArray,
+    reason: IntArray,
     *,
     assigned: BoolArray | None,
-    missed: NDArray[np.int64],
+    missed: IntArray,
 ) -> Exits:
     """Prices at the chosen sessions: natural ones, intrinsic values at expiration, shares bought back if assigned."""
     positions, structure = paths.positions, paths.positions.program.structure

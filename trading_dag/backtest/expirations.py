@@ -11,17 +11,17 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
+from trading_dag.arrays import BoolArray, IntArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.programs import ExpirationChoice
 from trading_dag.options.chains.contracts import is_morning_settled, last_trading_days, terms_of
-from trading_dag.options.pricing.black_scholes import BoolArray
 from trading_dag.options.structures.structure import BackExpiryRule, Structure
 
 _LEAST_ROOM_DAYS: Final = 7
 _DAY_BITS: Final = 16
 
 
-def choose_expiration_days(market: ChainMarket, entry: IntegerArray, *, choice: ExpirationChoice) -> IntegerArray:
+def choose_expiration_days(market: ChainMarket, entry: IntArray, *, choice: ExpirationChoice) -> IntArray:
     """The listed expiration whose days are nearest to the target, in days since 1970-01-01; 0 for none in bounds."""
     session, expiration_day = market.listed_expirations
     days = expiration_day - market.days[session]
@@ -35,9 +35,7 @@ def choose_expiration_days(market: ChainMarket, entry: IntegerArray, *, choice: 
     return of_session[entry]
 
 
-def leg_expiration_days(
-    market: ChainMarket, structure: Structure, *, entry: IntegerArray, front_day: IntegerArray
-) -> IntegerArray:
+def leg_expiration_days(market: ChainMarket, structure: Structure, *, entry: IntArray, front_day: IntArray) -> IntArray:
     """Expiration of every leg, (n, legs) in days since 1970-01-01; 0 for none listed.
 
     A leg of a ``BackExpiryRule`` has the first listed expiration at least so many days after the front, and no more
@@ -52,9 +50,7 @@ def leg_expiration_days(
     return np.column_stack(columns).astype(np.int64)
 
 
-def _later_expiration_days(
-    market: ChainMarket, entry: IntegerArray, front_day: IntegerArray, *, days_after: int
-) -> IntegerArray:
+def _later_expiration_days(market: ChainMarket, entry: IntArray, front_day: IntArray, *, days_after: int) -> IntArray:
     session, expiration_day = market.listed_expirations
     place = np.searchsorted(session << _DAY_BITS | expiration_day, entry << _DAY_BITS | (front_day + days_after))
     found = np.minimum(place, len(session) - 1)
@@ -73,7 +69,7 @@ def at_front_expiration(structure: Structure) -> Structure:
     return replace(structure, legs=tuple(replace(leg, expiry_rule="weekly") for leg in structure.legs))
 
 
-def settlement_positions(market: ChainMarket, expiration_day: IntegerArray) -> tuple[IntegerArray, BoolArray]:
+def settlement_positions(market: ChainMarket, expiration_day: IntArray) -> tuple[IntArray, BoolArray]:
     """Session whose price settles each expiration (any shape), and whether there is one or the data ends first.
 
     It is the contract's last trading day (``contracts.last_trading_days``): the expiration date, or the session before
@@ -89,7 +85,7 @@ def settlement_positions(market: ChainMarket, expiration_day: IntegerArray) -> t
     return np.where(is_beyond, len(market), settlement), has_price
 
 
-def _last_trading_day(expiration_day: IntegerArray) -> IntegerArray:
+def _last_trading_day(expiration_day: IntArray) -> IntArray:
     """In days since 1970-01-01, as the expirations are; each distinct one is looked up once."""
     distinct, place = np.unique(expiration_day, return_inverse=True)
     dates = pd.DatetimeIndex(distinct.astype("datetime64[D]").astype("datetime64[us]"))
@@ -97,7 +93,7 @@ def _last_trading_day(expiration_day: IntegerArray) -> IntegerArray:
     return np.asarray(days[place].reshape(expiration_day.shape), dtype=np.int64)
 
 
-def _is_settled_in_the_morning(market: ChainMarket, expiration_day: IntegerArray) -> BoolArray:
+def _is_settled_in_the_morning(market: ChainMarket, expiration_day: IntArray) -> BoolArray:
     if terms_of(market.ticker).morning_settled == "never":
         return np.zeros(expiration_day.shape, dtype=np.bool_)
     expirations = pd.Series(expiration_day.ravel().astype("datetime64[D]").astype("datetime64[us]"))

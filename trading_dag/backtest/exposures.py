@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trading_dag.backtest.chain_market import IntegerArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.exit_rules import EXPIRATION_EXIT
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class PositionGreeks:
     vega_by_leg : (trades, sessions, legs) signed by side and ratio.
     """
 
-    rows: IntegerArray
+    rows: IntArray
     size: FloatArray
     is_marked: BoolArray
     volatility: FloatArray
@@ -85,7 +84,7 @@ class AccountGreeks:
     gamma: FloatArray
     vega: FloatArray
     theta: FloatArray
-    unexplained: IntegerArray
+    unexplained: IntArray
 
 
 def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yield: float = 0.0) -> PositionGreeks:
@@ -163,7 +162,7 @@ def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttri
     })  # fmt: skip
 
 
-def _settlements(result: ProgramResult, held: PositionGreeks) -> tuple[IntegerArray, FloatArray]:
+def _settlements(result: ProgramResult, held: PositionGreeks) -> tuple[IntArray, FloatArray]:
     """Column of the last marks before a settlement that imply volatilities, and what it paid beyond them, a share.
 
     NaN for trades that ended otherwise, and for those without such marks; later marks are old ones carried on.
@@ -241,14 +240,14 @@ def scenario_profit(
     return profit
 
 
-def _years_left(result: ProgramResult, rows: IntegerArray, column: IntegerArray) -> FloatArray:
+def _years_left(result: ProgramResult, rows: IntArray, column: IntArray) -> FloatArray:
     """Time to each leg's expiration of these positions at these columns, (positions, legs)."""
     paths = result.paths
     day = result.market.days[paths.at[rows, column]]
     return np.asarray((paths.positions.leg_expiration_day[rows] - day[:, np.newaxis]) / DAYS_PER_YEAR, dtype=np.float64)
 
 
-def _marks(result: ProgramResult, rows: IntegerArray, column: IntegerArray) -> FloatArray:
+def _marks(result: ProgramResult, rows: IntArray, column: IntArray) -> FloatArray:
     """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
     market, paths = result.market, result.paths
     found = market.rows_of(
@@ -260,7 +259,7 @@ def _marks(result: ProgramResult, rows: IntegerArray, column: IntegerArray) -> F
     return market.mark(found)
 
 
-def _by_entry(result: ProgramResult, rows: IntegerArray, values: FloatArray) -> FloatArray:
+def _by_entry(result: ProgramResult, rows: IntArray, values: FloatArray) -> FloatArray:
     whole = np.full(len(result.contracts), np.nan)
     whole[rows] = np.where(result.is_closed[rows], values, np.nan)
     return whole

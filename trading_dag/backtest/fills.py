@@ -7,14 +7,13 @@ account limits them and what the results mean is the engine's business.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray, TextArray
 from trading_dag.backtest.exit_rules import EXPIRATION_EXIT, HORIZON_EXIT
-from trading_dag.backtest.market import Market, PositionArray
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.backtest.market import Market
 from trading_dag.options.structures.payoff import payoff_bounds
 from trading_dag.options.structures.quotes import Positions, construct_positions, modelled_quotes
 from trading_dag.options.structures.strike_selection import years_to_expiration
@@ -29,7 +28,6 @@ NO_VOLATILITY_INDEX: Final = "no_volatility_index"
 NO_POSSIBLE_PROFIT: Final = "no_possible_profit"
 NO_EXIT_QUOTE: Final = "no_exit_quote"
 EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
-TextArray = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class RoundTrips:
     """
 
     structure: Structure
-    entry: PositionArray
-    exit: PositionArray
+    entry: IntArray
+    exit: IntArray
     positions: Positions
     entry_spot: FloatArray
     exit_spot: FloatArray
@@ -77,7 +75,7 @@ class RoundTrips:
         gross = (self.exit_premium - self.positions.premium) * settings.multiplier
         return np.where(self.is_tradable, gross - 2.0 * self.fees_one_way_usd(settings), np.nan)
 
-    def contracts(self, size: float | FloatArray, settings: BacktestSettings) -> NDArray[np.int64]:
+    def contracts(self, size: float | FloatArray, settings: BacktestSettings) -> IntArray:
         """Structures that the risk budget of that size allows; 0 where the trip cannot be made."""
         allowed = contracts_for_risk(
             account_usd=settings.account_usd,
@@ -89,9 +87,7 @@ class RoundTrips:
         return np.where(self.is_tradable, allowed, 0)
 
 
-def make_round_trips(
-    structure: Structure, market: Market, *, signal: PositionArray, holding_sessions: int
-) -> RoundTrips:
+def make_round_trips(structure: Structure, market: Market, *, signal: IntArray, holding_sessions: int) -> RoundTrips:
     """Enter at the open after each signal's session and leave at the horizon's end.
 
     Parameters
@@ -161,7 +157,7 @@ def mark_positions(
     structure: Structure,
     market: Market,
     *,
-    at: PositionArray,
+    at: IntArray,
     strikes: FloatArray,
     years: FloatArray,
 ) -> FloatArray:
@@ -178,15 +174,13 @@ def mark_positions(
     return np.clip(legs @ structure.signed_ratios, bounds.least * discount, bounds.greatest * discount)
 
 
-def _first_quote_from(first_quoted: PositionArray, target: PositionArray) -> PositionArray:
+def _first_quote_from(first_quoted: IntArray, target: IntArray) -> IntArray:
     """The first quoted position at or after each target; the market's length where the data ends first."""
     rows = len(first_quoted)
     return np.where(target < rows, first_quoted[np.minimum(target, rows - 1)], rows)
 
 
-def _exit_prices(
-    positions: Positions, market: Market, *, exit_position: PositionArray, settles: BoolArray
-) -> FloatArray:
+def _exit_prices(positions: Positions, market: Market, *, exit_position: IntArray, settles: BoolArray) -> FloatArray:
     """Natural closing prices of the legs (bought ones are sold at the bid), intrinsic values where they settle."""
     structure = positions.structure
     spot = market.close[exit_position][:, np.newaxis]

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.fills import RoundTrips, mark_positions
 from trading_dag.backtest.market import Market
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.structures.strike_selection import years_to_expiration
 
 
@@ -27,8 +26,8 @@ class Book:
     """
 
     trips: RoundTrips
-    rows: NDArray[np.int64]
-    contracts: NDArray[np.int64]
+    rows: IntArray
+    contracts: IntArray
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Ledger:
 
     cash: FloatArray
     marks: FloatArray
-    open_positions: NDArray[np.int64]
-    is_exposed: NDArray[np.bool_]
+    open_positions: IntArray
+    is_exposed: BoolArray
 
     @property
     def equity(self) -> FloatArray:

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.backtest.positions import OpenedPositions
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 UNDERLYING_SHARE: Final = 0.20
 LEAST_SHARE: Final = 0.10

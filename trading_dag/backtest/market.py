@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.frames import require_prices, require_sessions, values_at_sessions
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.surfaces.modelled import ModelledSurface, continuous_rate
 from trading_dag.sessions import sessions_between
 from trading_dag.settings import Settings
-
-PositionArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,13 @@ class Market:
     index_open: FloatArray
     index_close: FloatArray
     rate: FloatArray
-    is_fallback_rate: NDArray[np.bool_]
+    is_fallback_rate: BoolArray
     settings: Settings
 
     def __len__(self) -> int:
         return len(self.sessions)
 
-    def entry_surface(self, entry: PositionArray) -> ModelledSurface:
+    def entry_surface(self, entry: IntArray) -> ModelledSurface:
         """Surface at the open of each entry: the index's open, or its close one session before where there is none.
 
         The rate is the one known at the close before. ``entry`` is at least 1.
@@ -55,11 +52,11 @@ class Market:
         level = np.where(np.isnan(self.index_open[entry]), self.index_close[entry - 1], self.index_open[entry])
         return self._surface(level, self.rate[entry - 1])
 
-    def close_surface(self, positions: PositionArray) -> ModelledSurface:
+    def close_surface(self, positions: IntArray) -> ModelledSurface:
         """Surface at the close of each session."""
         return self._surface(self.index_close[positions], self.rate[positions])
 
-    def marking_surface(self, positions: PositionArray) -> ModelledSurface:
+    def marking_surface(self, positions: IntArray) -> ModelledSurface:
         """Surface at the close of each session, from the last index level known by then."""
         last_known = _carried_forward(np.where(np.isnan(self.index_close), self.index_open, self.index_close))
         return self._surface(last_known[positions], self.rate[positions])
@@ -80,7 +77,7 @@ class Market:
         grown: FloatArray = self.settings.backtest.account_usd * value / value[:1]
         return grown
 
-    def first_quoted_close(self) -> PositionArray:
+    def first_quoted_close(self) -> IntArray:
         """For each session the first position, not before it, with a close and an index close; ``len`` for none."""
         rows = len(self)
         is_quoted = np.isfinite(self.close) & np.isfinite(self.index_close)

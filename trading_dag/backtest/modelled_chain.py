@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.chain_market import ChainMarket, chain_market, packed_key
 from trading_dag.backtest.corporate_actions import NO_ACTIONS
-from trading_dag.backtest.market import Market, PositionArray
+from trading_dag.backtest.market import Market
 from trading_dag.backtest.programs import FillAssumptions
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import InsufficientDataError
@@ -23,9 +24,6 @@ from trading_dag.options.pricing.greeks import greeks
 from trading_dag.options.structures.quotes import modelled_quotes
 from trading_dag.options.structures.strike_selection import choose_leg_expirations, choose_strikes
 from trading_dag.options.structures.structure import Leg, Structure
-
-if TYPE_CHECKING:
-    from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 MODELLED: Final = "modelled"
 _MONDAY_OFFSET: Final = 3
@@ -75,7 +73,7 @@ def modelled_chain(
     return replace(chain_market(quotes, ticker=MODELLED, fills=fills), actions=NO_ACTIONS)
 
 
-def weekly_positions(market: Market, *, first: int) -> PositionArray:
+def weekly_positions(market: Market, *, first: int) -> IntArray:
     """First session of each week, which begins on Monday, from a position of the market on."""
     week = (_days(market.sessions)[first:] + _MONDAY_OFFSET) // 7
     return np.asarray(first + np.flatnonzero(np.diff(week, prepend=-1)), dtype=np.int64)
@@ -98,8 +96,8 @@ def first_quoted_position(market: Market, *, years: float) -> int:
 
 
 def _wanted_contracts(
-    market: Market, menu: Iterable[Structure], *, entry: PositionArray, days_to_expiration: int
-) -> tuple[PositionArray, PositionArray, FloatArray]:
+    market: Market, menu: Iterable[Structure], *, entry: IntArray, days_to_expiration: int
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Position of the first entry that wants it, expiration (days since 1970-01-01) and strike of each contract."""
     everything = Structure("menu", _distinct_legs(menu))
     sessions = market.sessions[entry]
@@ -140,7 +138,7 @@ def _distinct_legs(menu: Iterable[Structure]) -> tuple[Leg, ...]:
 
 
 def _quotes(
-    market: Market, *, at: PositionArray, expiration_day: PositionArray, strike: FloatArray, has_delta: BoolArray
+    market: Market, *, at: IntArray, expiration_day: IntArray, strike: FloatArray, has_delta: BoolArray
 ) -> dict[str, Any]:
     """Columns of a chain, the call and the put of each row given, sorted as chains are."""
     days = _days(market.sessions)
@@ -172,6 +170,6 @@ def _quotes(
     }
 
 
-def _days(dates: pd.DatetimeIndex) -> PositionArray:
+def _days(dates: pd.DatetimeIndex) -> IntArray:
     """Days since 1970-01-01."""
     return np.asarray(dates.to_numpy().astype("datetime64[D]").astype(np.int64), dtype=np.int64)

@@ -6,13 +6,13 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray
 from trading_dag.settings import Settings
 from trading_dag.underlyings import objection_to_modelled_prices
 
 
-def is_listed(sessions: pd.DatetimeIndex, *, ticker: str, settings: Settings) -> NDArray[np.bool_]:
+def is_listed(sessions: pd.DatetimeIndex, *, ticker: str, settings: Settings) -> BoolArray:
     """Returns which sessions lie at or after the first listing of options on a ticker; all, where no date is known."""
     since = settings.options_listed_since().get(ticker, date.min)
     return np.array([session.date() >= since for session in sessions], dtype=np.bool_)

@@ -13,12 +13,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.backtest.unquoted_legs import carried_forward, fill_unquoted_marks
 from trading_dag.options.chains.contracts import terms_of
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class PositionPaths:
     """
 
     positions: OpenedPositions
-    at: IntegerArray
+    at: IntArray
     is_held: BoolArray
-    days_left: IntegerArray
+    days_left: IntArray
     spot: FloatArray
     leg_prices: FloatArray
     leg_marks: FloatArray
@@ -161,7 +161,7 @@ def _settled_values(market: ChainMarket, positions: OpenedPositions) -> FloatArr
 
 
 def _dividends_received(
-    market: ChainMarket, positions: OpenedPositions, *, at: IntegerArray, dividends: Dividends | None
+    market: ChainMarket, positions: OpenedPositions, *, at: IntArray, dividends: Dividends | None
 ) -> FloatArray:
     """What the shares of a structure were paid since the entry along each path; paid on shares sold short."""
     shares = positions.program.structure.underlying_ratio

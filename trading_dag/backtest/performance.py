@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.arrays import FloatArray
+from trading_dag.day_count import DAYS_PER_CALENDAR_YEAR, DAYS_PER_YEAR, SESSIONS_PER_YEAR
 from trading_dag.sessions import all_sessions
 
-SESSIONS_PER_YEAR: Final = 252
-DAYS_PER_YEAR: Final = 365.25
 _NO_SPREAD: Final = 1e-12
 
 
@@ -54,7 +53,7 @@ def excess_returns(
     """
     values = np.asarray(equity, dtype=np.float64)
     days = np.diff(sessions.to_numpy()) / np.timedelta64(1, "D")
-    risk_free = np.expm1(np.asarray(rate, dtype=np.float64)[:-1] * days / 365.0)
+    risk_free = np.expm1(np.asarray(rate, dtype=np.float64)[:-1] * days / DAYS_PER_YEAR)
     if start is not None:
         values, risk_free = np.append(start, values), np.append(0.0, risk_free)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -121,7 +120,7 @@ def equity_statistics(
     excess = excess_returns(values, sessions, rate=rate, start=start)
     if start is not None:
         values = np.append(start, values)
-    years = (sessions[-1] - sessions[0]) / pd.Timedelta(days=DAYS_PER_YEAR)
+    years = (sessions[-1] - sessions[0]) / pd.Timedelta(days=DAYS_PER_CALENDAR_YEAR)
     cagr = float((values[-1] / values[0]) ** (1.0 / years) - 1.0) if values[-1] > 0 else -1.0
     deepest = float(drawdowns(values).max())
     annual = math.sqrt(a_year)

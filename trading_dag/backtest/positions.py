@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
-from trading_dag.backtest.entries import Entries, TextArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray, TextArray
+from trading_dag.backtest.chain_market import ChainMarket
+from trading_dag.backtest.entries import Entries
 from trading_dag.backtest.expirations import (
     at_front_expiration,
     choose_expiration_days,
@@ -22,7 +23,6 @@ from trading_dag.backtest.expirations import (
     settlement_positions,
 )
 from trading_dag.backtest.programs import FillAssumptions, Program, TargetDelta
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.structures.payoff import PayoffBounds, payoff_bounds
 from trading_dag.options.structures.structure import Leg, Structure
 
@@ -61,10 +61,10 @@ class OpenedPositions:
 
     program: Program
     entries: Entries
-    entry: IntegerArray
-    expiration_day: IntegerArray
-    leg_expiration_day: IntegerArray
-    leg_settlement: IntegerArray
+    entry: IntArray
+    expiration_day: IntArray
+    leg_expiration_day: IntArray
+    leg_settlement: IntArray
     strikes: FloatArray
     leg_prices: FloatArray
     leg_marks: FloatArray
@@ -82,7 +82,7 @@ class OpenedPositions:
         return np.asarray(self.skip_reason == "", dtype=np.bool_)
 
     @property
-    def settlement(self) -> IntegerArray:
+    def settlement(self) -> IntArray:
         """Position of the session whose price settles the front legs; ``len(market)`` beyond the data."""
         return self.leg_settlement[:, front_leg(self.program.structure)]
 
@@ -184,10 +184,10 @@ def _choose_rows(
     program: Program,
     *,
     position: int,
-    entry: IntegerArray,
-    expiration_day: IntegerArray,
+    entry: IntArray,
+    expiration_day: IntArray,
     strikes: FloatArray,
-) -> IntegerArray:
+) -> IntArray:
     """Row of the chain for one leg of every entry; −1 where no quoted strike is near enough."""
     leg, choice = program.structure.legs[position], program.strikes[position]
     first, after = market.slice_of(entry, expiration_day, is_call=leg.option_right == "C")
@@ -230,9 +230,7 @@ def _is_apart(leg: Leg, strike: FloatArray, other: FloatArray) -> BoolArray:
     return np.asarray(strike > other if leg.option_right == "C" else strike < other, dtype=np.bool_)
 
 
-def _contract_limit(
-    market: ChainMarket, row: IntegerArray, *, ratios: FloatArray, fills: FillAssumptions
-) -> FloatArray:
+def _contract_limit(market: ChainMarket, row: IntArray, *, ratios: FloatArray, fills: FillAssumptions) -> FloatArray:
     """Structures that the shares of volume and open interest allow, rounded down; infinite where unlimited.
 
     NaN where a share of what is unknown is asked.
@@ -244,6 +242,6 @@ def _contract_limit(
     return limit
 
 
-def _taken(values: NDArray[Any], row: IntegerArray) -> NDArray[Any]:
+def _taken(values: NDArray[Any], row: IntArray) -> NDArray[Any]:
     """Values at these rows; of row −1 something that the caller masks."""
     return values[np.maximum(row, 0)]

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArray
+from trading_dag.arrays import BoolArray, DateArray, IntArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import Entries, entries_from_signals
 from trading_dag.errors import InsufficientDataError
 from trading_dag.frames import require_columns, require_sessions, values_at_sessions
 from trading_dag.options.chains.quoted_closes import dividends_as_paid
-from trading_dag.options.pricing.black_scholes import BoolArray
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import all_sessions
 from trading_dag.strategy.selector import LOW_CONFIDENCE_STRUCTURE, STRUCTURE_OF
@@ -158,5 +158,5 @@ def _within_chain(market: ChainMarket, sessions: pd.DatetimeIndex) -> BoolArray:
     return within
 
 
-def _rows_of(entries: Entries, rows: IntegerArray) -> Entries:
+def _rows_of(entries: Entries, rows: IntArray) -> Entries:
     return Entries(**{field.name: getattr(entries, field.name)[rows] for field in fields(entries)})

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from trading_dag.arrays import BoolArray, DateArray, FloatArray, IntArray, TextArray
 from trading_dag.backtest.account import AccountHistory, fees_one_way_usd, profit_usd
-from trading_dag.backtest.chain_market import ChainMarket, DateArray, IntegerArray
-from trading_dag.backtest.entries import TextArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.exit_rules import EXIT_ORDER
 from trading_dag.backtest.exits import Exits
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.programs import Program
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.sessions import session_before
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ class ProgramResult:
     market: ChainMarket
     paths: PositionPaths
     exits: Exits
-    contracts: IntegerArray
+    contracts: IntArray
     skip_reason: TextArray
     margin_usd: FloatArray
-    rolled_from: IntegerArray
+    rolled_from: IntArray
     history: AccountHistory
 
     @property
@@ -131,7 +130,7 @@ class ProgramResult:
         return self.is_closed & (self.profit_usd < -(self.max_loss_usd + self.fees_usd) - _CENT)
 
     @property
-    def missed_exits(self) -> IntegerArray:
+    def missed_exits(self) -> IntArray:
         """Sessions at which a rule demanded the exit of a trade and a leg could not be closed; 0 where skipped."""
         return np.where(self.is_taken, self.exits.missed, 0)
 
@@ -223,7 +222,7 @@ class ProgramResult:
         return np.asarray(is_expired & (self.paths.positions.leg_settlement <= at_exit).all(axis=1), dtype=np.bool_)
 
     @property
-    def _end(self) -> IntegerArray:
+    def _end(self) -> IntArray:
         """Column at which the position is no longer marked: its exit, or beyond its path where open."""
         return np.where(self.exits.exit >= 0, self.exits.column, self.paths.at.shape[1])
 
@@ -232,12 +231,12 @@ class ProgramResult:
         size = self.contracts * float(self.program.account.multiplier)
         return np.asarray(size * np.where(self.is_taken, per_share, 0.0), dtype=np.float64)
 
-    def _dates(self, position: IntegerArray, exists: BoolArray) -> DateArray:
+    def _dates(self, position: IntArray, exists: BoolArray) -> DateArray:
         days = self.market.sessions[np.where(exists, position, 0)]
         return np.where(exists, days, np.datetime64("NaT")).astype("datetime64[s]")
 
 
-def _dates_as_text(days: IntegerArray) -> TextArray:
+def _dates_as_text(days: IntArray) -> TextArray:
     """Dates as 2024-03-15; empty where there is none."""
     return np.where(days > 0, np.datetime_as_string(days.astype("datetime64[D]")), "").astype(object)
 

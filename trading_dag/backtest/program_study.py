@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray
 from trading_dag.backtest.exit_rules import EXIT_ORDER
 from trading_dag.backtest.exposures import (
     AccountGreeks,
@@ -27,7 +28,6 @@ from trading_dag.backtest.exposures import (
 from trading_dag.backtest.program_results import ProgramResult
 from trading_dag.backtest.program_summary import ProgramSummary, summarize
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.pricing.black_scholes import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import SchemaError
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 TABLE: Final = "raw.option_chain"
 REQUIRED_COLUMNS: Final = ("quote_date", "expiration", "strike", "option_right", "underlying_price")
@@ -61,7 +61,7 @@ def require_strikes(strike: FloatArray) -> None:
         raise SchemaError(table=TABLE, key="strike", rule="must be positive and below 1,073,741 USD")
 
 
-def require_ascending(key: NDArray[np.int64]) -> None:
+def require_ascending(key: IntArray) -> None:
     if (key[1:] <= key[:-1]).any():
         row = int(np.argmax(key[1:] <= key[:-1])) + 1
         raise SchemaError(
@@ -70,7 +70,7 @@ def require_ascending(key: NDArray[np.int64]) -> None:
 
 
 def require_one_price(
-    underlying: FloatArray, spot: FloatArray, *, starts: NDArray[np.int64], quote_day: NDArray[Any], ticker: str
+    underlying: FloatArray, spot: FloatArray, *, starts: IntArray, quote_day: NDArray[Any], ticker: str
 ) -> None:
     rows = np.diff(np.append(starts, len(underlying)))
     differs = ~((underlying == np.repeat(spot, rows)) | np.isnan(underlying))

@@ -27,9 +27,9 @@ from typing import Final
 
 import numpy as np
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.backtest.fills import make_round_trips
-from trading_dag.backtest.market import Market, PositionArray
-from trading_dag.options.pricing.black_scholes import FloatArray
+from trading_dag.backtest.market import Market
 from trading_dag.options.structures.structure import structure_of
 
 MEAN_BLOCK_SESSIONS: Final = 21
@@ -57,7 +57,7 @@ class RandomEntry:
 
 
 def profit_by_session(
-    market: Market, *, program: Sequence[tuple[str, float]], signal: PositionArray, holding_sessions: int
+    market: Market, *, program: Sequence[tuple[str, float]], signal: IntArray, holding_sessions: int
 ) -> FloatArray:
     """Profit after fees of each kind of trade entered after each signal session, (kinds, sessions), USD.
 
@@ -77,7 +77,7 @@ def profit_by_session(
 
 
 def random_entry_test(
-    profits: FloatArray, *, kind: PositionArray, at: PositionArray, total_usd: float, runs: int, seed: int
+    profits: FloatArray, *, kind: IntArray, at: IntArray, total_usd: float, runs: int, seed: int
 ) -> RandomEntry:
     """Hold a total profit against random entry.
 
@@ -108,7 +108,7 @@ def random_entry_test(
     )
 
 
-def _shuffled_places(sessions: int, generator: np.random.Generator) -> PositionArray:
+def _shuffled_places(sessions: int, generator: np.random.Generator) -> IntArray:
     """Where each of so many places on a ring goes when it is turned, cut into blocks and the blocks are shuffled."""
     turn = int(generator.integers(sessions))
     blocks = max(sessions // MEAN_BLOCK_SESSIONS, 1)

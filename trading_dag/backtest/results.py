@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import IntArray, TextArray
 from trading_dag.backtest.assumptions import assumptions_json
 from trading_dag.backtest.ledger import Book, Ledger
 from trading_dag.backtest.market import Market
@@ -20,7 +20,6 @@ from trading_dag.schemas import EQUITY, SUMMARY, TRADES
 OPEN_AT_END: Final = "open_at_end_of_data"
 MODELLED: Final = "modelled"
 _CENT: Final = 0.005
-TextArray = NDArray[Any]
 
 
 def trades_frame(
@@ -97,7 +96,7 @@ def with_models_of(recommendations: pd.DataFrame, trades: pd.DataFrame) -> pd.Da
     return trades.assign(**{name: pd.Series(value, index=trades.index, dtype="str") for name, value in known.items()})
 
 
-def _legs_json(book: Book, traded: NDArray[np.int64]) -> TextArray:
+def _legs_json(book: Book, traded: IntArray) -> TextArray:
     """JSON list of the legs of each trade with their fills, USD a share; a missing exit is null."""
     positions, legs = book.trips.positions, book.trips.structure.legs
     days = np.datetime_as_string(positions.expirations.to_numpy()[traded].astype("datetime64[D]"))

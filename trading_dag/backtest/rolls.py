@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import IntArray
 from trading_dag.backtest.account import CapitalBook, CapitalNeed, capital_needs, size_positions
-from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import Entries
 from trading_dag.backtest.exits import leave_positions
@@ -67,7 +68,7 @@ def entries_with_rolls(
     paths: PositionPaths,
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
-) -> tuple[Entries, IntegerArray]:
+) -> tuple[Entries, IntArray]:
     """The entries and those that rolls add, by session, and the row that each one replaces; −1 for none.
 
     On one session entries come before rolls, and what has rolled less often comes first.
@@ -100,7 +101,7 @@ def entries_with_rolls(
     return replace(every, entry=session), np.where(parent >= 0, place[parent], -1)
 
 
-def rows_of(entries: Entries, rows: IntegerArray) -> Entries:
+def rows_of(entries: Entries, rows: IntArray) -> Entries:
     """These rows of the entries."""
     return Entries(
         signal=entries.signal[rows],

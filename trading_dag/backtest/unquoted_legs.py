@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from trading_dag.backtest.chain_market import ChainMarket, IntegerArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
+from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.positions import OpenedPositions
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.chains.contracts import terms_of
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 
 def fill_unquoted_marks(
     market: ChainMarket,
     positions: OpenedPositions,
     *,
-    at: IntegerArray,
+    at: IntArray,
     marks: FloatArray,
     is_alive: BoolArray,
     dividends: Dividends | None,
@@ -77,8 +77,8 @@ def carried_forward(values: FloatArray) -> FloatArray:
 def _marks_by_the_other_right(
     market: ChainMarket,
     *,
-    session: IntegerArray,
-    expiration_day: IntegerArray,
+    session: IntArray,
+    expiration_day: IntArray,
     is_call: BoolArray,
     strike: FloatArray,
     dividends: Dividends | None,
@@ -106,9 +106,7 @@ def _marks_by_the_other_right(
     )  # fmt: skip
 
 
-def _dividends_ahead(
-    dividends: Dividends | None, day: IntegerArray, through: IntegerArray
-) -> tuple[FloatArray, FloatArray]:
+def _dividends_ahead(dividends: Dividends | None, day: IntArray, through: IntArray) -> tuple[FloatArray, FloatArray]:
     """Years to the ex-dates after ``day`` until ``through`` and their amounts, (n, most of any row); 0 where fewer."""
     if dividends is None or not len(dividends.ex_days):
         return np.zeros((len(day), 0)), np.zeros((len(day), 0))

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from trading_dag.arrays import FloatArray
     from trading_dag.backtest.chain_market import ChainMarket
     from trading_dag.backtest.entries import Entries
     from trading_dag.backtest.program_study import ProgramStudy
-    from trading_dag.options.pricing.black_scholes import FloatArray
     from trading_dag.options.structures.structure import Structure
     from trading_dag.setting_groups import BacktestSettings
 

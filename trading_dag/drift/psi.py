@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.schemas import SAFE_FEATURES
 from trading_dag.setting_groups import DriftSettings
 
-Numbers = npt.NDArray[np.float64]
 Bins = npt.NDArray[np.intp]
 
 _MINIMUM_PRESENCE: Final = 0.8
@@ -54,19 +54,19 @@ def population_stability_index(reference: npt.ArrayLike, recent: npt.ArrayLike, 
     return float(_psi(*counts))
 
 
-def bin_edges(reference: Numbers, *, bins: int) -> Numbers:
+def bin_edges(reference: FloatArray, *, bins: int) -> FloatArray:
     """Upper edges of the bins of a sample without NaN; the last bin has none.
 
     A value that fills several quantiles (ties) is one edge; where it is the largest value, the edge below it is the
     largest smaller value, so that the tie has its own bin.
     """
     ordered = np.sort(reference)
-    distinct: Numbers = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    distinct: FloatArray = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
     if len(distinct) <= bins:
         return distinct
     # The quantile that inverts the empirical distribution function: the smallest value with that share at or below it.
     ranks = np.ceil(len(ordered) * np.arange(1, bins) / bins).astype("int64") - 1
-    edges: Numbers = np.unique(ordered[ranks])
+    edges: FloatArray = np.unique(ordered[ranks])
     if edges[-1] == distinct[-1]:
         edges = np.unique(np.append(edges[:-1], distinct[-2]))
     return edges
@@ -125,7 +125,7 @@ def drift_report(
     )
 
 
-def _measure(reference: Numbers, recent: Numbers, settings: DriftSettings) -> tuple[float, float] | None:
+def _measure(reference: FloatArray, recent: FloatArray, settings: DriftSettings) -> tuple[float, float] | None:
     """The index of the recent window and its limit; None where the feature is present too rarely."""
     known, seen = _present(reference), _present(recent)
     if min(len(known) / len(reference), len(seen) / len(recent)) < _MINIMUM_PRESENCE:
@@ -139,7 +139,7 @@ def _measure(reference: Numbers, recent: Numbers, settings: DriftSettings) -> tu
     return psi, float(np.quantile(_psi(total - blocks, blocks), settings.quantile))
 
 
-def _block_counts(reference: Numbers, edges: Numbers, *, window: int) -> Numbers:
+def _block_counts(reference: FloatArray, edges: FloatArray, *, window: int) -> FloatArray:
     """Observations per bin (columns) in windows of the training window (rows), the last one ending at its end."""
     size = len(edges) + 1
     bins = np.where(np.isnan(reference), size, np.searchsorted(edges, reference))  # column `size` collects NaN
@@ -153,21 +153,21 @@ def _block_counts(reference: Numbers, edges: Numbers, *, window: int) -> Numbers
     return np.asarray(counts, dtype="float64")[:, :size]
 
 
-def _psi(reference: Numbers, recent: Numbers) -> Numbers:
+def _psi(reference: FloatArray, recent: FloatArray) -> FloatArray:
     """The index from counts per bin, bins along the last axis."""
     expected, actual = _shares(reference), _shares(recent)
     return np.asarray(((actual - expected) * np.log(actual / expected)).sum(axis=-1), dtype="float64")
 
 
-def _shares(counts: Numbers) -> Numbers:
+def _shares(counts: FloatArray) -> FloatArray:
     smoothed = counts + _PSEUDO_COUNT
     return np.asarray(smoothed / smoothed.sum(axis=-1, keepdims=True), dtype="float64")
 
 
-def _counts(bins: Bins, size: int) -> Numbers:
+def _counts(bins: Bins, size: int) -> FloatArray:
     return np.bincount(bins, minlength=size).astype("float64")
 
 
-def _present(sample: npt.ArrayLike) -> Numbers:
-    values: Numbers = np.asarray(sample, dtype="float64")
+def _present(sample: npt.ArrayLike) -> FloatArray:
+    values: FloatArray = np.asarray(sample, dtype="float64")
     return values[~np.isnan(values)]

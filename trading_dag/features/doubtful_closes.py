@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-Mask = npt.NDArray[np.bool_]
+from trading_dag.arrays import BoolArray, FloatArray
 
 # Of VIX, VXN and VIX3M up to 2024 the closes that stand alone and revert reach 9.0 scales (VIX3M on 7 May 2010, 8.4
 # of VXN on 17 July 2014). VXN of 1 February 2024 (18.25, 11.20, 17.22) has 20.6 scales and 43 %: a vendor's error.
@@ -28,7 +27,7 @@ _LEAST_SESSIONS: Final = 10
 _UNREST_SESSIONS: Final = 3
 
 
-def lone_closes_of_index(closes: pd.Series) -> Mask:
+def lone_closes_of_index(closes: pd.Series) -> BoolArray:
     """Closes far from both their neighbours, on one side, where the neighbours agree.
 
     Parameters
@@ -46,7 +45,7 @@ def lone_closes_of_index(closes: pd.Series) -> Mask:
     return np.asarray(is_alone & (size > np.maximum(_LONE_SCALES * scale, _LONE_SIZE)), dtype=bool)
 
 
-def impossible_falls_of_index(closes: pd.Series) -> Mask:
+def impossible_falls_of_index(closes: pd.Series) -> BoolArray:
     """Closes further below both the closes before than an index ever fell.
 
     Known at the close itself. Where the next close stays down, it is no ``lone_closes_of_index``: what looked
@@ -68,11 +67,11 @@ def without_lone_closes(volatility_index: pd.DataFrame) -> pd.DataFrame:
     return cleaned
 
 
-def _moves(closes: pd.Series) -> npt.NDArray[np.float64]:
+def _moves(closes: pd.Series) -> FloatArray:
     return np.diff(np.log(closes.to_numpy(dtype="float64")), prepend=np.nan)
 
 
-def _scale_before(closes: pd.Series) -> npt.NDArray[np.float64]:
+def _scale_before(closes: pd.Series) -> FloatArray:
     """Median absolute move of the 31 sessions before, or half the mean of the last three where these were wild.
 
     NaN, so that nothing is flagged, before there are ten.
@@ -80,5 +79,5 @@ def _scale_before(closes: pd.Series) -> npt.NDArray[np.float64]:
     sizes = pd.Series(np.abs(_moves(closes)))
     usual = sizes.rolling(_USUAL_SESSIONS, min_periods=_LEAST_SESSIONS).median()
     unrest = sizes.rolling(_UNREST_SESSIONS).mean() / 2
-    before: npt.NDArray[np.float64] = usual.where(usual > unrest, unrest).where(usual.notna()).shift(1).to_numpy()
+    before: FloatArray = usual.where(usual > unrest, unrest).where(usual.notna()).shift(1).to_numpy()
     return before

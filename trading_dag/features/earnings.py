@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.features.event_distances import (
-    Array,
     Positions,
     first_close_from,
     first_close_without,
@@ -66,9 +66,9 @@ class Announcements:
     reacts_at: Positions
     visible_from: Positions
     visible_until: Positions
-    surprise: Array
+    surprise: FloatArray
 
-    def at(self, chosen: npt.NDArray[np.bool_]) -> Announcements:
+    def at(self, chosen: BoolArray) -> Announcements:
         """Those that are chosen."""
         return Announcements(
             self.company[chosen],
@@ -208,7 +208,7 @@ def _announcements(earnings: pd.DataFrame) -> Announcements:
     )
 
 
-def _of_the_past(known: Announcements, rows: Positions, move: Array) -> tuple[Array, Array, Array]:
+def _of_the_past(known: Announcements, rows: Positions, move: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Latest surprise, its streak, and the mean move at each row, from what each row knows to have been announced.
 
     Between two changes of what is known of the past every row sees the same versions, so each such stretch is computed
@@ -235,7 +235,7 @@ def _of_the_past(known: Announcements, rows: Positions, move: Array) -> tuple[Ar
     return columns[0], columns[1], columns[2]
 
 
-def _surprises(known: Announcements, rows: Positions) -> tuple[Array, Array]:
+def _surprises(known: Announcements, rows: Positions) -> tuple[FloatArray, FloatArray]:
     """Return the latest surprise in percent, and how many in a row had its sign, at each row.
 
     Announcements of several companies at one session count as one: their mean.
@@ -252,7 +252,7 @@ def _surprises(known: Announcements, rows: Positions) -> tuple[Array, Array]:
     return np.where(np.isnan(age), np.nan, surprise), np.where(np.isnan(age), np.nan, streak)
 
 
-def _moves(rows: Positions, adj_close: Array) -> Array:
+def _moves(rows: Positions, adj_close: FloatArray) -> FloatArray:
     """Absolute return of each session of the calendar on the one before it; NaN where either has no price."""
     move = np.full(len(all_sessions()) + 1, np.nan)
     follows = np.diff(rows) == 1
@@ -260,7 +260,7 @@ def _moves(rows: Positions, adj_close: Array) -> Array:
     return move
 
 
-def _mean_moves(known: Announcements, rows: Positions, move: Array) -> Array:
+def _mean_moves(known: Announcements, rows: Positions, move: FloatArray) -> FloatArray:
     """Mean over companies of the ticker's mean absolute move at the company's last four reaction sessions."""
     total, companies = np.zeros(len(rows)), np.zeros(len(rows))
     for _, reactions in pd.Series(known.reacts_at).groupby(known.company):
@@ -273,7 +273,7 @@ def _mean_moves(known: Announcements, rows: Positions, move: Array) -> Array:
     return ratio_of(total, companies)
 
 
-def _is_season(sessions: pd.DatetimeIndex) -> Array:
+def _is_season(sessions: pd.DatetimeIndex) -> FloatArray:
     """1.0 from the 10th of a quarter's first month to the 20th of its second, 0.0 elsewhere."""
     of_quarter = (sessions.month.to_numpy() - 1) % 3
     day = sessions.day.to_numpy()

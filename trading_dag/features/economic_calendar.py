@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.features.event_distances import (
-    Array,
     Positions,
     first_close_from,
     first_close_without,
@@ -90,7 +90,7 @@ def build_economic_calendar(economic_calendar: pd.DataFrame, prices: pd.DataFram
     sessions = require_sessions(prices, ("ticker",), table="raw.prices_daily")
     require_columns(economic_calendar, "raw.economic_calendar", columns=_REQUIRED)
     rows = positions_of(sessions, table="raw.prices_daily")
-    columns: dict[str, Array] = {}
+    columns: dict[str, FloatArray] = {}
     for event, name in _NAMES.items():
         dates = _positions(economic_calendar[economic_calendar["event"] == event])
         since = sessions_since_last(

@@ -10,14 +10,13 @@ beyond the calendar's end.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import SchemaError
 from trading_dag.sessions import TIME_UNIT, all_sessions, session_bounds
 
-Positions = npt.NDArray[np.int64]
-Array = npt.NDArray[np.float64]
+Positions = IntArray
 
 
 def positions_of(sessions: pd.DatetimeIndex, *, table: str) -> Positions:
@@ -62,7 +61,7 @@ def first_close_without(moments: pd.Series) -> Positions:
 
 def sessions_until_next(
     rows: Positions, *, visible_from: Positions, happens_at: Positions, visible_until: Positions | None = None
-) -> Array:
+) -> FloatArray:
     """Sessions from each row to the nearest later event that is visible there.
 
     Parameters
@@ -88,7 +87,7 @@ def sessions_until_next(
 
 def sessions_since_last(
     rows: Positions, *, visible_from: Positions, happens_at: Positions, visible_until: Positions, limit: int
-) -> Array:
+) -> FloatArray:
     """Sessions from the latest event that is known to have happened to each row.
 
     Parameters
@@ -111,7 +110,7 @@ def sessions_since_last(
     return np.where(found >= 0, rows - found, np.nan)
 
 
-def latest_before(rows: Positions, *, happened_at: Positions, limit: int) -> tuple[Positions, Array]:
+def latest_before(rows: Positions, *, happened_at: Positions, limit: int) -> tuple[Positions, FloatArray]:
     """Return the latest event at or before each row.
 
     Parameters

@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from trading_dag.arrays import FloatArray
 
 _REMEMBERED_HEADLINES: Final = 65_536
 # Words of the exchange that have a tone in everyday English and none in a headline about markets.
@@ -79,7 +80,7 @@ PHRASE_WORDS: Final = {
 }  # fmt: skip
 
 
-def score_headlines(headlines: pd.Series | Sequence[str]) -> npt.NDArray[np.float64]:
+def score_headlines(headlines: pd.Series | Sequence[str]) -> FloatArray:
     """Tone of each headline.
 
     Parameters

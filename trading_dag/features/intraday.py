@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
+from trading_dag.day_count import SESSIONS_PER_YEAR
 from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.technical.bars import SESSIONS_PER_YEAR, Array, lagged, ratio_of, rolling_mean, rolling_std
+from trading_dag.features.technical.bars import lagged, ratio_of, rolling_mean, rolling_std
 from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.schemas import INTRADAY, INTRADAY_FEATURES
 from trading_dag.sessions import TIME_UNIT, session_bounds
@@ -30,9 +31,6 @@ _RSI_BARS: Final = 14
 _REQUIRED: Final = ("ts", "open", "close")
 _RANGE: Final = ("high", "low", "close")
 
-Integers = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class HourlyBars:
@@ -46,11 +44,11 @@ class HourlyBars:
     log_return : ln(close / close of the bar before), ln(close / open) for a session's first bar.
     """
 
-    row: Integers
-    seconds: Array
-    open: Array
-    close: Array
-    log_return: Array
+    row: IntArray
+    seconds: FloatArray
+    open: FloatArray
+    close: FloatArray
+    log_return: FloatArray
 
 
 @documents_features(INTRADAY_FEATURES)
@@ -101,7 +99,7 @@ def build_intraday(prices_hourly: pd.DataFrame, prices: pd.DataFrame) -> pd.Data
     return table_frame(INTRADAY, values, rows=len(sessions))
 
 
-def _by_bar(bars: HourlyBars) -> dict[str, tuple[Array, int]]:
+def _by_bar(bars: HourlyBars) -> dict[str, tuple[FloatArray, int]]:
     """Return what is computed at every bar, and how many bars it needs; a session's value is that of its last bar."""
     import talib
 
@@ -111,7 +109,7 @@ def _by_bar(bars: HourlyBars) -> dict[str, tuple[Array, int]]:
     histogram = talib.MACD(within, 12, 26, 9)[2]
     hours = bars.seconds / 3600
 
-    def volatility(n: int) -> Array:
+    def volatility(n: int) -> FloatArray:
         # A session has a bar of half an hour among those of one: what counts is the time that the n bars cover.
         per_hour = rolling_std(bars.log_return, n) / np.sqrt(rolling_mean(hours, n))
         return np.asarray(per_hour * np.sqrt(SESSIONS_PER_YEAR * HOURS_PER_SESSION) * 100)
@@ -124,7 +122,7 @@ def _by_bar(bars: HourlyBars) -> dict[str, tuple[Array, int]]:
     }
 
 
-def _edges_of_sessions(bars: HourlyBars) -> tuple[Array, Array]:
+def _edges_of_sessions(bars: HourlyBars) -> tuple[FloatArray, FloatArray]:
     """Return of the first and of the last hour of each session that has bars, in the order of the sessions.
 
     NaN where no bar ends an hour after the open, or none begins an hour before the close.
@@ -171,7 +169,7 @@ def _bars_that_count(prices_hourly: pd.DataFrame, prices: pd.DataFrame, sessions
     )
 
 
-def _ends_of_bars(row: Integers, starts: Integers, opens: Integers) -> Integers:
+def _ends_of_bars(row: IntArray, starts: IntArray, opens: IntArray) -> IntArray:
     """Return when each bar ends: an hour after its start.
 
     A bar by the clock that a source dates from the open ends with its clock hour. It is told from one of an hour by the
@@ -185,7 +183,7 @@ def _ends_of_bars(row: Integers, starts: Integers, opens: Integers) -> Integers:
     return np.where(is_short, clock_hour, ends)
 
 
-def _is_complete(row: Integers, begins: Integers, ends: Integers, opens: Integers, closes: Integers) -> Mask:
+def _is_complete(row: IntArray, begins: IntArray, ends: IntArray, opens: IntArray, closes: IntArray) -> BoolArray:
     """Return whether the bars of each session follow each other without hole or overlap from its open to its close."""
     joins = np.append(True, (row[1:] != row[:-1]) | (begins[1:] == ends[:-1]))[: len(row)]
     covered = np.zeros(len(opens))
@@ -195,7 +193,7 @@ def _is_complete(row: Integers, begins: Integers, ends: Integers, opens: Integer
     return np.asarray(~broken & (covered == closes - opens))
 
 
-def _agrees_with_day(row: Integers, opened: Array, closed: Array, prices: pd.DataFrame) -> Mask:
+def _agrees_with_day(row: IntArray, opened: FloatArray, closed: FloatArray, prices: pd.DataFrame) -> BoolArray:
     """Return whether the bars of each session, scaled to end at the day's close, stay within 2 % of the day's range."""
     high, low, close = (prices[name].to_numpy(dtype=float, na_value=np.nan) for name in _RANGE)
     last = np.full(len(close), np.nan)
@@ -209,7 +207,9 @@ def _agrees_with_day(row: Integers, opened: Array, closed: Array, prices: pd.Dat
     return agrees
 
 
-def _require_bars(prices_hourly: pd.DataFrame, starts: pd.DatetimeIndex, opened: Array, closed: Array) -> None:
+def _require_bars(
+    prices_hourly: pd.DataFrame, starts: pd.DatetimeIndex, opened: FloatArray, closed: FloatArray
+) -> None:
     """Demand one ticker, bars that are not repeated, and prices."""
     table = "raw.prices_hourly"
     if "ticker" in prices_hourly.columns and prices_hourly["ticker"].nunique(dropna=False) > 1:

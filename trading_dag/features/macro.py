@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
 from trading_dag.schemas import MACRO_FEATURES, TABLES
@@ -56,7 +56,6 @@ _CHANGES: Final = {
     **{f"breakeven_change_{n}d": ("breakeven_inflation_10y", n) for n in (20, 60)},
     **{f"vix_fred_change_{n}d": ("vix_fred", n) for n in (5, 20)},
 }
-Array = npt.NDArray[np.float64]
 _REQUIRED: Final = ("series_id", "observation_date", "known_on", "value")
 
 
@@ -134,7 +133,7 @@ def _last_session(known_on: pd.Series, as_of: pd.Timestamp | None) -> pd.Timesta
     return min(as_of, pd.Timestamp(calendar[min(stale, len(calendar) - 1)]))
 
 
-def _position_of(days: pd.DatetimeIndex) -> Array:
+def _position_of(days: pd.DatetimeIndex) -> FloatArray:
     """Return the place in the calendar of the last session on or before each day."""
     return (all_sessions().searchsorted(days, side="right") - 1).astype(np.float64)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import SchemaError
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.technical.bars import Array, ratio_of
+from trading_dag.features.technical.bars import ratio_of
 from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.options.chains.quoted_closes import closes_as_quoted
 from trading_dag.options.surfaces.of_chain import LARGEST_SPOT_DIFFERENCE
@@ -44,8 +44,6 @@ _POINTS: Final = (
 )  # fmt: skip
 _SAME_DAY: Final = 0.5  # days: half days and changes of the clock move a settlement by hours
 _PERCENT: Final = 100.0
-
-Integers = npt.NDArray[np.int64]
 
 
 def agreeing_sessions(
@@ -120,7 +118,7 @@ def build_option_chain(prices: pd.DataFrame, exposure: pd.DataFrame, *, analytic
     _require_one_chain(prices, exposure, analytics)
     place = pd.Index(stored).get_indexer(pd.Index(sessions))
 
-    def at_sessions(name: str) -> Array:
+    def at_sessions(name: str) -> FloatArray:
         values = np.append(exposure[name].to_numpy(dtype=float, na_value=np.nan), np.nan)
         return np.asarray(values[place])
 
@@ -144,7 +142,9 @@ def build_option_chain(prices: pd.DataFrame, exposure: pd.DataFrame, *, analytic
     )
 
 
-def volatility_at_maturity(volatility: Array, years: Array, *, row: Integers, rows: int, days: float) -> Array:
+def volatility_at_maturity(
+    volatility: FloatArray, years: FloatArray, *, row: IntArray, rows: int, days: float
+) -> FloatArray:
     """Volatility at a fixed maturity, linear in total variance between the expirations on either side, (rows,).
 
     Parameters
@@ -181,17 +181,19 @@ def volatility_at_maturity(volatility: Array, years: Array, *, row: Integers, ro
     return found
 
 
-def _ratios(activity: dict[str, Array]) -> dict[str, Array]:
+def _ratios(activity: dict[str, FloatArray]) -> dict[str, FloatArray]:
     return {
         "put_call_volume_ratio": ratio_of(activity["put_volume"], activity["call_volume"]),
         "put_call_oi_ratio": ratio_of(activity["put_open_interest"], activity["call_open_interest"]),
     }
 
 
-def _volatilities(points: dict[str, Array], years: Array, *, row: Integers, rows: int) -> dict[str, Array]:
+def _volatilities(
+    points: dict[str, FloatArray], years: FloatArray, *, row: IntArray, rows: int
+) -> dict[str, FloatArray]:
     """Level, skews and term at fixed maturities, percent."""
 
-    def at(name: str, days: int) -> Array:
+    def at(name: str, days: int) -> FloatArray:
         return _PERCENT * volatility_at_maturity(points[name], years, row=row, rows=rows, days=days)
 
     atm = at("atm_volatility", SHORT_DAYS)

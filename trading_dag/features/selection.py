@@ -10,15 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 
 QUANTILE_BINS: Final = 10
 SELECTION_COLUMNS: Final = ("feature", "selected", "reason", "score", "presence_fraction")
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 def presence_fractions(values: FloatArray) -> FloatArray:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.features.event_distances import positions_of
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.headline_tone import score_headlines
@@ -35,8 +35,7 @@ _NEWS: Final = ("known_at", "scope", "headline", "sentiment")
 _MENTIONS: Final = ("known_at", "mentions", "mentions_24h_ago")
 _SCORES: Final = ("known_at", "company_score", "sector_score", "buzz", "articles_last_week")
 
-Array = npt.NDArray[np.float64]
-Moments = npt.NDArray[np.int64]
+Moments = IntArray
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def _microseconds(moments: pd.DatetimeIndex | pd.Series) -> Moments:
     return np.asarray(utc.as_unit("us").asi8)
 
 
-def _of_news(news: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
+def _of_news(news: pd.DataFrame, times: SessionTimes) -> dict[str, FloatArray]:
     """Score, difference to the market, buzz and count."""
     known = _microseconds(news["known_at"])
     order = np.argsort(known, kind="stable")
@@ -163,7 +162,7 @@ def _of_news(news: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
     }
 
 
-def _tone(news: pd.DataFrame) -> Array:
+def _tone(news: pd.DataFrame) -> FloatArray:
     """Return the vendor's score of each headline, the word list's where the vendor gives none."""
     tone = news["sentiment"].to_numpy(dtype=float, na_value=np.nan).clip(-1.0, 1.0)
     missing = np.isnan(tone)
@@ -171,7 +170,9 @@ def _tone(news: pd.DataFrame) -> Array:
     return tone
 
 
-def _tally(known: Moments, tone: Array, times: SessionTimes, runs: npt.NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+def _tally(
+    known: Moments, tone: FloatArray, times: SessionTimes, runs: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Count, mean tone and buzz of one scope's headlines, which are ordered by when they were known."""
     first, last = (np.searchsorted(known, moment, side="right") for moment in (times.previous_close, times.close))
     day_before = np.searchsorted(known, times.close - _DAY_US, side="right")
@@ -187,7 +188,7 @@ def _tally(known: Moments, tone: Array, times: SessionTimes, runs: npt.NDArray[n
     return np.where(runs & (times.previous_close >= begun), count, np.nan), mean.clip(-1.0, 1.0), buzz
 
 
-def _of_mentions(social_mentions: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
+def _of_mentions(social_mentions: pd.DataFrame, times: SessionTimes) -> dict[str, FloatArray]:
     """Mentions of the session's latest snapshot, their change, and whether they are many."""
     mentions, before = _latest(social_mentions, ("mentions", "mentions_24h_ago"), times)
     momentum = np.divide(mentions, before, out=np.full(len(mentions), np.nan), where=before > 0) - 1
@@ -198,7 +199,7 @@ def _of_mentions(social_mentions: pd.DataFrame, times: SessionTimes) -> dict[str
     }
 
 
-def _of_vendor(vendor_scores: pd.DataFrame, times: SessionTimes) -> dict[str, Array]:
+def _of_vendor(vendor_scores: pd.DataFrame, times: SessionTimes) -> dict[str, FloatArray]:
     """Score, difference to the sector and buzz of the session's latest snapshot, on the scales of the headlines."""
     company, sector, buzz, articles = _latest(vendor_scores, _SCORES[1:], times)
     score = np.where(articles > 0, 2.0 * company - 1.0, np.nan)
@@ -210,7 +211,7 @@ def _of_vendor(vendor_scores: pd.DataFrame, times: SessionTimes) -> dict[str, Ar
     }
 
 
-def _latest(snapshots: pd.DataFrame, names: tuple[str, ...], times: SessionTimes) -> list[Array]:
+def _latest(snapshots: pd.DataFrame, names: tuple[str, ...], times: SessionTimes) -> list[FloatArray]:
     """Columns of the latest snapshot that each session has of its own, NaN where it has none."""
     known = _microseconds(snapshots["known_at"])
     order = np.argsort(known, kind="stable")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import DataQualityError
 from trading_dag.features.selection import rows_with_presence
 from trading_dag.frames import table_frame
@@ -22,9 +23,6 @@ from trading_dag.schemas import Table
 from trading_dag.sessions import TIME_UNIT, target_sessions
 from trading_dag.slices import Horizon
 from trading_dag.validation.walk_forward import fold_in_service
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def class_probabilities(estimator: Any, values: FloatArray, *, classes: int) -> FloatArray:

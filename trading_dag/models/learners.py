@@ -15,11 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
+from trading_dag.arrays import FloatArray, IntArray
 
 # Whatever a fitted scikit-learn pipeline of a learner consists of, and nothing else: a stored model that holds another
 # type is refused before it is built, and one that would be stored with it is not. Boosters have a format of their own.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import SchemaError
 from trading_dag.frames import table_frame
 from trading_dag.schemas import MARKET_STATES, PREDICTIONS_REGIME, REGIME_HMM, REGIME_INPUTS
@@ -22,7 +22,6 @@ from trading_dag.schemas import MARKET_STATES, PREDICTIONS_REGIME, REGIME_HMM, R
 if TYPE_CHECKING:
     from hmmlearn.hmm import GaussianHMM
 
-FloatArray = NDArray[np.float64]
 
 STATES: Final = len(MARKET_STATES)
 LEAST_SESSIONS: Final = 756
@@ -187,7 +186,7 @@ def predict(inputs: pd.DataFrame, models: pd.DataFrame, *, ticker: str) -> pd.Da
 
 
 def filtered_probabilities(
-    values: FloatArray, fits: list[RegimeParameters], *, begins: NDArray[np.int64], ends: NDArray[np.int64]
+    values: FloatArray, fits: list[RegimeParameters], *, begins: IntArray, ends: IntArray
 ) -> FloatArray:
     """P(state | observations up to the row) of the rows from the first beginning on, (rows, 5).
 
@@ -286,7 +285,7 @@ def _new_model(seed: int) -> GaussianHMM:
     )  # fmt: skip
 
 
-def named_order(means: FloatArray) -> NDArray[np.int64]:
+def named_order(means: FloatArray) -> IntArray:
     """The state that bears each name, in the order of ``MARKET_STATES``.
 
     The two states with the highest volatility are the high-volatility ones, rally the one whose 20-session return is

@@ -11,18 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import SchemaError
 from trading_dag.frames import require_sessions, ticker_of
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.simulation.bootstrap import IS_AUGMENTED
 from trading_dag.slices import Horizon
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 FEATURES_TABLE = "features.feature_table"
 TARGETS_TABLE = "labels.targets"

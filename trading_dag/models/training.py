@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.features.selection import SELECTION_COLUMNS, rows_with_presence, select_features
 from trading_dag.library_versions import library_version
 from trading_dag.models.augmentation import Draw
@@ -30,9 +30,6 @@ from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import class_prior
 from trading_dag.validation.metrics import area_under_roc, balanced_accuracy, class_f1, confusion, point_weights
 from trading_dag.validation.walk_forward import walk_forward_folds
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 LEAST_CLASSES: Final = 2
 THRESHOLD_GRID: FloatArray = np.arange(30, 71) / 100.0

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
@@ -25,9 +26,6 @@ from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATUR
 from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE, persistence
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 LOGISTIC: Final = "volatility_logistic"
 _CURRENT: Final = "iv_rank"

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.plots import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Numbers = npt.NDArray[np.float64]
 
 _BINS: Final = 10
 _HARD_CALLS: Final = ("previous_direction",)
@@ -75,11 +75,11 @@ def _spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _bin_of(probability: Numbers) -> npt.NDArray[np.intp]:
+def _bin_of(probability: FloatArray) -> npt.NDArray[np.intp]:
     return np.minimum((probability * _BINS).astype(np.intp), _BINS - 1)
 
 
-def _reliability(axes: Axes, probability: Numbers, rose: Numbers, *, label: str, colour: str, line: str) -> None:
+def _reliability(axes: Axes, probability: FloatArray, rose: FloatArray, *, label: str, colour: str, line: str) -> None:
     """Mean forecast and share of rises per bin that has forecasts, with Wilson's interval; rare bins are hollow."""
     bins = _bin_of(probability)
     count = np.bincount(bins, minlength=_BINS).astype("float64")

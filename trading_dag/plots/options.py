@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.chains.dealer_exposure import GammaByStrike
-from trading_dag.options.pricing.black_scholes import FloatArray, price
+from trading_dag.options.pricing.black_scholes import price
 from trading_dag.options.structures.payoff import breakevens, payoff, payoff_bounds
 from trading_dag.options.structures.structure import Structure
 from trading_dag.plots import canvas

@@ -9,21 +9,19 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.quality.rules import Mask
+from trading_dag.arrays import BoolArray, FloatArray
 
-Floats = npt.NDArray[np.float64]
 _USUAL_SESSIONS: Final = 21
 
 
-def log_of(values: pd.Series) -> Floats:
+def log_of(values: pd.Series) -> FloatArray:
     """Return the natural logarithm of positive values."""
     return np.asarray(np.log(values.to_numpy(dtype="float64")), dtype="float64")
 
 
-def usual_before(values: pd.Series, flags: Mask) -> Floats:
+def usual_before(values: pd.Series, flags: BoolArray) -> FloatArray:
     """Return the median of the 21 values before each flagged row, in their order; NaN where none is known."""
     held = values.to_numpy(dtype="float64")
     usual = [
@@ -32,7 +30,7 @@ def usual_before(values: pd.Series, flags: Mask) -> Floats:
     return np.array(usual, dtype="float64")
 
 
-def turnover(rows: pd.DataFrame, flags: Mask) -> Floats:
+def turnover(rows: pd.DataFrame, flags: BoolArray) -> FloatArray:
     """Return how many times the usual was traded in each flagged session, at least 1; 1 where nothing is known of
     volume.
 
@@ -47,7 +45,7 @@ def turnover(rows: pd.DataFrame, flags: Mask) -> Floats:
     return np.nan_to_num(np.fmax(np.fmin(*ratios), 1.0), nan=1.0, posinf=1.0)
 
 
-def only_where(flags: Mask, holds: npt.NDArray[np.bool_]) -> Mask:
+def only_where(flags: BoolArray, holds: BoolArray) -> BoolArray:
     """Return the flags of which ``holds``, given in their order, is true."""
     kept = np.zeros(len(flags), dtype=bool)
     kept[np.flatnonzero(flags)[holds]] = True

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.quality.activity import Floats, log_of
-from trading_dag.quality.rules import Mask
+from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.quality.activity import log_of
 
 _TOLERANCE: Final = 5e-4
 _CENT: Final = 0.005
@@ -26,14 +26,14 @@ _IMPOSSIBLE_STEP: Final = 0.12
 _REMARKABLE_STEP: Final = 0.0275
 
 
-def impossible_adjustments(rows: pd.DataFrame) -> Mask:
+def impossible_adjustments(rows: pd.DataFrame) -> BoolArray:
     """Return the sessions at which adj_close / close falls, or rises by what no dividend explains."""
     step, unexplained, is_recorded, tolerance = _steps(rows)
     limit = np.where(is_recorded, _CONTRADICTION, _IMPOSSIBLE_STEP)
     return np.asarray((step < -tolerance) | (np.abs(unexplained) > limit + tolerance), dtype=bool)
 
 
-def remarkable_adjustments(rows: pd.DataFrame) -> Mask:
+def remarkable_adjustments(rows: pd.DataFrame) -> BoolArray:
     """Return the sessions at which adj_close / close rises by more than the recorded dividend, or by more than is
     usual.
     """
@@ -43,7 +43,7 @@ def remarkable_adjustments(rows: pd.DataFrame) -> Mask:
     return np.asarray((np.abs(unexplained) > limit + tolerance) & (step >= -tolerance) & is_possible, dtype=bool)
 
 
-def _steps(rows: pd.DataFrame) -> tuple[Floats, Floats, Mask, Floats]:
+def _steps(rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, BoolArray, FloatArray]:
     """Log step of adj_close / close, what of it no dividend explains, whether one is recorded, and the rounding."""
     ratio = (rows["adj_close"] / rows["close"]).where((rows["adj_close"] > 0) & (rows["close"] > 0))
     steps = pd.Series(log_of(ratio)).diff()
@@ -55,7 +55,7 @@ def _steps(rows: pd.DataFrame) -> tuple[Floats, Floats, Mask, Floats]:
     return step, unexplained, is_recorded, _rounding(rows)
 
 
-def _rounding(rows: pd.DataFrame) -> Floats:
+def _rounding(rows: pd.DataFrame) -> FloatArray:
     """How far the ratio may be off by rounding alone: much where prices of cents are given in whole cents."""
     adjusted = rows["adj_close"].where(rows["adj_close"] > 0).to_numpy(dtype="float64")
     in_cents = np.abs(adjusted * 100 - np.round(adjusted * 100)) < 1e-6

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.quality.rules import Check, Examined, Finding, Rule
 
@@ -39,8 +39,6 @@ _LEAST_PAIRS: Final = 5
 _KEY: Final = ("ticker", "expiration", "strike", "option_right")
 _PRICES: Final = ("quote_date", *_KEY, "bid", "ask", "last", "volume")
 CHECK: Final = "believable_chain"
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def chain_refusal_checks() -> tuple[Check, ...]:
@@ -112,7 +110,7 @@ def _no_copy_of_session_before(examined: Examined) -> Finding:
     return _finding(examined, flags, text)
 
 
-def _repeats(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def _repeats(rows: pd.DataFrame) -> BoolArray:
     """Return whether a row has volume and last trade of its contract on the ticker's quote date before."""
     ticker = pd.factorize(rows["ticker"])[0]
     day, strike = rows["quote_date"].to_numpy(), rows["strike"].to_numpy(dtype=float)
@@ -206,14 +204,14 @@ def _at_the_money(rows: pd.DataFrame) -> pd.DataFrame:
     return kept[["strike", "days", "call", "put", "row_call", "row_put"]].reset_index(drop=True)
 
 
-def _mean_of_two(values: pd.Series, pairs: pd.DataFrame) -> Floats:
+def _mean_of_two(values: pd.Series, pairs: pd.DataFrame) -> FloatArray:
     """Mean over call and put, of one alone where the other has none."""
     of_right = values.to_numpy(dtype=float)[pairs[["row_call", "row_put"]].to_numpy(dtype=np.int64)]
     counted = np.isfinite(of_right).sum(axis=1)
     return np.asarray(np.where(counted, np.nansum(of_right, axis=1) / np.maximum(counted, 1), np.nan))
 
 
-def _chains(rows: pd.DataFrame) -> tuple[Integers, pd.DataFrame]:
+def _chains(rows: pd.DataFrame) -> tuple[IntArray, pd.DataFrame]:
     """Return the number of each row's chain, ascending by ticker and then quote date, and the chains."""
     ticker, tickers = pd.factorize(rows["ticker"], sort=True, use_na_sentinel=False)
     day, dates = pd.factorize(rows["quote_date"], sort=True, use_na_sentinel=False)
@@ -222,13 +220,13 @@ def _chains(rows: pd.DataFrame) -> tuple[Integers, pd.DataFrame]:
     return chain.astype(np.int64), pd.DataFrame(named)
 
 
-def _median(values: Floats, chain: Integers, chains: int) -> Floats:
+def _median(values: FloatArray, chain: IntArray, chains: int) -> FloatArray:
     """Return the median of the values of each chain, NaN without any, (chains,)."""
     middle = pd.Series(values).groupby(chain).median().reindex(range(chains))
     return np.asarray(middle, dtype=np.float64)
 
 
-def _finding(examined: Examined, flags: npt.NDArray[np.bool_], detail: str) -> Finding:
+def _finding(examined: Examined, flags: BoolArray, detail: str) -> Finding:
     """Rows of chains that are refused, by the names of the chains."""
     if not flags.any():
         return examined.nothing()

@@ -22,7 +22,6 @@ from trading_dag.quality.rules import Check, Examined, Finding, Rule
 # SPY, QQQ and IWM on 32 sessions each (last trades, which stray by minutes): median 0.03 to 0.06 %, at most 0.60 %
 # (IWM, which pays 0.3 % dividends a quarter); SPX of 2024-11-11, with bid and ask, −0.09 %. A chain of the session
 # before stands out where the underlying moved by more than the difference.
-_NEAR_YEARS: Final = 20.0 / DAYS_PER_YEAR
 _SPOT_TOLERANCE: Final = 0.01
 
 # The expiration of up to 20 days that is nearest to the stored spot, where all lie on one side of it. On the same
@@ -92,7 +91,7 @@ def option_chain_checks() -> tuple[Check, ...]:
 def _parity_agrees_with_spot(examined: Examined) -> Finding:
     """Rows of the near expirations of sessions whose median parity-implied spot is elsewhere: a stale chain."""
     rows = examined.frame.reset_index(drop=True)
-    near = (rows["years"] > 0.0) & (rows["years"] <= _NEAR_YEARS) & rows["forward"].notna() & (rows["spot"] > 0.0)
+    near = (rows["years"] > 0.0) & (rows["years"] <= NEAR_YEARS) & rows["forward"].notna() & (rows["spot"] > 0.0)
     if not near.any():
         return examined.not_examined("no forward of a near expiration")
     chosen = rows[near]

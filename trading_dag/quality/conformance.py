@@ -8,9 +8,9 @@ from typing import Final, NoReturn
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray
 from trading_dag.errors import SchemaError
 from trading_dag.quality.casting import cast_frame, pandas_type
-from trading_dag.quality.rules import Mask
 from trading_dag.quality.schema_rules import (
     bound_violations,
     closed_columns,
@@ -74,7 +74,7 @@ def conform(frame: pd.DataFrame, table: Table, *, slice_key: str) -> pd.DataFram
     return cast
 
 
-def _refuse(cast: pd.DataFrame, table: Table, slice_key: str, *, mask: Mask, rule: str) -> NoReturn:
+def _refuse(cast: pd.DataFrame, table: Table, slice_key: str, *, mask: BoolArray, rule: str) -> NoReturn:
     first = describe_key(cast, table.key, int(np.flatnonzero(mask)[0]))
     raise SchemaError(table=table.qualified_name, key=f"{slice_key}: {first}", rule=rule)
 

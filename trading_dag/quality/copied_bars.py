@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.quality.rules import Mask
+from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.quality.sequences import Bars
 
 _OHLC: Final = ("open", "high", "low", "close")
@@ -27,7 +26,7 @@ _OPEN_LEAST: Final = 84
 _OPEN_CORRELATION: Final = 0.12
 
 
-def copied_bars(bars: Bars) -> Mask:
+def copied_bars(bars: Bars) -> BoolArray:
     """Bars with a range that repeat an earlier one with its volume, or three in a row that repeat as many in a row.
 
     A bar without a range says nothing alone: an instrument that nobody traded has them.
@@ -44,7 +43,7 @@ def copied_bars(bars: Bars) -> Mask:
     return np.asarray(is_copy | is_run, dtype=bool)
 
 
-def _distance_to_copy(values: pd.DataFrame) -> npt.NDArray[np.int64]:
+def _distance_to_copy(values: pd.DataFrame) -> IntArray:
     """Return how many rows back the last equal row is; 0 where there is none."""
     codes = pd.util.hash_pandas_object(values, index=False).to_numpy()
     positions = pd.Series(np.arange(len(values)))
@@ -52,7 +51,7 @@ def _distance_to_copy(values: pd.DataFrame) -> npt.NDArray[np.int64]:
     return (positions - earlier).fillna(0).to_numpy(dtype="int64")
 
 
-def opens_of_the_next_session(bars: Bars) -> Mask:
+def opens_of_the_next_session(bars: Bars) -> BoolArray:
     """Sessions at the end of 126 whose opens go with their closes: as those of the session after them do."""
     rows = bars.rows
     reach = (rows["high"] - rows["low"]).where(rows["high"] > rows["low"])

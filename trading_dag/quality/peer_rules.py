@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.quality.activity import log_of, only_where, turnover
-from trading_dag.quality.rules import Examined, Finding, Mask
+from trading_dag.quality.rules import Examined, Finding
 from trading_dag.quality.sequences import sound_bars
 
 _OHLC: Final = ("open", "high", "low", "close")
@@ -42,7 +42,7 @@ def no_foreign_bars(examined: Examined) -> Finding:
     return bars.finding(flags, f"the bars are those of {', '.join(names)}")
 
 
-def foreign_bars(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[Mask, list[str]]:
+def foreign_bars(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[BoolArray, list[str]]:
     """Flags of bars that are another ticker's, on any price level, and the tickers."""
     flags, names = np.zeros(len(rows), dtype=bool), []
     own, has_range = _shape(rows), (rows["high"] > rows["low"]).to_numpy(dtype=bool)
@@ -59,7 +59,7 @@ def foreign_bars(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple
     return flags, list(dict.fromkeys(names))
 
 
-def _shape(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+def _shape(rows: pd.DataFrame) -> FloatArray:
     """Open, high and low in terms of the close: what a bar keeps on another price level."""
     return rows[["open", "high", "low"]].div(rows["close"], axis=0).to_numpy(dtype="float64")
 
@@ -75,7 +75,7 @@ def market_went_with_it(examined: Examined) -> Finding:
     return bars.finding(flags, f"the close moved alone and came back, {nearest} did neither")
 
 
-def moves_alone(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[Mask, str | None]:
+def moves_alone(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[BoolArray, str | None]:
     """Flags of lone moves against the ticker that is related most closely, and its name; None where none is."""
     moves = pd.Series(log_of(rows["close"])).diff()
     nearest, strongest, of_nearest = None, _RELATED, None
@@ -92,7 +92,7 @@ def moves_alone(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[
     return _alone(rows, moves, of_nearest), nearest
 
 
-def _alone(rows: pd.DataFrame, moves: pd.Series, theirs: pd.Series) -> Mask:
+def _alone(rows: pd.DataFrame, moves: pd.Series, theirs: pd.Series) -> BoolArray:
     held, wide = moves.clip(-0.05, 0.05), theirs.clip(-0.05, 0.05)
     slope = held.rolling(252, min_periods=63).cov(wide) / wide.rolling(252, min_periods=63).var()
     own = moves - slope.bfill() * theirs
@@ -100,7 +100,7 @@ def _alone(rows: pd.DataFrame, moves: pd.Series, theirs: pd.Series) -> Mask:
     size = np.minimum(own.abs(), back.abs())
     usual = own.abs().rolling(_WINDOW, center=True, min_periods=10).median()
     reverts = (own * back < 0) & ((own + back).abs() <= _MOVE_NET * size)
-    undone: npt.NDArray[np.float64] = log_of(rows["close"] / rows["open"].shift(-1))
+    undone: FloatArray = log_of(rows["close"] / rows["open"].shift(-1))
     is_undone = np.sign(own) * undone >= _UNDONE * own.abs()
     passed = np.asarray(size / (_MOVE_SCALES * usual).clip(lower=_MOVE_SIZE), dtype="float64")
     flags = (reverts & is_undone).to_numpy(dtype=bool) & (passed > 1.0)

@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray
 from trading_dag.quality.adjustment_rules import impossible_adjustments, remarkable_adjustments
 from trading_dag.quality.copied_bars import copied_bars, opens_of_the_next_session
 from trading_dag.quality.lone_prices import lone_prices
 from trading_dag.quality.peer_rules import market_went_with_it, no_foreign_bars
-from trading_dag.quality.rules import Check, Examine, Examined, Finding, Mask, Rule
+from trading_dag.quality.rules import Check, Examine, Examined, Finding, Rule
 from trading_dag.quality.sequences import Bars, frozen_tail, missing_sessions, sound_bars
 from trading_dag.quality.split_rules import spliced_sessions, split_like_jumps, unusual_gaps
 from trading_dag.sessions import sessions_between
@@ -147,15 +148,15 @@ def _price_bars(examined: Examined) -> Bars:
     return sound_bars(examined, positive=_OHLC)
 
 
-def _splits(examined: Examined) -> Mask:
+def _splits(examined: Examined) -> BoolArray:
     return split_like_jumps(examined.shared(_price_bars))
 
 
-def _lone(examined: Examined) -> tuple[Mask, Mask]:
+def _lone(examined: Examined) -> tuple[BoolArray, BoolArray]:
     return lone_prices(examined.shared(_price_bars))
 
 
-def _of_bars(flags_of: Callable[[Bars], Mask], detail: str, *, least: int) -> Examine:
+def _of_bars(flags_of: Callable[[Bars], BoolArray], detail: str, *, least: int) -> Examine:
     """Return a rule that reads the sound bars alone; ``least`` is how many it needs to say anything."""
 
     def examine(examined: Examined) -> Finding:
@@ -240,7 +241,7 @@ def _no_unusual_bars(examined: Examined) -> Finding:
     return bars.finding(flags, "a price far from its neighbours in a busy session: true, or a bad print")
 
 
-def _adjustment(flags_of: Callable[[pd.DataFrame], Mask], detail: str) -> Examine:
+def _adjustment(flags_of: Callable[[pd.DataFrame], BoolArray], detail: str) -> Examine:
     """Return a rule on adj_close / close. A split that only one of them knows is ``no_unadjusted_split``'s."""
 
     def examine(examined: Examined) -> Finding:
@@ -252,7 +253,7 @@ def _adjustment(flags_of: Callable[[pd.DataFrame], Mask], detail: str) -> Examin
     return examine
 
 
-def _silent(examined: Examined) -> tuple[Mask, Mask]:
+def _silent(examined: Examined) -> tuple[BoolArray, BoolArray]:
     """Sessions with a price range and a volume of zero of an instrument that trades: all, and those of outages.
 
     An outage is three such sessions in a row. An instrument without a volume in most sessions has none to lose.
@@ -266,7 +267,7 @@ def _silent(examined: Examined) -> tuple[Mask, Mask]:
     return is_silent, np.repeat(lengths >= _OUTAGE_SESSIONS, lengths) & is_silent
 
 
-def _of_volume(flags_of: Callable[[Examined], Mask], detail: str) -> Examine:
+def _of_volume(flags_of: Callable[[Examined], BoolArray], detail: str) -> Examine:
     def examine(examined: Examined) -> Finding:
         bars = examined.shared(_price_bars)
         if not (bars.rows["volume"] > 0).any():
@@ -276,11 +277,11 @@ def _of_volume(flags_of: Callable[[Examined], Mask], detail: str) -> Examine:
     return examine
 
 
-def _outages(examined: Examined) -> Mask:
+def _outages(examined: Examined) -> BoolArray:
     return examined.shared(_silent)[1]
 
 
-def _single_silences(examined: Examined) -> Mask:
+def _single_silences(examined: Examined) -> BoolArray:
     silent, outages = examined.shared(_silent)
     return silent & ~outages
 

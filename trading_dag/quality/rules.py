@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray
 from trading_dag.schemas import Table
 
 T = TypeVar("T")
 Severity = Literal["error", "warn"]
-Mask = npt.NDArray[np.bool_]
 EXAMPLES: Final = 5
 SCHEMA: Final = "schema"
 POINT_IN_TIME: Final = "point_in_time"
@@ -87,14 +86,14 @@ class Finding:
     is_examined : whether the rule could look at all; where not, the detail says why.
     """
 
-    mask: Mask
+    mask: BoolArray
     count: int = 0
     detail: str = ""
     examples: tuple[str, ...] = ()
     is_examined: bool = True
 
     @classmethod
-    def of_rows(cls, mask: Mask, detail: str = "") -> Finding:
+    def of_rows(cls, mask: BoolArray, detail: str = "") -> Finding:
         """Return a finding that is exactly its flagged rows."""
         count = int(mask.sum())
         return cls(mask=mask, count=count, detail=detail if count else "")

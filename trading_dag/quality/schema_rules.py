@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.quality.rules import POINT_IN_TIME, SCHEMA, Check, Examine, Examined, Finding, Mask, Rule
+from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.quality.rules import POINT_IN_TIME, SCHEMA, Check, Examine, Examined, Finding, Rule
 from trading_dag.schemas import Column, Table
 from trading_dag.sessions import all_sessions
 
@@ -98,7 +98,7 @@ def is_sorted(frame: pd.DataFrame, key: tuple[str, ...]) -> bool:
     return not bool(_descents(frame, key).any())
 
 
-def _descents(frame: pd.DataFrame, key: tuple[str, ...]) -> Mask:
+def _descents(frame: pd.DataFrame, key: tuple[str, ...]) -> BoolArray:
     """Rows whose key is smaller than that of the row before; NULLs are not compared."""
     after = np.zeros(max(len(frame) - 1, 0), dtype=bool)
     tied = np.ones_like(after)
@@ -123,7 +123,7 @@ def _one_slice(examined: Examined) -> Finding:
     return Finding.of_rows(mask, "rows of another slice")
 
 
-def null_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[Mask, list[str]]:
+def null_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArray, list[str]]:
     """Rows with a NULL where none may be, and one phrase per column."""
     mask = np.zeros(len(frame), dtype=bool)
     phrases = []
@@ -135,7 +135,7 @@ def null_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[Mask, l
     return mask, phrases
 
 
-def bound_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[Mask, list[str]]:
+def bound_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArray, list[str]]:
     """Rows with an infinite or out-of-bounds number, and one phrase per column and kind. NULL is no violation."""
     if not columns or not len(frame):
         return np.zeros(len(frame), dtype=bool), []
@@ -145,7 +145,7 @@ def bound_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[Mask, 
     infinite = np.isinf(values)
     below, above = (values < low) & ~infinite, (values > high) & ~infinite
     phrases: list[str] = []
-    kinds: tuple[tuple[Mask, Callable[[int], str]], ...] = (
+    kinds: tuple[tuple[BoolArray, Callable[[int], str]], ...] = (
         (infinite, lambda _: "infinite"),
         (below, lambda position: f"below {low[position]:g}"),
         (above, lambda position: f"above {high[position]:g}"),
@@ -158,11 +158,11 @@ def bound_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[Mask, 
     return np.asarray((infinite | below | above).any(axis=1), dtype=bool), phrases
 
 
-def _matrix(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]:
+def _matrix(frame: pd.DataFrame, names: list[str]) -> FloatArray:
     return frame[names].to_numpy(dtype="float64", na_value=np.nan)
 
 
-def set_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[Mask, list[str]]:
+def set_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArray, list[str]]:
     """Rows with a text outside its closed list, and one phrase per column. NULL is no violation."""
     mask = np.zeros(len(frame), dtype=bool)
     phrases = []
@@ -194,7 +194,7 @@ def closed_columns(table: Table) -> list[Column]:
 def _of_columns(
     examined: Examined,
     columns: list[Column],
-    violations: Callable[[pd.DataFrame, list[Column]], tuple[Mask, list[str]]],
+    violations: Callable[[pd.DataFrame, list[Column]], tuple[BoolArray, list[str]]],
 ) -> Finding:
     sound = [column for column in columns if column.name not in examined.problems]
     mask, phrases = violations(examined.frame, sound)

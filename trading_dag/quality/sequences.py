@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.quality.rules import Examined, Finding, Mask
+from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.quality.rules import Examined, Finding
 from trading_dag.sessions import all_sessions, sessions_between
 
 
@@ -42,7 +42,7 @@ class Bars:
         """``local_scale`` of the closes."""
         return local_scale(self.rows["close"])
 
-    def finding(self, flags: Mask, detail: str) -> Finding:
+    def finding(self, flags: BoolArray, detail: str) -> Finding:
         """Flags of the sound rows as a finding on the frame as it was given."""
         mask = np.zeros(self.size, dtype=bool)
         mask[self.positions[flags]] = True
@@ -65,7 +65,7 @@ def sound_bars(examined: Examined, *, positive: tuple[str, ...]) -> Bars:
     return Bars(frame.iloc[positions].reset_index(drop=True), positions, len(frame))
 
 
-def missing_sessions(bars: Bars) -> tuple[pd.DatetimeIndex, Mask]:
+def missing_sessions(bars: Bars) -> tuple[pd.DatetimeIndex, BoolArray]:
     """Exchange sessions between the first and the last bar that have no bar, and the bars after a hole."""
     held = pd.DatetimeIndex(bars.rows["session"])
     if len(held) == 0:
@@ -76,7 +76,7 @@ def missing_sessions(bars: Bars) -> tuple[pd.DatetimeIndex, Mask]:
     return missing, after_hole
 
 
-def frozen_tail(values: pd.Series, least: int) -> Mask:
+def frozen_tail(values: pd.Series, least: int) -> BoolArray:
     """Return the run of identical values at the end, where it is at least ``least`` long."""
     flags = np.zeros(len(values), dtype=bool)
     if len(values) == 0:
@@ -93,7 +93,7 @@ def local_scale(values: pd.Series, window: int = 31) -> pd.Series:
     return size.rolling(window, center=True, min_periods=10).median().fillna(size.median()).fillna(0.0)
 
 
-def reverting_sizes(values: pd.Series, *, most_net: float) -> npt.NDArray[np.float64]:
+def reverting_sizes(values: pd.Series, *, most_net: float) -> FloatArray:
     """How far each value stands from both its neighbours, on one side of both: the lesser of the two log changes.
 
     Parameters

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.quality.activity import Floats, log_of, only_where, turnover, usual_before
-from trading_dag.quality.rules import Mask
+from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.quality.activity import log_of, only_where, turnover, usual_before
 from trading_dag.quality.sequences import Bars
 
 _LEAST_JUMP: Final = 0.16
@@ -38,7 +38,7 @@ _SPLICE_SIZE: Final = 0.05
 _SPLICE_NET: Final = 0.35
 
 
-def split_like_jumps(bars: Bars) -> Mask:
+def split_like_jumps(bars: Bars) -> BoolArray:
     """Sessions at which prices look like an unadjusted split: an overnight jump that stays and that no trading made.
 
     A jump is one beyond doubt where the row's own ``split_factor`` is its ratio, where the dividend-adjusted close did
@@ -64,7 +64,7 @@ def split_like_jumps(bars: Bars) -> Mask:
     return np.asarray(flags & _stays(close, jump), dtype=bool) if flags.any() else flags
 
 
-def _untraded(bars: Bars, jump: Floats, is_large: Mask) -> Mask:
+def _untraded(bars: Bars, jump: FloatArray, is_large: BoolArray) -> BoolArray:
     """Return the large jumps too far for what was traded, in a session of ordinary range."""
     rows = bars.rows
     is_far = is_large & (np.abs(jump) > _JUMP_SCALES * bars.scale.to_numpy())
@@ -75,7 +75,7 @@ def _untraded(bars: Bars, jump: Floats, is_large: Mask) -> Mask:
     return only_where(is_far, is_quiet & (np.abs(jump[is_far]) > limit))
 
 
-def _stays(close: pd.Series, jump: Floats) -> Mask:
+def _stays(close: pd.Series, jump: FloatArray) -> BoolArray:
     """Return whether the median close of the five sessions after differs from that of the five before by the jump."""
     earlier = close.rolling(_WINDOW, min_periods=1).median().shift(1)
     later = close[::-1].rolling(_WINDOW, min_periods=1).median()[::-1]
@@ -83,7 +83,7 @@ def _stays(close: pd.Series, jump: Floats) -> Mask:
     return np.asarray(remaining < np.minimum(_PERSISTENCE, np.abs(jump) / 2), dtype=bool)
 
 
-def _is_recorded_ratio(rows: pd.DataFrame, overnight: Floats, scale: Floats) -> Mask:
+def _is_recorded_ratio(rows: pd.DataFrame, overnight: FloatArray, scale: FloatArray) -> BoolArray:
     factor = rows["split_factor"].where(rows["split_factor"] > 0).fillna(1.0)
     recorded = -log_of(factor)
     is_split = np.abs(recorded) > _RECORDED_SCALES * scale
@@ -92,13 +92,13 @@ def _is_recorded_ratio(rows: pd.DataFrame, overnight: Floats, scale: Floats) -> 
     return np.asarray(is_split & (distance < _RECORDED_TOLERANCE * np.abs(recorded)), dtype=bool)
 
 
-def unusual_gaps(bars: Bars) -> Mask:
+def unusual_gaps(bars: Bars) -> BoolArray:
     """Overnight gaps beyond 16 % and ten local scales, whatever made them."""
     overnight = np.abs(np.nan_to_num(log_of(bars.rows["open"] / bars.rows["close"].shift(1))))
     return np.asarray((overnight >= _LEAST_JUMP) & (overnight > _JUMP_SCALES * bars.scale.to_numpy()), dtype=bool)
 
 
-def spliced_sessions(bars: Bars) -> Mask:
+def spliced_sessions(bars: Bars) -> BoolArray:
     """Two sessions or more between opposite overnight gaps that cancel within five weeks: bars of something else."""
     rows = bars.rows
     gap = np.nan_to_num(log_of(rows["open"] / rows["close"].shift(1)))

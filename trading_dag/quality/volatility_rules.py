@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray
 from trading_dag.features.doubtful_closes import impossible_falls_of_index, lone_closes_of_index
 from trading_dag.quality.index_timing import copied_from_neighbour, is_vix, late_since_a_repeated_close
 from trading_dag.quality.price_rules import tail_is_fresh
-from trading_dag.quality.rules import NOT_EXAMINED, Check, Examined, Finding, Mask, Rule
+from trading_dag.quality.rules import NOT_EXAMINED, Check, Examined, Finding, Rule
 from trading_dag.quality.sequences import frozen_tail, missing_sessions, sound_bars
 from trading_dag.sessions import all_sessions
 
@@ -191,7 +192,7 @@ def _vixcls(macro: pd.DataFrame | None) -> pd.Series:
     return values[~values.index.duplicated()]
 
 
-def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[Mask, str]:
+def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[BoolArray, str]:
     """Sessions at the end of a window in which index and price move together a session apart, not on the day.
 
     Parameters

@@ -35,9 +35,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import IntArray
 from trading_dag.errors import ConfigurationError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions
 
@@ -181,7 +181,7 @@ def _release_days(dates: pd.DatetimeIndex, lag: PublicationLag) -> pd.DatetimeIn
         return _next_federal_reserve_day(dates)
     if lag.kind == "next_session":
         return dates + pd.Timedelta(days=1)
-    days: npt.NDArray[np.int64] = np.full(len(dates), lag.days, dtype=np.int64)
+    days: IntArray = np.full(len(dates), lag.days, dtype=np.int64)
     if lag.earlier_until:
         days[np.asarray(dates < pd.Timestamp(lag.earlier_until))] = lag.earlier_days
     return dates + pd.to_timedelta(days, unit="D").as_unit(TIME_UNIT)

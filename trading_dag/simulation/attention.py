@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.simulation.paths import Market, Path
 from trading_dag.simulation.rates import wandering
-from trading_dag.simulation.streams import FloatArray, IntArray, stream
+from trading_dag.simulation.streams import stream
 from trading_dag.simulation.timeline import close_moments, moments
 
 PUBLISHER: Final = "Simulated Wire"

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.simulation.paths import Market, Path
-from trading_dag.simulation.streams import FloatArray, stream
+from trading_dag.simulation.streams import stream
 from trading_dag.simulation.timeline import BARS, split_session
 
 _TICK_DIGITS: Final = 2

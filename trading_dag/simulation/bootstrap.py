@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import AugmentedTestError, InsufficientDataError, SchemaError
 from trading_dag.features.implied_volatility import FILL_LIMIT_SESSIONS
 from trading_dag.frames import require_columns, require_sessions
 from trading_dag.schemas import PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.sessions import sessions_between
-from trading_dag.simulation.streams import FloatArray, IntArray
 from trading_dag.stationary_bootstrap import stationary_block_length, stationary_draws
 
 AUGMENTED: Final = "augmented"

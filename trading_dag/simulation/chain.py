@@ -8,13 +8,14 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.day_count import DAYS_PER_YEAR, SESSIONS_PER_YEAR
 from trading_dag.options.chains.contracts import is_morning_settled, terms_of, years_to_settlement
 from trading_dag.options.pricing.implied_volatility import implied_volatility
 from trading_dag.sessions import all_sessions
 from trading_dag.simulation.listing import is_listed, listed_expirations, strike_grid
-from trading_dag.simulation.parameters import SESSIONS_PER_YEAR
 from trading_dag.simulation.paths import Market, Path
-from trading_dag.simulation.streams import BoolArray, FloatArray, stream, uniform_of
+from trading_dag.simulation.streams import stream, uniform_of
 from trading_dag.simulation.timeline import OVERNIGHT_SHARE, ex_dividend_sessions, split_session
 from trading_dag.simulation.transform_pricing import priced_state, put_prices
 
@@ -187,10 +188,10 @@ def _activity(
     What a contract draws more interest than its neighbours by is its own and does not change from session to session.
     """
     side, expiry, strike = at
-    strikes, days = book.strikes[strike], 365.0 * book.years[expiry]
+    strikes, days = book.strikes[strike], DAYS_PER_YEAR * book.years[expiry]
     distance = np.log(strikes / book.spot) + np.where(side == 1, 0.03, -0.02)
     is_round = np.abs(strikes / 5.0 - np.round(strikes / 5.0)) < 1e-6
-    spread = 0.02 + 0.12 * np.sqrt(np.minimum(days, 365.0) / 365.0)
+    spread = 0.02 + 0.12 * np.sqrt(np.minimum(days, DAYS_PER_YEAR) / DAYS_PER_YEAR)
     pull = np.exp(-0.5 * (distance / spread) ** 2) * np.where(is_round, 2.5, 1.0) / (1.0 + days / 20.0)
     contract = (
         np.round(strikes * 100.0).astype(np.uint64) * np.uint64(200_003)

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.options.chains.contracts import is_monthly
 from trading_dag.sessions import TIME_UNIT, all_sessions
 from trading_dag.simulation.parameters import Underlying
-from trading_dag.simulation.streams import BoolArray, FloatArray
 from trading_dag.simulation.timeline import third_fridays
 
 _DAILY_DAYS: Final = 14

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO
 from trading_dag.sessions import TIME_UNIT, all_sessions
@@ -14,7 +15,7 @@ from trading_dag.simulation.parameters import MARKET, underlying_of
 from trading_dag.simulation.paths import Market, simulate_path
 from trading_dag.simulation.rates import wandering
 from trading_dag.simulation.simulation_settings import SimulationSettings
-from trading_dag.simulation.streams import FloatArray, stream
+from trading_dag.simulation.streams import stream
 from trading_dag.simulation.timeline import close_moments, meeting_sessions, moments
 from trading_dag.simulation.volatility_index import MONTH_SESSIONS, index_levels
 

@@ -13,7 +13,6 @@ from typing import Final
 from trading_dag.simulation.simulation_settings import share_name
 from trading_dag.simulation.streams import stream
 
-SESSIONS_PER_YEAR: Final = 252
 EQUITY_PREMIUM: Final = 0.05
 
 

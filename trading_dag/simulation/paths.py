@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.day_count import DAYS_PER_YEAR, SESSIONS_PER_YEAR
 from trading_dag.sessions import all_sessions
 from trading_dag.simulation.earnings import announcements
 from trading_dag.simulation.parameters import (
     EQUITY_PREMIUM,
-    SESSIONS_PER_YEAR,
     JumpProcess,
     Underlying,
     VarianceProcess,
@@ -25,7 +26,7 @@ from trading_dag.simulation.parameters import (
 )
 from trading_dag.simulation.rates import Rates, simulate_rates
 from trading_dag.simulation.simulation_settings import SimulationSettings
-from trading_dag.simulation.streams import FloatArray, IntArray, stream
+from trading_dag.simulation.streams import stream
 from trading_dag.simulation.timeline import Timeline, ex_dividend_sessions, flags_at
 
 _YEARS: Final = 1.0 / SESSIONS_PER_YEAR
@@ -140,7 +141,7 @@ def _carry(market: Market) -> FloatArray:
     days = np.diff(sessions.to_numpy(), prepend=sessions[:1].to_numpy() - day) / day
     rate = market.rates.continuous
     known = np.concatenate([rate[:1], rate[:-1]])
-    carried: FloatArray = known * days / 365.0
+    carried: FloatArray = known * days / DAYS_PER_YEAR
     return carried
 
 

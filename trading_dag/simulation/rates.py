@@ -10,8 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from trading_dag.arrays import FloatArray
 from trading_dag.simulation.simulation_settings import SimulationSettings
-from trading_dag.simulation.streams import FloatArray, stream
+from trading_dag.simulation.streams import stream
 from trading_dag.simulation.timeline import Timeline, flags_at, meeting_sessions
 
 _POLICY_LEVEL: Final = 2.5

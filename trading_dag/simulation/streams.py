@@ -11,9 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from trading_dag.arrays import FloatArray
+
 _WORDS: Final = 4
 _UNIT: Final = 2.0**-53
 

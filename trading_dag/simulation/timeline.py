@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import ConfigurationError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, close_hours, sessions_between
 from trading_dag.simulation.parameters import Underlying
 from trading_dag.simulation.simulation_settings import SimulationSettings
-from trading_dag.simulation.streams import BoolArray, FloatArray, IntArray
 
 OPEN_HOUR: Final = 9.5
 BARS: Final = 7

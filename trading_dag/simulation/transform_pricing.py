@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from trading_dag.arrays import FloatArray
 from trading_dag.simulation.parameters import JumpProcess, Underlying, VarianceProcess, market_jumps, market_variance
-from trading_dag.simulation.streams import FloatArray
 
 ComplexArray = npt.NDArray[np.complex128]
 

@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
+from trading_dag.day_count import SESSIONS_PER_YEAR
 from trading_dag.sessions import all_sessions
-from trading_dag.simulation.parameters import SESSIONS_PER_YEAR
 from trading_dag.simulation.paths import Market, Path
-from trading_dag.simulation.streams import FloatArray, stream
+from trading_dag.simulation.streams import stream
 from trading_dag.simulation.transform_pricing import expected_variance, priced_state
 
 MONTH_SESSIONS: Final = 21

@@ -8,15 +8,15 @@ next session's quotes. The sentences are ``explanation``'s, the choice is ``sele
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, TextArray
 from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of, values_at_sessions
 from trading_dag.options.chains.quoted_closes import closes_as_quoted
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.structures.payoff import breakevens, probability_of_profit
 from trading_dag.options.structures.quotes import construct_positions
 from trading_dag.options.structures.strike_selection import choose_expirations, years_to_expiration
@@ -45,7 +45,6 @@ DIRECTION_MODEL: Final = "direction_logistic"
 VOLATILITY_MODEL: Final = "volatility_logistic"
 EDGE_UNKNOWN: Final = "insufficient_data"
 EDGES_WITH_SIZE: Final = ("skilled", "admissible")
-TextArray = NDArray[Any]
 
 
 @dataclass(frozen=True)

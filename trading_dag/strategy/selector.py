@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray, TextArray
 from trading_dag.setting_groups import SelectorSettings
 
 NO_TRADE: Final = "no_trade"
@@ -21,7 +22,6 @@ STRUCTURE_OF: Final[dict[tuple[str, str], str]] = {
     ("DOWN", "HIGH"): "bear_call_spread",
 }
 _DECIMALS: Final = 12
-TextArray = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Selection:
 
     strategy: TextArray
     conviction: TextArray
-    overall_confidence: NDArray[np.float64]
+    overall_confidence: FloatArray
     reason: TextArray
 
 

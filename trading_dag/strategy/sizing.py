@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.settings import Settings
 
 CASH_INDICES: Final = frozenset({"SPX", "COMP"})
@@ -24,7 +25,7 @@ def settings_for_contract(ticker: str, settings: Settings) -> Settings:
     return settings.model_copy(update={"backtest": book})
 
 
-def conviction_sizes(conviction: ArrayLike) -> NDArray[np.float64]:
+def conviction_sizes(conviction: ArrayLike) -> FloatArray:
     """Size of each conviction: 1 for FULL, 0.5 for HALF, 0 for NONE.
 
     Raises
@@ -32,7 +33,7 @@ def conviction_sizes(conviction: ArrayLike) -> NDArray[np.float64]:
     KeyError : for any other word.
     """
     words, positions = np.unique(np.asarray(conviction, dtype=object).astype(str), return_inverse=True)
-    sizes: NDArray[np.float64] = np.array([CONVICTION_SIZE[word] for word in words], dtype=np.float64)
+    sizes: FloatArray = np.array([CONVICTION_SIZE[word] for word in words], dtype=np.float64)
     return sizes[positions] if len(sizes) else np.empty(0)
 
 
@@ -43,7 +44,7 @@ def contracts_for_risk(
     size: ArrayLike,
     maximum_loss_usd: ArrayLike,
     round_trip_fees_usd: ArrayLike,
-) -> NDArray[np.int64]:
+) -> IntArray:
     """Structures whose defined risk and fees together stay within ``account · risk_fraction · size``.
 
     Rounded down, so 0 where not even one fits. 0 where the risk is NaN, infinite or not positive: such

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.labels import iv_regime_of
 from trading_dag.sessions import shift_sessions
 from trading_dag.slices import Horizon
 
-FloatArray = npt.NDArray[np.float64]
 ObjectArray = npt.NDArray[np.object_]
 
 CLASS_PRIOR: Final = "class_prior"

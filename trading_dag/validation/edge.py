@@ -10,16 +10,14 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
 from trading_dag.setting_groups import GateSettings
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE
 from trading_dag.validation.scoring import lower_is_better
-
-FloatArray = npt.NDArray[np.float64]
 
 DIRECTION_MODEL: Final = "direction_logistic"
 VOLATILITY_MODEL: Final = "volatility_logistic"
@@ -84,7 +82,7 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
 
 def _mean_to_date(
     frame: pd.DataFrame, gain: pd.Series, *, sessions: pd.DatetimeIndex, model: str, baseline: str
-) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+) -> tuple[FloatArray, IntArray]:
     """Return the mean gain of the model over the baseline, and the count, on outcomes known at each session."""
     known = frame["y_true"].notna()
     gains = {

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.frames import require_columns, table_frame
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
 from trading_dag.setting_groups import BootstrapSettings
@@ -30,8 +30,6 @@ from trading_dag.validation.metrics import Weights, point_weights
 from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows, lower_is_better
 from trading_dag.validation.significance import AccuracyTest, clark_west, diebold_mariano
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
-
-FloatArray = npt.NDArray[np.float64]
 
 NO_BASELINE: Final = "none"
 

@@ -16,12 +16,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
+
 CALIBRATION_BINS: Final = 10
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-Weights = npt.NDArray[np.int16] | npt.NDArray[np.float64]
+Weights = npt.NDArray[np.int16] | FloatArray
 
 
 def point_weights(n_rows: int) -> Weights:

@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.schemas import IV_REGIMES
 from trading_dag.validation import metrics
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 CONDITIONAL: Final = "_conditional"
 _LOWER_IS_BETTER: Final = ("brier", "calibration_error")

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray
 from trading_dag.frames import require_columns, table_frame
 from trading_dag.schemas import FEATURE_SELECTION, SELECTION_STABILITY
 
 _READ: Final = ("ticker", "horizon", "model", "fold", "feature", "selected", "score")
 
 
-def stability_index(chosen: NDArray[np.bool_]) -> float:
+def stability_index(chosen: BoolArray) -> float:
     """Return how far several choices out of the same candidates agree: 1 where all are the same, about 0 for choices
     at random.
 

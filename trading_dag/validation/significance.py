@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from trading_dag.arrays import FloatArray
 
 _ROUNDING: Final = 1e-12
 

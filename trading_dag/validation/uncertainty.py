@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from trading_dag.arrays import FloatArray
 from trading_dag.stationary_bootstrap import stationary_block_length, stationary_counts
 
 if TYPE_CHECKING:
     from trading_dag.setting_groups import BootstrapSettings
     from trading_dag.slices import Horizon
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -> npt.NDArray[np.int16]:

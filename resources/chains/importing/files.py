@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from resources.chains.importing.layouts import (
     SOURCE,
@@ -30,6 +29,7 @@ from resources.chains.importing.pieces import ChainRows, chain_rows
 from resources.text_files.columns import Column, Remark, typed_column
 from resources.text_files.reader import TextFile, TextRows, open_text_file
 from resources.text_files.values import DateOrder
+from trading_dag.arrays import IntArray
 from trading_dag.errors import SchemaError, SourceFormatError
 from trading_dag.sessions import TIME_UNIT
 from trading_dag.slices import validate_ticker
@@ -106,7 +106,7 @@ class ChainFile:
             seen += len(batch)
             yield self._typed(batch, lines)
 
-    def _typed(self, batch: pa.RecordBatch, lines: NDArray[np.int64]) -> TextRows:
+    def _typed(self, batch: pa.RecordBatch, lines: IntArray) -> TextRows:
         """Return a batch of a Parquet file, whose texts are read as those of a text file are."""
         import pyarrow as pa
 

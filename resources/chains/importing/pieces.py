@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from resources.chains.importing.layouts import SIDES, TIME_OF_QUOTE, Layout
 from resources.text_files.columns import ASSUMED, FEWER_FIELDS, MORE_FIELDS, Remark, merged_remarks
 from resources.text_files.reader import TextRows
+from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.options.chains.rows import ALIASES, normalise_chain
 from trading_dag.options.chains.sifting import REASON, SiftedChain
 from trading_dag.sessions import REGULAR_CLOSE_HOUR, close_hours
@@ -37,7 +37,7 @@ class ChainRows:
 
     kept: pd.DataFrame
     refused: pd.DataFrame
-    lines: NDArray[np.int64]
+    lines: IntArray
     left_out: tuple[Remark, ...]
     lines_lost: dict[str, int]
 
@@ -93,7 +93,7 @@ def _without_carets(piece: TextRows) -> tuple[TextRows, tuple[Remark, ...]]:
     return replace(piece, frame=piece.frame.assign(**{str(name): tickers})), (remark,)
 
 
-def _chain_rows(sifted: SiftedChain, lines: NDArray[np.int64]) -> ChainRows:
+def _chain_rows(sifted: SiftedChain, lines: IntArray) -> ChainRows:
     """Return what was sifted, with the lines of the file; what the reader could not read it has said itself."""
     remarks = tuple(
         Remark(reason, sifted.counts[reason], int(lines[fault.position]), fault.value, column=fault.column)
@@ -126,12 +126,12 @@ def _end_of_day(piece: TextRows) -> tuple[TextRows, TextRows]:
     return _chosen(piece, ~early), _chosen(piece, early)
 
 
-def _chosen(piece: TextRows, rows: NDArray[np.bool_]) -> TextRows:
+def _chosen(piece: TextRows, rows: BoolArray) -> TextRows:
     unreadable = {name: mask[rows] for name, mask in piece.unreadable_in.items()}
     return TextRows(piece.frame[rows].reset_index(drop=True), piece.lines[rows], unreadable)
 
 
-def _both_sides(piece: TextRows, ticker: str | None) -> tuple[SiftedChain, NDArray[np.int64]]:
+def _both_sides(piece: TextRows, ticker: str | None) -> tuple[SiftedChain, IntArray]:
     """Return two contract rows for each row that has call and put side by side, sifted, with their lines."""
     prefixes = tuple(SIDES.values())
     shared = [str(name) for name in piece.frame.columns if not str(name).startswith(prefixes)]
@@ -146,7 +146,7 @@ def _both_sides(piece: TextRows, ticker: str | None) -> tuple[SiftedChain, NDArr
     return sifted, np.concatenate([piece.lines] * len(SIDES))
 
 
-def _filled(before: pd.DataFrame, after: pd.DataFrame, lines: NDArray[np.int64]) -> tuple[Remark, ...]:
+def _filled(before: pd.DataFrame, after: pd.DataFrame, lines: IntArray) -> tuple[Remark, ...]:
     """Return a remark that underlying prices were taken from elsewhere."""
     rows = np.flatnonzero(before["underlying_price"].isna() & after["underlying_price"].notna())
     if not len(rows):

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from resources.left_out import BadRecord, LeftOut
 from resources.vendors.yahoo.chart_answer import NO_PRICE, SOURCE
+from trading_dag.arrays import BoolArray
 from trading_dag.errors import SourceFormatError
 from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions, session_bounds
 
@@ -88,7 +88,7 @@ def _at(starts: pd.Series, reason: str) -> list[BadRecord]:
     return [BadRecord(f"{start:%Y-%m-%d %H:%M} UTC", reason) for start in starts]
 
 
-def _hours_of_sessions(starts: pd.DatetimeIndex) -> tuple[NDArray[np.bool_], pd.DatetimeIndex]:
+def _hours_of_sessions(starts: pd.DatetimeIndex) -> tuple[BoolArray, pd.DatetimeIndex]:
     """Return whether each start is a whole number of hours after its session's open and before its close, and its
     end.
     """

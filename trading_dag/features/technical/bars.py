@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.frames import require_prices, require_sessions, ticker_of
 
-Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Columns = dict[str, Array]
+Columns = dict[str, FloatArray]
 
-SESSIONS_PER_YEAR: Final = 252
 TIE_TOLERANCE: Final = 1e-9
 _PRICES: Final = ("open", "high", "low", "close", "adj_close")
 
@@ -39,13 +36,13 @@ class Bars:
 
     ticker: str
     sessions: pd.DatetimeIndex
-    open: Array
-    high: Array
-    low: Array
-    close: Array
-    split_close: Array
-    volume: Array
-    log_return: Array
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    split_close: FloatArray
+    volume: FloatArray
+    log_return: FloatArray
 
 
 def adjusted_bars(prices: pd.DataFrame) -> Bars:
@@ -75,21 +72,21 @@ def adjusted_bars(prices: pd.DataFrame) -> Bars:
     )
 
 
-def lagged(values: Array, sessions: int) -> Array:
+def lagged(values: FloatArray, sessions: int) -> FloatArray:
     """Return the values ``sessions`` rows before; NaN at the start."""
     out = np.full(len(values), np.nan)
     out[sessions:] = values[: max(len(values) - sessions, 0)]
     return out
 
 
-def ratio_of(numerator: Array, denominator: Array) -> Array:
+def ratio_of(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Quotient; NaN where the denominator is zero."""
     out = np.full(len(numerator), np.nan)
     np.divide(numerator, denominator, out=out, where=denominator != 0)
     return out
 
 
-def flag(condition: Mask, *inputs: Array) -> Array:
+def flag(condition: BoolArray, *inputs: FloatArray) -> FloatArray:
     """1.0 where the condition holds, 0.0 where not, NaN where an input is NaN."""
     out = condition.astype("float64")
     for values in inputs:
@@ -97,23 +94,23 @@ def flag(condition: Mask, *inputs: Array) -> Array:
     return out
 
 
-def exceeds(left: Array, right: Array | float) -> Mask:
+def exceeds(left: FloatArray, right: FloatArray | float) -> BoolArray:
     """Return whether left > right by more than rounding, so that ties do not hang on the last bit."""
     margin = TIE_TOLERANCE * np.maximum(np.abs(left), np.abs(right))
     return np.asarray(left - right > margin)
 
 
-def rolling_mean(values: Array, window: int) -> Array:
+def rolling_mean(values: FloatArray, window: int) -> FloatArray:
     """Mean of the last ``window`` values; NaN where one of them is."""
     return pd.Series(values, copy=False).rolling(window).mean().to_numpy()
 
 
-def rolling_std(values: Array, window: int) -> Array:
+def rolling_std(values: FloatArray, window: int) -> FloatArray:
     """Sample standard deviation (ddof 1) of the last ``window`` values; NaN where one of them is."""
     return pd.Series(values, copy=False).rolling(window).std().to_numpy()
 
 
-def rolling_percentile(values: Array, window: int) -> Array:
+def rolling_percentile(values: FloatArray, window: int) -> FloatArray:
     """Share of the last ``window`` values, the last included, strictly below the last, times 100.
 
     NaN where one of the values is.

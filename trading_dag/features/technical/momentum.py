@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trading_dag.features.technical.bars import Array, Bars, Columns, Mask, exceeds, flag, lagged
+from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.features.technical.bars import Bars, Columns, exceeds, flag, lagged
 from trading_dag.features.technical.trend import has_never_moved
 
 
@@ -46,7 +47,7 @@ def momentum_features(bars: Bars) -> Columns:
     }
 
 
-def _within(condition: Mask, sessions: int) -> Mask:
+def _within(condition: BoolArray, sessions: int) -> BoolArray:
     """Return whether the condition held on one of the last ``sessions`` sessions."""
     held = condition.copy()
     for step in range(1, min(sessions, len(condition))):
@@ -54,7 +55,7 @@ def _within(condition: Mask, sessions: int) -> Mask:
     return held
 
 
-def _money_flow_index(bars: Bars, typical: Array) -> Array:
+def _money_flow_index(bars: Bars, typical: FloatArray) -> FloatArray:
     """TA-Lib's MFI over the sessions that have a volume; NaN on the others and where no money flowed."""
     import talib
 

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from trading_dag.features.technical.bars import (
-    SESSIONS_PER_YEAR,
-    Bars,
-    Columns,
-    exceeds,
-    flag,
-    ratio_of,
-)
+from trading_dag.day_count import SESSIONS_PER_YEAR
+from trading_dag.features.technical.bars import Bars, Columns, exceeds, flag, ratio_of
 
 NEAR_FRACTION: Final = 0.03
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from trading_dag.features.technical.bars import Array, Bars, Columns, lagged, ratio_of
+from trading_dag.arrays import FloatArray
+from trading_dag.features.technical.bars import Bars, Columns, lagged, ratio_of
 
 _SHAPE_WINDOW: Final = 20
 # Squared spread over squared size below which returns differ by rounding only.
@@ -31,7 +32,7 @@ def return_features(bars: Bars) -> Columns:
     }
 
 
-def rolling_shape(values: Array, window: int) -> tuple[Array, Array]:
+def rolling_shape(values: FloatArray, window: int) -> tuple[FloatArray, FloatArray]:
     """Bias-corrected skewness G1 and excess kurtosis G2 of the last ``window`` values.
 
     NaN where one of the values is, or where they do not vary.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trading_dag.features.technical.bars import Array, Bars, Columns, Mask, exceeds, flag, lagged, ratio_of
+from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.features.technical.bars import Bars, Columns, exceeds, flag, lagged, ratio_of
 
 
 def trend_features(bars: Bars) -> Columns:
@@ -41,14 +42,14 @@ def trend_features(bars: Bars) -> Columns:
     }
 
 
-def has_never_moved(bars: Bars) -> Mask:
+def has_never_moved(bars: Bars) -> BoolArray:
     """Return whether every price up to t is the same: Wilder's ratios are then zero over zero."""
     highest = np.maximum.accumulate(bars.high)
     lowest = np.minimum.accumulate(bars.low)
     return ~exceeds(highest, lowest)
 
 
-def _begins(state: Array) -> Array:
+def _begins(state: FloatArray) -> FloatArray:
     """1.0 where the state holds and did not one session before; NaN where either is not known."""
     before = lagged(state, 1)
     return flag((state == 1) & (before == 0), state, before)

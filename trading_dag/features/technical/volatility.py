@@ -6,15 +6,8 @@ from math import log, sqrt
 
 import numpy as np
 
-from trading_dag.features.technical.bars import (
-    SESSIONS_PER_YEAR,
-    Bars,
-    Columns,
-    ratio_of,
-    rolling_mean,
-    rolling_percentile,
-    rolling_std,
-)
+from trading_dag.day_count import SESSIONS_PER_YEAR
+from trading_dag.features.technical.bars import Bars, Columns, ratio_of, rolling_mean, rolling_percentile, rolling_std
 
 _ANNUALIZED_PERCENT = sqrt(SESSIONS_PER_YEAR) * 100
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from trading_dag.arrays import FloatArray
 from trading_dag.features.technical.bars import (
-    Array,
     Bars,
     Columns,
     exceeds,
@@ -34,11 +34,11 @@ def volume_features(bars: Bars) -> Columns:
     }
 
 
-def on_balance_volume(bars: Bars) -> Array:
+def on_balance_volume(bars: Bars) -> FloatArray:
     """TA-Lib's OBV of the adjusted close. A session without a volume is NaN and adds nothing to later ones."""
     import talib
 
     missing = np.isnan(bars.volume)
-    total: Array = talib.OBV(bars.close, np.where(missing, 0.0, bars.volume))
+    total: FloatArray = talib.OBV(bars.close, np.where(missing, 0.0, bars.volume))
     total[missing] = np.nan
     return total

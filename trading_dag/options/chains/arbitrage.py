@@ -14,11 +14,11 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import ExerciseStyle
 from trading_dag.options.chains.forward import SLICE_KEY
 from trading_dag.options.chains.rows import CHAIN_TABLE, marks
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.schemas import OPTION_CHAIN
 
 ViolationKind = Literal["vertical", "butterfly", "calendar"]

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import is_adjusted_root, is_morning_settled, years_to_settlement
 from trading_dag.options.chains.out_of_line import out_of_line
 from trading_dag.options.chains.rows import CHAIN_TABLE, marks, repeated_rows
 from trading_dag.options.chains.sifting import SiftedChain, sift
-from trading_dag.options.pricing.black_scholes import BoolArray
 from trading_dag.schemas import OPTION_CHAIN
 
 REASONS: Final = (

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.sessions import REGULAR_CLOSE_HOUR, TIME_UNIT, all_sessions, close_hours
 
 Delivery = Literal["cash", "physical"]

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import OptionPricingError
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.pricing.greeks import greeks
 
 FLIP_RANGE: Final = 0.15

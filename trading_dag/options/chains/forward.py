@@ -11,18 +11,19 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
+from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import OptionPricingError
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import is_morning_settled, years_to_settlement
 from trading_dag.options.chains.rows import CHAIN_TABLE, marks
-from trading_dag.options.pricing.black_scholes import FloatArray
 
 RateCurve = Callable[[pd.Series, FloatArray], FloatArray]
 SLICE_KEY: Final = ["ticker", "quote_date", "expiration"]
 FORWARD_COLUMNS: Final = (
     *SLICE_KEY, "spot", "years", "rate", "pairs", "forward", "forward_deviation", "dividend_yield",
 )  # fmt: skip
-NEAR_YEARS: Final = 20.0 / 365.0
+NEAR_YEARS: Final = 20.0 / DAYS_PER_YEAR
 _LEAST_NEAR: Final = 2
 _ROUNDING: Final = 1e-12  # a strike at exactly the fraction counts
 _CHAIN_COLUMNS: Final = ("underlying_price", "strike", "option_right", "bid", "ask", "last", *SLICE_KEY)

@@ -12,15 +12,14 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import InsufficientDataError
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.cleaning import CleaningRules
 from trading_dag.options.chains.contracts import is_adjusted_root, is_morning_settled, years_to_settlement
 from trading_dag.options.chains.out_of_line import most_in_line
 from trading_dag.options.chains.rows import CHAIN_TABLE, repeated_rows
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import TIME_UNIT
 
@@ -153,12 +152,12 @@ def believed_quotes(
     return kept
 
 
-def _places(chain: pd.DataFrame) -> tuple[NDArray[np.int64], pd.DatetimeIndex, FloatArray]:
+def _places(chain: pd.DataFrame) -> tuple[IntArray, pd.DatetimeIndex, FloatArray]:
     """Return the place of each row in the flat grid, and the grid's expirations and strikes."""
     expiration, expirations = pd.factorize(chain["expiration"].to_numpy(), sort=True)
     strike, strikes = pd.factorize(chain["strike"].to_numpy(dtype=np.float64), sort=True)
     right = np.where((chain["option_right"] == "C").to_numpy(), CALL, PUT)
-    place: NDArray[np.int64] = (right * len(expirations) + expiration) * len(strikes) + strike
+    place: IntArray = (right * len(expirations) + expiration) * len(strikes) + strike
     return place, pd.DatetimeIndex(expirations).as_unit(TIME_UNIT), np.asarray(strikes, dtype=np.float64)
 
 

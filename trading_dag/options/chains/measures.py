@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.options.chains.cleaning import CleaningRules
 from trading_dag.options.chains.contracts import terms_of
 from trading_dag.options.chains.dealer_exposure import DealerExposure, OpenContracts, dealer_exposure
 from trading_dag.options.chains.grid import CALL, PUT, SessionGrid, believed_quotes, session_grid
 from trading_dag.options.chains.volatilities import MAXIMUM_VOLATILITY_ERROR, TICK_USD
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 LEAST_PAIRS: Final = 3  # with fewer strikes one wide quote decides the forward
 NEAR_FRACTION: Final = 0.02

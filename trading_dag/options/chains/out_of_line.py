@@ -12,9 +12,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 
 _LADDER: Final = ("ticker", "quote_date", "expiration", "option_right")
 
@@ -35,7 +34,7 @@ def out_of_line(quotes: pd.DataFrame, *, slack_fraction: float) -> BoolArray:
     flagged: BoolArray = np.zeros(len(quotes), dtype=np.bool_)
     if quotes.empty:
         return flagged
-    ladder: NDArray[np.int64] = np.asarray(quotes.groupby(list(_LADDER), sort=False).ngroup(), dtype=np.int64)
+    ladder: IntArray = np.asarray(quotes.groupby(list(_LADDER), sort=False).ngroup(), dtype=np.int64)
     strike, bid, ask, spot = (
         quotes[name].to_numpy(dtype=np.float64) for name in ("strike", "bid", "ask", "underlying_price")
     )
@@ -49,7 +48,7 @@ def out_of_line(quotes: pd.DataFrame, *, slack_fraction: float) -> BoolArray:
     return flagged
 
 
-def _agreeing(ladder: NDArray[np.int64], lows: FloatArray, *, ceilings: FloatArray) -> BoolArray:
+def _agreeing(ladder: IntArray, lows: FloatArray, *, ceilings: FloatArray) -> BoolArray:
     """Rows that agree with the others of their ladder; rows of a ladder stand together, (n,)."""
     agrees: BoolArray = np.ones(len(ladder), dtype=np.bool_)
     begins = np.flatnonzero(np.diff(ladder, prepend=-1))

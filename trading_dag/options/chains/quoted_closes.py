@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from trading_dag.arrays import FloatArray
 
 
 def new_shares_since(prices: pd.DataFrame) -> FloatArray:

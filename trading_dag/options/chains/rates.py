@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.frames import values_at_sessions
 from trading_dag.options.chains.forward import RateCurve
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.surfaces.modelled import continuous_rate
 from trading_dag.schemas import MACRO_TABLE
 

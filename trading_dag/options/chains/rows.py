@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.errors import SchemaError
 from trading_dag.options.chains.contracts import is_adjusted_root, is_monthly, terms_of
 from trading_dag.options.chains.sifting import SiftedChain, sift
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.schemas import OPTION_CHAIN
 from trading_dag.sessions import TIME_UNIT
 

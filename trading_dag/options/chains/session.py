@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.errors import InsufficientDataError
 from trading_dag.frames import table_frame
 from trading_dag.options.chains.arbitrage import ArbitrageReport, check_arbitrage
@@ -22,7 +23,6 @@ from trading_dag.options.chains.dealer_exposure import DealerExposure, OpenContr
 from trading_dag.options.chains.forward import SLICE_KEY, implied_forwards
 from trading_dag.options.chains.measures import LEAST_PAIRS, ChainActivity, SmilePoints, measure_session
 from trading_dag.options.chains.volatilities import contract_analytics, smile_summary
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.surfaces.svi import FittedSmile, calendar_slack, fit_smile
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 

@@ -8,9 +8,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from trading_dag.options.pricing.black_scholes import BoolArray
+from trading_dag.arrays import BoolArray, IntArray
 
 REASON: Final = "reason"
 
@@ -44,7 +43,7 @@ class SiftedChain:
 
     kept: pd.DataFrame
     refused: pd.DataFrame
-    kept_at: NDArray[np.int64]
+    kept_at: IntArray
     faults: dict[str, Fault]
 
     @property

@@ -17,14 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import OptionPricingError
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.cleaning import clean_chain
 from trading_dag.options.chains.forward import SLICE_KEY, RateCurve, implied_forwards
 from trading_dag.options.chains.rows import CHAIN_TABLE, marks
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
-IntegerArray = NDArray[np.int64]
 MAXIMUM_VOLATILITY_ERROR: Final = 0.05
 TICK_USD: Final = 0.01
 ANALYTIC_COLUMNS: Final = (
@@ -178,7 +177,7 @@ def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
     by_slice = fitted.groupby(SLICE_KEY)
     smiles = by_slice[["years", "forward", "dividend_yield"]].first()
     smiles["contracts"] = by_slice.size()
-    number: IntegerArray = np.asarray(by_slice.ngroup(), dtype=np.int64)
+    number: IntArray = np.asarray(by_slice.ngroup(), dtype=np.int64)
     delta, volatility = (fitted[name].to_numpy(dtype=np.float64) for name in ("delta", "fitted_volatility"))
     log_moneyness = np.log((fitted["strike"] / fitted["forward"]).to_numpy(dtype=np.float64))
     is_call = _is_call(fitted)
@@ -194,9 +193,7 @@ def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
     return smiles.reset_index()[list(SMILE_COLUMNS)]
 
 
-def _interpolated(
-    where: float, number: IntegerArray, *, places: FloatArray, values: FloatArray, groups: int
-) -> FloatArray:
+def _interpolated(where: float, number: IntArray, *, places: FloatArray, values: FloatArray, groups: int) -> FloatArray:
     """Linear interpolation at one place in every group, (groups,); NaN where a group lies on one side of it."""
     order = np.lexsort((places, number))
     number, places, values = number[order], places[order], values[order]

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import OptionPricingError
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.pricing.black_scholes import price as european_price
 
 # The grid of the finite differences: within 0.01 % of the strike of a grid eight times finer.

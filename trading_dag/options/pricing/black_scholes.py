@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.options.pricing.blocks import as_flags, as_numbers, common_shape, in_blocks
 from trading_dag.options.pricing.normal_tail import mills_ratio
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 DENSITY_AT_ZERO = float(np.sqrt(0.5 / np.pi))
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.errors import OptionPricingError
 
 # Long enough that the two threads seldom meet at the interpreter's lock between steps (at 8,192 they lose half their
@@ -31,7 +32,7 @@ Kernel = Callable[..., None]
 
 def in_blocks(
     kernel: Kernel, numbers: Sequence[ArrayLike], *, is_call: ArrayLike, n_outputs: int
-) -> tuple[NDArray[np.float64], ...]:
+) -> tuple[FloatArray, ...]:
     """Apply an elementwise kernel to inputs that broadcast, block by block.
 
     Parameters
@@ -87,7 +88,7 @@ def _keep_freed_memory() -> None:
     np.empty(_LARGE_LENGTH)
 
 
-def as_numbers(value: ArrayLike) -> NDArray[np.float64]:
+def as_numbers(value: ArrayLike) -> FloatArray:
     """Return the value as float64; raises OptionPricingError where it is no number."""
     try:
         return np.asarray(value, dtype=np.float64)
@@ -95,7 +96,7 @@ def as_numbers(value: ArrayLike) -> NDArray[np.float64]:
         raise OptionPricingError(f"not numbers: {error}") from error
 
 
-def as_flags(value: ArrayLike) -> NDArray[np.bool_]:
+def as_flags(value: ArrayLike) -> BoolArray:
     """Return the value as booleans; raises OptionPricingError for anything that is not False, True, 0 or 1.
 
     NumPy itself would read the strings "C" and "P", and NaN, as True.

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray
 from trading_dag.options.pricing.black_scholes import (
     BlackScholesTerms,
-    FloatArray,
     exercised_of_tails,
     tails_of_terms,
     terms_of_block,

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.options.pricing.blocks import in_blocks
 from trading_dag.options.pricing.normal_tail import mills_ratio, polynomial
 

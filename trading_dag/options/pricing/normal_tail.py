@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from trading_dag.arrays import FloatArray
 
 # (z + 4)·m(z) interpolated at the 23 Chebyshev nodes of y = (z − 4)/(z + 4), which maps [0, ∞] to [−1, 1]; computed
 # to 50 digits, constant first. The polynomial is within 1e-16 of the function.
@@ -24,7 +25,7 @@ _COEFFICIENTS = (
 )  # fmt: skip
 
 
-def mills_ratio(argument: NDArray[np.float64]) -> NDArray[np.float64]:
+def mills_ratio(argument: FloatArray) -> FloatArray:
     """Return m(z) = N(−z)/φ(z) for z ≥ 0.
 
     Parameters
@@ -47,9 +48,9 @@ def mills_ratio(argument: NDArray[np.float64]) -> NDArray[np.float64]:
     return ratio
 
 
-def polynomial(coefficients: Sequence[float], at: NDArray[np.float64]) -> NDArray[np.float64]:
+def polynomial(coefficients: Sequence[float], at: FloatArray) -> FloatArray:
     """Return the value of a polynomial of degree one or more, constant coefficient first, by Horner's rule."""
-    result: NDArray[np.float64] = np.multiply(at, coefficients[-1])
+    result: FloatArray = np.multiply(at, coefficients[-1])
     for coefficient in coefficients[-2:0:-1]:
         result += coefficient
         result *= at

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.frames import values_at_sessions
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.structures.payoff import breakevens, probability_of_profit
 from trading_dag.options.structures.quotes import construct_positions
 from trading_dag.options.structures.structure import Structure

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray
 from trading_dag.errors import OptionPricingError
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.structures.structure import Structure
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.options.structures.payoff import maximum_loss, maximum_profit
 from trading_dag.options.structures.strike_selection import (
     QuoteTime,

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
     BackExpiryRule,

@@ -15,8 +15,8 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 
+from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.errors import OptionPricingError, StructureError
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 
 OptionRight = Literal["C", "P"]
 Side = Literal["buy", "sell"]

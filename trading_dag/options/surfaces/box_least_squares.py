@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from trading_dag.arrays import FloatArray
+
 Function = Callable[[FloatArray], FloatArray]
 
 _FIRST_DAMPING: Final = 1e-3

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.pricing import black_scholes
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.setting_groups import SurfaceSettings
 
 REFERENCE_DAYS: Final = 30.0
@@ -63,7 +63,7 @@ class VolatilitySurface(Protocol):
     def probability_above(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
         """Return the risk-neutral P(S_T > strike)."""
 
-    def rows(self, where: NDArray[np.int64]) -> Self:
+    def rows(self, where: IntArray) -> Self:
         """Return the surfaces of some rows."""
 
     def columns(self) -> Self:
@@ -179,7 +179,7 @@ class ModelledSurface:
         probability: FloatArray = np.where(terms.is_valid, above, np.nan)
         return probability
 
-    def rows(self, where: NDArray[np.int64]) -> ModelledSurface:
+    def rows(self, where: IntArray) -> ModelledSurface:
         """Return the surfaces of some rows; the index level and the rate must be arrays over the rows."""
         return ModelledSurface(
             np.asarray(self.index_points, dtype=np.float64)[where],

@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.frames import require_columns
 from trading_dag.options.pricing import black_scholes
-from trading_dag.options.pricing.black_scholes import BoolArray, FloatArray
 from trading_dag.options.surfaces.modelled import Smile
 from trading_dag.schemas import CHAIN_ANALYTICS
 
@@ -127,7 +127,7 @@ class FittedSurface:
             above: FloatArray = np.clip(ndtr(d2) - np.sqrt(term) * density * slope, 0.0, 1.0)
         return above
 
-    def rows(self, where: NDArray[np.int64]) -> FittedSurface:
+    def rows(self, where: IntArray) -> FittedSurface:
         """Return the surfaces of some sessions."""
         a, b, rho, m, s = (parameter[where] for parameter in self.svi)
         return FittedSurface(
@@ -161,7 +161,7 @@ class FittedSurface:
         volatility: FloatArray = np.where(near_years == far_years, held, joined)
         return volatility
 
-    def _neighbours(self, years: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
+    def _neighbours(self, years: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
         """Return the slices before and after each time, and how far between them it lies; one slice twice beyond the
         ends.
         """
@@ -261,13 +261,13 @@ def _total_variance(svi: FloatArray, k: FloatArray) -> FloatArray:
     return total
 
 
-def _at(values: FloatArray, place: NDArray[np.int64]) -> FloatArray:
+def _at(values: FloatArray, place: IntArray) -> FloatArray:
     """Return the slice chosen for each element; the last axis of ``values`` is the slices."""
     axis = np.broadcast_to(values, (*place.shape, values.shape[-1]))
     chosen: FloatArray = np.take_along_axis(axis, place[..., np.newaxis], axis=-1)[..., 0]
     return chosen
 
 
-def _between(near: NDArray[np.int64], far: NDArray[np.int64], share: FloatArray, values: FloatArray) -> FloatArray:
+def _between(near: IntArray, far: IntArray, share: FloatArray, values: FloatArray) -> FloatArray:
     joined: FloatArray = _at(values, near) * (1.0 - share) + _at(values, far) * share
     return joined

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trading_dag.arrays import FloatArray
 from trading_dag.errors import InsufficientDataError, OptionPricingError
-from trading_dag.options.pricing.black_scholes import FloatArray
 from trading_dag.options.surfaces.box_least_squares import descend
 
 LEAST_QUOTES: Final = 6

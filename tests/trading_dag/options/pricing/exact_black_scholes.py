@@ -8,6 +8,8 @@ import mpmath as mp
 import numpy as np
 from numpy.typing import NDArray
 
+from trading_dag.arrays import FloatArray
+
 EPSILON = mp.mpf(2) ** -52
 DIGITS = 50
 
@@ -74,7 +76,7 @@ def drawn_contracts(count: int, *, seed: int, moneyness_deviations: float | None
     """
     generator = np.random.default_rng(seed)
 
-    def log_uniform(low: float, high: float) -> NDArray[np.float64]:
+    def log_uniform(low: float, high: float) -> FloatArray:
         return np.exp(generator.uniform(np.log(low), np.log(high), count))
 
     spot, years, volatility = log_uniform(1.0, 5000.0), log_uniform(1.0 / 365.0, 3.0), log_uniform(0.01, 3.0)
