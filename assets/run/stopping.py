@@ -10,6 +10,7 @@ that: whatever is stored is written beside itself and renamed. Worker processes 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -73,15 +74,16 @@ def answering_signals() -> Iterator[None]:
     before = {number: signal.signal(number, _answer) for number in STOPPING if number not in ignored}
     woken_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     listener = threading.Thread(target=_listen, args=(heard, ignored), name="signals", daemon=True)
-    listener.start()
     try:
+        listener.start()
         yield
     finally:
         signal.set_wakeup_fd(woken_before)
         for number, handler in before.items():
             signal.signal(number, handler)
         told.close()
-        listener.join()
+        if listener.ident is not None:
+            listener.join()
         heard.close()
 
 
@@ -96,6 +98,8 @@ def _answer(number: int, _: FrameType | None) -> None:
     _remember(number)
     if not _Request.is_answered:
         _Request.is_answered = True
+        # It writes a traceback where what is raised here meets it closing a connection, and raises it again.
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
         raise SystemExit(exit_code(number))
 
 

@@ -148,6 +148,54 @@ def started(script: str) -> subprocess.Popen[str]:
     return process
 
 
+# The signal comes at the worst moment: while the pool closes a connection, which logs what is raised then.
+CLOSING = """
+import os, signal
+from sqlalchemy import create_engine, text
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.pool import NullPool
+from assets.run.stopping import answering_signals, leave_if_stopped
+
+def close(_, connection):
+    os.kill(os.getpid(), {number})
+    connection.close()
+
+SQLiteDialect_pysqlite.do_close = close
+with answering_signals():
+    try:
+        with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
+            connection.execute(text("select 1"))
+    finally:
+        leave_if_stopped()
+"""
+# The same, while the thread that hears of signals is started.
+STARTING = """
+import os, signal, threading
+from trading_dag.cli.entry import main
+start = threading.Thread.start
+
+def started(thread):
+    start(thread)
+    if thread.name == "signals":
+        os.kill(os.getpid(), {number})
+
+threading.Thread.start = started
+main()
+"""
+
+
+@pytest.mark.parametrize("script", [CLOSING, STARTING], ids=["closing a connection", "starting to hear"])
+def test_a_signal_at_the_worst_moment_is_one_line_all_the_same(number: signal.Signals, script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", script.format(number=int(number))],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (128 + number, LINE, "")
+
+
 def test_a_library_that_swallows_the_signal_only_puts_the_end_off(number: signal.Signals) -> None:
     process = started(STUCK.format(grace=0.5))
     assert stop(process, number) == f"swallowed\nready\n{LINE}"

@@ -19,12 +19,15 @@ from trading_dag.reporting.visible_text import visible
 def main() -> None:
     """Run one command. Wherever it is when Ctrl-C or SIGTERM come, it ends with one line and their exit code."""
     _make_outputs_safe()
-    with answering_signals():
-        try:
-            _run_command()
-            raise_if_stopped()
-        finally:
-            leave_if_stopped()
+    try:
+        with answering_signals():
+            try:
+                _run_command()
+                raise_if_stopped()
+            finally:
+                leave_if_stopped()
+    finally:
+        leave_if_stopped()  # a signal that came while the answering of signals began
 
 
 def _make_outputs_safe() -> None:
