@@ -52,7 +52,10 @@ def _run_command() -> None:
     try:
         from trading_dag.cli.commands import app
 
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # what an output cannot take is an error of the command, not of the interpreter's end
     except (ConfigurationError, StructureError) as error:
         _fail(str(error), BAD_USAGE)
     except ValidationError as error:
@@ -66,4 +69,16 @@ def _fail(problem: str, code: int) -> None:
     """Say in one line what went wrong, unless it did because the command was told to stop."""
     if stop_signal() is None:
         sys.stderr.write(f"error: {visible(problem)}\n")
+    _forget_what_cannot_be_written()
     sys.exit(code)
+
+
+def _forget_what_cannot_be_written() -> None:
+    """Make an output that takes no more a null device, so that the exit code stays the command's."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
