@@ -54,8 +54,9 @@ def _run_command() -> None:
 
         try:
             app()
-        finally:
+        except SystemExit:
             sys.stdout.flush()  # what an output cannot take is an error of the command, not of the interpreter's end
+            raise
     except (ConfigurationError, StructureError) as error:
         _fail(str(error), BAD_USAGE)
     except ValidationError as error:
