@@ -27,18 +27,10 @@ YEAR_AGO = NOW - pd.Timedelta(days=365)
 SINCE = pd.Timestamp("2026-11-01")
 
 
-@pytest.fixture(scope="module")
-def shared_vendor() -> Iterator[LoopbackVendor]:
-    with LoopbackVendor(sessions=30) as running:
-        yield running
-
-
 @pytest.fixture
-def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
-    shared_vendor.requests.clear()
-    yield shared_vendor
-    shared_vendor.heal()
-    shared_vendor.events.has_premium = False
+def vendor(vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
+    yield vendor
+    vendor.events.has_premium = False
 
 
 def client(vendor: LoopbackVendor, home: Path, *, key: str | None = FINNHUB_KEY, **http: float) -> FinnhubClient:

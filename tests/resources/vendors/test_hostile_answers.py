@@ -47,13 +47,6 @@ def shared_vendor() -> Iterator[LoopbackVendor]:
         yield running
 
 
-@pytest.fixture
-def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
-    shared_vendor.requests.clear()
-    yield shared_vendor
-    shared_vendor.heal()
-
-
 class Patience:
     """How long an answer may take: on a busy machine an honest one takes a while, too."""
 

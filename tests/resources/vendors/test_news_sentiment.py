@@ -23,19 +23,11 @@ SENTIMENT = "/news-sentiment"
 VALUES = ["company_score", "sector_score", "buzz", "articles_last_week"]
 
 
-@pytest.fixture(scope="module")
-def shared_vendor() -> Iterator[LoopbackVendor]:
-    with LoopbackVendor(sessions=30) as running:
-        yield running
-
-
 @pytest.fixture
-def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
-    shared_vendor.requests.clear()
-    shared_vendor.events.has_premium = True
-    yield shared_vendor
-    shared_vendor.heal()
-    shared_vendor.events.has_premium = False
+def vendor(vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
+    vendor.events.has_premium = True
+    yield vendor
+    vendor.events.has_premium = False
 
 
 def live(vendor: LoopbackVendor, home: Path, *, key: str | None = FINNHUB_KEY, now: pd.Timestamp = NOW) -> LiveSource:

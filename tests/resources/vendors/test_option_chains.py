@@ -70,12 +70,10 @@ def shared_vendor() -> Iterator[LoopbackVendor]:
 
 
 @pytest.fixture
-def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
-    shared_vendor.requests.clear()
-    before = dict(vars(shared_vendor.chains))
-    yield shared_vendor
-    shared_vendor.heal()
-    vars(shared_vendor.chains).update(before)
+def vendor(vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
+    before = dict(vars(vendor.chains))
+    yield vendor
+    vars(vendor.chains).update(before)
 
 
 def present(vendor: LoopbackVendor) -> pd.Timestamp:

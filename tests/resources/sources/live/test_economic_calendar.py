@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -20,19 +19,6 @@ from trading_dag.schemas import ECONOMIC_CALENDAR, ECONOMIC_EVENTS
 from trading_dag.sessions import is_session
 
 SINCE = pd.Timestamp("2026-09-01")
-
-
-@pytest.fixture(scope="module")
-def shared_vendor() -> Iterator[LoopbackVendor]:
-    with LoopbackVendor(sessions=30) as running:
-        yield running
-
-
-@pytest.fixture
-def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
-    shared_vendor.requests.clear()
-    yield shared_vendor
-    shared_vendor.heal()
 
 
 def client(vendor: LoopbackVendor, home: Path, *, key: str | None = FRED_KEY, **http: float) -> EconomicCalendarClient:

@@ -32,13 +32,6 @@ def shared_vendor() -> Iterator[LoopbackVendor]:
         yield running
 
 
-@pytest.fixture
-def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
-    shared_vendor.requests.clear()
-    yield shared_vendor
-    shared_vendor.heal()
-
-
 def with_key(vendor: LoopbackVendor, home: Path, **http: float) -> FredClient:
     return FredClient(
         vendor.settings(home, fred_api_key=FRED_KEY, http=FAST_HTTP.model_copy(update=http)), series=("GDP", "DGS10")

@@ -33,11 +33,9 @@ def shared_vendor() -> Iterator[LoopbackVendor]:
 
 
 @pytest.fixture
-def vendor(shared_vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
-    shared_vendor.requests.clear()
-    yield shared_vendor
-    shared_vendor.heal()
-    shared_vendor.shows_open_session = False
+def vendor(vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
+    yield vendor
+    vendor.shows_open_session = False
 
 
 def client(vendor: LoopbackVendor, home: Path, *, now: pd.Timestamp | None = None, **http: float) -> YahooClient:
