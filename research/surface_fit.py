@@ -240,7 +240,7 @@ class SurfaceError:
 
 
 @dataclass(frozen=True)
-class FittedSurface:
+class SurfaceFit:
     """A shape fitted to chains, and its error where it was not fitted.
 
     Attributes
@@ -263,7 +263,7 @@ class FittedSurface:
     without_level: tuple[tuple[str, pd.Timestamp], ...]
 
 
-def index_levels(
+def levels_by_quote_date(
     points: pd.DataFrame, *, quoted: Mapping[tuple[str, pd.Timestamp], float] | None = None
 ) -> dict[tuple[str, pd.Timestamp], float]:
     """The volatility index of each ticker and quote date, percent points: as quoted, otherwise replicated.
@@ -297,7 +297,7 @@ def fit_surface(
     rate: ArrayLike,
     quoted_levels: Mapping[tuple[str, pd.Timestamp], float] | None = None,
     settings: SurfaceSettings | None = None,
-) -> FittedSurface:
+) -> SurfaceFit:
     """Least squares of the modelled shape on the smiles of these chains, 7-60 days and 3-97 delta.
 
     Each expiration weighs the same, however many strikes it lists. What is fitted knows every one of these
@@ -318,7 +318,7 @@ def fit_surface(
     """
     start = settings or SurfaceSettings()
     points = smile_points(chains, rate=rate, dividend_yield=start.dividend_yield)
-    levels = index_levels(points, quoted=quoted_levels)
+    levels = levels_by_quote_date(points, quoted=quoted_levels)
     keys = pd.MultiIndex.from_frame(points[["ticker", "quote_date"]])
     points = points.assign(index_points=pd.Series(levels, dtype=np.float64).reindex(keys).to_numpy())
     without = points.loc[points["index_points"].isna(), ["ticker", "quote_date"]].drop_duplicates()
@@ -336,7 +336,7 @@ def fit_surface(
     for quote_date in dates.unique():
         is_out = (dates == quote_date).to_numpy()
         left_out[is_out] = volatility_errors(points[is_out], settings=_least_squares(points[~is_out], start=fitted))
-    return FittedSurface(
+    return SurfaceFit(
         settings=fitted,
         fitted=_error("all", volatility_errors(points, settings=fitted)),
         left_out=_error("all", left_out),

@@ -31,7 +31,7 @@ def switched_off(table: Table, *, source: str, reason: str) -> pd.DataFrame:
     return frame
 
 
-def table_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFrame:
+def raw_frame(frame: pd.DataFrame, table: Table, *, source: str) -> pd.DataFrame:
     """Return the frame in the table's columns, order and types, sorted by key; columns that are missing are NULL.
 
     What was left out of the frame, or assumed, stays its attribute.

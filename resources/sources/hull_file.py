@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from resources.raw_frames import switched_off, table_frame, with_notes
+from resources.raw_frames import raw_frame, switched_off, with_notes
 from resources.sources.status import SourceStatus
 from resources.text_files.rows import Kind, RowsFile, open_rows
 from trading_dag.errors import SourceError, SourceFormatError
@@ -134,7 +134,7 @@ def read_hull_market(path: Path, *, source: str = SOURCE) -> pd.DataFrame:
     infinite = frame.columns[np.isinf(frame.to_numpy()).any(axis=0)]
     if len(infinite):
         raise _format_error(path, f"column {infinite[0]}: holds infinity")
-    return table_frame(frame, HULL_MARKET, source=source)
+    return raw_frame(frame, HULL_MARKET, source=source)
 
 
 def _require_columns(path: Path) -> RowsFile:

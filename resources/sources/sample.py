@@ -18,10 +18,10 @@ import pandas as pd
 from resources.raw_frames import (
     IMPORT_CHAINS,
     on_sessions,
+    raw_frame,
     require_rows,
     since_session,
     switched_off,
-    table_frame,
     with_index_columns,
 )
 from resources.sources.hull_file import HullFile
@@ -87,7 +87,7 @@ class SampleSource:
         """
         bars = since_session(_prices(ticker), since)
         bars = bars.assign(ticker=ticker, split_factor=1.0, dividend=0.0)
-        return table_frame(_not_empty(bars, ticker, since), PRICES_DAILY, source=NAME)
+        return raw_frame(_not_empty(bars, ticker, since), PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return VIX closes of 2014-01-03 to 2018-12-31 for either ticker; open, high, low and VIX3M are NULL.
@@ -102,7 +102,7 @@ class SampleSource:
         index = on_sessions(index[index["session"] <= last_price_session], source=NAME, what="VIX")
         index = _not_empty(since_session(index, since), ticker, since)
         rows = with_index_columns(index, None, ticker=ticker, symbol=FALLBACK_VOLATILITY_INDEX)
-        return table_frame(rows, VOLATILITY_INDEX, source=NAME)
+        return raw_frame(rows, VOLATILITY_INDEX, source=NAME)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002 (the protocol has it)
         """Return no rows: the sample has no macro series."""

@@ -14,7 +14,7 @@ from typing import Final
 
 import pandas as pd
 
-from resources.raw_frames import require_rows, since_session, table_frame
+from resources.raw_frames import raw_frame, require_rows, since_session
 from resources.sources.hull_file import HullFile
 from resources.sources.status import SourceStatus
 from trading_dag.schemas import (
@@ -37,7 +37,7 @@ from trading_dag.simulation.chain import quoted_chain
 from trading_dag.simulation.earnings import earnings_rows
 from trading_dag.simulation.macro import calendar_rows, macro_rows
 from trading_dag.simulation.parameters import Underlying, underlying_of
-from trading_dag.simulation.paths import Market, Path, simulate_market, simulate_path
+from trading_dag.simulation.paths import Path, SimulatedMarket, simulate_market, simulate_path
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, SIMULATED, SimulationSettings
 from trading_dag.simulation.timeline import timeline
 from trading_dag.simulation.volatility_index import index_bars
@@ -178,14 +178,14 @@ class SimulatedSource:
         return [*(SourceStatus(table.name, "on", world) for table in tables), self.hull.describe()]
 
     @property
-    def _market(self) -> Market:
+    def _market(self) -> SimulatedMarket:
         return self._market_until(self._last_session())
 
-    def _world(self, ticker: str) -> tuple[Market, Path]:
+    def _world(self, ticker: str) -> tuple[SimulatedMarket, Path]:
         last = self._last_session()
         return self._market_until(last), self._path_until(validate_ticker(ticker), last)
 
-    def _make_market(self, last: pd.Timestamp) -> Market:
+    def _make_market(self, last: pd.Timestamp) -> SimulatedMarket:
         return simulate_market(self._settings, timeline(self._settings, last=last))
 
     def _make_path(self, ticker: str, last: pd.Timestamp) -> Path:
@@ -211,4 +211,4 @@ class SimulatedSource:
 
     def _events(self, rows: pd.DataFrame, table: Table) -> pd.DataFrame:
         """Rows in the table's types; of events there may be none."""
-        return table_frame(rows, table, source=self.name)
+        return raw_frame(rows, table, source=self.name)

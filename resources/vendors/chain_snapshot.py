@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from resources.left_out import LEFT_OUT, LeftOut, with_note
-from resources.raw_frames import require_rows, table_frame
+from resources.raw_frames import raw_frame, require_rows
 from trading_dag.errors import EmptySourceError, SourceFormatError, StaleSourceError
 from trading_dag.options.chains.rows import CONTRACT_ID, normalise_chain, repeated_rows
 from trading_dag.schemas import OPTION_CHAIN
@@ -218,7 +218,7 @@ def chain_rows(
         problem=f"there is no contract that expires by {question.last_expiration:%Y-%m-%d}",
         remedy="Check the ticker, or raise TRADING_DAG_CHAIN_DAYS.",
     )
-    frame = left_out.noted_on(table_frame(found, OPTION_CHAIN, source=source))
+    frame = left_out.noted_on(raw_frame(found, OPTION_CHAIN, source=source))
     if any(unreadable.values()):
         frame.attrs[LEFT_OUT] = with_note(frame.attrs.get(LEFT_OUT), f"contracts left out: {_told_counts(unreadable)}")
     without = [name for name in _NUMBERS if found[name].isna().all()]

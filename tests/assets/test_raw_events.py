@@ -12,7 +12,7 @@ import pytest
 from assets.declare.declaration import Result, Slice
 from assets.raw import RESTATEMENTS_SHOWN, load_events, load_incrementally
 from resources.left_out import LEFT_OUT
-from resources.raw_frames import switched_off, table_frame
+from resources.raw_frames import raw_frame, switched_off
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.schemas import NEWS, PRICES_DAILY
 from trading_dag.settings import Settings
@@ -36,7 +36,7 @@ def articles(*headlines: str, source: str = "live", at: pd.Timestamp = EARLY) ->
     frame = pd.DataFrame(rows)
     for name in ("published_at", "known_at"):
         frame[name] = pd.to_datetime(frame[name], utc=True)
-    return table_frame(frame, NEWS, source=source)
+    return raw_frame(frame, NEWS, source=source)
 
 
 class Place:
@@ -97,7 +97,7 @@ def test_what_the_source_left_out_of_prices_is_metadata_of_the_slice(tmp_path: P
         }
     )
     rows.attrs[LEFT_OUT] = "1 bars or volumes of SPY were left out: Yahoo says no volume (1, first: 2024-03-01)"
-    fresh = table_frame(rows, PRICES_DAILY, source="live")
+    fresh = raw_frame(rows, PRICES_DAILY, source="live")
     result = load_incrementally(place.at, PRICES_DAILY, lambda _: fresh)
     assert result.metadata[LEFT_OUT] == rows.attrs[LEFT_OUT]
     assert result.frames["prices_daily"].attrs == {"source": "live"}

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 
 from research.surface_fit import (
     fit_surface,
-    index_levels,
+    levels_by_quote_date,
     replicated_variance,
     smile_points,
     variance_swap_volatility,
@@ -223,7 +223,7 @@ def test_a_date_whose_index_level_cannot_be_had_is_named_and_not_used():
 def test_a_quoted_level_is_preferred_to_a_replicated_one():
     points = smile_points(chain_of({date: flat(0.2) for date in QUOTE_DATES}), rate=0.03, dividend_yield=0.0)
     first, second = (("SPY", pd.Timestamp(date)) for date in QUOTE_DATES)
-    levels = index_levels(points, quoted={first: 33.0})
+    levels = levels_by_quote_date(points, quoted={first: 33.0})
     assert levels[first] == 33.0
     assert levels[second] == pytest.approx(20.0, rel=2e-3)
 
@@ -277,7 +277,7 @@ def real_chains(real_data):
 @pytest.mark.files_data
 def test_the_replicated_index_is_within_a_point_of_vix_where_both_exist(real_chains):
     chains = real_chains[real_chains["quote_date"].dt.year < 2026]
-    levels = index_levels(smile_points(chains, rate=chains["rate"], dividend_yield=0.015))
+    levels = levels_by_quote_date(smile_points(chains, rate=chains["rate"], dividend_yield=0.015))
     assert len(levels) == 3
     for (_, quote_date), level in levels.items():
         assert level == pytest.approx(VIX[f"{quote_date:%Y-%m-%d}"], abs=1.0)
@@ -297,7 +297,7 @@ def test_the_left_out_error_of_real_chains_is_within_two_and_a_half_points_for_e
 @pytest.mark.files_data
 def test_the_default_shape_is_within_two_and_a_half_points_of_the_real_smiles(real_chains):
     points = smile_points(real_chains, rate=real_chains["rate"], dividend_yield=0.015)
-    levels = index_levels(points)
+    levels = levels_by_quote_date(points)
     points = points.assign(
         index_points=[levels[key] for key in zip(points["ticker"], points["quote_date"], strict=True)]
     )

@@ -190,7 +190,7 @@ def doctor(
     fast: Annotated[bool, typer.Option("--fast", help="Do not compare every slice with its hash.")] = False,
 ) -> None:
     """Say what is set up, what is missing or damaged, what lies among the slices and is none, and what to do."""
-    from resources.doctor.diagnosis import FAILING, diagnose_installation
+    from resources.doctor.installation import FAILING, diagnose_installation
     from trading_dag.cli.plain_console import marked
 
     place = Workplace(source)

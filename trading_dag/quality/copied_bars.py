@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import BoolArray, IntArray
-from trading_dag.quality.sequences import Bars
+from trading_dag.quality.sequences import SoundBars
 
 _OHLC: Final = ("open", "high", "low", "close")
 _LEAST_RUN: Final = 3
@@ -26,7 +26,7 @@ _OPEN_LEAST: Final = 84
 _OPEN_CORRELATION: Final = 0.12
 
 
-def copied_bars(bars: Bars) -> BoolArray:
+def copied_bars(bars: SoundBars) -> BoolArray:
     """Bars with a range that repeat an earlier one with its volume, or three in a row that repeat as many in a row.
 
     A bar without a range says nothing alone: an instrument that nobody traded has them.
@@ -51,7 +51,7 @@ def _distance_to_copy(values: pd.DataFrame) -> IntArray:
     return (positions - earlier).fillna(0).to_numpy(dtype="int64")
 
 
-def opens_of_the_next_session(bars: Bars) -> BoolArray:
+def opens_of_the_next_session(bars: SoundBars) -> BoolArray:
     """Sessions at the end of 126 whose opens go with their closes: as those of the session after them do."""
     rows = bars.rows
     reach = (rows["high"] - rows["low"]).where(rows["high"] > rows["low"])

@@ -15,10 +15,10 @@ import pandas as pd
 from trading_dag.arrays import BoolArray
 from trading_dag.quality.adjustment_rules import impossible_adjustments, remarkable_adjustments
 from trading_dag.quality.copied_bars import copied_bars, opens_of_the_next_session
-from trading_dag.quality.lone_prices import lone_prices
 from trading_dag.quality.peer_rules import market_went_with_it, no_foreign_bars
 from trading_dag.quality.rules import Check, Examine, Examined, Finding, Rule
-from trading_dag.quality.sequences import Bars, frozen_tail, missing_sessions, sound_bars
+from trading_dag.quality.sequences import SoundBars, frozen_tail, missing_sessions, sound_bars
+from trading_dag.quality.spikes_and_flash_crashes import lone_prices
 from trading_dag.quality.split_rules import spliced_sessions, split_like_jumps, unusual_gaps
 from trading_dag.sessions import sessions_between
 
@@ -144,7 +144,7 @@ def _warning(name: str, description: str, examine: Examine, *, needs: tuple[str,
     )
 
 
-def _price_bars(examined: Examined) -> Bars:
+def _price_bars(examined: Examined) -> SoundBars:
     return sound_bars(examined, positive=_OHLC)
 
 
@@ -156,7 +156,7 @@ def _lone(examined: Examined) -> tuple[BoolArray, BoolArray]:
     return lone_prices(examined.shared(_price_bars))
 
 
-def _of_bars(flags_of: Callable[[Bars], BoolArray], detail: str, *, least: int) -> Examine:
+def _of_bars(flags_of: Callable[[SoundBars], BoolArray], detail: str, *, least: int) -> Examine:
     """Return a rule that reads the sound bars alone; ``least`` is how many it needs to say anything."""
 
     def examine(examined: Examined) -> Finding:
@@ -168,7 +168,7 @@ def _of_bars(flags_of: Callable[[Bars], BoolArray], detail: str, *, least: int) 
     return examine
 
 
-def _too_few(examined: Examined, bars: Bars, least: int) -> Finding:
+def _too_few(examined: Examined, bars: SoundBars, least: int) -> Finding:
     return examined.not_examined(f"{len(bars.rows)} sound bars, at least {least} are needed")
 
 
@@ -196,7 +196,7 @@ def _no_missing_sessions(examined: Examined) -> Finding:
     return Finding(finding.mask, count=len(missing), detail=finding.detail, examples=days)
 
 
-def _held(examined: Examined) -> Bars:
+def _held(examined: Examined) -> SoundBars:
     """Bars whatever their prices: a bar with a bad price is no missing session."""
     return sound_bars(examined, positive=())
 

@@ -18,7 +18,7 @@ from trading_dag.sessions import all_sessions, sessions_between
 
 
 @dataclass(frozen=True)
-class Bars:
+class SoundBars:
     """Sound rows in session order.
 
     Attributes
@@ -33,7 +33,7 @@ class Bars:
     size: int
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> Bars:
+    def of(cls, rows: pd.DataFrame) -> SoundBars:
         """Rows that are sound and in order already."""
         return cls(rows.reset_index(drop=True), np.arange(len(rows)), len(rows))
 
@@ -49,7 +49,7 @@ class Bars:
         return Finding.of_rows(mask, detail)
 
 
-def sound_bars(examined: Examined, *, positive: tuple[str, ...]) -> Bars:
+def sound_bars(examined: Examined, *, positive: tuple[str, ...]) -> SoundBars:
     """Return the rows whose session and positive columns are sound, in session order."""
     frame = examined.frame
     days = frame["session"]
@@ -62,10 +62,10 @@ def sound_bars(examined: Examined, *, positive: tuple[str, ...]) -> Bars:
     first = np.ones(len(order), dtype=bool)
     first[1:] = held[order][1:] != held[order][:-1]
     positions = positions[order[first]]
-    return Bars(frame.iloc[positions].reset_index(drop=True), positions, len(frame))
+    return SoundBars(frame.iloc[positions].reset_index(drop=True), positions, len(frame))
 
 
-def missing_sessions(bars: Bars) -> tuple[pd.DatetimeIndex, BoolArray]:
+def missing_sessions(bars: SoundBars) -> tuple[pd.DatetimeIndex, BoolArray]:
     """Exchange sessions between the first and the last bar that have no bar, and the bars after a hole."""
     held = pd.DatetimeIndex(bars.rows["session"])
     if len(held) == 0:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.quality.activity import log_of, only_where, turnover, usual_before
-from trading_dag.quality.sequences import Bars
+from trading_dag.quality.sequences import SoundBars
 
 _LEAST_JUMP: Final = 0.16
 _JUMP_SCALES: Final = 10.0
@@ -38,7 +38,7 @@ _SPLICE_SIZE: Final = 0.05
 _SPLICE_NET: Final = 0.35
 
 
-def split_like_jumps(bars: Bars) -> BoolArray:
+def split_like_jumps(bars: SoundBars) -> BoolArray:
     """Sessions at which prices look like an unadjusted split: an overnight jump that stays and that no trading made.
 
     A jump is one beyond doubt where the row's own ``split_factor`` is its ratio, where the dividend-adjusted close did
@@ -64,7 +64,7 @@ def split_like_jumps(bars: Bars) -> BoolArray:
     return np.asarray(flags & _stays(close, jump), dtype=bool) if flags.any() else flags
 
 
-def _untraded(bars: Bars, jump: FloatArray, is_large: BoolArray) -> BoolArray:
+def _untraded(bars: SoundBars, jump: FloatArray, is_large: BoolArray) -> BoolArray:
     """Return the large jumps too far for what was traded, in a session of ordinary range."""
     rows = bars.rows
     is_far = is_large & (np.abs(jump) > _JUMP_SCALES * bars.scale.to_numpy())
@@ -92,13 +92,13 @@ def _is_recorded_ratio(rows: pd.DataFrame, overnight: FloatArray, scale: FloatAr
     return np.asarray(is_split & (distance < _RECORDED_TOLERANCE * np.abs(recorded)), dtype=bool)
 
 
-def unusual_gaps(bars: Bars) -> BoolArray:
+def unusual_gaps(bars: SoundBars) -> BoolArray:
     """Overnight gaps beyond 16 % and ten local scales, whatever made them."""
     overnight = np.abs(np.nan_to_num(log_of(bars.rows["open"] / bars.rows["close"].shift(1))))
     return np.asarray((overnight >= _LEAST_JUMP) & (overnight > _JUMP_SCALES * bars.scale.to_numpy()), dtype=bool)
 
 
-def spliced_sessions(bars: Bars) -> BoolArray:
+def spliced_sessions(bars: SoundBars) -> BoolArray:
     """Two sessions or more between opposite overnight gaps that cancel within five weeks: bars of something else."""
     rows = bars.rows
     gap = np.nan_to_num(log_of(rows["open"] / rows["close"].shift(1)))

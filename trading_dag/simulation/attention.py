@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.simulation.paths import Market, Path
+from trading_dag.simulation.paths import Path, SimulatedMarket
 from trading_dag.simulation.rates import wandering
 from trading_dag.simulation.streams import stream
 from trading_dag.simulation.timeline import close_moments, moments
@@ -36,7 +36,7 @@ _PHRASES: Final = {
 _MARKET_NAME: Final = "the market"
 
 
-def news_rows(market: Market, path: Path) -> pd.DataFrame:
+def news_rows(market: SimulatedMarket, path: Path) -> pd.DataFrame:
     """Headlines about the underlying and the market, by the close of the last session.
 
     Returns
@@ -55,7 +55,7 @@ def news_rows(market: Market, path: Path) -> pd.DataFrame:
     return rows[rows["known_at"] <= closes].assign(ticker=path.underlying.ticker)
 
 
-def mention_rows(market: Market, path: Path) -> pd.DataFrame:
+def mention_rows(market: SimulatedMarket, path: Path) -> pd.DataFrame:
     """Mentions of the underlying, one snapshot a session, taken at 12:30 New York.
 
     Returns
@@ -81,7 +81,7 @@ def mention_rows(market: Market, path: Path) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def sentiment_rows(market: Market, path: Path) -> pd.DataFrame:
+def sentiment_rows(market: SimulatedMarket, path: Path) -> pd.DataFrame:
     """Return a vendor's score of the simulated headlines, one snapshot a session from the second week on, at 12:30
     New York.
 
@@ -135,7 +135,7 @@ class _Drawn(NamedTuple):
     phrase: FloatArray
 
 
-def _drawn(market: Market, name: str, *, tone: FloatArray, slots: int, scope: str) -> _Drawn:
+def _drawn(market: SimulatedMarket, name: str, *, tone: FloatArray, slots: int, scope: str) -> _Drawn:
     """Up to ``slots`` items a session, the more the stronger its tone."""
     sessions, seed = market.times.sessions, market.settings.seed
     draws = stream(seed, name, "news", scope).random((len(sessions), slots, 4))
@@ -146,7 +146,7 @@ def _drawn(market: Market, name: str, *, tone: FloatArray, slots: int, scope: st
     return _Drawn(session, slot, minutes, feeling, phrase)
 
 
-def _items(market: Market, name: str, *, tone: FloatArray, slots: int, scope: str) -> pd.DataFrame:
+def _items(market: SimulatedMarket, name: str, *, tone: FloatArray, slots: int, scope: str) -> pd.DataFrame:
     """Return the items as rows of news, with a headline each."""
     session, slot, minutes, feeling, phrase = _drawn(market, name, tone=tone, slots=slots, scope=scope)
     sign = np.where(np.abs(feeling) < 0.3, 0, np.sign(feeling)).astype(np.int64)

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray
-from trading_dag.simulation.paths import Market, Path
+from trading_dag.simulation.paths import Path, SimulatedMarket
 from trading_dag.simulation.streams import stream
 from trading_dag.simulation.timeline import BARS, split_session
 
 _TICK_DIGITS: Final = 2
 
 
-def hourly_bars(market: Market, path: Path) -> pd.DataFrame:
+def hourly_bars(market: SimulatedMarket, path: Path) -> pd.DataFrame:
     """Bars of an hour from 09:30 New York, the last of a session half an hour; split-adjusted.
 
     Highs and lows are drawn from the law of a Brownian bridge between open and close.
@@ -49,7 +49,7 @@ def hourly_bars(market: Market, path: Path) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def daily_bars(market: Market, path: Path, hourly: pd.DataFrame) -> pd.DataFrame:
+def daily_bars(market: SimulatedMarket, path: Path, hourly: pd.DataFrame) -> pd.DataFrame:
     """Return the hourly bars put together by session, with dividends and splits.
 
     Prices are in shares of today throughout, as vendors restate them: a split shows in ``split_factor`` alone.
@@ -82,7 +82,7 @@ def daily_bars(market: Market, path: Path, hourly: pd.DataFrame) -> pd.DataFrame
     )
 
 
-def _volumes(market: Market, path: Path) -> FloatArray:
+def _volumes(market: SimulatedMarket, path: Path) -> FloatArray:
     """Shares of each bar, whole numbers, (n, 7): more where variance falls and where the price moved."""
     n = len(market.times)
     noise = stream(market.settings.seed, path.underlying.ticker, "volume").standard_normal((n, BARS + 1))

@@ -14,7 +14,7 @@ from trading_dag.options.chains.contracts import is_morning_settled, terms_of, y
 from trading_dag.options.pricing.implied_volatility import implied_volatility
 from trading_dag.sessions import all_sessions
 from trading_dag.simulation.listing import is_listed, listed_expirations, strike_grid
-from trading_dag.simulation.paths import Market, Path
+from trading_dag.simulation.paths import Path, SimulatedMarket
 from trading_dag.simulation.streams import stream, uniform_of
 from trading_dag.simulation.timeline import OVERNIGHT_SHARE, ex_dividend_sessions, split_session
 from trading_dag.simulation.transform_pricing import priced_state, put_prices
@@ -52,7 +52,7 @@ class FairBook:
     listed: BoolArray
 
 
-def fair_book(market: Market, path: Path, position: int) -> FairBook:
+def fair_book(market: SimulatedMarket, path: Path, position: int) -> FairBook:
     """Values of all contracts at the close of a session.
 
     Dividends are a known fraction of the price on known days, so forwards are exact. An American option is worth at
@@ -102,7 +102,7 @@ def fair_book(market: Market, path: Path, position: int) -> FairBook:
     return FairBook(session, spot, expirations, strikes, years, rate, forwards, european, american, listed)
 
 
-def session_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
+def session_chain(market: SimulatedMarket, path: Path, position: int) -> pd.DataFrame:
     """Return the chain of one session: quotes on the tick around the model's value.
 
     Returns
@@ -136,7 +136,7 @@ def session_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def quoted_chain(market: Market, path: Path, position: int) -> pd.DataFrame:
+def quoted_chain(market: SimulatedMarket, path: Path, position: int) -> pd.DataFrame:
     """Return the chain of one session as it was quoted on that day: ``session_chain`` before later splits were
     undone.
 
@@ -181,7 +181,12 @@ def _quotes(ticker: str, value: FloatArray, *, width: FloatArray, is_fund: bool)
 
 
 def _activity(
-    market: Market, path: Path, book: FairBook, at: tuple[np.ndarray, np.ndarray, np.ndarray], *, draws: FloatArray
+    market: SimulatedMarket,
+    path: Path,
+    book: FairBook,
+    at: tuple[np.ndarray, np.ndarray, np.ndarray],
+    *,
+    draws: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Contracts traded and open: most near the money, at round strikes and near expirations; puts below, calls above.
 

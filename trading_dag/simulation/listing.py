@@ -43,7 +43,7 @@ def listed_expirations(underlying: Underlying, session: pd.Timestamp) -> pd.Date
     return last_days[last_days > session]
 
 
-def strike_step(underlying: Underlying, least_price: float) -> float:
+def listed_strike_step(underlying: Underlying, least_price: float) -> float:
     """Distance of strikes in USD. Each step is a multiple of the finer ones, so a falling price only adds strikes."""
     if underlying.is_fund:
         return 10.0 if least_price >= 1000.0 else 1.0
@@ -57,7 +57,7 @@ def strike_grid(underlying: Underlying, closes: FloatArray) -> FloatArray:
     ----------
     closes : the underlying's closes from its first session through this one, USD.
     """
-    step = strike_step(underlying, float(closes.min()))
+    step = listed_strike_step(underlying, float(closes.min()))
     recent = closes[-_YEAR_OF_SESSIONS:]
     first = np.ceil(recent.min() * (1.0 - _MONTHLY_BAND) / step)
     last = np.floor(recent.max() * (1.0 + _MONTHLY_BAND) / step)
@@ -91,7 +91,7 @@ def is_listed(
     lowest = np.minimum.accumulate(closes[::-1])[::-1][since] * (1.0 - band)
     highest = np.maximum.accumulate(closes[::-1])[::-1][since] * (1.0 + band)
     is_near = np.asarray((expirations - sessions[-1]).days <= _FINE_DAYS)[:, np.newaxis]
-    coarse = 5.0 * strike_step(underlying, float(closes.min()))
+    coarse = 5.0 * listed_strike_step(underlying, float(closes.min()))
     is_coarse = np.abs(grid / coarse - np.round(grid / coarse)) * coarse < _CENT
     inside = (grid >= lowest[:, np.newaxis]) & (grid <= highest[:, np.newaxis])
     return np.asarray(inside & (is_near | is_coarse), dtype=np.bool_)

@@ -12,7 +12,7 @@ from trading_dag.releases.publication_lags import known_on
 from trading_dag.schemas import MACRO
 from trading_dag.sessions import TIME_UNIT, all_sessions
 from trading_dag.simulation.parameters import MARKET, underlying_of
-from trading_dag.simulation.paths import Market, simulate_path
+from trading_dag.simulation.paths import SimulatedMarket, simulate_path
 from trading_dag.simulation.rates import wandering
 from trading_dag.simulation.simulation_settings import SimulationSettings
 from trading_dag.simulation.streams import stream
@@ -25,7 +25,7 @@ _CALENDAR_DAYS_AHEAD: Final = 370
 _SHOWN_IN_THE_EVENING: Final = ("DGS2", "DGS10", "DGS3MO", "T10Y2Y", "T10YIE", "DFII10")
 
 
-def macro_rows(market: Market) -> pd.DataFrame:
+def macro_rows(market: SimulatedMarket) -> pd.DataFrame:
     """Return every observation that a vendor shows on the evening of the last session.
 
     Values are published once and never revised, so they are first releases; days of publication follow the lags of
@@ -84,7 +84,7 @@ def calendar_rows(settings: SimulationSettings, *, last: pd.Timestamp) -> pd.Dat
     return rows.assign(basis="published").sort_values(["event", "event_date"], ignore_index=True)
 
 
-def _daily_series(market: Market) -> dict[str, tuple[pd.DatetimeIndex, FloatArray]]:
+def _daily_series(market: SimulatedMarket) -> dict[str, tuple[pd.DatetimeIndex, FloatArray]]:
     rates, sessions = market.rates, market.times.sessions
     spy = underlying_of(market.settings.seed, MARKET, fair=market.settings.fair)
     index = np.round(index_levels(market, simulate_path(market, spy), sessions_ahead=MONTH_SESSIONS), 2)

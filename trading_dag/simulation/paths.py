@@ -50,7 +50,7 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Market:
+class SimulatedMarket:
     """What all underlyings share: sessions, rates and the market factor."""
 
     settings: SimulationSettings
@@ -89,15 +89,15 @@ class Path:
         return np.exp(self.levels[:, -1])
 
 
-def simulate_market(settings: SimulationSettings, times: Timeline) -> Market:
+def simulate_market(settings: SimulationSettings, times: Timeline) -> SimulatedMarket:
     """Return the market factor and the rates of a world; every underlying is built on the same one."""
     factor = _simulate_factor(
         settings, times, "market", variance=market_variance(fair=settings.fair), jumps=market_jumps(fair=settings.fair)
     )
-    return Market(settings, times, simulate_rates(settings, times), factor)
+    return SimulatedMarket(settings, times, simulate_rates(settings, times), factor)
 
 
-def simulate_path(market: Market, underlying: Underlying) -> Path:
+def simulate_path(market: SimulatedMarket, underlying: Underlying) -> Path:
     """One underlying's path. Discounted and with dividends put back, it is a martingale plus the premium for β.
 
     Parameters
@@ -134,7 +134,7 @@ def simulate_path(market: Market, underlying: Underlying) -> Path:
     return Path(underlying, start, levels, own, scales, np.asarray(dividends, dtype=np.float64), announced)
 
 
-def _carry(market: Market) -> FloatArray:
+def _carry(market: SimulatedMarket) -> FloatArray:
     """Interest from the close before each session to its own, by calendar days at the rate known before, (n,)."""
     sessions = market.times.sessions
     day = np.timedelta64(1, "D")
@@ -145,7 +145,7 @@ def _carry(market: Market) -> FloatArray:
     return carried
 
 
-def _earnings_jumps(market: Market, underlying: Underlying) -> tuple[FloatArray, IntArray]:
+def _earnings_jumps(market: SimulatedMarket, underlying: Underlying) -> tuple[FloatArray, IntArray]:
     """Return the announcements' log changes of the price by session, (n,), and where all of them stand in the
     calendar.
     """

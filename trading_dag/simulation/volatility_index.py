@@ -10,7 +10,7 @@ import pandas as pd
 from trading_dag.arrays import FloatArray
 from trading_dag.day_count import SESSIONS_PER_YEAR
 from trading_dag.sessions import all_sessions
-from trading_dag.simulation.paths import Market, Path
+from trading_dag.simulation.paths import Path, SimulatedMarket
 from trading_dag.simulation.streams import stream
 from trading_dag.simulation.transform_pricing import expected_variance, priced_state
 
@@ -19,7 +19,7 @@ QUARTER_SESSIONS: Final = 63
 _OPEN_WEIGHT: Final = 0.3
 
 
-def index_levels(market: Market, path: Path, *, sessions_ahead: int) -> FloatArray:
+def index_levels(market: SimulatedMarket, path: Path, *, sessions_ahead: int) -> FloatArray:
     """100 × √(expected variance a year under the pricing measure), at each session's close, (n,).
 
     The window is a fixed number of sessions, so that no weekend shows in it.
@@ -36,7 +36,7 @@ def index_levels(market: Market, path: Path, *, sessions_ahead: int) -> FloatArr
     return levels
 
 
-def index_bars(market: Market, path: Path) -> pd.DataFrame:
+def index_bars(market: SimulatedMarket, path: Path) -> pd.DataFrame:
     """One row a session: ``session``, ``open``, ``high``, ``low``, ``close``, ``vix3m_close``, volatility points.
 
     The close and the three-month close are the model's; the open lies between two closes, and high and low beyond
@@ -56,7 +56,7 @@ def index_bars(market: Market, path: Path) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def announcements_ahead(market: Market, path: Path, sessions_ahead: int) -> FloatArray:
+def announcements_ahead(market: SimulatedMarket, path: Path, sessions_ahead: int) -> FloatArray:
     """Announcements that take effect within so many sessions after each session, (n,)."""
     events = path.announced
     here = np.asarray(all_sessions().get_indexer(market.times.sessions))
@@ -64,5 +64,5 @@ def announcements_ahead(market: Market, path: Path, sessions_ahead: int) -> Floa
     return np.asarray(until - np.searchsorted(events, here, side="right"), dtype=np.float64)
 
 
-def _variances_at_close(path: Path, market: Market) -> tuple[FloatArray, FloatArray]:
+def _variances_at_close(path: Path, market: SimulatedMarket) -> tuple[FloatArray, FloatArray]:
     return path.underlying.beta**2 * market.factor.variance[1:], path.own.variance[1:]

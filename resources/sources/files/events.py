@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from resources.raw_frames import switched_off, table_frame, with_notes
+from resources.raw_frames import raw_frame, switched_off, with_notes
 from resources.sources.files import event_shapes
 from resources.text_files.column_file import ColumnFile
 from trading_dag.releases.schedule import FIRST_EVENT, SERIES_OF_EVENT, fomc_decisions, releases_of_months
@@ -72,7 +72,7 @@ class FileEvents:
         bars = event_shapes.hourly_bars(file, ticker, since=since)
         if bars.empty:
             return self._off(PRICES_HOURLY, f"{file.path.name} has no bars of {ticker}", since)
-        return table_frame(bars, PRICES_HOURLY, source=self._source)
+        return raw_frame(bars, PRICES_HOURLY, source=self._source)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
         """Return the market's headlines, for every ticker the same: the file does not say whom they are about.
@@ -85,7 +85,7 @@ class FileEvents:
         if file is None:
             return self._no_file(NEWS)
         rows = event_shapes.market_news(file, since=since)
-        return table_frame(rows.assign(ticker=ticker, scope="market"), NEWS, source=self._source)
+        return raw_frame(rows.assign(ticker=ticker, scope="market"), NEWS, source=self._source)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
         """Return every snapshot of the file; 0 mentions where it does not list the ticker.
@@ -98,7 +98,7 @@ class FileEvents:
         if file is None:
             return self._no_file(SOCIAL_MENTIONS)
         rows = event_shapes.mentions(file, ticker)
-        return table_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
+        return raw_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
         """Return every snapshot of the file that is of the ticker; off for a ticker that the file does not have.
@@ -113,7 +113,7 @@ class FileEvents:
         rows = event_shapes.news_scores(file, ticker)
         if rows.empty:
             return self._off(NEWS_SENTIMENT, f"{file.path.name} has no scores of {ticker}", None)
-        return table_frame(rows.assign(ticker=ticker), NEWS_SENTIMENT, source=self._source)
+        return raw_frame(rows.assign(ticker=ticker), NEWS_SENTIMENT, source=self._source)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
         """Return the days of announcements; no estimates and no results, and nobody says when a day was known.
@@ -130,7 +130,7 @@ class FileEvents:
         rows = event_shapes.announcements(file, companies, since=since)
         if rows.empty:
             return self._off(EARNINGS, f"{file.path.name} has no announcements of {', '.join(companies)}", since)
-        return table_frame(rows.assign(ticker=ticker), EARNINGS, source=self._source)
+        return raw_frame(rows.assign(ticker=ticker), EARNINGS, source=self._source)
 
     def economic_calendar(self, values: pd.DataFrame | None, *, since: pd.Timestamp | None) -> pd.DataFrame:
         """Return decisions of the Federal Reserve as on file, and releases of the months that the macro values have.
@@ -162,7 +162,7 @@ class FileEvents:
         if early and since is None:
             notes.append(f"{early:,} events before {first:%Y-%m-%d} are left out")
         events = events[events["event_date"] >= first]
-        return with_notes(table_frame(events, ECONOMIC_CALENDAR, source=self._source), notes)
+        return with_notes(raw_frame(events, ECONOMIC_CALENDAR, source=self._source), notes)
 
     def _file(self, table: Table) -> ColumnFile | None:
         return self._file_of(FILE_OF_KIND[table.name])

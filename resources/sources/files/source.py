@@ -30,10 +30,10 @@ from resources.left_out import LEFT_OUT, with_note
 from resources.raw_frames import (
     THREE_MONTH_INDEX,
     on_sessions,
+    raw_frame,
     require_rows,
     since_session,
     switched_off,
-    table_frame,
     with_index_columns,
     with_notes,
 )
@@ -140,7 +140,7 @@ class FilesSource:
         if "dividend" not in bars.columns:
             dividends, notes = self._dividends(ticker, bars["session"])
             bars = with_notes(bars.assign(dividend=dividends), notes)
-        return table_frame(bars, PRICES_DAILY, source=NAME)
+        return raw_frame(bars, PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return the ticker's index, or VIX (and ``symbol`` says so) where no file has it.
@@ -171,7 +171,7 @@ class FilesSource:
         )
         three_month = rows[rows["symbol"] == THREE_MONTH_INDEX]
         named = with_index_columns(index, three_month, ticker=ticker, symbol=symbol)
-        return with_notes(table_frame(named, VOLATILITY_INDEX, source=NAME), notes)
+        return with_notes(raw_frame(named, VOLATILITY_INDEX, source=NAME), notes)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return observations with a documented publication lag (``latest_vintage``: revisions stay in).
@@ -198,7 +198,7 @@ class FilesSource:
             problem=f"the file has no such rows; it has {names_in_words(rows.keys) or 'none'}",
             remedy="Add observations of these series to the file, or remove it to switch macro data off.",
         )
-        return with_notes(table_frame(with_documented_lags(observed), MACRO, source=NAME), rows.notes)
+        return with_notes(raw_frame(with_documented_lags(observed), MACRO, source=NAME), rows.notes)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
         """Return one session's chain from the files ``option_chain*.parquet`` of the folder, whose rows are taken

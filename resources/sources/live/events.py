@@ -12,7 +12,7 @@ from typing import Final
 import pandas as pd
 
 from resources.left_out import joined
-from resources.raw_frames import switched_off, table_frame
+from resources.raw_frames import raw_frame, switched_off
 from resources.sources.files.events import no_companies
 from resources.sources.status import SourceStatus
 from resources.vendors.apewisdom import SOURCE as APEWISDOM
@@ -68,7 +68,7 @@ class LiveEvents:
             parts.insert(0, self._finnhub.company_news(ticker, since=since).assign(scope="company"))
         articles = joined(parts).drop_duplicates("news_id", keep="first")
         rows = articles.assign(ticker=ticker, known_at=news_known_at(articles["published_at"]))
-        return table_frame(rows, NEWS, source=self._source)
+        return raw_frame(rows, NEWS, source=self._source)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
         """Return one row: the ticker's place on the list, or 0 mentions where it is not on it."""
@@ -83,7 +83,7 @@ class LiveEvents:
             )
         if row.empty:
             row = pd.DataFrame({"mentions": [0.0], "rank": pd.array([None], dtype="Int64"), "name": [None]})
-        return table_frame(
+        return raw_frame(
             row.assign(ticker=ticker, known_at=listed.known_at.as_unit(TIME_UNIT)), SOCIAL_MENTIONS, source=self._source
         )
 
@@ -111,7 +111,7 @@ class LiveEvents:
             "buzz": score.buzz,
             "articles_last_week": score.articles_last_week,
         }
-        return table_frame(pd.DataFrame([row]), NEWS_SENTIMENT, source=self._source)
+        return raw_frame(pd.DataFrame([row]), NEWS_SENTIMENT, source=self._source)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
         """Return the announcements of the companies that count for the ticker."""
@@ -123,7 +123,7 @@ class LiveEvents:
         found = [self._finnhub.earnings(company, since=since) for company in companies]
         reports = joined(found)
         rows = reports.assign(ticker=ticker, known_at=dates_known_at(reports["report_date"], self._clock()))
-        return table_frame(rows, EARNINGS, source=self._source)
+        return raw_frame(rows, EARNINGS, source=self._source)
 
     def describe(self) -> list[SourceStatus]:
         """Return whether there is a key, for ``doctor``."""

@@ -14,7 +14,7 @@ import pandas as pd
 
 from resources.raw_frames import (
     THREE_MONTH_INDEX,
-    table_frame,
+    raw_frame,
     with_index_columns,
 )
 from resources.sources.hull_file import HullFile
@@ -69,7 +69,7 @@ class LiveSource:
         SourceError : see ``YahooClient.daily_bars``.
         """
         bars = self._yahoo.daily_bars(yahoo_symbol(validate_ticker(ticker)), since=since)
-        return table_frame(bars.assign(ticker=ticker), PRICES_DAILY, source=NAME)
+        return raw_frame(bars.assign(ticker=ticker), PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return the ticker's index, or VIX (and ``symbol`` says so) where Yahoo does not know it.
@@ -89,7 +89,7 @@ class LiveSource:
             index = self._yahoo.daily_bars(index_symbol(symbol), since=since)
         three_month = self._index(THREE_MONTH_INDEX, since=since)
         rows = with_index_columns(index, three_month, ticker=ticker, symbol=symbol)
-        return table_frame(rows, VOLATILITY_INDEX, source=NAME)
+        return raw_frame(rows, VOLATILITY_INDEX, source=NAME)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return observations of FRED: first releases from ALFRED with a key, the latest vintage without.
@@ -98,7 +98,7 @@ class LiveSource:
         ------
         SourceError : see ``FredClient.observations``.
         """
-        return table_frame(self._fred.observations(since=since), MACRO, source=NAME)
+        return raw_frame(self._fred.observations(since=since), MACRO, source=NAME)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
         """Return the last closed session's chain from the vendor of the settings; off without its key.
@@ -122,7 +122,7 @@ class LiveSource:
         SourceError : see ``YahooClient.hourly_bars``.
         """
         bars = self._yahoo.hourly_bars(yahoo_symbol(validate_ticker(ticker)), since=since)
-        return table_frame(bars.assign(ticker=ticker), PRICES_HOURLY, source=NAME)
+        return raw_frame(bars.assign(ticker=ticker), PRICES_HOURLY, source=NAME)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return Finnhub's articles about the ticker and the market; off without a key.
@@ -168,7 +168,7 @@ class LiveSource:
         ------
         SourceError : see ``EconomicCalendarClient.events``.
         """
-        return table_frame(self._calendar.events(since=since), ECONOMIC_CALENDAR, source=NAME)
+        return raw_frame(self._calendar.events(since=since), ECONOMIC_CALENDAR, source=NAME)
 
     def describe(self) -> list[SourceStatus]:
         """Return what is asked, and which keys are there."""

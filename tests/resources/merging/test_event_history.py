@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.merging.event_history import EventMerge, fetch_start, merge_events
-from resources.raw_frames import table_frame
+from resources.raw_frames import raw_frame
 from resources.sources.live.source import build_live_source
 from tests.resources.loopback.event_shapes import ARTICLES, FINNHUB_KEY, NOW
 from tests.resources.loopback.server import LoopbackVendor
@@ -32,7 +32,7 @@ def rows_of(table: Table, *rows: dict[str, object], source: str = "live") -> pd.
             frame[column.name] = pd.to_datetime(frame[column.name])
         if column.name == "ticker":
             frame[column.name] = "SPY"
-    return table_frame(frame, table, source=source)
+    return raw_frame(frame, table, source=source)
 
 
 def announcement(day: str, *, actual: float | None = None, seen: pd.Timestamp = FIRST, estimate: float = 1.0) -> dict:

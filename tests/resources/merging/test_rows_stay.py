@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resources.merging.event_history import merge_events
-from resources.raw_frames import table_frame
+from resources.raw_frames import raw_frame
 from resources.sources.live.events import dates_known_at
 from trading_dag.features.earnings import build_earnings
 from trading_dag.features.economic_calendar import build_economic_calendar
@@ -55,7 +55,7 @@ def fresh_rows(table: Table, rows: Rows, asked_at: pd.Timestamp) -> pd.DataFrame
         frame = frame[frame["known_at"] <= asked_at]
     if "ticker" in frame:
         frame["ticker"] = "SPY"
-    return table_frame(frame, table, source="live")
+    return raw_frame(frame, table, source="live")
 
 
 def assert_rows_stay(

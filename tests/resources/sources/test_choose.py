@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resources.raw_frames import on_sessions, switched_off, table_frame
+from resources.raw_frames import on_sessions, raw_frame, switched_off
 from resources.sources.choose import build_source
 from resources.sources.protocol import Source
 from resources.sources.status import SourceStatus
@@ -113,7 +113,7 @@ def test_a_kind_that_is_off_has_the_columns_and_types_of_its_table_and_a_reason(
 def test_a_nullable_column_that_a_source_does_not_give_is_null() -> None:
     bars = pd.DataFrame({name: [1.0] for name in ("open", "high", "low", "close", "adj_close")})
     bars = bars.assign(ticker="SPY", session=pd.DatetimeIndex(["2024-11-15"]).as_unit("us"))
-    frame = table_frame(bars, PRICES_DAILY, source="files")
+    frame = raw_frame(bars, PRICES_DAILY, source="files")
     assert list(frame.columns) == list(PRICES_DAILY.column_names)
     assert frame["volume"].isna().all()
     assert frame["volume"].dtype == "float64"
@@ -121,7 +121,7 @@ def test_a_nullable_column_that_a_source_does_not_give_is_null() -> None:
 
 def test_a_required_column_that_is_missing_is_a_defect() -> None:
     with pytest.raises(KeyError, match=r"raw\.prices_daily"):
-        table_frame(pd.DataFrame({"ticker": ["SPY"]}), PRICES_DAILY, source="files")
+        raw_frame(pd.DataFrame({"ticker": ["SPY"]}), PRICES_DAILY, source="files")
 
 
 def test_days_that_are_no_session_are_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -27,7 +27,7 @@ from trading_dag.backtest.structure_programs import fills_of, program_of
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.simulation.chain import session_chain
-from trading_dag.simulation.paths import Market, Path
+from trading_dag.simulation.paths import Path, SimulatedMarket
 
 TICKER = "SPY"
 WORLDS, PREMIUM_WORLDS = 80, 40
@@ -51,7 +51,7 @@ EXACT = FillAssumptions(price_tick_usd=1e-6)
 CONFIDENCE = 0.99
 
 
-def quotes(market: Market, path: Path, position: int) -> pd.DataFrame:
+def quotes(market: SimulatedMarket, path: Path, position: int) -> pd.DataFrame:
     """A session's chain with a delta by each contract's own volatility, which chooses strikes and nothing else."""
     chain = session_chain(market, path, position)
     years = (chain["expiration"] - chain["quote_date"]).dt.days.to_numpy() / 365.0

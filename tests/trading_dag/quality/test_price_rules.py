@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from trading_dag.quality import examine, rules_of
-from trading_dag.quality.lone_prices import lone_closes
-from trading_dag.quality.sequences import Bars
+from trading_dag.quality.sequences import SoundBars
+from trading_dag.quality.spikes_and_flash_crashes import lone_closes
 from trading_dag.quality.split_rules import split_like_jumps
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.sessions import shift_sessions
@@ -189,7 +189,7 @@ def test_the_flagged_row_is_the_defective_one_even_in_a_shuffled_frame(market) -
 def test_a_split_of_any_usual_ratio_is_found_on_its_session(sample_market, ratio: float, row: int) -> None:
     prices = sample_market.prices.copy()
     prices.loc[: row - 1, [*OHLC, "adj_close"]] *= ratio
-    assert split_like_jumps(Bars.of(prices)).nonzero()[0].tolist() == [row]
+    assert split_like_jumps(SoundBars.of(prices)).nonzero()[0].tolist() == [row]
 
 
 def test_a_recorded_split_does_not_excuse_a_jump_because_prices_are_split_adjusted(sample_market) -> None:
@@ -208,14 +208,14 @@ def test_a_crash_to_half_in_a_wild_session_is_no_split(sample_market) -> None:
     prices = sample_market.prices.copy()
     prices.loc[:1_499, [*OHLC, "adj_close"]] *= 2
     prices.loc[1_500, "high"] = prices.loc[1_500, "close"] * 1.4
-    assert split_like_jumps(Bars.of(prices)).sum() == 0
+    assert split_like_jumps(SoundBars.of(prices)).sum() == 0
 
 
 def test_a_wild_session_does_not_hide_a_split_that_the_adjusted_close_contradicts(sample_market) -> None:
     prices = sample_market.prices.copy()
     prices.loc[:1_499, OHLC] *= 2
     prices.loc[1_500, "high"] = prices.loc[1_500, "close"] * 1.4
-    assert split_like_jumps(Bars.of(prices)).nonzero()[0].tolist() == [1_500]
+    assert split_like_jumps(SoundBars.of(prices)).nonzero()[0].tolist() == [1_500]
 
 
 def test_of_two_rows_with_one_key_the_second_is_flagged(sample_market) -> None:
@@ -227,9 +227,9 @@ def test_a_recorded_special_dividend_of_a_third_is_no_split(sample_market) -> No
     prices = sample_market.prices.copy()
     prices.loc[:1_499, OHLC] *= 1.5
     prices["dividend"] = 0.0
-    assert split_like_jumps(Bars.of(prices)).nonzero()[0].tolist() == [1_500]
+    assert split_like_jumps(SoundBars.of(prices)).nonzero()[0].tolist() == [1_500]
     prices.loc[1_500, "dividend"] = prices.loc[1_499, "close"] / 3
-    assert split_like_jumps(Bars.of(prices)).sum() == 0
+    assert split_like_jumps(SoundBars.of(prices)).sum() == 0
 
 
 def _fallen_and_recovered(frame: pd.DataFrame, *, scales: float, back_at_open: float) -> pd.DataFrame:
@@ -256,7 +256,7 @@ def _fallen_and_recovered(frame: pd.DataFrame, *, scales: float, back_at_open: f
 )
 def test_a_fall_that_trading_takes_back_is_no_lone_close(sample_market, scales, back_at_open, is_defect) -> None:
     prices = _fallen_and_recovered(sample_market.prices, scales=scales, back_at_open=back_at_open)
-    assert lone_closes(Bars.of(prices)).nonzero()[0].tolist() == [3_000] * is_defect
+    assert lone_closes(SoundBars.of(prices)).nonzero()[0].tolist() == [3_000] * is_defect
     assert broken_rules(prices, sample_market) == ({"no_reverting_spikes"} if is_defect else set())
 
 
@@ -264,9 +264,9 @@ def test_a_fall_that_trading_takes_back_is_no_lone_close(sample_market, scales, 
 def test_a_wrong_close_of_a_real_bar_is_found_wherever_it_is(sample_market, sign: int) -> None:
     prices = sample_market.prices.copy()
     rows = np.arange(50, len(prices) - 50, 97)
-    usual = Bars.of(prices).scale[rows].to_numpy()
+    usual = SoundBars.of(prices).scale[rows].to_numpy()
     prices.loc[rows, "close"] *= np.exp(sign * np.maximum(16.0 * usual, 0.07))
-    found = lone_closes(Bars.of(prices)).nonzero()[0]
+    found = lone_closes(SoundBars.of(prices)).nonzero()[0]
     # Where a real move of that session adds to it, more than half remains and the neighbours do not agree.
     assert set(found) <= set(rows)
     assert len(found) >= 0.95 * len(rows)

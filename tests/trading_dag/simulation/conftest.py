@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from trading_dag.simulation.parameters import underlying_of
-from trading_dag.simulation.paths import Market, Path, simulate_market, simulate_path
+from trading_dag.simulation.paths import Path, SimulatedMarket, simulate_market, simulate_path
 from trading_dag.simulation.simulation_settings import SimulationSettings
 from trading_dag.simulation.timeline import timeline
 
@@ -20,12 +20,12 @@ def settings_of(seed: int, *, years: int = 3, fair: bool = False) -> SimulationS
     return SimulationSettings(seed=seed, years=years, fair=fair, first_session=dt.date(2015, 1, 2))
 
 
-def market_of(seed: int, *, years: int = 3, fair: bool = False, last: pd.Timestamp = FAR) -> Market:
+def market_of(seed: int, *, years: int = 3, fair: bool = False, last: pd.Timestamp = FAR) -> SimulatedMarket:
     settings = settings_of(seed, years=years, fair=fair)
     return simulate_market(settings, _timeline(settings, last))
 
 
-def path_of(market: Market, ticker: str) -> Path:
+def path_of(market: SimulatedMarket, ticker: str) -> Path:
     return simulate_path(market, underlying_of(market.settings.seed, ticker, fair=market.settings.fair))
 
 
@@ -36,15 +36,15 @@ def _timeline(settings: SimulationSettings, last: pd.Timestamp):
 
 
 @pytest.fixture(scope="package")
-def market() -> Market:
+def market() -> SimulatedMarket:
     return market_of(42)
 
 
 @pytest.fixture(scope="package")
-def share(market: Market) -> Path:
+def share(market: SimulatedMarket) -> Path:
     return path_of(market, "SIMAA")
 
 
 @pytest.fixture(scope="package")
-def fund(market: Market) -> Path:
+def fund(market: SimulatedMarket) -> Path:
     return path_of(market, "SPY")

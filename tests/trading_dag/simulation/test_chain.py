@@ -13,7 +13,7 @@ from trading_dag.options.chains.forward import implied_forwards
 from trading_dag.options.pricing.implied_volatility import implied_volatility
 from trading_dag.sessions import all_sessions, sessions_between
 from trading_dag.simulation.chain import FairBook, fair_book, session_chain
-from trading_dag.simulation.paths import Market, Path
+from trading_dag.simulation.paths import Path, SimulatedMarket
 from trading_dag.simulation.transform_pricing import priced_state, put_prices
 from trading_dag.simulation.volatility_index import index_levels
 
@@ -161,7 +161,7 @@ def test_the_index_is_what_a_strip_of_the_models_options_replicates(market, fund
         assert levels[position] == pytest.approx(replicated, abs=0.15)
 
 
-def straddle_return(market: Market, path: Path, position: int) -> float:
+def straddle_return(market: SimulatedMarket, path: Path, position: int) -> float:
     """Held for 21 sessions: what a straddle at the money pays, over what the model asks for it, less one."""
     sessions, rate = market.times.sessions, float(market.rates.continuous[position])
     ends = sessions[position + 21]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.features.formulas import documents_features
-from trading_dag.features.technical.bars import Bars, Columns, adjusted_bars
+from trading_dag.features.technical.bars import AdjustedBars, Columns, adjusted_bars
 from trading_dag.features.technical.momentum import momentum_features
 from trading_dag.features.technical.ranges import range_features
 from trading_dag.features.technical.returns import return_features
@@ -20,7 +20,7 @@ from trading_dag.features.technical.volatility import volatility_features
 from trading_dag.features.technical.volume import volume_features
 from trading_dag.schemas import TECHNICAL_FEATURES
 
-__all__ = ["Bars", "adjusted_bars", "build_technical"]
+__all__ = ["AdjustedBars", "adjusted_bars", "build_technical"]
 
 _NO_ROWS = np.empty(0)
 

@@ -21,7 +21,7 @@ _PRICES: Final = ("open", "high", "low", "close", "adj_close")
 
 
 @dataclass(frozen=True)
-class Bars:
+class AdjustedBars:
     """One ticker's bars, adjusted with factor 1 at the first session.
 
     Attributes
@@ -45,8 +45,8 @@ class Bars:
     log_return: FloatArray
 
 
-def adjusted_bars(prices: pd.DataFrame) -> Bars:
-    """Bars whose adjustment factor is (adj_close / close) at t over the same ratio at the first session.
+def adjusted_bars(prices: pd.DataFrame) -> AdjustedBars:
+    """Return the bars, whose adjustment factor is (adj_close / close) at t over the same ratio at the first session.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def adjusted_bars(prices: pd.DataFrame) -> Bars:
     ratio = adj_close / close
     factor = ratio / ratio[0] if len(ratio) else ratio
     adjusted = close * factor
-    return Bars(
+    return AdjustedBars(
         ticker=ticker_of(prices),
         sessions=sessions,
         open=start * factor,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from trading_dag.arrays import BoolArray, FloatArray
-from trading_dag.features.technical.bars import Bars, Columns, exceeds, flag, lagged
+from trading_dag.features.technical.bars import AdjustedBars, Columns, exceeds, flag, lagged
 from trading_dag.features.technical.trend import has_never_moved
 
 
-def momentum_features(bars: Bars) -> Columns:
+def momentum_features(bars: AdjustedBars) -> Columns:
     """RSI to CCI; formulas in ``features.formulas``.
 
     TA-Lib answers 0 where a range, a deviation or a flow is zero; here that is NaN.
@@ -55,7 +55,7 @@ def _within(condition: BoolArray, sessions: int) -> BoolArray:
     return held
 
 
-def _money_flow_index(bars: Bars, typical: FloatArray) -> FloatArray:
+def _money_flow_index(bars: AdjustedBars, typical: FloatArray) -> FloatArray:
     """TA-Lib's MFI over the sessions that have a volume; NaN on the others and where no money flowed."""
     import talib
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from trading_dag.day_count import SESSIONS_PER_YEAR
-from trading_dag.features.technical.bars import Bars, Columns, exceeds, flag, ratio_of
+from trading_dag.features.technical.bars import AdjustedBars, Columns, exceeds, flag, ratio_of
 
 NEAR_FRACTION: Final = 0.03
 
 
-def range_features(bars: Bars) -> Columns:
+def range_features(bars: AdjustedBars) -> Columns:
     """52-week high and low, distances, flags and position; formulas in ``features.formulas``."""
     import talib
 

@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 
 from trading_dag.arrays import FloatArray
-from trading_dag.features.technical.bars import Bars, Columns, lagged, ratio_of
+from trading_dag.features.technical.bars import AdjustedBars, Columns, lagged, ratio_of
 
 _SHAPE_WINDOW: Final = 20
 # Squared spread over squared size below which returns differ by rounding only.
 _NO_VARIATION: Final = 1e-24
 
 
-def return_features(bars: Bars) -> Columns:
+def return_features(bars: AdjustedBars) -> Columns:
     """Simple and log returns, skewness and kurtosis; formulas in ``features.formulas``."""
     close = bars.close
     before = {sessions: lagged(close, sessions) for sessions in (1, 5, 10, 20, 60, 252)}

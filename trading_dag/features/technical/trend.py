@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from trading_dag.arrays import BoolArray, FloatArray
-from trading_dag.features.technical.bars import Bars, Columns, exceeds, flag, lagged, ratio_of
+from trading_dag.features.technical.bars import AdjustedBars, Columns, exceeds, flag, lagged, ratio_of
 
 
-def trend_features(bars: Bars) -> Columns:
+def trend_features(bars: AdjustedBars) -> Columns:
     """sma, ema, price_to, above, crosses, slopes, adx and di; formulas in ``features.formulas``."""
     import talib
 
@@ -42,7 +42,7 @@ def trend_features(bars: Bars) -> Columns:
     }
 
 
-def has_never_moved(bars: Bars) -> BoolArray:
+def has_never_moved(bars: AdjustedBars) -> BoolArray:
     """Return whether every price up to t is the same: Wilder's ratios are then zero over zero."""
     highest = np.maximum.accumulate(bars.high)
     lowest = np.minimum.accumulate(bars.low)

@@ -7,12 +7,19 @@ from math import log, sqrt
 import numpy as np
 
 from trading_dag.day_count import SESSIONS_PER_YEAR
-from trading_dag.features.technical.bars import Bars, Columns, ratio_of, rolling_mean, rolling_percentile, rolling_std
+from trading_dag.features.technical.bars import (
+    AdjustedBars,
+    Columns,
+    ratio_of,
+    rolling_mean,
+    rolling_percentile,
+    rolling_std,
+)
 
 _ANNUALIZED_PERCENT = sqrt(SESSIONS_PER_YEAR) * 100
 
 
-def volatility_features(bars: Bars) -> Columns:
+def volatility_features(bars: AdjustedBars) -> Columns:
     """hv, Bollinger, ATR, Parkinson and Garman–Klass; formulas in ``features.formulas``."""
     import talib
 

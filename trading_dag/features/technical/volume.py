@@ -6,7 +6,7 @@ import numpy as np
 
 from trading_dag.arrays import FloatArray
 from trading_dag.features.technical.bars import (
-    Bars,
+    AdjustedBars,
     Columns,
     exceeds,
     flag,
@@ -17,7 +17,7 @@ from trading_dag.features.technical.bars import (
 )
 
 
-def volume_features(bars: Bars) -> Columns:
+def volume_features(bars: AdjustedBars) -> Columns:
     """Volume means, surge, z-score, OBV and dollar volume; formulas in ``features.formulas``."""
     volume = bars.volume
     sma_10, sma_20 = rolling_mean(volume, 10), rolling_mean(volume, 20)
@@ -34,7 +34,7 @@ def volume_features(bars: Bars) -> Columns:
     }
 
 
-def on_balance_volume(bars: Bars) -> FloatArray:
+def on_balance_volume(bars: AdjustedBars) -> FloatArray:
     """TA-Lib's OBV of the adjusted close. A session without a volume is NaN and adds nothing to later ones."""
     import talib
 

@@ -28,8 +28,8 @@ FAILING: Final = ("missing", "wrong", "damaged")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One line of the diagnosis."""
+class PartStatus:
+    """One part of the installation, the state that it is in, and what to do about it."""
 
     subject: str
     state: State
@@ -37,7 +37,7 @@ class Finding:
     remedy: str = ""
 
 
-def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[Finding]:
+def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[PartStatus]:
     """Look at the interpreter, the libraries, the home, the source and the stored slices. Nothing is changed.
 
     Parameters
@@ -56,77 +56,77 @@ def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[Fin
     ]
 
 
-def _python() -> Finding:
-    return Finding("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
+def _python() -> PartStatus:
+    return PartStatus("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
 
 
-def _libraries() -> Finding:
+def _libraries() -> PartStatus:
     names = ("dagster", "duckdb", "pandas", "scikit-learn", "xgboost", "TA-Lib", "great-expectations")
     versions = [f"{name} {library_version(name)}" for name in names]
-    return Finding("libraries", "ok", ", ".join(versions))
+    return PartStatus("libraries", "ok", ", ".join(versions))
 
 
-def _home(settings: Settings) -> Finding:
+def _home(settings: Settings) -> PartStatus:
     if not settings.home.is_dir():
-        return Finding("home", "missing", str(settings.home), "create it or set TRADING_DAG_HOME")
-    return Finding("home", "ok", str(settings.home))
+        return PartStatus("home", "missing", str(settings.home), "create it or set TRADING_DAG_HOME")
+    return PartStatus("home", "ok", str(settings.home))
 
 
-def _environment_file() -> list[Finding]:
+def _environment_file() -> list[PartStatus]:
     """Return one finding where ``.env``, in which keys may stand, is others' to read or to change, otherwise none."""
     path = Path(".env").absolute()
     if not path.is_file() or not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return []
     detail = f"{path}, which may hold keys, can be read or changed by other users of this machine"
-    return [Finding("settings", "open", detail, f"chmod 600 {path}")]
+    return [PartStatus("settings", "open", detail, f"chmod 600 {path}")]
 
 
-def _source(settings: Settings) -> list[Finding]:
+def _source(settings: Settings) -> list[PartStatus]:
     try:
         statuses = build_source(settings).describe()
     except TradingDagError as error:
-        return [Finding(f"source {settings.source}", "missing", str(error), "see README, section Your own data")]
+        return [PartStatus(f"source {settings.source}", "missing", str(error), "see README, section Your own data")]
     states: dict[str, State] = {"on": "ok", "off": "off", "missing": "missing", "wrong": "wrong"}
     return [
-        Finding(f"source {settings.source}, {status.kind}", states[status.state], status.detail, status.remedy or "")
+        PartStatus(f"source {settings.source}, {status.kind}", states[status.state], status.detail, status.remedy or "")
         for status in statuses
     ]
 
 
-def _stored(settings: Settings) -> list[Finding]:
+def _stored(settings: Settings) -> list[PartStatus]:
     store = ParquetStore(settings.home)
     counts = {table.qualified_name: len(store.slices(table)) for table in TABLES.values()}
     filled = {name: count for name, count in counts.items() if count}
     if not filled:
-        return [Finding("tables", "off", "nothing is materialized yet", "trading-dag run")]
+        return [PartStatus("tables", "off", "nothing is materialized yet", "trading-dag run")]
     path = Warehouse(store).ensure()
     slices = sum(filled.values())
     try:
-        ended = [Finding("forecast inputs", "ended", line, FETCH_INPUTS) for line in _ended_inputs(settings, store)]
+        ended = [PartStatus("forecast inputs", "ended", line, FETCH_INPUTS) for line in _ended_inputs(settings, store)]
     except StorageError as error:
-        ended = [Finding("forecast inputs", "damaged", str(error))]
+        ended = [PartStatus("forecast inputs", "damaged", str(error))]
     return [
-        Finding("tables", "ok", f"{len(filled)} of {len(counts)} tables hold {slices} slices"),
-        Finding("warehouse", "ok", str(path)),
+        PartStatus("tables", "ok", f"{len(filled)} of {len(counts)} tables hold {slices} slices"),
+        PartStatus("warehouse", "ok", str(path)),
         *ended,
         *_warned(settings, store),
     ]
 
 
-def _warned(settings: Settings, store: ParquetStore) -> list[Finding]:
+def _warned(settings: Settings, store: ParquetStore) -> list[PartStatus]:
     """Return what the slices of the active universe are warned of, with counts."""
     found = stored_warnings(store, tickers=settings.active_tickers, horizons=settings.horizons)
-    return [Finding("warning", "warned", str(warning)) for warning in found]
+    return [PartStatus("warning", "warned", str(warning)) for warning in found]
 
 
-def _accepted(settings: Settings) -> list[Finding]:
+def _accepted(settings: Settings) -> list[PartStatus]:
     """Return the bars that the user has accepted."""
     kept = AcceptedBars(ParquetStore(settings.home).data)
     try:
         bars = kept.all()
     except StorageError as error:
-        return [Finding("accepted bars", "missing", str(error), f"mend {kept.path}")]
-    return [Finding("accepted bar", "ok", f"{bar.ticker} {bar.session}: {bar.reason}") for bar in bars]
+        return [PartStatus("accepted bars", "missing", str(error), f"mend {kept.path}")]
+    return [PartStatus("accepted bar", "ok", f"{bar.ticker} {bar.session}: {bar.reason}") for bar in bars]
 
 
 def _ended_inputs(settings: Settings, store: ParquetStore) -> list[str]:
@@ -135,11 +135,11 @@ def _ended_inputs(settings: Settings, store: ParquetStore) -> list[str]:
     return input_end_lines(input_ends(Warehouse(store).query(INPUT_ENDS_SQL, chosen)))
 
 
-def _slices(settings: Settings, *, fast: bool) -> list[Finding]:
+def _slices(settings: Settings, *, fast: bool) -> list[PartStatus]:
     """Slices that are not what was stored, and what lies among them and is none, each by its path."""
     store = ParquetStore(settings.home)
-    damaged = [Finding(str(path), "damaged", problem) for path, problem in damaged_slices(store, fast=fast)]
+    damaged = [PartStatus(str(path), "damaged", problem) for path, problem in damaged_slices(store, fast=fast)]
     unknown, aside = strange_files(store)
-    named = [Finding(str(path), "strange", "is no slice of any table", REMOVE_STRANGERS) for path in unknown]
-    named += [Finding(str(path), "strange", "was set aside by a repair", REMOVE_STRANGERS) for path in aside]
+    named = [PartStatus(str(path), "strange", "is no slice of any table", REMOVE_STRANGERS) for path in unknown]
+    named += [PartStatus(str(path), "strange", "was set aside by a repair", REMOVE_STRANGERS) for path in aside]
     return damaged + named

@@ -14,7 +14,7 @@ import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray
 from trading_dag.quality.activity import log_of, only_where, turnover
-from trading_dag.quality.sequences import Bars, reverting_sizes
+from trading_dag.quality.sequences import SoundBars, reverting_sizes
 
 # In sessions of usual turnover the largest real close that reverts at once is 6.4 local scales (at 1.7 %), 5.7 above
 # 3 %.
@@ -35,7 +35,7 @@ _WICK_SCALES: Final = 10.0
 _WICK_SIZE: Final = 0.10
 
 
-def lone_prices(bars: Bars) -> tuple[BoolArray, BoolArray]:
+def lone_prices(bars: SoundBars) -> tuple[BoolArray, BoolArray]:
     """Bars with a lone close, or a lone open, high or low.
 
     Returns
@@ -55,14 +55,14 @@ def lone_prices(bars: Bars) -> tuple[BoolArray, BoolArray]:
     return refused | islands, unusual | islands
 
 
-def lone_closes(bars: Bars) -> BoolArray:
+def lone_closes(bars: SoundBars) -> BoolArray:
     """Closes far from both their neighbours, more than the session's turnover explains."""
     passed = _lone_closes(bars) ** 2
     is_lone = passed > 1.0
     return only_where(is_lone, passed[is_lone] > turnover(bars.rows, is_lone))
 
 
-def _lone_closes(bars: Bars) -> FloatArray:
+def _lone_closes(bars: SoundBars) -> FloatArray:
     """Return how many times its limit each close is away from both its neighbours; 0 where trading took it back.
 
     A market that falls and recovers has to trade its way back, most of it after the next open; a wrong close is gone
@@ -77,7 +77,7 @@ def _lone_closes(bars: Bars) -> FloatArray:
     return np.where(is_undone, passed, passed / _SPIKE_BEYOND_DOUBT)
 
 
-def _islands(bars: Bars) -> BoolArray:
+def _islands(bars: SoundBars) -> BoolArray:
     """Bars whose low is far above the highs, or whose high is far below the lows, of both their neighbours."""
     high, low = bars.rows["high"], bars.rows["low"]
     above: pd.Series = low / np.maximum(high.shift(1), high.shift(-1))
@@ -86,7 +86,7 @@ def _islands(bars: Bars) -> BoolArray:
     return np.asarray(beyond > np.maximum(_ISLAND_SCALES * bars.scale.to_numpy(), _ISLAND_SIZE), dtype=bool)
 
 
-def lone_extremes(bars: Bars) -> FloatArray:
+def lone_extremes(bars: SoundBars) -> FloatArray:
     """Return how many times its limit the open, high or low of each bar lies outside everything around it."""
     rows = bars.rows
     close, before = rows["close"], rows["close"].shift(1).fillna(rows["close"])
