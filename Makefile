@@ -21,7 +21,7 @@ define install_pinned
 	@$(INSTALL) $(1) >$(INSTALL_LOG) 2>&1 || { \
 		echo "The installation failed. The end of $(INSTALL_LOG):"; tail -n 25 $(INSTALL_LOG) | sed 's/^/  /'; \
 		echo "What to do: no connection, or a proxy: see that pip reaches its index, and run the same again."; \
-		echo "  No space left: the libraries need 900 MB. No matching version, or a conflict: the pins hold for"; \
+		echo "  No space left: the libraries need 1.1 GB. No matching version, or a conflict: the pins hold for"; \
 		echo "  Python 3.11.2 to 3.13, this is $$($(BIN)/python -V 2>&1); another one: rm -rf $(VENV); make run PYTHON=python3.12"; \
 		exit 1; }
 endef
