@@ -18,7 +18,7 @@ from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLA
         "volatility": PREDICTIONS_VOLATILITY,
         "registry": Read(REGISTRY, columns=("model", "fold", "hyperparameters")),
     },
-    code_version="2",
+    code_version="3",
     uses=("bootstrap", "walk_forward"),
 )
 def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame, registry: pd.DataFrame) -> Result:

@@ -19,7 +19,8 @@ _TIME_LABELS: Final = 6
 
 
 def missing_data(presence: pd.DataFrame, title: str, *, count: str = "") -> Figure:
-    """Share of values that are there, a row a column and time from left to right; white is missing.
+    """Return the share of values that are there, a row a column and time from left to right; white is missing. Bars
+    beside it show how much of each column is missing over the whole time.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def missing_data(presence: pd.DataFrame, title: str, *, count: str = "") -> Figu
     shares = presence.to_numpy(dtype=np.float64).T
     columns, blocks = shares.shape
     figure = canvas.new_figure(1.5 + _ROW_INCHES * columns)
-    axes = figure.subplots()
+    axes, totals = figure.subplots(1, 2, sharey=True, width_ratios=(5, 1))
     shades = LinearSegmentedColormap.from_list("presence", ["white", canvas.BLUE])
     image = axes.imshow(shares, aspect="auto", interpolation="nearest", cmap=shades, vmin=0.0, vmax=1.0)
     canvas.dress(axes, x_label="first row of the block")
@@ -43,7 +44,12 @@ def missing_data(presence: pd.DataFrame, title: str, *, count: str = "") -> Figu
     axes.set_yticks(np.arange(columns), [str(name) for name in presence.columns], fontsize=_NAME_SIZE)
     places = np.unique(np.linspace(0, blocks - 1, min(_TIME_LABELS, blocks)).round().astype(int))
     axes.set_xticks(places, [_label(presence.index[place]) for place in places])
-    bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.01)
+    missing = 100.0 * (1.0 - shares.mean(axis=1))
+    totals.barh(np.arange(columns), missing, height=0.8, color=canvas.VERMILION)
+    totals.set_xlim(0.0, 100.0)
+    canvas.dress(totals, x_label="% missing")
+    totals.tick_params(axis="y", length=0, labelleft=False)
+    bar = figure.colorbar(image, ax=totals, fraction=0.15, pad=0.03)
     bar.set_label("share of values present", fontsize=_LABEL_SIZE, color=canvas.INK)
     complete = int((shares == 1.0).all(axis=1).sum())
     never = int((shares == 0.0).all(axis=1).sum())

@@ -6,6 +6,7 @@ arithmetic of a single score stands in ``metrics``; baselines, intervals and ver
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -91,24 +92,21 @@ class DirectionRows:
         return int(self.is_clear.sum()) if metric.endswith(CONDITIONAL) else len(self.is_clear)
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Return conditional metrics on clear rows, UP being the positive class, and hit rate and Brier of the sign
-        on all.
-        """
+        """Return conditional metrics on clear rows, and hit rate and Brier of the sign on all."""
         clear = weights[:, self.is_clear].astype(np.float64)
         weights = weights.astype(np.float64, copy=False)
         up, calls = self.is_up[self.is_clear], self.calls_up[self.is_clear]
         probability = self.probability_up[self.is_clear]
         happened = up.astype(np.float64)
         counts = metrics.confusion(clear, up.astype(np.int64), calls.astype(np.int64), classes=2)
+        by_class = _scores_by_class(counts, ("DOWN", "UP"), ending=CONDITIONAL)
         hits = np.where(self.calls_up, self.forward_return > 0, self.forward_return < 0).astype(np.float64)
         held, held_clear = metrics.total_weights(weights), counts.sum(axis=(1, 2))
         return {
             "auc_conditional": metrics.area_under_roc(clear, probability, up),
             "accuracy_conditional": metrics.accuracy(counts),
             "balanced_accuracy_conditional": metrics.balanced_accuracy(counts),
-            "precision_conditional": metrics.class_precision(counts)[:, 1],
-            "recall_conditional": metrics.class_recall(counts)[:, 1],
-            "f1_conditional": metrics.class_f1(counts)[:, 1],
+            **by_class,
             "brier_conditional": metrics.mean_of(clear, (probability - happened) ** 2, totals=held_clear),
             "calibration_error_conditional": metrics.calibration_error(clear, probability, happened, totals=held_clear),
             "hit_rate": metrics.mean_of(weights, hits, totals=held),
@@ -159,7 +157,9 @@ class VolatilityRows:
         return len(self.truth)
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Return every score; macro means run over all three classes, and calibration is that of the called class."""
+        """Return every score: of all classes together, where macro means run over all three and calibration is that of
+        the called class, and of each class alone.
+        """
         weights = weights.astype(np.float64, copy=False)
         counts = metrics.confusion(weights, self.truth, self.called, classes=len(IV_REGIMES))
         confidence = self.probabilities[np.arange(len(self.called)), self.called]
@@ -171,6 +171,7 @@ class VolatilityRows:
             "macro_precision": metrics.class_precision(counts).mean(axis=1),
             "macro_recall": metrics.class_recall(counts).mean(axis=1),
             "macro_f1": metrics.class_f1(counts).mean(axis=1),
+            **_scores_by_class(counts, IV_REGIMES),
             "brier": metrics.mean_of(weights, self.losses, totals=held),
             "calibration_error": metrics.calibration_error(weights, confidence, hits, totals=held),
         }
@@ -179,6 +180,20 @@ class VolatilityRows:
         """Return why LOW, NORMAL or HIGH is too rare; None where none is."""
         counts = np.bincount(self.truth, minlength=len(IV_REGIMES))
         return _too_rare({name: int(count) for name, count in zip(IV_REGIMES, counts, strict=True)}, least=least)
+
+
+def _scores_by_class(counts: FloatArray, classes: Sequence[str], *, ending: str = "") -> dict[str, FloatArray]:
+    """Return precision, recall and F1 of each class, such as ``recall_down_conditional``; from ``confusion``."""
+    scores = {
+        "precision": metrics.class_precision(counts),
+        "recall": metrics.class_recall(counts),
+        "f1": metrics.class_f1(counts),
+    }
+    return {
+        f"{score}_{name.lower()}{ending}": values[:, position]
+        for score, values in scores.items()
+        for position, name in enumerate(classes)
+    }
 
 
 def _too_rare(counts: dict[str, int], *, least: int) -> str | None:

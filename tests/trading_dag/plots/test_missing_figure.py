@@ -33,6 +33,12 @@ def test_a_row_of_the_picture_is_a_column_and_its_cells_are_the_shares() -> None
     assert image.get_clim() == (0.0, 1.0)
 
 
+def test_bars_beside_it_are_the_missing_shares_of_the_whole_time() -> None:
+    bars = missing_data(presence(), "hull_market").axes[1].patches
+    assert [bar.get_width() for bar in bars] == [50.0, 0.0, 100.0]
+    assert [round(bar.get_y() + bar.get_height() / 2.0, 9) for bar in bars] == [0.0, 1.0, 2.0]
+
+
 def test_a_hundred_columns_fit_and_days_may_be_numbers() -> None:
     many = pd.DataFrame(np.full((60, 98), 0.5), index=np.arange(60) * 133, columns=[f"V{n}" for n in range(98)])
     figure = missing_data(many, "hull_market")

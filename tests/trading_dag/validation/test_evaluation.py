@@ -144,9 +144,12 @@ def test_direction_scores_are_recomputed_by_scikit_learn(
         "auc_conditional": reference.roc_auc_score(up, probability),
         "accuracy_conditional": reference.accuracy_score(up, called),
         "balanced_accuracy_conditional": reference.balanced_accuracy_score(up, called),
-        "precision_conditional": reference.precision_score(up, called),
-        "recall_conditional": reference.recall_score(up, called),
-        "f1_conditional": reference.f1_score(up, called),
+        "precision_up_conditional": reference.precision_score(up, called, zero_division=0),
+        "recall_up_conditional": reference.recall_score(up, called),
+        "f1_up_conditional": reference.f1_score(up, called),
+        "precision_down_conditional": reference.precision_score(~up, ~called, zero_division=0),
+        "recall_down_conditional": reference.recall_score(~up, ~called),
+        "f1_down_conditional": reference.f1_score(~up, ~called),
         "brier_conditional": reference.brier_score_loss(up, probability),
         "calibration_error_conditional": _calibration_by_hand(probability, up.to_numpy()),
         "hit_rate": np.mean(hits),
@@ -178,6 +181,15 @@ def test_volatility_scores_are_recomputed_by_scikit_learn(
         "macro_precision": reference.precision_score(truth, called, **macro),
         "macro_recall": reference.recall_score(truth, called, **macro),
         "macro_f1": reference.f1_score(truth, called, **macro),
+        **{
+            f"{score}_{regime.lower()}": value
+            for score, values in zip(
+                ("precision", "recall", "f1"),
+                reference.precision_recall_fscore_support(truth, called, labels=list(IV_REGIMES), zero_division=0)[:3],
+                strict=True,
+            )
+            for regime, value in zip(IV_REGIMES, values, strict=True)
+        },
         "brier": reference.brier_score_loss(codes, probability, labels=[0, 1, 2], scale_by_half=False),
         "calibration_error": _calibration_by_hand(rows["confidence"].to_numpy(), truth == called),
     }
