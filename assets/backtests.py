@@ -154,9 +154,9 @@ def _compared_on_chain(
     """The same on the last years of the stored chain; short calls are assigned over the dividends that are known."""
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.corporate_actions import splits_of_prices
-    from trading_dag.backtest.program_inputs import known_dividends
+    from trading_dag.backtest.plan_inputs import known_dividends
     from trading_dag.backtest.structure_comparison import COMPARED_YEARS, compare_structures
-    from trading_dag.backtest.structure_programs import fills_of, settings_for_listed_contract
+    from trading_dag.backtest.structure_plans import fills_of, settings_for_listed_contract
     from trading_dag.day_count import DAYS_PER_YEAR
     from trading_dag.options.chains.rates import rates_at_sessions, rates_of_quotes
 

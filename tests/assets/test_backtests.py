@@ -14,7 +14,7 @@ from assets.partitions import partition_key
 from assets.run.in_process import QUIET_CONSOLE
 from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.trading_dag.backtest.program_chains import fair_chain
+from tests.trading_dag.backtest.plan_chains import fair_chain
 from trading_dag.definitions import build_definitions
 from trading_dag.frames import table_frame
 from trading_dag.schemas import (

@@ -25,12 +25,12 @@ from tests.bench import (
     bench_features,
     bench_option_features,
     bench_options,
-    bench_programs,
     bench_technical,
     bench_universe,
     bench_vendor_load,
     concurrent_writers,
 )
+from tests.bench import bench_plans as bench_plans
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -279,12 +279,12 @@ def vendor_load() -> list[Line]:
     ]
 
 
-def option_programs() -> list[Line]:
+def option_plans() -> list[Line]:
     """Backtests on chains from process start to result, and how their cost grows."""
-    found = bench_programs.measure()
+    found = bench_plans.measure()
     lines = []
     for name, what, seconds, megabytes in (
-        ("put_spreads", f"put-spread program on a file of {bench_programs.ROWS / 1e6:.1f} million quotes", 3.0, 600),
+        ("put_spreads", f"put-spread plan on a file of {bench_plans.ROWS / 1e6:.1f} million quotes", 3.0, 600),
         ("condors", "450 iron-condor rule sets, file of an SPY chain", 1.0, 1024),
         ("random_entries", "1,000 random-entry runs", 5.0, 1024),
     ):
@@ -346,7 +346,7 @@ def write_page(lines: list[Line]) -> None:
         "|---|---|---|---|",
         *rows,
         "",
-        "Programs on a file read its columns straight (`tests/chain_quotes.py`): that is the engine and the least",
+        "Trade plans on a file read its columns straight (`tests/chain_quotes.py`): that is the engine and the least",
         "reading can cost. The commands read the stored chains and fit volatilities, which takes longer.",
         "",
         "The plain script (`tests/bench/plain_job.py`) computes, judges every table by its rules, probes the features",
@@ -381,7 +381,7 @@ def main() -> None:
             "features": lambda: all_features(data if (data / "prices_daily.parquet").is_file() else None),
             "universe": lambda: universe(work),
             "prices": option_prices,
-            "programs": option_programs,
+            "plans": option_plans,
             "option_features": option_features,
             "vendor_load": vendor_load,
             "sample": lambda: sample_job(work),

@@ -19,7 +19,7 @@ from trading_dag.backtest.exits import Exits
 from trading_dag.backtest.margin import margin_requirement
 from trading_dag.backtest.paths import PositionPaths
 from trading_dag.backtest.positions import OpenedPositions
-from trading_dag.backtest.programs import AccountRules
+from trading_dag.backtest.trade_plan import AccountRules
 from trading_dag.day_count import DAYS_PER_YEAR
 
 EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
@@ -69,7 +69,7 @@ def size_positions(positions: OpenedPositions, account: AccountRules) -> SizedPo
 
 def fees_one_way_usd(positions: OpenedPositions, account: AccountRules) -> float:
     """Fees of one structure, in or out: every leg and every contract pays."""
-    return account.fee_per_leg_contract_usd * positions.program.structure.contracts_per_structure
+    return account.fee_per_leg_contract_usd * positions.plan.structure.contracts_per_structure
 
 
 def profit_usd(positions: OpenedPositions, exits: Exits, *, contracts: IntArray, account: AccountRules) -> FloatArray:
@@ -178,7 +178,7 @@ def account_history(
     columns = np.arange(paths.at.shape[1])
     is_marked = paths.is_held[taken] & (columns < np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
     at = paths.at[taken][is_marked]
-    if positions.program.structure.underlying_ratio:
+    if positions.plan.structure.underlying_ratio:
         is_paid = paths.is_held[taken] & (columns <= np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
         paid = size[:, np.newaxis] * np.diff(paths.dividends_received[taken], axis=1, prepend=0.0)
         np.add.at(flow, paths.at[taken][is_paid], paid[is_paid])

@@ -17,7 +17,7 @@ from trading_dag.backtest.chain_market import ChainMarket, chain_market
 from trading_dag.backtest.entries import entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.positions import OpenedPositions, open_positions
-from trading_dag.backtest.structure_programs import fills_of, program_of, settings_for_listed_contract
+from trading_dag.backtest.structure_plans import fills_of, plan_of, settings_for_listed_contract
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.structures.indication import Indication, require_one_expiration
 from trading_dag.options.structures.payoff import breakevens, maximum_loss, maximum_profit, probability_of_profit
@@ -51,8 +51,8 @@ def indicate_on_chain(
     book = settings_for_listed_contract(ticker, settings.backtest)
     market = chain_market(quotes, ticker=ticker, fills=fills_of(book))
     session = pd.Timestamp(market.sessions[0])
-    program = program_of(structure, exits=ExitRules(), days_to_expiration=book.days_to_expiration, settings=book)
-    opened = open_positions(market, program, entries=entries_every_session(market))
+    plan = plan_of(structure, exits=ExitRules(), days_to_expiration=book.days_to_expiration, settings=book)
+    opened = open_positions(market, plan, entries=entries_every_session(market))
     if opened.skip_reason[0]:
         raise InsufficientDataError(
             f"{structure.name} on {ticker} cannot be opened on the stored chain of {session:%Y-%m-%d}: "
@@ -82,7 +82,7 @@ def indicate_on_chain(
 
 def _volatilities(market: ChainMarket, opened: OpenedPositions, quotes: Mapping[str, Any]) -> FloatArray:
     """Of each leg, (legs,); NaN where the chain says none."""
-    structure = opened.program.structure
+    structure = opened.plan.structure
     rows = market.rows_of(
         np.zeros(len(structure.legs), dtype=np.int64),
         opened.leg_expiration_day[0],

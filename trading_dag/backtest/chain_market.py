@@ -2,7 +2,7 @@
 
 A row is one contract at one session's close, sorted by session, expiration, right and strike, so that a
 contract is found by bisection on one packed integer. What a row is worth here: what a seller gets, what a
-buyer pays, the mark, and whether it may open a position. Which contracts a program wants is ``entries``'
+buyer pays, the mark, and whether it may open a position. Which contracts a plan wants is ``entries``'
 and ``positions``' work.
 """
 
@@ -34,7 +34,7 @@ from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import SchemaError
 
 if TYPE_CHECKING:
-    from trading_dag.backtest.programs import FillAssumptions
+    from trading_dag.backtest.trade_plan import FillAssumptions
 
 _STRIKE_BITS: Final = 30
 _DAY_BITS: Final = 16
@@ -45,7 +45,7 @@ _TICK_TOLERANCE: Final = 1e-7
 
 @dataclass(frozen=True)
 class ChainMarket:
-    """Everything a program may read of one underlying's chain.
+    """Everything a plan may read of one underlying's chain.
 
     Attributes
     ----------

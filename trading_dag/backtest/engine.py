@@ -270,13 +270,13 @@ def _random_entry(trades: pd.DataFrame, sessions: pd.DatetimeIndex, market: Mark
     closed = trades[trades["status"] == "closed"]
     sizes = conviction_sizes(closed["conviction"].to_numpy(dtype=object))
     kinds = list(zip(closed["structure"], sizes.tolist(), strict=True))
-    program = sorted(set(kinds))
+    distinct = sorted(set(kinds))
     signal = _positions_of(sessions, market)
     signal = signal[signal >= 0]
-    profits = profit_by_session(market, program=program, signal=signal, holding_sessions=horizon.target_offset)
+    profits = profit_by_session(market, kinds=distinct, signal=signal, holding_sessions=horizon.target_offset)
     return random_entry_test(
         profits,
-        kind=np.array([program.index(kind) for kind in kinds], dtype=np.int64),
+        kind=np.array([distinct.index(kind) for kind in kinds], dtype=np.int64),
         at=np.searchsorted(signal, _positions_of(pd.DatetimeIndex(closed["signal_session"]), market)),
         total_usd=float(closed["pnl_usd"].sum()),
         runs=market.settings.backtest.random_entry_runs,

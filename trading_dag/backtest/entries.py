@@ -1,4 +1,4 @@
-"""When a program enters: every session, weekly, or at the quote after a signal.
+"""When a trade plan enters: every session, weekly, or at the quote after a signal.
 
 An entry is a session of the market, known before that session's quotes are. Contracts, prices and sizes
 come later (``positions``, ``account``). A signal that cannot become an entry keeps its row and its reason.
@@ -26,7 +26,7 @@ _MONDAY_OFFSET: Final = 3
 
 @dataclass(frozen=True)
 class Entries:
-    """Candidate entries of one program, one a row, in the order of their sessions.
+    """Candidate entries of one plan, one a row, in the order of their sessions.
 
     Attributes
     ----------

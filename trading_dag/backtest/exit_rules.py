@@ -95,7 +95,7 @@ class ExitRules:
     on_signal_flip : at the first quote after the session of an opposite signal.
 
     The other fields mean what their definitions say; a signal's own target date takes precedence over
-    ``horizon_sessions``. ``roll_…`` opens the same program anew on the quote date on which it leaves.
+    ``horizon_sessions``. ``roll_…`` opens the same plan anew on the quote date on which it leaves.
 
     Raises
     ------

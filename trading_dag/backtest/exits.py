@@ -1,4 +1,4 @@
-"""When each position is left and at what prices: the rules of a program applied to gathered paths.
+"""When each position is left and at what prices: the rules of a trade plan applied to gathered paths.
 
 The first quote on which a rule holds wins; on one quote the order is that of
 ``exit_rules.EXIT_ORDER``, where the rules are defined. A rule is judged only on
@@ -97,7 +97,7 @@ def adverse_moves(positions: OpenedPositions) -> IntArray:
     The payoffs far below and far above are held against the one amid the strikes: both tails worse, or
     both better, is two-sided, and so are tails that pay the same (calendars); otherwise the lower tail tells.
     """
-    structure = at_front_expiration(positions.program.structure)
+    structure = at_front_expiration(positions.plan.structure)
     strikes = np.nan_to_num(positions.strikes, nan=1.0)
     low, high = strikes.min(axis=1) * 0.01, strikes.max(axis=1) * 100.0
     below, amid, above = payoff(structure, strikes, spot=np.column_stack([low, strikes.mean(axis=1), high])).T
@@ -162,7 +162,7 @@ def _assigned_legs(paths: PositionPaths) -> BoolArray | None:
     Only where every other leg can be closed at that quote. Whether shares cover the call changes who owes the
     dividend, not that the holder wants it.
     """
-    structure, owed = paths.positions.program.structure, paths.dividend_owed
+    structure, owed = paths.positions.plan.structure, paths.dividend_owed
     is_short_call = structure.is_call & (structure.signed_ratios < 0)
     if owed is None or not is_short_call.any() or not owed.any():
         return None
@@ -184,7 +184,7 @@ def _exits_at(
     missed: IntArray,
 ) -> Exits:
     """Prices at the chosen sessions: natural ones, intrinsic values at expiration, shares bought back if assigned."""
-    positions, structure = paths.positions, paths.positions.program.structure
+    positions, structure = paths.positions, paths.positions.plan.structure
     rows = np.arange(len(first))
     column = np.where(reason >= 0, first, np.maximum(paths.is_held.sum(axis=1) - 1, 0))
     at, spot = paths.at[rows, column], paths.spot[rows, column]

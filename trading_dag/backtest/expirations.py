@@ -13,7 +13,7 @@ import pandas as pd
 
 from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.backtest.chain_market import ChainMarket
-from trading_dag.backtest.programs import ExpirationChoice
+from trading_dag.backtest.trade_plan import ExpirationChoice
 from trading_dag.options.chains.contracts import is_morning_settled, last_trading_days, terms_of
 from trading_dag.options.structures.structure import BackExpiryRule, Structure
 

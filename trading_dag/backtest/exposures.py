@@ -1,4 +1,4 @@
-"""What a program was exposed to: profit by cause, Greeks through time, and spot × volatility scenarios.
+"""What a trade plan was exposed to: profit by cause, Greeks through time, and spot × volatility scenarios.
 
 All of it is a model's view of the marks: every leg's volatility is the one that its own mark implies
 (Black–Scholes–Merton, European). Where a mark implies none, nothing is explained and profit stays in the
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.exit_rules import EXPIRATION_EXIT
-from trading_dag.backtest.program_results import ProgramResult
+from trading_dag.backtest.plan_results import PlanResult
 from trading_dag.day_count import DAYS_PER_YEAR
 
 
@@ -87,7 +87,7 @@ class AccountGreeks:
     unexplained: IntArray
 
 
-def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yield: float = 0.0) -> PositionGreeks:
+def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield: float = 0.0) -> PositionGreeks:
     """Greeks of every trade at every session of its path, the exit's included.
 
     Parameters
@@ -98,7 +98,7 @@ def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yi
     from trading_dag.options.pricing.greeks import greeks
     from trading_dag.options.pricing.implied_volatility import implied_volatility
 
-    paths, structure = result.paths, result.program.structure
+    paths, structure = result.paths, result.plan.structure
     rows = np.flatnonzero(result.is_taken)
     columns = np.arange(paths.at.shape[1])
     exit_column = np.where(result.exits.exit >= 0, result.exits.column, len(columns))[rows]
@@ -125,7 +125,7 @@ def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yi
 
     return PositionGreeks(
         rows=rows,
-        size=np.asarray(result.contracts[rows] * float(result.program.account.multiplier), dtype=np.float64),
+        size=np.asarray(result.contracts[rows] * float(result.plan.account.multiplier), dtype=np.float64),
         is_marked=is_held & (columns < exit_column[:, np.newaxis]),
         volatility=spread(implied),
         delta=spread(found.delta @ ratios + structure.underlying_ratio),
@@ -136,7 +136,7 @@ def position_greeks(result: ProgramResult, *, rate: ArrayLike = 0.0, dividend_yi
     )
 
 
-def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttribution:
+def attribute_profit(result: PlanResult, held: PositionGreeks) -> ProfitAttribution:
     """Split the profit before fees of each closed trade, session by session, with the Greeks at its start."""
     paths = result.paths
     spot, days = paths.spot[held.rows], paths.days_left[held.rows]
@@ -162,7 +162,7 @@ def attribute_profit(result: ProgramResult, held: PositionGreeks) -> ProfitAttri
     })  # fmt: skip
 
 
-def _settlements(result: ProgramResult, held: PositionGreeks) -> tuple[IntArray, FloatArray]:
+def _settlements(result: PlanResult, held: PositionGreeks) -> tuple[IntArray, FloatArray]:
     """Column of the last marks before a settlement that imply volatilities, and what it paid beyond them, a share.
 
     NaN for trades that ended otherwise, and for those without such marks; later marks are old ones carried on.
@@ -177,7 +177,7 @@ def _settlements(result: ProgramResult, held: PositionGreeks) -> tuple[IntArray,
     return column, np.where(is_settled, paid - worth, np.nan)
 
 
-def greeks_through_time(result: ProgramResult, held: PositionGreeks) -> AccountGreeks:
+def greeks_through_time(result: PlanResult, held: PositionGreeks) -> AccountGreeks:
     """Add up the Greeks of the positions held over each session's close."""
     sessions = len(result.market)
     is_known = held.is_marked & np.isfinite(held.delta + held.gamma + held.vega + held.theta)
@@ -195,7 +195,7 @@ def greeks_through_time(result: ProgramResult, held: PositionGreeks) -> AccountG
 
 
 def scenario_profit(
-    result: ProgramResult,
+    result: PlanResult,
     held: PositionGreeks,
     *,
     session: int,
@@ -217,7 +217,7 @@ def scenario_profit(
     """
     from trading_dag.options.pricing.black_scholes import price
 
-    structure, paths = result.program.structure, result.paths
+    structure, paths = result.plan.structure, result.paths
     is_here = held.is_marked & (paths.at[held.rows] == session) & np.isfinite(held.volatility).all(axis=2)
     trade, column = np.nonzero(is_here)
     rows = held.rows[trade]
@@ -240,26 +240,26 @@ def scenario_profit(
     return profit
 
 
-def _years_left(result: ProgramResult, rows: IntArray, column: IntArray) -> FloatArray:
+def _years_left(result: PlanResult, rows: IntArray, column: IntArray) -> FloatArray:
     """Time to each leg's expiration of these positions at these columns, (positions, legs)."""
     paths = result.paths
     day = result.market.days[paths.at[rows, column]]
     return np.asarray((paths.positions.leg_expiration_day[rows] - day[:, np.newaxis]) / DAYS_PER_YEAR, dtype=np.float64)
 
 
-def _marks(result: ProgramResult, rows: IntArray, column: IntArray) -> FloatArray:
+def _marks(result: PlanResult, rows: IntArray, column: IntArray) -> FloatArray:
     """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
     market, paths = result.market, result.paths
     found = market.rows_of(
         paths.at[rows, column][:, np.newaxis],
         paths.positions.leg_expiration_day[rows],
-        is_call=result.program.structure.is_call,
+        is_call=result.plan.structure.is_call,
         strike=paths.positions.strikes[rows],
     )
     return market.mark(found)
 
 
-def _by_entry(result: ProgramResult, rows: IntArray, values: FloatArray) -> FloatArray:
+def _by_entry(result: PlanResult, rows: IntArray, values: FloatArray) -> FloatArray:
     whole = np.full(len(result.contracts), np.nan)
     whole[rows] = np.where(result.is_closed[rows], values, np.nan)
     return whole

@@ -36,7 +36,7 @@ def margin_requirement(positions: OpenedPositions) -> FloatArray:
     CBOE, *Margin Manual*, April 2000, pages 8-13: initial margin of short calls, puts, straddles, strangles and
     spreads; FINRA rule 4210(f)(2); Federal Reserve, Regulation T, 12 CFR 220.12(c).
     """
-    structure = positions.program.structure
+    structure = positions.plan.structure
     if structure.is_cash_secured or not _has_naked_legs(positions):
         return np.where(positions.can_open, positions.maximum_loss, np.nan)
     calls, puts = (_Side(positions, is_call=is_call) for is_call in (True, False))
@@ -47,7 +47,7 @@ def margin_requirement(positions: OpenedPositions) -> FloatArray:
 
 def _has_naked_legs(positions: OpenedPositions) -> bool:
     """More contracts of a right are sold than bought legs of it, or shares, can cover."""
-    structure = positions.program.structure
+    structure = positions.plan.structure
     for is_call in (True, False):
         ratios = structure.signed_ratios[structure.is_call == is_call]
         shares = structure.underlying_ratio if is_call else -structure.underlying_ratio
@@ -67,7 +67,7 @@ class _Side:
     """
 
     def __init__(self, positions: OpenedPositions, *, is_call: bool) -> None:
-        structure = positions.program.structure
+        structure = positions.plan.structure
         of_right: BoolArray = structure.is_call == is_call
         sold, bought = of_right & (structure.signed_ratios < 0), of_right & (structure.signed_ratios > 0)
         spot, self._strikes = positions.entry_spot[:, np.newaxis], positions.strikes[:, sold]

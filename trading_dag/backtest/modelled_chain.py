@@ -1,7 +1,7 @@
 """A chain of modelled quotes, where none is stored: the contracts that weekly entries of a menu may want, no others.
 
-The programs of ``chain_programs`` run on it as on a stored chain. Prices are the surface's (``options.surface``), so
-whatever is found on them is an assumption; at which sessions a program enters is ``entries``' business.
+The trade plans of ``plan_runs`` run on it as on a stored chain. Prices are the surface's (``options.surface``), so
+whatever is found on them is an assumption; at which sessions a plan enters is ``entries``' business.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.chain_market import ChainMarket, chain_market, packed_key
 from trading_dag.backtest.corporate_actions import NO_ACTIONS
 from trading_dag.backtest.market import Market
-from trading_dag.backtest.programs import FillAssumptions
+from trading_dag.backtest.trade_plan import FillAssumptions
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.pricing.greeks import greeks

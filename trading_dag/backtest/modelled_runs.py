@@ -1,4 +1,4 @@
-"""Programs on modelled quotes, each worked out once while a ticker's horizons follow one another.
+"""Trade plans on modelled quotes, each worked out once while a ticker's horizons follow one another.
 
 Of the exits that are compared only one knows the horizon; all others come to the same on every horizon of a ticker, and
 so do the chosen contracts and their paths. A process that computes one horizon after the other keeps them: for as many
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from trading_dag.backtest.chain_programs import Gathered, run_programs
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.market import Market
 from trading_dag.backtest.modelled_chain import first_quoted_position, modelled_chain
-from trading_dag.backtest.program_inputs import known_dividends
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import Program
+from trading_dag.backtest.plan_inputs import known_dividends
+from trading_dag.backtest.plan_results import PlanResult
+from trading_dag.backtest.plan_runs import Gathered, run_plans
+from trading_dag.backtest.trade_plan import TradePlan
 from trading_dag.options.structures.structure import Structure
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MARKETS_KEPT: Final = 3
 
 @dataclass(frozen=True)
 class ModelledGround:
-    """What programs on modelled quotes follow from. Two of them are equal where every number of it is.
+    """What plans on modelled quotes follow from. Two of them are equal where every number of it is.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class ModelledGround:
 
 
 class ModelledRuns:
-    """Programs on the quotes of one ground, with weekly entries.
+    """Trade plans on the quotes of one ground, with weekly entries.
 
     Raises
     ------
@@ -78,16 +78,16 @@ class ModelledRuns:
         self.dividends = known_dividends(ground.prices, self.chain.sessions, are_split_adjusted=True).dividends
         self.rate = market.rate[market.sessions.searchsorted(self.chain.sessions.astype("datetime64[us]"))]
         self._gathered: Gathered = {}
-        self._known: dict[Program, ProgramResult] = {}
+        self._known: dict[TradePlan, PlanResult] = {}
 
-    def results(self, programs: Sequence[Program]) -> list[ProgramResult]:
-        """The results of these programs, in their order."""
-        new = [program for program in dict.fromkeys(programs) if program not in self._known]
-        found = run_programs(
+    def results(self, plans: Sequence[TradePlan]) -> list[PlanResult]:
+        """The results of these plans, in their order."""
+        new = [plan for plan in dict.fromkeys(plans) if plan not in self._known]
+        found = run_plans(
             self.chain, new, entries=self.entries, dividends=self.dividends, rate=self.rate, gathered=self._gathered
         )
         self._known |= dict(zip(new, found, strict=True))
-        return [self._known[program] for program in programs]
+        return [self._known[plan] for plan in plans]
 
 
 @lru_cache(maxsize=_MARKETS_KEPT)

@@ -77,7 +77,7 @@ class PositionPaths:
     def can_settle(self) -> BoolArray:
         """Sessions from the front expiration on whose every leg has settled or can be closed."""
         has_expired = self.is_held & (self.at >= self.positions.settlement[:, np.newaxis])
-        if self.positions.program.structure.expires_together:
+        if self.positions.plan.structure.expires_together:
             return has_expired
         has_settled = self.at[:, :, np.newaxis] >= self.positions.leg_settlement[:, np.newaxis, :]
         return np.asarray(has_expired & (has_settled | np.isfinite(self.leg_prices)).all(axis=2), dtype=np.bool_)
@@ -94,7 +94,7 @@ def gather_paths(
     rate : continuously compounded, for the marks of legs in the money that are not quoted: one, or (sessions,) as
         known at each session's close.
     """
-    structure = positions.program.structure
+    structure = positions.plan.structure
     last = len(market) - 1
     opened = positions.can_open
     end = np.where(opened, np.minimum(positions.leg_settlement.max(axis=1), last), positions.entry)
@@ -156,7 +156,7 @@ def gather_paths(
 def _settled_values(market: ChainMarket, positions: OpenedPositions) -> FloatArray:
     is_within_data = positions.leg_settlement < len(market)
     spot = np.where(is_within_data, market.spot[np.where(is_within_data, positions.leg_settlement, 0)], np.nan)
-    sign = np.where(positions.program.structure.is_call, 1.0, -1.0)
+    sign = np.where(positions.plan.structure.is_call, 1.0, -1.0)
     return np.maximum(sign * (spot - positions.strikes), 0.0)
 
 
@@ -164,7 +164,7 @@ def _dividends_received(
     market: ChainMarket, positions: OpenedPositions, *, at: IntArray, dividends: Dividends | None
 ) -> FloatArray:
     """What the shares of a structure were paid since the entry along each path; paid on shares sold short."""
-    shares = positions.program.structure.underlying_ratio
+    shares = positions.plan.structure.underlying_ratio
     if dividends is None or not shares:
         return np.zeros(at.shape)
     paid = np.cumsum(dividends.going_ex(market.days))

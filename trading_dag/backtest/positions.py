@@ -22,7 +22,7 @@ from trading_dag.backtest.expirations import (
     leg_expiration_days,
     settlement_positions,
 )
-from trading_dag.backtest.programs import FillAssumptions, Program, TargetDelta
+from trading_dag.backtest.trade_plan import FillAssumptions, TargetDelta, TradePlan
 from trading_dag.options.structures.payoff import PayoffBounds, payoff_bounds
 from trading_dag.options.structures.structure import Leg, Structure
 
@@ -43,7 +43,7 @@ class OpenedPositions:
 
     Attributes
     ----------
-    program : structure, strikes and expiration are those of it.
+    plan : structure, strikes and expiration are those of it.
     entries : what asked for them, row by row.
     entry : (n,) position of the session; 0 where the entry was skipped.
     expiration_day : (n,) of the front, at which the position ends; days since 1970-01-01; 0 where there is none.
@@ -59,7 +59,7 @@ class OpenedPositions:
     skip_reason : (n,) empty where the position can be opened.
     """
 
-    program: Program
+    plan: TradePlan
     entries: Entries
     entry: IntArray
     expiration_day: IntArray
@@ -84,7 +84,7 @@ class OpenedPositions:
     @property
     def settlement(self) -> IntArray:
         """Position of the session whose price settles the front legs; ``len(market)`` beyond the data."""
-        return self.leg_settlement[:, front_leg(self.program.structure)]
+        return self.leg_settlement[:, front_leg(self.plan.structure)]
 
     @property
     def maximum_loss(self) -> FloatArray:
@@ -100,7 +100,7 @@ class OpenedPositions:
         return self.greatest_payoff - self.premium
 
 
-def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -> OpenedPositions:
+def open_positions(market: ChainMarket, plan: TradePlan, *, entries: Entries) -> OpenedPositions:
     """Choose expiration and strikes among the entry session's own quotes and price every leg there.
 
     All legs are quoted on that one date, or the entry is skipped: ``no_expiration`` (none listed within the
@@ -111,16 +111,16 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
     session of their last trading day), ``split_while_held: 10 for 1 on 2024-06-10`` (the underlying is split before
     the last leg expires, which makes other contracts of these; that is known at the entry, for splits are announced).
     """
-    structure = program.structure
+    structure = plan.structure
     tried = entries.skip_reason == ""
     entry = np.where(tried, entries.entry, 0)
-    expiration_day = np.where(tried, choose_expiration_days(market, entry, choice=program.expiration), 0)
+    expiration_day = np.where(tried, choose_expiration_days(market, entry, choice=plan.expiration), 0)
     leg_days = leg_expiration_days(market, structure, entry=entry, front_day=expiration_day)
     row = np.full(leg_days.shape, -1, dtype=np.int64)
     strikes = np.full(row.shape, np.nan)
     for position in range(len(structure.legs)):
         row[:, position] = _choose_rows(
-            market, program, position=position, entry=entry, expiration_day=leg_days[:, position], strikes=strikes
+            market, plan, position=position, entry=entry, expiration_day=leg_days[:, position], strikes=strikes
         )
         strikes[:, position] = np.where(row[:, position] >= 0, _taken(market.strike, row[:, position]), np.nan)
     has_legs: BoolArray = np.all(row >= 0, axis=1)
@@ -152,7 +152,7 @@ def open_positions(market: ChainMarket, program: Program, *, entries: Entries) -
         "",
     ).astype(object)  # fmt: skip
     return OpenedPositions(
-        program=program,
+        plan=plan,
         entries=entries,
         entry=entry,
         expiration_day=expiration_day,
@@ -181,7 +181,7 @@ def _bounds_at_front(structure: Structure, strikes: FloatArray) -> PayoffBounds:
 
 def _choose_rows(
     market: ChainMarket,
-    program: Program,
+    plan: TradePlan,
     *,
     position: int,
     entry: IntArray,
@@ -189,7 +189,7 @@ def _choose_rows(
     strikes: FloatArray,
 ) -> IntArray:
     """Row of the chain for one leg of every entry; −1 where no quoted strike is near enough."""
-    leg, choice = program.structure.legs[position], program.strikes[position]
+    leg, choice = plan.structure.legs[position], plan.strikes[position]
     first, after = market.slice_of(entry, expiration_day, is_call=leg.option_right == "C")
     after = np.where(expiration_day > 0, after, first)
     count = after - first

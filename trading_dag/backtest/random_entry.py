@@ -1,8 +1,8 @@
 """Would the same structures have earned as much on random days? The p-value against random entry.
 
-The null hypothesis is that the timing carries nothing. One run keeps the program of the backtest (how
+The null hypothesis is that the timing carries nothing. One run keeps the trades of the backtest (how
 many trades of which structure at which size, and how they crowd together) and moves it to other
-sessions: those on which both forecasts were there and every structure of the program could be entered
+sessions: those on which both forecasts were there and every structure of them could be entered
 and left. The calendar of these sessions is closed to a ring, turned by a random number of sessions, cut
 into blocks of 21 sessions on average, and the blocks are shuffled. Entry, exit, strikes, sizing, spreads
 and fees are the backtest's own; only the capital limit is not applied. The statistic is the summed
@@ -10,7 +10,7 @@ profit after fees.
 
 **Blocks, because signals come in runs and trades of several sessions overlap.** Trades dealt out one by
 one would be far less dependent than the real ones and their sums would spread too little: at 168h a
-program without skill whose signals come in runs would get p ≤ 0.05 in 15 to 20 % of cases, not in 5 %.
+strategy without skill whose signals come in runs would get p ≤ 0.05 in 15 to 20 % of cases, not in 5 %.
 
 References
 ----------
@@ -57,20 +57,20 @@ class RandomEntry:
 
 
 def profit_by_session(
-    market: Market, *, program: Sequence[tuple[str, float]], signal: IntArray, holding_sessions: int
+    market: Market, *, kinds: Sequence[tuple[str, float]], signal: IntArray, holding_sessions: int
 ) -> FloatArray:
     """Profit after fees of each kind of trade entered after each signal session, (kinds, sessions), USD.
 
-    ``program`` names the kinds: structure and size (1 full, 0.5 half). NaN where the trade cannot be
+    ``kinds`` are those of trades: structure and size (1 full, 0.5 half). NaN where the trade cannot be
     entered, exceeds the risk budget, or is still open at the end of data.
     """
     book = market.settings.backtest
-    profits = np.full((len(program), len(signal)), np.nan)
+    profits = np.full((len(kinds), len(signal)), np.nan)
     trips = {
         name: make_round_trips(structure_of(name), market, signal=signal, holding_sessions=holding_sessions)
-        for name in dict.fromkeys(name for name, _ in program)
+        for name in dict.fromkeys(name for name, _ in kinds)
     }
-    for row, (name, size) in enumerate(program):
+    for row, (name, size) in enumerate(kinds):
         contracts = trips[name].contracts(size, book)
         profits[row] = np.where(contracts > 0, contracts * trips[name].profit_usd(book), np.nan)
     return profits

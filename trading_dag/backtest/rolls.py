@@ -2,7 +2,7 @@
 
 A roll closes and opens on one quote date and inherits the signal's target, flip and size. Positions are admitted in
 the order of time, and only what was admitted rolls, so that the work grows with the trades and not with what might
-have been. What an account admits is ``account``'s rule; nothing else of a program's result is made here.
+have been. What an account admits is ``account``'s rule; nothing else of a plan's result is made here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trading_dag.backtest.entries import Entries
 from trading_dag.backtest.exits import leave_positions
 from trading_dag.backtest.paths import PositionPaths, gather_paths
 from trading_dag.backtest.positions import open_positions
-from trading_dag.backtest.programs import Program
+from trading_dag.backtest.trade_plan import TradePlan
 
 # Session, how many rolls it is from its entry, row of that entry, row among all: the order of admission.
 _Place = tuple[int, int, int, int]
@@ -40,7 +40,7 @@ class _Candidates:
     def add(
         self,
         paths: PositionPaths,
-        program: Program,
+        plan: TradePlan,
         *,
         generations: list[int],
         origins: list[int],
@@ -48,21 +48,21 @@ class _Candidates:
     ) -> None:
         """Candidates of these paths; what has no size keeps its row and never waits."""
         positions, first = paths.positions, len(self.origin)
-        exits = leave_positions(paths, program.exits)
-        sized = size_positions(positions, program.account)
+        exits = leave_positions(paths, plan.exits)
+        sized = size_positions(positions, plan.account)
         self.generation += generations
         self.origin += origins
         self.parent += parents
         self.session += positions.entries.entry.tolist()
         rolls = exits.is_roll.tolist()
-        for need in capital_needs(positions, exits, sized=sized, account=program.account):
+        for need in capital_needs(positions, exits, sized=sized, account=plan.account):
             place = (need.entry, generations[need.row], origins[need.row], first + need.row)
             heapq.heappush(self.waiting, (place, need, rolls[need.row]))
 
 
 def entries_with_rolls(
     market: ChainMarket,
-    program: Program,
+    plan: TradePlan,
     entries: Entries,
     *,
     paths: PositionPaths,
@@ -77,9 +77,9 @@ def entries_with_rolls(
     ----------
     paths : of ``entries``, gathered with the same dividends and rate.
     """
-    found, book = _Candidates(), CapitalBook(program.account)
+    found, book = _Candidates(), CapitalBook(plan.account)
     count = len(entries)
-    found.add(paths, program, generations=[0] * count, origins=list(range(count)), parents=[-1] * count)
+    found.add(paths, plan, generations=[0] * count, origins=list(range(count)), parents=[-1] * count)
     while found.waiting:
         rolling: list[_Place] = []
         # What is due before the first roll that is not priced yet can be decided: nothing unknown precedes it.
@@ -90,8 +90,8 @@ def entries_with_rolls(
         if rolling:
             sessions, generations, origins, parents = (list(column) for column in zip(*sorted(rolling), strict=True))
             anew = replace(rows_of(entries, np.array(origins)), entry=np.array(sessions, dtype=np.int64))
-            opened = gather_paths(market, open_positions(market, program, entries=anew), dividends=dividends, rate=rate)
-            found.add(opened, program, generations=generations, origins=origins, parents=parents)
+            opened = gather_paths(market, open_positions(market, plan, entries=anew), dividends=dividends, rate=rate)
+            found.add(opened, plan, generations=generations, origins=origins, parents=parents)
     order = np.lexsort((found.origin, found.generation, found.session))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))

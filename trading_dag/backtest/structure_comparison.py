@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from trading_dag.backtest.chain_market import ChainMarket
-from trading_dag.backtest.chain_programs import run_programs
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
@@ -23,10 +22,11 @@ from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_chain import MODELLED
 from trading_dag.backtest.modelled_prices import price_objection
 from trading_dag.backtest.modelled_runs import ModelledGround, modelled_runs
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.program_summary import comparison
-from trading_dag.backtest.programs import Program
-from trading_dag.backtest.structure_programs import program_of
+from trading_dag.backtest.plan_results import PlanResult
+from trading_dag.backtest.plan_runs import run_plans
+from trading_dag.backtest.plan_summary import comparison
+from trading_dag.backtest.structure_plans import plan_of
+from trading_dag.backtest.trade_plan import TradePlan
 from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.frames import table_frame
 from trading_dag.options.structures.structure import Structure
@@ -75,16 +75,16 @@ class StructureComparison:
 
 @dataclass(frozen=True)
 class _Tries:
-    """The programs of a menu, the structure and the exits that each stands for, and what is left out."""
+    """The plans of a menu, the structure and the exits that each stands for, and what is left out."""
 
-    programs: tuple[Program, ...]
+    plans: tuple[TradePlan, ...]
     keys: dict[str, tuple[str, str]]
     left_out: dict[str, str]
 
 
 @dataclass(frozen=True)
 class _Stress:
-    """Totals by program with every modelled volatility lower, and higher, by ``shift`` (fraction)."""
+    """Totals by plan with every modelled volatility lower, and higher, by ``shift`` (fraction)."""
 
     shift: float
     lower: Mapping[str, float]
@@ -123,12 +123,12 @@ def compare_structures(
     ----------
     menu : structures by name.
     settings : account, deltas, fees.
-    dividends, rate : as ``run_program`` takes them.
+    dividends, rate : as ``run_plan`` takes them.
     """
     tries = _tries(menu, horizon=horizon, settings=settings)
-    results = run_programs(market, tries.programs, entries=entries_weekly(market), dividends=dividends, rate=rate)
+    results = run_plans(market, tries.plans, entries=entries_weekly(market), dividends=dividends, rate=rate)
     source = {
-        result.program.name: "last" if "last" in set(result.quote_source.tolist()) else "chain" for result in results
+        result.plan.name: "last" if "last" in set(result.quote_source.tolist()) else "chain" for result in results
     }
     table = _table(results, tries, ticker=market.ticker, horizon=horizon, quote_source=source, stress=None)
     return StructureComparison(table, tries.left_out)
@@ -146,7 +146,7 @@ def compare_modelled(
 ) -> StructureComparison:
     """Run the menu on modelled quotes at the closes of the last five years, with the same entries.
 
-    Every program with trades runs again with all volatilities ``settings.backtest.stress_volatility`` lower and higher;
+    Every plan with trades runs again with all volatilities ``settings.backtest.stress_volatility`` lower and higher;
     where its total changes its sign, the row is inadmissible and says so.
 
     Parameters
@@ -168,20 +168,20 @@ def compare_modelled(
     tries = _tries(menu, horizon=horizon, settings=own.backtest)
     shown = [menu[name] for name in dict.fromkeys(structure for structure, _ in tries.keys.values())]
 
-    def on_modelled_quotes(quoted: Market, programs: Sequence[Program]) -> list[ProgramResult]:
+    def on_modelled_quotes(quoted: Market, plans: Sequence[TradePlan]) -> list[PlanResult]:
         return modelled_runs(
             ModelledGround(quoted, prices, tuple(shown), days_to_expiration=DAYS_TO_EXPIRATION, years=COMPARED_YEARS)
-        ).results(programs)
+        ).results(plans)
 
     try:
-        results = on_modelled_quotes(market, tries.programs)
+        results = on_modelled_quotes(market, tries.plans)
     except InsufficientDataError as reason:
         return StructureComparison(table_frame(COMPARISON, {}, rows=0), {**tries.left_out, EVERYTHING: str(reason)})
-    traded = tuple(result.program for result in results if result.is_closed.any())
+    traded = tuple(result.plan for result in results if result.is_closed.any())
     shift = own.backtest.stress_volatility
     lower, higher = (
         {
-            result.program.name: result.total_profit_usd
+            result.plan.name: result.total_profit_usd
             for result in on_modelled_quotes(market.at_shifted_volatility(sign * shift), traded)
         }
         for sign in (-1.0, 1.0)
@@ -195,24 +195,24 @@ def compare_modelled(
 
 
 def _tries(menu: Mapping[str, Structure], *, horizon: Horizon, settings: BacktestSettings) -> _Tries:
-    programs: list[Program] = []
+    plans: list[TradePlan] = []
     keys: dict[str, tuple[str, str]] = {}
     left_out = {} if horizon.target_field == "close" else {HORIZON: NO_HORIZON_EXIT}
     for structure in menu.values():
         for name, rules in exits_of(horizon).items():
             try:
-                program = program_of(structure, exits=rules, days_to_expiration=DAYS_TO_EXPIRATION, settings=settings)
+                plan = plan_of(structure, exits=rules, days_to_expiration=DAYS_TO_EXPIRATION, settings=settings)
             except ConfigurationError as reason:
                 left_out[structure.name] = str(reason)
                 break
             label = f"{structure.name}, {name}"
             keys[label] = (structure.name, name)
-            programs.append(replace(program, name=label))
-    return _Tries(tuple(programs), keys, left_out)
+            plans.append(replace(plan, name=label))
+    return _Tries(tuple(plans), keys, left_out)
 
 
 def _table(
-    results: Sequence[ProgramResult],
+    results: Sequence[PlanResult],
     tries: _Tries,
     *,
     ticker: str,
@@ -225,8 +225,8 @@ def _table(
     if not results:
         return table_frame(COMPARISON, {}, rows=0)
     found = comparison(results)
-    labels = [str(label) for label in found["program"]]
-    skipped = {result.program.name: result.skip_reasons() for result in results}
+    labels = [str(label) for label in found["plan"]]
+    skipped = {result.plan.name: result.skip_reasons() for result in results}
     lower, higher = ({}, {}) if stress is None else (stress.lower, stress.higher)
     reasons = [
         _without_trades(skipped[label])

@@ -43,7 +43,7 @@ def fill_unquoted_marks(
     A leg stays NaN where it is not in the money. So it does where the other right at its strike is not quoted either,
     unless exercise pays more than its last mark: then that is proven wrong, and exercise is the least it is worth.
     """
-    structure, spot = positions.program.structure, market.spot[at][:, :, np.newaxis]
+    structure, spot = positions.plan.structure, market.spot[at][:, :, np.newaxis]
     depth = np.where(structure.is_call, 1.0, -1.0) * (spot - positions.strikes[:, np.newaxis, :])
     holder, column, leg = np.nonzero(is_alive & np.isnan(marks) & (depth > 0.0))
     if not len(holder):

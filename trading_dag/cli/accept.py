@@ -74,8 +74,8 @@ def _accept(place: Workplace, kept: AcceptedBars, name: str, day: pd.Timestamp, 
     if bar is None:
         raise ConfigurationError(f"the source {place.settings.source} has no bar of {name} on {day:%Y-%m-%d}")
     peers = peers_of(ParquetStore(place.settings.home), name, source=place.settings.source)
-    context = QualityContext(now_session=last_closed_session(), peers=peers)
-    findings = examine(PRICES_DAILY, prices, context=context)
+    quality = QualityContext(now_session=last_closed_session(), peers=peers)
+    findings = examine(PRICES_DAILY, prices, context=quality)
     at = (prices["session"] == day).to_numpy()
     broken = {rule.name: rule for rule in rules_of(PRICES_DAILY) if findings[rule.name].mask[at].any()}
     rules = [rule for rule, which in broken.items() if which.can_be_accepted]

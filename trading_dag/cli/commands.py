@@ -20,7 +20,7 @@ from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, materialize
 from trading_dag.cli.printing import print_input_ends, print_json, show
-from trading_dag.cli.structure_backtest import ProgramRequest, show_program
+from trading_dag.cli.structure_backtest import PlanRequest, show_plan
 from trading_dag.errors import ConfigurationError
 
 app = typer.Typer(
@@ -109,7 +109,9 @@ def backtest(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A backtest setting for this program, such as slippage_fraction=0.01; repeatable."),
+        typer.Option(
+            "--set", help="A backtest setting for this trade plan, such as slippage_fraction=0.01; repeatable."
+        ),
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write one self-contained report.")] = None,
 ) -> None:
@@ -121,10 +123,10 @@ def backtest(
         if tickers or horizons:
             raise ConfigurationError("--structure takes --ticker and --horizon, not --tickers and --horizons")
         place = Workplace(source, ticker, horizon)
-        request = ProgramRequest(
+        request = PlanRequest(
             structure, first, last, entries, horizon, days, tuple(exits or ()), tuple(changes or ())
         )  # fmt: skip
-        show_program(place, place.tickers[0], request, html=html, as_json=as_json)
+        show_plan(place, place.tickers[0], request, html=html, as_json=as_json)
         return
     given = {"--from": first, "--to": last, "--exit": exits, "--set": changes, "--html": html}
     stray = [name for name, value in given.items() if value]

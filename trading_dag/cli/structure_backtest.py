@@ -1,4 +1,4 @@
-"""The work behind ``backtest --structure``: a program on the stored chains of a ticker, and its report."""
+"""The work behind ``backtest --structure``: a trade plan on the stored chains of a ticker, and its report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trading_dag.arrays import FloatArray
     from trading_dag.backtest.chain_market import ChainMarket
     from trading_dag.backtest.entries import Entries
-    from trading_dag.backtest.program_study import ProgramStudy
+    from trading_dag.backtest.plan_study import PlanStudy
     from trading_dag.options.structures.structure import Structure
     from trading_dag.setting_groups import BacktestSettings
 
@@ -26,8 +26,8 @@ WEEKLY: Final = "weekly"
 DAILY: Final = "daily"
 SIGNALS: Final = "signals"
 ENTRY_RULES: Final = (WEEKLY, DAILY, SIGNALS)
-# What a program on a chain reads of the backtest settings; the others would be accepted and change nothing.
-PROGRAM_SETTINGS: Final = (
+# What a plan on a chain reads of the backtest settings; the others would be accepted and change nothing.
+PLAN_SETTINGS: Final = (
     "account_usd", "risk_fraction", "maximum_open_positions", "interest_rate", "fee_per_leg_contract_usd",
     "slippage_fraction", "half_spread_fraction", "half_spread_minimum_usd", "price_tick_usd", "minimum_volume",
     "minimum_open_interest", "volume_share", "open_interest_share", "long_leg_delta", "short_leg_delta", "wing_delta",
@@ -36,7 +36,7 @@ PROGRAM_SETTINGS: Final = (
 
 
 @dataclass(frozen=True)
-class ProgramRequest:
+class PlanRequest:
     """What the command line asks for, still in its words.
 
     Attributes
@@ -60,25 +60,25 @@ class ProgramRequest:
     changes: tuple[str, ...]
 
 
-def show_program(place: Workplace, ticker: str, request: ProgramRequest, *, html: Path | None, as_json: bool) -> None:
-    """Run the program on the stored chains and print, or write, what came of it."""
-    from trading_dag.reporting.backtest_record import program_record
+def show_plan(place: Workplace, ticker: str, request: PlanRequest, *, html: Path | None, as_json: bool) -> None:
+    """Run the plan on the stored chains and print, or write, what came of it."""
+    from trading_dag.reporting.backtest_record import plan_record
 
     if html is not None and not html.absolute().parent.is_dir():
         raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
     study = run_study(place, ticker, request)
     source = source_of(place, ticker, request)
-    record = program_record(study, source=source)
+    record = plan_record(study, source=source)
     if html is not None:
-        from trading_dag.reporting.backtest_page import program_page
+        from trading_dag.reporting.backtest_page import plan_page
 
-        html.write_text(program_page(record, pictures_of(study, source=source)), encoding="utf-8")
+        html.write_text(plan_page(record, pictures_of(study, source=source)), encoding="utf-8")
     if as_json:
         print_json(record)
         return
-    from trading_dag.reporting.backtest_tables import program_tables
+    from trading_dag.reporting.backtest_tables import plan_tables
 
-    for table in program_tables(record):
+    for table in plan_tables(record):
         place.console.print(table)
     for note in record["notes"]:
         place.console.print(note)
@@ -86,18 +86,18 @@ def show_program(place: Workplace, ticker: str, request: ProgramRequest, *, html
         place.console.print(f"report: {html}")
 
 
-def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> ProgramStudy:
-    """Run the program and what is compared with it.
+def run_study(place: Workplace, ticker: str, request: PlanRequest) -> PlanStudy:
+    """Run the plan and what is compared with it.
 
     Raises
     ------
     ConfigurationError : for words that name no structure, exit, entry rule or setting.
     StorageError, InsufficientDataError : where there is no chain, or no signal within it.
     """
-    from trading_dag.backtest.chain_programs import random_entry_runs, run_program
-    from trading_dag.backtest.program_inputs import known_dividends
-    from trading_dag.backtest.program_study import study_program
-    from trading_dag.backtest.structure_programs import exit_rules, program_of, settings_for_listed_contract
+    from trading_dag.backtest.plan_inputs import known_dividends
+    from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
+    from trading_dag.backtest.plan_study import study_plan
+    from trading_dag.backtest.structure_plans import exit_rules, plan_of, settings_for_listed_contract
 
     book = settings_for_listed_contract(ticker, changed_settings(place.settings.backtest, request.changes))
     structure = named_structure(place, request.structure)
@@ -106,19 +106,19 @@ def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> Program
         raise ConfigurationError(f"unknown entry rule {request.entries!r}; choose from {', '.join(ENTRY_RULES)}")
     if (request.entries == SIGNALS) != bool(request.horizon):
         raise ConfigurationError("--entries signals and --horizon go together, such as --entries signals --horizon 24h")
-    program = program_of(structure, exits=exits, days_to_expiration=request.days, settings=book)
+    plan = plan_of(structure, exits=exits, days_to_expiration=request.days, settings=book)
     prices = _prices(place, ticker)
     market = _market(place, ticker, request, book=book, prices=prices)
     entries, entered = _entries(place, market, request)
     paid = known_dividends(prices, market.sessions)
     rate = _rates(place, market)
-    result = run_program(market, program, entries=entries, dividends=paid.dividends, rate=rate)
+    result = run_plan(market, plan, entries=entries, dividends=paid.dividends, rate=rate)
     luck = None
     if result.is_closed.any():
         luck = random_entry_runs(
             market, result, runs=book.random_entry_runs, seed=book.seed, dividends=paid.dividends, rate=rate
         )
-    return study_program(
+    return study_plan(
         result,
         luck=luck,
         rate=rate,
@@ -127,8 +127,8 @@ def run_study(place: Workplace, ticker: str, request: ProgramRequest) -> Program
     )
 
 
-def source_of(place: Workplace, ticker: str, request: ProgramRequest) -> str | None:
-    """The recorded source of all that a program reads: chain, prices for their dividends, rates, signals."""
+def source_of(place: Workplace, ticker: str, request: PlanRequest) -> str | None:
+    """The recorded source of all that a plan reads: chain, prices for their dividends, rates, signals."""
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
     from resources.storage.parquet_store import ParquetStore, SliceKey
@@ -143,20 +143,20 @@ def source_of(place: Workplace, ticker: str, request: ProgramRequest) -> str | N
     return joined_source([chain, *(record.source for record in records if record is not None)])
 
 
-def pictures_of(study: ProgramStudy, *, source: str | None) -> dict[str, bytes]:
+def pictures_of(study: PlanStudy, *, source: str | None) -> dict[str, bytes]:
     """The pictures of the page, PNG by name, in the order in which they are shown; none of what there is nothing of."""
     from trading_dag.plots import profit_against_random_entry, to_png
-    from trading_dag.plots.programs import (
+    from trading_dag.plots.trade_plans import (
         excursions,
         greeks_through_time,
         payoff_of_typical_trade,
+        plan_equity,
         profit_by_cause,
-        program_equity,
     )
 
     result, luck = study.result, study.luck
-    title = titled(f"{result.market.ticker} {result.program.name.replace('_', ' ')}", source)
-    figures = {"equity and drawdown": program_equity(result.equity(), title)}
+    title = titled(f"{result.market.ticker} {result.plan.name.replace('_', ' ')}", source)
+    figures = {"equity and drawdown": plan_equity(result.equity(), title)}
     if luck is not None and not study.random_runs_are_alike:
         figures["profit against random entry"] = profit_against_random_entry(
             luck.totals_usd, own_usd=result.total_profit_usd, p_value=luck.p_value, summary_title=title
@@ -191,7 +191,7 @@ def changed_settings(settings: BacktestSettings, changes: tuple[str, ...]) -> Ba
 
     Raises
     ------
-    ConfigurationError : for a word that is not of that form, or a name that is no setting of a program.
+    ConfigurationError : for a word that is not of that form, or a name that is no setting of a plan.
     ValidationError : for a value that a setting does not take.
     """
     given: dict[str, str | None] = {}
@@ -199,9 +199,9 @@ def changed_settings(settings: BacktestSettings, changes: tuple[str, ...]) -> Ba
         name, separator, value = (part.strip() for part in word.partition("="))
         if not separator:
             raise ConfigurationError(f"--set {word!r} is not of the form name=value, such as slippage_fraction=0.01")
-        if name not in PROGRAM_SETTINGS:
-            names = ", ".join(PROGRAM_SETTINGS)
-            raise ConfigurationError(f"--set {name!r} is no setting of a program; choose from {names}")
+        if name not in PLAN_SETTINGS:
+            names = ", ".join(PLAN_SETTINGS)
+            raise ConfigurationError(f"--set {name!r} is no setting of a trade plan; choose from {names}")
         given[name] = value or None
     return type(settings).model_validate({**settings.model_dump(), **given})
 
@@ -215,7 +215,7 @@ def _exit(word: str) -> tuple[str, float]:
 
 
 def _market(
-    place: Workplace, ticker: str, request: ProgramRequest, *, book: BacktestSettings, prices: pd.DataFrame
+    place: Workplace, ticker: str, request: PlanRequest, *, book: BacktestSettings, prices: pd.DataFrame
 ) -> ChainMarket:
     import pandas as pd
 
@@ -223,7 +223,7 @@ def _market(
     from resources.io_managers.chains import StoredChain
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.corporate_actions import splits_of_prices
-    from trading_dag.backtest.structure_programs import fills_of
+    from trading_dag.backtest.structure_plans import fills_of
     from trading_dag.options.chains.rates import rates_of_quotes
 
     first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
@@ -235,7 +235,7 @@ def _market(
     return chain_market(quotes, ticker=ticker, fills=fills_of(book), splits=splits_of_prices(prices))
 
 
-def _entries(place: Workplace, market: ChainMarket, request: ProgramRequest) -> tuple[Entries, str]:
+def _entries(place: Workplace, market: ChainMarket, request: PlanRequest) -> tuple[Entries, str]:
     """The entries of the rule, and the rule in words."""
     from trading_dag.backtest.entries import entries_every_session, entries_weekly
 
@@ -244,7 +244,7 @@ def _entries(place: Workplace, market: ChainMarket, request: ProgramRequest) -> 
     if request.entries == DAILY:
         return entries_every_session(market), "every session of the chain"
     from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.backtest.program_inputs import entries_of_recommendations, signals_in_words
+    from trading_dag.backtest.plan_inputs import entries_of_recommendations, signals_in_words
     from trading_dag.schemas import RECOMMENDATION
 
     key = SliceKey(market.ticker, request.horizon)

@@ -1,4 +1,4 @@
-"""The report of an options program as one HTML page that needs no other file and no script. Text and markup only."""
+"""The report of a trade plan as one HTML page that needs no other file and no script. Text and markup only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from trading_dag.backtest.program_study import CAUSES
+from trading_dag.backtest.plan_study import CAUSES
 from trading_dag.reporting.backtest_record import sessions_text
 from trading_dag.reporting.backtest_tables import assumption_text, signed
 from trading_dag.reporting.text import number_text
@@ -43,15 +43,15 @@ _USD: Final = "{:+z,.0f}"
 _CENTS: Final = "{:+z,.2f}"
 
 
-def program_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
+def plan_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
     """Figures, pictures, profit by exit and by cause, scenarios, skipped entries, assumptions and every trade.
 
     Parameters
     ----------
-    record : from ``reporting.backtest_record.program_record``.
+    record : from ``reporting.backtest_record.plan_record``.
     pictures : PNG by name; shown in their order, the first above all tables.
     """
-    title = f"{record['ticker']} {_words(record['program'])}"
+    title = f"{record['ticker']} {_words(record['plan'])}"
     period = f"{record['first_session']} to {record['last_session']}, {sessions_text(record['sessions'])}"
     if record["sessions"] < record["exchange_sessions"]:
         period += f" of {record['exchange_sessions']:,}"

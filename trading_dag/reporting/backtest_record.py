@@ -1,4 +1,4 @@
-"""The report of an options program as a record that JSON can hold. How it looks as a page is
+"""The report of a trade plan as a record that JSON can hold. How it looks as a page is
 ``reporting.backtest_page``'."""
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.backtest.chain_coverage import ChainCoverage, coverage_of
-from trading_dag.backtest.program_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
-from trading_dag.backtest.programs import TargetDelta
+from trading_dag.backtest.plan_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
+from trading_dag.backtest.trade_plan import TargetDelta
 from trading_dag.options.structures.structure import BackExpiryRule
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 
 if TYPE_CHECKING:
-    from trading_dag.backtest.program_study import ProgramStudy
-    from trading_dag.backtest.programs import StrikeChoice
+    from trading_dag.backtest.plan_study import PlanStudy
+    from trading_dag.backtest.trade_plan import StrikeChoice
     from trading_dag.options.structures.structure import Leg
 
 SHORT: Final = "The chain has {sessions}. Nothing about so few can be significant."
 FEW_SESSIONS: Final = 252
 MADE_UP: Final = f"{NO_MARKET_DATA.capitalize()} (source {{source}}): the figures say nothing about any market."
 ALIKE: Final = (
-    "Every random run deals the very same trades, because the program trades on each session that can be drawn: "
+    "Every random run deals the very same trades, because the plan trades on each session that can be drawn: "
     "the p-value says nothing here."
 )
 HOLES: Final = (
@@ -46,17 +46,17 @@ MOST_UNEXPLAINED: Final = 0.30
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def program_record(study: ProgramStudy, *, source: str | None) -> dict[str, Any]:
+def plan_record(study: PlanStudy, *, source: str | None) -> dict[str, Any]:
     """Summary, exits, causes, Greeks, scenarios, equity, trades and assumptions; what is no number is null.
 
     Parameters
     ----------
-    source : the recorded source of what the program read.
+    source : the recorded source of what the plan read.
     """
     result, summary, luck = study.result, study.summary, study.luck
     record: dict[str, Any] = _finite(
         {
-            "program": result.program.name,
+            "plan": result.plan.name,
             "ticker": result.market.ticker,
             "source": source,
             "first_session": str(result.market.sessions[0]),
@@ -77,7 +77,7 @@ def program_record(study: ProgramStudy, *, source: str | None) -> dict[str, Any]
     return record
 
 
-def notes(study: ProgramStudy, *, source: str | None) -> list[str]:
+def notes(study: PlanStudy, *, source: str | None) -> list[str]:
     """What a reader must know before believing the figures, a sentence each."""
     found = [MADE_UP.format(source=source)] if is_simulated(source) else []
     if len(study.result.market) < FEW_SESSIONS:
@@ -88,12 +88,12 @@ def notes(study: ProgramStudy, *, source: str | None) -> list[str]:
     return found
 
 
-def chain_coverage(study: ProgramStudy) -> ChainCoverage:
+def chain_coverage(study: PlanStudy) -> ChainCoverage:
     """Which of the exchange's sessions the study's chain has."""
     return coverage_of(pd.DatetimeIndex(study.result.market.sessions).as_unit("us"))
 
 
-def _about_holes(study: ProgramStudy) -> list[str]:
+def _about_holes(study: PlanStudy) -> list[str]:
     there = chain_coverage(study)
     if there.longest is None:
         return []
@@ -107,7 +107,7 @@ def _about_holes(study: ProgramStudy) -> list[str]:
     ]  # fmt: skip
 
 
-def _about_exits(study: ProgramStudy) -> list[str]:
+def _about_exits(study: PlanStudy) -> list[str]:
     summary = study.summary
     if not summary.delayed_exits:
         return []
@@ -115,7 +115,7 @@ def _about_exits(study: ProgramStudy) -> list[str]:
     return [DELAYED.format(delayed=summary.delayed_exits, trades=trades, expired=expired)]
 
 
-def _about_causes(study: ProgramStudy) -> list[str]:
+def _about_causes(study: PlanStudy) -> list[str]:
     if not study.residual_share > MOST_UNEXPLAINED:
         return []
     total = study.exits_table.iloc[-1]
@@ -128,16 +128,14 @@ def sessions_text(count: int) -> str:
     return f"{count:,} session" if count == 1 else f"{count:,} sessions"
 
 
-def assumptions(study: ProgramStudy) -> dict[str, Any]:
-    """Everything that was assumed: the program's rules and settings as they are, conventions in words."""
-    program = study.result.program
+def assumptions(study: PlanStudy) -> dict[str, Any]:
+    """Everything that was assumed: the plan's rules and settings as they are, conventions in words."""
+    plan = study.result.plan
     return {
-        "strikes": [
-            strike_text(leg, choice) for leg, choice in zip(program.structure.legs, program.strikes, strict=True)
-        ],
-        "expiration": asdict(program.expiration),
-        "exits": asdict(program.exits),
-        "account": asdict(program.account),
+        "strikes": [strike_text(leg, choice) for leg, choice in zip(plan.structure.legs, plan.strikes, strict=True)],
+        "expiration": asdict(plan.expiration),
+        "exits": asdict(plan.exits),
+        "account": asdict(plan.account),
         "fills": asdict(study.result.market.fills),
         "quotes": "bought at the ask, sold at the bid; without them, the last trade and a half spread",
         "settlement": "intrinsic value at the close of the expiration; opening-settled contracts are skipped",
@@ -151,7 +149,7 @@ def assumptions(study: ProgramStudy) -> dict[str, Any]:
     }
 
 
-def _rates(study: ProgramStudy) -> str:
+def _rates(study: PlanStudy) -> str:
     lowest, highest = float(study.rate.min()), float(study.rate.max())
     if lowest == highest:
         return f"rate {lowest:.4f} at every session"
@@ -174,7 +172,7 @@ def strike_text(leg: Leg, choice: StrikeChoice) -> str:
     )
 
 
-def trade_records(study: ProgramStudy) -> list[dict[str, Any]]:
+def trade_records(study: PlanStudy) -> list[dict[str, Any]]:
     """Every entry, taken or skipped, with the causes of its profit."""
     trades = dates_as_text(study.result.trades())
     for cause in CAUSES:
@@ -190,7 +188,7 @@ def dates_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _random_entry(study: ProgramStudy) -> dict[str, Any] | None:
+def _random_entry(study: PlanStudy) -> dict[str, Any] | None:
     luck = study.luck
     if luck is None or not len(luck.totals_usd):
         return None
@@ -204,7 +202,7 @@ def _random_entry(study: ProgramStudy) -> dict[str, Any] | None:
     }
 
 
-def _scenarios(study: ProgramStudy) -> dict[str, Any] | None:
+def _scenarios(study: PlanStudy) -> dict[str, Any] | None:
     grid = study.scenarios
     if grid is None:
         return None

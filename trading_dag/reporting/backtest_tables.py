@@ -1,10 +1,10 @@
-"""The report of an options program as short tables of the command line, from its record. Nothing is computed."""
+"""The report of a trade plan as short tables of the command line, from its record. Nothing is computed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trading_dag.backtest.program_study import ALL_EXITS, CAUSES
+from trading_dag.backtest.plan_study import ALL_EXITS, CAUSES
 from trading_dag.reporting.text import new_table, number_text
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ _GREEKS: Final = {"delta": "{:+z,.0f}", "gamma": "{:+z,.1f}", "vega_usd": "{:+z,
 _USD: Final = "{:+z,.0f}"
 
 
-def program_tables(record: dict[str, Any]) -> list[Table]:
-    """Figures, profit by exit and by cause, Greeks, scenarios, skipped entries and assumptions of a program."""
+def plan_tables(record: dict[str, Any]) -> list[Table]:
+    """Figures, profit by exit and by cause, Greeks, scenarios, skipped entries and assumptions of a plan."""
     tables = [_figures(record)]
     if record["exits"]:
         tables += [_exits(record["exits"]), _causes(record["exits"])]
@@ -31,7 +31,7 @@ def program_tables(record: dict[str, Any]) -> list[Table]:
 def _figures(record: dict[str, Any]) -> Table:
     summary = record["summary"]
     table = new_table(
-        f"{record['program'].replace('_', ' ')} on {record['ticker']}, {record['first_session']} to "
+        f"{record['plan'].replace('_', ' ')} on {record['ticker']}, {record['first_session']} to "
         f"{record['last_session']}",
         ("trades", "open", "skipped", "win rate", "profit factor", "P&L", "fees", "Sharpe", "max drawdown",
          "random-entry p", "beyond defined risk", "exits delayed"),

@@ -1,4 +1,4 @@
-"""What trading the recommendations, or a program, would have earned."""
+"""What trading the recommendations, or a trade plan, would have earned."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ COMPARISON: Final = Table(
         number("fees_usd", "sum of fees", minimum=0.0),
         number("sharpe", "annualised, daily equity returns"),
         number("max_drawdown", "fraction", minimum=0.0),
-        number("deflated_sharpe", "probability that the Sharpe ratio exceeds the best of all programs tried by luck",
+        number("deflated_sharpe", "probability that the Sharpe ratio exceeds the best of all plans tried by luck",
                 minimum=0.0, maximum=1.0),
         Column("losses_beyond_defined_risk", "int64", "early closes that lost more than defined risk and fees",
                nullable=False, minimum=0),

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trading_dag.backtest.program_chains import EXACT, chain_frame
+from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame
 from trading_dag.backtest.chain_market import ChainMarket, chain_market
-from trading_dag.backtest.chain_programs import random_entry_runs, run_program
 from trading_dag.backtest.corporate_actions import NO_ACTIONS, CorporateActions, splits_of_prices
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_inputs import known_dividends
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.plan_inputs import known_dividends
+from trading_dag.backtest.plan_results import PlanResult
+from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.options.structures.structure import structure_of
 
 DAYS = [f"2024-06-{day:02}" for day in (3, 4, 5, 6, 7, 10, 11, 12, 13, 14)]
@@ -53,12 +53,12 @@ def prices(factors: dict[str, float], dividends: dict[str, float] | None = None)
     })  # fmt: skip
 
 
-def run(found: ChainMarket, entry: int, *, name: str = "long_put", exits: ExitRules | None = None) -> ProgramResult:
-    program = Program(
+def run(found: ChainMarket, entry: int, *, name: str = "long_put", exits: ExitRules | None = None) -> PlanResult:
+    plan = TradePlan(
         name, structure_of(name), (TargetDelta(0.5),) * len(structure_of(name).legs), ExpirationChoice(8, 1, 12),
         exits or ExitRules(), AccountRules(account_usd=1e6, risk_fraction=1.0),
     )  # fmt: skip
-    return run_program(found, program, entries=entries_at(found, [entry]))
+    return run_plan(found, plan, entries=entries_at(found, [entry]))
 
 
 TEN_FOR_ONE = [1_200.0] * 5 + [120.0] * 5

@@ -500,7 +500,7 @@ def test_statistics_and_random_entry_begin_where_both_forecasts_do(random_frames
 
 
 @pytest.mark.files_data
-def test_a_program_on_fifteen_years_of_real_spy_prices_balances(real_data, flat):
+def test_a_plan_on_fifteen_years_of_real_spy_prices_balances(real_data, flat):
     def read(name: str, column: str, value: str) -> pd.DataFrame:
         frame = pd.read_parquet(real_data / name, filters=[(column, "==", value)])
         sessions = pd.DatetimeIndex(frame["session"]).as_unit("us")

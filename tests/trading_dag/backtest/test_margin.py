@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trading_dag.backtest.program_chains import chain_frame, small_market
+from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.margin import margin_requirement
 from trading_dag.backtest.positions import open_positions
-from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
 from trading_dag.options.structures.structure import AtTheMoneyRule, Leg, Structure
 
 SPOT = 100.0
@@ -37,8 +37,8 @@ def margin(*legs: LegWords, shares: int = 0) -> float:
         "any", tuple(Leg(right, side, AtTheMoneyRule(), ratio=ratio) for right, side, _, ratio in legs),
         underlying_ratio=shares,
     )  # fmt: skip
-    program = Program("any", structure, _strikes(legs), ExpirationChoice(11, 5, 20))
-    return float(margin_requirement(open_positions(market, program, entries=entries_at(market, [0])))[0])
+    plan = TradePlan("any", structure, _strikes(legs), ExpirationChoice(11, 5, 20))
+    return float(margin_requirement(open_positions(market, plan, entries=entries_at(market, [0])))[0])
 
 
 def _strikes(legs: tuple[LegWords, ...]) -> tuple[object, ...]:

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trading_dag.backtest.program_chains import put_delta, put_price
+from tests.trading_dag.backtest.plan_chains import put_delta, put_price
 from trading_dag.backtest.chain_market import ChainMarket
-from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_chain import first_quoted_position, modelled_chain
-from trading_dag.backtest.structure_programs import program_of
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.structure_plans import plan_of
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.structures.structure import STRUCTURES, Structure, structure_of
 
@@ -105,8 +105,8 @@ def test_data_that_ends_earlier_gives_the_same_quotes_up_to_its_end(zero_rate, f
 def test_what_is_held_to_expiration_settles_at_its_intrinsic_value_by_the_close(zero_rate, flat) -> None:
     chain = chain_of(market_of(zero_rate, flat))
     book = flat.backtest
-    program = program_of(structure_of("bull_put_spread"), exits=ExitRules(), days_to_expiration=DAYS, settings=book)
-    trades = run_program(chain, program, entries=entries_weekly(chain)).trades()
+    plan = plan_of(structure_of("bull_put_spread"), exits=ExitRules(), days_to_expiration=DAYS, settings=book)
+    trades = run_plan(chain, plan, entries=entries_weekly(chain)).trades()
     closed = trades[trades["status"] == "closed"]
     assert len(closed) >= 5
     close = zero_rate.prices.set_index("session")["close"]
@@ -125,8 +125,8 @@ def test_a_session_without_an_index_level_has_no_quote_and_opens_nothing(zero_ra
     of_day = rows[rows["session"] == index["session"].iloc[monday]]
     assert len(of_day) > 0
     assert of_day["ask"].isna().all()
-    program = program_of(structure_of("long_call"), exits=ExitRules(), days_to_expiration=DAYS, settings=flat.backtest)
-    trades = run_program(chain, program, entries=entries_weekly(chain)).trades()
+    plan = plan_of(structure_of("long_call"), exits=ExitRules(), days_to_expiration=DAYS, settings=flat.backtest)
+    trades = run_plan(chain, plan, entries=entries_weekly(chain)).trades()
     assert trades.loc[trades["entry_session"] == index["session"].iloc[monday], "status"].tolist() == ["skipped"]
 
 

@@ -42,17 +42,17 @@ def fair_market(seed: int, *, sessions: int) -> tuple[pd.DataFrame, pd.DataFrame
 def test_random_entry_earns_minus_its_costs_on_a_fair_market(flat, costs):
     settings = flat.model_copy(update={"backtest": BacktestSettings(random_entry_runs=100, **costs)})
     book = settings.backtest
-    program = [("iron_condor", 0.5), ("bull_call_spread", 1.0), ("long_put", 1.0)]
+    kinds = [("iron_condor", 0.5), ("bull_call_spread", 1.0), ("long_put", 1.0)]
     errors = []
     for path in range(80):
         prices, index, rates = fair_market(path, sessions=50)
         market = build_market(prices, index, rates=rates, settings=settings)
         signal = np.arange(40)
-        profits = profit_by_session(market, program=program, signal=signal, holding_sessions=5)
+        profits = profit_by_session(market, kinds=kinds, signal=signal, holding_sessions=5)
         luck = random_entry_test(profits, kind=np.arange(3), at=np.arange(3), total_usd=0.0, runs=100, seed=path)
         # Costs of each trade, from its own fills: fees, and what each leg paid beyond the middle of its quote.
         expected = 0.0
-        for name, size in program:
+        for name, size in kinds:
             trips = make_round_trips(structure_of(name), market, signal=signal, holding_sessions=5)
             entry = market.entry_surface(trips.entry).columns().price(
                 trips.entry_spot[:, None], trips.positions.strikes, years=trips.positions.years[:, None],
@@ -152,10 +152,10 @@ def test_the_same_seed_draws_the_same_runs_and_another_seed_others():
     assert first.mean_usd != other.mean_usd
 
 
-def test_a_program_that_knew_the_future_gets_the_smallest_p_value(random_frames, flat):
+def test_timing_that_knew_the_future_gets_the_smallest_p_value(random_frames, flat):
     frames = random_frames(11, sessions=200)
     market = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=flat)
-    profits = profit_by_session(market, program=[("long_call", 1.0)], signal=np.arange(190), holding_sessions=5)[0]
+    profits = profit_by_session(market, kinds=[("long_call", 1.0)], signal=np.arange(190), holding_sessions=5)[0]
     best = np.argsort(np.nan_to_num(profits, nan=-1e9))[-20:]
     conviction = np.where(np.isin(np.arange(200), best), "FULL", "NONE")
     strategy = np.where(conviction == "FULL", "long_call", "no_trade")

@@ -1,4 +1,4 @@
-"""The comparison is each program run by itself, says what it left out, and what the modelled surface decides."""
+"""The comparison is each plan run by itself, says what it left out, and what the modelled surface decides."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import pandas as pd
 import pytest
 from scipy.special import ndtr
 
-from tests.trading_dag.backtest.program_chains import fair_chain, put_price, small_market
-from trading_dag.backtest.chain_programs import run_program
+from tests.trading_dag.backtest.plan_chains import fair_chain, put_price, small_market
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_summary import summarize
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.plan_summary import summarize
 from trading_dag.backtest.structure_comparison import (
     DAYS_TO_EXPIRATION,
     compare_modelled,
     compare_structures,
     exits_of,
 )
-from trading_dag.backtest.structure_programs import program_of
+from trading_dag.backtest.structure_plans import plan_of
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.schemas import COMPARISON
 from trading_dag.setting_groups import BacktestSettings
@@ -73,29 +73,29 @@ def test_a_menu_of_nothing_gives_the_table_without_rows(market) -> None:
 
 
 @pytest.mark.parametrize("name", ["bull_put_spread", "long_straddle"])
-def test_a_row_is_the_program_run_by_itself(market, name: str) -> None:
+def test_a_row_is_the_plan_run_by_itself(market, name: str) -> None:
     table = compare_structures(market, menu=STRUCTURES, horizon=HORIZON, settings=SETTINGS).table
     for exits, rules in EXITS.items():
-        program = program_of(
+        plan = plan_of(
             structure_of(name), exits=rules, days_to_expiration=DAYS_TO_EXPIRATION,
             settings=SETTINGS,
         )  # fmt: skip
-        alone = summarize(run_program(market, program, entries=entries_weekly(market)))
+        alone = summarize(run_plan(market, plan, entries=entries_weekly(market)))
         row = table[(table["structure"] == name) & (table["exits"] == exits)].iloc[0]
         assert row["trades"] == alone.closed
         assert row["total_pnl_usd"] == pytest.approx(alone.total_usd)
         assert row["fees_usd"] == pytest.approx(alone.fees_usd)
 
 
-def test_dividends_reach_every_program(market) -> None:
+def test_dividends_reach_every_plan(market) -> None:
     paid = Dividends(market.sessions[20:21], np.array([4.0]))
     menu = {"covered_call": STRUCTURES["covered_call"]}
     with_dividends = compare_structures(market, menu=menu, horizon=HORIZON, settings=SETTINGS, dividends=paid).table
     without = compare_structures(market, menu=menu, horizon=HORIZON, settings=SETTINGS).table
-    program = program_of(
+    plan = plan_of(
         menu["covered_call"], exits=EXITS["expiration"], days_to_expiration=DAYS_TO_EXPIRATION, settings=SETTINGS
     )
-    alone = summarize(run_program(market, program, entries=entries_weekly(market), dividends=paid))
+    alone = summarize(run_plan(market, plan, entries=entries_weekly(market), dividends=paid))
     totals = [table.set_index("exits").loc["expiration", "total_pnl_usd"] for table in (with_dividends, without)]
     assert totals[0] == pytest.approx(alone.total_usd)
     assert totals[0] != pytest.approx(totals[1])
@@ -115,13 +115,13 @@ def test_quotes_made_from_last_trades_are_named_where_a_trade_used_one(market) -
 def test_a_later_session_changes_no_earlier_entry() -> None:
     """Widths are shares of the price at each entry, not of a price of the whole period."""
     spots = 100.0 + np.cumsum(np.random.default_rng(7).normal(0.3, 0.8, 60))
-    program = program_of(
+    plan = plan_of(
         structure_of("iron_butterfly"), exits=ExitRules(horizon_sessions=5), days_to_expiration=21, settings=SETTINGS
     )
     trades = []
     for sessions in (30, 60):
         market = small_market(fair_chain(spots[:sessions], lives=35))
-        found = run_program(market, program, entries=entries_weekly(market)).trades()
+        found = run_plan(market, plan, entries=entries_weekly(market)).trades()
         trades.append(found[found["entry_session"] < "2024-02-01"][["entry_session", "strikes"]].astype(str))
     assert len(trades[0]) >= 4
     assert trades[0].equals(trades[1])

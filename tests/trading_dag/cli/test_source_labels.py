@@ -71,7 +71,7 @@ def test_a_report_names_the_source_of_each_slice(workspace: Workspace, command: 
     assert NO_MARKET_DATA not in universe.run(command, *one, "--horizons", "24h").stdout
 
 
-def test_a_chain_a_payoff_and_a_program_say_what_they_were_made_from(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_chain_a_payoff_and_a_plan_say_what_they_were_made_from(workspace: Workspace, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     for command in (
         ("chain", "SPY"),

@@ -13,7 +13,7 @@ import pytest
 from resources.chains.store import ChainStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
-from tests.trading_dag.backtest.program_chains import KEY, fair_chain
+from tests.trading_dag.backtest.plan_chains import KEY, fair_chain
 from trading_dag.frames import table_frame
 from trading_dag.options.surfaces.modelled import continuous_rate
 from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
@@ -28,7 +28,7 @@ SPREAD = ("backtest", "--structure", "bull_put_spread", "--ticker", "SPY", "--da
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A home with chains, signals of 168h of the same sessions, and prices with one dividend."""
-    place = Workspace(tmp_path_factory.mktemp("programs"))
+    place = Workspace(tmp_path_factory.mktemp("plans"))
     spots = 500.0 + np.cumsum(np.random.default_rng(3).normal(0.0, 4.0, len(DAYS)))
     chain = fair_chain(spots, first="2024-02-20").sort_values(KEY, ignore_index=True)
     chain["bid"] = chain["bid"].clip(lower=0.0)

@@ -53,7 +53,7 @@ def scope(
         scope(("origin", f"http://{OWN}"), kind="websocket", method="GET"),
     ],
 )
-def test_what_the_servers_own_pages_and_local_programs_ask_is_handed_on(asked: dict[str, Any]) -> None:
+def test_what_the_servers_own_pages_and_local_plans_ask_is_handed_on(asked: dict[str, Any]) -> None:
     assert refusal(asked) is None
 
 

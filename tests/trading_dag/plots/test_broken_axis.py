@@ -7,7 +7,7 @@ import pandas as pd
 
 from trading_dag.plots import canvas
 from trading_dag.plots.broken_axis import broken
-from trading_dag.plots.programs import program_equity
+from trading_dag.plots.trade_plans import plan_equity
 from trading_dag.sessions import sessions_between
 
 WEEKS = sessions_between("2015-01-02", "2015-01-30").append(sessions_between("2024-11-04", "2024-11-15"))
@@ -19,7 +19,7 @@ def equity(sessions: pd.DatetimeIndex) -> pd.DataFrame:
 
 
 def test_a_line_breaks_at_a_hole_and_its_two_sides_stand_beside_each_other():
-    figure = program_equity(equity(WEEKS), "TEST")
+    figure = plan_equity(equity(WEEKS), "TEST")
     upper = figure.axes[0]
     line = upper.get_lines()[0]
     drawn = np.asarray(line.get_ydata(), dtype=float)
@@ -50,4 +50,4 @@ def test_many_holes_are_all_breaks_and_the_figure_can_be_drawn():
     frame = equity(kept)
     axis = broken(frame)
     assert len(axis.holes) == len(axis.frame) - len(frame) > 20
-    assert canvas.to_png(program_equity(frame, "TEST")).startswith(b"\x89PNG")
+    assert canvas.to_png(plan_equity(frame, "TEST")).startswith(b"\x89PNG")

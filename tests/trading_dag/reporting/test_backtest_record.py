@@ -1,4 +1,4 @@
-"""The report of a program says what its result says: as JSON, as tables, and as a page that needs no other file."""
+"""The report of a trade plan says what its result says: as JSON, as tables, and as a page that needs no other file."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.trading_dag.backtest.program_chains import fair_chain, small_market
-from trading_dag.backtest.chain_programs import random_entry_runs, run_program
+from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_study import CAUSES, ProgramStudy, study_program
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.plan_study import CAUSES, PlanStudy, study_plan
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan, Width
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
-from trading_dag.reporting.backtest_page import program_page
-from trading_dag.reporting.backtest_record import program_record, strike_text
-from trading_dag.reporting.backtest_tables import program_tables
+from trading_dag.reporting.backtest_page import plan_page
+from trading_dag.reporting.backtest_record import plan_record, strike_text
+from trading_dag.reporting.backtest_tables import plan_tables
 
 
-def study_of(account: AccountRules) -> ProgramStudy:
+def study_of(account: AccountRules) -> PlanStudy:
     spots = 100.0 + np.cumsum(np.random.default_rng(3).normal(0.0, 0.6, 40))
-    program = Program(
+    plan = TradePlan(
         "bull_put_spread",
         structure_of("bull_put_spread"),
         (TargetDelta(0.3, 0.2), TargetDelta(0.1, 0.1)),
@@ -34,20 +34,20 @@ def study_of(account: AccountRules) -> ProgramStudy:
         account,
     )
     market = small_market(fair_chain(spots))
-    result = run_program(market, program, entries=entries_weekly(market))
+    result = run_plan(market, plan, entries=entries_weekly(market))
     luck = random_entry_runs(market, result, runs=200, seed=1) if result.is_closed.any() else None
-    return study_program(result, luck=luck, rate=0.03, assumed={"dividends": "unknown <b>here</b>"})
+    return study_plan(result, luck=luck, rate=0.03, assumed={"dividends": "unknown <b>here</b>"})
 
 
 @pytest.fixture(scope="module")
-def study() -> ProgramStudy:
+def study() -> PlanStudy:
     return study_of(AccountRules())
 
 
 @pytest.fixture(scope="module")
-def record(study: ProgramStudy) -> dict[str, Any]:
+def record(study: PlanStudy) -> dict[str, Any]:
     # Through text and back: NaN or a date would not get this far.
-    decoded: dict[str, Any] = json.loads(json.dumps(program_record(study, source="files"), allow_nan=False))
+    decoded: dict[str, Any] = json.loads(json.dumps(plan_record(study, source="files"), allow_nan=False))
     return decoded
 
 
@@ -66,7 +66,7 @@ def test_the_record_is_json_and_adds_up(record: dict[str, Any]) -> None:
     assert record["equity"][0]["equity_usd"] == 100_000.0
 
 
-def test_the_p_value_is_the_share_of_random_runs_at_least_as_good(study: ProgramStudy, record: dict[str, Any]) -> None:
+def test_the_p_value_is_the_share_of_random_runs_at_least_as_good(study: PlanStudy, record: dict[str, Any]) -> None:
     assert study.luck is not None
     totals = study.luck.totals_usd
     assert len(totals) == record["random_entry"]["runs"] == 200
@@ -80,7 +80,7 @@ def printed(record: dict[str, Any], width: int = 200) -> str:
 
     text = StringIO()
     console = Console(file=text, width=width)
-    for table in program_tables(record):
+    for table in plan_tables(record):
         console.print(table)
     return text.getvalue()
 
@@ -102,13 +102,13 @@ def test_the_tables_show_exits_causes_greeks_scenarios_and_assumptions(record: d
     assert "fee per leg contract usd 0.65" in text
 
 
-def test_a_program_without_trades_says_so_in_both(record: dict[str, Any]) -> None:
+def test_a_plan_without_trades_says_so_in_both(record: dict[str, Any]) -> None:
     study = study_of(AccountRules(account_usd=1.0))
-    empty = json.loads(json.dumps(program_record(study, source=None), allow_nan=False))
+    empty = json.loads(json.dumps(plan_record(study, source=None), allow_nan=False))
     assert empty["scenarios"] is None
     assert empty["random_entry"] is None
     assert "exceeds risk budget" in printed(empty)
-    page = program_page(empty, {})
+    page = plan_page(empty, {})
     assert "No trade was closed." in page
     assert "exceeds risk budget" in page
     assert "Profit by exit" not in printed(empty)
@@ -133,7 +133,7 @@ class _Balance(HTMLParser):
 
 
 def test_the_page_holds_every_trade_picture_and_assumption_and_needs_nothing_else(record: dict[str, Any]) -> None:
-    page = program_page(record, {"one": b"png", "two": b"other"})
+    page = plan_page(record, {"one": b"png", "two": b"other"})
     parser = _Balance()
     parser.feed(page)
     assert parser.open == []
@@ -148,20 +148,20 @@ def test_the_page_holds_every_trade_picture_and_assumption_and_needs_nothing_els
 
 
 def test_the_source_is_named_and_what_is_simulated_is_said_before_any_figure(
-    study: ProgramStudy, record: dict[str, Any]
+    study: PlanStudy, record: dict[str, Any]
 ) -> None:
     assert record["source"] == "files"
-    assert "source files" in program_page(record, {})
-    assert "imulated" not in program_page(record, {})
-    made_up = program_record(study, source="simulated-0a1b2c3d+files")
+    assert "source files" in plan_page(record, {})
+    assert "imulated" not in plan_page(record, {})
+    made_up = plan_record(study, source="simulated-0a1b2c3d+files")
     assert made_up["source"] == "simulated-0a1b2c3d+files"
     assert made_up["notes"][0].startswith("Simulated, not market data (source simulated-0a1b2c3d+files)")
-    page = program_page(made_up, {})
+    page = plan_page(made_up, {})
     assert page.index("Simulated, not market data") < page.index("profit after fees")
 
 
 def test_a_scenario_is_the_deeper_coloured_the_more_it_earns_or_loses(record: dict[str, Any]) -> None:
-    page = program_page(record, {})
+    page = plan_page(record, {})
     cells = re.findall(r"rgba\((\d+),\d+,\d+,([\d.]+)\)\">([+-][\d,]+)</td>", page)
     assert len(cells) == len(record["scenarios"]["spot_moves"]) * len(record["scenarios"]["volatility_moves"])
     by_size = sorted((abs(float(usd.replace(",", ""))), float(depth)) for _, depth, usd in cells)
@@ -195,13 +195,13 @@ def noted(spots: np.ndarray, *, dropped: slice | None = None, half_spread: float
         # From the second week on no quote of a put stands.
         is_gone = (frame["quote_date"] >= days[4]) & (frame["option_right"] == "P")
         frame.loc[is_gone, ["bid", "ask"]] = np.nan
-    program = Program(
+    plan = TradePlan(
         "bull_put_spread", structure_of("bull_put_spread"), (TargetDelta(0.3, 0.2), TargetDelta(0.1, 0.1)),
         ExpirationChoice(14, 7, 21), rules or ExitRules(days_to_expiration=3),
     )  # fmt: skip
     market = small_market(frame.reset_index(drop=True))
-    study = study_program(run_program(market, program, entries=entries_weekly(market)), luck=None)
-    return program_record(study, source="files")
+    study = study_plan(run_plan(market, plan, entries=entries_weekly(market)), luck=None)
+    return plan_record(study, source="files")
 
 
 WALK = 100.0 + np.cumsum(np.random.default_rng(3).normal(0.0, 0.6, 300))
@@ -218,7 +218,7 @@ def test_holes_of_the_chain_are_said_and_counted() -> None:
     a_year = record["summary"]["statistics"]["sessions_per_year"]
     assert f"annualised by the {a_year:.0f} returns a year" in note
     assert a_year < 252 * 51 / 280
-    assert f"50 sessions of {record['exchange_sessions']:,}" in program_page(record, {})
+    assert f"50 sessions of {record['exchange_sessions']:,}" in plan_page(record, {})
 
 
 def test_a_profit_that_no_cause_explains_is_said_with_its_share() -> None:

@@ -1,4 +1,4 @@
-"""Figures of a small program against a calculation by hand."""
+"""Figures of a small plan against a calculation by hand."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trading_dag.backtest.program_chains import chain_frame, small_market
-from trading_dag.backtest.chain_programs import run_program, run_programs
+from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_summary import comparison, summarize
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.plan_runs import run_plan, run_plans
+from trading_dag.backtest.plan_summary import comparison, summarize
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.options.structures.structure import structure_of
 
 # A put bought at 2.00, 3.00, 1.00, 2.00 and sold the session after at 2.80, 0.80, 1.80.
@@ -25,11 +25,11 @@ def results(names=("one",)):
     chain = {day: (100.0, {("P", 100.0): (*quote, -0.5)}) for day, quote in zip(DAYS, QUOTES, strict=True)}
     market = small_market(chain_frame(chain, expiration="2024-03-15"))
     put, expiration = structure_of("long_put"), ExpirationChoice(9, 5, 20)
-    programs = [
-        Program(name, put, (TargetDelta(0.5),), expiration, ExitRules(horizon_sessions=held))
+    plans = [
+        TradePlan(name, put, (TargetDelta(0.5),), expiration, ExitRules(horizon_sessions=held))
         for held, name in enumerate(names, start=1)
     ]
-    return run_programs(market, programs, entries=entries_at(market, [0, 1, 2, 3]))
+    return run_plans(market, plans, entries=entries_at(market, [0, 1, 2, 3]))
 
 
 def test_the_summary_is_that_of_a_calculation_by_hand():
@@ -56,24 +56,24 @@ def test_the_summary_is_that_of_a_calculation_by_hand():
 def test_without_trades_nothing_is_judged():
     chain = chain_frame({day: (100.0, {("P", 100.0): (1.0, 1.1, -0.5)}) for day in DAYS}, expiration="2024-12-20")
     market = small_market(chain)
-    program = Program("none", structure_of("long_put"), (TargetDelta(0.5),))
-    summary = summarize(run_program(market, program, entries=entries_at(market, [0])))
+    plan = TradePlan("none", structure_of("long_put"), (TargetDelta(0.5),))
+    summary = summarize(run_plan(market, plan, entries=entries_at(market, [0])))
     assert (summary.closed, summary.skipped, summary.skip_reasons) == (0, 1, {"no_expiration": 1})
     assert math.isnan(summary.win_rate)
     assert math.isnan(summary.profit_factor)
     assert math.isnan(summary.statistics.sharpe)
 
 
-def test_programs_are_compared_best_first_and_deflated_by_how_many_were_tried():
+def test_plans_are_compared_best_first_and_deflated_by_how_many_were_tried():
     tried = results(("one session", "two sessions", "three sessions"))
     frame = comparison(tried)
-    assert set(frame["program"]) == {"one session", "two sessions", "three sessions"}
+    assert set(frame["plan"]) == {"one session", "two sessions", "three sessions"}
     assert frame["total_pnl_usd"].is_monotonic_decreasing
     worst_first = comparison(sorted(tried, key=lambda each: summarize(each).total_usd))
-    assert worst_first["program"].to_dict() == dict(enumerate(frame["program"]))
-    alone = {each.program.name: summarize(each).deflated_sharpe for each in tried}
-    deflated = frame.set_index("program")["deflated_sharpe"]
-    pd.testing.assert_index_equal(deflated.index.sort_values(), pd.Index(sorted(alone), name="program"))
+    assert worst_first["plan"].to_dict() == dict(enumerate(frame["plan"]))
+    alone = {each.plan.name: summarize(each).deflated_sharpe for each in tried}
+    deflated = frame.set_index("plan")["deflated_sharpe"]
+    pd.testing.assert_index_equal(deflated.index.sort_values(), pd.Index(sorted(alone), name="plan"))
     assert all(deflated[name] < value for name, value in alone.items())
 
 
@@ -82,10 +82,10 @@ def test_interest_on_idle_cash_is_no_skill() -> None:
     days = ["2024-03-07", "2024-03-08", "2024-03-11", "2024-03-12"]
     chain = chain_frame({day: (100.0, {("P", 100.0): (1.0, 1.1, -0.5)}) for day in days}, expiration="2024-12-20")
     market = small_market(chain)
-    program = Program(
+    plan = TradePlan(
         "none", structure_of("long_put"), (TargetDelta(0.5),), account=AccountRules(interest_rate=0.05)
     )  # fmt: skip
-    summary = summarize(run_program(market, program, entries=entries_at(market, [0])))
+    summary = summarize(run_plan(market, plan, entries=entries_at(market, [0])))
     # Five nights of interest, and not a trade.
     assert summary.statistics.cagr == pytest.approx(np.exp(0.05 * 365.25 / 365) - 1)
     for ratio in (summary.statistics.sharpe, summary.statistics.sortino, summary.deflated_sharpe):
@@ -95,11 +95,11 @@ def test_interest_on_idle_cash_is_no_skill() -> None:
 def test_the_sharpe_ratio_is_over_what_idle_cash_earns() -> None:
     chain = {day: (100.0, {("P", 100.0): (*quote, -0.5)}) for day, quote in zip(DAYS, QUOTES, strict=True)}
     market = small_market(chain_frame(chain, expiration="2024-03-15"))
-    program = Program(
+    plan = TradePlan(
         "one", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(9, 5, 20),
         ExitRules(horizon_sessions=1), AccountRules(interest_rate=0.2),
     )  # fmt: skip
-    result = run_program(market, program, entries=entries_at(market, [0, 1, 2, 3]))
+    result = run_plan(market, plan, entries=entries_at(market, [0, 1, 2, 3]))
     # From the starting cash on: three nights at the rate, and the first session's own return before any of them.
     equity = np.append(100_000.0, result.history.equity)
     excess = equity[1:] / equity[:-1] - 1 - math.expm1(0.2 / 365) * np.array([0, 1, 1, 1])

@@ -1,4 +1,4 @@
-"""On a market where every option costs what it is worth, a program earns nothing but its costs."""
+"""On a market where every option costs what it is worth, a trade plan earns nothing but its costs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trading_dag.backtest.program_chains import fair_chain, small_market
-from trading_dag.backtest.chain_programs import run_program
+from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan, Width
 from trading_dag.options.structures.structure import structure_of
 
 PATHS = 600
 SESSIONS = 25
 VOLATILITY = 0.2
-PROGRAMS = [
-    Program(name, structure_of(name), strikes, ExpirationChoice(21, 15, 27), exits, AccountRules(account_usd=1e6))
+PLANS = [
+    TradePlan(name, structure_of(name), strikes, ExpirationChoice(21, 15, 27), exits, AccountRules(account_usd=1e6))
     for name, strikes, exits in (
         ("bull_put_spread", (TargetDelta(0.30), TargetDelta(0.10)), ExitRules()),
         (
@@ -37,18 +37,18 @@ PROGRAMS = [
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Profit and costs, USD a structure, of every program on independent paths without drift, rate or dividend."""
+    """Profit and costs, USD a structure, of every plan on independent paths without drift, rate or dividend."""
     generator = np.random.default_rng(20240102)
-    results: list[tuple[list[float], list[float]]] = [([], []) for _ in PROGRAMS]
+    results: list[tuple[list[float], list[float]]] = [([], []) for _ in PLANS]
     days = pd.bdate_range("2024-01-02", periods=SESSIONS)
     gaps = np.diff(days) / np.timedelta64(365, "D")
     for _ in range(PATHS):
         steps = generator.normal(size=SESSIONS - 1) * VOLATILITY * np.sqrt(gaps) - 0.5 * VOLATILITY**2 * gaps
         spots = 100.0 * np.exp(np.concatenate([[0.0], np.cumsum(steps)]))
         market = small_market(fair_chain(spots, volatility=VOLATILITY, half_spread=0.005))
-        for program, (profits, costs) in zip(PROGRAMS, results, strict=True):
+        for plan, (profits, costs) in zip(PLANS, results, strict=True):
             # The entry is drawn before the path is seen: the second session of each.
-            trade = run_program(market, program, entries=entries_at(market, [1])).trades().iloc[0]
+            trade = run_plan(market, plan, entries=entries_at(market, [1])).trades().iloc[0]
             if trade["status"] != "closed":
                 continue
             profits.append(trade["pnl_usd"] / trade["contracts"])
@@ -56,12 +56,12 @@ def outcomes() -> list[tuple[np.ndarray, np.ndarray]]:
     return [(np.array(profits), np.array(costs)) for profits, costs in results]
 
 
-@pytest.mark.parametrize("which", range(len(PROGRAMS)))
+@pytest.mark.parametrize("which", range(len(PLANS)))
 def test_the_mean_profit_is_minus_the_costs_within_four_standard_errors(outcomes, which):
     profits, costs = outcomes[which]
     assert len(profits) == PATHS
     error = (profits + costs).std(ddof=1) / np.sqrt(PATHS)
     assert abs((profits + costs).mean()) <= 4.0 * error
-    # A program that takes half a USD a share too much or too little would be seen.
+    # A plan that takes half a USD a share too much or too little would be seen.
     assert 4.0 * error < 50.0
     assert (costs > 0.0).all()

@@ -1,4 +1,4 @@
-"""One row of figures about a program's result, and how it compares with others. Nothing is traded here."""
+"""One row of figures about a trade plan's result, and how it compares with others. Nothing is traded here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trading_dag.backtest.exit_rules import EXPIRATION_EXIT
-from trading_dag.backtest.program_results import ProgramResult
+from trading_dag.backtest.plan_results import PlanResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ProgramSummary:
-    """Figures of one program; USD after fees, fractions elsewhere, NaN where there is nothing to judge.
+class PlanSummary:
+    """Figures of one plan; USD after fees, fractions elsewhere, NaN where there is nothing to judge.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class ProgramSummary:
     profit_by_exit_reason: dict[str, tuple[int, float]]
 
 
-def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
-    """The figures of one result; ``trials`` is how many programs were tried, for the deflated Sharpe ratio."""
+def summarize(result: PlanResult, *, trials: int = 1) -> PlanSummary:
+    """The figures of one result; ``trials`` is how many plans were tried, for the deflated Sharpe ratio."""
     import pandas as pd
 
     from trading_dag.backtest.performance import deflated_sharpe, equity_statistics, excess_returns
@@ -66,10 +66,10 @@ def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
     profit = result.profit_usd[result.is_closed]
     gains, losses = float(profit[profit > 0].sum()), -float(profit[profit < 0].sum())
     sessions = pd.DatetimeIndex(result.market.sessions.astype("datetime64[s]"))
-    equity, start = result.history.equity, result.program.account.account_usd
-    rate = np.full(len(sessions), result.program.account.interest_rate)
-    return ProgramSummary(
-        name=result.program.name,
+    equity, start = result.history.equity, result.plan.account.account_usd
+    rate = np.full(len(sessions), result.plan.account.interest_rate)
+    return PlanSummary(
+        name=result.plan.name,
         closed=int(result.is_closed.sum()),
         open_at_end=int(result.is_open.sum()),
         skipped=int((~result.is_taken).sum()),
@@ -88,8 +88,8 @@ def summarize(result: ProgramResult, *, trials: int = 1) -> ProgramSummary:
     )
 
 
-def comparison(results: Sequence[ProgramResult]) -> pd.DataFrame:
-    """One row a program, best total first; as many trials as there are programs.
+def comparison(results: Sequence[PlanResult]) -> pd.DataFrame:
+    """One row a plan, best total first; as many trials as there are plans.
 
     Picking the best of many on one stretch of data proves nothing, which the deflated Sharpe ratio is there to say.
     """
@@ -97,7 +97,7 @@ def comparison(results: Sequence[ProgramResult]) -> pd.DataFrame:
 
     summaries = [summarize(result, trials=len(results)) for result in results]
     frame = pd.DataFrame({
-        "program": [summary.name for summary in summaries],
+        "plan": [summary.name for summary in summaries],
         "trades": [summary.closed for summary in summaries],
         "open": [summary.open_at_end for summary in summaries],
         "skipped": [summary.skipped for summary in summaries],

@@ -1,4 +1,4 @@
-"""What is shown of a program adds up to its ledger, and Greeks and scenarios are those of textbook formulas."""
+"""What is shown of a trade plan adds up to its ledger, and Greeks and scenarios are those of textbook formulas."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trading_dag.backtest.program_chains import fair_chain, put_delta, put_price, small_market
-from trading_dag.backtest.chain_programs import random_entry_runs, run_program
+from tests.trading_dag.backtest.plan_chains import fair_chain, put_delta, put_price, small_market
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_study import (
+from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.plan_study import (
     ALL_EXITS,
     CAUSES,
     SPOT_MOVES,
     VOLATILITY_MOVES,
-    ProgramStudy,
-    study_program,
+    PlanStudy,
+    study_plan,
 )
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.2
 
 
-def spread(exits: ExitRules, *, account: AccountRules | None = None) -> Program:
-    return Program(
+def spread(exits: ExitRules, *, account: AccountRules | None = None) -> TradePlan:
+    return TradePlan(
         "bull_put_spread",
         structure_of("bull_put_spread"),
         (TargetDelta(0.3, 0.2), TargetDelta(0.1, 0.1)),
@@ -36,14 +36,14 @@ def spread(exits: ExitRules, *, account: AccountRules | None = None) -> Program:
     )
 
 
-def studied(seed: int, exits: ExitRules, *, sessions: int = 40) -> ProgramStudy:
+def studied(seed: int, exits: ExitRules, *, sessions: int = 40) -> PlanStudy:
     spots = 100.0 + np.cumsum(np.random.default_rng(seed).normal(0.0, 0.8, sessions))
     market = small_market(fair_chain(spots, volatility=VOLATILITY))
-    return study_program(run_program(market, spread(exits), entries=entries_weekly(market)), luck=None)
+    return study_plan(run_plan(market, spread(exits), entries=entries_weekly(market)), luck=None)
 
 
 @pytest.fixture(scope="module")
-def study() -> ProgramStudy:
+def study() -> PlanStudy:
     return studied(3, ExitRules(profit_target_fraction=0.5, stop_premium_multiple=1.0, days_to_expiration=3))
 
 
@@ -66,7 +66,7 @@ def test_exits_and_causes_add_up_to_the_profit(seed: int, target: float, stop: f
     assert (table["mean_mfe_usd"] >= 0).all()
 
 
-def test_each_row_of_exits_is_that_of_its_trades(study: ProgramStudy) -> None:
+def test_each_row_of_exits_is_that_of_its_trades(study: PlanStudy) -> None:
     trades = study.result.trades()
     closed = trades[trades["status"] == "closed"]
     by_reason = closed.groupby("exit_reason")
@@ -78,7 +78,7 @@ def test_each_row_of_exits_is_that_of_its_trades(study: ProgramStudy) -> None:
         assert table.loc[reason, "mean_mfe_usd"] == pytest.approx(rows["mfe_usd"].mean())
 
 
-def held_legs(study: ProgramStudy, session: int) -> list[tuple[float, float, float, float]]:
+def held_legs(study: PlanStudy, session: int) -> list[tuple[float, float, float, float]]:
     """Strike, years, signed shares of every leg held over the close of a session, and the price of the underlying."""
     day = study.result.market.sessions[session]
     legs = []
@@ -92,7 +92,7 @@ def held_legs(study: ProgramStudy, session: int) -> list[tuple[float, float, flo
     return legs
 
 
-def test_delta_of_the_account_is_the_textbook_delta_of_what_is_held(study: ProgramStudy) -> None:
+def test_delta_of_the_account_is_the_textbook_delta_of_what_is_held(study: PlanStudy) -> None:
     table = study.greeks_table
     # A leg far out of the money may have no bid, and then no volatility.
     explained = np.flatnonzero(table["unexplained"] == 0)
@@ -110,7 +110,7 @@ def test_delta_of_the_account_is_the_textbook_delta_of_what_is_held(study: Progr
         assert table["theta_usd"].iloc[session] == pytest.approx((shifted[2] - shifted[3]) / 0.02, rel=1e-3, abs=1e-6)
 
 
-def test_scenarios_of_what_is_open_at_the_end_are_repriced_by_the_textbook(study: ProgramStudy) -> None:
+def test_scenarios_of_what_is_open_at_the_end_are_repriced_by_the_textbook(study: PlanStudy) -> None:
     grid = study.scenarios
     assert grid is not None
     assert grid.is_of_open
@@ -129,9 +129,9 @@ def test_scenarios_of_what_is_open_at_the_end_are_repriced_by_the_textbook(study
 def test_where_nothing_is_open_the_median_trade_is_valued_at_its_entry() -> None:
     spots = np.array([100.0] * 5 + [120.0] * 5 + [110.0] * 12)
     market = small_market(fair_chain(spots))
-    program = spread(ExitRules(horizon_sessions=2))
-    result = run_program(market, program, entries=entries_at(market, [0, 5, 10]))
-    one = study_program(result, luck=None)
+    plan = spread(ExitRules(horizon_sessions=2))
+    result = run_plan(market, plan, entries=entries_at(market, [0, 5, 10]))
+    one = study_plan(result, luck=None)
     grid = one.scenarios
     assert grid is not None
     trades = result.trades()
@@ -141,10 +141,10 @@ def test_where_nothing_is_open_the_median_trade_is_valued_at_its_entry() -> None
     assert grid.session == [0, 5, 10][typical]
 
 
-def test_a_program_that_never_trades_has_nothing_to_show_and_no_error() -> None:
+def test_a_plan_that_never_trades_has_nothing_to_show_and_no_error() -> None:
     market = small_market(fair_chain(np.full(20, 100.0)))
-    program = spread(ExitRules(), account=AccountRules(account_usd=1.0))
-    one = study_program(run_program(market, program, entries=entries_weekly(market)), luck=None)
+    plan = spread(ExitRules(), account=AccountRules(account_usd=1.0))
+    one = study_plan(run_plan(market, plan, entries=entries_weekly(market)), luck=None)
     assert one.summary.closed == one.summary.open_at_end == 0
     assert one.exits_table.empty
     assert one.scenarios is None
@@ -152,11 +152,11 @@ def test_a_program_that_never_trades_has_nothing_to_show_and_no_error() -> None:
     assert (one.greeks_table[["delta", "gamma", "vega_usd", "theta_usd"]] == 0.0).all(axis=None)
 
 
-def test_a_program_of_every_session_is_told_apart_from_one_that_chooses() -> None:
+def test_a_plan_of_every_session_is_told_apart_from_one_that_chooses() -> None:
     spots = 100.0 + np.cumsum(np.random.default_rng(5).normal(0.0, 0.8, 45))
     market = small_market(fair_chain(spots))
-    program = spread(ExitRules(horizon_sessions=1), account=AccountRules(account_usd=1e6, risk_fraction=0.001))
+    plan = spread(ExitRules(horizon_sessions=1), account=AccountRules(account_usd=1e6, risk_fraction=0.001))
     for entries, is_alike in ((entries_every_session(market), True), (entries_weekly(market), False)):
-        result = run_program(market, program, entries=entries)
+        result = run_plan(market, plan, entries=entries)
         luck = random_entry_runs(market, result, runs=100, seed=1)
-        assert study_program(result, luck=luck).random_runs_are_alike is is_alike
+        assert study_plan(result, luck=luck).random_runs_are_alike is is_alike

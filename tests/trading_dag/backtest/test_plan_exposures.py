@@ -1,4 +1,4 @@
-"""Profit by cause, Greeks and scenarios of programs, against formulas written out here."""
+"""Profit by cause, Greeks and scenarios of plans, against formulas written out here."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from tests.trading_dag.backtest.program_chains import fair_chain, put_price, small_market
-from trading_dag.backtest.chain_programs import run_program
+from tests.trading_dag.backtest.plan_chains import fair_chain, put_price, small_market
 from trading_dag.backtest.entries import entries_at, entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.exposures import attribute_profit, greeks_through_time, position_greeks, scenario_profit
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.3
-SPREAD = Program(
+SPREAD = TradePlan(
     "spread",
     structure_of("bull_put_spread"),
     (TargetDelta(0.30), TargetDelta(0.10)),
@@ -27,7 +27,7 @@ SPREAD = Program(
 def one_step(spot: float):
     """Tuesday 2024-01-02 at 100 and Wednesday at the given price; expiration on Friday the 26th."""
     market = small_market(fair_chain(np.array([100.0, spot]), volatility=VOLATILITY, half_spread=0.0))
-    return run_program(market, SPREAD, entries=entries_at(market, [0]))
+    return run_plan(market, SPREAD, entries=entries_at(market, [0]))
 
 
 def put_greeks(strike: float, *, spot: float = 100.0, days: int = 24) -> tuple[float, float, float, float]:
@@ -66,7 +66,7 @@ def test_a_change_of_volatility_alone_is_vega():
     is_wednesday = frame["quote_date"] == frame["quote_date"].max()
     frame.loc[is_wednesday, ["bid", "ask"]] = later.loc[is_wednesday, ["bid", "ask"]]
     market = small_market(frame)
-    result = run_program(market, SPREAD, entries=entries_at(market, [0]))
+    result = run_plan(market, SPREAD, entries=entries_at(market, [0]))
     trade = result.trades().iloc[0]
     sold, bought = (put_greeks(strike) for strike in trade["strikes"])
     parts = attribute_profit(result, position_greeks(result))
@@ -116,8 +116,8 @@ def test_the_parts_add_up_for_every_closed_trade_and_are_missing_for_the_others(
     strikes = (TargetDelta(0.25),) * len(structure_of(name).legs)
     if name == "bull_put_spread":
         strikes = SPREAD.strikes
-    program = Program(name, structure_of(name), strikes, ExpirationChoice(14, 5, 25), account=AccountRules(1e7))
-    result = run_program(market, program, entries=entries_every_session(market))
+    plan = TradePlan(name, structure_of(name), strikes, ExpirationChoice(14, 5, 25), account=AccountRules(1e7))
+    result = run_plan(market, plan, entries=entries_every_session(market))
     parts = attribute_profit(result, position_greeks(result))
     total = parts.delta + parts.gamma + parts.theta + parts.vega + parts.expiration + parts.residual
     trades = result.trades()
@@ -147,8 +147,8 @@ def test_greeks_of_each_session_have_the_rate_that_was_known_then():
 def test_what_settlement_pays_beyond_the_marks_of_the_session_before_is_expiration():
     # Entered on Tuesday the 2nd, three days before the expiration, 4 in the money at the end.
     market = small_market(fair_chain(np.array([100.0, 100.0, 97.0, 91.0]), volatility=VOLATILITY, half_spread=0.0))
-    put = Program("put", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(3, 1, 4))
-    result = run_program(market, put, entries=entries_at(market, [0]))
+    put = TradePlan("put", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(3, 1, 4))
+    result = run_plan(market, put, entries=entries_at(market, [0]))
     trade = result.trades().iloc[0]
     assert trade["exit_reason"] == "expiration"
     parts = attribute_profit(result, position_greeks(result))

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from tests.trading_dag.backtest.program_chains import EXACT, chain_frame, fair_chain, small_market
+from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame, fair_chain, small_market
 from tests.trading_dag.options.pricing.test_american import tree_price
 from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_at, entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.options.pricing.black_scholes import price
 from trading_dag.options.structures.structure import structure_of
 
@@ -27,8 +27,8 @@ def second_mark(name: str, spot: float, quotes, *, ticker: str = "TEST", **argum
     """Mark of one contract at the second session, ten days before its expiration, USD a share."""
     days = {"2024-03-04": (100.0, MONDAY), "2024-03-05": (spot, quotes), "2024-03-06": (spot, quotes)}
     market = chain_market(chain_frame(days, expiration=FRIDAY), ticker=ticker, fills=EXACT)
-    program = Program(name, structure_of(name), ONE, ExpirationChoice(11, 5, 20))
-    result = run_program(market, program, entries=entries_at(market, [0]), **arguments)
+    plan = TradePlan(name, structure_of(name), ONE, ExpirationChoice(11, 5, 20))
+    result = run_plan(market, plan, entries=entries_at(market, [0]), **arguments)
     assert result.contracts[0] > 0
     return float(result.history.marks[1] / (100 * result.contracts[0]))
 
@@ -122,11 +122,11 @@ def test_quotes_that_are_taken_away_in_the_money_are_marked_as_they_were() -> No
     marks = []
     for kept in (frame, frame[~is_missing].reset_index(drop=True)):
         market = small_market(kept)
-        program = Program(
+        plan = TradePlan(
             "put", structure_of("long_put"), (TargetDelta(0.4),), ExpirationChoice(20, 10, 26),
             ExitRules(), AccountRules(risk_fraction=0.001),
         )  # fmt: skip
-        marks.append(run_program(market, program, entries=entries_at(market, [0])))
+        marks.append(run_plan(market, plan, entries=entries_at(market, [0])))
     positions = marks[1].paths.positions
     calls = marks[1].market.rows_of(
         marks[1].paths.at, positions.leg_expiration_day, is_call=np.array([True]), strike=positions.strikes
@@ -141,10 +141,9 @@ def test_trades_read_no_model_without_dividends() -> None:
     frame = fair_chain(spots, volatility=0.3)
     frame = frame[np.random.default_rng(4).random(len(frame)) > 0.2].reset_index(drop=True)
     market = small_market(frame)
-    program = Program("put", structure_of("long_put"), (TargetDelta(0.4),), ExpirationChoice(14, 5, 26))
+    plan = TradePlan("put", structure_of("long_put"), (TargetDelta(0.4),), ExpirationChoice(14, 5, 26))
     profits = [
-        run_program(market, program, entries=entries_every_session(market), rate=rate).profit_usd
-        for rate in (0.0, 0.08)
+        run_plan(market, plan, entries=entries_every_session(market), rate=rate).profit_usd for rate in (0.0, 0.08)
     ]
     np.testing.assert_array_equal(*profits)
 

@@ -1,4 +1,4 @@
-"""Chains with holes and programs that cannot be: a typed error, or a skipped entry whose reason is counted."""
+"""Chains with holes and plans that cannot be: a typed error, or a skipped entry whose reason is counted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trading_dag.backtest.program_chains import chain_frame, small_market
-from trading_dag.backtest.chain_programs import run_program
+from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import (
+    AccountRules,
+    ExpirationChoice,
+    FillAssumptions,
+    TargetDelta,
+    TradePlan,
+    Width,
+)
 from trading_dag.errors import ConfigurationError, SchemaError
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
@@ -25,7 +32,7 @@ from trading_dag.options.structures.structure import (
 
 FRIDAY = "2024-03-15"
 QUOTES = {("P", 90.0): (0.30, 0.40, -0.10), ("P", 95.0): (1.00, 1.10, -0.30)}
-SPREAD = Program(
+SPREAD = TradePlan(
     "spread", structure_of("bull_put_spread"), (TargetDelta(0.30), TargetDelta(0.10)), ExpirationChoice(11, 5, 20)
 )
 
@@ -39,11 +46,11 @@ def frame_of(quotes=QUOTES, *, expiration=FRIDAY, spot=100.0):
     return chain_frame({"2024-03-04": (spot, quotes), FRIDAY: (100.0, QUOTES)}, expiration=expiration)
 
 
-def skips(frame: pd.DataFrame, program: Program = SPREAD, fills: FillAssumptions | None = None) -> dict[str, int]:
+def skips(frame: pd.DataFrame, plan: TradePlan = SPREAD, fills: FillAssumptions | None = None) -> dict[str, int]:
     market = small_market(frame, fills or FillAssumptions())
-    result = run_program(market, program, entries=entries_at(market, [0]))
+    result = run_plan(market, plan, entries=entries_at(market, [0]))
     assert np.isnan(result.trades()["pnl_usd"]).all()
-    assert (result.history.equity == program.account.account_usd).all()
+    assert (result.history.equity == plan.account.account_usd).all()
     return result.skip_reasons()
 
 
@@ -74,7 +81,7 @@ def test_an_entry_that_cannot_be_made_is_skipped_with_its_reason_and_earns_nothi
 
 
 def test_a_budget_below_one_structure_is_a_counted_skip():
-    small = Program(
+    small = TradePlan(
         SPREAD.name, SPREAD.structure, SPREAD.strikes, SPREAD.expiration, account=AccountRules(account_usd=10_000.0)
     )
     assert skips(frame_of(), small) == {"exceeds_risk_budget": 1}
@@ -148,7 +155,7 @@ def test_a_signal_of_half_size_trades_half_the_budget_and_one_of_none_is_skipped
     entries = entries_from_signals(
         market, pd.to_datetime(["2024-02-29", "2024-03-01", "2024-03-04"]), sizes=[1, 0.5, 0]
     )
-    result = run_program(market, SPREAD, entries=entries)
+    result = run_plan(market, SPREAD, entries=entries)
     # 440 + 2.60 within 2,000, 1,000 and nothing.
     assert result.contracts.tolist() == [4, 2, 0]
     assert result.skip_reasons() == {"exceeds_risk_budget": 1}
@@ -157,9 +164,9 @@ def test_a_signal_of_half_size_trades_half_the_budget_and_one_of_none_is_skipped
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Program("short of a leg", structure_of("bull_put_spread"), (TargetDelta(0.3),)),
-        lambda: Program("forward", structure_of("bull_put_spread"), (Width(1, 5.0), TargetDelta(0.3))),
-        lambda: Program("short calendar", SHORT_CALENDAR, (TargetDelta(0.5), Width(0, 0.0))),
+        lambda: TradePlan("short of a leg", structure_of("bull_put_spread"), (TargetDelta(0.3),)),
+        lambda: TradePlan("forward", structure_of("bull_put_spread"), (Width(1, 5.0), TargetDelta(0.3))),
+        lambda: TradePlan("short calendar", SHORT_CALENDAR, (TargetDelta(0.5), Width(0, 0.0))),
         lambda: TargetDelta(1.0),
         lambda: Width(0, float("nan")),
         lambda: ExpirationChoice(30, 31, 40),
@@ -178,7 +185,7 @@ def test_a_signal_of_half_size_trades_half_the_budget_and_one_of_none_is_skipped
         lambda: AccountRules(interest_rate=1.0),
     ],
 )
-def test_a_program_that_cannot_be_is_a_typed_error(make):
+def test_a_plan_that_cannot_be_is_a_typed_error(make):
     with pytest.raises(ConfigurationError):
         make()
 
@@ -188,9 +195,9 @@ def test_the_ends_of_what_an_account_may_be_are_allowed():
     assert (ends.multiplier, ends.risk_fraction) == (1, 1.0)
 
 
-def test_a_program_without_entries_has_an_unchanged_account():
+def test_a_plan_without_entries_has_an_unchanged_account():
     market = small_market(frame_of())
-    result = run_program(market, SPREAD, entries=entries_at(market, []))
+    result = run_plan(market, SPREAD, entries=entries_at(market, []))
     assert len(result.trades()) == 0
     assert result.skip_reasons() == {}
     assert set(result.equity()["equity_usd"]) == {SPREAD.account.account_usd}
@@ -198,14 +205,14 @@ def test_a_program_without_entries_has_an_unchanged_account():
 
 def test_a_chain_of_one_session_opens_and_reports_open():
     market = small_market(chain_frame({"2024-03-04": (100.0, QUOTES)}, expiration=FRIDAY))
-    assert run_program(market, SPREAD, entries=entries_every_session(market)).trades()["status"].tolist() == ["open"]
+    assert run_plan(market, SPREAD, entries=entries_every_session(market)).trades()["status"].tolist() == ["open"]
 
 
 def test_entries_of_which_none_can_be_opened_are_skipped_wherever_they_stand() -> None:
     days = {f"2024-03-{day:02d}": (100.0, QUOTES) for day in (4, 5, 6, 7)}
     market = small_market(chain_frame(days, expiration=FRIDAY))
-    far = Program("far", SPREAD.structure, SPREAD.strikes, ExpirationChoice(300, 200, 400))
-    result = run_program(market, far, entries=entries_at(market, [2, 3]))
+    far = TradePlan("far", SPREAD.structure, SPREAD.strikes, ExpirationChoice(300, 200, 400))
+    result = run_plan(market, far, entries=entries_at(market, [2, 3]))
     assert sum(result.skip_reasons().values()) == 2
     assert (result.history.equity == far.account.account_usd).all()
 
@@ -233,9 +240,9 @@ def test_numbers_beyond_any_desk_are_a_typed_error(build) -> None:
 def test_a_margin_of_next_to_nothing_never_makes_a_negative_number_of_contracts() -> None:
     """The spread pays at most 5.00 and costs 2⁻⁵⁰ less: the account would hold more of them than integers count."""
     quotes = {("P", 90.0): (0.1, 0.5, -0.10), ("P", 95.0): (5.5 - 2.0**-50, 6.0, -0.30)}
-    program = replace(SPREAD, account=AccountRules(account_usd=1e12, risk_fraction=1.0, fee_per_leg_contract_usd=0.0))
+    plan = replace(SPREAD, account=AccountRules(account_usd=1e12, risk_fraction=1.0, fee_per_leg_contract_usd=0.0))
     market = small_market(frame_of(quotes), FillAssumptions(price_tick_usd=2.0**-52))
-    result = run_program(market, program, entries=entries_at(market, [0]))
+    result = run_plan(market, plan, entries=entries_at(market, [0]))
     assert result.contracts.tolist() == [10**12]
 
 

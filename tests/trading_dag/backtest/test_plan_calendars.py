@@ -13,14 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.chain_quotes import QuoteFilter, read_chain_quotes
-from tests.trading_dag.backtest.program_chains import chain_frame, fair_chain, small_market
+from tests.trading_dag.backtest.plan_chains import chain_frame, fair_chain, small_market
 from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at, entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.exits import adverse_moves
 from trading_dag.backtest.exposures import attribute_profit, position_greeks, scenario_profit
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import (
+    AccountRules,
+    ExpirationChoice,
+    FillAssumptions,
+    TargetDelta,
+    TradePlan,
+    Width,
+)
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
     BackExpiryRule,
@@ -31,7 +38,7 @@ from trading_dag.options.structures.structure import (
 )
 
 NEAR, FAR = "2024-03-15", "2024-04-12"
-CALENDAR = Program(
+CALENDAR = TradePlan(
     "calendar", structure_of("calendar"), (TargetDelta(0.50), Width(0, 0.0)), ExpirationChoice(11, 5, 20)
 )
 
@@ -52,13 +59,13 @@ PATH = {
 }
 
 
-def first_of(path=PATH, program: Program = CALENDAR):
+def first_of(path=PATH, plan: TradePlan = CALENDAR):
     market = small_market(chain_frame(path))
-    return run_program(market, program, entries=entries_at(market, [0]))
+    return run_plan(market, plan, entries=entries_at(market, [0]))
 
 
 def test_a_calendar_is_kept_to_the_cent_as_in_a_ledger_by_hand() -> None:
-    result = first_of(program=replace(CALENDAR, exits=ExitRules(horizon_sessions=2)))
+    result = first_of(plan=replace(CALENDAR, exits=ExitRules(horizon_sessions=2)))
     trade = result.trades().iloc[0]
     # Sold at 1.90, bought at 4.60: 2.70 a share, the risk; 2,000/272.60 is 7. Out at 4.60 − 1.90.
     assert trade["leg_expirations"] == [NEAR, FAR]
@@ -125,7 +132,7 @@ def test_without_any_later_quote_it_is_reported_as_open() -> None:
     ],
 )
 def test_rules_close_both_legs_on_one_quote(exits, reason, session) -> None:
-    trade = first_of(program=replace(CALENDAR, exits=exits)).trades().iloc[0]
+    trade = first_of(plan=replace(CALENDAR, exits=exits)).trades().iloc[0]
     assert (trade["exit_reason"], trade["exit_session"]) == (reason, pd.Timestamp(session))
 
 
@@ -165,8 +172,8 @@ def test_a_diagonal_needs_its_debit_less_what_exercise_of_both_pays_at_worst() -
         "diagonal",
         (Leg("C", "sell", TargetDeltaRule(0.5)), Leg("C", "buy", AtTheMoneyRule(), expiry_rule=BackExpiryRule())),
     )
-    wanted = Program("diagonal", diagonal, (TargetDelta(0.5), Width(0, 5.0)), ExpirationChoice(11, 5, 20))
-    result = first_of(program=wanted)
+    wanted = TradePlan("diagonal", diagonal, (TargetDelta(0.5), Width(0, 5.0)), ExpirationChoice(11, 5, 20))
+    result = first_of(plan=wanted)
     # 2.10 − 1.90 paid, and above 105 the far call at 105 pays 5 less than the near one at 100 costs.
     assert result.margin_usd[0] == pytest.approx(100 * (0.20 + 5.00))
     assert adverse_moves(result.paths.positions).tolist() == [1]
@@ -174,11 +181,11 @@ def test_a_diagonal_needs_its_debit_less_what_exercise_of_both_pays_at_worst() -
 
 def test_greeks_and_scenarios_value_each_leg_to_its_own_expiration() -> None:
     market = small_market(fair_chain(np.array([100.0, 100.0, 101.0]), volatility=0.3, half_spread=0.0, lives=45))
-    wanted = Program(
+    wanted = TradePlan(
         "calendar", structure_of("put_calendar"), (TargetDelta(0.5), Width(0, 0.0)), ExpirationChoice(11, 5, 14),
         ExitRules(horizon_sessions=2),
     )  # fmt: skip
-    result = run_program(market, wanted, entries=entries_at(market, [0]))
+    result = run_plan(market, wanted, entries=entries_at(market, [0]))
     held = position_greeks(result)
     # Quotes are those of one volatility: every leg implies it again, whatever its expiration.
     assert held.volatility[0] == pytest.approx(np.full((3, 2), 0.3), abs=1e-9)
@@ -232,10 +239,10 @@ def in_cents(bid: float, ask: float) -> tuple[float, float]:
     return max(math.floor(bid * 100 + 1e-7), 0) / 100, math.ceil(ask * 100 - 1e-7) / 100
 
 
-def without_limits(name: str, choice: ExpirationChoice, *, held: int | None, rolls: int | None) -> Program:
+def without_limits(name: str, choice: ExpirationChoice, *, held: int | None, rolls: int | None) -> TradePlan:
     exits = ExitRules(horizon_sessions=held, roll_days_to_expiration=rolls)
     account = AccountRules(account_usd=1e9, risk_fraction=2e-6)
-    return Program(name, structure_of(name), (TargetDelta(0.5), Width(0, 0.0)), choice, exits, account)
+    return TradePlan(name, structure_of(name), (TargetDelta(0.5), Width(0, 0.0)), choice, exits, account)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -252,7 +259,7 @@ def test_on_simulated_quotes_a_loop_over_rows_comes_to_the_same_trades(seed, nam
     frame = frame[generator.random(len(frame)) > 0.1].reset_index(drop=True)
     market = small_market(frame)
     wanted = without_limits(name, ExpirationChoice(10, 6, 14), held=held, rolls=rolls)
-    trades = run_program(market, wanted, entries=entries_every_session(market)).trades()
+    trades = run_plan(market, wanted, entries=entries_every_session(market)).trades()
     right = "C" if name == "calendar" else "P"
     listed = frame.groupby("quote_date")["expiration"].unique().to_dict()
     frame = frame[(frame["option_right"] == right) & (frame["bid"] >= 0) & (frame["ask"] > 0)]
@@ -284,7 +291,7 @@ def test_on_real_last_trades_a_loop_over_rows_comes_to_the_same_trades(real_data
     met = set()
     for held, rolls in ((None, None), (4, None)):
         wanted = without_limits(name, ExpirationChoice(10, 7, 14), held=held, rolls=rolls)
-        trades = run_program(market, wanted, entries=entries_every_session(market)).trades()
+        trades = run_plan(market, wanted, entries=entries_every_session(market)).trades()
         assert (trades["status"] == "closed").sum() >= 10
         met |= assert_equal_to_a_loop(trades, quotes, spots, listed=listed, right=right, held=held, rolls=rolls)
     assert {"expiration", "horizon"} <= met

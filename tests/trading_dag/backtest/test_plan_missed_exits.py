@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.trading_dag.backtest.program_chains import chain_frame
+from tests.trading_dag.backtest.plan_chains import chain_frame
 from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.program_summary import summarize
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta
+from trading_dag.backtest.plan_results import PlanResult
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.plan_summary import summarize
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, FillAssumptions, TargetDelta, TradePlan
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
@@ -22,7 +22,7 @@ ONE_PERCENT = FillAssumptions(half_spread_fraction=0.01, half_spread_minimum_usd
 Last = float | None
 
 
-def short_put(spots: list[float], lasts: list[Last], rules: ExitRules, *, expires: str = FRIDAY) -> ProgramResult:
+def short_put(spots: list[float], lasts: list[Last], rules: ExitRules, *, expires: str = FRIDAY) -> PlanResult:
     """A put sold at 1.00 on Monday with the underlying at 100; later sessions have a last trade or nothing."""
     days = ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-07", "2024-03-08", "2024-03-11"][: len(spots) + 1]
     # A far put is always quoted, so that every session exists.
@@ -37,11 +37,11 @@ def short_put(spots: list[float], lasts: list[Last], rules: ExitRules, *, expire
         frame.loc[(frame["quote_date"] == day) & (frame["strike"] == 95.0), "last"] = np.nan if last is None else last
     market = chain_market(frame, ticker="TEST", fills=ONE_PERCENT)
     put = structure_of("cash_secured_put")
-    program = Program("put", put, (TargetDelta(0.30),), ExpirationChoice(11, 3, 20), rules, AccountRules(1e6, 0.1))
-    return run_program(market, program, entries=entries_at(market, [0]))
+    plan = TradePlan("put", put, (TargetDelta(0.30),), ExpirationChoice(11, 3, 20), rules, AccountRules(1e6, 0.1))
+    return run_plan(market, plan, entries=entries_at(market, [0]))
 
 
-def outcome(result: ProgramResult) -> tuple[str, int]:
+def outcome(result: PlanResult) -> tuple[str, int]:
     trade = result.trades().iloc[0]
     return str(trade["exit_reason"]), int(trade["missed_exits"])
 

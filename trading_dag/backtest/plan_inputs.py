@@ -1,4 +1,4 @@
-"""What a program on a chain takes from the other tables: entries from recommendations, known dividends.
+"""What a trade plan on a chain takes from the other tables: entries from recommendations, known dividends.
 
 Only the selection of rows belongs here. When a signal becomes an entry is ``entries``' rule, what a dividend
 does to a position ``exits``'.

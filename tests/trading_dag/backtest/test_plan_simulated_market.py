@@ -1,4 +1,4 @@
-"""Programs on the simulated source's chains: on its fair market they earn nothing but their costs, with premia they
+"""Trade plans on the simulated source's chains: on its fair market they earn nothing but their costs, with premia they
 pay for insurance.
 
 Every trade is of a world of its own, so trades are independent. Their chains are laid one after the other in one
@@ -15,15 +15,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.trading_dag.backtest.program_chains import KEY, put_delta
+from tests.trading_dag.backtest.plan_chains import KEY, put_delta
 from tests.trading_dag.simulation.conftest import market_of, path_of
 from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.chain_programs import run_programs
 from trading_dag.backtest.entries import entries_at
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import FillAssumptions, Program
-from trading_dag.backtest.structure_programs import fills_of, program_of
+from trading_dag.backtest.plan_results import PlanResult
+from trading_dag.backtest.plan_runs import run_plans
+from trading_dag.backtest.structure_plans import fills_of, plan_of
+from trading_dag.backtest.trade_plan import FillAssumptions, TradePlan
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.simulation.chain import session_chain
@@ -41,12 +41,12 @@ FIRST_MONDAY = pd.Timestamp("1970-01-05")
 SETTINGS = BacktestSettings(account_usd=1e9, risk_fraction=1e-4)
 LEFT_EARLY = ("long_straddle", "iron_condor", "bull_put_spread", "bull_call_spread")
 HELD = ("long_straddle", "iron_condor")
-PROGRAMS = [
-    program_of(structure_of(name), exits=exits, days_to_expiration=DAYS, settings=SETTINGS)
+PLANS = [
+    plan_of(structure_of(name), exits=exits, days_to_expiration=DAYS, settings=SETTINGS)
     for names, exits in ((LEFT_EARLY, ExitRules(horizon_sessions=1)), (HELD, ExitRules()))
     for name in names
 ]
-NAMES = [f"{program.name}, {'sold' if program.exits.horizon_sessions else 'held'}" for program in PROGRAMS]
+NAMES = [f"{plan.name}, {'sold' if plan.exits.horizon_sessions else 'held'}" for plan in PLANS]
 EXACT = FillAssumptions(price_tick_usd=1e-6)
 CONFIDENCE = 0.99
 
@@ -65,7 +65,7 @@ def quotes(market: SimulatedMarket, path: Path, position: int) -> pd.DataFrame:
 def trade_chain(seed: int, *, fair: bool, sells: bool, when: tuple[int, int]) -> pd.DataFrame:
     """Quotes of one world at a session drawn at random before the world is made, some sessions on, and at expiration.
 
-    Of the listed expirations the one that a program takes is kept. Its last session has its close and, as quotes, only
+    Of the listed expirations the one that a plan takes is kept. Its last session has its close and, as quotes, only
     a contract that nobody trades.
     """
     entered = int(np.random.default_rng([seed, 5]).integers(*when))
@@ -97,23 +97,23 @@ def joined_chain(worlds: int, *, fair: bool, sells: bool, when: tuple[int, int])
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Of each program a trade in each world, USD a structure, in the order of the worlds."""
+    """Of each plan a trade in each world, USD a structure, in the order of the worlds."""
 
     profit: list[np.ndarray]
     costs: list[np.ndarray]
     fees: list[np.ndarray]
-    results: list[ProgramResult]
+    results: list[PlanResult]
 
 
-def outcomes_of(chain: pd.DataFrame, programs: list[Program], *, at_the_middle: bool) -> Outcomes:
-    """Enter every program in every world."""
+def outcomes_of(chain: pd.DataFrame, plans: list[TradePlan], *, at_the_middle: bool) -> Outcomes:
+    """Enter every plan in every world."""
     if at_the_middle:
         middle = 0.5 * (chain["bid"] + chain["ask"])
         chain = chain.assign(bid=middle, ask=middle)
     market = chain_market(chain, ticker=TICKER, fills=EXACT if at_the_middle else fills_of(SETTINGS))
     world = (chain["quote_date"] - FIRST_MONDAY) // APART
     entered = market.sessions.searchsorted(chain.groupby(world)["quote_date"].min().to_numpy().astype("datetime64[D]"))
-    results = run_programs(market, programs, entries=entries_at(market, entered))
+    results = run_plans(market, plans, entries=entries_at(market, entered))
     profit, costs, fees = [], [], []
     for result in results:
         trades = result.trades()
@@ -133,15 +133,15 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 @pytest.fixture(scope="module")
 def at_quotes() -> Outcomes:
-    return outcomes_of(joined_chain(WORLDS, fair=True, sells=True, when=ANY), PROGRAMS, at_the_middle=False)
+    return outcomes_of(joined_chain(WORLDS, fair=True, sells=True, when=ANY), PLANS, at_the_middle=False)
 
 
 @pytest.fixture(scope="module")
 def at_the_middle() -> Outcomes:
-    return outcomes_of(joined_chain(WORLDS, fair=True, sells=True, when=ANY), PROGRAMS, at_the_middle=True)
+    return outcomes_of(joined_chain(WORLDS, fair=True, sells=True, when=ANY), PLANS, at_the_middle=True)
 
 
-@pytest.mark.parametrize("which", range(len(PROGRAMS)), ids=NAMES)
+@pytest.mark.parametrize("which", range(len(PLANS)), ids=NAMES)
 def test_on_a_fair_market_nothing_is_earned_before_costs(at_the_middle: Outcomes, which: int) -> None:
     earned = at_the_middle.profit[which] + at_the_middle.fees[which]
     assert len(earned) == WORLDS
@@ -153,7 +153,7 @@ def test_on_a_fair_market_nothing_is_earned_before_costs(at_the_middle: Outcomes
         assert high - low < 2.0 / 7.0 * (risk["max_loss_usd"] / risk["contracts"]).mean()
 
 
-@pytest.mark.parametrize("which", range(len(PROGRAMS)), ids=NAMES)
+@pytest.mark.parametrize("which", range(len(PLANS)), ids=NAMES)
 def test_at_the_quotes_each_trade_earns_so_much_less_as_its_spreads_and_fees_are(
     at_quotes: Outcomes, at_the_middle: Outcomes, which: int
 ) -> None:
@@ -162,7 +162,7 @@ def test_at_the_quotes_each_trade_earns_so_much_less_as_its_spreads_and_fees_are
     lost = at_the_middle.profit[which] + at_the_middle.fees[which] - at_quotes.profit[which]
     np.testing.assert_allclose(lost, at_quotes.costs[which], atol=1e-6)
     assert (at_quotes.costs[which] > at_quotes.fees[which]).all()
-    legs, ways = len(PROGRAMS[which].structure.legs), 2.0
+    legs, ways = len(PLANS[which].structure.legs), 2.0
     np.testing.assert_allclose(
         at_quotes.fees[which][dearer["exit_reason"] == "horizon"], ways * legs * SETTINGS.fee_per_leg_contract_usd
     )
@@ -173,13 +173,13 @@ def test_at_the_quotes_each_trade_earns_so_much_less_as_its_spreads_and_fees_are
 
 def test_where_the_market_pays_for_insurance_who_sells_it_earns_and_who_buys_it_loses() -> None:
     """The same shocks in both worlds, so the difference of what is held to its end is what options were too dear by."""
-    programs = [
-        program_of(structure_of(name), exits=ExitRules(), days_to_expiration=DAYS, settings=SETTINGS)
+    plans = [
+        plan_of(structure_of(name), exits=ExitRules(), days_to_expiration=DAYS, settings=SETTINGS)
         for name in ("long_strangle", "bull_put_spread")
     ]
     fair, dear = (
         outcomes_of(
-            joined_chain(PREMIUM_WORLDS, fair=is_fair, sells=False, when=EARLY), programs, at_the_middle=True
+            joined_chain(PREMIUM_WORLDS, fair=is_fair, sells=False, when=EARLY), plans, at_the_middle=True
         )
         for is_fair in (True, False)
     )  # fmt: skip

@@ -1,11 +1,11 @@
-"""Programs on option chains: seconds from process start to result, peak memory, and how cost grows.
+"""Trade plans on option chains: seconds from process start to result, peak memory, and how cost grows.
 
 The chains are files that are read straight, by ``tests.chain_quotes``. The commands read the stored chains and fit
 the volatilities that vendors leave out (``StoredChain.quotes``); what that takes is not in these figures.
 
 ``measure()`` simulates a chain of 24.7 million quotes once, then times fresh Python processes: a weekly
-put-credit-spread program on it, 450 iron-condor rule sets on the real end-of-day chain, 1,000 random-entry
-runs, and the first program again on parts of the file. ``python -m tests.bench.bench_programs`` prints it.
+put-credit-spread plan on it, 450 iron-condor rule sets on the real end-of-day chain, 1,000 random-entry
+runs, and the first plan again on parts of the file. ``python -m tests.bench.bench_plans`` prints it.
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ def simulate_chain(path: Path, *, sessions: int = SESSIONS, seed: int = 7) -> in
     return rows
 
 
-def put_spread_program() -> Any:
+def put_spread_plan() -> Any:
     """Weekly 30/10-delta put credit spread, about 30 days; leaves at 50 %, at twice the credit lost, at 7 days."""
     from trading_dag.backtest.exit_rules import ExitRules
-    from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta
+    from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan
     from trading_dag.options.structures.structure import structure_of
 
-    return Program(
+    return TradePlan(
         "put credit spread",
         structure_of("bull_put_spread"),
         (TargetDelta(0.30), TargetDelta(0.10)),
@@ -107,7 +107,7 @@ def simulated_market(path: Path) -> Any:
     """Puts of at most 38 days of the simulated file."""
     from tests.chain_quotes import QuoteFilter, read_chain_quotes
     from trading_dag.backtest.chain_market import chain_market
-    from trading_dag.backtest.programs import FillAssumptions
+    from trading_dag.backtest.trade_plan import FillAssumptions
 
     quotes = read_chain_quotes(
         path, keep=QuoteFilter(option_rights=("P",), maximum_days=38), columns=("bid", "ask", "delta")
@@ -116,13 +116,13 @@ def simulated_market(path: Path) -> Any:
 
 
 def run_put_spreads(path: Path) -> dict[str, float]:
-    """The weekly program on the whole file, to the frames of trades and equity."""
-    from trading_dag.backtest.chain_programs import run_program
+    """The weekly plan on the whole file, to the frames of trades and equity."""
     from trading_dag.backtest.entries import entries_weekly
+    from trading_dag.backtest.plan_runs import run_plan
 
     market = simulated_market(path)
     started = time.perf_counter()
-    result = run_program(market, put_spread_program(), entries=entries_weekly(market))
+    result = run_plan(market, put_spread_plan(), entries=entries_weekly(market))
     trades, equity = result.trades(), result.equity()
     return {
         "trades": int((trades["status"] != "skipped").sum()),
@@ -137,10 +137,10 @@ def run_condors(path: Path) -> dict[str, float]:
     """450 named rule sets: 5 deltas × 5 widths × 18 exits, every session an entry."""
     from tests.chain_quotes import QuoteFilter, read_chain_quotes
     from trading_dag.backtest.chain_market import chain_market
-    from trading_dag.backtest.chain_programs import run_programs
     from trading_dag.backtest.entries import entries_every_session
     from trading_dag.backtest.exit_rules import ExitRules
-    from trading_dag.backtest.programs import ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
+    from trading_dag.backtest.plan_runs import run_plans
+    from trading_dag.backtest.trade_plan import ExpirationChoice, FillAssumptions, TargetDelta, TradePlan, Width
     from trading_dag.options.structures.structure import structure_of
 
     quotes = read_chain_quotes(
@@ -154,8 +154,8 @@ def run_condors(path: Path) -> dict[str, float]:
         for stop in (1.0, 2.0, 3.0)
         for days in (0, 5)
     ]
-    programs = [
-        Program(
+    plans = [
+        TradePlan(
             f"condor {delta} {width} {rules.profit_target_fraction} {rules.stop_premium_multiple} "
             f"{rules.days_to_expiration}",
             condor,
@@ -167,21 +167,21 @@ def run_condors(path: Path) -> dict[str, float]:
         for width in (2.0, 3.0, 5.0, 7.0, 10.0)
         for rules in exits
     ]
-    results = run_programs(market, programs, entries=entries_every_session(market))
+    results = run_plans(market, plans, entries=entries_every_session(market))
     named = {
-        result.program.name: (result.total_profit_usd, float(result.history.equity[-1]), result.skip_reasons())
+        result.plan.name: (result.total_profit_usd, float(result.history.equity[-1]), result.skip_reasons())
         for result in results
     }
     return {"rule_sets": len(named), "trades": sum(int(result.is_taken.sum()) for result in results)}
 
 
 def run_random_entries(path: Path) -> dict[str, float]:
-    """The weekly program against 1,000 runs on random sessions."""
-    from trading_dag.backtest.chain_programs import random_entry_runs, run_program
+    """The weekly plan against 1,000 runs on random sessions."""
     from trading_dag.backtest.entries import entries_weekly
+    from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
 
     market = simulated_market(path)
-    result = run_program(market, put_spread_program(), entries=entries_weekly(market))
+    result = run_plan(market, put_spread_plan(), entries=entries_weekly(market))
     luck = random_entry_runs(market, result, runs=RUNS, seed=42)
     return {"runs": RUNS, "sessions": luck.sessions, "p_value": luck.p_value}
 
@@ -190,8 +190,8 @@ def run_growth(path: Path) -> dict[str, float]:
     """How processor seconds of the engine alone grow with entries: every session once, twice, four and eight times."""
     import numpy as np
 
-    from trading_dag.backtest.chain_programs import run_program
     from trading_dag.backtest.entries import entries_at
+    from trading_dag.backtest.plan_runs import run_plan
 
     market = simulated_market(path)
     points = []
@@ -200,7 +200,7 @@ def run_growth(path: Path) -> dict[str, float]:
         seconds = []
         for _ in range(3):
             started = time.process_time()
-            run_program(market, put_spread_program(), entries=entries)
+            run_plan(market, put_spread_plan(), entries=entries)
             seconds.append(time.process_time() - started)
         points.append((len(entries), min(seconds)))
     return {"exponent": exponent(points), "entries": points[-1][0], "engine_seconds": points[-1][1]}
@@ -229,7 +229,7 @@ def fresh_process(part: str, path: Path, *, repeats: int = 3) -> dict[str, float
         busy = _processor_seconds_of_children()
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.bench_programs", "--part", part, "--path", str(path)],
+            [sys.executable, "-m", "tests.bench.bench_plans", "--part", part, "--path", str(path)],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -261,7 +261,7 @@ def measure(*, sessions: int = SESSIONS, work: Path | None = None) -> dict[str, 
 
 
 def growth_in_rows(home: Path, chain: Path, *, sessions: int) -> dict[str, float]:
-    """How processor seconds of the first program grow over an eighth, a quarter, a half and all of the sessions.
+    """How processor seconds of the first plan grow over an eighth, a quarter, a half and all of the sessions.
 
     What importing costs whatever the rows is measured on its own and taken off.
     """
@@ -287,7 +287,7 @@ def _processor_seconds_of_children() -> float:
 def _seconds_of_imports() -> float:
     before = _processor_seconds_of_children()
     subprocess.run(
-        [sys.executable, "-c", "import pandas, pyarrow.parquet, trading_dag.backtest.chain_programs"],
+        [sys.executable, "-c", "import pandas, pyarrow.parquet, trading_dag.backtest.plan_runs"],
         cwd=REPOSITORY, check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
     return _processor_seconds_of_children() - before

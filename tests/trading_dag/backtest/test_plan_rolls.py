@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.trading_dag.backtest.program_chains import fair_chain, small_market
-from trading_dag.backtest import chain_programs, rolls
-from trading_dag.backtest.chain_programs import run_program
+from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
+from trading_dag.backtest import plan_runs as chain_plans
+from trading_dag.backtest import rolls
 from trading_dag.backtest.entries import entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.plan_results import PlanResult
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.options.structures.structure import structure_of
 
-ROLLED = Program(
+ROLLED = TradePlan(
     "rolled",
     structure_of("bull_put_spread"),
     (TargetDelta(0.30), TargetDelta(0.10)),
@@ -35,15 +36,15 @@ def gathered(monkeypatch) -> list[int]:
 
     gather = rolls.gather_paths
     monkeypatch.setattr(rolls, "gather_paths", counting)
-    monkeypatch.setattr(chain_programs, "gather_paths", counting)
+    monkeypatch.setattr(chain_plans, "gather_paths", counting)
     return counted
 
 
-def rolled(sessions: int) -> ProgramResult:
+def rolled(sessions: int) -> PlanResult:
     # Around 100 and back, so that the strikes that are listed at the start serve throughout.
     spots = 100.0 + 3.0 * np.sin(np.arange(sessions) / 5.0)
     market = small_market(fair_chain(spots, volatility=0.3))
-    return run_program(market, ROLLED, entries=entries_every_session(market))
+    return run_plan(market, ROLLED, entries=entries_every_session(market))
 
 
 def test_every_entry_and_every_real_roll_is_gathered_at_most_twice(gathered) -> None:

@@ -1,6 +1,6 @@
-"""A structure by name as a program on a chain: its strike rules as choices among quoted strikes, exits from words.
+"""A structure by name as a trade plan on a chain: its strike rules as choices among quoted strikes, exits from words.
 
-Only the translation belongs here. What a program may say is ``programs``', how it is run ``chain_programs``'.
+Only the translation belongs here. What a trade plan may say is ``trade_plan``'s, how it is run ``plan_runs``'s.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from trading_dag.backtest.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
-from trading_dag.backtest.programs import (
+from trading_dag.backtest.trade_plan import (
     AccountRules,
     ExpirationChoice,
     FillAssumptions,
-    Program,
     StrikeChoice,
     TargetDelta,
+    TradePlan,
     Width,
 )
 from trading_dag.errors import ConfigurationError
@@ -56,10 +56,10 @@ def exit_rules(words: Mapping[str, float]) -> ExitRules:
     return ExitRules(**rules)  # type: ignore[arg-type]
 
 
-def program_of(
+def plan_of(
     structure: Structure, *, exits: ExitRules, days_to_expiration: int, settings: BacktestSettings
-) -> Program:
-    """The structure as a program with the account, deltas and fees of the settings.
+) -> TradePlan:
+    """The structure as a plan with the account, deltas and fees of the settings.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def program_of(
     ------
     ConfigurationError : for a strike rule that no choice among quoted strikes can express.
     """
-    return Program(
+    return TradePlan(
         name=structure.name,
         structure=structure,
         strikes=tuple(

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.trading_dag.backtest.program_chains import fair_chain, small_market
-from trading_dag.backtest.chain_programs import profit_by_session, random_entry_runs, run_program, run_programs
+from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals, entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, Width
-from trading_dag.backtest.programs import TargetDelta as Delta
+from trading_dag.backtest.plan_runs import plan_profit_by_session, random_entry_runs, run_plan, run_plans
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, FillAssumptions, TradePlan, Width
+from trading_dag.backtest.trade_plan import TargetDelta as Delta
 from trading_dag.options.structures.structure import structure_of
 
 STRUCTURES = {
@@ -36,7 +36,7 @@ def chain_of(seed: int, *, sessions: int = 25, holes: float = 0.1) -> pd.DataFra
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> Program:
+def plans(draw: st.DrawFn) -> TradePlan:
     name = draw(st.sampled_from(sorted(STRUCTURES)))
     exits = ExitRules(
         profit_target_fraction=draw(st.none() | st.sampled_from([0.1, 0.5])),
@@ -53,23 +53,23 @@ def programs(draw: st.DrawFn) -> Program:
         interest_rate=draw(st.sampled_from([0.0, 0.04])),
         maximum_open_positions=draw(st.none() | st.integers(1, 3)),
     )
-    return Program(name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25), exits, account)
+    return TradePlan(name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25), exits, account)
 
 
 @settings(QUICK, max_examples=25)
-@given(seed=st.integers(0, 10_000), program=programs())
-def test_cash_is_starting_cash_and_signed_fills_less_fees_and_equity_is_cash_and_marks(seed, program):
+@given(seed=st.integers(0, 10_000), plan=plans())
+def test_cash_is_starting_cash_and_signed_fills_less_fees_and_equity_is_cash_and_marks(seed, plan):
     market = small_market(chain_of(seed), FillAssumptions(slippage_fraction=0.01))
-    result = run_program(market, program, entries=entries_every_session(market))
+    result = run_plan(market, plan, entries=entries_every_session(market))
     trades, equity = result.trades(), result.equity()
     taken = trades[trades["status"] != "skipped"]
-    contracts_a_structure = sum(leg.ratio for leg in program.structure.legs)
-    signs = [leg.ratio if leg.side == "buy" else -leg.ratio for leg in program.structure.legs]
-    shares = program.structure.underlying_ratio
-    cash = program.account.account_usd
+    contracts_a_structure = sum(leg.ratio for leg in plan.structure.legs)
+    signs = [leg.ratio if leg.side == "buy" else -leg.ratio for leg in plan.structure.legs]
+    shares = plan.structure.underlying_ratio
+    cash = plan.account.account_usd
     for row in equity.itertuples():
         for trade in taken.itertuples():
-            size, fee = 100 * trade.contracts, program.account.fee_per_leg_contract_usd * contracts_a_structure
+            size, fee = 100 * trade.contracts, plan.account.fee_per_leg_contract_usd * contracts_a_structure
             if trade.entry_session == row.session:
                 paid = sum(s * p for s, p in zip(signs, trade.entry_prices, strict=True)) + shares * trade.entry_spot
                 cash -= size * paid + trade.contracts * fee
@@ -86,12 +86,12 @@ def test_cash_is_starting_cash_and_signed_fills_less_fees_and_equity_is_cash_and
     assert len(trades) == len(taken) + sum(result.skip_reasons().values())
     if closed.shape == taken.shape:
         earned = closed["pnl_usd"].sum() + equity["interest_usd"].sum()
-        assert equity["equity_usd"].iloc[-1] == pytest.approx(program.account.account_usd + earned, abs=1e-6)
+        assert equity["equity_usd"].iloc[-1] == pytest.approx(plan.account.account_usd + earned, abs=1e-6)
 
 
 @QUICK
-@given(seed=st.integers(0, 10_000), cut=st.integers(3, 20), program=programs())
-def test_no_trade_reads_a_quote_of_its_signals_session_or_an_earlier_one(seed, cut, program):
+@given(seed=st.integers(0, 10_000), cut=st.integers(3, 20), plan=plans())
+def test_no_trade_reads_a_quote_of_its_signals_session_or_an_earlier_one(seed, cut, plan):
     frame = chain_of(seed)
     market = small_market(frame)
     signal = market.sessions[cut]
@@ -101,7 +101,7 @@ def test_no_trade_reads_a_quote_of_its_signals_session_or_an_earlier_one(seed, c
         **{name: np.where(is_known, frame[name] * 0.3, frame[name]) for name in ("bid", "ask", "delta")},
     )
     results = [
-        run_program(market, program, entries=entries_from_signals(market, [signal])).trades()
+        run_plan(market, plan, entries=entries_from_signals(market, [signal])).trades()
         for market in (market, small_market(spoiled))
     ]
     pd.testing.assert_frame_equal(*results)
@@ -110,16 +110,16 @@ def test_no_trade_reads_a_quote_of_its_signals_session_or_an_earlier_one(seed, c
 
 
 @QUICK
-@given(seed=st.integers(0, 10_000), cut=st.integers(5, 20), program=programs())
-def test_trades_that_have_ended_do_not_change_with_what_comes_later(seed, cut, program):
+@given(seed=st.integers(0, 10_000), cut=st.integers(5, 20), plan=plans())
+def test_trades_that_have_ended_do_not_change_with_what_comes_later(seed, cut, plan):
     frame = chain_of(seed)
     whole = small_market(frame)
     last = whole.sessions[cut]
     part = small_market(frame[frame["quote_date"] <= pd.Timestamp(last)].reset_index(drop=True))
     # Capital held until an exit in the future could differ; sizes are small enough for it never to bind here.
-    wanted = Program(program.name, program.structure, program.strikes, program.expiration, program.exits,
+    wanted = TradePlan(plan.name, plan.structure, plan.strikes, plan.expiration, plan.exits,
                      AccountRules(account_usd=1e9, risk_fraction=1e-5))  # fmt: skip
-    trades = [run_program(market, wanted, entries=entries_every_session(market)).trades() for market in (whole, part)]
+    trades = [run_plan(market, wanted, entries=entries_every_session(market)).trades() for market in (whole, part)]
     ended = [each[each["exit_session"] <= pd.Timestamp(last)].drop(columns="rolled_from") for each in trades]
     pd.testing.assert_frame_equal(*[each.reset_index(drop=True) for each in ended])
 
@@ -131,39 +131,39 @@ def test_trades_that_have_ended_do_not_change_with_what_comes_later(seed, cut, p
 )
 def test_held_to_settlement_the_loss_is_at_most_the_defined_risk_and_fees(seed, name):
     market = small_market(chain_of(seed))
-    program = Program(name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25))
-    result = run_program(market, program, entries=entries_every_session(market))
+    plan = TradePlan(name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25))
+    result = run_plan(market, plan, entries=entries_every_session(market))
     closed = result.trades().query("status == 'closed'")
     assert set(closed["exit_reason"]) <= {"expiration"}
     assert (closed["pnl_usd"] >= -(closed["max_loss_usd"] + closed["fees_usd"]) - 1e-6).all()
     assert not result.loss_beyond_defined_risk.any()
 
 
-def test_programs_that_share_paths_give_what_each_gives_alone():
+def test_plans_that_share_paths_give_what_each_gives_alone():
     market = small_market(chain_of(5, sessions=40))
     wanted = [
-        Program(f"{name} {target}", structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25),
+        TradePlan(f"{name} {target}", structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25),
                 ExitRules(profit_target_fraction=target, horizon_sessions=5))
         for name in STRUCTURES for target in (0.1, 0.5)
     ]  # fmt: skip
     entries = entries_weekly(market)
-    for program, shared in zip(wanted, run_programs(market, wanted, entries=entries), strict=True):
-        pd.testing.assert_frame_equal(shared.trades(), run_program(market, program, entries=entries).trades())
-        assert shared.program.name == program.name
+    for plan, shared in zip(wanted, run_plans(market, wanted, entries=entries), strict=True):
+        pd.testing.assert_frame_equal(shared.trades(), run_plan(market, plan, entries=entries).trades())
+        assert shared.plan.name == plan.name
 
 
-def test_random_entry_draws_the_programs_own_profits():
+def test_random_entry_draws_the_plans_own_profits():
     market = small_market(chain_of(11, sessions=60, holes=0.0))
     name = "bull_put_spread"
-    program = Program(
+    plan = TradePlan(
         name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25),
         ExitRules(horizon_sessions=3, on_signal_flip=True),
     )  # fmt: skip
-    (profits,) = profit_by_session(market, program)  # one kind: full size, without target or flip
+    (profits,) = plan_profit_by_session(market, plan)  # one kind: full size, without target or flip
     for session in range(len(market)):
-        alone = run_program(market, program, entries=entries_at(market, [session])).profit_usd[0]
+        alone = run_plan(market, plan, entries=entries_at(market, [session])).profit_usd[0]
         assert profits[session] == pytest.approx(alone, abs=1e-9, nan_ok=True)
-    result = run_program(market, program, entries=entries_weekly(market))
+    result = run_plan(market, plan, entries=entries_weekly(market))
     luck = random_entry_runs(market, result, runs=200, seed=3)
     trades = int(result.is_closed.sum())
     assert 0.0 < luck.p_value <= 1.0

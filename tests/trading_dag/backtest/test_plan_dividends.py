@@ -1,4 +1,4 @@
-"""Dividends in programs against ledgers kept by hand: early assignment, shares held over the ex-date, cash."""
+"""Dividends in plans against ledgers kept by hand: early assignment, shares held over the ex-date, cash."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.trading_dag.backtest.program_chains import EXACT, chain_frame, fair_chain, small_market
+from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame, fair_chain, small_market
 from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import entries_at, entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
 from trading_dag.backtest.exposures import attribute_profit, position_greeks
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import Leg, Structure, TargetDeltaRule, structure_of
 
@@ -33,9 +33,9 @@ def paid(day: str, amount: float) -> Dividends:
     return Dividends(np.array([day], dtype="datetime64[D]"), np.array([amount]))
 
 
-def program(name: str, exits: ExitRules | None = None, **account: float) -> Program:
+def plan(name: str, exits: ExitRules | None = None, **account: float) -> TradePlan:
     strikes = SPREAD[: len(structure_of(name).legs)]
-    return Program(
+    return TradePlan(
         name, structure_of(name), strikes, ExpirationChoice(11, 5, 20), exits or ExitRules(), AccountRules(**account)
     )  # fmt: skip
 
@@ -50,12 +50,12 @@ def risen(ticker: str = "TEST", quotes=DEEP):
     )
 
 
-def run_first(market, wanted: Program, dividends: Dividends, **arguments: float):
-    return run_program(market, wanted, entries=entries_at(market, [0]), dividends=dividends, **arguments)
+def run_first(market, wanted: TradePlan, dividends: Dividends, **arguments: float):
+    return run_plan(market, wanted, entries=entries_at(market, [0]), dividends=dividends, **arguments)
 
 
 def test_an_assigned_call_costs_its_intrinsic_value_of_which_the_dividend_is_a_part() -> None:
-    trade = run_first(risen(), program("bear_call_spread"), paid("2024-03-06", 1.50)).trades().iloc[0]
+    trade = run_first(risen(), plan("bear_call_spread"), paid("2024-03-06", 1.50)).trades().iloc[0]
     # Extrinsic 8.10 − 8.00 < 1.50. The shares sold at 105 are bought back ex dividend at 113 − 1.50: 6.50 more than
     # the strike, and 1.50 are owed: 8.00. The long call is sold at 3.40; 0.70 was received.
     assert (trade["exit_reason"], trade["exit_session"]) == ("assignment", pd.Timestamp("2024-03-05"))
@@ -69,16 +69,16 @@ def test_an_assigned_call_costs_its_intrinsic_value_of_which_the_dividend_is_a_p
 
 @pytest.mark.parametrize(("amount", "day"), [(0.05, "2024-03-06"), (1.50, "2024-03-05"), (1.50, "2024-03-07")])
 def test_without_a_dividend_above_the_extrinsic_value_before_the_next_session_nothing_is_assigned(amount, day) -> None:
-    assert run_first(risen(), program("bear_call_spread"), paid(day, amount)).trades()["status"].iloc[0] == "open"
+    assert run_first(risen(), plan("bear_call_spread"), paid(day, amount)).trades()["status"].iloc[0] == "open"
 
 
 def test_contracts_of_european_exercise_are_never_assigned() -> None:
     market = risen(ticker="XSP")
-    assert run_first(market, program("bear_call_spread"), paid("2024-03-06", 1.50)).trades()["status"].iloc[0] == "open"
+    assert run_first(market, plan("bear_call_spread"), paid("2024-03-06", 1.50)).trades()["status"].iloc[0] == "open"
 
 
 def test_a_covered_call_delivers_its_shares_the_session_before_and_neither_receives_nor_owes_the_dividend() -> None:
-    result = run_first(risen(), program("covered_call", risk_fraction=0.1), paid("2024-03-06", 1.50))
+    result = run_first(risen(), plan("covered_call", risk_fraction=0.1), paid("2024-03-06", 1.50))
     trade = result.trades().iloc[0]
     # Shares bought at 100.00 and delivered at 105.00, 1.20 received for the call.
     assert (trade["exit_reason"], trade["exit_session"]) == ("assignment", pd.Timestamp("2024-03-05"))
@@ -112,9 +112,9 @@ HELD = {
 )
 def test_shares_held_over_the_ex_date_are_paid_the_dividend_on_it(day, sessions, received, at) -> None:
     market = market_of(HELD)
-    wanted = program("covered_call", ExitRules(horizon_sessions=sessions), risk_fraction=0.1)
+    wanted = plan("covered_call", ExitRules(horizon_sessions=sessions), risk_fraction=0.1)
     result = run_first(market, wanted, paid(day, 1.50))
-    without = run_program(market, wanted, entries=entries_at(market, [0]))
+    without = run_plan(market, wanted, entries=entries_at(market, [0]))
     trade = result.trades().iloc[0]
     assert trade["dividend_received_usd"] == pytest.approx(received)
     # 120.00 for the call, 110.00 to buy it back, and the shares.
@@ -126,7 +126,7 @@ def test_shares_held_over_the_ex_date_are_paid_the_dividend_on_it(day, sessions,
 
 def test_a_dividend_counts_in_excursions_in_targets_and_in_the_residual_of_the_profit() -> None:
     market = market_of(HELD)
-    wanted = program("covered_call", ExitRules(horizon_sessions=3), risk_fraction=0.1)
+    wanted = plan("covered_call", ExitRules(horizon_sessions=3), risk_fraction=0.1)
     result = run_first(market, wanted, paid("2024-03-06", 1.50))
     trade = result.trades().iloc[0]
     # At the closes 101 − 1.05 on Tuesday, 99.50 − 1.05 + 1.50 on Wednesday, against 100 − 1.20.
@@ -135,7 +135,7 @@ def test_a_dividend_counts_in_excursions_in_targets_and_in_the_residual_of_the_p
     explained = parts.delta + parts.gamma + parts.theta + parts.vega + parts.residual
     assert explained[0] == pytest.approx(trade["pnl_usd"] + trade["fees_usd"])
     # The maximum is 105 − 98.80 = 6.20. With the dividend 99.50 − 1.10 + 1.50 is 1.10 above the 98.80 paid: 17.7 %.
-    targeted = program("covered_call", ExitRules(profit_target_fraction=0.177), risk_fraction=0.1)
+    targeted = plan("covered_call", ExitRules(profit_target_fraction=0.177), risk_fraction=0.1)
     first = {name: quotes for name, quotes in HELD.items() if name != "2024-03-05"}
     with_it = run_first(market_of(first), targeted, paid("2024-03-06", 1.50)).trades().iloc[0]
     assert (with_it["exit_reason"], with_it["exit_session"]) == ("profit_target", pd.Timestamp("2024-03-06"))
@@ -145,19 +145,19 @@ def test_a_dividend_counts_in_excursions_in_targets_and_in_the_residual_of_the_p
 def test_a_call_without_a_quote_is_assigned_on_the_price_that_the_put_at_its_strike_implies() -> None:
     # Only the long call is quoted. The put at 105 is at 0.02: the call is worth its intrinsic value and hardly more.
     quotes = {("C", 110.0): (3.40, 3.60, 0.80), ("P", 105.0): (0.01, 0.03, -0.01)}
-    result = run_first(risen(quotes=quotes), program("bear_call_spread"), paid("2024-03-06", 1.50))
+    result = run_first(risen(quotes=quotes), plan("bear_call_spread"), paid("2024-03-06", 1.50))
     trade = result.trades().iloc[0]
     assert (trade["exit_reason"], trade["exit_session"]) == ("assignment", pd.Timestamp("2024-03-05"))
     assert trade["pnl_usd"] == pytest.approx(4 * (70.0 - 800.0 + 340.0 - 2.60), abs=1e-9)
     # By parity a put at 2.00 leaves the call 8.00 − 0.40 + 2.00: more above exercise than the dividend of 0.40.
     dear = {**quotes, ("P", 105.0): (1.95, 2.05, -0.30)}
     small = paid("2024-03-06", 0.40)
-    assert run_first(risen(quotes=dear), program("bear_call_spread"), small).trades()["status"].iloc[0] == "open"
+    assert run_first(risen(quotes=dear), plan("bear_call_spread"), small).trades()["status"].iloc[0] == "open"
 
 
 def test_a_dividend_on_shares_sold_short_is_paid_by_the_seller() -> None:
     structure = Structure("hedged", (Leg("C", "buy", TargetDeltaRule(0.3)),), underlying_ratio=-1)
-    wanted = Program(
+    wanted = TradePlan(
         "hedged", structure, (TargetDelta(0.30),), ExpirationChoice(11, 5, 20), ExitRules(horizon_sessions=3)
     )  # fmt: skip
     paths = run_first(market_of(HELD), wanted, paid("2024-03-06", 1.50)).paths
@@ -193,12 +193,12 @@ def test_cash_is_fills_less_fees_and_dividends_counted_once(seed, name, ex_days,
     frame = fair_chain(spots, volatility=0.3)
     market = small_market(frame[generator.random(len(frame)) > 0.1].reset_index(drop=True))
     legs = len(structure_of(name).legs)
-    wanted = Program(
+    wanted = TradePlan(
         name, structure_of(name), (TargetDelta(0.30), TargetDelta(0.10))[:legs], ExpirationChoice(14, 3, 25),
         ExitRules(horizon_sessions=held), AccountRules(risk_fraction=0.2),
     )  # fmt: skip
     ex = np.sort(np.datetime64("2024-01-02") + np.array(ex_days))
-    result = run_program(
+    result = run_plan(
         market, wanted, entries=entries_every_session(market), dividends=Dividends(ex, np.full(len(ex), amount))
     )
     taken = result.trades().query("status != 'skipped'")
@@ -232,7 +232,7 @@ def test_cash_at_the_end_is_that_of_the_trades_also_where_a_covered_call_is_stil
     """Starting cash, less entry costs and fees, with exit values and dividends received so far."""
     days = dict.fromkeys(("2024-03-04", "2024-03-05", "2024-03-06"), (100.0, MONDAY))
     result = run_first(
-        market_of(days), program("covered_call", account_usd=100_000, risk_fraction=0.5), paid("2024-03-06", 1.50)
+        market_of(days), plan("covered_call", account_usd=100_000, risk_fraction=0.5), paid("2024-03-06", 1.50)
     )
     trade = result.trades().iloc[0]
     assert (trade["status"], trade["contracts"]) == ("open", 5)

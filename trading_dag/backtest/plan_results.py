@@ -1,4 +1,4 @@
-"""What a program came to: trades, equity, counted reasons and profit by exit reason, as arrays and as frames.
+"""What a trade plan came to: trades, equity, counted reasons and profit by exit reason, as arrays and as frames.
 
 Frames are made when asked for, because hundreds of rule sets are compared by their totals alone.
 """
@@ -17,7 +17,7 @@ from trading_dag.backtest.chain_market import ChainMarket
 from trading_dag.backtest.exit_rules import EXIT_ORDER
 from trading_dag.backtest.exits import Exits
 from trading_dag.backtest.paths import PositionPaths
-from trading_dag.backtest.programs import Program
+from trading_dag.backtest.trade_plan import TradePlan
 from trading_dag.sessions import session_before
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ _CENT: Final = 0.01
 
 
 @dataclass(frozen=True)
-class ProgramResult:
-    """One program on one market. Arrays are (n,) by entry, rolled positions included, unless said otherwise.
+class PlanResult:
+    """One plan on one market. Arrays are (n,) by entry, rolled positions included, unless said otherwise.
 
     Attributes
     ----------
-    program, market, paths, exits : what it was computed from.
+    plan, market, paths, exits : what it was computed from.
     contracts : structures taken; 0 where skipped.
     skip_reason : empty where taken.
     margin_usd : of one structure.
@@ -40,7 +40,7 @@ class ProgramResult:
     history : cash, marks and equity by session.
     """
 
-    program: Program
+    plan: TradePlan
     market: ChainMarket
     paths: PositionPaths
     exits: Exits
@@ -69,14 +69,14 @@ class ProgramResult:
     def profit_usd(self) -> FloatArray:
         """Profit after fees; NaN where skipped or open."""
         profit = profit_usd(
-            self.paths.positions, self.exits, contracts=self.contracts, account=self.program.account
+            self.paths.positions, self.exits, contracts=self.contracts, account=self.plan.account
         )  # fmt: skip
         return np.where(self.is_closed, profit, np.nan)
 
     @property
     def fees_usd(self) -> FloatArray:
         """All legs and contracts, in and, where closed, out."""
-        one_way = self.contracts * fees_one_way_usd(self.paths.positions, self.program.account)
+        one_way = self.contracts * fees_one_way_usd(self.paths.positions, self.plan.account)
         return np.asarray(one_way * np.where(self.is_closed, 2.0, 1.0), dtype=np.float64)
 
     @property
@@ -87,7 +87,7 @@ class ProgramResult:
     @property
     def spread_cost_usd(self) -> FloatArray:
         """What natural prices cost beyond the marks, in and out, slippage and ticks included; NaN where unknown."""
-        positions, structure = self.paths.positions, self.program.structure
+        positions, structure = self.paths.positions, self.plan.structure
         fair = positions.leg_marks @ structure.signed_ratios + structure.underlying_ratio * positions.entry_spot
         cost = self._usd(positions.premium - fair + self.exits.middle - self.exits.value)
         return np.where(self.is_closed, cost, np.nan)
@@ -205,7 +205,7 @@ class ProgramResult:
         import pandas as pd
 
         start = session_before(pd.Timestamp(self.market.sessions[0])).to_datetime64().astype("datetime64[s]")
-        cash, history = self.program.account.account_usd, self.history
+        cash, history = self.plan.account.account_usd, self.history
         return pd.DataFrame({
             "session": np.append(start, self.market.sessions.astype("datetime64[s]")),
             "cash_usd": np.append(cash, history.cash),
@@ -228,7 +228,7 @@ class ProgramResult:
 
     def _usd(self, per_share: FloatArray) -> FloatArray:
         # Nothing was traded where there are no contracts, however unlimited the risk of one would have been.
-        size = self.contracts * float(self.program.account.multiplier)
+        size = self.contracts * float(self.plan.account.multiplier)
         return np.asarray(size * np.where(self.is_taken, per_share, 0.0), dtype=np.float64)
 
     def _dates(self, position: IntArray, exists: BoolArray) -> DateArray:

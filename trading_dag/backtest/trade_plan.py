@@ -1,7 +1,7 @@
-"""An options program as data: structure, strikes, expiration, exits, fills and account. Nothing is computed.
+"""A trade plan as data: structure, strikes, expiration, exits, fills and account. Nothing is computed.
 
-A program says what would be traded and when it would be left (``exit_rules``); it holds no prices. Entries are apart
-from it (``entries``), so that one program runs on signals, on a calendar rule, or on random sessions.
+A plan says what would be traded and when it would be left (``exit_rules``); it holds no prices. Entries are apart
+from it (``entries``), so that one plan runs on signals, on a calendar rule, or on random sessions.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class AccountRules:
 
 
 @dataclass(frozen=True)
-class Program:
+class TradePlan:
     """What is traded: one choice of strike for each leg of the structure, an expiration, exits, an account.
 
     The expiration is the front's. Legs that live longer (calendars) have theirs by the rule of the leg, counted from
@@ -149,20 +149,20 @@ class Program:
     def __post_init__(self) -> None:
         if len(self.strikes) != len(self.structure.legs):
             raise ConfigurationError(
-                f"program {self.name!r}: {len(self.strikes)} strikes for {len(self.structure.legs)} legs"
+                f"trade plan {self.name!r}: {len(self.strikes)} strikes for {len(self.structure.legs)} legs"
             )
         roll_days = self.exits.roll_days_to_expiration
         if roll_days is not None and roll_days >= self.expiration.target_days:
             # Every position would be due to roll on the session after it was opened, and pay for it.
             raise ConfigurationError(
-                f"program {self.name!r}: a roll with {roll_days} days left needs more than so many days to expiration "
-                f"at entry, not {self.expiration.target_days}"
+                f"trade plan {self.name!r}: a roll with {roll_days} days left needs more than so many days to "
+                f"expiration at entry, not {self.expiration.target_days}"
             )
         for position, choice in enumerate(self.strikes):
             if isinstance(choice, Width) and not 0 <= choice.from_leg < position:
-                raise ConfigurationError(f"program {self.name!r}, leg {position}: width from a leg not before it")
+                raise ConfigurationError(f"trade plan {self.name!r}, leg {position}: width from a leg not before it")
         for position, leg in enumerate(self.structure.legs):
             if isinstance(leg.expiry_rule, BackExpiryRule) and leg.side == "sell":
                 raise ConfigurationError(
-                    f"program {self.name!r}, leg {position}: a sold leg that outlives the front has no bounded loss"
+                    f"trade plan {self.name!r}, leg {position}: a sold leg that outlives the front has no bounded loss"
                 )

@@ -1,6 +1,6 @@
-"""Programs on a chain, from entries to results, and what random entry would have given.
+"""Trade plans on a chain, from entries to results, and what random entry would have given.
 
-Programs that differ only in exits and account share one opening and one gathering of paths. The single
+Trade plans that differ only in exits and account share one opening and one gathering of paths. The single
 steps are ``positions``, ``paths``, ``exits``, ``rolls`` and ``account``; modelled quotes are ``engine``'s backtest.
 """
 
@@ -20,10 +20,10 @@ from trading_dag.backtest.dividends import Dividends
 from trading_dag.backtest.entries import Entries, EntryTerms, entries_every_session, terms_of_entries
 from trading_dag.backtest.exits import leave_positions
 from trading_dag.backtest.paths import PositionPaths, gather_paths
+from trading_dag.backtest.plan_results import PlanResult
 from trading_dag.backtest.positions import open_positions
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.programs import Program
 from trading_dag.backtest.rolls import entries_with_rolls, rows_of
+from trading_dag.backtest.trade_plan import TradePlan
 
 if TYPE_CHECKING:
     from trading_dag.backtest.random_entry import RandomEntry
@@ -32,15 +32,15 @@ Gathered = dict[object, PositionPaths]
 PLAIN_TERMS: Final = EntryTerms(np.ones(1), np.full(1, -1, dtype=np.int64), np.full(1, -1, dtype=np.int64))
 
 
-def run_program(
+def run_plan(
     market: ChainMarket,
-    program: Program,
+    plan: TradePlan,
     *,
     entries: Entries,
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
-) -> ProgramResult:
-    """Open, leave and account for one program.
+) -> PlanResult:
+    """Open, leave and account for one plan.
 
     Parameters
     ----------
@@ -49,21 +49,21 @@ def run_program(
     rate : continuously compounded, for marks of legs in the money that the chain does not quote: one, or
         (sessions,) as known at each session's close.
     """
-    return run_programs(market, [program], entries=entries, dividends=dividends, rate=rate)[0]
+    return run_plans(market, [plan], entries=entries, dividends=dividends, rate=rate)[0]
 
 
-def run_programs(
+def run_plans(
     market: ChainMarket,
-    programs: Sequence[Program],
+    plans: Sequence[TradePlan],
     *,
     entries: Entries,
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
     gathered: Gathered | None = None,
-) -> list[ProgramResult]:
-    """Run several programs on the same entries, in their order; each distinct choice of contracts is gathered once.
+) -> list[PlanResult]:
+    """Run several plans on the same entries, in their order; each distinct choice of contracts is gathered once.
 
-    What rolls adds its own positions to that; see ``run_program`` for the parameters.
+    What rolls adds its own positions to that; see ``run_plan`` for the parameters.
 
     Parameters
     ----------
@@ -72,34 +72,34 @@ def run_programs(
     unrolled = np.full(len(entries), -1, dtype=np.int64)
     shared: Gathered = {} if gathered is None else gathered
     results = []
-    for program in programs:
-        contracts = (program.structure, program.strikes, program.expiration)
+    for plan in plans:
+        contracts = (plan.structure, plan.strikes, plan.expiration)
         if contracts not in shared:
-            opened = open_positions(market, program, entries=entries)
+            opened = open_positions(market, plan, entries=entries)
             shared[contracts] = gather_paths(market, opened, dividends=dividends, rate=rate)
         paths, rolled_from = shared[contracts], unrolled
-        if program.exits.rolls:
+        if plan.exits.rolls:
             every, rolled_from = entries_with_rolls(
-                market, program, entries, paths=paths, dividends=dividends, rate=rate
+                market, plan, entries, paths=paths, dividends=dividends, rate=rate
             )  # fmt: skip
             if len(every) > len(entries):
-                opened = open_positions(market, program, entries=every)
+                opened = open_positions(market, plan, entries=every)
                 paths = gather_paths(market, opened, dividends=dividends, rate=rate)
             else:
                 rolled_from = unrolled
-        results.append(_result(market, program, paths, rolled_from=rolled_from))
+        results.append(_result(market, plan, paths, rolled_from=rolled_from))
     return results
 
 
-def profit_by_session(
+def plan_profit_by_session(
     market: ChainMarket,
-    program: Program,
+    plan: TradePlan,
     *,
     terms: EntryTerms = PLAIN_TERMS,
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
 ) -> FloatArray:
-    """Profit after fees of the program entered at each session of the market, (kinds, sessions), USD.
+    """Profit after fees of the plan entered at each session of the market, (kinds, sessions), USD.
 
     Sized by the risk budget alone. NaN where the position cannot be opened, exceeds the budget, or is still
     open at the end of the data. Rolls end the trade.
@@ -108,33 +108,33 @@ def profit_by_session(
     ----------
     terms : size, target and flip of each kind of entry; full size without either where not given.
     """
-    opened = open_positions(market, program, entries=entries_every_session(market))
+    opened = open_positions(market, plan, entries=entries_every_session(market))
     paths = gather_paths(market, opened, dividends=dividends, rate=rate)
     return _profits_on_terms(market, paths, terms=terms)
 
 
 def random_entry_runs(
     market: ChainMarket,
-    result: ProgramResult,
+    result: PlanResult,
     *,
     runs: int,
     seed: int,
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
 ) -> RandomEntry:
-    """Hold a program's profit against as many trades entered on random sessions (``random_entry``).
+    """Hold a plan's profit against as many trades entered on random sessions (``random_entry``).
 
-    Strikes, exits, fills and fees are the program's own, and every trade keeps its own size and its distance in
+    Strikes, exits, fills and fees are the plan's own, and every trade keeps its own size and its distance in
     sessions to the signal's target and flip; the capital limit is not applied, so the trades are those that were
     closed.
     """
     from trading_dag.backtest.random_entry import random_entry_test
 
     closed = np.flatnonzero(result.is_closed)
-    opened = open_positions(market, result.program, entries=entries_every_session(market))
+    opened = open_positions(market, result.plan, entries=entries_every_session(market))
     paths = gather_paths(market, opened, dividends=dividends, rate=rate)
     own = rows_of(result.paths.positions.entries, closed)
-    if not result.program.exits.on_signal_flip:
+    if not result.plan.exits.on_signal_flip:
         own = replace(own, flip=np.full(len(own), len(market), dtype=np.int64))
     terms, kind = terms_of_entries(market, own, longest=paths.at.shape[1])
     profits = _profits_on_terms(market, paths, terms=terms)
@@ -143,25 +143,25 @@ def random_entry_runs(
 
 def _profits_on_terms(market: ChainMarket, paths: PositionPaths, *, terms: EntryTerms) -> FloatArray:
     """Profit of these paths, which enter at every session, on each of the terms, (kinds, sessions), USD."""
-    program = paths.positions.program
+    plan = paths.positions.plan
     profits = np.full((len(terms), len(market)), np.nan)
     for kind in range(len(terms)):
         # Only size, target and flip differ, and neither contracts nor quotes depend on them.
         positions = replace(paths.positions, entries=terms.at_every_session(market, kind))
-        exits = leave_positions(replace(paths, positions=positions), program.exits)
-        contracts = size_positions(positions, program.account).contracts
-        profit = profit_usd(positions, exits, contracts=contracts, account=program.account)
+        exits = leave_positions(replace(paths, positions=positions), plan.exits)
+        contracts = size_positions(positions, plan.account).contracts
+        profit = profit_usd(positions, exits, contracts=contracts, account=plan.account)
         profits[kind] = np.where((contracts > 0) & (exits.exit >= 0), profit, np.nan)
     return profits
 
 
-def _result(market: ChainMarket, program: Program, paths: PositionPaths, *, rolled_from: IntArray) -> ProgramResult:
+def _result(market: ChainMarket, plan: TradePlan, paths: PositionPaths, *, rolled_from: IntArray) -> PlanResult:
     positions = paths.positions
-    exits = leave_positions(paths, program.exits)
-    sized = size_positions(positions, program.account)
-    contracts, reason = admit_positions(positions, exits, sized=sized, account=program.account)
-    return ProgramResult(
-        program=program,
+    exits = leave_positions(paths, plan.exits)
+    sized = size_positions(positions, plan.account)
+    contracts, reason = admit_positions(positions, exits, sized=sized, account=plan.account)
+    return PlanResult(
+        plan=plan,
         market=market,
         paths=paths,
         exits=exits,
@@ -169,5 +169,5 @@ def _result(market: ChainMarket, program: Program, paths: PositionPaths, *, roll
         skip_reason=reason,
         margin_usd=sized.margin_usd,
         rolled_from=rolled_from,
-        history=account_history(market, paths, exits, contracts=contracts, account=program.account),
+        history=account_history(market, paths, exits, contracts=contracts, account=plan.account),
     )

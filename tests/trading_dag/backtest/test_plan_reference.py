@@ -11,12 +11,19 @@ import pandas as pd
 import pytest
 
 from tests.chain_quotes import QuoteFilter, read_chain_quotes
-from tests.trading_dag.backtest.program_chains import fair_chain
+from tests.trading_dag.backtest.plan_chains import fair_chain
 from trading_dag.backtest.chain_market import ChainMarket, chain_market
-from trading_dag.backtest.chain_programs import run_program
 from trading_dag.backtest.entries import entries_every_session
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.programs import AccountRules, ExpirationChoice, FillAssumptions, Program, TargetDelta, Width
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.trade_plan import (
+    AccountRules,
+    ExpirationChoice,
+    FillAssumptions,
+    TargetDelta,
+    TradePlan,
+    Width,
+)
 from trading_dag.options.structures.structure import structure_of
 
 # (right, sign, target delta or (leg, width))
@@ -207,7 +214,7 @@ def simulated() -> tuple[ChainMarket, Reference]:
     return market, Reference(frame.rename(columns={"option_right": "right"}))
 
 
-def program_of(name: str, rules: dict[str, float]) -> Program:
+def plan_of(name: str, rules: dict[str, float]) -> TradePlan:
     strikes = tuple(Width(*rule) if isinstance(rule, tuple) else TargetDelta(rule) for _, _, rule in LEGS[name])
     exits = ExitRules(
         profit_target_fraction=rules.get("target"),
@@ -219,14 +226,14 @@ def program_of(name: str, rules: dict[str, float]) -> Program:
     )
     # Capital without limit: every session trades, as in the reference.
     account = AccountRules(account_usd=ACCOUNT * 1_000, risk_fraction=0.02 / 1_000)
-    return Program(name, structure_of(name), strikes, ExpirationChoice(21, 7, 40), exits, account)
+    return TradePlan(name, structure_of(name), strikes, ExpirationChoice(21, 7, 40), exits, account)
 
 
 def assert_equal_trade_by_trade(
     market: ChainMarket, reference: Reference, name: str, rules: dict[str, float]
 ) -> set[str]:
     """Returns the reasons that were met."""
-    trades = run_program(market, program_of(name, rules), entries=entries_every_session(market)).trades()
+    trades = run_plan(market, plan_of(name, rules), entries=entries_every_session(market)).trades()
     assert len(trades) == len(reference.sessions)
     reasons = set()
     for start, trade in enumerate(trades.itertuples()):
@@ -288,8 +295,8 @@ def test_rolls_within_the_accounts_limits_equal_a_loop_over_events(request, chai
     market, reference = request.getfixturevalue(chain)
     rules, cash, places = ROLLS[limits]
     account = AccountRules(account_usd=cash, risk_fraction=ACCOUNT * 0.02 / cash, maximum_open_positions=places)
-    wanted = replace(program_of(name, rules), account=account)
-    trades = run_program(market, wanted, entries=entries_every_session(market)).trades()
+    wanted = replace(plan_of(name, rules), account=account)
+    trades = run_plan(market, wanted, entries=entries_every_session(market)).trades()
     expected = reference.account(name, rules, cash=cash, places=places)
     assert len(trades) == len(expected)
     assert trades["exit_reason"].tolist() == [trade["reason"] for trade in expected]
@@ -297,6 +304,6 @@ def test_rolls_within_the_accounts_limits_equal_a_loop_over_events(request, chai
     assert trades["entry_session"].tolist() == [pd.Timestamp(reference.sessions[trade["start"]]) for trade in expected]
     profits = [trade.get("profit", math.nan) if trade.get("taken") else math.nan for trade in expected]
     assert trades["pnl_usd"].tolist() == pytest.approx(profits, abs=1e-6, nan_ok=True)
-    # 32 real sessions leave room for one roll of some programs.
+    # 32 real sessions leave room for one roll of some plans.
     assert (trades["rolled_from"] >= 0).sum() >= (2 if chain == "simulated" else 1)
     assert (trades["exit_reason"] == ("position_limit" if places < 99 else "capital_limit")).any()

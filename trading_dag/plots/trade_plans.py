@@ -1,4 +1,4 @@
-"""The figures of an options program: its account and Greeks through time, profit by cause, how far trades went.
+"""The figures of a trade plan: its account and Greeks through time, profit by cause, how far trades went.
 
 Profit against random entry is drawn by ``backtest``, what a structure pays by ``options``.
 """
@@ -18,7 +18,7 @@ from trading_dag.plots.options import payoff_at_expiration, value_at_front_expir
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from trading_dag.backtest.program_study import ProgramStudy
+    from trading_dag.backtest.plan_study import PlanStudy
 
 _GREEKS: Final = (
     ("delta", "delta\n(USD per USD)", canvas.BLUE),
@@ -29,12 +29,12 @@ _GREEKS: Final = (
 _CAUSES: Final = ("delta", "gamma", "theta", "vega", "expiration", "residual")
 
 
-def program_equity(equity: pd.DataFrame, title: str) -> Figure:
+def plan_equity(equity: pd.DataFrame, title: str) -> Figure:
     """Equity of the account, how far it was below its highest, and how many positions were open.
 
     Parameters
     ----------
-    equity : session, equity_usd, open_positions, as ``ProgramResult.equity`` gives it.
+    equity : session, equity_usd, open_positions, as ``PlanResult.equity`` gives it.
     """
     heading = f"{title} · equity"
     if len(equity) < 2:
@@ -68,7 +68,7 @@ def greeks_through_time(greeks: pd.DataFrame, title: str) -> Figure:
 
     Parameters
     ----------
-    greeks : session, delta, gamma, vega_usd, theta_usd, unexplained, as ``ProgramStudy.greeks_table`` gives it.
+    greeks : session, delta, gamma, vega_usd, theta_usd, unexplained, as ``PlanStudy.greeks_table`` gives it.
     """
     heading = f"{title} · Greeks"
     if len(greeks) < 2:
@@ -102,7 +102,7 @@ def profit_by_cause(exits: pd.DataFrame, title: str) -> Figure:
 
     Parameters
     ----------
-    exits : rows of ``ProgramStudy.exits_table``; the last is that of all exits.
+    exits : rows of ``PlanStudy.exits_table``; the last is that of all exits.
     """
     heading = f"{title} · profit by cause"
     if exits.empty:
@@ -140,7 +140,7 @@ def excursions(trades: pd.DataFrame, title: str) -> Figure:
 
     Parameters
     ----------
-    trades : status, exit_reason, pnl_usd, mae_usd and mfe_usd, as ``ProgramResult.trades`` gives it.
+    trades : status, exit_reason, pnl_usd, mae_usd and mfe_usd, as ``PlanResult.trades`` gives it.
     """
     heading = f"{title} · worst and best while held"
     closed = trades[trades["status"] == "closed"]
@@ -170,7 +170,7 @@ def excursions(trades: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def payoff_of_typical_trade(study: ProgramStudy, title: str) -> Figure:
+def payoff_of_typical_trade(study: PlanStudy, title: str) -> Figure:
     """What one structure of a typical trade pays at expiration, at the prices of its entry; fees not counted.
 
     Where the legs expire at different dates it is the value when the first of them do.
@@ -178,8 +178,8 @@ def payoff_of_typical_trade(study: ProgramStudy, title: str) -> Figure:
     result, row = study.result, study.typical_row
     if row is None:
         return canvas.insufficient_data(f"{title} · payoff at expiration", "no trade has volatilities in its marks")
-    structure, positions = result.program.structure, result.paths.positions
-    multiplier = float(result.program.account.multiplier)
+    structure, positions = result.plan.structure, result.paths.positions
+    multiplier = float(result.plan.account.multiplier)
     premium, spot = float(positions.premium[row]), float(positions.entry_spot[row])
     heading = f"{title} · entered {result.market.sessions[positions.entry[row]]}"
     if structure.expires_together:

@@ -1,4 +1,4 @@
-"""What the figures of a program show: its numbers, their units, and words where there is nothing to show."""
+"""What the figures of a trade plan show: its numbers, their units, and words where there is nothing to show."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tests.trading_dag.backtest.program_chains import fair_chain, put_price, small_market
-from trading_dag.backtest.chain_programs import run_program
+from tests.trading_dag.backtest.plan_chains import fair_chain, put_price, small_market
 from trading_dag.backtest.entries import entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.program_study import CAUSES, ProgramStudy, study_program
-from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta, Width
+from trading_dag.backtest.plan_runs import run_plan
+from trading_dag.backtest.plan_study import CAUSES, PlanStudy, study_plan
+from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.plots import profit_against_random_entry
-from trading_dag.plots.programs import (
+from trading_dag.plots.trade_plans import (
     excursions,
     greeks_through_time,
     payoff_of_typical_trade,
+    plan_equity,
     profit_by_cause,
-    program_equity,
 )
 
 
@@ -32,32 +32,32 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
 
 
-def studied(name: str, strikes: tuple[TargetDelta | Width, ...]) -> ProgramStudy:
+def studied(name: str, strikes: tuple[TargetDelta | Width, ...]) -> PlanStudy:
     spots = 100.0 + np.cumsum(np.random.default_rng(3).normal(0.0, 0.6, 40))
-    program = Program(
+    plan = TradePlan(
         name, structure_of(name), strikes, ExpirationChoice(14, 7, 21), ExitRules(0.5, days_to_expiration=3)
     )
     market = small_market(fair_chain(spots, lives=60 if name == "calendar" else 21))
-    return study_program(run_program(market, program, entries=entries_weekly(market)), luck=None)
+    return study_plan(run_plan(market, plan, entries=entries_weekly(market)), luck=None)
 
 
 @pytest.fixture(scope="module")
-def study() -> ProgramStudy:
+def study() -> PlanStudy:
     return studied("bull_put_spread", (TargetDelta(0.3, 0.2), TargetDelta(0.1, 0.1)))
 
 
-def test_equity_is_drawn_in_thousands_with_its_drawdown(study: ProgramStudy) -> None:
+def test_equity_is_drawn_in_thousands_with_its_drawdown(study: PlanStudy) -> None:
     equity = study.result.equity()
-    figure = program_equity(equity, "TEST bull put spread")
+    figure = plan_equity(equity, "TEST bull put spread")
     upper, middle = figure.axes[:2]
     assert np.asarray(upper.get_lines()[0].get_ydata()) == pytest.approx(equity["equity_usd"].to_numpy() / 1_000)
     below = np.asarray(middle.get_lines()[0].get_ydata())
     highest = np.maximum.accumulate(equity["equity_usd"])
     assert below == pytest.approx(((equity["equity_usd"] - highest) / highest * 100).to_numpy())
-    assert "insufficient data" in words(program_equity(equity.iloc[:1], "TEST"))
+    assert "insufficient data" in words(plan_equity(equity.iloc[:1], "TEST"))
 
 
-def test_each_greek_has_its_own_panel_with_its_unit(study: ProgramStudy) -> None:
+def test_each_greek_has_its_own_panel_with_its_unit(study: PlanStudy) -> None:
     table = study.greeks_table
     figure = greeks_through_time(table, "TEST")
     for axes, name in zip(figure.axes, ("delta", "gamma", "vega_usd", "theta_usd"), strict=True):
@@ -69,7 +69,7 @@ def test_each_greek_has_its_own_panel_with_its_unit(study: ProgramStudy) -> None
     assert "insufficient data" in words(greeks_through_time(nothing, "TEST"))
 
 
-def test_causes_are_steps_from_nothing_to_the_profit(study: ProgramStudy) -> None:
+def test_causes_are_steps_from_nothing_to_the_profit(study: PlanStudy) -> None:
     figure = profit_by_cause(study.exits_table, "TEST")
     bars = figure.axes[0].patches
     total = study.exits_table.iloc[-1]
@@ -85,7 +85,7 @@ def test_causes_are_steps_from_nothing_to_the_profit(study: ProgramStudy) -> Non
     assert "insufficient data" in words(profit_by_cause(study.exits_table.iloc[:0], "TEST"))
 
 
-def test_every_closed_trade_is_a_dot_at_its_worst_and_at_its_best(study: ProgramStudy) -> None:
+def test_every_closed_trade_is_a_dot_at_its_worst_and_at_its_best(study: PlanStudy) -> None:
     trades = study.result.trades()
     closed = trades[trades["status"] == "closed"]
     figure = excursions(trades, "TEST")
@@ -99,7 +99,7 @@ def test_every_closed_trade_is_a_dot_at_its_worst_and_at_its_best(study: Program
     assert "insufficient data" in words(excursions(trades.iloc[:0], "TEST"))
 
 
-def test_the_payoff_is_that_of_the_trade_at_its_own_prices(study: ProgramStudy) -> None:
+def test_the_payoff_is_that_of_the_trade_at_its_own_prices(study: PlanStudy) -> None:
     row = study.typical_row
     assert row is not None
     trade = study.result.trades().iloc[row]
@@ -141,4 +141,4 @@ def test_random_runs_that_are_all_the_same_are_not_drawn_as_a_distribution() -> 
 
 def test_an_account_that_never_traded_has_earned_nothing() -> None:
     equity = pd.DataFrame({"session": pd.date_range("2024-01-02", periods=3), "equity_usd": 1e5, "open_positions": 0})
-    assert "+0.00%" in words(program_equity(equity, "TEST"))
+    assert "+0.00%" in words(plan_equity(equity, "TEST"))

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trading_dag.backtest.program_chains import chain_frame, small_market
-from trading_dag.backtest.chain_programs import random_entry_runs, run_program
+from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
 from trading_dag.backtest.entries import entries_from_signals
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta
+from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import structure_of
 
@@ -59,8 +59,8 @@ def test_a_signal_enters_at_the_exchanges_next_session_or_is_skipped_with_its_re
 def test_years_of_signals_before_the_chain_make_no_trade_and_are_counted() -> None:
     market = market_of("2024-03-21", "2024-03-22")
     signals = pd.bdate_range("2022-01-03", "2024-03-21")
-    program = Program("one", structure_of("bull_put_spread"), SPREAD, ExpirationChoice(21, 10, 30))
-    result = run_program(market, program, entries=entries_from_signals(market, signals))
+    plan = TradePlan("one", structure_of("bull_put_spread"), SPREAD, ExpirationChoice(21, 10, 30))
+    result = run_plan(market, plan, entries=entries_from_signals(market, signals))
     assert result.is_taken.sum() == 2
     assert result.skip_reasons() == {"no_quote_next_session": len(signals) - 2}
 
@@ -99,10 +99,10 @@ def test_a_later_signal_that_cannot_enter_still_flips_the_position_at_the_next_q
     market = market_of("2024-03-04", "2024-03-05", "2024-03-08", "2024-03-11")
     entries = entries_from_signals(market, pd.to_datetime(["2024-03-01", "2024-03-05"]), directions=[1, -1])
     assert entries.skip_reason.tolist() == ["", "no_quote_next_session"]
-    program = Program(
+    plan = TradePlan(
         "one", structure_of("bull_put_spread"), SPREAD, ExpirationChoice(39, 10, 50), ExitRules(on_signal_flip=True)
     )
-    trade = run_program(market, program, entries=entries).trades().iloc[0]
+    trade = run_plan(market, plan, entries=entries).trades().iloc[0]
     assert (trade["exit_reason"], trade["exit_session"]) == ("signal_flip", pd.Timestamp("2024-03-08"))
 
 
@@ -131,8 +131,8 @@ def test_random_entries_keep_each_trades_own_size_and_its_distance_to_target_and
     else:
         entries = entries_from_signals(market, days[signals], sizes=sizes)
         entries = replace(entries, flip=entries.entry + held)
-    put = Program("put", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(40, 20, 60), exits)
-    result = run_program(market, put, entries=entries)
+    put = TradePlan("put", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(40, 20, 60), exits)
+    result = run_plan(market, put, entries=entries)
     assert result.exits.exit.tolist() == [2, 6, 6, 10]
 
     luck = random_entry_runs(market, result, runs=400, seed=1)

@@ -1,17 +1,17 @@
-"""Structures and words become programs that say the same."""
+"""Structures and words become plans that say the same."""
 
 from __future__ import annotations
 
 import pytest
 
 from trading_dag.backtest.exit_rules import EXIT_WORDS, ExitRules
-from trading_dag.backtest.programs import Program, TargetDelta, Width
-from trading_dag.backtest.structure_programs import (
+from trading_dag.backtest.structure_plans import (
     exit_rules,
     fills_of,
-    program_of,
+    plan_of,
     settings_for_listed_contract,
 )
+from trading_dag.backtest.trade_plan import TargetDelta, TradePlan, Width
 from trading_dag.errors import ConfigurationError
 from trading_dag.options.structures.structure import (
     BackExpiryRule,
@@ -26,23 +26,23 @@ from trading_dag.setting_groups import BacktestSettings
 SETTINGS = BacktestSettings(account_usd=50_000, wing_delta=0.1)
 
 
-def program(name: str) -> Program:
-    return program_of(structure_of(name), exits=ExitRules(), days_to_expiration=30, settings=SETTINGS)
+def plan(name: str) -> TradePlan:
+    return plan_of(structure_of(name), exits=ExitRules(), days_to_expiration=30, settings=SETTINGS)
 
 
 def test_roles_become_the_deltas_of_the_settings() -> None:
-    assert program("iron_condor").strikes == (TargetDelta(0.3), TargetDelta(0.1), TargetDelta(0.3), TargetDelta(0.1))
-    assert program("long_call").strikes == (TargetDelta(0.45),)
+    assert plan("iron_condor").strikes == (TargetDelta(0.3), TargetDelta(0.1), TargetDelta(0.3), TargetDelta(0.1))
+    assert plan("long_call").strikes == (TargetDelta(0.45),)
 
 
 def test_a_butterfly_has_its_body_at_the_money_and_wings_in_shares_of_the_price() -> None:
     body, wing = TargetDelta(0.5), Width(0, 0.03, "spot_fraction")
-    assert program("iron_butterfly").strikes == (body, wing, Width(0, 0.0), wing)
-    assert program("call_butterfly").strikes == (body, Width(0, -0.03, "spot_fraction"), wing)
+    assert plan("iron_butterfly").strikes == (body, wing, Width(0, 0.0), wing)
+    assert plan("call_butterfly").strikes == (body, Width(0, -0.03, "spot_fraction"), wing)
 
 
 def test_the_far_leg_of_a_calendar_has_the_strike_of_the_near_one() -> None:
-    found = program("calendar")
+    found = plan("calendar")
     assert found.strikes == (TargetDelta(0.5), Width(0, 0.0))
     assert [leg.expiry_rule for leg in found.structure.legs] == ["weekly", BackExpiryRule(28)]
 
@@ -50,7 +50,7 @@ def test_the_far_leg_of_a_calendar_has_the_strike_of_the_near_one() -> None:
 def test_steps_of_a_grid_cannot_be_found_on_a_chain_and_that_is_said() -> None:
     stepped = Structure("stepped", (Leg("C", "buy", TargetDeltaRule(0.5)), Leg("C", "sell", OffsetRule(0, 2))))
     with pytest.raises(ConfigurationError, match=r"stepped.*leg 1"):
-        program_of(stepped, exits=ExitRules(), days_to_expiration=30, settings=SETTINGS)
+        plan_of(stepped, exits=ExitRules(), days_to_expiration=30, settings=SETTINGS)
 
 
 def test_a_multiplier_that_is_set_is_used_and_otherwise_that_of_the_listed_contract() -> None:
@@ -60,7 +60,7 @@ def test_a_multiplier_that_is_set_is_used_and_otherwise_that_of_the_listed_contr
 
 
 def test_the_account_is_that_of_the_settings() -> None:
-    found = program("bull_put_spread")
+    found = plan("bull_put_spread")
     assert found.account.account_usd == 50_000
     assert found.account.fee_per_leg_contract_usd == SETTINGS.fee_per_leg_contract_usd
     assert (found.expiration.minimum_days, found.expiration.maximum_days) == (15, 60)

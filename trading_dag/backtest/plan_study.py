@@ -1,7 +1,7 @@
-"""Everything that a report shows of one program's result: figures, profit by exit and by cause, Greeks, scenarios.
+"""Everything that a report shows of one plan's result: figures, profit by exit and by cause, Greeks, scenarios.
 
 Frames and small values for tables, pages and pictures; how they look is not decided here, and no rule of the
-program is applied again.
+plan is applied again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from trading_dag.backtest.exposures import (
     position_greeks,
     scenario_profit,
 )
-from trading_dag.backtest.program_results import ProgramResult
-from trading_dag.backtest.program_summary import ProgramSummary, summarize
+from trading_dag.backtest.plan_results import PlanResult
+from trading_dag.backtest.plan_summary import PlanSummary, summarize
 from trading_dag.day_count import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class ScenarioGrid:
 
 
 @dataclass(frozen=True)
-class ProgramStudy:
-    """One program's result and what follows from it.
+class PlanStudy:
+    """One plan's result and what follows from it.
 
     Attributes
     ----------
@@ -78,8 +78,8 @@ class ProgramStudy:
     assumed : further assumptions in words, by name.
     """
 
-    result: ProgramResult
-    summary: ProgramSummary
+    result: PlanResult
+    summary: PlanSummary
     luck: RandomEntry | None
     attribution: ProfitAttribution
     greeks: AccountGreeks
@@ -163,26 +163,26 @@ class ProgramStudy:
         return bool(len(totals) and np.ptp(totals) <= 1e-9 * max(1.0, float(np.abs(totals).max())))
 
 
-def study_program(
-    result: ProgramResult,
+def study_plan(
+    result: PlanResult,
     *,
     luck: RandomEntry | None,
     rate: ArrayLike = 0.0,
     dividend_yield: float = 0.0,
     assumed: Mapping[str, str] | None = None,
-) -> ProgramStudy:
+) -> PlanStudy:
     """Summarize a result, attribute its profit and value it in scenarios.
 
     Parameters
     ----------
-    luck : from ``chain_programs.random_entry_runs``; None without closed trades.
+    luck : from ``backtest.plan_runs.random_entry_runs``; None without closed trades.
     rate : continuously compounded, of Greeks and scenarios: one, or (sessions,) as known at each session's close.
     dividend_yield : continuously compounded, for every session.
     assumed : what the caller assumed, in words, by name.
     """
     held = position_greeks(result, rate=rate, dividend_yield=dividend_yield)
     typical = _typical_trade(result, held)
-    return ProgramStudy(
+    return PlanStudy(
         result=result,
         summary=summarize(result),
         luck=luck,
@@ -197,7 +197,7 @@ def study_program(
     )
 
 
-def _typical_trade(result: ProgramResult, held: PositionGreeks) -> int | None:
+def _typical_trade(result: PlanResult, held: PositionGreeks) -> int | None:
     """Place among the trades of the one whose margin is the median, of those with volatilities at their entry."""
     known = np.flatnonzero(np.isfinite(held.volatility[:, 0]).all(axis=1)) if len(held.rows) else np.empty(0, int)
     if not len(known):
@@ -208,7 +208,7 @@ def _typical_trade(result: ProgramResult, held: PositionGreeks) -> int | None:
 
 
 def _scenarios(
-    result: ProgramResult, held: PositionGreeks, *, typical: int | None, rate: ArrayLike, dividend_yield: float
+    result: PlanResult, held: PositionGreeks, *, typical: int | None, rate: ArrayLike, dividend_yield: float
 ) -> ScenarioGrid | None:
     """Of what is open at the end of the data where its marks imply volatilities, otherwise of the typical trade."""
     last = len(result.market) - 1

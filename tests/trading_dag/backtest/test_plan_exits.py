@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.trading_dag.backtest.program_chains import chain_frame, small_market
-from trading_dag.backtest.chain_programs import run_program
+from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
 from trading_dag.backtest.entries import entries_at, entries_from_signals, entries_weekly
 from trading_dag.backtest.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
 from trading_dag.backtest.exits import adverse_moves
+from trading_dag.backtest.plan_runs import run_plan
 from trading_dag.backtest.positions import open_positions
-from trading_dag.backtest.programs import ExpirationChoice, Program, TargetDelta, Width
-from trading_dag.backtest.structure_programs import exit_rules
+from trading_dag.backtest.structure_plans import exit_rules
+from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
@@ -42,8 +42,8 @@ def market_of(path=PATH):
     return small_market(chain_frame(path, expiration=FRIDAY))
 
 
-def spread(exits: ExitRules, name: str = "bull_put_spread") -> Program:
-    return Program(
+def spread(exits: ExitRules, name: str = "bull_put_spread") -> TradePlan:
+    return TradePlan(
         "spread", structure_of(name), (TargetDelta(0.30), TargetDelta(0.10)), ExpirationChoice(11, 5, 20), exits
     )  # fmt: skip
 
@@ -79,7 +79,7 @@ def spread(exits: ExitRules, name: str = "bull_put_spread") -> Program:
 )
 def test_a_rule_closes_at_the_first_quote_on_which_it_holds(exits, reason, session):
     market = market_of()
-    trade = run_program(market, spread(exits), entries=entries_at(market, [0])).trades().iloc[0]
+    trade = run_plan(market, spread(exits), entries=entries_at(market, [0])).trades().iloc[0]
     assert (trade["exit_reason"], trade["exit_session"]) == (reason, pd.Timestamp(session))
     # Risk 440 and fees 2.60 within 2,000: 4 spreads; 0.60 received. Closing on Friday costs a cent, settling nothing.
     cost = 0.0 if reason == "expiration" else COST[session]
@@ -91,7 +91,7 @@ def test_a_position_is_left_at_the_quote_after_an_opposite_signal():
     entries = entries_from_signals(
         market, pd.to_datetime(["2024-03-01", "2024-03-05", "2024-03-06"]), directions=[1, 0, -1]
     )
-    trades = run_program(market, spread(ExitRules(on_signal_flip=True)), entries=entries).trades()
+    trades = run_plan(market, spread(ExitRules(on_signal_flip=True)), entries=entries).trades()
     assert trades["exit_reason"].iloc[0] == "signal_flip"
     assert trades["exit_session"].iloc[0] == pd.Timestamp("2024-03-07")
     assert entries.flip.tolist() == [3, len(market), len(market)]
@@ -101,7 +101,7 @@ def test_all_legs_leave_on_one_quote_date_and_a_rule_waits_for_it():
     path = dict(PATH)
     path["2024-03-07"] = (102.5, {("P", 95.0): (0.35, 0.40, -0.12)})
     market = market_of(path)
-    trade = run_program(market, spread(ExitRules(horizon_sessions=3)), entries=entries_at(market, [0])).trades().iloc[0]
+    trade = run_plan(market, spread(ExitRules(horizon_sessions=3)), entries=entries_at(market, [0])).trades().iloc[0]
     assert trade["exit_session"] == pd.Timestamp("2024-03-08")
     assert trade["exit_prices"] == pytest.approx([1.90, 0.10])
 
@@ -110,7 +110,7 @@ def test_a_mark_is_carried_over_a_session_without_quotes_of_a_leg():
     path = dict(PATH)
     path["2024-03-06"] = (101.5, {("P", 95.0): (0.45, 0.50, -0.15)})
     market = market_of(path)
-    marks = run_program(market, spread(ExitRules(horizon_sessions=3)), entries=entries_at(market, [0])).history.marks
+    marks = run_plan(market, spread(ExitRules(horizon_sessions=3)), entries=entries_at(market, [0])).history.marks
     # Tuesday's 0.85 − 0.25 stands on Wednesday too.
     assert marks[:4].tolist() == pytest.approx([-4 * 70.0, -4 * 60.0, -4 * 60.0, 0.0])
 
@@ -118,7 +118,7 @@ def test_a_mark_is_carried_over_a_session_without_quotes_of_a_leg():
 def test_a_position_that_outlives_the_data_is_reported_as_open_and_its_cash_is_the_entrys():
     path = {day: quotes for day, quotes in PATH.items() if day != FRIDAY}
     market = market_of(path)
-    result = run_program(market, spread(ExitRules()), entries=entries_at(market, [0]))
+    result = run_plan(market, spread(ExitRules()), entries=entries_at(market, [0]))
     trade = result.trades().iloc[0]
     assert (trade["status"], trade["exit_reason"]) == ("open", "")
     assert np.isnan(trade["pnl_usd"])
@@ -148,8 +148,8 @@ def test_the_payoff_tells_which_move_hurts(name, strikes, sign):
         for depth, (strike, delta) in enumerate(zip(grid, (0.3, 0.1), strict=True))
     }
     market = market_of({"2024-03-04": (100.0, quotes), FRIDAY: (100.0, quotes)})
-    program = Program("one", structure_of(name), strikes, ExpirationChoice(11, 5, 20))
-    assert adverse_moves(open_positions(market, program, entries=entries_at(market, [0]))).tolist() == [sign]
+    plan = TradePlan("one", structure_of(name), strikes, ExpirationChoice(11, 5, 20))
+    assert adverse_moves(open_positions(market, plan, entries=entries_at(market, [0]))).tolist() == [sign]
 
 
 def test_weekly_entries_are_the_first_sessions_of_their_weeks():
@@ -174,7 +174,7 @@ LEAVES_WITH = {
 @pytest.mark.parametrize("word", EXIT_WORDS)
 def test_each_word_leaves_for_the_reason_of_its_definition(word: str) -> None:
     market = market_of()
-    program = spread(exit_rules({word: LEAVES_WITH[word]}))
-    trade = run_program(market, program, entries=entries_at(market, [0])).trades().iloc[0]
+    plan = spread(exit_rules({word: LEAVES_WITH[word]}))
+    trade = run_plan(market, plan, entries=entries_at(market, [0])).trades().iloc[0]
     assert trade["exit_reason"] == EXIT_DEFINITIONS[EXIT_WORDS[word]].reason
     assert trade["exit_session"] < pd.Timestamp(FRIDAY)
