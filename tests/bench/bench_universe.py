@@ -69,18 +69,18 @@ def work_on_universe() -> dict[str, float]:
     from assets.run.claims import bury_dead_runs, claim, refuse_if_busy
     from assets.run.execution import execute
     from resources.storage.parquet_store import SliceKey
-    from trading_dag.cli.context import Workplace
+    from trading_dag.cli.context import CommandContext
     from trading_dag.definitions import build_for_command
 
     started = time.perf_counter()
-    place = Workplace()
-    tickers = place.settings.simulation.names
+    context = CommandContext()
+    tickers = context.settings.simulation.names
     spent, refused = 0.0, 0
-    with claim(place.state, tickers), dg.DagsterInstance.get() as instance:
+    with claim(context.state, tickers), dg.DagsterInstance.get() as instance:
         bury_dead_runs(instance)
         refuse_if_busy(instance, [SliceKey(ticker) for ticker in tickers])
-        place.warehouse.ensure()
-        for outcome in execute(place.settings, tickers=tickers, horizons=(), mode="run", build=build_for_command):
+        context.warehouse.ensure()
+        for outcome in execute(context.settings, tickers=tickers, horizons=(), mode="run", build=build_for_command):
             if not outcome.is_success:
                 refused += 1
                 print(f"{outcome.item}: {'; '.join(outcome.errors)}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from trading_dag.cli.arguments import AsJson, Source
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.printing import print_json
 from trading_dag.errors import ConfigurationError
 
@@ -35,17 +35,17 @@ def accept(
     from resources.storage.accepted_bars import AcceptedBars
     from resources.storage.parquet_store import ParquetStore
 
-    place = Workplace(source, ticker)
-    name, day = place.tickers[0], pd.Timestamp(session).as_unit("us")
-    kept = AcceptedBars(ParquetStore(place.settings.home).data)
+    context = CommandContext(source, ticker)
+    name, day = context.tickers[0], pd.Timestamp(session).as_unit("us")
+    kept = AcceptedBars(ParquetStore(context.settings.home).data)
     if withdraw:
         if not kept.withdraw(name, f"{day:%Y-%m-%d}"):
             raise ConfigurationError(f"no bar of {name} on {day:%Y-%m-%d} is accepted; trading-dag doctor lists them")
-        _say(place, {"ticker": name, "session": f"{day:%Y-%m-%d}", "withdrawn": True}, as_json=as_json)
+        _say(context, {"ticker": name, "session": f"{day:%Y-%m-%d}", "withdrawn": True}, as_json=as_json)
         return
-    rules = _accept(place, kept, name, day, reason=_checked(reason))
+    rules = _accept(context, kept, name, day, reason=_checked(reason))
     said = {"ticker": name, "session": f"{day:%Y-%m-%d}", "rules": rules, "file": str(kept.path)}
-    _say(place, said, as_json=as_json)
+    _say(context, said, as_json=as_json)
 
 
 def _checked(reason: str) -> str:
@@ -57,7 +57,7 @@ def _checked(reason: str) -> str:
     return text
 
 
-def _accept(place: Workplace, kept: AcceptedBars, name: str, day: pd.Timestamp, *, reason: str) -> list[str]:
+def _accept(context: CommandContext, kept: AcceptedBars, name: str, day: pd.Timestamp, *, reason: str) -> list[str]:
     """Keep the bar that the source has now; return the rules that it breaks."""
     import pandas as pd
 
@@ -69,11 +69,11 @@ def _accept(place: Workplace, kept: AcceptedBars, name: str, day: pd.Timestamp, 
     from trading_dag.schemas import PRICES_DAILY
     from trading_dag.sessions import last_closed_session
 
-    prices = build_source(place.settings).prices_daily(name)
+    prices = build_source(context.settings).prices_daily(name)
     bar = accepted_bar(prices, day, reason=reason, now=pd.Timestamp.now("UTC"))
     if bar is None:
-        raise ConfigurationError(f"the source {place.settings.source} has no bar of {name} on {day:%Y-%m-%d}")
-    peers = peers_of(ParquetStore(place.settings.home), name, source=place.settings.source)
+        raise ConfigurationError(f"the source {context.settings.source} has no bar of {name} on {day:%Y-%m-%d}")
+    peers = peers_of(ParquetStore(context.settings.home), name, source=context.settings.source)
     quality = QualityContext(now_session=last_closed_session(), peers=peers)
     findings = examine(PRICES_DAILY, prices, context=quality)
     at = (prices["session"] == day).to_numpy()
@@ -86,7 +86,7 @@ def _accept(place: Workplace, kept: AcceptedBars, name: str, day: pd.Timestamp, 
     return rules
 
 
-def _say(place: Workplace, said: dict[str, Any], *, as_json: bool) -> None:
+def _say(context: CommandContext, said: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(said)
         return
@@ -94,4 +94,4 @@ def _say(place: Workplace, said: dict[str, Any], *, as_json: bool) -> None:
         text = f"{said['ticker']} {said['session']} is no longer accepted"
     else:
         text = f"{said['ticker']} {said['session']} is accepted ({', '.join(said['rules'])}), in {said['file']}"
-    place.console.print(f"{text}. Next: trading-dag run --tickers {said['ticker']}")
+    context.console.print(f"{text}. Next: trading-dag run --tickers {said['ticker']}")

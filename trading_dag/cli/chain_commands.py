@@ -11,7 +11,7 @@ import typer
 
 from trading_dag.cli.arguments import AsJson, Source, Tickers
 from trading_dag.cli.chain_work import option_work, session_analysis
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.import_report import import_record, look_next, print_import, print_refusals
 from trading_dag.cli.printing import complain, print_json, print_notice, titled
@@ -38,15 +38,15 @@ def import_chains(
 ) -> None:
     """Import option chains (files, optionsdx or contract_id layout). What was imported before is skipped; a killed
     import goes on where it was. A session that breaks a blocking check is not stored."""
-    place = Workplace()
-    with option_work(place) as work:
+    context = CommandContext()
+    with option_work(context) as work:
         order = None if dates is None else _DATE_ORDERS[dates]
         imported = work.import_files(path, ticker=ticker or None, date_order=order, quiet=as_json)
         failures = work.analyse(imported.tickers, quiet=as_json) if analyse else []
     if as_json:
         print_json({**import_record(imported), "failures": failures})
     else:
-        print_import(place, imported, is_analysed=analyse and not failures)
+        print_import(context, imported, is_analysed=analyse and not failures)
     print_refusals(imported)
     for failure in failures:
         complain(f"stored, but not analysed: {failure}")
@@ -72,15 +72,15 @@ def fetch_chains(
 
     from assets.run.claims import claim
 
-    place = Workplace(source, tickers)
+    context = CommandContext(source, tickers)
     days = [None if day is None else pd.Timestamp(day) for day in (first, last)]
-    with claim(place.state, place.tickers), option_work(place) as work:
-        fetched = work.fetch(place.tickers, first=days[0], last=days[1], quiet=as_json)
+    with claim(context.state, context.tickers), option_work(context) as work:
+        fetched = work.fetch(context.tickers, first=days[0], last=days[1], quiet=as_json)
         failures = work.analyse(fetched.tickers, quiet=as_json) if analyse else []
     if as_json:
         print_json({**asdict(fetched), "not_analysed": failures})
     else:
-        _print_fetch(place, fetched, is_analysed=analyse and not failures)
+        _print_fetch(context, fetched, is_analysed=analyse and not failures)
     for key, reason in fetched.failed.items():
         complain(f"not stored: {key}: {reason}")
     for failure in failures:
@@ -89,24 +89,24 @@ def fetch_chains(
         raise typer.Exit(WORK_FAILED)
 
 
-def _print_fetch(place: Workplace, fetched: ChainFetch, *, is_analysed: bool) -> None:
+def _print_fetch(context: CommandContext, fetched: ChainFetch, *, is_analysed: bool) -> None:
     if not (fetched.stored or fetched.kept or fetched.failed):
         from resources.sources.choose import build_source
         from trading_dag.schemas import OPTION_CHAIN
 
-        told = [entry.detail for entry in build_source(place.settings).describe() if entry.kind == OPTION_CHAIN.name]
-        place.console.print(
-            f"no option chains to fetch now. Source {place.settings.source}: {'; '.join(told)}. A vendor shows a "
+        told = [entry.detail for entry in build_source(context.settings).describe() if entry.kind == OPTION_CHAIN.name]
+        context.console.print(
+            f"no option chains to fetch now. Source {context.settings.source}: {'; '.join(told)}. A vendor shows a "
             "session's chain from half an hour after its close until the next session opens."
         )
         return
-    place.console.print(
+    context.console.print(
         f"{len(fetched.stored)} chains stored ({sum(fetched.stored.values()):,} contracts), "
         f"{len(fetched.kept)} stored before, {len(fetched.failed)} failed"
     )
     held = [key.partition("|")[2] for key in (*fetched.stored, *fetched.kept)]
     if held:
-        place.console.print(look_next(place, held, is_analysed=is_analysed))
+        context.console.print(look_next(context, held, is_analysed=is_analysed))
 
 
 def chain(
@@ -121,9 +121,9 @@ def chain(
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
 
-    place = Workplace(tickers=ticker)
-    analysis = session_analysis(place, place.tickers[0], session=None if date is None else pd.Timestamp(date))
-    source = StoredChain.of(ChainStore(place.settings.home), analysis.ticker).attrs["source"]
+    context = CommandContext(tickers=ticker)
+    analysis = session_analysis(context, context.tickers[0], session=None if date is None else pd.Timestamp(date))
+    source = StoredChain.of(ChainStore(context.settings.home), analysis.ticker).attrs["source"]
     if picture is not None:
         from trading_dag.plots import smiles, to_png
 
@@ -135,8 +135,8 @@ def chain(
         print_json(tables.chain_record(analysis, source=source))
     else:
         for table in tables.chain_tables(analysis):
-            place.console.print(table)
-        print_notice(place, [(analysis.ticker, source)])
+            context.console.print(table)
+        print_notice(context, [(analysis.ticker, source)])
 
 
 def payoff(
@@ -155,9 +155,9 @@ def payoff(
 
     from trading_dag.cli.payoff import indication_of
 
-    place = Workplace(tickers=ticker)
+    context = CommandContext(tickers=ticker)
     day = None if date is None else pd.Timestamp(date)
-    found, source = indication_of(place, structure, place.tickers[0], session=day, is_modelled=modelled)
+    found, source = indication_of(context, structure, context.tickers[0], session=day, is_modelled=modelled)
     if picture is not None:
         from trading_dag.plots import payoff_at_expiration, to_png
 
@@ -173,7 +173,7 @@ def payoff(
         from trading_dag.reporting.tables import indication_tables
 
         for table in indication_tables(found):
-            place.console.print(table)
-        print_notice(place, [(found.ticker, source)])
+            context.console.print(table)
+        print_notice(context, [(found.ticker, source)])
         if picture is not None:
-            place.console.print(f"picture: {picture}")
+            context.console.print(f"picture: {picture}")

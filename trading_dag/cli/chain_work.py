@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.dagster_instance import opened_instance
 from trading_dag.cli.printing import progress_bar
 from trading_dag.errors import SliceNotFoundError
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OptionWork:
-    """What imports and analyses need: the place, the chains, the Dagster instance."""
+    """What imports and analyses need: the command, the chains, the Dagster instance."""
 
-    place: Workplace
+    context: CommandContext
     store: ChainStore
     instance: dg.DagsterInstance
 
@@ -37,7 +37,7 @@ class OptionWork:
         """Import with a progress bar."""
         from assets.run.chain_import import run_import
 
-        with progress_bar(self.place, quiet=quiet) as bar:
+        with progress_bar(self.context, quiet=quiet) as bar:
             task = bar.add_task("reading")
 
             def show(at: ImportProgress) -> None:
@@ -49,7 +49,7 @@ class OptionWork:
                 bar.update(task, description=f"{at.path.name} ({files}), rows", completed=at.rows, total=at.file_rows)
 
             return run_import(
-                self.instance, self.store, path, tickers=self.place.settings.all_tickers, ticker=ticker,
+                self.instance, self.store, path, tickers=self.context.settings.all_tickers, ticker=ticker,
                 date_order=date_order, progress=show,
             )  # fmt: skip
 
@@ -63,10 +63,10 @@ class OptionWork:
         from resources.sources.choose import build_source
         from trading_dag.definitions import build_for_command
 
-        settings = self.place.settings
+        settings = self.context.settings
         source = build_source(settings)
         wanted = wanted_chains(source, tickers, now=pd.Timestamp.now("UTC"), first=first, last=last)
-        with progress_bar(self.place, quiet=quiet or not wanted) as bar:
+        with progress_bar(self.context, quiet=quiet or not wanted) as bar:
             task = bar.add_task("fetching chains", total=len(wanted))
 
             def show(at: FetchProgress) -> None:
@@ -83,12 +83,12 @@ class OptionWork:
         from trading_dag.definitions import build_for_command
         from trading_dag.schemas import MACRO_TABLE
 
-        known = sorted(set(tickers) & set(self.place.settings.all_tickers))
+        known = sorted(set(tickers) & set(self.context.settings.all_tickers))
         if not known:
             return []
-        definitions = build_for_command(self.place.settings)
+        definitions = build_for_command(self.context.settings)
         failures = []
-        if not ParquetStore(self.place.settings.home).exists(MACRO_TABLE, SliceKey()):
+        if not ParquetStore(self.context.settings.home).exists(MACRO_TABLE, SliceKey()):
             # The rates that prices are discounted at.
             failures += self._run(definitions.resolve_job_def(MACRO_JOB), None)
         for ticker in known if not failures else []:
@@ -101,7 +101,7 @@ class OptionWork:
         """Sessions done, of all; those that are known already go by fast."""
         from assets.option_chain import ANALYSIS_PROGRESS
 
-        with progress_bar(self.place, quiet=quiet) as bar:
+        with progress_bar(self.context, quiet=quiet) as bar:
             task = bar.add_task(f"analysing {ticker}, sessions", total=None)
             before = ANALYSIS_PROGRESS.set(lambda at: bar.update(task, completed=at.done, total=at.sessions))
             try:
@@ -117,18 +117,18 @@ class OptionWork:
 
 
 @contextmanager
-def option_work(place: Workplace) -> Iterator[OptionWork]:
+def option_work(context: CommandContext) -> Iterator[OptionWork]:
     """The instance open, dead runs buried, views there."""
     from assets.run.claims import bury_dead_runs
     from resources.chains.store import ChainStore
 
-    with opened_instance(place) as instance:
+    with opened_instance(context) as instance:
         bury_dead_runs(instance)
-        place.warehouse.ensure()
-        yield OptionWork(place, ChainStore(place.settings.home), instance)
+        context.warehouse.ensure()
+        yield OptionWork(context, ChainStore(context.settings.home), instance)
 
 
-def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | None) -> SessionAnalysis:
+def session_analysis(context: CommandContext, ticker: str, *, session: pd.Timestamp | None) -> SessionAnalysis:
     """Analyse one stored session.
 
     Raises
@@ -144,7 +144,7 @@ def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | N
     from trading_dag.options.chains.session import analyse_session
     from trading_dag.schemas import MACRO_TABLE
 
-    stored = StoredChain.of(ChainStore(place.settings.home), ticker)
+    stored = StoredChain.of(ChainStore(context.settings.home), ticker)
     sessions = stored.sessions()
     if not len(sessions):
         raise SliceNotFoundError(f"no option chain of {ticker} is stored: trading-dag import-chains PATH brings it in")
@@ -154,8 +154,8 @@ def session_analysis(place: Workplace, ticker: str, *, session: pd.Timestamp | N
             f"no option chain of {ticker} on {at:%Y-%m-%d} is stored: there are {len(sessions)} sessions "
             f"from {sessions[0]:%Y-%m-%d} to {sessions[-1]:%Y-%m-%d}"
         )
-    macro = ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
-    rate = rates_at_sessions(macro, pd.DatetimeIndex([at]), fallback=place.settings.surface.risk_free_rate)[0]
+    macro = ParquetStore(context.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
+    rate = rates_at_sessions(macro, pd.DatetimeIndex([at]), fallback=context.settings.surface.risk_free_rate)[0]
     earlier = sessions[sessions < at]
     before = stored.read(earlier[-1]) if len(earlier) else None
     return analyse_session(stored.read(at), rate=float(rate), before=before)

@@ -15,7 +15,7 @@ from trading_dag.backtest.exit_rules import exit_help
 from trading_dag.cli.accept import accept
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, materialize
@@ -41,19 +41,19 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Compute everything again, stored or not.")] = False,
 ) -> None:
     """Bring everything up to date: data, features, models, forecasts, evaluation, signals, backtests."""
-    materialize(Workplace(source, tickers, horizons), "force" if force else "run", as_json=as_json)
+    materialize(CommandContext(source, tickers, horizons), "force" if force else "run", as_json=as_json)
 
 
 @app.command()
 def refresh(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
     """Fetch what is new and follow it to the signals. No model is refitted; scores and backtests wait to be asked."""
-    materialize(Workplace(source, tickers, horizons), "refresh", as_json=as_json)
+    materialize(CommandContext(source, tickers, horizons), "refresh", as_json=as_json)
 
 
 @app.command()
 def train(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
     """Refit every model of the chosen slices and what follows from them."""
-    materialize(Workplace(source, tickers, horizons), "train", as_json=as_json)
+    materialize(CommandContext(source, tickers, horizons), "train", as_json=as_json)
 
 
 @app.command()
@@ -69,10 +69,10 @@ def signal(
 
     if ticker and show_all:
         raise typer.BadParameter("give a ticker or --all, not both")
-    place = Workplace(source, ticker, horizons)
-    show(place, tables.SIGNAL_SQL, tables.signal_table, of="signals.recommendation", as_json=as_json)
+    context = CommandContext(source, ticker, horizons)
+    show(context, tables.SIGNAL_SQL, tables.signal_table, of="signals.recommendation", as_json=as_json)
     if not as_json:
-        print_input_ends(place)
+        print_input_ends(context)
 
 
 @app.command()
@@ -80,10 +80,10 @@ def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = ""
     """Score the stored forecasts where that is due; show every score beside its baseline, with intervals."""
     from trading_dag.reporting import tables
 
-    place = Workplace(source, tickers, horizons)
-    is_current = bring_reports_up_to_date(place, "evaluate", quiet=as_json)
+    context = CommandContext(source, tickers, horizons)
+    is_current = bring_reports_up_to_date(context, "evaluate", quiet=as_json)
     show(
-        place, tables.METRICS_SQL, tables.metrics_table, of="evaluation.metrics", as_json=as_json,
+        context, tables.METRICS_SQL, tables.metrics_table, of="evaluation.metrics", as_json=as_json,
         is_current=is_current,
     )  # fmt: skip
 
@@ -122,22 +122,22 @@ def backtest(
             raise ConfigurationError("--structure needs --ticker, one underlying, such as --ticker SPY")
         if tickers or horizons:
             raise ConfigurationError("--structure takes --ticker and --horizon, not --tickers and --horizons")
-        place = Workplace(source, ticker, horizon)
+        context = CommandContext(source, ticker, horizon)
         request = PlanRequest(
             structure, first, last, entries, horizon, days, tuple(exits or ()), tuple(changes or ())
         )  # fmt: skip
-        show_plan(place, place.tickers[0], request, html=html, as_json=as_json)
+        show_plan(context, context.tickers[0], request, html=html, as_json=as_json)
         return
     given = {"--from": first, "--to": last, "--exit": exits, "--set": changes, "--html": html}
     stray = [name for name, value in given.items() if value]
     if stray:
         raise ConfigurationError(f"{', '.join(stray)} only with --structure, such as --structure iron_condor")
-    place = Workplace(source, ticker or tickers, horizon or horizons)
+    context = CommandContext(source, ticker or tickers, horizon or horizons)
     from trading_dag.reporting import tables
 
-    is_current = bring_reports_up_to_date(place, "backtest", quiet=as_json)
+    is_current = bring_reports_up_to_date(context, "backtest", quiet=as_json)
     show(
-        place, tables.BACKTEST_SQL, tables.backtest_table, of="backtests.summary", as_json=as_json,
+        context, tables.BACKTEST_SQL, tables.backtest_table, of="backtests.summary", as_json=as_json,
         is_current=is_current,
     )  # fmt: skip
 
@@ -162,16 +162,16 @@ def sql(
     """Run one query on the warehouse. It reads the data folder and changes nothing, also while runs are writing."""
     from trading_dag.reporting import tables
 
-    place = Workplace()
+    context = CommandContext()
     listing = (
         "SELECT schema_name || '.' || view_name AS name, column_count AS columns FROM duckdb_views() "
         "WHERE NOT internal ORDER BY 1"
     )
-    frame = place.warehouse.query(query or listing, verify=not fast)
+    frame = context.warehouse.query(query or listing, verify=not fast)
     if as_json:
         print_json(tables.records(frame))
     else:
-        place.console.print(tables.plain_table(frame, limit=limit))
+        context.console.print(tables.plain_table(frame, limit=limit))
 
 
 @app.command()
@@ -182,7 +182,7 @@ def ui(
     """Serve the Dagster UI on 127.0.0.1, to this machine only, with everything that the command line made."""
     from trading_dag.cli.ui import serve
 
-    serve(Workplace(), port=port, webserver_only=webserver_only)
+    serve(CommandContext(), port=port, webserver_only=webserver_only)
 
 
 @app.command()
@@ -195,8 +195,8 @@ def doctor(
     from resources.doctor.installation import FAILING, diagnose_installation
     from trading_dag.cli.plain_console import marked
 
-    place = Workplace(source)
-    findings = diagnose_installation(place.settings, fast=fast)
+    context = CommandContext(source)
+    findings = diagnose_installation(context.settings, fast=fast)
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:
@@ -204,6 +204,6 @@ def doctor(
         for finding in findings:
             line = f"{' ' * (8 - len(finding.state))}{finding.subject}: {finding.detail}"
             told = line + (f"  → {finding.remedy}" if finding.remedy else "")
-            place.console.print(marked(finding.state, colours.get(finding.state, "yellow"), told))
+            context.console.print(marked(finding.state, colours.get(finding.state, "yellow"), told))
     if any(finding.state in FAILING for finding in findings):
         raise typer.Exit(WORK_FAILED)

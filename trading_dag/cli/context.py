@@ -1,4 +1,4 @@
-"""Where one command works: its settings, the console, the warehouse, the Dagster home. No command and no work."""
+"""What one command works with: its settings, the console, the warehouse, the Dagster home. No command and no work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAIN_WIDTH: Final = 180  # of what is not shown on a terminal
 WIDEST: Final = 10_000
 
 
-class Workplace:
+class CommandContext:
     """Settings of one command, with what it needs to work: console, warehouse, Dagster instance."""
 
     def __init__(self, source: str = "", tickers: str = "", horizons: str = "") -> None:

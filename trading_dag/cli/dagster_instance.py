@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from trading_dag.cli.context import DAGSTER_CONFIGURATION, Workplace, configuration_folder
+from trading_dag.cli.context import DAGSTER_CONFIGURATION, CommandContext, configuration_folder
 from trading_dag.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def run_history(place: Workplace) -> Iterator[None]:
+def run_history(context: CommandContext) -> Iterator[None]:
     """Dagster's SQLite files are on a disk that can be full, read-only or damaged: no error of the project."""
     from sqlalchemy.exc import DBAPIError
 
@@ -22,13 +22,13 @@ def run_history(place: Workplace) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise StorageError(
-            f"the run history in {place.state} cannot be read or written: {error.orig}. It holds no data: where it is "
-            "damaged, move the folder away and run the same command again"
+            f"the run history in {context.state} cannot be read or written: {error.orig}. It holds no data: where it "
+            "is damaged, move the folder away and run the same command again"
         ) from error
 
 
 @contextmanager
-def opened_instance(place: Workplace) -> Iterator[dg.DagsterInstance]:
+def opened_instance(context: CommandContext) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance of the home.
 
     Raises
@@ -41,12 +41,12 @@ def opened_instance(place: Workplace) -> Iterator[dg.DagsterInstance]:
 
     from resources.runs.dagster_private import CheckError
 
-    with run_history(place):
+    with run_history(context):
         try:
             instance = dg.DagsterInstance.get()
             _ = instance.run_launcher, instance.run_coordinator  # made when they are first asked for
         except (dg.DagsterError, CheckError, YAMLError, UnicodeDecodeError) as error:
-            given = configuration_folder(place.settings) / DAGSTER_CONFIGURATION
+            given = configuration_folder(context.settings) / DAGSTER_CONFIGURATION
             raise ConfigurationError(f"{given} is not what Dagster expects: {' '.join(str(error).split())}") from error
         with instance:
             yield instance

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from trading_dag.cli.arguments import AsJson
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.dagster_instance import opened_instance, run_history
 from trading_dag.cli.printing import complain, print_json
 from trading_dag.errors import SliceBusyError, StorageError
@@ -52,10 +52,10 @@ def clean_history(
 ) -> None:
     """Remove old versions of models and Dagster's record of old runs. What is in use, and what a stored forecast,
     signal or trade names, stays; so does the last run of each slice. Slices, prices and chains are not touched."""
-    place = Workplace()
-    settings = place.settings
+    context = CommandContext()
+    settings = context.settings
     done = clean(
-        place,
+        context,
         keep_models=keep_models or settings.model_keep_versions or KEEP_VERSIONS,
         days=days or settings.history_keep_days or KEEP_DAYS,
         dry_run=dry_run,
@@ -64,30 +64,30 @@ def clean_history(
         print_json({**done.__dict__, "dry_run": dry_run})
         return
     would = "would go" if dry_run else "removed"
-    place.console.print(f"{len(done.models)} versions of models {would} ({done.model_bytes / 1e6:.1f} MB)")
+    context.console.print(f"{len(done.models)} versions of models {would} ({done.model_bytes / 1e6:.1f} MB)")
     for line in done.models if dry_run else ():
-        place.console.print(f"  {line}")
-    place.console.print(
+        context.console.print(f"  {line}")
+    context.console.print(
         f"{done.runs} runs {would} from Dagster's history ({done.history_bytes / 1e6:.1f} MB given back)"
     )
     if not done.is_compacted:
-        place.console.print(
+        context.console.print(
             "Dagster's history is being written: it keeps its size, and uses the room that is free now."
         )
 
 
-def clean_by_settings(place: Workplace) -> None:
+def clean_by_settings(context: CommandContext) -> None:
     """Do after a run what the settings ask for; nothing where they ask for nothing."""
-    settings = place.settings
+    settings = context.settings
     if settings.model_keep_versions is None and settings.history_keep_days is None:
         return
     try:
-        clean(place, keep_models=settings.model_keep_versions, days=settings.history_keep_days, dry_run=False)
+        clean(context, keep_models=settings.model_keep_versions, days=settings.history_keep_days, dry_run=False)
     except (SliceBusyError, StorageError) as error:
         complain(f"not cleaned now: {error}")
 
 
-def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_run: bool) -> Cleaning:
+def clean(context: CommandContext, *, keep_models: int | None, days: int | None, dry_run: bool) -> Cleaning:
     """Remove what may go; None keeps all of its kind.
 
     Raises
@@ -102,10 +102,10 @@ def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_ru
     from resources.storage.parquet_store import ParquetStore
 
     now = dt.datetime.now(dt.UTC)
-    models, store = ModelStore(place.settings.home / "models"), ParquetStore(place.settings.home)
+    models, store = ModelStore(context.settings.home / "models"), ParquetStore(context.settings.home)
     fitted = {ticker for _, ticker, _ in models.slices()}
-    with claim(place.state, fitted | set(place.settings.all_tickers)), run_history(place):
-        with opened_instance(place) as instance:
+    with claim(context.state, fitted | set(context.settings.all_tickers)), run_history(context):
+        with opened_instance(context) as instance:
             bury_dead_runs(instance)
             _refuse_while_running(instance)
             versions = [] if keep_models is None else superfluous_versions(models, store, keep=keep_models, now=now)
@@ -113,7 +113,7 @@ def clean(place: Workplace, *, keep_models: int | None, days: int | None, dry_ru
             if not dry_run:
                 remove_versions(models, versions)
                 remove_runs(instance, runs)
-        freed, is_compacted = compact(place.state) if runs and not dry_run else (0, True)
+        freed, is_compacted = compact(context.state) if runs and not dry_run else (0, True)
     return Cleaning(tuple(map(str, versions)), sum(entry.bytes for entry in versions), len(runs), freed, is_compacted)
 
 

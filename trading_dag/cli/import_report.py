@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from resources.text_files.values import TWO_ORDERS
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.printing import complain
 
 if TYPE_CHECKING:
@@ -33,22 +33,22 @@ def file_record(file: FileImport) -> dict[str, Any]:
     return {**told, "path": str(file.path), "state": file.state, "sessions_changed": len(file.sessions)}
 
 
-def print_import(place: Workplace, imported: ChainImport, *, is_analysed: bool) -> None:
+def print_import(context: CommandContext, imported: ChainImport, *, is_analysed: bool) -> None:
     """The table of files, then what was left out or assumed, what was warned of, and where to look next."""
     from trading_dag.reporting.tables import import_table
 
     if imported.files:
-        place.console.print(import_table([file_record(file) for file in imported.files]))
+        context.console.print(import_table([file_record(file) for file in imported.files]))
     for line in remark_lines(imported.files):
-        place.console.print(line)
+        context.console.print(line)
     for warning in imported.warnings:
         more = f"{warning.sessions} sessions, the first {warning.first}: {warning.detail}"
-        place.console.print(f"warning  {warning.rule}: {more}")
+        context.console.print(f"warning  {warning.rule}: {more}")
     for path, reason in imported.skipped.items():
-        place.console.print(f"no chain file  {path.name}: {reason}")
-    next_look = look_next(place, imported.tickers, is_analysed=is_analysed)
+        context.console.print(f"no chain file  {path.name}: {reason}")
+    next_look = look_next(context, imported.tickers, is_analysed=is_analysed)
     if next_look:
-        place.console.print(next_look)
+        context.console.print(next_look)
 
 
 def print_refusals(imported: ChainImport) -> None:
@@ -87,10 +87,10 @@ def remark_lines(files: Iterable[FileImport]) -> list[str]:
     return lines
 
 
-def look_next(place: Workplace, tickers: Iterable[str], *, is_analysed: bool) -> str:
+def look_next(context: CommandContext, tickers: Iterable[str], *, is_analysed: bool) -> str:
     """Commands that show what is stored of some tickers; nothing where nothing is."""
     held = sorted(set(tickers))
-    known = [ticker for ticker in held if ticker in place.settings.all_tickers]
+    known = [ticker for ticker in held if ticker in context.settings.all_tickers]
     if not known:
         return f"Look next:  trading-dag sql \"from raw.option_chain where ticker = '{held[0]}'\"" if held else ""
     analysed = '  |  trading-dag sql "from options.chain_analytics"' if is_analysed else ""

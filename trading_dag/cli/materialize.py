@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.dagster_instance import opened_instance
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.printing import (
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from resources.storage.parquet_store import SliceKey
 
 
-def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
-    outcomes = _execute(place, mode, quiet=as_json)
+def materialize(context: CommandContext, mode: Mode, *, as_json: bool) -> None:
+    outcomes = _execute(context, mode, quiet=as_json)
 
     from trading_dag.reporting import tables
 
     query, table = (
         (tables.SIGNAL_SQL, tables.signal_table) if mode == "refresh" else (tables.SUMMARY_SQL, tables.summary_table)
     )
-    frame = with_sources(place, place.query(query), of="signals.recommendation")
+    frame = with_sources(context, context.query(query), of="signals.recommendation")
     has_result = any(outcome.is_success and outcome.item.kind == "ticker_horizon" for outcome in outcomes)
     if as_json:
         failures = [
@@ -53,45 +53,45 @@ def materialize(place: Workplace, mode: Mode, *, as_json: bool) -> None:
             "failures": failures,
             "repaired": [line for outcome in outcomes for line in outcome.repaired],
             "notes": list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes)),
-            "input_ends": input_ends(place),
-            "warnings": [asdict(warning) for warning in warnings_of(place)],
+            "input_ends": input_ends(context),
+            "warnings": [asdict(warning) for warning in warnings_of(context)],
         }
         print_json({"slices": tables.records(frame), **told})
     else:
         if has_result and not frame.empty:
-            place.console.print(table(frame))
-            print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
-            print_input_ends(place)
-        print_notes(place, (note for outcome in outcomes for note in outcome.notes))
-        print_warnings(place)
-        _print_outcomes(place, outcomes, has_result=has_result)
+            context.console.print(table(frame))
+            print_notice(context, zip(frame["ticker"], frame["source"], strict=True))
+            print_input_ends(context)
+        print_notes(context, (note for outcome in outcomes for note in outcome.notes))
+        print_warnings(context)
+        _print_outcomes(context, outcomes, has_result=has_result)
     from trading_dag.cli.history_commands import clean_by_settings
 
-    clean_by_settings(place)
+    clean_by_settings(context)
     if not all(outcome.is_success for outcome in outcomes):
         raise typer.Exit(WORK_FAILED)
 
 
-def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
+def _execute(context: CommandContext, mode: Mode, *, quiet: bool) -> list[Outcome]:
     """Do the work of a mode on the chosen slices, with progress; a signal ends it in order."""
     from assets.run.workers import interrupts_left_to_the_parent
 
     with ExitStack() as held:
         # What a signal raises within an import may be swallowed by a library; so it is answered when all is imported.
         with interrupts_left_to_the_parent():
-            instance, keys = _opened(place, mode, held)
+            instance, keys = _opened(context, mode, held)
 
             from assets.run.claims import bury_dead_runs
             from assets.run.execution import REPORTS, execute
             from trading_dag.definitions import build_for_command
 
         work = execute(
-            place.settings, tickers=place.tickers, horizons=place.horizons, mode=mode, build=build_for_command
+            context.settings, tickers=context.tickers, horizons=context.horizons, mode=mode, build=build_for_command
         )
         with closing(work):
             try:
                 total = len(keys) + (mode not in REPORTS)  # macro data comes first
-                outcomes = _with_progress(place, work, total=total, quiet=quiet)
+                outcomes = _with_progress(context, work, total=total, quiet=quiet)
             except BaseException:
                 work.close()
                 bury_dead_runs(instance)
@@ -100,7 +100,7 @@ def _execute(place: Workplace, mode: Mode, *, quiet: bool) -> list[Outcome]:
     return outcomes
 
 
-def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterInstance, list[SliceKey]]:
+def _opened(context: CommandContext, mode: Mode, held: ExitStack) -> tuple[dg.DagsterInstance, list[SliceKey]]:
     """The Dagster instance and the slices, claimed until ``held`` is left; with this, all that work needs is imported.
 
     Raises
@@ -119,19 +119,19 @@ def _opened(place: Workplace, mode: Mode, held: ExitStack) -> tuple[dg.DagsterIn
     from resources.sources.choose import require_prices
     from resources.storage.parquet_store import SliceKey
 
-    keys = place.research_slices
+    keys = context.research_slices
     if mode not in REPORTS:
-        require_prices(place.settings)
-        keys = [SliceKey(ticker) for ticker in place.tickers] + keys
-    held.enter_context(claim(place.state, place.tickers))
-    instance = held.enter_context(opened_instance(place))
+        require_prices(context.settings)
+        keys = [SliceKey(ticker) for ticker in context.tickers] + keys
+    held.enter_context(claim(context.state, context.tickers))
+    instance = held.enter_context(opened_instance(context))
     bury_dead_runs(instance)
     refuse_if_busy(instance, keys)
-    place.warehouse.ensure()
+    context.warehouse.ensure()
     return instance, keys
 
 
-def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bool:
+def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool) -> bool:
     """Compute the scores, or the backtests, that forecasts and signals have left behind.
 
     Returns
@@ -143,22 +143,24 @@ def bring_reports_up_to_date(place: Workplace, mode: Mode, *, quiet: bool) -> bo
     from resources.storage.models.store import ModelStore
     from resources.storage.parquet_store import ParquetStore
 
-    staleness = Staleness(ParquetStore(place.settings.home), ModelStore(place.settings.home / "models"), place.settings)
-    if not any(stale_in_mode(staleness, "ticker_horizon", key, mode) for key in place.research_slices):
+    staleness = Staleness(
+        ParquetStore(context.settings.home), ModelStore(context.settings.home / "models"), context.settings
+    )
+    if not any(stale_in_mode(staleness, "ticker_horizon", key, mode) for key in context.research_slices):
         return True
     try:
-        outcomes = _execute(place, mode, quiet=quiet)
+        outcomes = _execute(context, mode, quiet=quiet)
     except SliceBusyError as error:
         complain(f"shown as stored, not up to date: {error}")
         return True
     return all(outcome.is_success for outcome in outcomes)
 
 
-def _with_progress(place: Workplace, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:
+def _with_progress(context: CommandContext, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:
     from trading_dag.cli.plain_console import marked
 
     finished: list[Outcome] = []
-    with progress_bar(place, quiet=quiet) as progress:
+    with progress_bar(context, quiet=quiet) as progress:
         task = progress.add_task("starting", total=total)
         for outcome in outcomes:
             finished.append(outcome)
@@ -181,18 +183,18 @@ def _line(outcome: Outcome) -> Text:
     return marked("done", "green", f"    {outcome.item!s:<12} {done:<12} {outcome.seconds:6.1f} s")
 
 
-def _print_outcomes(place: Workplace, outcomes: list[Outcome], *, has_result: bool) -> None:
+def _print_outcomes(context: CommandContext, outcomes: list[Outcome], *, has_result: bool) -> None:
     failed = [outcome for outcome in outcomes if not outcome.is_success]
     if failed:
         from trading_dag.cli.plain_console import marked
 
         told = f"{len(failed)} of {len(outcomes)} slices are not up to date"
-        place.console.print(marked(told, "red", "; what they held before is untouched."))
+        context.console.print(marked(told, "red", "; what they held before is untouched."))
     if not has_result:
-        place.console.print("No slice has a result to show. What is set up and what is missing: trading-dag doctor")
+        context.console.print("No slice has a result to show. What is set up and what is missing: trading-dag doctor")
         return
-    place.console.print(
+    context.console.print(
         "Look next:  trading-dag signal --all  |  trading-dag evaluate  |  trading-dag backtest  |  "
         'trading-dag sql "from backtests.trades"  |  make ui'
     )
-    place.console.print("Research software, no investment advice. Backtests use a modelled option surface.")
+    context.console.print("Research software, no investment advice. Backtests use a modelled option surface.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trading_dag.cli.chain_work import session_analysis
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.printing import joined_source
 from trading_dag.cli.structure_backtest import named_structure
 from trading_dag.errors import InsufficientDataError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def indication_of(
-    place: Workplace, structure: str, ticker: str, *, session: pd.Timestamp | None, is_modelled: bool
+    context: CommandContext, structure: str, ticker: str, *, session: pd.Timestamp | None, is_modelled: bool
 ) -> tuple[Indication, str | None]:
     """The indication is returned, and the recorded source of what it was computed from.
 
@@ -34,17 +34,17 @@ def indication_of(
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 
-    store = ParquetStore(place.settings.home)
+    store = ParquetStore(context.settings.home)
     prices = store.read_or_empty(PRICES_DAILY, SliceKey(ticker))
-    stored = StoredChain.of(ChainStore(place.settings.home), ticker)
+    stored = StoredChain.of(ChainStore(context.settings.home), ticker)
     sessions = stored.sessions()
     wanted = session
     if wanted is None and len(sessions) and (prices.empty or sessions[-1] >= prices["session"].max()):
         wanted = sessions[-1]
     if wanted is not None and wanted in sessions and not is_modelled:
-        return _on_chain(place, structure, stored, session=wanted)
+        return _on_chain(context, structure, stored, session=wanted)
     try:
-        return _on_surface(place, structure, ticker, prices, session=session)
+        return _on_surface(context, structure, ticker, prices, session=session)
     except InsufficientDataError as error:
         if not len(sessions) or is_modelled:
             raise
@@ -55,36 +55,36 @@ def indication_of(
 
 
 def _on_chain(
-    place: Workplace, structure: str, stored: StoredChain, *, session: pd.Timestamp
+    context: CommandContext, structure: str, stored: StoredChain, *, session: pd.Timestamp
 ) -> tuple[Indication, str | None]:
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.backtest.chain_indication import indicate_on_chain
     from trading_dag.schemas import MACRO_TABLE
 
-    chosen = named_structure(place, structure)
-    analysis = session_analysis(place, stored.ticker, session=session)
-    quotes = stored.quotes(rate=place.settings.surface.risk_free_rate, first=session, last=session)
+    chosen = named_structure(context, structure)
+    analysis = session_analysis(context, stored.ticker, session=session)
+    quotes = stored.quotes(rate=context.settings.surface.risk_free_rate, first=session, last=session)
     found = indicate_on_chain(
-        chosen, quotes, smiles=analysis.smiles, ticker=stored.ticker, settings=place.settings
+        chosen, quotes, smiles=analysis.smiles, ticker=stored.ticker, settings=context.settings
     )  # fmt: skip
-    macro = ParquetStore(place.settings.home).provenance(MACRO_TABLE, SliceKey())
+    macro = ParquetStore(context.settings.home).provenance(MACRO_TABLE, SliceKey())
     return found, joined_source([stored.attrs["source"], None if macro is None else macro.source])
 
 
 def _on_surface(
-    place: Workplace, structure: str, ticker: str, prices: pd.DataFrame, *, session: pd.Timestamp | None
+    context: CommandContext, structure: str, ticker: str, prices: pd.DataFrame, *, session: pd.Timestamp | None
 ) -> tuple[Indication, str | None]:
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.options.structures.indication import indicate
     from trading_dag.schemas import MACRO_TABLE, VOLATILITY_INDEX
     from trading_dag.strategy.sizing import settings_for_contract
 
-    store = ParquetStore(place.settings.home)
+    store = ParquetStore(context.settings.home)
     index = store.read_or_empty(VOLATILITY_INDEX, SliceKey(ticker))
     macro = store.read_or_empty(MACRO_TABLE, SliceKey())
-    settings = settings_for_contract(ticker, place.settings)
+    settings = settings_for_contract(ticker, context.settings)
     found = indicate(
-        named_structure(place, structure),
+        named_structure(context, structure),
         prices,
         volatility_index=index,
         rates=macro[["session", "treasury_3m"]],

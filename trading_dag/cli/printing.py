@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.reporting.visible_text import visible
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from resources.storage.stored_warnings import StoredWarning
 
 
-def show(place: Workplace, query: str, table: Any, *, of: str, as_json: bool, is_current: bool = True) -> None:
+def show(context: CommandContext, query: str, table: Any, *, of: str, as_json: bool, is_current: bool = True) -> None:
     """Print a report; ``of`` names the stored table whose slices it shows."""
     from trading_dag.reporting.tables import records
 
-    frame = with_sources(place, place.query(query), of=of)
+    frame = with_sources(context, context.query(query), of=of)
     if as_json:
         print_json(records(frame))
     elif frame.empty:
-        place.console.print("Nothing is stored for these slices yet: trading-dag run makes it.")
+        context.console.print("Nothing is stored for these slices yet: trading-dag run makes it.")
     else:
         shown: Table = table(frame)
-        place.console.print(shown)
-        print_notice(place, zip(frame["ticker"], frame["source"], strict=True))
+        context.console.print(shown)
+        print_notice(context, zip(frame["ticker"], frame["source"], strict=True))
     if frame.empty or not is_current:
         raise typer.Exit(WORK_FAILED)
 
 
-def with_sources(place: Workplace, frame: pd.DataFrame, *, of: str) -> pd.DataFrame:
+def with_sources(context: CommandContext, frame: pd.DataFrame, *, of: str) -> pd.DataFrame:
     """The rows with ``source``: what is recorded in the slice of ``of`` that each belongs to, whatever is set now."""
     import pandas as pd
 
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import table_of
 
-    store, table = ParquetStore(place.settings.home), table_of(of)
+    store, table = ParquetStore(context.settings.home), table_of(of)
     sources: dict[tuple[str, str], str | None] = {}
     for ticker, horizon in frame[["ticker", "horizon"]].drop_duplicates().itertuples(index=False):
         provenance = store.provenance(table, SliceKey(ticker, horizon))
@@ -66,30 +66,30 @@ def titled(title: str, source: str | None) -> str:
     return f"{title} ({NO_MARKET_DATA})" if is_simulated(source) else title
 
 
-def print_notice(place: Workplace, sources: Iterable[tuple[str, str | None]]) -> None:
+def print_notice(context: CommandContext, sources: Iterable[tuple[str, str | None]]) -> None:
     """One line where any of the figures above it are made from simulated data."""
     from trading_dag.cli.plain_console import marked
     from trading_dag.reporting.tables import simulated_notice
 
     notice = simulated_notice(sources)
     if notice:
-        place.console.print(marked(notice, "yellow"))
+        context.console.print(marked(notice, "yellow"))
 
 
-def input_ends(place: Workplace) -> list[dict[str, Any]]:
+def input_ends(context: CommandContext) -> list[dict[str, Any]]:
     """Returns which inputs of the chosen slices end before their prices, as far as anything is stored of them."""
     from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_ends
 
-    return input_ends(place.query(INPUT_ENDS_SQL))
+    return input_ends(context.query(INPUT_ENDS_SQL))
 
 
-def print_input_ends(place: Workplace) -> None:
+def print_input_ends(context: CommandContext) -> None:
     """One line for each ticker of which an input, or the forecasts, end before the prices."""
     from trading_dag.cli.plain_console import marked
     from trading_dag.reporting.input_ends import input_end_lines
 
-    for line in input_end_lines(input_ends(place)):
-        place.console.print(marked(line, "yellow"))
+    for line in input_end_lines(input_ends(context)):
+        context.console.print(marked(line, "yellow"))
 
 
 def complain(text: str) -> None:
@@ -97,46 +97,46 @@ def complain(text: str) -> None:
     typer.echo(visible(text), err=True)
 
 
-def print_notes(place: Workplace, notes: Iterable[str]) -> None:
+def print_notes(context: CommandContext, notes: Iterable[str]) -> None:
     """What sources left out, assumed or do not have, each once and as text."""
     from trading_dag.cli.plain_console import marked
 
     said = list(dict.fromkeys(notes))
     if said:
-        place.console.print(marked("Left out, assumed or switched off:", "yellow"))
+        context.console.print(marked("Left out, assumed or switched off:", "yellow"))
     for note in said:
-        place.console.print(f"  {note}")
+        context.console.print(f"  {note}")
 
 
-def warnings_of(place: Workplace) -> list[StoredWarning]:
+def warnings_of(context: CommandContext) -> list[StoredWarning]:
     """What the stored slices of the chosen tickers and horizons are warned of."""
     from resources.storage.parquet_store import ParquetStore
     from resources.storage.stored_warnings import stored_warnings
 
-    return stored_warnings(ParquetStore(place.settings.home), tickers=place.tickers, horizons=place.horizons)
+    return stored_warnings(ParquetStore(context.settings.home), tickers=context.tickers, horizons=context.horizons)
 
 
-def print_warnings(place: Workplace) -> None:
+def print_warnings(context: CommandContext) -> None:
     """How many warnings the figures above carry, and a line for each rule that is behind them."""
     from trading_dag.cli.plain_console import marked
 
-    found = warnings_of(place)
+    found = warnings_of(context)
     if found:
         total = sum(warning.count for warning in found)
-        place.console.print(marked(f"{total} warnings of {len(found)} rules, kept with the slices:", "yellow"))
+        context.console.print(marked(f"{total} warnings of {len(found)} rules, kept with the slices:", "yellow"))
     for warning in found:
-        place.console.print(f"  {warning}", soft_wrap=True)
+        context.console.print(f"  {warning}", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def progress_bar(place: Workplace, *, quiet: bool) -> Progress:
+def progress_bar(context: CommandContext, *, quiet: bool) -> Progress:
     """The bar of long work: what is done, of how many, and for how long; nothing where ``quiet``."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
     from trading_dag.cli.plain_console import PlainDescription
 
     columns = (PlainDescription(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=place.console, disable=quiet)
+    return Progress(*columns, console=context.console, disable=quiet)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from trading_dag.cli.context import Workplace
+from trading_dag.cli.context import CommandContext
 from trading_dag.cli.printing import joined_source, print_json, titled
 from trading_dag.errors import ConfigurationError, OptionPricingError, SliceNotFoundError
 
@@ -60,14 +60,14 @@ class PlanRequest:
     changes: tuple[str, ...]
 
 
-def show_plan(place: Workplace, ticker: str, request: PlanRequest, *, html: Path | None, as_json: bool) -> None:
+def show_plan(context: CommandContext, ticker: str, request: PlanRequest, *, html: Path | None, as_json: bool) -> None:
     """Run the plan on the stored chains and print, or write, what came of it."""
     from trading_dag.reporting.backtest_record import plan_record
 
     if html is not None and not html.absolute().parent.is_dir():
         raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
-    study = run_study(place, ticker, request)
-    source = source_of(place, ticker, request)
+    study = run_study(context, ticker, request)
+    source = source_of(context, ticker, request)
     record = plan_record(study, source=source)
     if html is not None:
         from trading_dag.reporting.backtest_page import plan_page
@@ -79,14 +79,14 @@ def show_plan(place: Workplace, ticker: str, request: PlanRequest, *, html: Path
     from trading_dag.reporting.backtest_tables import plan_tables
 
     for table in plan_tables(record):
-        place.console.print(table)
+        context.console.print(table)
     for note in record["notes"]:
-        place.console.print(note)
+        context.console.print(note)
     if html is not None:
-        place.console.print(f"report: {html}")
+        context.console.print(f"report: {html}")
 
 
-def run_study(place: Workplace, ticker: str, request: PlanRequest) -> PlanStudy:
+def run_study(context: CommandContext, ticker: str, request: PlanRequest) -> PlanStudy:
     """Run the plan and what is compared with it.
 
     Raises
@@ -99,19 +99,19 @@ def run_study(place: Workplace, ticker: str, request: PlanRequest) -> PlanStudy:
     from trading_dag.backtest.plan_study import study_plan
     from trading_dag.backtest.structure_plans import exit_rules, plan_of, settings_for_listed_contract
 
-    book = settings_for_listed_contract(ticker, changed_settings(place.settings.backtest, request.changes))
-    structure = named_structure(place, request.structure)
+    book = settings_for_listed_contract(ticker, changed_settings(context.settings.backtest, request.changes))
+    structure = named_structure(context, request.structure)
     exits = exit_rules(dict(_exit(word) for word in request.exits))
     if request.entries not in ENTRY_RULES:
         raise ConfigurationError(f"unknown entry rule {request.entries!r}; choose from {', '.join(ENTRY_RULES)}")
     if (request.entries == SIGNALS) != bool(request.horizon):
         raise ConfigurationError("--entries signals and --horizon go together, such as --entries signals --horizon 24h")
     plan = plan_of(structure, exits=exits, days_to_expiration=request.days, settings=book)
-    prices = _prices(place, ticker)
-    market = _market(place, ticker, request, book=book, prices=prices)
-    entries, entered = _entries(place, market, request)
+    prices = _prices(context, ticker)
+    market = _market(context, ticker, request, book=book, prices=prices)
+    entries, entered = _entries(context, market, request)
     paid = known_dividends(prices, market.sessions)
-    rate = _rates(place, market)
+    rate = _rates(context, market)
     result = run_plan(market, plan, entries=entries, dividends=paid.dividends, rate=rate)
     luck = None
     if result.is_closed.any():
@@ -122,24 +122,24 @@ def run_study(place: Workplace, ticker: str, request: PlanRequest) -> PlanStudy:
         result,
         luck=luck,
         rate=rate,
-        dividend_yield=place.settings.surface.dividend_yield,
+        dividend_yield=context.settings.surface.dividend_yield,
         assumed={"entries": entered, "dividends": paid.assumption},
     )
 
 
-def source_of(place: Workplace, ticker: str, request: PlanRequest) -> str | None:
+def source_of(context: CommandContext, ticker: str, request: PlanRequest) -> str | None:
     """The recorded source of all that a plan reads: chain, prices for their dividends, rates, signals."""
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
 
-    store = ParquetStore(place.settings.home)
+    store = ParquetStore(context.settings.home)
     read = [(PRICES_DAILY, SliceKey(ticker)), (MACRO_TABLE, SliceKey())]
     if request.entries == SIGNALS:
         read.append((RECOMMENDATION, SliceKey(ticker, request.horizon)))
     records = [store.provenance(table, key) for table, key in read]
-    chain = StoredChain.of(ChainStore(place.settings.home), ticker).attrs["source"]
+    chain = StoredChain.of(ChainStore(context.settings.home), ticker).attrs["source"]
     return joined_source([chain, *(record.source for record in records if record is not None)])
 
 
@@ -170,7 +170,7 @@ def pictures_of(study: PlanStudy, *, source: str | None) -> dict[str, bytes]:
     return {name: to_png(figure) for name, figure in figures.items()}
 
 
-def named_structure(place: Workplace, name: str) -> Structure:
+def named_structure(context: CommandContext, name: str) -> Structure:
     """The structure of that name, built in or the user's own.
 
     Raises
@@ -181,7 +181,7 @@ def named_structure(place: Workplace, name: str) -> Structure:
     from trading_dag.options.structures.user_structures import structures_by_name
 
     try:
-        return structure_of(name, menu=structures_by_name(place.settings.structures))
+        return structure_of(name, menu=structures_by_name(context.settings.structures))
     except OptionPricingError as error:
         raise ConfigurationError(str(error)) from None
 
@@ -215,7 +215,7 @@ def _exit(word: str) -> tuple[str, float]:
 
 
 def _market(
-    place: Workplace, ticker: str, request: PlanRequest, *, book: BacktestSettings, prices: pd.DataFrame
+    context: CommandContext, ticker: str, request: PlanRequest, *, book: BacktestSettings, prices: pd.DataFrame
 ) -> ChainMarket:
     import pandas as pd
 
@@ -229,13 +229,13 @@ def _market(
     first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
     if first is not None and last is not None and first > last:
         raise ConfigurationError(f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}")
-    stored = StoredChain.of(ChainStore(place.settings.home), ticker)
-    rate = rates_of_quotes(_macro(place), fallback=place.settings.surface.risk_free_rate)
+    stored = StoredChain.of(ChainStore(context.settings.home), ticker)
+    rate = rates_of_quotes(_macro(context), fallback=context.settings.surface.risk_free_rate)
     quotes = stored.quotes(rate=rate, first=first, last=last)
     return chain_market(quotes, ticker=ticker, fills=fills_of(book), splits=splits_of_prices(prices))
 
 
-def _entries(place: Workplace, market: ChainMarket, request: PlanRequest) -> tuple[Entries, str]:
+def _entries(context: CommandContext, market: ChainMarket, request: PlanRequest) -> tuple[Entries, str]:
     """The entries of the rule, and the rule in words."""
     from trading_dag.backtest.entries import entries_every_session, entries_weekly
 
@@ -248,7 +248,7 @@ def _entries(place: Workplace, market: ChainMarket, request: PlanRequest) -> tup
     from trading_dag.schemas import RECOMMENDATION
 
     key = SliceKey(market.ticker, request.horizon)
-    signals = ParquetStore(place.settings.home).read_or_empty(RECOMMENDATION, key)
+    signals = ParquetStore(context.settings.home).read_or_empty(RECOMMENDATION, key)
     if signals.empty:
         raise SliceNotFoundError(
             f"no signals of {market.ticker} {request.horizon} are stored: "
@@ -258,26 +258,26 @@ def _entries(place: Workplace, market: ChainMarket, request: PlanRequest) -> tup
     return entries, signals_in_words(request.structure, horizon=request.horizon)
 
 
-def _prices(place: Workplace, ticker: str) -> pd.DataFrame:
+def _prices(context: CommandContext, ticker: str) -> pd.DataFrame:
     """The stored bars, for dividends and splits; no rows where there are none."""
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 
-    return ParquetStore(place.settings.home).read_or_empty(PRICES_DAILY, SliceKey(ticker))
+    return ParquetStore(context.settings.home).read_or_empty(PRICES_DAILY, SliceKey(ticker))
 
 
-def _macro(place: Workplace) -> pd.DataFrame:
+def _macro(context: CommandContext) -> pd.DataFrame:
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import MACRO_TABLE
 
-    return ParquetStore(place.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
+    return ParquetStore(context.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
 
 
-def _rates(place: Workplace, market: ChainMarket) -> FloatArray:
+def _rates(context: CommandContext, market: ChainMarket) -> FloatArray:
     """The bill as known at each session, for Greeks, scenarios and marks of legs that the chain does not quote."""
     import pandas as pd
 
     from trading_dag.options.chains.rates import rates_at_sessions
 
     sessions = pd.DatetimeIndex(market.sessions).as_unit("us")
-    return rates_at_sessions(_macro(place), sessions, fallback=place.settings.surface.risk_free_rate)
+    return rates_at_sessions(_macro(context), sessions, fallback=context.settings.surface.risk_free_rate)

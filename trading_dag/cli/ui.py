@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from trading_dag.cli.context import Workplace, configuration_folder
+from trading_dag.cli.context import CommandContext, configuration_folder
 from trading_dag.cli.dagster_instance import opened_instance
 from trading_dag.cli.ui_parts import UI_HOST
 from trading_dag.errors import ConfigurationError, ServerError
@@ -26,7 +26,7 @@ ENDING_SECONDS: Final = 10.0
 NAMES: Final = {"web": "the web server", "daemon": "the daemon"}
 
 
-def serve(place: Workplace, *, port: int, webserver_only: bool) -> None:
+def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
     """Serve the UI until a signal comes.
 
     Raises
@@ -37,30 +37,30 @@ def serve(place: Workplace, *, port: int, webserver_only: bool) -> None:
     from assets.run.claims import bury_dead_runs
 
     _require_free(port)
-    with opened_instance(place) as instance:
+    with opened_instance(context) as instance:
         bury_dead_runs(instance)
-        workspace = str(_write_workspace(place))
+        workspace = str(_write_workspace(context))
         wanted = {"web": [workspace, str(port)], **({} if webserver_only else {"daemon": [workspace]})}
         parts: dict[str, subprocess.Popen[bytes]] = {}
         try:
             for name, arguments in wanted.items():
                 parts[name] = _start(name, arguments)
-            place.console.print(f"Dagster UI: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
+            context.console.print(f"Dagster UI: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
             _watch(parts)
         finally:
             _end(parts.values())
             bury_dead_runs(instance)
 
 
-def _write_workspace(place: Workplace) -> Path:
+def _write_workspace(context: CommandContext) -> Path:
     """What Dagster's servers load, written into the state; they look for modules there, not in the current folder."""
     from dagster_shared.yaml_utils import load_yaml_from_path
 
-    wanted: Any = load_yaml_from_path(str(configuration_folder(place.settings) / WORKSPACE_FILE))
+    wanted: Any = load_yaml_from_path(str(configuration_folder(context.settings) / WORKSPACE_FILE))
     for location in wanted["load_from"]:
         if "python_module" in location:
-            location["python_module"].setdefault("working_directory", str(place.state))
-    written = place.state / WORKSPACE_FILE
+            location["python_module"].setdefault("working_directory", str(context.state))
+    written = context.state / WORKSPACE_FILE
     written.write_text(json.dumps(wanted, indent=1), encoding="utf-8")  # JSON is YAML too
     return written
 
