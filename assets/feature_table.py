@@ -76,7 +76,7 @@ def _missing_data_figure(features: pd.DataFrame, presence: pd.Series, *, title: 
 @table_asset(
     FEATURE_TABLE,
     reads={**_OF_TICKER, "macro": Read(MACRO_TABLE, same_source_as="technical")},
-    code_version="2",
+    code_version="3",
     probe=Probe(dict.fromkeys((*_OF_TICKER, "macro"), "session")),
     describe=_missing_data,
 )

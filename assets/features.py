@@ -30,7 +30,7 @@ from trading_dag.schemas import (
 @table_asset(
     TECHNICAL,
     reads={"prices": PRICES_DAILY},
-    code_version="1",
+    code_version="2",
     kinds={"talib", "pandas", "parquet"},
     probe=Probe({"prices": "session"}),
 )
@@ -47,7 +47,7 @@ def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
         "volatility_index": VOLATILITY_INDEX,
         "technical": Read(TECHNICAL, columns=("ticker", "session", "hv_20", "log_return_1d")),
     },
-    code_version="3",
+    code_version="4",
     probe=Probe({"volatility_index": "session", "technical": "session"}),
 )
 def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.
     return build_implied_volatility(volatility_index, technical)
 
 
-@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="3", probe=Probe({"macro": "known_on"}))
+@table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="4", probe=Probe({"macro": "known_on"}))
 def macro(at: Slice, macro: pd.DataFrame) -> pd.DataFrame:
     """Point in time: a value appears on the session on which it was published, and goes stale. What a vendor shows
     already and counts as known only later is not there before that session has closed."""
@@ -96,7 +96,7 @@ _DAYS: Final = Read(PRICES_DAILY, columns=("ticker", "session", "adj_close"))
         "news_sentiment": NEWS_SENTIMENT,
         "implied_volatility": _IV,
     },
-    code_version="2",
+    code_version="3",
     kinds={"vader", "pandas", "parquet"},
     probe=Probe(
         {
@@ -119,8 +119,13 @@ def sentiment(
     and buzz are the vendor's snapshots, and NULL where there is none: a column is never of both."""
     from trading_dag.features.sentiment import build_sentiment
 
-    vendor_scores = news_sentiment if at.settings.sentiment_basis == "vendor" else None
-    return build_sentiment(news, social_mentions, implied_volatility=implied_volatility, vendor_scores=vendor_scores)
+    return build_sentiment(
+        news,
+        social_mentions,
+        implied_volatility=implied_volatility,
+        vendor_scores=news_sentiment,
+        basis=at.settings.sentiment_basis,
+    )
 
 
 @table_asset(

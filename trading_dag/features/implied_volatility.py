@@ -139,6 +139,8 @@ def _features_of(published: pd.DataFrame, hv_20: pd.Series) -> pd.DataFrame:
             "vix_sma_20": vix_sma_20,
             "vix_change_1d": x.diff(1),
             "vix_change_5d": x.diff(5),
+            "vix_change_1d_pct": (x / x.shift(1) - 1) * 100,
+            "vix_change_5d_pct": (x / x.shift(5) - 1) * 100,
             "vix_zscore": (x - x.rolling(_ZSCORE_WINDOW).mean()) / deviation.where(deviation > 0),
             "vix_trend": vix_sma_10 - vix_sma_20,
             "vix_term_slope": slope,

@@ -46,7 +46,10 @@ _LEVELS: Final = {
     "real_rate_10y": "DFII10",
     "unemployment_rate": "UNRATE",
     "cpi_index": "CPIAUCSL",
+    "consumer_confidence": "UMCSENT",
 }
+# Months between an observation and the one that it is compared with.
+_YEAR, _QUARTER, _MONTH = 12, 3, 1
 _CHANGES: Final = {
     "curve_slope_change_20d": ("yield_spread_10y_2y", 20),
     **{f"treasury_10y_change_{n}d": ("treasury_10y", n) for n in (5, 20, 60)},
@@ -80,8 +83,8 @@ def build_macro(macro: pd.DataFrame, *, as_of: pd.Timestamp | None = None) -> pd
     When it is known
     ----------------
     An observation is visible from its ``known_on`` on, never from its reference date; at t the visible
-    observation with the latest reference date counts. Year-on-year figures use the observation of the same
-    month a year before, which was known earlier.
+    observation with the latest reference date counts. Growth and changes over months compare it with the
+    observation so many months before, which was known earlier.
 
     NaN policy
     ----------
@@ -103,20 +106,27 @@ def build_macro(macro: pd.DataFrame, *, as_of: pd.Timestamp | None = None) -> pd
 
     def known(series_id: str, value: str = "value") -> pd.Series:
         rows = series.get(series_id, nothing)
-        if value == "year_before":
-            rows = rows.assign(year_before=_year_before(rows))
         if value == "position":
             rows = rows.assign(position=_position_of(pd.DatetimeIndex(rows["observation_date"])))
         return _as_known(rows, value, sessions, limit=STALE_AFTER_SESSIONS[series_id])
+
+    def known_before(series_id: str, months: int) -> pd.Series:
+        rows = series.get(series_id, nothing)
+        rows = rows.assign(before=_months_before(rows, months))
+        return _as_known(rows, "before", sessions, limit=STALE_AFTER_SESSIONS[series_id])
 
     columns = {name: known(series_id) for name, series_id in _LEVELS.items()}
     columns["yield_spread_10y_3m"] = columns["treasury_10y"] - columns["treasury_3m"]
     for name, (level, n) in _CHANGES.items():
         columns[name] = columns[level].diff(n)
-    cpi_before, unemployment_before = known("CPIAUCSL", "year_before"), known("UNRATE", "year_before")
-    columns["cpi_yoy"] = (columns["cpi_index"] / cpi_before.where(cpi_before > 0) - 1) * 100
+    columns["cpi_yoy"] = (_ratio(columns["cpi_index"], known_before("CPIAUCSL", _YEAR)) - 1) * 100
     columns["real_fed_funds"] = columns["fed_funds_effective"] - columns["cpi_yoy"]
-    columns["unemployment_change_12m"] = columns["unemployment_rate"] - unemployment_before
+    columns["unemployment_change_12m"] = columns["unemployment_rate"] - known_before("UNRATE", _YEAR)
+    gdp, confidence = known("GDP"), columns["consumer_confidence"]
+    columns["gdp_growth_yoy"] = (_ratio(gdp, known_before("GDP", _YEAR)) - 1) * 100
+    columns["gdp_growth_qoq"] = (_ratio(gdp, known_before("GDP", _QUARTER)) ** 4 - 1) * 100
+    columns["consumer_confidence_change_1m"] = confidence - known_before("UMCSENT", _MONTH)
+    columns["consumer_confidence_change_12m"] = confidence - known_before("UMCSENT", _YEAR)
     columns |= _flags(columns)
     columns["vix_fred_age_sessions"] = _position_of(sessions) - known("VIXCLS", "position")
     frame = pd.DataFrame(columns, index=sessions).astype("float64").reset_index(drop=True)
@@ -159,12 +169,17 @@ def _checked(macro: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["series_id", "observation_date"], ignore_index=True)
 
 
-def _year_before(rows: pd.DataFrame) -> pd.Series:
-    """Return the value of the same month a year before each observation; NaN where there is none or it came later."""
-    before = rows["observation_date"] - pd.DateOffset(years=1)
+def _months_before(rows: pd.DataFrame, months: int) -> pd.Series:
+    """Return the value so many months before each observation; NaN where there is none or it came later."""
+    before = rows["observation_date"] - pd.DateOffset(months=months)
     earlier = rows.set_index("observation_date").reindex(pd.DatetimeIndex(before))
     visible = earlier["known_on"].to_numpy() <= rows["known_on"].to_numpy()
     return pd.Series(np.where(visible, earlier["value"].to_numpy(), np.nan), index=rows.index)
+
+
+def _ratio(later: pd.Series, earlier: pd.Series) -> pd.Series:
+    """Return the quotient of two levels; NaN where the earlier one is not above zero."""
+    return later / earlier.where(earlier > 0)
 
 
 def _as_known(rows: pd.DataFrame, value: str, sessions: pd.DatetimeIndex, *, limit: int) -> pd.Series:

@@ -7,7 +7,7 @@ The only place that says which headlines and snapshots belong to a session. How 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from trading_dag.features.formulas import documents_features
 from trading_dag.features.headline_tone import score_headlines
 from trading_dag.features.technical.bars import flag
 from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
-from trading_dag.schemas import SENTIMENT, SENTIMENT_FEATURES
+from trading_dag.schemas import NEWS_SENTIMENT, SENTIMENT, SENTIMENT_FEATURES
 from trading_dag.sessions import all_sessions, session_bounds
 
 BULLISH: Final = 0.15
@@ -61,6 +61,7 @@ def build_sentiment(
     *,
     implied_volatility: pd.DataFrame,
     vendor_scores: pd.DataFrame | None = None,
+    basis: Literal["headlines", "vendor"] = "headlines",
 ) -> pd.DataFrame:
     """Sentiment features of one ticker.
 
@@ -70,9 +71,10 @@ def build_sentiment(
     social_mentions : ``raw.social_mentions`` of the ticker, any order; zero rows where the source is off.
     implied_volatility : ``features.implied_volatility`` of the ticker; its sessions are the rows, its ``iv_rank``
         enters the interactions.
-    vendor_scores : ``raw.news_sentiment`` of the ticker, any order. Where it is given, be it without rows, score,
-        difference to the sector and buzz come from these snapshots and from nothing else. None takes them from the
-        headlines. A column of one table is never of both.
+    vendor_scores : ``raw.news_sentiment`` of the ticker, any order; None or zero rows where no vendor gives scores.
+        ``vendor_tone_vs_sector`` comes from it, and from nothing else, on either basis.
+    basis : where score, difference to the sector and buzz come from: ``vendor`` takes them from the snapshots and from
+        nothing else, be there none, ``headlines`` from the headlines. A column of one table is never of both.
 
     Returns
     -------
@@ -105,9 +107,9 @@ def build_sentiment(
     times = _session_times(sessions)
     iv_rank = implied_volatility["iv_rank"].to_numpy(dtype=float, na_value=np.nan)
     columns = {**_of_news(news, times), **_of_mentions(social_mentions, times)}
-    if vendor_scores is not None:
-        require_columns(vendor_scores, "raw.news_sentiment", columns=_SCORES)
-        columns.update(_of_vendor(vendor_scores, times))
+    of_vendor = _of_vendor(vendor_scores, times)
+    if basis == "vendor":
+        columns.update(of_vendor)
     score = columns["sentiment_score"]
     bullish, bearish = score > BULLISH, score < -BULLISH
     values = {
@@ -121,6 +123,7 @@ def build_sentiment(
         "sentiment_extreme_bearish": flag(score < -EXTREME, score),
         "sentiment_bullish_high_iv": flag(bullish & (iv_rank > HIGH_IV_RANK), score, iv_rank),
         "sentiment_bearish_low_iv": flag(bearish & (iv_rank < LOW_IV_RANK), score, iv_rank),
+        "vendor_tone_vs_sector": of_vendor["sentiment_vs_sector"],
         "sentiment_iv_divergence": (score + (iv_rank - 50.0) / 50.0).clip(-2.0, 2.0),
     }
     return table_frame(SENTIMENT, values, rows=len(sessions))
@@ -199,9 +202,12 @@ def _of_mentions(social_mentions: pd.DataFrame, times: SessionTimes) -> dict[str
     }
 
 
-def _of_vendor(vendor_scores: pd.DataFrame, times: SessionTimes) -> dict[str, FloatArray]:
+def _of_vendor(vendor_scores: pd.DataFrame | None, times: SessionTimes) -> dict[str, FloatArray]:
     """Score, difference to the sector and buzz of the session's latest snapshot, on the scales of the headlines."""
-    company, sector, buzz, articles = _latest(vendor_scores, _SCORES[1:], times)
+    nothing = table_frame(NEWS_SENTIMENT, {"known_at": pd.DatetimeIndex([], tz="UTC")}, rows=0)
+    snapshots = nothing if vendor_scores is None else vendor_scores
+    require_columns(snapshots, NEWS_SENTIMENT.qualified_name, columns=_SCORES)
+    company, sector, buzz, articles = _latest(snapshots, _SCORES[1:], times)
     score = np.where(articles > 0, 2.0 * company - 1.0, np.nan)
     return {
         "sentiment_score": score,

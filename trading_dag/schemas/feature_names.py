@@ -37,7 +37,7 @@ _TECHNICAL: Final = """
     death_cross:flag
     sma_20_slope_5 sma_50_slope_10 adx_14:percent plus_di_14:percent minus_di_14:percent
     rsi_14:percent rsi_28:percent rsi_14_overbought:flag rsi_14_oversold:flag macd:level macd_signal:level
-    macd_histogram:level macd_histogram_change_1d:level
+    macd_histogram:level macd_histogram_change_1d:level macd_histogram_pct macd_histogram_atr
     stoch_k:percent stoch_d:percent stoch_kd_spread roc_5 roc_10 roc_20 mfi_14:percent williams_r_14 cci_20
     hv_5:non_negative hv_10:non_negative hv_20:non_negative hv_60:non_negative hv_120:non_negative
     hv_ratio_5_20:non_negative hv_ratio_20_60:non_negative hv_trend bb_upper:level bb_middle:level bb_lower:level
@@ -54,7 +54,7 @@ _TECHNICAL: Final = """
 _IMPLIED_VOLATILITY: Final = """
     iv_rank:percent iv_percentile:percent iv_hv_spread iv_premium:flag vix_close:non_negative
     vix_sma_10:non_negative vix_sma_20:non_negative vix_change_1d vix_change_5d
-    vix_zscore vix_trend vix_term_slope vix_term_ratio vix_contango:flag
+    vix_change_1d_pct vix_change_5d_pct vix_zscore vix_trend vix_term_slope vix_term_ratio vix_contango:flag
     iv_regime_low:flag iv_regime_normal:flag iv_regime_elevated:flag iv_regime_high:flag
 """
 _IV_RANK_LAGS: Final = (
@@ -69,6 +69,8 @@ _MACRO: Final = """
     fed_funds_change_20d fed_funds_change_60d real_rate_change_20d real_rate_change_60d
     breakeven_change_20d breakeven_change_60d vix_fred_change_5d vix_fred_change_20d vix_fred_high:flag
     cpi_yoy real_fed_funds unemployment_change_12m fed_pivot_cut:flag fed_pivot_hike:flag
+    gdp_growth_yoy gdp_growth_qoq consumer_confidence:non_negative consumer_confidence_change_1m
+    consumer_confidence_change_12m
 """
 _SENTIMENT: Final = """
     sentiment_score sentiment_vs_sector news_buzz_score:share news_article_count:level,non_negative
@@ -77,6 +79,7 @@ _SENTIMENT: Final = """
     sentiment_extreme_bearish:flag
     high_social_attention:flag
     sentiment_bullish_high_iv:flag sentiment_bearish_low_iv:flag sentiment_iv_divergence
+    vendor_tone_vs_sector
 """
 _EARNINGS: Final = """
     days_to_earnings:from_one days_since_earnings:non_negative earnings_within_5d:flag earnings_within_10d:flag
@@ -152,6 +155,7 @@ HULL_INTERACTIONS: Final = {
 _RANGES: Final = {
     "sentiment_score": (-1.0, 1.0),
     "sentiment_vs_sector": (-2.0, 2.0),
+    "vendor_tone_vs_sector": (-2.0, 2.0),
     "sentiment_iv_divergence": (-2.0, 2.0),
     "regime_state": (0.0, float(len(MARKET_STATES) - 1)),
 }

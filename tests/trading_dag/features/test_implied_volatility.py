@@ -65,6 +65,8 @@ def test_every_feature_follows_its_definition(
     assert at["vix_trend"] == pytest.approx(sma_10 - sma_20, abs=1e-10)
     assert at["vix_change_1d"] == pytest.approx(x[t] - x[t - 1], abs=1e-12)
     assert at["vix_change_5d"] == pytest.approx(x[t] - x[t - 5], abs=1e-12)
+    assert at["vix_change_1d_pct"] == pytest.approx((x[t] - x[t - 1]) / x[t - 1] * 100, abs=1e-10)
+    assert at["vix_change_5d_pct"] == pytest.approx((x[t] - x[t - 5]) / x[t - 5] * 100, abs=1e-10)
     last_60 = x[t - 59 : t + 1]
     z = (x[t] - statistics.fmean(last_60)) / statistics.stdev(last_60)
     assert at["vix_zscore"] == pytest.approx(z, rel=1e-9, abs=1e-12)

@@ -263,6 +263,62 @@ def test_a_predecessor_that_became_known_later_is_not_used() -> None:
     assert at.isna().all()
 
 
+def test_growth_of_gdp_is_that_of_the_quarters_known() -> None:
+    quarters = [
+        ("2023-07-01", "2023-11-03", 27_600.0), ("2023-10-01", "2024-02-05", 27_938.0),
+        ("2024-01-01", "2024-05-06", 28_255.0), ("2024-04-01", "2024-08-05", 28_629.0),
+        ("2024-07-01", "2024-11-04", 29_350.0),
+    ]  # fmt: skip
+    at = _by_session(_observations("GDP", quarters))
+    assert at.loc["2024-11-04", "gdp_growth_yoy"] == pytest.approx((29_350 - 27_600) / 27_600 * 100)
+    assert at.loc["2024-11-04", "gdp_growth_qoq"] == pytest.approx(((29_350 / 28_629) ** 4 - 1) * 100)
+    assert at.loc["2024-11-01", "gdp_growth_qoq"] == pytest.approx(((28_629 / 28_255) ** 4 - 1) * 100)
+    assert math.isnan(at.loc["2024-11-01", "gdp_growth_yoy"])
+    assert math.isnan(at.loc["2023-11-03", "gdp_growth_qoq"])
+
+
+def test_confidence_is_compared_with_its_month_before_and_its_month_a_year_before() -> None:
+    months = [
+        ("2023-10-01", "2023-11-06", 63.8), ("2023-11-01", "2023-12-06", 61.3), ("2023-12-01", "2024-01-05", 69.7),
+        ("2024-10-01", "2024-11-05", 70.5), ("2024-11-01", "2024-12-06", 71.8),
+    ]  # fmt: skip
+    at = _by_session(_observations("UMCSENT", months))
+    december = at.loc["2024-12-06"]
+    assert december["consumer_confidence"] == 71.8
+    assert december["consumer_confidence_change_1m"] == pytest.approx(71.8 - 70.5)
+    assert december["consumer_confidence_change_12m"] == pytest.approx(71.8 - 61.3)
+    november = at.loc["2024-11-05"]
+    assert november["consumer_confidence_change_12m"] == pytest.approx(70.5 - 63.8)
+    assert math.isnan(november["consumer_confidence_change_1m"])
+
+
+@pytest.mark.parametrize(
+    ("series_id", "months", "known", "told_by"),
+    [
+        ("GDP", 3, "2024-05-06", ("gdp_growth_yoy", "gdp_growth_qoq")),
+        (
+            "UMCSENT", 1, "2024-05-06",
+            ("consumer_confidence", "consumer_confidence_change_1m", "consumer_confidence_change_12m"),
+        ),
+    ],
+)  # fmt: skip
+def test_no_session_before_its_release_is_told_a_value(
+    series_id: str, months: int, known: str, told_by: tuple[str, ...]
+) -> None:
+    dates = pd.date_range("2021-01-01", "2024-04-01", freq=f"{months}MS")
+    visible = known_on(series_id, dates)
+    rows = [(f"{date:%Y-%m-%d}", f"{day:%Y-%m-%d}", 100.0) for date, day in zip(dates, visible, strict=True)]
+    of_known = [row for row in rows if row[1] <= known]
+    assert of_known[-1][1] == known  # known from that session on by the rule of the series
+    macro = pd.concat([_daily("DGS10", np.full(1_100, 1.5)), _observations(series_id, of_known)])
+    other = macro.assign(value=macro["value"].where(macro["observation_date"] != of_known[-1][0], 150.0))
+    names = list(told_by)
+    before, after = _by_session(macro)[names], _by_session(other)[names]
+    changed = before.index[(before.fillna(-1.0) != after.fillna(-1.0)).any(axis=1)]
+    assert changed[0] == pd.Timestamp(known)
+    assert (before.loc[known] != after.loc[known]).all()
+
+
 def _policy(*steps: tuple[int, float]) -> pd.DataFrame:
     """A federal funds rate that is constant for a number of sessions at each level."""
     return _daily("DFF", np.concatenate([np.full(n, level) for n, level in steps]))

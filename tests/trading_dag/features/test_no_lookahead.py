@@ -73,6 +73,7 @@ def test_macro_joined_on_the_reference_date_is_caught(raw_macro: pd.DataFrame) -
 
     caught = {violation.feature for violation in _probe(leaky, macro=raw_macro)}
     assert {"cpi_yoy", "unemployment_rate", "cpi_index"} <= caught
+    assert {"gdp_growth_yoy", "gdp_growth_qoq", "consumer_confidence", "consumer_confidence_change_1m"} <= caught
 
 
 @pytest.mark.files_data

@@ -153,6 +153,18 @@ def test_macd_is_the_difference_of_exponential_means_that_start_together(
     assert at["macd_signal"] == pytest.approx(signal[-1], rel=1e-9)
     assert at["macd_histogram"] == pytest.approx(histogram[-1], rel=1e-8)
     assert at["macd_histogram_change_1d"] == pytest.approx(histogram[-1] - histogram[-2], rel=1e-8)
+    assert at["macd_histogram_pct"] == pytest.approx(histogram[-1] / close[-1] * 100, rel=1e-8)
+    assert at["macd_histogram_atr"] == pytest.approx(histogram[-1] / at["atr_14"], rel=1e-8)
+
+
+def test_the_scale_free_histograms_do_not_change_with_the_price_level(
+    prices: pd.DataFrame, features: pd.DataFrame
+) -> None:
+    level = {name: prices[name] * 40.0 for name in ("open", "high", "low", "close", "adj_close")}
+    dearer = build_technical(prices.assign(**level))
+    for name in ("macd_histogram_pct", "macd_histogram_atr"):
+        assert features[name].abs().max() > 0.01
+        np.testing.assert_allclose(dearer[name], features[name], rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("row", ROWS)

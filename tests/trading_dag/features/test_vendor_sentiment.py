@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,9 +55,17 @@ def mentions() -> pd.DataFrame:
     return table_frame(SOCIAL_MENTIONS, {"ticker": "SPY", "known_at": known, "mentions": []}, rows=0)
 
 
-def features(vendor_scores: pd.DataFrame | None, news: pd.DataFrame | None = None) -> pd.DataFrame:
+def features(
+    vendor_scores: pd.DataFrame | None,
+    news: pd.DataFrame | None = None,
+    basis: Literal["headlines", "vendor"] = "vendor",
+) -> pd.DataFrame:
     built = build_sentiment(
-        headlines() if news is None else news, mentions(), implied_volatility=ranks(), vendor_scores=vendor_scores
+        headlines() if news is None else news,
+        mentions(),
+        implied_volatility=ranks(),
+        vendor_scores=vendor_scores,
+        basis=basis,
     )
     return built.set_index("session")
 
@@ -98,7 +108,7 @@ def test_without_articles_a_score_is_none_and_not_the_worst() -> None:
 
 
 def test_a_session_without_a_snapshot_takes_nothing_from_headlines() -> None:
-    by_headlines, by_vendor = features(None), features(scores())
+    by_headlines, by_vendor = features(None, basis="headlines"), features(scores())
     assert by_headlines.loc[DAY, "sentiment_score"] == pytest.approx(-0.4)
     assert by_vendor[VENDORS].isna().all(axis=None)
     # What is not the vendor's is the same in both.
@@ -110,6 +120,24 @@ def test_the_vendors_columns_do_not_depend_on_any_headline() -> None:
     given = scores((session_close(DAY), 0.75, 0.5, 1.0, 9))
     one, other = features(given), features(given, headlines("2024-11-22T15:00Z").assign(sentiment=1.0))
     pd.testing.assert_frame_equal(one[VENDORS], other[VENDORS])
+
+
+def test_tone_against_the_sector_is_the_vendors_whatever_the_rest_is_made_of() -> None:
+    snapshots = scores(("2024-11-26T15:00Z", 0.7, 0.55, 1.0, 12.0))
+    by_headlines, by_vendor = features(snapshots, basis="headlines"), features(snapshots)
+    for built in (by_headlines, by_vendor):
+        assert built.loc[DAY, "vendor_tone_vs_sector"] == pytest.approx(2 * (0.7 - 0.55))
+        assert built.loc[built.index != DAY, "vendor_tone_vs_sector"].isna().all()
+    assert by_headlines.loc[DAY, "sentiment_score"] == pytest.approx(-0.4)
+    assert np.isnan(by_headlines.loc[DAY, "sentiment_vs_sector"])
+    assert by_vendor.loc[DAY, "sentiment_vs_sector"] == by_vendor.loc[DAY, "vendor_tone_vs_sector"]
+
+
+@pytest.mark.parametrize("nothing", [None, scores()], ids=["no vendor", "no snapshot"])
+def test_without_a_vendors_snapshots_tone_against_the_sector_is_a_typed_null(nothing: pd.DataFrame | None) -> None:
+    column = features(nothing, basis="headlines")["vendor_tone_vs_sector"]
+    assert column.isna().all()
+    assert column.dtype == "float64"
 
 
 def test_a_frame_without_a_column_is_refused() -> None:

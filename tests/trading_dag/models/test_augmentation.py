@@ -47,7 +47,7 @@ FOLDS = WalkForwardSettings(folds=2, inner_folds=2)
 DRAWN = AugmentationSettings(paths=2, mean_block=40, seed=7)
 # A carried feature that names the session: its number in the real history.
 MARKER = "treasury_10y"
-RECURSIVE = ("ema", "rsi", "adx", "di_14", "atr")
+RECURSIVE = ("ema", "rsi", "adx", "di_14", "atr", "macd")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ SENTIMENT_FORMULAS: Final[dict[str, str]] = {
     "sentiment_bearish_low_iv": "1 where sentiment_score < −0.15 and iv_rank < 30; flag; look-back 252",
     "sentiment_iv_divergence": "sentiment_score − (50 − iv_rank) / 50: how much kinder the news are than the options "
     "market, whose calm (iv_rank 0) counts 1 and whose fear (100) −1; −2 to 2; look-back 252",
+    "vendor_tone_vs_sector": "2 · (company_score − sector_score) of the vendor's latest snapshot since the previous "
+    "close, whatever sentiment_basis, NULL without articles and where no vendor gives scores; −2 to 2; look-back 1",
 }
 
 EARNINGS_FORMULAS: Final[dict[str, str]] = {

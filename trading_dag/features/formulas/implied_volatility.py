@@ -14,6 +14,8 @@ IMPLIED_VOLATILITY_FORMULAS: Final[dict[str, str]] = {
     "vix_sma_20": "mean of x over 20 sessions; volatility points; look-back 20",
     "vix_change_1d": "x − x[−1]; volatility points; look-back 2",
     "vix_change_5d": "x − x[−5]; volatility points; look-back 6",
+    "vix_change_1d_pct": "(x / x[−1] − 1) · 100; percent; look-back 2",
+    "vix_change_5d_pct": "(x / x[−5] − 1) · 100; percent; look-back 6",
     "vix_zscore": "(x − mean60(x)) / standard deviation60(x) (ddof 1); look-back 60",
     "vix_trend": "vix_sma_10 − vix_sma_20; volatility points; look-back 20",
     "vix_term_slope": "three-month index − x, closes of one session; volatility points; look-back 1",

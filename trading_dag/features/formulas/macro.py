@@ -45,4 +45,12 @@ MACRO_FORMULAS: Final[dict[str, str]] = {
     "fed_pivot_hike": "1 where that median lies 0.15 or more above the highest such median of the sessions t − 40 … "
     "t − 20, and at t − 20 was not more than 0.10 above that of 60 sessions before: the effective rate's first hike "
     "after a pause or after cuts, seen some 10 sessions after it; flag; look-back 100",
+    "gdp_growth_yoy": "(latest known GDP / GDP of the same quarter a year earlier − 1) · 100, in current prices, so "
+    "with inflation; percent; look-back 4 quarters",
+    "gdp_growth_qoq": "((latest known GDP / GDP of the quarter before)⁴ − 1) · 100, in current prices, so with "
+    "inflation; percent a year; look-back 1 quarter",
+    "consumer_confidence": "UMCSENT as known at t; index, 1966 = 100; look-back 1",
+    "consumer_confidence_change_1m": "latest known UMCSENT − UMCSENT of the month before; points; look-back 1 month",
+    "consumer_confidence_change_12m": "latest known UMCSENT − UMCSENT of the same month a year earlier; points; "
+    "look-back 12 months",
 }

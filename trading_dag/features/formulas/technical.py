@@ -36,6 +36,9 @@ TECHNICAL_FORMULAS: Final[dict[str, str]] = {
     "macd_signal": "exponential mean of macd, 9 sessions; USD; look-back 34",
     "macd_histogram": "macd − macd_signal; USD; look-back 34",
     "macd_histogram_change_1d": "macd_histogram − macd_histogram[−1]; USD; look-back 35",
+    "macd_histogram_pct": "macd_histogram / C · 100: on the scale of returns; percent; look-back 34",
+    "macd_histogram_atr": "macd_histogram / atr_14: on the scale of the ticker's usual daily range, which "
+    "macd_histogram_pct grows with; ratio; look-back 34",
     "stoch_k": "slow %K: 3-session mean of (C − low14) / (high14 − low14) · 100; 0 to 100; look-back 18",
     "stoch_d": "3-session mean of slow %K; 0 to 100; look-back 18",
     "stoch_kd_spread": "stoch_k − stoch_d; points; look-back 18",

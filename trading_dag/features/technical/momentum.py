@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trading_dag.arrays import BoolArray, FloatArray
-from trading_dag.features.technical.bars import AdjustedBars, Columns, exceeds, flag, lagged
+from trading_dag.features.technical.bars import AdjustedBars, Columns, exceeds, flag, lagged, ratio_of
 from trading_dag.features.technical.trend import has_never_moved
 
 
@@ -24,6 +24,7 @@ def momentum_features(bars: AdjustedBars) -> Columns:
     stoch_k, stoch_d = talib.STOCH(high, low, close, fastk_period=14, slowk_period=3, slowd_period=3)
     stoch_k = np.where(_within(no_range, 3), np.nan, stoch_k)
     stoch_d = np.where(_within(no_range, 5), np.nan, stoch_d)
+    atr_14 = talib.ATR(high, low, close, 14)
     typical = (high + low + close) / 3
     no_deviation = ~exceeds(talib.MAX(typical, 20), talib.MIN(typical, 20))
     return {
@@ -35,6 +36,8 @@ def momentum_features(bars: AdjustedBars) -> Columns:
         "macd_signal": signal,
         "macd_histogram": histogram,
         "macd_histogram_change_1d": histogram - lagged(histogram, 1),
+        "macd_histogram_pct": histogram / close * 100,
+        "macd_histogram_atr": ratio_of(histogram, atr_14),
         "stoch_k": stoch_k,
         "stoch_d": stoch_d,
         "stoch_kd_spread": stoch_k - stoch_d,
