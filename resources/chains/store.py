@@ -278,17 +278,6 @@ class ChainStore:
         """Return the rows of ``read`` one row group at a time; a quote date may begin in one and end in the next."""
         return self._read(ticker, columns=columns, first=first, last=last, where=where, whole_files=False)
 
-    def row_groups(
-        self, ticker: str, *, first: pd.Timestamp | str | None = None, last: pd.Timestamp | str | None = None
-    ) -> dict[Path, list[int]]:
-        """Return the row groups that a read of these quote dates touches, by file, oldest first.
-
-        Raises
-        ------
-        SliceNotFoundError, StorageError : as for a read.
-        """
-        return {path: groups for path, _, groups in self._touched(ticker, as_day(first), as_day(last))}
-
     def _touched(
         self, ticker: str, low: pd.Timestamp | None, high: pd.Timestamp | None
     ) -> Iterator[tuple[Path, pq.ParquetFile, list[int]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from trading_dag.backtest.random_entry import RandomEntry
 
 Gathered = dict[object, PositionPaths]
-PLAIN_TERMS: Final = EntryTerms(np.ones(1), np.full(1, -1, dtype=np.int64), np.full(1, -1, dtype=np.int64))
 
 
 def run_plan(
@@ -89,28 +88,6 @@ def run_plans(
                 rolled_from = unrolled
         results.append(_result(market, plan, paths, rolled_from=rolled_from))
     return results
-
-
-def plan_profit_by_session(
-    market: ChainMarket,
-    plan: TradePlan,
-    *,
-    terms: EntryTerms = PLAIN_TERMS,
-    dividends: Dividends | None = None,
-    rate: ArrayLike = 0.0,
-) -> FloatArray:
-    """Profit after fees of the plan entered at each session of the market, (kinds, sessions), USD.
-
-    Sized by the risk budget alone. NaN where the position cannot be opened, exceeds the budget, or is still
-    open at the end of the data. Rolls end the trade.
-
-    Parameters
-    ----------
-    terms : size, target and flip of each kind of entry; full size without either where not given.
-    """
-    opened = open_positions(market, plan, entries=entries_every_session(market))
-    paths = gather_paths(market, opened, dividends=dividends, rate=rate)
-    return _profits_on_terms(market, paths, terms=terms)
 
 
 def random_entry_runs(

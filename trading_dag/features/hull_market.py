@@ -85,15 +85,6 @@ def missing_by_family(market: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def hull_labels(market: pd.DataFrame) -> pd.DataFrame:
-    """Return what the next day brought: forward_returns, risk_free_rate, market_forward_excess_returns; index
-    ``date_id``.
-
-    The row of day t is known at the close of day t + 1.
-    """
-    return _by_day(market, list(HULL_LABELS))
-
-
 def _by_day(market: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     missing = [name for name in ("date_id", *names) if name not in market.columns]
     if missing:

@@ -55,13 +55,6 @@ def lone_prices(bars: SoundBars) -> tuple[BoolArray, BoolArray]:
     return refused | islands, unusual | islands
 
 
-def lone_closes(bars: SoundBars) -> BoolArray:
-    """Closes far from both their neighbours, more than the session's turnover explains."""
-    passed = _lone_closes(bars) ** 2
-    is_lone = passed > 1.0
-    return only_where(is_lone, passed[is_lone] > turnover(bars.rows, is_lone))
-
-
 def _lone_closes(bars: SoundBars) -> FloatArray:
     """Return how many times its limit each close is away from both its neighbours; 0 where trading took it back.
 

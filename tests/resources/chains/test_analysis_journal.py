@@ -108,7 +108,7 @@ def test_each_session_comes_once_and_whole_across_row_groups(
     monkeypatch.setattr("resources.chains.store.ROW_GROUP_ROWS", 17)  # a session has 42 rows
     shifted = pd.concat([chain_of(session, 0.25) for session in SESSIONS])
     store.merge("SPY", 2024, shifted, source="files")
-    assert len(next(iter(store.row_groups("SPY").values()))) > 10
+    assert len(list(store.batches("SPY"))) > 10
     handle = StoredChain.of(store, "SPY")
     found = list(handle.by_session())
     assert [session for session, _ in found] == list(SESSIONS)

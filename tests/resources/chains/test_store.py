@@ -184,9 +184,13 @@ def test_a_date_range_touches_only_the_row_groups_it_needs(store: ChainStore, mo
     monkeypatch.setattr(chain_store, "ROW_GROUP_ROWS", 20)  # one quote date each
     store.merge("SPY", 2023, chain_of("2023-12-27", "2023-12-29"), source="files")
     store.merge("SPY", 2024, chain_of(), source="files")
-    assert store.row_groups("SPY", first="2024-01-03", last="2024-01-04") == {store.path("SPY", 2024): [1, 2]}
-    assert store.row_groups("SPY", last="2023-12-27") == {store.path("SPY", 2023): [0]}
-    assert store.row_groups("SPY", first="2025-01-01") == {}
+
+    def groups(**dates: str) -> list[list[str]]:
+        return [[str(day) for day in batch["quote_date"].dt.date.unique()] for batch in store.batches("SPY", **dates)]
+
+    assert groups(first="2024-01-03", last="2024-01-04") == [["2024-01-03"], ["2024-01-04"]]
+    assert groups(last="2023-12-27") == [["2023-12-27"]]
+    assert groups(first="2025-01-01") == []
     # A broken group outside the range is never seen.
     path = store.path("SPY", 2024)
     metadata = pq.read_metadata(path).row_group(3).column(6)

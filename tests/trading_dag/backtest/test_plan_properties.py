@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
+from trading_dag.backtest import random_entry
 from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals, entries_weekly
 from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import plan_profit_by_session, random_entry_runs, run_plan, run_plans
+from trading_dag.backtest.plan_runs import random_entry_runs, run_plan, run_plans
+from trading_dag.backtest.random_entry import random_entry_test
 from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, FillAssumptions, TradePlan, Width
 from trading_dag.backtest.trade_plan import TargetDelta as Delta
 from trading_dag.options.structures.structure import structure_of
@@ -152,19 +154,24 @@ def test_plans_that_share_paths_give_what_each_gives_alone():
         assert shared.plan.name == plan.name
 
 
-def test_random_entry_draws_the_plans_own_profits():
+def test_random_entry_draws_the_plans_own_profits(monkeypatch):
     market = small_market(chain_of(11, sessions=60, holes=0.0))
     name = "bull_put_spread"
     plan = TradePlan(
         name, structure_of(name), STRUCTURES[name], ExpirationChoice(14, 3, 25),
         ExitRules(horizon_sessions=3, on_signal_flip=True),
     )  # fmt: skip
-    (profits,) = plan_profit_by_session(market, plan)  # one kind: full size, without target or flip
+    drawn_from = []
+    monkeypatch.setattr(
+        random_entry, "random_entry_test",
+        lambda profits, **drawn: (drawn_from.append(profits), random_entry_test(profits, **drawn))[1],
+    )  # fmt: skip
+    result = run_plan(market, plan, entries=entries_weekly(market))
+    luck = random_entry_runs(market, result, runs=200, seed=3)
+    ((profits,),) = drawn_from  # one kind: full size, without target or flip
     for session in range(len(market)):
         alone = run_plan(market, plan, entries=entries_at(market, [session])).profit_usd[0]
         assert profits[session] == pytest.approx(alone, abs=1e-9, nan_ok=True)
-    result = run_plan(market, plan, entries=entries_weekly(market))
-    luck = random_entry_runs(market, result, runs=200, seed=3)
     trades = int(result.is_closed.sum())
     assert 0.0 < luck.p_value <= 1.0
     # The mean of the runs is near trades times the mean over sessions: blocks only reorder them.

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from trading_dag.errors import SchemaError
-from trading_dag.features.hull_market import build_hull_market, hull_features, hull_labels, missing_by_family
+from trading_dag.features.hull_market import build_hull_market, hull_features, missing_by_family
 from trading_dag.schemas import HULL_FEATURES, HULL_INTERACTIONS, HULL_LABELS, HULL_MARKET, HULL_MARKET_TABLE
 from trading_dag.validation.lookahead import probe_lookahead
 
@@ -29,7 +29,6 @@ def test_features_are_by_day_and_hold_no_label() -> None:
     assert list(features.index) == [0, 1]
     assert list(features["E1"]) == [1.0, 2.0]
     assert set(features.columns).isdisjoint(HULL_LABELS)
-    assert list(hull_labels(market()).columns) == list(HULL_LABELS)
 
 
 @pytest.mark.parametrize("label", HULL_LABELS)
@@ -43,7 +42,7 @@ def test_what_is_neither_is_refused_and_so_are_days_that_come_twice() -> None:
     with pytest.raises(SchemaError, match="is no feature"):
         hull_features(market(), ("E99",))
     with pytest.raises(SchemaError, match="comes once"):
-        hull_labels(pd.concat([market(), market()]))
+        hull_features(pd.concat([market(), market()]))
     with pytest.raises(SchemaError, match="is missing"):
         hull_features(market().drop(columns="E1"))
 

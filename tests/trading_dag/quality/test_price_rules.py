@@ -10,7 +10,7 @@ import pytest
 
 from trading_dag.quality import examine, rules_of
 from trading_dag.quality.sequences import SoundBars
-from trading_dag.quality.spikes_and_flash_crashes import lone_closes
+from trading_dag.quality.spikes_and_flash_crashes import lone_prices
 from trading_dag.quality.split_rules import split_like_jumps
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.sessions import shift_sessions
@@ -256,7 +256,7 @@ def _fallen_and_recovered(frame: pd.DataFrame, *, scales: float, back_at_open: f
 )
 def test_a_fall_that_trading_takes_back_is_no_lone_close(sample_market, scales, back_at_open, is_defect) -> None:
     prices = _fallen_and_recovered(sample_market.prices, scales=scales, back_at_open=back_at_open)
-    assert lone_closes(SoundBars.of(prices)).nonzero()[0].tolist() == [3_000] * is_defect
+    assert lone_prices(SoundBars.of(prices))[0].nonzero()[0].tolist() == [3_000] * is_defect
     assert broken_rules(prices, sample_market) == ({"no_reverting_spikes"} if is_defect else set())
 
 
@@ -266,7 +266,7 @@ def test_a_wrong_close_of_a_real_bar_is_found_wherever_it_is(sample_market, sign
     rows = np.arange(50, len(prices) - 50, 97)
     usual = SoundBars.of(prices).scale[rows].to_numpy()
     prices.loc[rows, "close"] *= np.exp(sign * np.maximum(16.0 * usual, 0.07))
-    found = lone_closes(SoundBars.of(prices)).nonzero()[0]
+    found = lone_prices(SoundBars.of(prices))[0].nonzero()[0]
     # Where a real move of that session adds to it, more than half remains and the neighbours do not agree.
     assert set(found) <= set(rows)
     assert len(found) >= 0.95 * len(rows)

@@ -40,7 +40,7 @@ class SessionAnalysis:
     Attributes
     ----------
     ticker, session, spot : of which chain; spot in USD, the median of the rows.
-    contracts : clean rows with ``chains.volatilities.ANALYTIC_COLUMNS``, and ``slice_volatility`` of the fitted smile.
+    contracts : clean rows with the columns of ``contract_analytics``, and ``slice_volatility`` of the fitted smile.
     smiles : rows of ``options.chain_analytics``, one an expiration.
     fitted : the fitted smile of each expiration that has one.
     open_contracts : every contract with open interest, for exposure and its picture.

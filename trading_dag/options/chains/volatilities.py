@@ -10,7 +10,6 @@ out-of-the-money contract at their strike. In-the-money American marks and early
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -26,10 +25,6 @@ from trading_dag.options.chains.rows import CHAIN_TABLE, marks
 
 MAXIMUM_VOLATILITY_ERROR: Final = 0.05
 TICK_USD: Final = 0.01
-ANALYTIC_COLUMNS: Final = (
-    "years", "rate", "forward", "dividend_yield", "mark", "fitted_volatility", "volatility_error", "volatility_reason",
-    "smile_volatility", "delta", "vega",
-)  # fmt: skip
 SMILE_COLUMNS: Final = (
     *SLICE_KEY, "years", "forward", "dividend_yield", "contracts", "atm_volatility", "put_25_delta_volatility",
     "call_25_delta_volatility", "skew_25_delta",
@@ -60,12 +55,12 @@ def contract_analytics(
 
     Returns
     -------
-    pd.DataFrame : the rows in the order of ``chain`` on a plain index, and the columns ``ANALYTIC_COLUMNS``.
-        ``mark``: the price used, USD. ``fitted_volatility``: a fraction, of out-of-the-money contracts (calls from the
-        forward up, puts below it); otherwise NaN and ``volatility_reason`` says why, which is empty where there is
-        one. ``volatility_error``: half the spread over vega. ``smile_volatility``: the fitted one, in the money that
-        of the other right at the same strike. ``delta`` and ``vega`` (USD per 1.00 of volatility) are Black–Scholes–
-        Merton at the smile volatility. Known at the close of the quote date.
+    pd.DataFrame : the rows in the order of ``chain`` on a plain index, with years, rate, forward and dividend
+        yield of their expiration. ``mark``: the price used, USD. ``fitted_volatility``: a fraction, of out-of-the-money
+        contracts (calls from the forward up, puts below it); otherwise NaN and ``volatility_reason`` says why, which is
+        empty where there is one. ``volatility_error``: half the spread over vega. ``smile_volatility``: the fitted one,
+        in the money that of the other right at the same strike. ``delta`` and ``vega`` (USD per 1.00 of volatility) are
+        Black–Scholes–Merton at the smile volatility. Known at the close of the quote date.
 
     Raises
     ------
@@ -120,42 +115,6 @@ def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float | RateCurve) ->
     key = [*SLICE_KEY, "option_right", "strike"]
     known = chain[key].merge(fitted[[*key, "smile_volatility"]], on=key, how="left")["smile_volatility"]
     return chain.assign(implied_volatility=chain["implied_volatility"].where(~missing, known.to_numpy()))
-
-
-def nearest_delta(
-    analytics: pd.DataFrame, *, option_right: str, absolute_delta: float | Sequence[float]
-) -> pd.DataFrame:
-    """Return the contract whose absolute delta is nearest to each target, in every ticker, quote date and
-    expiration.
-
-    Parameters
-    ----------
-    analytics : as ``contract_analytics`` gives it; rows without a delta are passed over.
-    option_right : C or P.
-    absolute_delta : one target between 0 and 1, or several.
-
-    Returns
-    -------
-    pd.DataFrame : the chosen rows with ``target_delta``, one for each target and expiration with any delta at all,
-        ascending. Of two equally near strikes the lower is taken.
-
-    Raises
-    ------
-    OptionPricingError : for another right, or a target outside (0, 1).
-    """
-    targets = np.atleast_1d(np.asarray(absolute_delta, dtype=np.float64))
-    if option_right not in ("C", "P") or not ((targets > 0) & (targets < 1)).all():
-        raise OptionPricingError(f"no contract has right {option_right!r} and absolute delta {absolute_delta}")
-    rows = analytics[(analytics["option_right"] == option_right) & analytics["delta"].notna()]
-    rows = rows.sort_values([*SLICE_KEY, "strike"], kind="stable")
-    chosen = []
-    for target in targets:
-        # Rounded, so that the last bit of a delta does not decide between equally near strikes.
-        miss = (rows["delta"].abs() - target).abs().round(12)
-        nearest = miss.groupby([rows[name] for name in SLICE_KEY]).idxmin()
-        chosen.append(rows.loc[nearest].assign(target_delta=target))
-    found: pd.DataFrame = pd.concat(chosen)
-    return found.sort_values(["target_delta", *SLICE_KEY], kind="stable", ignore_index=True)
 
 
 def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:

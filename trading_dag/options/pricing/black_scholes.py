@@ -178,16 +178,6 @@ def write_price(terms: BlackScholesTerms, received: FloatArray, paid: FloatArray
         out[~np.broadcast_to(terms.is_valid, out.shape)] = np.nan
 
 
-def price_of_terms(terms: BlackScholesTerms) -> FloatArray:
-    """Return the price from precomputed terms; NaN outside the domain."""
-    with np.errstate(all="ignore"):
-        _, spot_tail, strike_tail = tails_of_terms(terms)
-        received, paid = exercised_of_tails(terms, spot_tail, strike_tail)
-        value = np.empty(received.shape)
-        write_price(terms, received, paid, out=value)
-    return value
-
-
 def price(
     *,
     spot: ArrayLike,

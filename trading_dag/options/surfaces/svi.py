@@ -139,11 +139,6 @@ class FittedSmile:
     highest: float
     least_durrleman: float
 
-    @property
-    def is_free_of_butterfly_arbitrage(self) -> bool:
-        """The implied density is nowhere negative."""
-        return self.least_durrleman >= -_DENSITY_TOLERANCE
-
     def implied_volatility(self, log_moneyness: ArrayLike) -> FloatArray:
         """Return the volatility at each k, fraction; NaN where k is."""
         volatility: FloatArray = np.sqrt(np.maximum(self.parameters.total_variance(log_moneyness), 0.0) / self.years)

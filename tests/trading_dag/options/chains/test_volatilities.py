@@ -13,12 +13,11 @@ from scipy.stats import norm
 
 from trading_dag.errors import OptionPricingError, SchemaError
 from trading_dag.options.chains.cleaning import clean_chain
-from trading_dag.options.chains.forward import SLICE_KEY, implied_forwards
+from trading_dag.options.chains.forward import implied_forwards
 from trading_dag.options.chains.rows import normalise_chain
 from trading_dag.options.chains.volatilities import (
     SMILE_COLUMNS,
     contract_analytics,
-    nearest_delta,
     smile_summary,
     with_fitted_volatilities,
 )
@@ -198,44 +197,7 @@ def test_a_smile_that_does_not_reach_a_wing_says_nothing_of_it() -> None:
     assert np.isnan(narrow["skew_25_delta"])
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    deltas=st.lists(st.one_of(st.none(), st.floats(0.0, 1.0)), min_size=1, max_size=30),
-    target=st.floats(0.01, 0.99),
-)
-def test_the_chosen_contract_is_the_nearest_in_delta_of_a_plain_search(deltas, target) -> None:
-    rows = pd.DataFrame(
-        {
-            "ticker": "SPY",
-            "quote_date": pd.Timestamp("2024-11-15"),
-            "expiration": [pd.Timestamp("2024-12-20") + pd.Timedelta(days=7 * (i % 3)) for i in range(len(deltas))],
-            "strike": 500.0 + np.arange(len(deltas)),
-            "option_right": "P",
-            "delta": [np.nan if delta is None else -delta for delta in deltas],
-        }
-    )
-    chosen = nearest_delta(rows, option_right="P", absolute_delta=target)
-    expected = {}
-    for row in rows.dropna(subset=["delta"]).itertuples():
-        miss = (round(abs(-row.delta - target), 12), row.strike)
-        expected[row.expiration] = min(expected.get(row.expiration, miss), miss)
-    found = {row.expiration: row.strike for row in chosen.itertuples()}
-    assert found == {expiration: strike for expiration, (_, strike) in expected.items()}
-
-
-def test_several_targets_and_dates_are_chosen_at_once() -> None:
-    chain = pd.concat([simulated(days=35), simulated(days=63)], ignore_index=True)
-    rows = analysed(chain)
-    both = nearest_delta(rows, option_right="C", absolute_delta=[0.3, 0.1])
-    assert both["target_delta"].tolist() == [0.1, 0.1, 0.3, 0.3]
-    alone = nearest_delta(rows, option_right="C", absolute_delta=0.3)
-    pd.testing.assert_frame_equal(both[both["target_delta"] == 0.3].reset_index(drop=True), alone)
-
-
-@pytest.mark.parametrize(("right", "target"), [("X", 0.3), ("C", 0.0), ("C", 1.0), ("P", float("nan"))])
-def test_a_delta_that_no_contract_has_is_a_typed_error(right: str, target: float) -> None:
-    with pytest.raises(OptionPricingError, match="no contract"):
-        nearest_delta(analysed(simulated()), option_right=right, absolute_delta=target)
+def test_a_tick_that_is_not_positive_is_a_typed_error() -> None:
     with pytest.raises(OptionPricingError, match="tick"):
         analysed(simulated(), tick=0.0)
 
@@ -271,18 +233,6 @@ def test_volatilities_of_a_real_chain_agree_with_the_vendors(real_data) -> None:
         assert smile["atm_volatility"] == pytest.approx(atm, abs=0.0025)
         # The vendor's spot lies 0.15 USD below the one that parity implies, which tilts its calls against its puts.
         assert smile["skew_25_delta"] == pytest.approx(put - call, abs=0.015)
-
-
-@pytest.mark.files_data
-def test_deltas_chosen_on_a_real_chain_are_near_their_targets_wherever_strikes_are_dense(real_data) -> None:
-    raw = pd.read_parquet(real_data / "option_chain_eod.parquet", filters=[("ticker", "==", "SPY")])
-    clean = clean_chain(normalise_chain(raw).kept).kept
-    rows = contract_analytics(clean, implied_forwards(clean, rate=0.036))
-    near = rows[(rows["years"] > 14 / 365) & (rows["years"] < 45 / 365)]
-    chosen = nearest_delta(near, option_right="P", absolute_delta=[0.3, 0.1])
-    miss = (chosen["delta"].abs() - chosen["target_delta"]).abs()
-    assert chosen.groupby("target_delta").size().tolist() == [near.groupby(SLICE_KEY).ngroups] * 2
-    assert miss.median() < 0.005
 
 
 def test_only_missing_volatilities_are_fitted_and_only_from_quotes_to_be_believed() -> None:

@@ -20,7 +20,7 @@ from tests.trading_dag.options.pricing.exact_black_scholes import (
     exact_price,
 )
 from trading_dag.errors import OptionPricingError
-from trading_dag.options.pricing.black_scholes import black_scholes_terms, price, price_of_terms
+from trading_dag.options.pricing.black_scholes import black_scholes_terms, price
 from trading_dag.options.pricing.blocks import BLOCK_LENGTH
 
 # Haug, Option Pricing Formulas, McGraw-Hill 1998, pages 2-8: call?, K, S, q, r, T, volatility, value.
@@ -177,22 +177,12 @@ def test_a_long_array_gives_what_its_rows_give_alone():
         assert float(price(**contract_at(contracts, row))) == ours[row]
 
 
-def test_precomputed_terms_give_the_same_price():
-    contracts = drawn_contracts(500, seed=3)
-    assert price_of_terms(black_scholes_terms(**contracts)).tolist() == price(**contracts).tolist()
-
-
-def test_precomputed_terms_of_scalars_give_a_scalar():
-    ours = price_of_terms(black_scholes_terms(**INSIDE, is_call=True))
-    assert ours.shape == ()
-    assert float(ours) == float(price(**INSIDE, is_call=True))
-
-
 @settings(deadline=None, max_examples=60)
 @given(contract=CONTRACTS, is_call=st.booleans())
 def test_the_price_never_leaves_the_bounds_made_of_the_terms_themselves(contract, is_call):
     terms = black_scholes_terms(**contract, is_call=is_call)
-    ours, present_spot, present_strike = price_of_terms(terms), terms.discounted_spot, terms.discounted_strike
+    ours = price(**contract, is_call=is_call)
+    present_spot, present_strike = terms.discounted_spot, terms.discounted_strike
     lower = max(present_spot - present_strike if is_call else present_strike - present_spot, 0.0)
     assert lower <= ours <= (present_spot if is_call else present_strike)
 
