@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, table_asset
 from assets.declare.pictures import picture
-from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, REGISTRY
+from trading_dag.schemas import (
+    FEATURE_TABLE,
+    IMPORTANCE,
+    METRICS,
+    PREDICTIONS_DIRECTION,
+    PREDICTIONS_VOLATILITY,
+    REGISTRY,
+    TARGETS,
+)
+
+if TYPE_CHECKING:
+    from resources.io_managers.tables import StoredModel
 
 
 @table_asset(
@@ -44,4 +55,38 @@ def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame, regist
     return Result({"metrics": scores}, {name: picture(figure) for name, figure in figures.items()})
 
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (metrics,)
+@table_asset(
+    IMPORTANCE,
+    reads={
+        "direction_classifier": Read(model="direction_classifier"),
+        "volatility_forecaster": Read(model="volatility_forecaster"),
+        "features": FEATURE_TABLE,
+        "targets": TARGETS,
+    },
+    code_version="1",
+    kinds={"scikitlearn", "xgboost", "parquet"},
+    uses=("bootstrap",),
+)
+def importance(
+    at: Slice,
+    direction_classifier: StoredModel,
+    volatility_forecaster: StoredModel,
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+) -> Result:
+    """By shuffling, among the sessions that each fold forecast out of sample; nothing is fitted."""
+    from trading_dag.models import direction_classifier as direction
+    from trading_dag.models import volatility_forecaster as volatility
+    from trading_dag.plots.importance import importance_of_features
+
+    given = {"horizon": at.horizon, "settings": at.settings.bootstrap}
+    parts = [
+        direction.importance(direction_classifier.fitted, features, targets, **given),
+        volatility.importance(volatility_forecaster.fitted, features, targets, **given),
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    figure = importance_of_features(table)
+    return Result({IMPORTANCE.name: table}, {"what forecasts lose without a feature": picture(figure)})
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (metrics, importance)

@@ -10,6 +10,7 @@ from assets.declare.declaration import Declaration, Read, Result, Slice, model_a
 from assets.declare.pictures import picture
 from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import (
+    COEFFICIENTS,
     FEATURE_SELECTION,
     FEATURE_TABLE,
     PRICES_DAILY,
@@ -115,9 +116,19 @@ def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster
     return pd.concat(parts, ignore_index=True)
 
 
+@table_asset(COEFFICIENTS, reads=_MODELS, code_version="1")
+def coefficients(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
+    """Coefficients of the regressions and gains of the trees, by fold."""
+    from trading_dag.models.importance import learnt_coefficients
+
+    parts = [learnt_coefficients(model.fitted) for model in (direction_classifier, volatility_forecaster)]
+    return pd.concat(parts, ignore_index=True)
+
+
 DECLARATIONS: Final[tuple[Declaration, ...]] = (
     direction_classifier,
     volatility_forecaster,
     feature_selection,
     registry,
+    coefficients,
 )

@@ -19,11 +19,12 @@ from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
+from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import AugmentedRows, Learner, logistic_learner, weighted_rows
-from trading_dag.models.rows import collect_rows, labels_by_session
+from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
 from trading_dag.models.training import Recipe, fit_folds, library_versions
 from trading_dag.schemas import SAFE_FEATURES, TABLES
-from trading_dag.setting_groups import WalkForwardSettings
+from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, PREVIOUS_DIRECTION, previous_direction, previous_returns
 
@@ -141,6 +142,25 @@ def predict(
     return finish_predictions(
         blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.direction"]
     )
+
+
+def importance(
+    fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon, settings: BootstrapSettings
+) -> pd.DataFrame:
+    """Return what the out-of-sample forecasts lose where a feature is shuffled: rows of evaluation.importance.
+
+    Scored are the sessions whose move left the dead band.
+
+    Raises
+    ------
+    SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
+    """
+    sessions = require_sessions(features, (), table="features.feature_table")
+    codes = label_codes(
+        targets, sessions=sessions, label="direction", classes=CLASSES, horizon=horizon, ticker=fitted.ticker
+    )
+    forecasts = forecast(fitted, features, names=SAFE_FEATURES)
+    return permutation_importance(forecasts, codes, task="direction", fitted=fitted, horizon=horizon, settings=settings)
 
 
 def _block(

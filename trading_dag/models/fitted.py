@@ -72,6 +72,11 @@ class FittedFold:
     metrics: dict[str, float] = field(default_factory=dict)
     augmentation: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that the estimator reads, in their order."""
+        return self.features
+
     @cached_property
     def present_features(self) -> tuple[str, ...]:
         """Names that were present enough in training: a row needs most of these to be forecast."""

@@ -52,11 +52,13 @@ class FoldForecast:
     ----------
     fold : the fold.
     rows : positions in the feature frame, ascending.
+    values : rows × the columns that the estimator reads, NaN where not known.
     probabilities : rows × classes.
     """
 
     fold: FittedFold
     rows: IntArray
+    values: FloatArray
     probabilities: FloatArray
 
 
@@ -95,9 +97,8 @@ def forecast(
                 rows = served[rows_with_presence(present, minimum_presence=fitted.minimum_presence)]
                 if len(rows):
                     taken = values[rows][:, [position[name] for name in fold.features]]
-                    forecasts.append(
-                        FoldForecast(fold, rows, class_probabilities(fold.estimator, taken, classes=len(fold.classes)))
-                    )
+                    probabilities = class_probabilities(fold.estimator, taken, classes=len(fold.classes))
+                    forecasts.append(FoldForecast(fold, rows, taken, probabilities))
     return forecasts
 
 

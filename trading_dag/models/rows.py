@@ -95,6 +95,25 @@ def labels_by_session(
     return targets[list(columns)].set_axis(known, axis=0).reindex(sessions)
 
 
+def label_codes(
+    targets: pd.DataFrame,
+    *,
+    sessions: pd.DatetimeIndex,
+    label: str,
+    classes: tuple[str, ...],
+    horizon: Horizon,
+    ticker: str,
+) -> IntArray:
+    """Return the position of each session's label among the classes, (sessions,); −1 without one, or for another.
+
+    Raises
+    ------
+    SchemaError : as for ``labels_by_session``.
+    """
+    labels = labels_by_session(targets, sessions=sessions, columns=(label,), horizon=horizon, ticker=ticker)
+    return pd.Index(classes, dtype="object").get_indexer(pd.Index(labels[label], dtype="object")).astype(np.int64)
+
+
 def collect_rows(
     features: pd.DataFrame,
     targets: pd.DataFrame,

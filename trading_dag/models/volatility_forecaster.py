@@ -19,11 +19,12 @@ from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
+from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import logistic_learner
-from trading_dag.models.rows import collect_rows, labels_by_session
+from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
 from trading_dag.models.training import Recipe, fit_folds, library_versions
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
-from trading_dag.setting_groups import WalkForwardSettings
+from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE, persistence
 
@@ -128,6 +129,27 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
             blocks.append(_block(made, truth[made.rows], now, model=model, probabilities=probabilities))
     return finish_predictions(
         blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.volatility"]
+    )
+
+
+def importance(
+    fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon, settings: BootstrapSettings
+) -> pd.DataFrame:
+    """Return what the out-of-sample forecasts lose where a feature is shuffled: rows of evaluation.importance.
+
+    Scored are the sessions whose target has an IV regime.
+
+    Raises
+    ------
+    SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
+    """
+    sessions = require_sessions(features, (), table="features.feature_table")
+    codes = label_codes(
+        targets, sessions=sessions, label="iv_regime", classes=IV_REGIMES, horizon=horizon, ticker=fitted.ticker
+    )
+    forecasts = forecast(fitted, features, names=VOLATILITY_FORECASTER_FEATURES, required=_CURRENT)
+    return permutation_importance(
+        forecasts, codes, task="volatility", fitted=fitted, horizon=horizon, settings=settings
     )
 
 

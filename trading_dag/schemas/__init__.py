@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from trading_dag.schemas.backtests import COMPARISON, EQUITY, SUMMARY, TRADES
-from trading_dag.schemas.evaluation import METRICS
+from trading_dag.schemas.evaluation import IMPORTANCE, METRICS
 from trading_dag.schemas.feature_names import (
     ALL_FEATURES,
     EARNINGS_FEATURES,
@@ -44,7 +44,14 @@ from trading_dag.schemas.features import (
     TECHNICAL,
 )
 from trading_dag.schemas.labels import TARGETS
-from trading_dag.schemas.models import FEATURE_SELECTION, REGIME_HMM, REGIME_INPUTS, REGISTRY, SELECTION_STABILITY
+from trading_dag.schemas.models import (
+    COEFFICIENTS,
+    FEATURE_SELECTION,
+    REGIME_HMM,
+    REGIME_INPUTS,
+    REGISTRY,
+    SELECTION_STABILITY,
+)
 from trading_dag.schemas.monitoring import DRIFT
 from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.schemas.predictions import PREDICTIONS_DIRECTION, PREDICTIONS_REGIME, PREDICTIONS_VOLATILITY
@@ -76,9 +83,9 @@ TABLES: Final[dict[str, Table]] = {
         ECONOMIC_CALENDAR, HULL_MARKET, OPTION_CHAIN, CHAIN_ANALYTICS, DEALER_EXPOSURE,
         TECHNICAL, IMPLIED_VOLATILITY, MACRO_TABLE, SENTIMENT, EARNINGS_TABLE, ECONOMIC_CALENDAR_TABLE, INTRADAY,
         OPTION_CHAIN_TABLE, REGIME, FEATURE_TABLE, HULL_MARKET_TABLE,
-        TARGETS, FEATURE_SELECTION, SELECTION_STABILITY, REGISTRY, REGIME_HMM,
+        TARGETS, FEATURE_SELECTION, SELECTION_STABILITY, REGISTRY, COEFFICIENTS, REGIME_HMM,
         PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PREDICTIONS_REGIME,
-        METRICS, RECOMMENDATION, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
+        METRICS, IMPORTANCE, RECOMMENDATION, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
     )
 }  # fmt: skip
 
@@ -91,6 +98,7 @@ def table_of(qualified_name: str) -> Table:
 __all__ = [
     "ALL_FEATURES",
     "CHAIN_ANALYTICS",
+    "COEFFICIENTS",
     "COMPARISON",
     "DEALER_EXPOSURE",
     "DIRECTIONS",
@@ -117,6 +125,7 @@ __all__ = [
     "HULL_MARKET_TABLE",
     "IMPLIED_VOLATILITY",
     "IMPLIED_VOLATILITY_FEATURES",
+    "IMPORTANCE",
     "INTRADAY",
     "INTRADAY_FEATURES",
     "IV_RANK_LAGS",

@@ -30,3 +30,23 @@ METRICS: Final = Table(
     "Every score beside its naive baseline, with a block-bootstrap interval and a verdict.",
     session_column=None,
 )  # fmt: skip
+
+IMPORTANCE: Final = Table(
+    "evaluation", "importance", "ticker_horizon", ("ticker", "horizon", "task", "model", "kind", "feature"),
+    (
+        TICKER, HORIZON,
+        text("task", "direction or volatility", nullable=False, allowed=("direction", "volatility")),
+        text("model", "model name", nullable=False),
+        text("kind", "feature, or group: all features of a group at once", nullable=False,
+             allowed=("feature", "group")),
+        text("feature", "name of the feature or of the group", nullable=False),
+        number("importance", "increase of the Brier score where its values are shuffled among a fold's test sessions",
+               nullable=False),
+        number("ci_low", "lower end of the 95 % stationary-bootstrap interval"),
+        number("ci_high", "upper end"),
+        Column("folds", "int64", "folds that read it, the live model counted", nullable=False, minimum=1),
+        Column("n", "int64", "sessions scored", nullable=False, minimum=1),
+    ),
+    "What out-of-sample forecasts lose where a feature, or a group of features, is shuffled.",
+    session_column=None,
+)  # fmt: skip

@@ -66,6 +66,21 @@ REGISTRY: Final = Table(
     session_column=None,
 )  # fmt: skip
 
+COEFFICIENTS: Final = Table(
+    "models", "coefficients", "ticker_horizon", ("ticker", "horizon", "model", "fold", "class_name", "feature"),
+    (
+        TICKER, HORIZON,
+        text("model", "model name", nullable=False),
+        Column("fold", "int64", "walk-forward fold, 1 to 5; 6 is the live model", nullable=False, minimum=1),
+        text("class_name", "whose log-odds it moves; of two classes the second", nullable=False),
+        text("feature", "column that the model reads", nullable=False),
+        number("coefficient", "regressions: change of the log-odds per standard deviation of the training rows"),
+        number("gain", "trees: mean gain of the splits on the column, 0 without one", minimum=0.0),
+    ),
+    "What each fold has learnt of each of its columns.",
+    session_column=None,
+)  # fmt: skip
+
 REGIME_INPUTS: Final = ("log_return_5d", "log_return_20d", "log_hv_20")
 REGIME_HMM: Final = Table(
     "models", "regime_hmm", "ticker", ("ticker", "serves_from", "state"),

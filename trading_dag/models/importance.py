@@ -1,0 +1,163 @@
+"""What the models make of each feature: the numbers they have learnt, and what their forecasts lose without it.
+
+Here belongs what describes fitted models by their features. Which features a fold may use is decided in
+``features.selection``; how good the forecasts are, in ``validation``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.frames import table_frame
+from trading_dag.models.fitted import FittedFold, FittedModel
+from trading_dag.models.forecasting import FoldForecast, class_probabilities
+from trading_dag.schemas import COEFFICIENTS, FEATURE_GROUPS, IMPORTANCE
+from trading_dag.setting_groups import BootstrapSettings
+from trading_dag.slices import Horizon
+from trading_dag.validation.metrics import multiclass_brier_losses
+from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
+
+SHUFFLES: Final = 3
+_GROUP_OF: Final = {name: group for group, names in FEATURE_GROUPS.items() for name in names}
+
+
+def learnt_coefficients(fitted: FittedModel) -> pd.DataFrame:
+    """Return what each fitted fold has learnt of each of its columns, known as soon as the fold is fitted.
+
+    A regression has a coefficient for each class: the change of its log-odds (its score, where there are more than two
+    classes) per standard deviation of the column over the training rows. Of two classes it is that of the second. Trees
+    have the mean gain of the splits on the column, 0 for one that no tree splits on.
+
+    Returns
+    -------
+    models.coefficients; no rows of folds that could not be fitted.
+    """
+    rows = [
+        {"model": fold.model, "fold": fold.fold, "class_name": name, "feature": feature, **numbers}
+        for fold in fitted.folds
+        if fold.estimator is not None
+        for name, feature, numbers in _numbers_of(fold)
+    ]
+    values: dict[str, Any] = {
+        name: [row.get(name) for row in rows] for name in COEFFICIENTS.column_names if name not in ("ticker", "horizon")
+    }
+    return table_frame(
+        COEFFICIENTS, {"ticker": fitted.ticker, "horizon": fitted.horizon, **values} if rows else {}, rows=len(rows)
+    )
+
+
+def _numbers_of(fold: FittedFold) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Yield class, column and what was learnt of it."""
+    if hasattr(fold.estimator, "get_score"):
+        gains = fold.estimator.get_score(importance_type="gain")
+        for position, column in enumerate(fold.columns):
+            yield fold.classes[-1], column, {"gain": float(gains.get(f"f{position}", 0.0))}
+        return
+    regression = fold.estimator[-1]
+    codes = regression.classes_[-1:] if len(regression.coef_) == 1 else regression.classes_
+    for code, coefficients in zip(codes, regression.coef_, strict=True):
+        for column, coefficient in zip(fold.columns, coefficients, strict=True):
+            yield fold.classes[code], column, {"coefficient": float(coefficient)}
+
+
+def permutation_importance(
+    forecasts: Sequence[FoldForecast],
+    codes: IntArray,
+    *,
+    task: str,
+    fitted: FittedModel,
+    horizon: Horizon,
+    settings: BootstrapSettings,
+) -> pd.DataFrame:
+    """Return how much worse the out-of-sample forecasts get where the values of a feature are shuffled.
+
+    Within each fold's own sessions the values of one column, or of all columns of a group together, are exchanged at
+    random, three times; the fold then forecasts once more. The loss is the Brier score of the classes, summed over
+    them. Columns that say the same share what they are worth, so one alone may look useless; its group does not.
+
+    Parameters
+    ----------
+    forecasts : of every fold of the model family, as ``forecasting.forecast`` gives them.
+    codes : (sessions,) position of the outcome among the classes, −1 where there is none to score.
+    task : direction or volatility.
+    fitted : the model family that made them.
+    horizon, settings : block lengths, draws and seed of the intervals, which are those of a stationary bootstrap over
+        sessions.
+
+    Returns
+    -------
+    evaluation.importance; no rows without a scored session. Known at the last target session.
+
+    References
+    ----------
+    Breiman, "Random forests", Machine Learning 45 (2001), 5–32, section 10; Fisher, Rudin and Dominici, Journal of
+    Machine Learning Research 20 (2019), 177.
+    """
+    rows: list[dict[str, Any]] = []
+    for model in fitted.models:
+        increases, n, folds = _loss_increases([made for made in forecasts if made.fold.model == model], codes, settings)
+        if not n:
+            continue
+        total = np.sum(list(increases.values()), axis=0)
+        weights = bootstrap_weights(n, mean_block=mean_block_length(total, horizon=horizon), settings=settings)
+        names = sorted(increases)
+        means = weights.astype(np.float64) @ np.column_stack([increases[name] for name in names]) / n
+        for position, (kind, name) in enumerate(names):
+            low, high = percentile_interval(means[:, position], confidence=settings.confidence)
+            rows.append(
+                {
+                    "task": task, "model": model, "kind": kind, "feature": name, "n": n,
+                    "folds": folds[kind, name], "importance": float(increases[kind, name].mean()),
+                    "ci_low": low, "ci_high": high,
+                }
+            )  # fmt: skip
+    values: dict[str, Any] = {
+        name: [row[name] for row in rows] for name in IMPORTANCE.column_names if name not in ("ticker", "horizon")
+    }
+    return table_frame(
+        IMPORTANCE, {"ticker": fitted.ticker, "horizon": fitted.horizon, **values} if rows else {}, rows=len(rows)
+    )
+
+
+def _loss_increases(
+    forecasts: Sequence[FoldForecast], codes: IntArray, settings: BootstrapSettings
+) -> tuple[dict[tuple[str, str], FloatArray], int, dict[tuple[str, str], int]]:
+    """Return by kind and name the increase of the loss on each scored session in order, how many sessions there are,
+    and how many folds read the column. A fold that does not read it loses nothing.
+    """
+    scored = [(made, np.flatnonzero(codes[made.rows] >= 0)) for made in forecasts]
+    scored = [(made, taken) for made, taken in scored if len(taken)]
+    n = sum(len(taken) for _, taken in scored)
+    increases: dict[tuple[str, str], FloatArray] = {}
+    folds: dict[tuple[str, str], int] = {}
+    start = 0
+    for made, taken in scored:
+        values, outcome = made.values[taken], codes[made.rows[taken]]
+        before = multiclass_brier_losses(made.probabilities[taken], outcome)
+        generator = np.random.default_rng([settings.seed, made.fold.fold])
+        orders = np.concatenate([generator.permutation(len(taken)) for _ in range(SHUFFLES)])
+        for key, columns in _shuffled_together(made.fold.columns).items():
+            shuffled = np.tile(values, (SHUFFLES, 1))
+            shuffled[:, columns] = values[orders][:, columns]
+            probabilities = class_probabilities(made.fold.estimator, shuffled, classes=len(made.fold.classes))
+            after = multiclass_brier_losses(probabilities, np.tile(outcome, SHUFFLES))
+            own = increases.setdefault(key, np.zeros(n))
+            own[start : start + len(taken)] = after.reshape(SHUFFLES, -1).mean(axis=0) - before
+            folds[key] = folds.get(key, 0) + 1
+        start += len(taken)
+    return increases, n, folds
+
+
+def _shuffled_together(columns: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+    """Return the positions of each column alone, and of all columns of each group."""
+    together: dict[tuple[str, str], list[int]] = {("feature", name): [at] for at, name in enumerate(columns)}
+    for at, name in enumerate(columns):
+        group = _GROUP_OF.get(name)
+        if group is not None:
+            together.setdefault(("group", group), []).append(at)
+    return together
