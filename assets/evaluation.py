@@ -79,10 +79,11 @@ def importance(
     from trading_dag.models import volatility_forecaster as volatility
     from trading_dag.plots.importance import importance_of_features
 
-    given = {"horizon": at.horizon, "settings": at.settings.bootstrap}
+    horizon, settings = at.horizon, at.settings.bootstrap
+    models = ((direction, direction_classifier), (volatility, volatility_forecaster))
     parts = [
-        direction.importance(direction_classifier.fitted, features, targets, **given),
-        volatility.importance(volatility_forecaster.fitted, features, targets, **given),
+        module.importance(model.fitted, features, targets, horizon=horizon, settings=settings)
+        for module, model in models
     ]
     table = pd.concat(parts, ignore_index=True)
     figure = importance_of_features(table)

@@ -186,8 +186,10 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     from trading_dag.drift.psi import drift_report
     from trading_dag.labels import build_targets
     from trading_dag.models import direction_classifier, volatility_forecaster
+    from trading_dag.models.importance import learnt_coefficients
     from trading_dag.options.structures.user_structures import structures_by_name
     from trading_dag.plots.backtest import figures_of_backtest
+    from trading_dag.plots.importance import importance_of_features
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.slices import horizon_of
     from trading_dag.strategy.recommendation import build_recommendations
@@ -209,6 +211,10 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     direction = direction_classifier.predict(classifier, features, targets, horizon=horizon, prices=prices)
     volatility = volatility_forecaster.predict(forecaster, features, targets, horizon=horizon)
     metrics = evaluate(direction, volatility, horizon=horizon, settings=settings.bootstrap)
+    importance = pd.concat(
+        module.importance(fitted, features, targets, horizon=horizon, settings=settings.bootstrap)
+        for module, fitted in ((direction_classifier, classifier), (volatility_forecaster, forecaster))
+    )
     edge = edge_to_date(direction, volatility)
     signals = build_recommendations(
         direction, volatility, prices, index, edge=edge, rates=rates, horizon=horizon, settings=settings
@@ -235,6 +241,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         plots.forecast_against_outcome(direction),
         plots.regime_confusion(volatility),
         plots.skill_against_baseline(metrics),
+        importance_of_features(importance),
         *figures_of_backtest(result, ticker=ticker, horizon=horizon, settings=settings).values(),
     ):
         plots.to_png(figure)
@@ -247,6 +254,8 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         schemas.PREDICTIONS_DIRECTION: direction,
         schemas.PREDICTIONS_VOLATILITY: volatility,
         schemas.METRICS: metrics,
+        schemas.IMPORTANCE: importance,
+        schemas.COEFFICIENTS: pd.concat([learnt_coefficients(classifier), learnt_coefficients(forecaster)]),
         schemas.RECOMMENDATION: signals,
         schemas.TRADES: result.trades,
         schemas.EQUITY: result.equity,

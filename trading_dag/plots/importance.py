@@ -29,7 +29,8 @@ def importance_of_features(importance: pd.DataFrame) -> Figure:
     models = sorted(importance["model"].unique())
     shown = {model: _largest(importance[importance["model"] == model]) for model in models}
     figure = canvas.new_figure(
-        1.5 + _ROW_INCHES * max(map(len, shown.values())), margins=canvas.Margins(left=2.1, between_columns=0.95)
+        1.7 + _ROW_INCHES * max(map(len, shown.values())),
+        margins=canvas.Margins(left=2.1, top=0.85, between_columns=0.95),
     )
     panels = figure.subplots(1, len(models), squeeze=False)[0]
     colours = itertools.cycle(canvas.SERIES_COLOURS)
@@ -41,10 +42,14 @@ def importance_of_features(importance: pd.DataFrame) -> Figure:
         axes.hlines(places, low, high, color=colour, linewidth=1.8)
         axes.plot(values, places, linestyle="none", marker="o", markersize=4, color=colour)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        canvas.dress(axes, title=model.replace("_", " "), x_label="increase of the Brier score")
+        canvas.dress(axes, title=model.replace("_", " "), x_label="increase")
         axes.grid(visible=False, axis="y")
         canvas.name_rows(axes, _names_of(rows), size=7)
-    canvas.headline(figure, title, "right of zero: shuffled among the test sessions it is missed; groups in capitals")
+    canvas.headline(
+        figure,
+        title,
+        "increase of the Brier score where a feature is shuffled among test sessions, with 95% interval; groups in capitals",
+    )
     return figure
 
 
