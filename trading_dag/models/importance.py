@@ -22,7 +22,6 @@ from trading_dag.slices import Horizon
 from trading_dag.validation.metrics import multiclass_brier_losses
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
 
-SHUFFLES: Final = 3
 _GROUP_OF: Final = {name: group for group, names in FEATURE_GROUPS.items() for name in names}
 
 
@@ -77,8 +76,9 @@ def permutation_importance(
     """Return how much worse the out-of-sample forecasts get where the values of a feature are shuffled.
 
     Within each fold's own sessions the values of one column, or of all columns of a group together, are exchanged at
-    random, three times; the fold then forecasts once more. The loss is the Brier score of the classes, summed over
-    them. Columns that say the same share what they are worth, so one alone may look useless; its group does not.
+    random; the fold then forecasts once more. Sessions are many, so once is enough, and the intervals say so. The loss
+    is the Brier score of the classes, summed over them. Columns that say the same share what they are worth, so one
+    alone may look useless; its group does not.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ def _loss_increases(
         values, outcome = made.values[taken], codes[made.rows[taken]]
         before = multiclass_brier_losses(made.probabilities[taken], outcome)
         generator = np.random.default_rng([settings.seed, made.fold.fold])
-        orders = np.concatenate([generator.permutation(len(taken)) for _ in range(SHUFFLES)])
+        order = generator.permutation(len(taken))
         for key, columns in _shuffled_together(made.fold.columns).items():
-            shuffled = np.tile(values, (SHUFFLES, 1))
-            shuffled[:, columns] = values[orders][:, columns]
+            shuffled = values.copy()
+            shuffled[:, columns] = values[order][:, columns]
             probabilities = class_probabilities(made.fold.estimator, shuffled, classes=len(made.fold.classes))
-            after = multiclass_brier_losses(probabilities, np.tile(outcome, SHUFFLES))
+            after = multiclass_brier_losses(probabilities, outcome)
             own = increases.setdefault(key, np.zeros(n))
-            own[start : start + len(taken)] = after.reshape(SHUFFLES, -1).mean(axis=0) - before
+            own[start : start + len(taken)] = after - before
             folds[key] = folds.get(key, 0) + 1
         start += len(taken)
     return increases, n, folds

@@ -45,11 +45,8 @@ def importance_of_features(importance: pd.DataFrame) -> Figure:
         canvas.dress(axes, title=model.replace("_", " "), x_label="increase")
         axes.grid(visible=False, axis="y")
         canvas.name_rows(axes, _names_of(rows), size=7)
-    canvas.headline(
-        figure,
-        title,
-        "increase of the Brier score where a feature is shuffled among test sessions, with 95% interval; groups in capitals",
-    )
+    subtitle = "increase of the Brier score where a feature is shuffled among test sessions, with 95% interval"
+    canvas.headline(figure, title, f"{subtitle}; groups in capitals")
     return figure
 
 
