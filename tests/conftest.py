@@ -20,8 +20,10 @@ from trading_dag.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The same examples in every run, so that a red test is red for everybody; --hypothesis-profile=explore draws new ones.
-hypothesis.settings.register_profile("project", derandomize=True, deadline=None)
-hypothesis.settings.register_profile("explore", deadline=None, max_examples=1_000)
+# No clock decides: drawing is slow on a busy machine.
+UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("project", UNTIMED, derandomize=True)
+hypothesis.settings.register_profile("explore", UNTIMED, max_examples=1_000)
 hypothesis.settings.load_profile("project")
 
 KEYS_OF_VENDORS = ("FRED_API_KEY", "FINNHUB_API_KEY", "POLYGON_API_KEY", "TRADIER_TOKEN")

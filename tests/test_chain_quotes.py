@@ -29,7 +29,9 @@ def chain(rows: int = 500, seed: int = 0) -> pd.DataFrame:
     })  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     seed=st.integers(0, 999),
     rows=st.integers(0, 300),

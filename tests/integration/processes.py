@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sqlite3
 import subprocess
@@ -59,6 +60,16 @@ def wait_until(
                 return seen
         time.sleep(0.02)
     pytest.fail(f"waited {patience:.0f} s in vain")
+
+
+@contextlib.contextmanager
+def held_still(process: subprocess.Popen[str]) -> Iterator[None]:
+    """The command and its parts do nothing meanwhile: what is seen of them is so until they go on."""
+    os.killpg(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
 
 
 def unfinished_runs(home: Path) -> int:

@@ -20,6 +20,7 @@ from tests.integration.processes import (
     PATIENCE_SECONDS,
     answer_to_interrupts,
     assert_all_end,
+    held_still,
     rows,
     start,
     unfinished_runs,
@@ -161,8 +162,9 @@ def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_
 def test_a_second_command_on_the_same_ticker_is_refused_before_the_first_has_made_a_run(tmp_path: Path) -> None:
     first = start(tmp_path, *RUN)
     wait_until((tmp_path / ".dagster" / "claims" / "SPX.lock").is_file, first)
-    second = Workspace(tmp_path).run(*RUN)
-    os.killpg(first.pid, signal.SIGINT)
+    with held_still(first):
+        second = Workspace(tmp_path).run(*RUN)
+        os.killpg(first.pid, signal.SIGINT)
     first.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 1
     assert "another trading-dag command" in second.stderr

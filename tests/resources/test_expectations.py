@@ -111,7 +111,9 @@ def test_no_frame_however_ugly_raises(names: list[str], rows: int, data: st.Data
 
 
 @given(column=st.sampled_from(PRICES_DAILY.column_names), values=st.lists(_UGLY_VALUES, min_size=6, max_size=6))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_no_column_however_ugly_raises(sample_bars: pd.DataFrame, column: str, values: list[object]) -> None:
     frame = sample_bars[:6].copy()
     frame[column] = pd.Series(values, dtype="object")

@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -309,21 +310,28 @@ ASK_FIVE_TIMES = """
 import sys, time
 from pathlib import Path
 from resources.http.rate_limit import RateLimiter
-limiter = RateLimiter(Path(sys.argv[1]), requests_per_second=20.0)
+looked = []
+def clock():
+    looked.append(time.time())
+    return looked[-1]
+def sleep(seconds):
+    looked.append(looked[-1] + seconds)
+    time.sleep(seconds)
+limiter = RateLimiter(Path(sys.argv[1]), requests_per_second=20.0, sleep=sleep, clock=clock)
 for _ in range(5):
     limiter.wait()
-    print(time.time(), flush=True)
+    assert time.time() >= looked[-1] - 1e-3
+    print(repr(looked[-1]), flush=True)
 """
 
 
 def test_processes_share_one_rate(tmp_path: Path) -> None:
+    """Each says whose turn it was when, and none goes before: a busy machine may let it go later."""
     command = [sys.executable, "-c", ASK_FIVE_TIMES, str(tmp_path / "vendor")]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     moments = sorted(float(moment) for worker in workers for moment in worker.communicate(timeout=60)[0].split())
     assert len(moments) == 15
-    assert moments[-1] - moments[0] >= 14 / 20.0 - 0.05
-    for earlier, later in zip(moments, moments[5:], strict=False):
-        assert later - earlier >= 5 / 20.0 - 0.1
+    assert min(np.diff(moments)) >= 1 / 20.0 - 1e-6
 
 
 def test_the_sender_is_given_the_key_and_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -332,7 +340,7 @@ def test_the_sender_is_given_the_key_and_nobody_else(tmp_path: Path, caplog: pyt
         request = HttpRequest(
             "fred", f"{vendor.url}/fred/series/observations", {"series_id": "GDP"}, {"api_key": FRED_KEY}
         )
-        answer = send_with_curl(request, AnswerBounds(2.0, 1_000_000))
+        answer = send_with_curl(request, AnswerBounds(20.0, 1_000_000))
         assert isinstance(answer, HttpAnswer)
         assert answer.status == 200
         assert vendor.requests[-1].query["api_key"] == FRED_KEY
@@ -357,7 +365,7 @@ def test_a_secret_header_goes_to_the_vendor_and_not_to_whom_it_redirects(caplog:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/first"
         request = HttpRequest("vendor", address, secret_headers={"X-Token": FRED_KEY})
-        outcome = send_with_curl(request, AnswerBounds(2.0, 1_000_000))
+        outcome = send_with_curl(request, AnswerBounds(20.0, 1_000_000))
         server.shutdown()
     assert outcome == HttpAnswer(200, {"content-length": "2"}, b"ok")
     (first, first_head), (second, second_head) = received
@@ -371,7 +379,8 @@ def test_a_server_that_is_not_there_is_no_answer_without_its_address() -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         port = server.server_address[1]
     outcome = send_with_curl(
-        HttpRequest("vendor", f"http://127.0.0.1:{port}/x", secrets={"api_key": FRED_KEY}), AnswerBounds(1.0, 1_000_000)
+        HttpRequest("vendor", f"http://127.0.0.1:{port}/x", secrets={"api_key": FRED_KEY}),
+        AnswerBounds(20.0, 1_000_000),
     )
     assert isinstance(outcome, NoAnswer)
     assert "no connection" in outcome.problem
@@ -387,7 +396,7 @@ def test_an_answer_that_breaks_off_is_no_answer() -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), HalfAnAnswer) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         outcome = send_with_curl(
-            HttpRequest("vendor", f"http://127.0.0.1:{server.server_address[1]}/"), AnswerBounds(2.0, 1_000_000)
+            HttpRequest("vendor", f"http://127.0.0.1:{server.server_address[1]}/"), AnswerBounds(20.0, 1_000_000)
         )
         server.shutdown()
     assert isinstance(outcome, NoAnswer)

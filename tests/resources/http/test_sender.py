@@ -19,7 +19,7 @@ from tests.resources.loopback.server import FRED_CSV, Fault, LoopbackVendor
 from trading_dag.errors import ConfigurationError
 
 KEY = "an+odd/key=&0123456789"
-BOUNDS = AnswerBounds(seconds=5.0, maximum_bytes=1_000_000)
+BOUNDS = AnswerBounds(seconds=20.0, maximum_bytes=1_000_000)
 
 
 @pytest.fixture(scope="module")

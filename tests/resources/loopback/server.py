@@ -7,8 +7,10 @@ whose path or query contains ``SPY`` fail.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,8 +35,9 @@ FRED = "/fred/series/"
 FRED_CSV = "/graph/fredgraph.csv"
 FRED_KEY = "0123456789abcdef0123456789abcdef"
 PAGE = b"<!DOCTYPE html><html><body><h1>We will be right with you</h1></body></html>"
+PATIENCE_SECONDS = 60.0
 FAST_HTTP = HttpSettings(
-    timeout_seconds=3.0,
+    timeout_seconds=20.0,  # of honest answers on a busy machine; a test of a slow one says how long it waits
     attempts=3,
     backoff_seconds=0.01,
     backoff_maximum_seconds=3.0,
@@ -119,6 +122,28 @@ class LoggedRequest:
     status: int
 
 
+class Server(ThreadingHTTPServer):
+    """Knows how many clients are connected, and takes it for no fault that one leaves in the middle."""
+
+    daemon_threads = True
+    connections = 0
+    lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self.lock:
+            self.connections += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        super().process_request_thread(request, client_address)
+        with self.lock:
+            self.connections -= 1
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class LoopbackVendor:
     """A server for the length of a ``with`` block.
 
@@ -150,8 +175,7 @@ class LoopbackVendor:
             def log_message(self, format: str, *args: Any) -> None:
                 """Keep the tests' output clean."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> LoopbackVendor:
@@ -206,7 +230,6 @@ class LoopbackVendor:
             # Chains are shown by the clock on the wall, and this vendor lives in the past.
             "TRADING_DAG_CHAIN_VENDOR": "none",
             **http,
-            "TRADING_DAG_HTTP__TIMEOUT_SECONDS": "5",
         }
 
     def inject(self, path_substring: str, fault: Fault, times: int | None = 1) -> None:
@@ -223,6 +246,17 @@ class LoopbackVendor:
         """The requests whose path or query contains a text, in order."""
         with self._lock:
             return [one for one in self.requests if path_substring in f"{one.path}?{one.query}"]
+
+    def wait_until_all_have_left(self) -> None:
+        """Return when every client that had connected is gone, so that no request of theirs is yet to be noted.
+
+        Clients are let in one after the other: when one that comes now is answered, nobody waits at the door.
+        """
+        urllib.request.urlopen(f"{self.url}{CRUMB}").close()
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while self._server.connections:
+            assert time.monotonic() < give_up, f"{self._server.connections} clients stay"
+            time.sleep(0.01)
 
     def advance_one_session(self) -> pd.Timestamp:
         """Close one more session and return it."""

@@ -173,7 +173,7 @@ def test_a_lasting_failure_is_the_error_that_it_is_and_never_part_of_a_list(
 ) -> None:
     vendor.inject(page, fault, times=None)
     with pytest.raises(error, match=words) as caught:
-        client(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 10.0).mentions()
+        client(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 20.0).mentions()
     assert caught.value.source == "apewisdom"
     assert APEWISDOM in caught.value.request
     assert caught.value.remedy

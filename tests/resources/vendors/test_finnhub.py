@@ -317,7 +317,7 @@ def test_a_lasting_failure_is_the_error_that_it_is_and_never_no_rows(
     vendor: LoopbackVendor, tmp_path: Path, endpoint: str, fault: loopback.Fault, error: type[SourceError], words: str
 ) -> None:
     vendor.inject(endpoint, fault, times=None)
-    asked = client(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 10.0)
+    asked = client(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 20.0)
     ask = {
         COMPANY: lambda: asked.company_news("SPY", since=SINCE),
         MARKET: asked.market_news,

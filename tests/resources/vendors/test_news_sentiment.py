@@ -30,8 +30,11 @@ def vendor(vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
     vendor.events.has_premium = False
 
 
-def live(vendor: LoopbackVendor, home: Path, *, key: str | None = FINNHUB_KEY, now: pd.Timestamp = NOW) -> LiveSource:
-    return build_live_source(vendor.settings(home, finnhub_api_key=key), clock=lambda: now)
+def live(
+    vendor: LoopbackVendor, home: Path, *, key: str | None = FINNHUB_KEY, now: pd.Timestamp = NOW, **http: float
+) -> LiveSource:
+    given = loopback.FAST_HTTP.model_copy(update=http)
+    return build_live_source(vendor.settings(home, finnhub_api_key=key, http=given), clock=lambda: now)
 
 
 def snapshots() -> pd.DataFrame:
@@ -96,11 +99,12 @@ def test_a_symbol_that_the_vendor_does_not_score_is_off_and_no_error(vendor: Loo
 
 
 @pytest.mark.parametrize(
-    "fault", [loopback.too_many_requests("0"), loopback.server_error(502), loopback.hang_up(), loopback.slow(4.0)]
+    "fault", [loopback.too_many_requests("0"), loopback.server_error(502), loopback.hang_up(), loopback.slow(60.0)]
 )
 def test_a_passing_failure_is_asked_again(vendor: LoopbackVendor, tmp_path: Path, fault: loopback.Fault) -> None:
     vendor.inject(SENTIMENT, fault)
-    assert len(live(vendor, tmp_path).news_sentiment("SPY")) == 1
+    patience = {"timeout_seconds": 3.0} if fault.delay_seconds else {}
+    assert len(live(vendor, tmp_path, **patience).news_sentiment("SPY")) == 1
     assert len(vendor.asked(SENTIMENT)) == 2
 
 

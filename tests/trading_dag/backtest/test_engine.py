@@ -345,7 +345,9 @@ def test_the_entry_is_discounted_at_the_rate_known_before_its_open(make_frames, 
     assert costs[0] == costs[2] != costs[1]
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(seed=st.integers(0, 10_000), horizon=st.sampled_from(["24h", "72h", "168h"]), holes=st.booleans())
 def test_cash_is_fills_less_fees_and_equity_is_cash_and_marks_for_any_sequence(
     random_frames, flat, seed, horizon, holes
@@ -390,7 +392,9 @@ def test_cash_is_fills_less_fees_and_equity_is_cash_and_marks_for_any_sequence(
     assert not flows
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(seed=st.integers(0, 10_000), cut=st.integers(5, 40), horizon=st.sampled_from(["24h", "168h"]))
 def test_no_trade_uses_a_price_of_its_signals_session_or_earlier_or_after_its_exit(
     random_frames, flat, seed, cut, horizon

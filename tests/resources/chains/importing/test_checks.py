@@ -305,7 +305,7 @@ def test_lines_of_a_report_add_up_over_files_and_name_the_first_place(store: Cha
     ]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     cuts=st.lists(
         st.tuples(

@@ -134,7 +134,7 @@ def test_a_lasting_failure_is_the_error_that_it_is_and_no_rule_takes_its_place(
 ) -> None:
     vendor.inject(RELEASE_DATES, fault, times=None)
     with pytest.raises(error, match=words) as caught:
-        client(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 10.0).events(since=SINCE)
+        client(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 20.0).events(since=SINCE)
     assert caught.value.source == "fred"
     assert "release_id=10" in caught.value.request
     assert FRED_KEY not in str(caught.value)

@@ -233,7 +233,7 @@ def test_with_a_key_a_lasting_failure_is_the_error_that_it_is(
 ) -> None:
     vendor.inject(OBSERVATIONS, fault, times=None)
     with pytest.raises(error, match=words) as caught:
-        with_key(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 10.0).series("GDP", since=SINCE)
+        with_key(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 20.0).series("GDP", since=SINCE)
     assert caught.value.source == "fred"
     assert "GDP" in caught.value.request
     assert FRED_KEY not in f"{caught.value} {caught.value!r}"
@@ -255,7 +255,7 @@ def test_without_a_key_a_lasting_failure_is_the_error_that_it_is(
 ) -> None:
     vendor.inject(FRED_CSV, fault, times=None)
     with pytest.raises(error, match=words) as caught:
-        without_key(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 10.0).series("GDP", since=SINCE)
+        without_key(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 20.0).series("GDP", since=SINCE)
     assert caught.value.source == "fred"
     assert "GDP" in caught.value.request
 

@@ -277,7 +277,7 @@ def test_a_lasting_failure_is_the_error_that_it_is_and_never_no_rows(
     vendor.inject(target, fault, times=None)
     with pytest.raises(error, match=words) as caught:
         # A busy machine may take a while to answer; only the fault that is slow itself is to be given up on.
-        bars_of(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 10.0)
+        bars_of(vendor, tmp_path, timeout_seconds=0.2 if fault.delay_seconds else 20.0)
     assert caught.value.source == "yahoo"
     assert "SPY" in caught.value.request
     assert "crumb" not in str(caught.value).lower()

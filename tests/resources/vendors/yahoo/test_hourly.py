@@ -40,7 +40,7 @@ def vendor(vendor: LoopbackVendor) -> Iterator[LoopbackVendor]:
 
 def client(vendor: LoopbackVendor, home: Path, *, now: pd.Timestamp | None = None, **http: float) -> YahooClient:
     # Long, so that a busy machine is no fault; a fault that is slow says how long it waits.
-    settings = vendor.settings(home, http=FAST_HTTP.model_copy(update={"timeout_seconds": 5.0, **http}))
+    settings = vendor.settings(home, http=FAST_HTTP.model_copy(update=http))
     moment = session_close(vendor.market.last) + 60 * MINUTE if now is None else now
     return YahooClient(settings, clock=lambda: moment)
 
