@@ -52,9 +52,9 @@ def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFram
 
 @model_asset(
     reads=_LEARNT_FROM,
-    code_version="2",
+    code_version="3",
     kinds={"scikitlearn", "xgboost"},
-    uses=("walk_forward", "augmentation"),
+    uses=("walk_forward", "augmentation", "training.direction_classifier"),
 )
 def direction_classifier(
     at: Slice,
@@ -69,14 +69,17 @@ def direction_classifier(
 
     _require_rows(at, features)
     drawn = _augmentation(at, prices, volatility_index)
-    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn)
+    start = at.settings.training.direction_classifier.start
+    return fit(
+        features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn, start=start
+    )
 
 
 @model_asset(
     reads=_LEARNT_FROM,
-    code_version="2",
+    code_version="3",
     kinds={"scikitlearn"},
-    uses=("walk_forward", "augmentation"),
+    uses=("walk_forward", "augmentation", "training.volatility_forecaster"),
 )
 def volatility_forecaster(
     at: Slice,
@@ -91,7 +94,10 @@ def volatility_forecaster(
 
     _require_rows(at, features)
     drawn = _augmentation(at, prices, volatility_index)
-    return fit(features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn)
+    start = at.settings.training.volatility_forecaster.start
+    return fit(
+        features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn, start=start
+    )
 
 
 @table_asset(FEATURE_SELECTION, SELECTION_STABILITY, reads=_MODELS, code_version="2", uses=("walk_forward",))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from trading_dag.training_start import ALL, FORMS, TrainingStart, parse_start
 
 
 class _Frozen(BaseModel):
@@ -20,12 +22,42 @@ class WalkForwardSettings(_Frozen):
     folds: int = Field(5, ge=2, le=20, description="expanding test folds")
     inner_folds: int = Field(3, ge=2, le=10, description="purged folds inside a training part, for thresholds")
     minimum_presence: float = Field(0.8, gt=0, le=1, description="features below this presence are dropped by a fold")
+    presence_sessions: int = Field(
+        756, ge=1, description="last sessions of a training part over which presence is judged; three years"
+    )
+    late_sessions: int = Field(
+        252, ge=1, description="a feature that begins within those is judged from its beginning, once it is so old"
+    )
     minimum_class_rows: int = Field(30, ge=2, description="rarer classes give insufficient_data")
     top_features: int = Field(40, ge=1, description="features kept by mutual information")
     threshold_rule: Literal["balanced_accuracy", "f1"] = Field(
         "balanced_accuracy", description="what a decision threshold maximises on inner out-of-fold predictions"
     )
     seed: int = Field(42, ge=0, lt=2**32)
+
+
+class FamilyTraining(_Frozen):
+    """What one family of models learns from."""
+
+    since: str = Field(ALL, description=f"since when: {FORMS}")
+
+    @field_validator("since", mode="after")
+    @classmethod
+    def _is_a_start(cls, value: str) -> str:
+        parse_start(value)
+        return value.strip().lower()
+
+    @property
+    def start(self) -> TrainingStart:
+        """The start, parsed."""
+        return parse_start(self.since)
+
+
+class TrainingSettings(_Frozen):
+    """What each family of models learns from."""
+
+    direction_classifier: FamilyTraining = FamilyTraining()
+    volatility_forecaster: FamilyTraining = FamilyTraining()
 
 
 class AugmentationSettings(_Frozen):

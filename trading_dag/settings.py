@@ -27,6 +27,7 @@ from trading_dag.setting_groups import (
     HttpSettings,
     SelectorSettings,
     SurfaceSettings,
+    TrainingSettings,
     WalkForwardSettings,
 )
 from trading_dag.simulation.simulation_settings import SimulationSettings
@@ -188,6 +189,7 @@ class Settings(BaseSettings):
         (), description="option structures beyond the built-in ones: a JSON list, or the path of a .json file with it"
     )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
+    training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     surface: SurfaceSettings = SurfaceSettings()

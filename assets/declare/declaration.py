@@ -8,6 +8,8 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from typing import Any, Final
 
 import dagster as dg
@@ -180,8 +182,8 @@ class Declaration:
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
         """Code version and the settings it depends on: beside the inputs, what makes a stored slice stale."""
-        values = settings.model_dump(mode="json", include=set(self.uses))
-        used = {name: values[name] for name in self.uses}
+        values = settings.model_dump(mode="json", include={name.partition(".")[0] for name in self.uses})
+        used = {name: reduce(getitem, name.split("."), values) for name in self.uses}
         digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
         return {"code_version": self.code_version, "settings": digest}
 
@@ -254,7 +256,7 @@ def table_asset(
         after its inputs (``eager``), and one that is fetched when schedules and people ask for it (``none``).
     fetch : how rows are fetched; None of a table that is computed from others.
     probe : what the look-ahead prober cuts and perturbs; None of a table that is not probed.
-    uses : groups of settings whose change makes a stored slice stale.
+    uses : groups of settings whose change makes a stored slice stale; of a group in groups, ``training.NAME``.
     cross_rules : rules between inputs and results, reported as checks of the tables they name.
     describe : metadata for the UI made of the first table, before it is stored. The look-ahead prober calls the
         function itself many times, so a function that is probed returns a bare frame and leaves its pictures to this.

@@ -1,4 +1,4 @@
-"""Which features a training part may use: presence, constancy, mutual information with the label.
+"""Which features a training part may use: recent presence, constancy, mutual information with the label.
 
 Here belongs what chooses columns from one training part. Nothing here knows folds, sessions or
 estimators, and nothing here computes a feature. Whoever calls this hands over training rows only:
@@ -7,6 +7,7 @@ a selection made on more rows than that leaks through the choice itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,72 @@ import pandas as pd
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
 
 QUANTILE_BINS: Final = 10
-SELECTION_COLUMNS: Final = ("feature", "selected", "reason", "score", "presence_fraction")
+SELECTION_COLUMNS: Final = (
+    "feature", "selected", "reason", "score", "presence_fraction", "known_fraction", "begins_late",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PresenceRule:
+    """When a column is present enough, judged on the end of the rows that are learnt from.
+
+    What a model reads is to be there when it serves, which is after the training part: its last rows say more about
+    that than its first.
+
+    Attributes
+    ----------
+    minimum : least share of rows in which a column is present.
+    recent_rows : over how many of the last rows that is judged; None for all.
+    late_rows : a column that begins within those is judged from its first value on, once it is so many rows old.
+    """
+
+    minimum: float
+    recent_rows: int | None = None
+    late_rows: int = 252
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What a rule says of each column.
+
+    Attributes
+    ----------
+    judged : share of the rows over which it was judged.
+    known : share of all rows.
+    is_present : whether it is present enough.
+    begins_late : whether it is so now, and has not been over the whole.
+    """
+
+    judged: FloatArray
+    known: FloatArray
+    is_present: BoolArray
+    begins_late: BoolArray
+
+    @property
+    def is_steady(self) -> BoolArray:
+        """Columns that are present enough, recently and over the whole: what a row can be expected to have."""
+        steady: BoolArray = self.is_present & ~self.begins_late
+        return steady
+
+
+def judge_presence(values: FloatArray, rule: PresenceRule) -> Presence:
+    """Judge each column by a rule.
+
+    Parameters
+    ----------
+    values : training rows × columns in session order, NaN where not known.
+    """
+    known = presence_fractions(values)
+    recent = values if rule.recent_rows is None else values[-rule.recent_rows :]
+    judged = presence_fractions(recent)
+    if rule.recent_rows is not None and len(recent):
+        # Rows since the first value, of columns without one in the rows before.
+        is_there = ~np.isnan(recent)
+        since = np.where(is_there.any(axis=0), len(recent) - is_there.argmax(axis=0), 0)
+        is_new = np.isnan(values[: len(values) - len(recent)]).all(axis=0) & (since >= rule.late_rows)
+        judged = np.where(is_new, is_there.sum(axis=0) / np.maximum(since, 1), judged)
+    is_present = judged >= rule.minimum
+    return Presence(judged, known, is_present, is_present & (known < rule.minimum))
 
 
 def presence_fractions(values: FloatArray) -> FloatArray:
@@ -120,41 +186,47 @@ def select_features(
     codes: IntArray,
     *,
     names: tuple[str, ...],
-    minimum_presence: float,
+    presence: PresenceRule,
     top_features: int | None,
 ) -> pd.DataFrame:
     """Choose the columns that a model of this training part reads.
 
-    Presence is measured on every row handed over; constancy and mutual information on the rows
-    whose code is not negative and that have ``minimum_presence`` of the columns which are
-    themselves present enough.
+    Constancy and mutual information are measured on the rows whose code is not negative and that have
+    ``presence.minimum`` of the columns which are present enough over the whole part.
+
+    What a column tells that begins late, it tells in a share of the rows: its score is the mutual information over the
+    rows where it is known times that share, the information about the label of an average row. An estimate from few
+    rows scatters more, in inverse proportion to their number, so without the share the columns with the shortest past
+    would be chosen for their noise.
 
     Parameters
     ----------
-    values : training rows × candidate columns, NaN where not known.
+    values : training rows × candidate columns in session order, NaN where not known.
     codes : class of each row, −1 for a row that is not learnt from (an ambiguous one).
     names : the columns' names.
-    minimum_presence : a column present in a smaller share of the rows is dropped.
-    top_features : how many to keep by mutual information; None keeps all that are left.
+    presence : which columns are present enough.
+    top_features : how many to keep by their score; None keeps all that are left.
 
     Returns
     -------
     One row per candidate, in the order given: feature, selected, reason (``selected``,
     ``below_top_k``, ``below_presence``, ``constant``), score (nats, NaN where it was not
-    measured), presence_fraction. Ties go to the column that stands first.
+    measured), presence_fraction (of the rows over which it was judged), known_fraction (of all rows), begins_late.
+    Ties go to the column that stands first.
     """
-    presence = presence_fractions(values)
-    kept = presence >= minimum_presence
-    usable = (codes >= 0) & rows_with_presence(values[:, kept], minimum_presence=minimum_presence)
+    found = judge_presence(values, presence)
+    usable = (codes >= 0) & rows_with_presence(values[:, found.is_steady], minimum_presence=presence.minimum)
     learnt = values[usable]
     varies = np.zeros(len(names), dtype=bool)
     if len(learnt):
         varies = np.fmax.reduce(learnt, axis=0) > np.fmin.reduce(learnt, axis=0)  # they pass over NaN
-    candidates = np.flatnonzero(kept & varies)
+    candidates = np.flatnonzero(found.is_present & varies)
     score = np.full(len(names), np.nan)
     score[candidates] = mutual_information(learnt[:, candidates], codes[usable])
+    late = candidates[found.begins_late[candidates]]
+    score[late] *= presence_fractions(learnt[:, late])
     ranked = candidates[np.argsort(-score[candidates], kind="stable")]
-    reason = np.where(kept, "constant", "below_presence").astype(object)
+    reason = np.where(found.is_present, "constant", "below_presence").astype(object)
     reason[ranked] = "selected"
     if top_features is not None:
         reason[ranked[top_features:]] = "below_top_k"
@@ -164,6 +236,8 @@ def select_features(
             "selected": reason == "selected",
             "reason": pd.array(reason, dtype="str"),
             "score": score,
-            "presence_fraction": presence,
+            "presence_fraction": found.judged,
+            "known_fraction": found.known,
+            "begins_late": found.begins_late,
         }
     )

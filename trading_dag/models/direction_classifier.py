@@ -26,6 +26,7 @@ from trading_dag.models.training import Recipe, fit_folds, library_versions
 from trading_dag.schemas import SAFE_FEATURES, TABLES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
+from trading_dag.training_start import EVERYTHING, TrainingStart
 from trading_dag.validation.baselines import CLASS_PRIOR, PREVIOUS_DIRECTION, previous_direction, previous_returns
 
 LOGISTIC: Final = "direction_logistic"
@@ -43,13 +44,14 @@ def fit(
     settings: WalkForwardSettings,
     ticker: str | None = None,
     augmentation: Augmentation | None = None,
+    start: TrainingStart = EVERYTHING,
 ) -> FittedModel:
     """Fit both learners on every walk-forward fold, and once more on every label.
 
     Per training part: the top features by mutual information among the safe ones; L2 logistic
-    regression on medians-filled, standardised values; boosted trees on the same columns; a
-    decision threshold each, from purged inner out-of-fold rows. Ambiguous rows are left out of
-    the learning, not of the folds.
+    regression on medians-filled, standardised values and an indicator for each group that begins
+    late; boosted trees on the same columns, gaps included; a decision threshold each, from purged
+    inner out-of-fold rows. Ambiguous rows are left out of the learning, not of the folds.
 
     Parameters
     ----------
@@ -58,6 +60,7 @@ def fit(
     horizon, settings : gap between training and test part; folds, presence, seed.
     ticker : the underlying; by default that of the feature rows.
     augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
+    start : since when is learnt from.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def fit(
         tunes_threshold=True,
     )
     draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
-    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, draw=draw)
+    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, start=start, draw=draw)
     return FittedModel(
         name="direction_classifier",
         ticker=rows.ticker,
@@ -221,4 +224,4 @@ def _xgboost(*, seed: int) -> Learner:
         rows = xgboost.DMatrix(values, codes, weight=weights, nthread=1)
         return xgboost.train(parameters, rows, num_boost_round=rounds)
 
-    return Learner(XGBOOST, {**parameters, "num_boost_round": rounds}, fit_trees)
+    return Learner(XGBOOST, {**parameters, "num_boost_round": rounds}, fit_trees, reads_gaps=True)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import BoolArray
 from trading_dag.errors import UntrustedModelError
 from trading_dag.frames import table_frame
 from trading_dag.schemas import TABLES
@@ -50,6 +51,8 @@ class FittedFold:
     metrics : scores on purged inner out-of-fold rows of the training part.
     augmentation : how many augmented rows were learnt from besides (``rows``), and how they were drawn: paths, seed,
         weight, mean_block, drawn_from, drawn_through. Empty where none were asked for.
+    indicators : columns that the estimator reads behind the features, and the features that each stands for: 1 where
+        none of these is known. Empty where nothing begins late, or the estimator reads gaps itself.
     """
 
     model: str
@@ -71,17 +74,27 @@ class FittedFold:
     hyperparameters: dict[str, Any]
     metrics: dict[str, float] = field(default_factory=dict)
     augmentation: dict[str, Any] = field(default_factory=dict)
+    indicators: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that the estimator reads, in their order."""
-        return self.features
+        return (*self.features, *self.indicators)
 
     @cached_property
-    def present_features(self) -> tuple[str, ...]:
-        """Names that were present enough in training: a row needs most of these to be forecast."""
-        names, reasons = self.selection["feature"].tolist(), self.selection["reason"].tolist()
-        return tuple(name for name, reason in zip(names, reasons, strict=True) if reason != "below_presence")
+    def steady_features(self) -> tuple[str, ...]:
+        """Names that were present enough over the whole training part: a row needs most of these to be forecast.
+
+        What begins late is none of them. The fold has learnt from rows without it, so it can forecast such a row.
+        """
+        return tuple(self.selection.loc[is_steady(self.selection), "feature"])
+
+
+def is_steady(selection: pd.DataFrame) -> BoolArray:
+    """Which rows of a selection are features that were present enough over the whole training part."""
+    is_present = (selection["reason"] != "below_presence").to_numpy(dtype=np.bool_)
+    steady: BoolArray = is_present & ~selection["begins_late"].to_numpy(dtype=np.bool_)
+    return steady
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +106,7 @@ class FittedModel:
     name : ``direction_classifier`` or ``volatility_forecaster``.
     ticker, horizon : the slice.
     folds : fitted folds, ordered by model, then fold.
-    minimum_presence : share of ``present_features`` that a row needs.
+    minimum_presence : share of ``steady_features`` that a row needs.
     libraries : versions of the libraries that fitted it.
     inputs : content hash of each input frame.
     """
@@ -203,12 +216,18 @@ def fold_spec(fold: FittedFold) -> dict[str, Any]:
         "hyperparameters": fold.hyperparameters,
         "metrics": fold.metrics,
         **_augmentation_of(fold),
+        **_indicators_of(fold),
     }
 
 
 def _augmentation_of(fold: FittedFold) -> dict[str, Any]:
     """The record of what was drawn, by its name; nothing where none was, so that such a fold's hash stays the same."""
     return {"augmentation": fold.augmentation} if fold.augmentation else {}
+
+
+def _indicators_of(fold: FittedFold) -> dict[str, Any]:
+    """The indicators, by the same rule."""
+    return {"indicators": {name: list(columns) for name, columns in fold.indicators.items()}} if fold.indicators else {}
 
 
 def _hash_estimator(digest: hashlib._Hash, estimator: Any) -> None:

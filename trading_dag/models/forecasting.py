@@ -18,6 +18,7 @@ from trading_dag.errors import DataQualityError
 from trading_dag.features.selection import rows_with_presence
 from trading_dag.frames import table_frame
 from trading_dag.models.fitted import FittedFold, FittedModel
+from trading_dag.models.gaps import with_indicators
 from trading_dag.models.rows import FEATURES_TABLE, feature_values, require_ticker
 from trading_dag.schemas import Table
 from trading_dag.sessions import TIME_UNIT, target_sessions
@@ -68,7 +69,8 @@ def forecast(
     """Out-of-sample forecasts of every session that some fitted fold serves.
 
     A session gets a forecast from the newest fold in service at it, provided that fold was fitted
-    and the row holds ``minimum_presence`` of the features that were present in its training.
+    and the row holds ``minimum_presence`` of the features that were present all through its training. What began
+    late in it may be missing: the fold has learnt from such rows, too.
     Sessions before the first test part get none. New sessions need no new fit.
 
     Raises
@@ -93,10 +95,11 @@ def forecast(
                 if fold.status != "fitted":
                     continue
                 served = np.flatnonzero((service == fold.fold) & known)
-                present = values[served][:, [position[name] for name in fold.present_features]]
+                present = values[served][:, [position[name] for name in fold.steady_features]]
                 rows = served[rows_with_presence(present, minimum_presence=fitted.minimum_presence)]
                 if len(rows):
                     taken = values[rows][:, [position[name] for name in fold.features]]
+                    taken = with_indicators(taken, fold.features, fold.indicators)
                     probabilities = class_probabilities(fold.estimator, taken, classes=len(fold.classes))
                     forecasts.append(FoldForecast(fold, rows, taken, probabilities))
     return forecasts

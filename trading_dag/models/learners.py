@@ -63,11 +63,14 @@ class Learner:
     fit : (values with NaN gaps, class codes, augmented rows or None) → estimator: a scikit-learn ``Pipeline`` whose
         types ``ESTIMATOR_TYPES`` lists and whose steps keep what they learn in arrays of numbers, or an xgboost
         ``Booster``.
+    reads_gaps: whether the estimator reads NaN itself. One that does not gets, behind the features, a column for each
+        group that begins late which says where it is missing.
     """
 
     model: str
     hyperparameters: dict[str, Any]
     fit: Callable[[FloatArray, IntArray, AugmentedRows | None], Any]
+    reads_gaps: bool = False
 
 
 def weighted_rows(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,20 @@ class LabelledRows:
     codes: IntArray
     inputs: dict[str, str]
     is_augmented: BoolArray
+
+    def since(self, first: date | None) -> LabelledRows:
+        """Returns the rows from a date on; all for None."""
+        if first is None:
+            return self
+        begins = int(self.sessions.searchsorted(pd.Timestamp(first)))
+        return replace(
+            self,
+            sessions=self.sessions[begins:],
+            target_sessions=self.target_sessions[begins:],
+            values=self.values[begins:],
+            codes=self.codes[begins:],
+            is_augmented=self.is_augmented[begins:],
+        )
 
 
 def feature_values(features: pd.DataFrame, names: tuple[str, ...]) -> tuple[pd.DatetimeIndex, FloatArray]:

@@ -16,17 +16,19 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.features.selection import SELECTION_COLUMNS, rows_with_presence, select_features
+from trading_dag.features.selection import SELECTION_COLUMNS, PresenceRule, rows_with_presence, select_features
 from trading_dag.library_versions import library_version
 from trading_dag.models.augmentation import Draw
-from trading_dag.models.fitted import FittedFold
+from trading_dag.models.fitted import FittedFold, is_steady
 from trading_dag.models.forecasting import class_probabilities
+from trading_dag.models.gaps import indicators_of, with_indicators
 from trading_dag.models.learners import AugmentedRows, Learner
 from trading_dag.models.rows import LabelledRows
 from trading_dag.sessions import shift_sessions
 from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.simulation.bootstrap import require_drawn_within
 from trading_dag.slices import Horizon
+from trading_dag.training_start import EVERYTHING, TrainingStart
 from trading_dag.validation.baselines import class_prior
 from trading_dag.validation.metrics import area_under_roc, balanced_accuracy, class_f1, confusion, point_weights
 from trading_dag.validation.walk_forward import walk_forward_folds
@@ -59,6 +61,7 @@ def fit_folds(
     *,
     horizon: Horizon,
     settings: WalkForwardSettings,
+    start: TrainingStart = EVERYTHING,
     draw: Draw | None = None,
 ) -> tuple[FittedFold, ...]:
     """Fit every learner on every training part, and once more on every label: the live model.
@@ -72,6 +75,8 @@ def fit_folds(
     ----------
     rows, recipe : what there is to learn, and what is fitted on it.
     horizon, settings : gap between training and test part; folds, presence.
+    start : since when is learnt from. Years shorten each training part from its beginning and leave the test parts
+        as they are; of rows before a date there is neither.
     draw : gives augmented rows made of the sessions between two; None for none.
 
     Returns
@@ -85,6 +90,7 @@ def fit_folds(
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+    rows = rows.since(start.first)
     splits = walk_forward_folds(
         len(rows.sessions), folds=settings.folds, gap=horizon.gap_sessions, is_augmented=rows.is_augmented
     )
@@ -94,7 +100,7 @@ def fit_folds(
     fitted: list[FittedFold] = []
     with threadpool_limits(limits=1):
         for number, (train, first_test) in enumerate(parts, start=1):
-            part = _Part(rows, train, horizon, settings, draw)
+            part = _Part(rows, train[start.keeps(rows.sessions[train])], horizon, settings, draw)
             fitted += _fit_part(part, recipe, number=number, first_test=first_test)
     order = {learner.model: position for position, learner in enumerate(recipe.learners)}
     return tuple(sorted(fitted, key=lambda fold: (order[fold.model], fold.fold)))
@@ -123,7 +129,7 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
     inner = [] if reason or not recipe.tunes_threshold else _inner_lessons(part, top_features=recipe.top_features)
     folds = []
     for learner in recipe.learners:
-        estimator = None if reason else learner.fit(lesson.values, lesson.codes, augmented)
+        estimator = None if reason else lesson.teach(learner, augmented)
         threshold: float | None = None
         scores: dict[str, float] = {}
         if recipe.tunes_threshold and not reason:
@@ -149,6 +155,7 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
                 hyperparameters=learner.hyperparameters,
                 metrics=scores,
                 augmentation=record,
+                indicators={} if reason else lesson.indicators_for(learner),
             )
         )
     return folds
@@ -156,14 +163,33 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
 
 @dataclass(frozen=True)
 class _Lesson:
-    """What one training part offers to learn: chosen columns, and the rows that are clear and present enough."""
+    """What one training part offers to learn: chosen columns, and the rows that are clear and present enough.
+
+    ``steady`` columns are those by which a row is judged: present enough over the whole part. ``indicators`` says, of
+    the chosen columns that begin late, which stand together.
+    """
 
     selection: pd.DataFrame
-    present: IntArray
+    steady: IntArray
     chosen: IntArray
     features: tuple[str, ...]
     values: FloatArray
     codes: IntArray
+    indicators: dict[str, tuple[str, ...]]
+
+    def indicators_for(self, learner: Learner) -> dict[str, tuple[str, ...]]:
+        """The indicators that a learner's estimator reads."""
+        return {} if learner.reads_gaps else self.indicators
+
+    def as_read_by(self, learner: Learner, values: FloatArray) -> FloatArray:
+        """Chosen columns as a learner's estimator reads them."""
+        return with_indicators(values, self.features, self.indicators_for(learner))
+
+    def teach(self, learner: Learner, augmented: AugmentedRows | None) -> Any:
+        """The estimator that a learner makes of it."""
+        if augmented is not None:
+            augmented = replace(augmented, values=self.as_read_by(learner, augmented.values))
+        return learner.fit(self.as_read_by(learner, self.values), self.codes, augmented)
 
 
 def _study(part: _Part, *, top_features: int | None) -> _Lesson:
@@ -172,18 +198,21 @@ def _study(part: _Part, *, top_features: int | None) -> _Lesson:
     least = part.settings.minimum_presence
     if not len(part.train):
         empty = np.empty(0, dtype=np.int64)
-        return _Lesson(pd.DataFrame(columns=list(SELECTION_COLUMNS)), empty, empty, (), values[:, :0], empty)
-    selection = select_features(values, codes, names=part.rows.names, minimum_presence=least, top_features=top_features)
-    present = np.flatnonzero(selection["reason"].to_numpy() != "below_presence")
+        return _Lesson(pd.DataFrame(columns=list(SELECTION_COLUMNS)), empty, empty, (), values[:, :0], empty, {})
+    rule = PresenceRule(least, part.settings.presence_sessions, part.settings.late_sessions)
+    selection = select_features(values, codes, names=part.rows.names, presence=rule, top_features=top_features)
+    steady = np.flatnonzero(is_steady(selection))
     chosen = np.flatnonzero(selection["selected"].to_numpy())
-    learnt = (codes >= 0) & rows_with_presence(values[:, present], minimum_presence=least)
+    late = chosen[selection["begins_late"].to_numpy()[chosen]]
+    learnt = (codes >= 0) & rows_with_presence(values[:, steady], minimum_presence=least)
     return _Lesson(
         selection=selection,
-        present=present,
+        steady=steady,
         chosen=chosen,
         features=tuple(part.rows.names[position] for position in chosen),
         values=values[np.ix_(learnt, chosen)],
         codes=codes[learnt],
+        indicators=indicators_of(part.rows.names[position] for position in late),
     )
 
 
@@ -198,7 +227,7 @@ def _augment(part: _Part, lesson: _Lesson) -> tuple[AugmentedRows | None, dict[s
     last_with_label = shift_sessions(part.rows.sessions[part.train[-1:]], -part.horizon.target_offset)[0]
     require_drawn_within(drawn.bars, first=first, last=last_with_label)
     is_present = rows_with_presence(
-        drawn.rows.values[:, lesson.present], minimum_presence=part.settings.minimum_presence
+        drawn.rows.values[:, lesson.steady], minimum_presence=part.settings.minimum_presence
     )
     learnt = (drawn.rows.codes >= 0) & is_present
     record = {**drawn.record, "rows": int(learnt.sum())}
@@ -255,7 +284,7 @@ def _inner_lessons(part: _Part, *, top_features: int | None) -> list[_InnerLesso
             continue
         held_out = part.train[inner.test]
         present = rows_with_presence(
-            rows.values[np.ix_(held_out, lesson.present)], minimum_presence=settings.minimum_presence
+            rows.values[np.ix_(held_out, lesson.steady)], minimum_presence=settings.minimum_presence
         )
         held_out = held_out[present & (rows.codes[held_out] >= 0)]
         if len(held_out):
@@ -273,8 +302,8 @@ def _tune_threshold(
     """
     probabilities, happened = [], []
     for part in inner:
-        estimator = learner.fit(part.lesson.values, part.lesson.codes, part.augmented)
-        values = rows.values[np.ix_(part.held_out, part.lesson.chosen)]
+        estimator = part.lesson.teach(learner, part.augmented)
+        values = part.lesson.as_read_by(learner, rows.values[np.ix_(part.held_out, part.lesson.chosen)])
         probabilities.append(class_probabilities(estimator, values, classes=2)[:, 1])
         happened.append(rows.codes[part.held_out])
     pooled = np.concatenate(probabilities) if probabilities else np.empty(0)

@@ -26,6 +26,7 @@ from trading_dag.models.training import Recipe, fit_folds, library_versions
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
+from trading_dag.training_start import EVERYTHING, TrainingStart
 from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE, persistence
 
 LOGISTIC: Final = "volatility_logistic"
@@ -42,6 +43,7 @@ def fit(
     settings: WalkForwardSettings,
     ticker: str | None = None,
     augmentation: Augmentation | None = None,
+    start: TrainingStart = EVERYTHING,
 ) -> FittedModel:
     """Fit the regime classifier on every walk-forward fold, and once more on every label.
 
@@ -53,6 +55,7 @@ def fit(
     horizon, settings : gap between training and test part; folds, presence.
     ticker : the underlying; by default that of the feature rows.
     augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
+    start : since when is learnt from.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def fit(
         learners=(logistic_learner(LOGISTIC),), classes=IV_REGIMES, top_features=None, tunes_threshold=False
     )
     draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
-    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, draw=draw)
+    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, start=start, draw=draw)
     return FittedModel(
         name="volatility_forecaster",
         ticker=rows.ticker,

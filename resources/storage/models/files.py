@@ -146,16 +146,22 @@ def _fold(entry: dict[str, Any], estimator: Any, selection: dict[str, list[Any]]
         given[name] = None if given[name] is None else pd.Timestamp(given[name]).as_unit(TIME_UNIT)
     given["features"], given["classes"] = tuple(given["features"]), tuple(given["classes"])
     given["prior"] = {name: float("nan") if share is None else share for name, share in given["prior"].items()}
+    given["indicators"] = {name: tuple(columns) for name, columns in given.get("indicators", {}).items()}
     return FittedFold(**given, estimator=estimator, selection=_selection_frame(selection))
 
 
 def _selection_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
-    numbers = {name: np.array(columns[name], dtype="float64") for name in ("score", "presence_fraction")}
+    # Models that were stored before features were judged by their last years tell neither of the two.
+    rows = len(columns["feature"])
+    columns = {"known_fraction": columns["presence_fraction"], "begins_late": [False] * rows} | columns
+    measured = ("score", "presence_fraction", "known_fraction")
+    numbers = {name: np.array(columns[name], dtype="float64") for name in measured}
     frame = {
         "feature": pd.array(columns["feature"], dtype="str"),
         "selected": np.array(columns["selected"], dtype="bool"),
         "reason": pd.array(columns["reason"], dtype="str"),
         **numbers,
+        "begins_late": np.array(columns["begins_late"], dtype="bool"),
     }
     return pd.DataFrame(frame, columns=list(SELECTION_COLUMNS))
 

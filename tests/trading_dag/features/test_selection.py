@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_dag.features.selection import mutual_information, rows_with_presence, select_features
+from trading_dag.features.selection import (
+    PresenceRule,
+    judge_presence,
+    mutual_information,
+    rows_with_presence,
+    select_features,
+)
 
 
 def test_mutual_information_of_a_flag_is_the_hand_counted_one_less_the_miller_madow_term() -> None:
@@ -120,7 +126,7 @@ def test_each_candidate_is_given_the_reason_for_its_fate() -> None:
     sparse = np.where(generator.random(400) < 0.7, codes, np.nan)
     values = np.column_stack([weak, strong, np.ones(400), sparse])
     chosen = select_features(
-        values, codes, names=("weak", "strong", "flat", "sparse"), minimum_presence=0.8, top_features=1
+        values, codes, names=("weak", "strong", "flat", "sparse"), presence=PresenceRule(0.8), top_features=1
     )
     assert dict(zip(chosen["feature"], chosen["reason"], strict=True)) == {
         "weak": "below_top_k",
@@ -136,8 +142,8 @@ def test_each_candidate_is_given_the_reason_for_its_fate() -> None:
 def test_rows_outside_the_classes_count_for_presence_and_not_for_the_score() -> None:
     codes = np.array([0, 1] * 100 + [-1] * 100)
     column = np.concatenate([np.tile([0.0, 1.0], 100), np.full(100, np.nan)])
-    kept = select_features(column[:, None], codes, names=("x",), minimum_presence=0.6, top_features=None)
-    dropped = select_features(column[:, None], codes, names=("x",), minimum_presence=0.7, top_features=None)
+    kept = select_features(column[:, None], codes, names=("x",), presence=PresenceRule(0.6), top_features=None)
+    dropped = select_features(column[:, None], codes, names=("x",), presence=PresenceRule(0.7), top_features=None)
     assert kept["reason"].tolist() == ["selected"]
     assert kept["score"].iloc[0] == pytest.approx(math.log(2) - 1 / 400, abs=1e-12)
     assert dropped["reason"].tolist() == ["below_presence"]
@@ -146,7 +152,7 @@ def test_rows_outside_the_classes_count_for_presence_and_not_for_the_score() -> 
 def test_equal_scores_go_to_the_column_that_stands_first() -> None:
     codes = np.arange(100) % 2
     same = np.column_stack([codes.astype(float)] * 3)
-    chosen = select_features(same, codes, names=("a", "b", "c"), minimum_presence=0.8, top_features=2)
+    chosen = select_features(same, codes, names=("a", "b", "c"), presence=PresenceRule(0.8), top_features=2)
     assert chosen["selected"].tolist() == [True, True, False]
 
 
@@ -155,3 +161,59 @@ def test_a_row_needs_the_share_of_columns_it_is_asked_for() -> None:
     values = np.array([[1.0, 1, 1, 1, 1], [gap, 1, 1, 1, 1], [gap, gap, 1, 1, 1]])
     assert rows_with_presence(values, minimum_presence=0.8).tolist() == [True, True, False]
     assert rows_with_presence(values[:, :0], minimum_presence=0.8).tolist() == [False, False, False]
+
+
+def test_presence_is_judged_over_the_last_rows_or_from_a_late_beginning_on() -> None:
+    nan = math.nan
+    columns = {
+        "steady": [1.0] * 10,
+        "ended": [1.0] * 6 + [nan] * 4,
+        "late": [nan] * 2 + [1.0] * 8,
+        "late_within": [nan] * 7 + [1.0] * 3,
+        "too_young": [nan] * 8 + [1.0] * 2,
+        "late_with_a_hole": [nan] * 6 + [1.0, nan, nan, 1.0],
+        "never": [nan] * 10,
+    }
+    values = np.array(list(columns.values())).T
+    found = judge_presence(values, PresenceRule(0.9, recent_rows=5, late_rows=3))
+    judged = dict(zip(columns, found.judged, strict=True))
+    assert judged == {
+        "steady": 1.0, "ended": pytest.approx(0.2), "late": 1.0, "late_within": 1.0, "too_young": pytest.approx(0.4),
+        "late_with_a_hole": pytest.approx(0.5), "never": 0.0,
+    }  # fmt: skip
+    assert dict(zip(columns, found.known, strict=True))["late"] == pytest.approx(0.8)
+    names = np.array(list(columns))
+    assert names[found.is_present].tolist() == ["steady", "late", "late_within"]
+    assert names[found.begins_late].tolist() == ["late", "late_within"]
+    assert names[found.is_steady].tolist() == ["steady"]
+
+
+def test_over_all_rows_nothing_begins_late() -> None:
+    values = np.array([[1.0, math.nan], [2.0, math.nan], [3.0, 1.0], [4.0, 2.0]])
+    found = judge_presence(values, PresenceRule(0.5))
+    assert found.is_present.tolist() == [True, True]
+    assert not found.begins_late.any()
+
+
+def test_a_column_that_begins_late_is_scored_by_what_it_tells_of_an_average_row() -> None:
+    codes = np.arange(1_000) % 2
+    late = np.where(np.arange(1_000) < 750, np.nan, codes + np.linspace(0, 0.4, 1_000))
+    values = np.column_stack([np.linspace(0, 1, 1_000), late])
+    chosen = select_features(
+        values, codes, names=("steady", "late"), presence=PresenceRule(0.8, 200, 100), top_features=1
+    ).set_index("feature")
+    # ln 2 over a quarter of the rows, less the Miller–Madow term of these 250.
+    assert chosen.loc["late", "score"] == pytest.approx(0.25 * (math.log(2) - 9 / 500), abs=1e-12)
+    assert chosen.loc["late", ["selected", "begins_late"]].tolist() == [True, True]
+    assert chosen.loc["late", ["presence_fraction", "known_fraction"]].tolist() == [1.0, 0.25]
+
+
+def test_columns_of_noise_are_not_chosen_for_their_short_past() -> None:
+    generator = np.random.default_rng(3)
+    codes = generator.integers(0, 2, 4_000)
+    values = generator.normal(size=(4_000, 40))
+    values[:3_600, 20:] = np.nan
+    chosen = select_features(
+        values, codes, names=tuple(f"f{n}" for n in range(40)), presence=PresenceRule(0.8, 300), top_features=10
+    )
+    assert 2 <= chosen["selected"].to_numpy()[20:].sum() <= 8

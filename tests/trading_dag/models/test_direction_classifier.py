@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from trading_dag.errors import SchemaError
-from trading_dag.features.selection import select_features
+from trading_dag.features.selection import PresenceRule, select_features
 from trading_dag.models import direction_classifier
 from trading_dag.models.fitted import FittedFold, FittedModel, fold_spec
 from trading_dag.models.learners import fit_logistic_pipeline
@@ -201,7 +201,9 @@ def _auc_with_selection_outside_the_folds(noise: Any) -> float:
     """The same protocol, but the 10 features are chosen once, on all rows: the leak that folds must not have."""
     rows = noise.targets[noise.targets["direction"] != "AMBIGUOUS"].merge(noise.features, on="session")
     values, codes = rows[list(SAFE_FEATURES)].to_numpy(), (rows["direction"] == "UP").to_numpy().astype(np.int64)
-    chosen = select_features(values, codes, names=SAFE_FEATURES, minimum_presence=0.8, top_features=10)["selected"]
+    chosen = select_features(values, codes, names=SAFE_FEATURES, presence=PresenceRule(0.8), top_features=10)[
+        "selected"
+    ]
     values = values[:, chosen.to_numpy()]
     scores, truth = [], []
     for fold in walk_forward_folds(len(rows), folds=5, gap=1):

@@ -42,7 +42,7 @@ def test_the_threshold_is_the_best_on_purged_inner_rows_of_the_training_part(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from trading_dag.features.selection import select_features
+    from trading_dag.features.selection import PresenceRule, select_features
 
     fold = direction_model.folds_of("direction_logistic")[3]
     rows = research.targets.merge(research.features, on="session")
@@ -55,7 +55,7 @@ def test_the_threshold_is_the_best_on_purged_inner_rows_of_the_training_part(
             rows.iloc[inner.train][list(SAFE_FEATURES)].to_numpy(),
             codes[inner.train],
             names=SAFE_FEATURES,
-            minimum_presence=0.8,
+            presence=PresenceRule(0.8),
             top_features=40,
         )
         names = chosen.loc[chosen["selected"], "feature"].tolist()

@@ -129,6 +129,23 @@ def test_the_record_of_augmented_rows_comes_back_and_only_where_there_is_one(
     assert ["augmentation" in fold for fold in folds] == [True] + [False] * 5
 
 
+def test_a_model_from_before_features_were_judged_by_their_last_years_still_forecasts(
+    store: ModelStore, fitted: FittedModel
+) -> None:
+    folder = _folder(store) / store.save(fitted)
+    selection = json.loads((folder / "selection.json").read_bytes())
+    for columns in selection.values():
+        del columns["known_fraction"], columns["begins_late"]
+    content = json.dumps(selection).encode()
+    (folder / "selection.json").write_bytes(content)
+    spec = json.loads((folder / "spec.json").read_bytes())
+    spec["files"]["selection.json"] = hashlib.sha256(content).hexdigest()
+    (folder / "spec.json").write_text(json.dumps(spec))
+    loaded = store.load("direction_classifier", **SLICE)
+    assert [fold.steady_features for fold in loaded.folds] == [fold.steady_features for fold in fitted.folds]
+    assert loaded.content_hash() == fitted.content_hash()
+
+
 def test_the_spec_says_what_was_fitted_on_what_and_nothing_is_pickled(store: ModelStore, fitted: FittedModel) -> None:
     version = store.save(replace(fitted, inputs={"features.feature_table": "abc"}))
     folder = _folder(store) / version
