@@ -7,6 +7,7 @@ from typing import Final
 from assets import (
     backtests,
     chain_features,
+    cross_asset,
     evaluation,
     feature_table,
     features,
@@ -28,6 +29,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *option_chain.DECLARATIONS,
     *chain_features.DECLARATIONS,
     *regime.DECLARATIONS,
+    *cross_asset.DECLARATIONS,
     *feature_table.DECLARATIONS,
     *hull_market.DECLARATIONS,
     *labels.DECLARATIONS,

@@ -11,6 +11,7 @@ from assets.declare.pictures import picture
 from trading_dag.errors import StorageError
 from trading_dag.schemas import (
     ALL_FEATURES,
+    CROSS_ASSET,
     EARNINGS_TABLE,
     ECONOMIC_CALENDAR_TABLE,
     FEATURE_GROUPS,
@@ -37,6 +38,7 @@ _OF_TICKER: Final[dict[str, Table]] = {
     "intraday": INTRADAY,
     "option_chain": OPTION_CHAIN_TABLE,
     "regime": REGIME,
+    "cross_asset": CROSS_ASSET,
 }
 
 
@@ -76,7 +78,7 @@ def _missing_data_figure(features: pd.DataFrame, presence: pd.Series, *, title: 
 @table_asset(
     FEATURE_TABLE,
     reads={**_OF_TICKER, "macro": Read(MACRO_TABLE, same_source_as="technical")},
-    code_version="3",
+    code_version="4",
     probe=Probe(dict.fromkeys((*_OF_TICKER, "macro"), "session")),
     describe=_missing_data,
 )

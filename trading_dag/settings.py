@@ -127,6 +127,9 @@ class Settings(BaseSettings):
     )
     tickers: Annotated[tuple[str, ...], NoDecode] = Field((), description="what to work on; empty: by source")
     universe: Annotated[tuple[str, ...], NoDecode] = Field((), description="tickers beyond the default five")
+    benchmarks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="what cross-asset features compare with, the market first; empty: what the source has by itself"
+    )
     horizons: Annotated[tuple[str, ...], NoDecode] = HORIZON_KEYS
     workers: int = Field(2, ge=1, le=64, description="slices that are worked on at once")
     yahoo_url: str = "https://query2.finance.yahoo.com"
@@ -200,7 +203,7 @@ class Settings(BaseSettings):
     drift: DriftSettings = DriftSettings()
     http: HttpSettings = HttpSettings()
 
-    @field_validator("tickers", "universe", "horizons", mode="before")
+    @field_validator("tickers", "universe", "benchmarks", "horizons", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -222,7 +225,7 @@ class Settings(BaseSettings):
         except RuntimeError as error:
             raise ValueError(f"{value}: {error}") from None  # ~somebody who has no home here
 
-    @field_validator("tickers", "universe", mode="after")
+    @field_validator("tickers", "universe", "benchmarks", mode="after")
     @classmethod
     def _tickers_have_the_form(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(validate_ticker(ticker) for ticker in value))
@@ -255,7 +258,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _tickers_are_in_the_universe(self) -> Settings:
-        for ticker in self.tickers:
+        for ticker in (*self.tickers, *self.benchmarks):
             if ticker not in self.all_tickers:
                 raise UnknownTickerError(self._not_in_the_universe(ticker))
         return self
@@ -269,6 +272,11 @@ class Settings(BaseSettings):
     def active_tickers(self) -> tuple[str, ...]:
         """What a command works on when it is given no tickers."""
         return self.tickers or tuple(dict.fromkeys((*self.tickers_of_source, *self.universe)))
+
+    @property
+    def benchmark_tickers(self) -> tuple[str, ...]:
+        """What cross-asset features compare with, the market first, whatever else is in the universe."""
+        return self.benchmarks or TICKERS_OF_SOURCE[self.source]
 
     @property
     def tickers_of_source(self) -> tuple[str, ...]:

@@ -87,12 +87,15 @@ class Read:
     ----------
     same_source_as : name of another input; where the two come from different sources, this one is
         read as empty, so that a run on one source never mixes in rows of another.
+    of_benchmarks : whether it is read of the named benchmarks, all into one frame, and not of the slice's own ticker.
+        What is not stored, or of another source than the settings', is left out.
     """
 
     table: Table | None = None
     columns: tuple[str, ...] = ()
     model: str | None = None
     same_source_as: str | None = None
+    of_benchmarks: bool = False
 
     @property
     def is_chain(self) -> bool:

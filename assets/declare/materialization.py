@@ -18,7 +18,7 @@ from assets.automation import RAW_FRESHNESS, condition_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
-from resources.io_managers.tables import COLUMNS_METADATA, StoredModel
+from resources.io_managers.tables import BENCHMARKS_METADATA, COLUMNS_METADATA, SOURCE_METADATA, StoredModel
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule, empty_frame
@@ -60,7 +60,7 @@ def build_asset(declaration: Declaration, partitions: Partitions, settings: Sett
     @dg.multi_asset(
         name=f"{declaration.group}__{declaration.name}",
         outs={key.path[-1]: _out(declaration, key, settings) for key in declaration.asset_keys},
-        ins={name: _in(read, declaration.slice) for name, read in declaration.reads.items()},
+        ins={name: _in(read, declaration.slice, partitions, settings) for name, read in declaration.reads.items()},
         partitions_def=definition,
         check_specs=checks,
         required_resource_keys=RESOURCES,
@@ -87,7 +87,7 @@ def _out(declaration: Declaration, key: dg.AssetKey, settings: Settings) -> dg.A
     )
 
 
-def _in(read: Read, kind: SliceKind) -> dg.AssetIn:
+def _in(read: Read, kind: SliceKind, partitions: Partitions, settings: Settings) -> dg.AssetIn:
     if read.is_chain:
         # All sessions of the slice's ticker.
         mapping: dg.PartitionMapping = (
@@ -98,7 +98,15 @@ def _in(read: Read, kind: SliceKind) -> dg.AssetIn:
             )
         )
         return dg.AssetIn(key=read.asset_key, input_manager_key=CHAIN_IO, partition_mapping=mapping)
-    return dg.AssetIn(key=read.asset_key, metadata={COLUMNS_METADATA: list(read.columns)} if read.columns else None)
+    metadata: dict[str, Any] = {COLUMNS_METADATA: list(read.columns)} if read.columns else {}
+    if not read.of_benchmarks:
+        return dg.AssetIn(key=read.asset_key, metadata=metadata or None)
+    named = settings.benchmark_tickers
+    metadata |= {BENCHMARKS_METADATA: list(named), SOURCE_METADATA: settings.source}
+    # Dagster follows those that are partitions of the active universe; what is read are those that are stored.
+    followed = [ticker for ticker in named if ticker in partitions.tickers]
+    mapping = dg.SpecificPartitionsPartitionMapping(followed)
+    return dg.AssetIn(key=read.asset_key, metadata=metadata, partition_mapping=mapping)
 
 
 def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: dict[str, Any]) -> Iterator[Any]:

@@ -131,7 +131,7 @@ def execute(
     )
     others = set(multiprocessing.active_children())
     try:
-        yield from _Plan(pool, tickers, horizons, mode).outcomes()
+        yield from _Plan(pool, tickers, horizons, mode, settings.benchmark_tickers).outcomes()
     except BaseException:
         end_workers(set(multiprocessing.active_children()) - others)
         raise
@@ -140,44 +140,51 @@ def execute(
 
 
 class _Plan:
-    """What may run when: macro data and the tickers' raw data at once, features after both, horizons after features."""
+    """What may run when: macro data and the tickers' raw data at once, features after both, horizons after features.
+
+    Features of every ticker read the benchmarks' prices too, so they wait for those that are fetched here.
+    """
 
     def __init__(
-        self, pool: ProcessPoolExecutor, tickers: tuple[str, ...], horizons: tuple[str, ...], mode: Mode
+        self,
+        pool: ProcessPoolExecutor,
+        tickers: tuple[str, ...],
+        horizons: tuple[str, ...],
+        mode: Mode,
+        benchmarks: tuple[str, ...] = (),
     ) -> None:
         self.pool = pool
         self.tickers = tickers
         self.horizons = horizons
         self.mode = mode
+        self.benchmarks = benchmarks
         self.running: dict[Future[Outcome], WorkItem] = {}
 
     def outcomes(self) -> Generator[Outcome]:
         """Each outcome as it comes: one for macro data, one a ticker, one a ticker and horizon."""
         macro = WorkItem("none", SliceKey(), self.mode)
+        read_by_all = {macro, *(self._fetch_of(ticker) for ticker in self.tickers if ticker in self.benchmarks)}
         if self.mode in REPORTS:
             for ticker in self.tickers:
                 self._submit_horizons(ticker)
         else:
             self._submit(macro)
             for ticker in self.tickers:
-                self._submit(WorkItem("ticker", SliceKey(ticker), self.mode, "fetch"))
-        is_macro_done = False
+                self._submit(self._fetch_of(ticker))
         fetched: dict[WorkItem, Outcome] = {}
+        held: list[WorkItem] = []
         while self.running:
             done, _ = wait(self.running, return_when=FIRST_COMPLETED)
             for future in done:
                 item = self.running.pop(future)
                 outcome = _outcome(future, item)
+                read_by_all.discard(item)
                 if item.part == "fetch" and outcome.is_usable:
                     following = replace(item, part="follow_up")
                     fetched[following] = outcome
-                    if is_macro_done:
-                        self._submit(following)
+                    held.append(following)
                 elif item == macro:
                     yield outcome
-                    is_macro_done = True
-                    for following in fetched:
-                        self._submit(following)
                 elif item.kind == "ticker":
                     whole = _joined(fetched.get(item), outcome)
                     yield whole
@@ -188,6 +195,13 @@ class _Plan:
                             yield Outcome(blocked, 0.0, blocked_by=str(item), is_usable=False)
                 else:
                     yield outcome
+            if not read_by_all:
+                for following in held:
+                    self._submit(following)
+                held.clear()
+
+    def _fetch_of(self, ticker: str) -> WorkItem:
+        return WorkItem("ticker", SliceKey(ticker), self.mode, "fetch")
 
     def _horizons_of(self, ticker: str | None) -> list[WorkItem]:
         return [WorkItem("ticker_horizon", SliceKey(ticker, horizon), self.mode) for horizon in self.horizons]

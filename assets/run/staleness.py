@@ -15,6 +15,7 @@ from resources.chains.store import ChainStore
 from resources.io_managers.chains import chain_digest
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
+from resources.storage.peers import benchmark_digest, benchmark_records
 from trading_dag.errors import SourceError, StorageError
 from trading_dag.schemas import SliceKind, Table
 from trading_dag.settings import Settings
@@ -110,6 +111,8 @@ class Staleness:
             return self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=key.horizon or "")
         if read.is_chain:
             return chain_digest(ChainStore(self.store.root), key.ticker or "")
+        if read.of_benchmarks:
+            return self._current_of_benchmarks(read.table)
         kind = _SLICING[read.table.qualified_name]
         upstream = {
             "none": SliceKey(),
@@ -118,6 +121,13 @@ class Staleness:
         }[kind]
         provenance = self._provenance(read.table, upstream)
         return None if provenance is None else provenance.content_hash
+
+    def _current_of_benchmarks(self, table: Table) -> str | None:
+        try:
+            records = benchmark_records(self.store, table, self.settings.benchmark_tickers, source=self.settings.source)
+        except StorageError:
+            return None
+        return benchmark_digest(records)
 
     def _provenance(self, table: Table, key: SliceKey) -> Provenance | None:
         """What is recorded of a slice. One that cannot be read is as good as never made: it is computed again."""

@@ -9,7 +9,9 @@ import dagster as dg
 import pandas as pd
 
 from resources.storage.parquet_store import ParquetStore, PreparedSlice, Provenance, SliceKey
+from resources.storage.peers import benchmark_digest, benchmark_records
 from trading_dag.errors import ModelNotFoundError, StorageError
+from trading_dag.quality import empty_frame
 from trading_dag.schemas import Table, table_of
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from trading_dag.models.fitted import FittedModel
 
 COLUMNS_METADATA: Final = "columns"
+BENCHMARKS_METADATA: Final = "benchmarks"
+SOURCE_METADATA: Final = "source"
 
 
 def table_of_asset(key: dg.AssetKey) -> Table:
@@ -37,8 +41,10 @@ class ParquetIOManager(dg.IOManager):
 
     An asset that knows where its frame comes from hands over a ``PreparedSlice``; bare frames are prepared here.
 
-    An input reads only the columns named in its metadata: ``AssetIn(metadata={"columns": [...]})``. Several assets of
-    a run read the same slices: what was read is kept for as long as this manager, one run, unless the run replaces it.
+    An input reads only the columns named in its metadata: ``AssetIn(metadata={"columns": [...]})``. One whose metadata
+    name benchmarks is one frame of the slices of these tickers that are stored, of the source named there. Several
+    assets of a run read the same slices: what was read is kept for as long as this manager, one run, unless the run
+    replaces it.
     """
 
     def __init__(self, store: ParquetStore) -> None:
@@ -81,13 +87,26 @@ class ParquetIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> pd.DataFrame | dict[str, pd.DataFrame]:
         """Read the upstream slice, or every upstream slice of an input that spans several."""
         table = table_of_asset(context.asset_key)
-        columns = (context.definition_metadata or {}).get(COLUMNS_METADATA)
+        metadata = context.definition_metadata or {}
+        columns = metadata.get(COLUMNS_METADATA)
+        if BENCHMARKS_METADATA in metadata:
+            named, source = tuple(metadata[BENCHMARKS_METADATA]), str(metadata[SOURCE_METADATA])
+            return self._load_benchmarks(table, named, tuple(columns or table.column_names), source=source)
         partitions = list(context.asset_partition_keys) if context.has_asset_partitions else [""]
         frames = {
             partition: self._load(table, slice_of_partition(partition), None if columns is None else tuple(columns))
             for partition in partitions
         }
         return frames[partitions[0]] if len(partitions) == 1 else frames
+
+    def _load_benchmarks(
+        self, table: Table, named: tuple[str, ...], columns: tuple[str, ...], *, source: str
+    ) -> pd.DataFrame:
+        records = benchmark_records(self.store, table, named, source=source)
+        frames = [self._load(table, SliceKey(ticker), columns) for ticker in records]
+        kept = pd.concat(frames, ignore_index=True) if frames else empty_frame(table)[list(columns)]
+        kept.attrs = {"source": source, "content_hash": benchmark_digest(records)}
+        return kept
 
     def _load(self, table: Table, key: SliceKey, columns: tuple[str, ...] | None) -> pd.DataFrame:
         kept = self._read.setdefault((table, key), {})

@@ -1,14 +1,19 @@
-"""Other tickers' stored bars, for rules that hold a ticker against its market. They are read, never written."""
+"""Other tickers' stored slices: bars for rules that hold a ticker against its market, and the named benchmarks.
+
+They are read, never written.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 import pandas as pd
 
-from resources.storage.parquet_store import ParquetStore
+from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
 from trading_dag.errors import StorageError
-from trading_dag.schemas import PRICES_DAILY
+from trading_dag.schemas import PRICES_DAILY, Table
 
 MOST_PEERS: Final = 6
 _COLUMNS: Final = ("session", "open", "high", "low", "close")
@@ -32,3 +37,24 @@ def peers_of(store: ParquetStore, ticker: str, *, source: str) -> dict[str, pd.D
         if len(peers) == MOST_PEERS:
             break
     return peers
+
+
+def benchmark_records(
+    store: ParquetStore, table: Table, named: tuple[str, ...], *, source: str
+) -> dict[str, Provenance]:
+    """Return what is recorded of the benchmarks' slices that are stored from one source, by ticker in their order.
+
+    Raises
+    ------
+    StorageError : for a slice that cannot be read.
+    """
+    records = {ticker: store.provenance(table, SliceKey(ticker)) for ticker in named}
+    return {ticker: found for ticker, found in records.items() if found is not None and found.source == source}
+
+
+def benchmark_digest(records: Mapping[str, Provenance]) -> str:
+    """Return one hash for the contents of several slices, which changes where one comes or goes too."""
+    digest = hashlib.sha256()
+    for ticker, record in records.items():
+        digest.update(f"{ticker}:{record.content_hash}".encode())
+    return digest.hexdigest()

@@ -25,8 +25,11 @@ SIZES = (20, 500)
 _KILOBYTES_PER_MEGABYTE = 1024
 
 
-def all_features(raw: dict[str, pd.DataFrame], models: pd.DataFrame) -> pd.DataFrame:
-    """The feature table of one ticker from its raw tables; ``macro`` is that of the features."""
+def all_features(raw: dict[str, pd.DataFrame], models: pd.DataFrame, named: tuple[str, ...] = ("SPY",)) -> pd.DataFrame:
+    """The feature table of one ticker from its raw tables; ``macro`` is that of the features, ``benchmarks`` are bars
+    of the named ones.
+    """
+    from trading_dag.features.cross_asset import build_cross_asset
     from trading_dag.features.earnings import build_earnings
     from trading_dag.features.economic_calendar import build_economic_calendar
     from trading_dag.features.feature_table import build_feature_table
@@ -50,12 +53,16 @@ def all_features(raw: dict[str, pd.DataFrame], models: pd.DataFrame) -> pd.DataF
         economic_calendar=build_economic_calendar(raw["economic_calendar"], prices),
         intraday=build_intraday(raw["prices_hourly"], prices),
         regime=build_regime(predict(build_regime_inputs(technical), models, ticker=ticker)),
+        cross_asset=build_cross_asset(technical, raw["benchmarks"], named=named),
     )
 
 
-def raw_tables(source: Any, ticker: str, *, macro: pd.DataFrame, calendar: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """What a source gives for a ticker."""
+def raw_tables(
+    source: Any, ticker: str, *, macro: pd.DataFrame, calendar: pd.DataFrame, benchmarks: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """What a source gives for a ticker, beside what all tickers share."""
     return {
+        "benchmarks": benchmarks,
         "prices": source.prices_daily(ticker),
         "volatility_index": source.volatility_index(ticker),
         "macro": macro,
@@ -84,14 +91,18 @@ def real_features(data: Path) -> dict[str, float]:
 
     source = FilesSource(data)
     macro_rows, calendar = source.macro(), source.economic_calendar()
-    raw = {ticker: raw_tables(source, ticker, macro=macro_rows, calendar=calendar) for ticker in TICKERS}
+    benchmarks = pd.concat([source.prices_daily(ticker) for ticker in TICKERS], ignore_index=True)
+    raw = {
+        ticker: raw_tables(source, ticker, macro=macro_rows, calendar=calendar, benchmarks=benchmarks)
+        for ticker in TICKERS
+    }
     models = {ticker: fitted_states(raw[ticker]) for ticker in TICKERS}
     started = time.perf_counter()
     macro = build_macro(macro_rows)
-    rows = sum(len(all_features({**raw[ticker], "macro": macro}, models[ticker])) for ticker in TICKERS)
+    rows = sum(len(all_features({**raw[ticker], "macro": macro}, models[ticker], TICKERS)) for ticker in TICKERS)
     all_seconds = time.perf_counter() - started
     started = time.perf_counter()
-    all_features({**raw["SPY"], "macro": macro}, models["SPY"])
+    all_features({**raw["SPY"], "macro": macro}, models["SPY"], TICKERS)
     return {"all_seconds": all_seconds, "one_ticker_seconds": time.perf_counter() - started, "rows": rows}
 
 
@@ -103,12 +114,13 @@ def simulated_universe(count: int) -> dict[str, float]:
 
     settings = SimulationSettings(underlyings=count)
     source = SimulatedSource(settings)
-    macro, calendar = build_macro(source.macro()), source.economic_calendar()
-    models = fitted_states(raw_tables(source, settings.names[0], macro=macro, calendar=calendar))
+    macro, calendar, market = build_macro(source.macro()), source.economic_calendar(), source.prices_daily("SPY")
+    shared = {"macro": macro, "calendar": calendar, "benchmarks": market}
+    models = fitted_states(raw_tables(source, settings.names[0], **shared))
     started = time.perf_counter()
     rows = 0
     for ticker in settings.names:
-        rows += len(all_features(raw_tables(source, ticker, macro=macro, calendar=calendar), models))
+        rows += len(all_features(raw_tables(source, ticker, **shared), models))
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KILOBYTES_PER_MEGABYTE
     return {"tickers": count, "seconds": seconds, "peak_megabytes": peak, "rows": rows}

@@ -11,6 +11,8 @@ import pandas as pd
 from trading_dag.errors import SchemaError
 from trading_dag.frames import require_sessions, ticker_of
 from trading_dag.schemas import (
+    CROSS_ASSET,
+    CROSS_ASSET_FEATURES,
     EARNINGS_FEATURES,
     EARNINGS_TABLE,
     ECONOMIC_CALENDAR_FEATURES,
@@ -46,6 +48,7 @@ def build_feature_table(
     option_chain: pd.DataFrame | None = None,
     intraday: pd.DataFrame | None = None,
     regime: pd.DataFrame | None = None,
+    cross_asset: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Join the feature tables of one ticker on the session.
 
@@ -53,8 +56,8 @@ def build_feature_table(
     ----------
     technical : ``features.technical``; its sessions are the rows.
     macro : ``features.macro``, the row of the very same session.
-    implied_volatility, sentiment, earnings, economic_calendar, option_chain, intraday, regime : the table of that name
-        of the same ticker; None for none.
+    implied_volatility, sentiment, earnings, economic_calendar, option_chain, intraday, regime, cross_asset : the
+        table of that name of the same ticker; None for none.
 
     Returns
     -------
@@ -83,6 +86,7 @@ def build_feature_table(
         (OPTION_CHAIN_TABLE, OPTION_CHAIN_FEATURES, option_chain),
         (INTRADAY, INTRADAY_FEATURES, intraday),
         (REGIME, REGIME_FEATURES, regime),
+        (CROSS_ASSET, CROSS_ASSET_FEATURES, cross_asset),
     ]
     head = pd.DataFrame({"ticker": technical["ticker"].astype("str").array, "session": rows}, index=rows)
     parts = [head, technical.set_axis(rows)[list(TECHNICAL_FEATURES)]]

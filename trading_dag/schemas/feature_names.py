@@ -26,6 +26,7 @@ class Mark(StrEnum):
     FLAG = "flag"
     PERCENT = "percent"
     SHARE = "share"
+    CORRELATION = "correlation"
     FROM_ONE = "from_one"
     NON_NEGATIVE = "non_negative"
 
@@ -105,6 +106,13 @@ _INTRADAY: Final = """
     hourly_mean_return_6 hourly_mean_return_30 hourly_volatility_6:non_negative hourly_volatility_30:non_negative
     first_hour_return last_hour_return hourly_rsi_14:percent hourly_macd_histogram
 """
+_CROSS_ASSET: Final = """
+    correlation_20_to_market:correlation correlation_60_to_market:correlation beta_60_to_market
+    relative_strength_20_to_market relative_strength_60_to_market
+    correlation_20_to_peers:correlation correlation_60_to_peers:correlation
+    relative_strength_20_to_peers relative_strength_60_to_peers
+    correlation_60_of_benchmarks:correlation
+"""
 MARKET_STATES: Final = (
     "low_volatility_uptrend",
     "momentum_uptrend",
@@ -136,6 +144,7 @@ ECONOMIC_CALENDAR_FEATURES: Final = _names(_ECONOMIC_CALENDAR)
 OPTION_CHAIN_FEATURES: Final = _names(_OPTION_CHAIN)
 INTRADAY_FEATURES: Final = _names(_INTRADAY)
 REGIME_FEATURES: Final = _names(_REGIME)
+CROSS_ASSET_FEATURES: Final = _names(_CROSS_ASSET)
 VOLATILITY_FORECASTER_FEATURES: Final = (
     "iv_rank", "iv_percentile", "iv_hv_spread", "iv_premium", "vix_close", "vix_zscore", "vix_trend",
     "vix_change_1d", "vix_change_5d", *IV_RANK_LAGS, "vix_term_slope", "vix_term_ratio", "vix_contango",
@@ -171,13 +180,14 @@ FEATURE_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "option_chain": OPTION_CHAIN_FEATURES,
     "intraday": INTRADAY_FEATURES,
     "regime": REGIME_FEATURES,
+    "cross": CROSS_ASSET_FEATURES,
 }
 ALL_FEATURES: Final = tuple(name for names in FEATURE_GROUPS.values() for name in names)
 _MARKS: Final = {
     name: marks
     for listing in (
         _TECHNICAL, _IMPLIED_VOLATILITY, _IV_RANK_LAGS, _MACRO, _SENTIMENT, _EARNINGS, _ECONOMIC_CALENDAR,
-        _OPTION_CHAIN, _INTRADAY, _REGIME,
+        _OPTION_CHAIN, _INTRADAY, _REGIME, _CROSS_ASSET,
     )
     for name, marks in _marks(listing).items()
 }  # fmt: skip
@@ -197,6 +207,8 @@ def feature_column(name: str) -> Column:
         return number(name, "−100 to 0", minimum=-100.0 - _FEATURE_TOLERANCE, maximum=_FEATURE_TOLERANCE)
     if Mark.SHARE in marks:
         return number(name, "0 to 1", minimum=-_FEATURE_TOLERANCE, maximum=1.0 + _FEATURE_TOLERANCE)
+    if Mark.CORRELATION in marks:
+        return number(name, "−1 to 1", minimum=-1.0, maximum=1.0)
     if name in _RANGES:
         lowest, highest = _RANGES[name]
         return number(name, f"{lowest:g} to {highest:g}".replace("-", "−"), minimum=lowest, maximum=highest)

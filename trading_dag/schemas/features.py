@@ -6,6 +6,7 @@ from typing import Final
 
 from trading_dag.schemas.feature_names import (
     ALL_FEATURES,
+    CROSS_ASSET_FEATURES,
     EARNINGS_FEATURES,
     ECONOMIC_CALENDAR_FEATURES,
     HULL_INTERACTIONS,
@@ -20,7 +21,7 @@ from trading_dag.schemas.feature_names import (
     feature_columns,
 )
 from trading_dag.schemas.raw import HULL_DAY, HULL_FEATURE_MEANING, HULL_FEATURES
-from trading_dag.schemas.table import SESSION, TICKER, Table, number
+from trading_dag.schemas.table import SESSION, TICKER, Table, number, text
 
 TECHNICAL: Final = Table(
     "features", "technical", "ticker", ("ticker", "session"),
@@ -83,6 +84,17 @@ REGIME: Final = Table(
     (TICKER, SESSION, *feature_columns(REGIME_FEATURES)),
     "The market state of a hidden Markov model fitted on earlier sessions, filtered, never smoothed.",
     may_be_empty=True,
+)  # fmt: skip
+
+CROSS_ASSET: Final = Table(
+    "features", "cross_asset", "ticker", ("ticker", "session"),
+    (
+        TICKER, SESSION, *feature_columns(CROSS_ASSET_FEATURES),
+        text("market", "the first named benchmark, which is the market"),
+        number("benchmarks_missing", "named benchmarks, the ticker apart, without the closes of a return to t",
+               minimum=0.0),
+    ),
+    "How the underlying moves with named benchmarks, and how strong it is against them.",
 )  # fmt: skip
 
 HULL_MARKET_TABLE: Final = Table(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.features.cross_asset import build_cross_asset
 from trading_dag.features.earnings import build_earnings
 from trading_dag.features.economic_calendar import build_economic_calendar
 from trading_dag.features.formulas import FORMULAS, SECTIONS, feature_reference
@@ -22,6 +23,7 @@ from trading_dag.features.sentiment import build_sentiment
 from trading_dag.features.technical import build_technical
 from trading_dag.schemas import (
     ALL_FEATURES,
+    CROSS_ASSET_FEATURES,
     EARNINGS_FEATURES,
     ECONOMIC_CALENDAR_FEATURES,
     FLAG_FEATURES,
@@ -70,6 +72,7 @@ def test_the_features_page_names_every_feature_once() -> None:
         (build_technical, TECHNICAL_FEATURES),
         (build_implied_volatility, (*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS)),
         (build_macro, MACRO_FEATURES),
+        (build_cross_asset, CROSS_ASSET_FEATURES),
         (build_sentiment, SENTIMENT_FEATURES),
         (build_earnings, EARNINGS_FEATURES),
         (build_economic_calendar, ECONOMIC_CALENDAR_FEATURES),

@@ -7,6 +7,7 @@ import pytest
 from trading_dag.features.formulas import FORMULAS
 from trading_dag.schemas import (
     ALL_FEATURES,
+    CROSS_ASSET,
     EARNINGS_TABLE,
     ECONOMIC_CALENDAR_TABLE,
     FEATURE_GROUPS,
@@ -102,6 +103,7 @@ TABLES_OF_FEATURES = {
     "option_chain": OPTION_CHAIN_TABLE,
     "intraday": INTRADAY,
     "regime": REGIME,
+    "cross": CROSS_ASSET,
 }
 
 
@@ -113,7 +115,7 @@ def test_every_feature_of_the_contract_is_there_under_its_name(held: tuple[str, 
 
 @pytest.mark.parametrize(("group", "table"), TABLES_OF_FEATURES.items(), ids=TABLES_OF_FEATURES)
 def test_a_table_holds_the_features_of_its_group_and_no_other(group: str, table: Table) -> None:
-    besides = {"ticker", "session", "vix_filled_sessions", "vix_fred_age_sessions"}
+    besides = {"ticker", "session", "vix_filled_sessions", "vix_fred_age_sessions", "market", "benchmarks_missing"}
     assert [name for name in table.column_names if name not in besides] == list(FEATURE_GROUPS[group])
 
 

@@ -1,4 +1,5 @@
-"""What each feature of ``features.option_chain``, ``features.intraday`` and ``features.regime`` is."""
+"""What each feature of ``features.option_chain``, ``features.intraday``, ``features.regime`` and
+``features.cross_asset`` is."""
 
 from __future__ import annotations
 
@@ -58,4 +59,34 @@ REGIME_FORMULAS: Final[dict[str, str]] = {
         "Markov model fitted on earlier sessions; 0 to 1; look-back as fitted"
         for state in MARKET_STATES
     },
+}
+
+_TO_MARKET: Final = "the market, the first named benchmark"
+_TO_PEERS: Final = "the named benchmarks other than the ticker"
+_NULL_FOR_MARKET: Final = "NULL for the market itself"
+CROSS_ASSET_FORMULAS: Final[dict[str, str]] = {
+    **{
+        f"correlation_{n}_to_market": f"correlation of log_return_1d with that of {_TO_MARKET}, over {n} sessions; "
+        f"−1 to 1, {_NULL_FOR_MARKET}; look-back {n + 1}"
+        for n in (20, 60)
+    },
+    "beta_60_to_market": f"covariance of log_return_1d with that of {_TO_MARKET} / its variance, over 60 sessions; "
+    f"ratio, {_NULL_FOR_MARKET}; look-back 61",
+    **{
+        f"relative_strength_{n}_to_market": f"log return over {n} sessions − that of {_TO_MARKET}; fraction, "
+        f"{_NULL_FOR_MARKET}; look-back {n + 1}"
+        for n in (20, 60)
+    },
+    **{
+        f"correlation_{n}_to_peers": f"mean of the correlations of log_return_1d with that of each of {_TO_PEERS}, "
+        f"over {n} sessions; −1 to 1; look-back {n + 1}"
+        for n in (20, 60)
+    },
+    **{
+        f"relative_strength_{n}_to_peers": f"log return over {n} sessions − the mean of those of {_TO_PEERS}; "
+        f"fraction; look-back {n + 1}"
+        for n in (20, 60)
+    },
+    "correlation_60_of_benchmarks": "mean of the correlations of daily log returns of each pair of named benchmarks "
+    "over 60 sessions, the same for every ticker; −1 to 1; look-back 61",
 }

@@ -12,7 +12,12 @@ from trading_dag.features.formulas.events import (
 )
 from trading_dag.features.formulas.implied_volatility import IMPLIED_VOLATILITY_FORMULAS
 from trading_dag.features.formulas.macro import MACRO_FORMULAS
-from trading_dag.features.formulas.market_detail import INTRADAY_FORMULAS, OPTION_CHAIN_FORMULAS, REGIME_FORMULAS
+from trading_dag.features.formulas.market_detail import (
+    CROSS_ASSET_FORMULAS,
+    INTRADAY_FORMULAS,
+    OPTION_CHAIN_FORMULAS,
+    REGIME_FORMULAS,
+)
 from trading_dag.features.formulas.technical import TECHNICAL_FORMULAS
 from trading_dag.schemas import IMPLIED_VOLATILITY_FEATURES, IV_RANK_LAGS, LEVEL_FEATURES
 
@@ -42,6 +47,9 @@ nowhere; P is the price that these returns alone would make. S is the underlying
 The four flags `iv_regime_…` mark the quarters of iv_rank (25, 50, 75). The *IV regime* that is labelled and forecast
 is another thing: LOW below 30, NORMAL below 60, HIGH from 60, at the target ([methodology.md](methodology.md)).
 
+Named benchmarks are `TRADING_DAG_BENCHMARKS`, the first of which is the market; by default the tickers that the source
+has by itself (SPY, QQQ, IWM; SPX, COMP of the sample). A mean over them is NULL where one of them lacks a close.
+
 *Safe* features have a scale that does not drift with the level of prices or volume.
 """
 SECTIONS: Final[tuple[tuple[str, str, str, Mapping[str, str]], ...]] = (
@@ -59,6 +67,7 @@ SECTIONS: Final[tuple[tuple[str, str, str, Mapping[str, str]], ...]] = (
     ("Option chain", f"{len(OPTION_CHAIN_FORMULAS)}", "option_chain", OPTION_CHAIN_FORMULAS),
     ("Intraday", f"{len(INTRADAY_FORMULAS)}", "intraday", INTRADAY_FORMULAS),
     ("Regime", f"{len(REGIME_FORMULAS)}", "regime", REGIME_FORMULAS),
+    ("Cross-asset", f"{len(CROSS_ASSET_FORMULAS)}", "cross_asset", CROSS_ASSET_FORMULAS),
 )
 
 

@@ -1,0 +1,47 @@
+"""Features that compare a ticker with named benchmarks: the only ones that read other tickers' slices."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+
+from assets.declare.declaration import Declaration, Probe, Read, Slice, table_asset
+from resources.storage.peers import benchmark_records
+from trading_dag.schemas import CROSS_ASSET, PRICES_DAILY, TECHNICAL
+
+
+def _benchmarks_at_hand(at: Slice, _: pd.DataFrame) -> dict[str, Any]:
+    """Which benchmarks are named, and of which no bars of this source are stored."""
+    named = at.settings.benchmark_tickers
+    stored = benchmark_records(at.store, PRICES_DAILY, named, source=at.settings.source)
+    missing = [ticker for ticker in named if ticker not in stored]
+    return {"benchmarks": ", ".join(named) or "none", "benchmarks not stored": ", ".join(missing) or "none"}
+
+
+@table_asset(
+    CROSS_ASSET,
+    reads={
+        "technical": Read(TECHNICAL, columns=("ticker", "session", "log_return_1d")),
+        "benchmarks": Read(
+            PRICES_DAILY,
+            columns=("ticker", "session", "adj_close"),
+            of_benchmarks=True,
+            same_source_as="technical",
+        ),
+    },
+    code_version="1",
+    automation="eager_by_benchmark",
+    probe=Probe({"technical": "session", "benchmarks": "session"}),
+    uses=("benchmarks",),
+    describe=_benchmarks_at_hand,
+)
+def cross_asset(at: Slice, technical: pd.DataFrame, benchmarks: pd.DataFrame) -> pd.DataFrame:
+    """Against the benchmarks that the settings name, whatever else is in the universe. One that is not stored makes
+    what needs it NULL, and is counted; it fills in once it is there."""
+    from trading_dag.features.cross_asset import build_cross_asset
+
+    return build_cross_asset(technical, benchmarks, named=at.settings.benchmark_tickers)
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (cross_asset,)
