@@ -93,49 +93,97 @@ def merge_versions(stored: pd.DataFrame, fresh: pd.DataFrame, *, table: Table, a
     before = old[is_given].reset_index()
     after = new.reindex(old.index[is_given]).reset_index()
     rest, added = old[~is_given].reset_index(), new[~is_stored].reset_index()
-    closed, current, completed, restated, is_taken = _updated(before, after, table, asked)
+    update = _updated(before, after, table, asked)
     rest, withdrawn = _taken_back(rest, new, table, asked)
-    withdrawn += int((before[CANCELLED_AT].isna() & current[CANCELLED_AT].notna()).sum())
     if asked.before is not None and len(added):
         known_names = old.index.get_level_values(identity[-2])
         added = _not_known_before(added, known_names, table, asked_at=asked.at, asked_before=asked.before)
     columns = list(table.column_names)
-    parts = [part[columns] for part in (in_order[~is_current], closed, current, rest, added) if len(part)]
+    parts = [part[columns] for part in (in_order[~is_current], update.closed, update.current, rest, added) if len(part)]
     frame = pd.concat(parts, ignore_index=True) if parts else fresh[columns]
-    return VersionMerge(frame, len(added), completed, restated, is_taken, withdrawn)
+    return VersionMerge(
+        frame, len(added), update.completed, update.restated, update.is_taken, update.withdrawn + withdrawn
+    )
 
 
-def _updated(
-    before: pd.DataFrame, after: pd.DataFrame, table: Table, asked: Asked
-) -> tuple[pd.DataFrame, pd.DataFrame, int, pd.DataFrame, BoolArray]:
-    """Return closed versions, current ones, values filled in, values that differ, and which of these were taken."""
-    compared = [name for name in table.column_names if name not in (*table.key, CANCELLED_AT)]
-    says = {name: differs(before[name], after[name]) & after[name].notna().to_numpy() for name in compared}
-    was_null = {name: before[name].isna().to_numpy() for name in compared}
-    taken = {name: says[name] & (was_null[name] | _follows(before, name, asked)) for name in compared}
+@dataclass(frozen=True)
+class _Changes:
+    """Where the vendor says something else than what is stored: frames of flags, a column a value, a row a version.
+
+    Attributes
+    ----------
+    says : it says another value.
+    fills : it says one where there was none.
+    taken : its value stands from now on.
+    """
+
+    says: pd.DataFrame
+    fills: pd.DataFrame
+    taken: pd.DataFrame
+
+    @classmethod
+    def between(cls, before: pd.DataFrame, after: pd.DataFrame, table: Table, asked: Asked) -> _Changes:
+        """Return the changes from the stored rows to what the vendor says of the same ones."""
+        names = [name for name in table.column_names if name not in (*table.key, CANCELLED_AT)]
+        others = {name: differs(before[name], after[name]) & after[name].notna().to_numpy() for name in names}
+        says = pd.DataFrame(others, index=before.index)
+        fills = says & before[names].isna()
+        follows = pd.DataFrame({name: _follows(before, name, asked) for name in names}, index=before.index)
+        return cls(says, fills, fills | (says & follows))
+
+
+@dataclass(frozen=True)
+class _Update:
+    """What becomes of the stored rows that the vendor gives again; the other attributes are ``VersionMerge``'s.
+
+    Attributes
+    ----------
+    closed, current : versions that have ended, and those that stand now.
+    """
+
+    closed: pd.DataFrame
+    current: pd.DataFrame
+    completed: int
+    restated: pd.DataFrame
+    is_taken: BoolArray
+    withdrawn: int
+
+
+def _updated(before: pd.DataFrame, after: pd.DataFrame, table: Table, asked: Asked) -> _Update:
+    """Return the update of the stored rows by what the vendor says of them; both frames have the same rows in order."""
+    changes = _Changes.between(before, after, table, asked)
     merged = before.copy()
-    for name in compared:
-        merged[name] = merged[name].where(~taken[name], after[name])
+    for name in changes.taken:
+        merged[name] = merged[name].where(~changes.taken[name], after[name])
     is_back = (before[CANCELLED_AT].notna() & after[CANCELLED_AT].isna()).to_numpy()
     is_off = (before[CANCELLED_AT].isna() & after[CANCELLED_AT].notna()).to_numpy()
     off_at = _not_before(after[CANCELLED_AT], asked.before)
     merged[CANCELLED_AT] = before[CANCELLED_AT].where(~is_off, off_at).where(~is_back)
-
     moment = pd.Series(pd.NaT, index=before.index, dtype=pandas_type(table.column(KNOWN_AT)))
     if table.name == EARNINGS.name:
-        moment = _visible_again_at(before, merged, says, asked)
-    moment = moment.where(~is_back, asked.at)
-    # A version that began no earlier was seen by no session in between: it is corrected where it stands.
+        moment = _visible_again_at(before, merged, changes, asked)
+    closed, current = _split(before, merged, moment.where(~is_back, asked.at))
+    changed = (changes.says & ~changes.fills).assign(**{CANCELLED_AT: is_back})
+    taken = changes.taken.assign(**{CANCELLED_AT: is_back})
+    return _Update(
+        closed,
+        current,
+        completed=int(changes.fills.to_numpy().sum()),
+        restated=restatements_of(before, after, changed, table),
+        is_taken=taken.to_numpy()[changed.to_numpy()],
+        withdrawn=int(is_off.sum()),
+    )
+
+
+def _split(before: pd.DataFrame, merged: pd.DataFrame, moment: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the versions that end at their moment, and the current ones, which begin there; NaT is no new version.
+
+    A version that began no earlier was seen by no session in between: it is corrected where it stands.
+    """
     is_split = (moment.notna() & ~(before[KNOWN_AT] >= moment)).to_numpy()
     ended = before[CANCELLED_AT].where(before[CANCELLED_AT].notna(), moment)
-    closed = before.assign(cancelled_at=ended)[is_split]
-    merged[KNOWN_AT] = before[KNOWN_AT].where(~is_split, moment)
-    completed = sum(int((says[name] & was_null[name]).sum()) for name in compared)
-    changed = pd.DataFrame({name: says[name] & ~was_null[name] for name in compared}, index=before.index)
-    changed[CANCELLED_AT] = is_back
-    restated = restatements_of(before, after, changed, table)
-    accepted = pd.DataFrame(taken, index=before.index).assign(**{CANCELLED_AT: is_back})[list(changed.columns)]
-    return closed, merged, completed, restated, accepted.to_numpy()[changed.to_numpy()]
+    current = merged.assign(known_at=before[KNOWN_AT].where(~is_split, moment))
+    return before.assign(cancelled_at=ended)[is_split], current
 
 
 def _follows(before: pd.DataFrame, name: str, asked: Asked) -> BoolArray:
@@ -146,16 +194,14 @@ def _follows(before: pd.DataFrame, name: str, asked: Asked) -> BoolArray:
     return np.full(len(before), name == "timing")
 
 
-def _visible_again_at(
-    before: pd.DataFrame, merged: pd.DataFrame, says: dict[str, BoolArray], asked: Asked
-) -> pd.Series:
+def _visible_again_at(before: pd.DataFrame, merged: pd.DataFrame, changes: _Changes, asked: Asked) -> pd.Series:
     """Return from when on a changed announcement is a version of its own; NaT where no session saw what it said
     before.
     """
     old, new = (rows["timing"].isin(_SAME_DAY).to_numpy() for rows in (before, merged))
     moment = pd.Series(pd.NaT, index=before.index, dtype=before[KNOWN_AT].dtype)
     if asked.before is not None:
-        is_filled = np.any([says[name] & before[name].isna().to_numpy() for name in _FIGURES], axis=0)
+        is_filled = changes.fills[list(_FIGURES)].any(axis=1)
         moment = moment.where(~(is_filled & (figures_known_at(before) <= asked.before)), asked.before)
     moment = moment.where(old == new, asked.at)
     return _past_the_day(moment, merged["report_date"], public=figures_known_at(merged))
