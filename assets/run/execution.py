@@ -7,11 +7,10 @@ worker processes come to be stands in ``workers.py``.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from assets.partitions import partition_key
 from assets.run.chain_fetch import is_stored, run_chain, wanted_chains
 from assets.run.in_process import RunOutcome, run_job
 from assets.run.staleness import Staleness
-from assets.run.workers import end_workers, enter_worker, interrupts_left_to_the_parent, start_server
+from assets.run.workers import enter_worker, interrupts_left_to_the_parent, worker_pool
 from resources.chains.store import ChainStore
 from resources.sources.protocol import Source
 from resources.storage.models.store import ModelStore
@@ -123,23 +122,11 @@ def execute(
     were not finished, and no others.
     """
     workers = min(settings.workers, max(len(tickers), 1) * max(len(horizons), 1))
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=start_server(),
-        initializer=_start_worker,
-        initargs=(settings, build, dict(os.environ)),
-    )
-    others = set(multiprocessing.active_children())
-    try:
-        yield from _Plan(pool, tickers, horizons, mode, settings.benchmark_tickers).outcomes()
-    except BaseException:
-        end_workers(set(multiprocessing.active_children()) - others)
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with worker_pool(workers, initializer=_start_worker, initargs=(settings, build, dict(os.environ))) as pool:
+        yield from _WorkOrder(pool, tickers, horizons, mode, settings.benchmark_tickers).outcomes()
 
 
-class _Plan:
+class _WorkOrder:
     """What may run when: macro data and the tickers' raw data at once, features after both, horizons after features.
 
     Features of every ticker read the benchmarks' prices too, so they wait for those that are fetched here.
@@ -147,7 +134,7 @@ class _Plan:
 
     def __init__(
         self,
-        pool: ProcessPoolExecutor,
+        pool: Executor,
         tickers: tuple[str, ...],
         horizons: tuple[str, ...],
         mode: Mode,

@@ -12,9 +12,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
@@ -25,14 +26,42 @@ ENDING_SECONDS: Final = 3.0
 _PRELOADED: Final = "trading_dag.cli.preload"
 
 
-def start_server() -> ForkServerContext:
+class WorkerContext(ForkServerContext):
+    """Makes worker processes from the server, and knows those that it made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers: list[BaseProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> ForkServerProcess:  # type: ignore[override]  # noqa: N802
+        """Return a new worker, which the caller starts."""
+        worker = ForkServerProcess(*args, **kwargs)
+        self.workers.append(worker)
+        return worker
+
+
+@contextmanager
+def worker_pool(size: int, *, initializer: Callable[..., object], initargs: tuple[Any, ...]) -> Iterator[Executor]:
+    """Make so many workers, as they are needed. An error within, also Ctrl-C or the end of an iteration, ends them."""
+    context = start_server()
+    pool = ProcessPoolExecutor(size, mp_context=context, initializer=initializer, initargs=initargs)
+    try:
+        yield pool
+    except BaseException:
+        end_workers(worker for worker in context.workers if worker.pid is not None)
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def start_server() -> WorkerContext:
     """Start the server, where it does not run yet, and return the context that makes workers from it.
 
     It ends with this process.
     """
     from multiprocessing import forkserver, resource_tracker
 
-    context = multiprocessing.get_context("forkserver")
+    context = WorkerContext()
     context.set_forkserver_preload([_PRELOADED])
     resource_tracker.ensure_running()  # the server would start it, and with that unblock what is blocked below
     with interrupts_left_to_the_parent():
