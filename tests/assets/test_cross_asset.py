@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from assets.run.execution import Outcome, WorkItem, _Plan
+from assets.run.execution import Outcome, WorkItem, _WorkOrder
 from assets.run.in_process import run_job
 from assets.run.staleness import Staleness
 from resources.storage.models.store import ModelStore
@@ -195,7 +195,7 @@ def test_features_wait_for_the_benchmarks_that_are_fetched_and_for_nobody_elses_
     fetch = {name: WorkItem("ticker", SliceKey(name), "run", "fetch") for name in ("XLK", "SPY", "GLD")}
     macro = WorkItem("none", SliceKey(), "run")
     pool = _Pool({fetch["GLD"]: (macro, fetch["XLK"])})
-    outcomes = _Plan(pool, tuple(fetch), (), "run", ("SPY", "QQQ")).outcomes()  # type: ignore[arg-type]
+    outcomes = _WorkOrder(pool, tuple(fetch), (), "run", ("SPY", "QQQ")).outcomes()  # type: ignore[arg-type]
     assert next(outcomes).item == macro
     assert pool.asked == ["macro all", "XLK fetch", "SPY fetch", "GLD fetch"]
     pool.end(fetch["SPY"])
