@@ -23,7 +23,7 @@ _PRICES: Final = Read(PRICES_DAILY, columns=("ticker", "session", "open", "close
         "targets": TARGETS,
         "prices": _PRICES,
     },
-    code_version="2",
+    code_version="3",
     kinds={"scikitlearn", "xgboost", "parquet"},
 )
 def direction(
@@ -46,13 +46,13 @@ def direction(
         "features": FEATURE_TABLE,
         "targets": TARGETS,
     },
-    code_version="2",
+    code_version="3",
     kinds={"scikitlearn", "parquet"},
 )
 def volatility(
     at: Slice, volatility_forecaster: StoredModel, features: pd.DataFrame, targets: pd.DataFrame
 ) -> pd.DataFrame:
-    """The regime forecast beside persistence, which is hard to beat."""
+    """The regime forecast beside how regimes have followed each other, which is hard to beat."""
     from trading_dag.models.volatility_forecaster import predict
 
     return predict(volatility_forecaster.fitted, features, targets, horizon=at.horizon)

@@ -34,8 +34,8 @@ from trading_dag.validation import edge
 KEY = SliceKey("SPY", "48h")
 SESSIONS = 120
 GATED = (
-    ("direction", "direction_logistic", "brier_sign", "class_prior"),
-    ("volatility", "volatility_logistic", "accuracy", "persistence"),
+    ("direction", "direction_logistic", "brier_sign", "climatology"),
+    ("volatility", "volatility_logistic", "rps", "markov"),
 )
 BACKTEST = ("trades", "equity", "summary")
 
@@ -72,7 +72,7 @@ class Desk:
         scored = {
             "task": [task for task, *_ in GATED], "model": [model for _, model, *_ in GATED],
             "metric": [metric for _, _, metric, _ in GATED], "baseline": [baseline for *_, baseline in GATED],
-            "value": [0.25 - gain, 0.75 + gain], "baseline_value": [0.25, 0.75], "difference": gain,
+            "value": [0.25 - gain, 0.07 - gain], "baseline_value": [0.25, 0.07], "difference": gain,
             "verdict": verdict, "n": 500, "n_ambiguous": 0,
         }  # fmt: skip
         self._write(METRICS, KEY, slice_head | scored)
@@ -130,7 +130,7 @@ def test_models_without_skill_stop_nothing_but_the_backtest_is_shown_to_be_inadm
     shown = checks["backtest_is_admissible"]
     assert not shown.passed
     assert shown.severity == dg.AssetCheckSeverity.WARN
-    assert "direction_logistic is unskilled against class_prior" in str(shown.description)
+    assert "direction_logistic is unskilled against climatology" in str(shown.description)
 
 
 def test_a_label_that_the_models_have_not_earned_blocks_the_run_and_the_last_good_slice_stays(
@@ -145,7 +145,7 @@ def test_a_label_that_the_models_have_not_earned_blocks_the_run_and_the_last_goo
     gate = checks_of(result)["accuracy_gate"]
     assert not gate.passed
     assert gate.severity == dg.AssetCheckSeverity.ERROR
-    assert "not shown to be as good as class_prior" in str(gate.description)
+    assert "not shown to be as good as climatology" in str(gate.description)
     pd.testing.assert_frame_equal(desk.store.read(SUMMARY, KEY), before)
 
 

@@ -18,7 +18,7 @@ from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
-from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
+from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import AugmentedRows, Learner, logistic_learner, weighted_rows
 from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
@@ -27,7 +27,14 @@ from trading_dag.schemas import SAFE_FEATURES, TABLES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
-from trading_dag.validation.baselines import CLASS_PRIOR, PREVIOUS_DIRECTION, previous_direction, previous_returns
+from trading_dag.validation.baselines import (
+    CLASS_PRIOR,
+    CLIMATOLOGY,
+    PREVIOUS_DIRECTION,
+    climatology,
+    previous_direction,
+    previous_returns,
+)
 
 LOGISTIC: Final = "direction_logistic"
 XGBOOST: Final = "direction_xgboost"
@@ -100,7 +107,8 @@ def predict(
 ) -> pd.DataFrame:
     """Out-of-sample forecasts of the models and, on the same sessions, of the baselines.
 
-    ``class_prior`` is P(UP) among the serving fold's clear training rows. ``previous_direction``
+    ``climatology`` is the share of rises among all training rows of the serving fold, ``class_prior`` P(UP) among the
+    clear ones. ``previous_direction``
     is a hard call, probability 1 or 0: the sign of the return over the horizon's length that
     ends at the session (0.5 where that return is zero or not known).
 
@@ -124,7 +132,7 @@ def predict(
     labels = labels_by_session(
         targets,
         sessions=sessions,
-        columns=("direction", "forward_return"),
+        columns=("direction", "forward_return", "target_session"),
         horizon=horizon,
         ticker=fitted.ticker,
     )
@@ -139,9 +147,16 @@ def predict(
         )
         if made.fold.fold not in with_baselines:
             with_baselines.add(made.fold.fold)
-            prior = np.full(len(made.rows), made.fold.prior["UP"])
-            blocks.append(_block(made, truth, forward_return, model=CLASS_PRIOR, probability_up=prior))
-            blocks.append(_block(made, truth, forward_return, model=PREVIOUS_DIRECTION, probability_up=past[made.rows]))
+            seen = training_rows(made.fold, sessions, labels["target_session"])
+            baselines = {
+                CLIMATOLOGY: np.full(len(made.rows), climatology(forward_return[seen])),
+                CLASS_PRIOR: np.full(len(made.rows), made.fold.prior["UP"]),
+                PREVIOUS_DIRECTION: past[made.rows],
+            }
+            blocks += [
+                _block(made, truth, forward_return, model=name, probability_up=probability)
+                for name, probability in baselines.items()
+            ]
     return finish_predictions(
         blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.direction"]
     )

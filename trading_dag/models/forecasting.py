@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import DataQualityError
 from trading_dag.features.selection import rows_with_presence
 from trading_dag.frames import table_frame
@@ -103,6 +103,18 @@ def forecast(
                     probabilities = class_probabilities(fold.estimator, taken, classes=len(fold.classes))
                     forecasts.append(FoldForecast(fold, rows, taken, probabilities))
     return forecasts
+
+
+def training_rows(fold: FittedFold, sessions: pd.DatetimeIndex, target_sessions: pd.Series) -> BoolArray:
+    """Return which labelled sessions lie in a fold's training part, whether it learnt from them or not, (sessions,).
+
+    Parameters
+    ----------
+    target_sessions : of the labels on the sessions; missing where there is no label yet.
+    """
+    first, through = np.datetime64(fold.train_first_session), np.datetime64(fold.fitted_through)
+    inside: BoolArray = (sessions.to_numpy() >= first) & (target_sessions.to_numpy(dtype="datetime64[us]") <= through)
+    return inside
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Volatility forecaster: P(LOW, NORMAL, HIGH) of the IV regime at a horizon, by multinomial logistic regression.
 
 Here belongs what is special about the IV regime: its 27 inputs, classes, learner and baselines.
-The protocol of the folds stands in ``training``. A regime persists for weeks, so the forecast
-that counts as skill is the one that beats persistence, which stands beside it in every row set.
+The protocol of the folds stands in ``training``. A regime persists for weeks, so what
+counts as skill is to beat how regimes have followed each other, which stands beside it in every row set.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
 from trading_dag.models.fitted import FittedModel
-from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast
+from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import logistic_learner
 from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
@@ -27,7 +27,7 @@ from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATUR
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
-from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE, persistence
+from trading_dag.validation.baselines import CLASS_PRIOR, MARKOV, PERSISTENCE, markov_transitions, persistence
 
 LOGISTIC: Final = "volatility_logistic"
 _CURRENT: Final = "iv_rank"
@@ -96,7 +96,8 @@ def fit(
 def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon) -> pd.DataFrame:
     """Out-of-sample forecasts of the model and, on the same sessions, of the baselines.
 
-    ``persistence`` says that the regime of the session stays, with probability 1.
+    ``markov`` gives how often each regime followed the session's in the serving fold's training rows. ``persistence``
+    says that the regime of the session stays, with probability 1.
     ``class_prior`` gives the classes' shares in the serving fold's training rows.
 
     Parameters
@@ -115,17 +116,22 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
     SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
     """
     sessions = require_sessions(features, (_CURRENT,), table="features.feature_table")
-    truth = labels_by_session(
-        targets, sessions=sessions, columns=("iv_regime",), horizon=horizon, ticker=fitted.ticker
-    )["iv_regime"].to_numpy(dtype=object)
+    labels = labels_by_session(
+        targets, sessions=sessions, columns=("iv_regime", "target_session"), horizon=horizon, ticker=fitted.ticker
+    )
+    truth = labels["iv_regime"].to_numpy(dtype=object)
     current = persistence(features[_CURRENT].to_numpy(dtype=np.float64, na_value=np.nan)).to_numpy(dtype=object)
-    code_of = {name: code for code, name in enumerate(IV_REGIMES)}
+    regimes = pd.Index(IV_REGIMES, dtype="object")
+    later, now_everywhere = (regimes.get_indexer(pd.Index(names, dtype="object")) for names in (truth, current))
     blocks = []
     for made in forecast(fitted, features, names=VOLATILITY_FORECASTER_FEATURES, required=_CURRENT):
-        now = np.array([code_of[name] for name in current[made.rows]], dtype=np.int64)
+        now = now_everywhere[made.rows].astype(np.int64)
+        seen = training_rows(made.fold, sessions, labels["target_session"])
+        transitions = markov_transitions(now_everywhere[seen], later[seen], classes=len(IV_REGIMES))
         prior = np.tile([made.fold.prior[name] for name in IV_REGIMES], (len(made.rows), 1))
         for model, probabilities in (
             (made.fold.model, made.probabilities),
+            (MARKOV, transitions[now]),
             (PERSISTENCE, np.eye(len(IV_REGIMES))[now]),
             (CLASS_PRIOR, prior),
         ):

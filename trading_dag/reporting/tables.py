@@ -40,10 +40,10 @@ WITH latest AS (
     FROM predictions.direction GROUP BY ALL
 ), direction AS (
     SELECT * FROM evaluation.metrics
-    WHERE model = 'direction_logistic' AND metric = 'brier_sign' AND baseline = 'class_prior'
+    WHERE model = 'direction_logistic' AND metric = 'brier_sign' AND baseline = 'climatology'
 ), volatility AS (
     SELECT * FROM evaluation.metrics
-    WHERE model = 'volatility_logistic' AND metric = 'accuracy' AND baseline = 'persistence'
+    WHERE model = 'volatility_logistic' AND metric = 'rps' AND baseline = 'markov'
 )
 SELECT ticker, horizon, latest.session, latest.direction, latest.direction_confidence,
     forecast.probability_up, forecast.usual_probability_up,
@@ -111,16 +111,16 @@ def summary_table(frame: pd.DataFrame) -> Table:
             _against_usual(row["probability_up"], row["usual_probability_up"]),
             _called(row["iv_regime"], row["iv_confidence"]),
             _skill(row, "direction", scale=1.0, digits=4),
-            _skill(row, "volatility", scale=100.0, digits=1),
+            _skill(row, "volatility", scale=1.0, digits=4),
             str(row["strategy"]).replace("_", " "),
             str(row["edge"]).replace("_", " "),
             _backtest(row),
         )
     table.caption = (
         "P(up): of a move that leaves the dead band; in brackets the share of rises among such moves in training.\n"
-        "direction skill: Brier score gained over that share, on all rows. IV skill: accuracy gained over "
-        "persistence, in points.\nBoth with 95 % intervals; * = the interval lies above zero. Without an edge the "
-        "structure is shown and its size is zero.\n"
+        "direction skill: Brier score gained over the share of rises among all moves. IV skill: ranked probability "
+        "score gained over how regimes have followed each other.\nBoth with 95 % intervals; * = the interval lies "
+        "above zero. Without an edge the structure is shown and its size is zero.\n"
         "backtest: P&L after fees, beside the mean of the same trades on random days and beside holding the "
         "underlying; p = share of random runs at least as good."
     )
@@ -269,8 +269,9 @@ def metrics_table(frame: pd.DataFrame) -> Table:
             f"{row['n']}",
         )
     table.caption = (
-        "persistence and previous_direction are hard calls, probability 0 or 1: any hedged forecast beats their Brier "
-        "score and calibration.\nAgainst these two only accuracy, hit rate, precision, recall and F1 show skill."
+        "persistence and previous_direction are hard calls, probability 0 or 1: any hedged forecast beats their scores "
+        "of probabilities, which are no verdict.\nAgainst these two only accuracy, hit rate, precision, recall and F1 "
+        "show skill."
     )
     return table
 

@@ -22,7 +22,8 @@ METRICS: Final = Table(
         number("difference", "model against baseline, positive = better"),
         number("difference_ci_low", "lower end of the paired interval"),
         number("difference_ci_high", "upper end"),
-        text("verdict", "skilled, admissible, unskilled or insufficient_data", allowed=VERDICTS, nullable=False),
+        text("verdict", "skilled, admissible, unskilled or insufficient_data; no_verdict: probabilities against a hard "
+             "call, which anybody beats who hedges", allowed=VERDICTS, nullable=False),
         Column("n", "int64", "rows scored", nullable=False, minimum=0),
         Column("n_ambiguous", "int64", "rows within the dead band among the candidates", nullable=False, minimum=0),
         text("reason", "why data is insufficient"),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.arrays import FloatArray
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.labels import iv_regime_of
 from trading_dag.sessions import shift_sessions
 from trading_dag.slices import Horizon
@@ -23,6 +23,10 @@ ObjectArray = npt.NDArray[np.object_]
 CLASS_PRIOR: Final = "class_prior"
 PREVIOUS_DIRECTION: Final = "previous_direction"
 PERSISTENCE: Final = "persistence"
+CLIMATOLOGY: Final = "climatology"
+MARKOV: Final = "markov"
+# Probability 1 or 0: whoever hedges beats their proper scores, so none of those against them is a verdict.
+HARD_CALLS: Final = frozenset({PREVIOUS_DIRECTION, PERSISTENCE})
 
 
 def class_prior(labels: ObjectArray, *, classes: tuple[str, ...]) -> dict[str, float]:
@@ -33,6 +37,42 @@ def class_prior(labels: ObjectArray, *, classes: tuple[str, ...]) -> dict[str, f
     counts = np.array([(labels == name).sum() for name in classes], dtype=np.float64)
     total = counts.sum()
     return {name: float(count / total) if total else float("nan") for name, count in zip(classes, counts, strict=True)}
+
+
+def climatology(forward_returns: FloatArray) -> float:
+    """Return the share of rises among the returns of training sessions, all of them; NaN without any.
+
+    It is the strongest naive forecast of a direction. A return of exactly 0 is no rise. Known at the last target
+    session of the returns.
+    """
+    known = forward_returns[np.isfinite(forward_returns)]
+    return float((known > 0).mean()) if len(known) else float("nan")
+
+
+def markov_transitions(now: IntArray, later: IntArray, *, classes: int) -> FloatArray:
+    """Return how often each class followed each class over the horizon: classes now × classes later, rows sum to 1.
+
+    It is the strongest naive forecast of a regime that lasts. The class shares of all later labels count as one
+    further transition from each class, so that none has probability 0 for want of an example and a class that never
+    occurred is followed by the shares. Known at the last target session of the labels.
+
+    Parameters
+    ----------
+    now, later : (n,) class codes of training sessions and of their targets; −1 where not known, which does not count.
+
+    Returns
+    -------
+    NaN throughout where nothing is known.
+    """
+    known = (now >= 0) & (later >= 0)
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (now[known], later[known]), 1.0)
+    total = counts.sum()
+    if not total:
+        return np.full((classes, classes), np.nan)
+    counts += counts.sum(axis=0) / total
+    transitions: FloatArray = counts / counts.sum(axis=1, keepdims=True)
+    return transitions
 
 
 def previous_returns(prices: pd.DataFrame, *, horizon: Horizon) -> pd.Series:

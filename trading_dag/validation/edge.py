@@ -16,15 +16,16 @@ from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
 from trading_dag.setting_groups import GateSettings
-from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE
-from trading_dag.validation.scoring import lower_is_better
+from trading_dag.validation.baselines import CLIMATOLOGY, MARKOV
+from trading_dag.validation.metrics import ranked_probability_losses
+from trading_dag.validation.scoring import VolatilityRows, lower_is_better
 
 DIRECTION_MODEL: Final = "direction_logistic"
 VOLATILITY_MODEL: Final = "volatility_logistic"
 # task, model, metric, baseline: what has to be no worse than its baseline
 GATES: Final = (
-    ("direction", DIRECTION_MODEL, "brier_sign", CLASS_PRIOR),
-    ("volatility", VOLATILITY_MODEL, "accuracy", PERSISTENCE),
+    ("direction", DIRECTION_MODEL, "brier_sign", CLIMATOLOGY),
+    ("volatility", VOLATILITY_MODEL, "rps", MARKOV),
 )
 # What rule tolerance reads: the share of price forecasts within the dollars of the horizon, or within ±2 %.
 PRICE_MODEL: Final = "price_stack"
@@ -46,7 +47,7 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
     One row per session that either table forecasts, ascending, plain index: session; edge
     (``admissible`` where both differences are ≥ 0, ``no_edge``, ``insufficient_data``);
     direction_difference, mean of baseline less model Brier loss of the sign, against
-    ``class_prior``; volatility_difference, accuracy of the model less that of ``persistence``;
+    ``climatology``; volatility_difference, the same of the ranked probability score, against ``markov``;
     n_outcomes, the smaller of the two counts. Differences are NaN without outcomes. Known at the
     session's close: only outcomes whose target session is not after it count.
 
@@ -59,12 +60,12 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
     sessions = pd.DatetimeIndex(direction["session"]).union(pd.DatetimeIndex(volatility["session"])).unique()
     rises = (direction["forward_return"] > 0).astype(np.float64)
     direction_gain = -((direction["probability_up"] - rises) ** 2)
-    volatility_gain = (volatility["y_pred"] == volatility["y_true"]).astype(np.float64)
+    volatility_gain = pd.Series(-_ranked_losses(volatility), index=volatility.index)
     of_direction, n_direction = _mean_to_date(
-        direction, direction_gain, sessions=sessions, model=DIRECTION_MODEL, baseline=CLASS_PRIOR
+        direction, direction_gain, sessions=sessions, model=DIRECTION_MODEL, baseline=CLIMATOLOGY
     )
     of_volatility, n_volatility = _mean_to_date(
-        volatility, volatility_gain, sessions=sessions, model=VOLATILITY_MODEL, baseline=PERSISTENCE
+        volatility, volatility_gain, sessions=sessions, model=VOLATILITY_MODEL, baseline=MARKOV
     )
     n_outcomes = np.minimum(n_direction, n_volatility)
     is_no_worse = (of_direction >= 0) & (of_volatility >= 0)
@@ -78,6 +79,13 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
             "n_outcomes": n_outcomes,
         }
     )
+
+
+def _ranked_losses(volatility: pd.DataFrame) -> FloatArray:
+    """Return the ranked probability loss of each row; NaN where the outcome is not known."""
+    forecasts = VolatilityRows.of(volatility)
+    losses = ranked_probability_losses(forecasts.probabilities, forecasts.truth)
+    return np.where(forecasts.truth >= 0, losses, np.nan)
 
 
 def _mean_to_date(

@@ -6,7 +6,8 @@ pure function of stored tables, so anybody can recompute it.
 A difference is positive where the model is better (baseline minus model where less is better).
 ``skilled``: its interval lies above 0. ``admissible``: it is not negative. ``unskilled``: it is,
 or the row stands alone (baseline ``none``), since skill is only ever shown against something.
-``insufficient_data``: a class has too few rows, and the value is NULL.
+``insufficient_data``: a class has too few rows, and the value is NULL. ``no_verdict``: a score of probabilities
+against a baseline that only calls, which anybody beats who hedges.
 """
 
 from __future__ import annotations
@@ -25,13 +26,20 @@ from trading_dag.frames import require_columns, table_frame
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import Horizon
-from trading_dag.validation.baselines import CLASS_PRIOR
+from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY, HARD_CALLS
 from trading_dag.validation.metrics import Weights, point_weights
-from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows, lower_is_better
+from trading_dag.validation.scoring import (
+    DirectionRows,
+    ScoredRows,
+    VolatilityRows,
+    lower_is_better,
+    scores_probabilities,
+)
 from trading_dag.validation.significance import AccuracyTest, clark_west, diebold_mariano
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
 
 NO_BASELINE: Final = "none"
+_CONSTANTS: Final = (CLIMATOLOGY, CLASS_PRIOR)  # one number a fold
 
 
 def evaluate(
@@ -46,15 +54,15 @@ def evaluate(
     """Score the models and baselines of one slice on the sessions whose outcome is known.
 
     Each model is held against each baseline on the sessions that both forecast, with the same
-    bootstrap draws for both. Blocks are max(2h, Politis–White) sessions long on average; of the
+    bootstrap draws for both. Blocks are max(60, 2h, Politis–White) sessions long on average; of the
     lengths that a task's differences of Brier losses ask for, the longest serves them all. Draws
     are made over all rows; conditional metrics then use the clear rows of each draw.
 
     ``diebold_mariano_p_…`` and ``clark_west_p_…`` rows carry a one-sided p-value as value and the
-    difference of the Brier losses as difference; Clark–West stands only beside ``class_prior``,
-    which the direction models contain.
+    difference of the Brier losses as difference; Clark–West stands only beside ``climatology``
+    and ``class_prior``, which the direction models contain.
 
-    ``class_prior`` ranks nothing, so its AUC is ½, also where the prior differs from fold to fold.
+    ``climatology`` and ``class_prior`` rank nothing, so their AUC is ½, also where they differ from fold to fold.
 
     The interval of a calibration error is shifted upwards, because resampling adds noise to every
     bin; read its difference instead.
@@ -142,7 +150,7 @@ class _Task:
                     weights[n] = bootstrap_weights(n, mean_block=block, settings=self.settings)
                 rows = rows_on(model, sessions)
                 scores = [rows.scores(drawn) for drawn in (point_weights(n), weights[n])]
-                if model == CLASS_PRIOR:
+                if model in _CONSTANTS:
                     scores = [_without_ranking(values) for values in scores]
                 scorings[key] = _Scoring(rows, *scores)
             return scorings[key]
@@ -184,19 +192,23 @@ class _Task:
                     "baseline_value": float(theirs.values[metric][0]),
                     **self._difference(metric, ours, theirs),
                 }
+                if baseline in HARD_CALLS and scores_probabilities(metric):
+                    row["verdict"] = "no_verdict"
             yield row
         loss = "brier_sign" if "brier_sign" in ours.values else "brier"
         for test, outcome in self._tests(baseline, ours.rows, theirs.rows).items():
             row = self._head(model, baseline, f"{test}_p_{loss}", ours.rows)
             if row["reason"] is None:
                 row |= {"value": outcome.p_value, **self._difference(loss, ours, theirs)}
+                if baseline in HARD_CALLS:
+                    row["verdict"] = "no_verdict"
             yield row
 
     def _tests(self, baseline: str, ours: ScoredRows, theirs: ScoredRows) -> dict[str, AccuracyTest]:
         """Return the tests of equal accuracy that apply to this pair."""
         steps = self.horizon.gap_sessions
         tests = {"diebold_mariano": diebold_mariano(theirs.losses, ours.losses, steps=steps)}
-        if baseline == CLASS_PRIOR and isinstance(ours, DirectionRows) and isinstance(theirs, DirectionRows):
+        if baseline in _CONSTANTS and isinstance(ours, DirectionRows) and isinstance(theirs, DirectionRows):
             happened = (ours.forward_return > 0).astype(np.float64)
             tests["clark_west"] = clark_west(happened, theirs.probability_up, ours.probability_up, steps=steps)
         return tests

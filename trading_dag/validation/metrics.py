@@ -124,6 +124,22 @@ def multiclass_brier_losses(probabilities: FloatArray, true_codes: IntArray) -> 
     return losses
 
 
+def ranked_probability_losses(probabilities: FloatArray, true_codes: IntArray) -> FloatArray:
+    """Return the squared distance between forecast and outcome of ordered classes per row, from 0 to 1.
+
+    The distance is that of the cumulative probabilities, averaged over the classes but the last: a forecast two classes
+    off is worse than one that is one class off.
+
+    References
+    ----------
+    Epstein, Journal of Applied Meteorology 8 (1969), p. 985; Murphy, the same 10 (1971), p. 155.
+    """
+    happened = np.arange(probabilities.shape[1]) >= true_codes[:, np.newaxis]
+    distance = np.cumsum(probabilities, axis=1)[:, :-1] - happened[:, :-1]
+    losses: FloatArray = (distance**2).mean(axis=1)
+    return losses
+
+
 def calibration_error(
     weights: Weights,
     probabilities: FloatArray,

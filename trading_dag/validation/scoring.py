@@ -18,7 +18,7 @@ from trading_dag.schemas import IV_REGIMES
 from trading_dag.validation import metrics
 
 CONDITIONAL: Final = "_conditional"
-_LOWER_IS_BETTER: Final = ("brier", "calibration_error")
+_LOWER_IS_BETTER: Final = ("brier", "rps", "calibration_error")
 
 
 class ScoredRows(Protocol):
@@ -45,6 +45,11 @@ class ScoredRows(Protocol):
 def lower_is_better(metric: str) -> bool:
     """Return whether a smaller value of the metric is the better one."""
     return metric.startswith(_LOWER_IS_BETTER)
+
+
+def scores_probabilities(metric: str) -> bool:
+    """Return whether the metric judges probabilities, so that against a hard call it says nothing."""
+    return lower_is_better(metric)
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,7 @@ class VolatilityRows:
         weights = weights.astype(np.float64, copy=False)
         counts = metrics.confusion(weights, self.truth, self.called, classes=len(IV_REGIMES))
         confidence = self.probabilities[np.arange(len(self.called)), self.called]
+        ranked = metrics.ranked_probability_losses(self.probabilities, self.truth)
         hits = (self.called == self.truth).astype(np.float64)
         held = counts.sum(axis=(1, 2))
         return {
@@ -173,6 +179,7 @@ class VolatilityRows:
             "macro_f1": metrics.class_f1(counts).mean(axis=1),
             **_scores_by_class(counts, IV_REGIMES),
             "brier": metrics.mean_of(weights, self.losses, totals=held),
+            "rps": metrics.mean_of(weights, ranked, totals=held),
             "calibration_error": metrics.calibration_error(weights, confidence, hits, totals=held),
         }
 

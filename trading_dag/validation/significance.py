@@ -37,24 +37,28 @@ class AccuracyTest:
 def long_run_variance(series: FloatArray, *, lag: int) -> float:
     """Return the variance of √n × the mean of a dependent series, from its autocovariances up to ``lag``.
 
-    Equal weights (the errors of optimal h-step forecasts are dependent up to lag h − 1 and no
-    further). That sum can turn out negative; then Bartlett's weights are used, which cannot.
-    A series that is constant up to rounding has variance 0.
+    Bartlett's weights fall to 0 beyond the lag; their sum is never negative. A series that is constant up to rounding
+    has variance 0.
 
     References
     ----------
-    Diebold and Mariano, JBES 13 (1995), p. 254; Newey and West, Econometrica 55 (1987), 703–708.
+    Newey and West, Econometrica 55 (1987), 703–708.
     """
     n = len(series)
     if np.ptp(series) <= _ROUNDING * max(1.0, float(np.abs(series).max())):
         return 0.0
     centred = series - series.mean()
     covariances = np.array([centred[k:] @ centred[: n - k] / n for k in range(min(lag, n - 1) + 1)])
-    equal = covariances[0] + 2.0 * covariances[1:].sum()
-    if equal > 0:
-        return float(equal)
     bartlett = 1.0 - np.arange(1, len(covariances)) / len(covariances)
     return float(covariances[0] + 2.0 * (bartlett * covariances[1:]).sum())
+
+
+def truncation_lag(n: int, *, steps: int) -> int:
+    """Return how many autocovariances of a loss difference count: max(h − 1, n^⅓), whole.
+
+    Errors of optimal forecasts depend on each other up to lag h − 1; those of real ones for longer.
+    """
+    return max(steps - 1, math.floor(round(math.cbrt(n), 9)))
 
 
 def diebold_mariano(baseline_losses: FloatArray, model_losses: FloatArray, *, steps: int) -> AccuracyTest:
@@ -63,7 +67,7 @@ def diebold_mariano(baseline_losses: FloatArray, model_losses: FloatArray, *, st
     Parameters
     ----------
     baseline_losses, model_losses : loss per session, in order, on the same sessions.
-    steps : sessions the forecast looks ahead, h ≥ 1. Autocovariances up to h − 1 are used.
+    steps : sessions the forecast looks ahead, h ≥ 1. Autocovariances up to ``truncation_lag`` are used.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def diebold_mariano(baseline_losses: FloatArray, model_losses: FloatArray, *, st
     if n < 2:
         return AccuracyTest(math.nan, math.nan, n)
     correction = (n + 1 - 2 * steps + steps * (steps - 1) / n) / n
-    variance = long_run_variance(difference, lag=steps - 1)
+    variance = long_run_variance(difference, lag=truncation_lag(n, steps=steps))
     if variance <= 0 or correction <= 0:
         return AccuracyTest(math.nan, math.nan, n)
     statistic = math.sqrt(correction) * float(difference.mean()) / math.sqrt(variance / n)
@@ -97,7 +101,7 @@ def clark_west(outcome: FloatArray, baseline: FloatArray, model: FloatArray, *, 
     Parameters
     ----------
     outcome, baseline, model : what happened and the two forecasts of it, per session in order.
-    steps : sessions the forecast looks ahead; the variance uses autocovariances up to h − 1.
+    steps : sessions the forecast looks ahead; the variance uses autocovariances up to ``truncation_lag``.
 
     Returns
     -------
@@ -113,7 +117,7 @@ def clark_west(outcome: FloatArray, baseline: FloatArray, model: FloatArray, *, 
     if n < 2:
         return AccuracyTest(math.nan, math.nan, n)
     adjusted = (outcome - baseline) ** 2 - ((outcome - model) ** 2 - (baseline - model) ** 2)
-    variance = long_run_variance(adjusted, lag=steps - 1)
+    variance = long_run_variance(adjusted, lag=truncation_lag(n, steps=steps))
     if variance <= 0:
         return AccuracyTest(math.nan, math.nan, n)
     statistic = float(adjusted.mean()) / math.sqrt(variance / n)

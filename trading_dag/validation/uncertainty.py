@@ -8,7 +8,7 @@ blocks instead of rows keeps that dependence in every draw.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from trading_dag.stationary_bootstrap import stationary_block_length, stationary
 if TYPE_CHECKING:
     from trading_dag.setting_groups import BootstrapSettings
     from trading_dag.slices import Horizon
+
+SHORTEST_BLOCK: Final = 60  # sessions
 
 
 def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -> npt.NDArray[np.int16]:
@@ -53,7 +55,10 @@ def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -
 
 
 def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
-    """Return the expected block length for a series: max(2h, Politis–White), in whole rows, at most n.
+    """Return the expected block length for a series: max(60, 2h, Politis–White), in whole rows, at most n.
+
+    Slow forecasts err for months, which the rule of Politis and White, made for shorter dependence, does not see:
+    without the floor their intervals hold too rarely what they should.
 
     Parameters
     ----------
@@ -65,7 +70,7 @@ def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
     Politis and White, Econometric Reviews 23 (2004), 53–70; correction by Patton, Politis and White 28 (2009), 372–375.
     """
     n = len(losses)
-    least = 2 * horizon.gap_sessions
+    least = max(SHORTEST_BLOCK, 2 * horizon.gap_sessions)
     if n < 10 or np.ptp(losses) < 1e-12:
         return max(1, min(least, n))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -100,11 +100,12 @@ def test_the_forecasts_are_a_valid_table_with_baselines_on_the_models_sessions(
         conform(direction_forecasts, PREDICTIONS_DIRECTION, slice_key="72h|SPY"), direction_forecasts
     )
     by_model = direction_forecasts.groupby("model")
-    assert set(by_model.groups) == {*MODELS, "class_prior", "previous_direction"}
+    assert set(by_model.groups) == {*MODELS, "class_prior", "climatology", "previous_direction"}
     assert {"direction_logistic", "direction_xgboost"} <= set(MODELS)
     assert by_model["session"].apply(tuple).nunique() == 1
     assert by_model["is_baseline"].first().to_dict() == {
         "class_prior": True,
+        "climatology": True,
         **dict.fromkeys(MODELS, False),
         "previous_direction": True,
     }
@@ -117,6 +118,18 @@ def test_the_forecasts_are_a_valid_table_with_baselines_on_the_models_sessions(
         counts = fold.class_counts
         share = counts["UP"] / (counts["UP"] + counts["DOWN"])
         assert (prior.loc[prior["fold"] == fold.fold, "probability_up"] == share).all()
+
+
+def test_climatology_is_the_share_of_rises_among_all_training_rows_of_the_fold(
+    research: Any, direction_forecasts: pd.DataFrame, direction_model: FittedModel
+) -> None:
+    stated = direction_forecasts[direction_forecasts["model"] == "climatology"].groupby("fold")["probability_up"]
+    targets = research.targets
+    for fold in direction_model.folds_of(direction_classifier.LOGISTIC):
+        rows = targets[targets["target_session"] <= fold.fitted_through]
+        rises = (rows["forward_return"] > 0).mean()
+        assert fold.train_first_session == targets["session"].iloc[0]
+        assert stated.get_group(fold.fold).unique().tolist() == [rises]
 
 
 def test_every_forecast_names_its_model_and_a_baseline_names_none(

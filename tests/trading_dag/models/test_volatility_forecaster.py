@@ -60,9 +60,30 @@ def test_persistence_says_that_the_current_regime_stays(research: Any, volatilit
     assert rows["is_baseline"].all()
 
 
+def test_markov_says_how_regimes_followed_each_other_in_the_folds_training_rows(
+    research: Any, volatility_forecasts: pd.DataFrame, volatility_model: FittedModel
+) -> None:
+    columns = [f"probability_{name.lower()}" for name in IV_REGIMES]
+    stated = volatility_forecasts[volatility_forecasts["model"] == "markov"]
+    rank = research.features.set_index("session")["iv_rank"]
+    labels = research.targets.set_index("session")
+    for fold in volatility_model.folds:
+        seen = labels[labels["target_session"] <= fold.fitted_through]
+        now = np.digitize(rank.reindex(seen.index), [30, 60])
+        later = pd.Index(IV_REGIMES).get_indexer(pd.Index(seen["iv_regime"], dtype="object"))
+        counts = np.zeros((3, 3))
+        for before, after in zip(now, later, strict=True):
+            counts[before, after] += 1
+        expected = (counts + counts.sum(axis=0) / counts.sum()) / (counts.sum(axis=1, keepdims=True) + 1)
+        of_fold = stated[stated["fold"] == fold.fold]
+        for code, regime in enumerate(IV_REGIMES):
+            rows = of_fold.loc[of_fold["current_regime"] == regime, columns].to_numpy()
+            np.testing.assert_allclose(rows, np.tile(expected[code], (len(rows), 1)), atol=1e-12)
+
+
 def test_model_and_baselines_stand_on_the_same_sessions(volatility_forecasts: pd.DataFrame) -> None:
     by_model = volatility_forecasts.groupby("model")["session"].apply(tuple)
-    assert set(by_model.index) == {"volatility_logistic", "persistence", "class_prior"}
+    assert set(by_model.index) == {"volatility_logistic", "markov", "persistence", "class_prior"}
     assert by_model.nunique() == 1
 
 

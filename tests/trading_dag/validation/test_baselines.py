@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from trading_dag.sessions import sessions_between
 from trading_dag.slices import HORIZONS, horizon_of
-from trading_dag.validation.baselines import class_prior, persistence, previous_direction, previous_returns
+from trading_dag.validation.baselines import (
+    class_prior,
+    climatology,
+    markov_transitions,
+    persistence,
+    previous_direction,
+    previous_returns,
+)
 
 
 def _prices(closes: list[float], *, opens: list[float] | None = None) -> pd.DataFrame:
@@ -25,6 +32,19 @@ def test_the_class_prior_is_the_share_of_each_class_and_ambiguous_rows_do_not_co
     assert class_prior(labels, classes=("DOWN", "UP")) == {"DOWN": 0.25, "UP": 0.75}
     nothing = class_prior(labels[:0], classes=("DOWN", "UP"))
     assert all(math.isnan(share) for share in nothing.values())
+
+
+def test_climatology_is_the_share_of_rises_among_all_returns_that_are_known() -> None:
+    assert climatology(np.array([0.01, 0.0, -0.02, 0.0001, np.nan])) == 0.5
+    assert math.isnan(climatology(np.array([np.nan])))
+
+
+def test_the_transitions_are_counted_and_the_shares_of_all_outcomes_stand_in_for_one_more() -> None:
+    now, later = np.array([0, 0, 0, 1, -1, 1]), np.array([0, 0, 1, 1, 2, -1])
+    # Known are 0→0, 0→0, 0→1 and 1→1, so the shares are a half and a half; class 2 never occurred.
+    expected = [[2.5 / 4, 1.5 / 4, 0.0], [0.5 / 2, 1.5 / 2, 0.0], [0.5, 0.5, 0.0]]
+    np.testing.assert_allclose(markov_transitions(now, later, classes=3), expected, atol=1e-15)
+    assert np.isnan(markov_transitions(now[:0], later[:0], classes=3)).all()
 
 
 def test_the_previous_return_ends_at_the_session() -> None:

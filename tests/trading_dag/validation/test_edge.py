@@ -48,11 +48,11 @@ def _tables(
                 "probability_up": probability,
                 "threshold": 0.5,
                 "confidence": np.maximum(probability, 1 - probability),
-                "is_baseline": model == "class_prior",
+                "is_baseline": model == "climatology",
             },
             rows=n,
         )
-        for model, probability in (("direction_logistic", leaning), ("class_prior", np.full(n, 0.52)))
+        for model, probability in (("direction_logistic", leaning), ("climatology", np.full(n, 0.52)))
     ]
     names = np.array(IV_REGIMES, dtype=object)
     regime, stayed = generator.integers(0, 3, n), generator.integers(0, 3, n)
@@ -69,11 +69,11 @@ def _tables(
                 **{f"probability_{name.lower()}": np.eye(3)[called][:, code] for code, name in enumerate(IV_REGIMES)},
                 "confidence": 1.0,
                 "expected_change": "STABLE",
-                "is_baseline": model == "persistence",
+                "is_baseline": model == "markov",
             },
             rows=n,
         )
-        for model, called in (("volatility_logistic", informed), ("persistence", stayed))
+        for model, called in (("volatility_logistic", informed), ("markov", stayed))
     ]
     return pd.concat(direction, ignore_index=True), pd.concat(volatility, ignore_index=True)
 
@@ -84,11 +84,9 @@ def test_at_the_last_session_the_differences_are_those_of_the_metrics() -> None:
     scores = evaluate(direction, volatility, horizon=HORIZON, settings=BootstrapSettings(draws=100))
     keyed = scores.set_index(["model", "metric", "baseline"])["difference"]
     assert last["direction_difference"] == pytest.approx(
-        keyed["direction_logistic", "brier_sign", "class_prior"], abs=1e-12
+        keyed["direction_logistic", "brier_sign", "climatology"], abs=1e-12
     )
-    assert last["volatility_difference"] == pytest.approx(
-        keyed["volatility_logistic", "accuracy", "persistence"], abs=1e-12
-    )
+    assert last["volatility_difference"] == pytest.approx(keyed["volatility_logistic", "rps", "markov"], abs=1e-12)
     assert last["n_outcomes"] == 397
     assert last["edge"] == "admissible"
 
@@ -98,7 +96,7 @@ def test_each_session_uses_the_outcomes_known_at_its_close_and_no_others() -> No
     direction, volatility = _tables(120)
     found = edge_to_date(direction, volatility, minimum_outcomes=20).set_index("session")
     model = direction[direction["model"] == "direction_logistic"].set_index("session")
-    prior = direction[direction["model"] == "class_prior"].set_index("session")
+    prior = direction[direction["model"] == "climatology"].set_index("session")
     for session in model.index[[2, 3, 4, 50, 119]]:
         gains = []
         for day in model.index:
@@ -149,13 +147,13 @@ def test_a_backtest_is_admissible_where_both_models_are_no_worse_than_their_base
     settings = BootstrapSettings(draws=100)
     good = admissibility(evaluate(*_tables(), horizon=HORIZON, settings=settings))
     assert good.is_admissible
-    assert "direction_logistic is skilled against class_prior (brier_sign +0." in good.reason
+    assert "direction_logistic is skilled against climatology (brier_sign +0." in good.reason
     bad = admissibility(evaluate(*_tables(skill=-0.2), horizon=HORIZON, settings=settings))
     assert not bad.is_admissible
     assert "unskilled" in bad.reason
     nothing = admissibility(table_frame(METRICS, {}, rows=0))
     assert not nothing.is_admissible
-    assert "volatility_logistic has no accuracy against persistence" in nothing.reason
+    assert "volatility_logistic has no rps against markov" in nothing.reason
 
 
 def _metrics(*rows: tuple[str, str, str, str, float, float], horizon: str = "72h") -> pd.DataFrame:
@@ -166,11 +164,11 @@ def _metrics(*rows: tuple[str, str, str, str, float, float], horizon: str = "72h
     return table_frame(METRICS, head | columns, rows=len(rows))
 
 
-DIRECTION_WINS = ("direction", "direction_logistic", "brier_sign", "class_prior", 0.24, 0.25)
-DIRECTION_LOSES = ("direction", "direction_logistic", "brier_sign", "class_prior", 0.26, 0.25)
-VOLATILITY_TIES = ("volatility", "volatility_logistic", "accuracy", "persistence", 0.77, 0.77)
-VOLATILITY_LOSES = ("volatility", "volatility_logistic", "accuracy", "persistence", 0.76, 0.77)
-VOLATILITY_UNKNOWN = ("volatility", "volatility_logistic", "accuracy", "persistence", np.nan, np.nan)
+DIRECTION_WINS = ("direction", "direction_logistic", "brier_sign", "climatology", 0.24, 0.25)
+DIRECTION_LOSES = ("direction", "direction_logistic", "brier_sign", "climatology", 0.26, 0.25)
+VOLATILITY_TIES = ("volatility", "volatility_logistic", "rps", "markov", 0.07, 0.07)
+VOLATILITY_LOSES = ("volatility", "volatility_logistic", "rps", "markov", 0.08, 0.07)
+VOLATILITY_UNKNOWN = ("volatility", "volatility_logistic", "rps", "markov", np.nan, np.nan)
 
 
 def _summary(*, is_admissible: bool = True, **changes: object) -> pd.DataFrame:

@@ -191,6 +191,10 @@ def test_volatility_scores_are_recomputed_by_scikit_learn(
             for regime, value in zip(IV_REGIMES, values, strict=True)
         },
         "brier": reference.brier_score_loss(codes, probability, labels=[0, 1, 2], scale_by_half=False),
+        "rps": sum(
+            reference.brier_score_loss(codes <= cut, probability[:, : cut + 1].sum(axis=1).clip(0, 1)) for cut in (0, 1)
+        )
+        / 2.0,
         "calibration_error": _calibration_by_hand(rows["confidence"].to_numpy(), truth == called),
     }
     own = scores[(scores["task"] == "volatility") & (scores["model"] == model) & (scores["baseline"] == "none")]
@@ -202,7 +206,7 @@ def test_volatility_scores_are_recomputed_by_scikit_learn(
 
 def test_a_difference_is_positive_where_the_model_is_better_and_lies_in_its_interval(scores: pd.DataFrame) -> None:
     pairs = scores[(scores["baseline"] != "none") & ~scores["metric"].str.contains("_p_")]
-    less_is_better = pairs["metric"].str.startswith(("brier", "calibration"))
+    less_is_better = pairs["metric"].str.startswith(("brier", "rps", "calibration"))
     expected = (pairs["value"] - pairs["baseline_value"]).where(
         ~less_is_better, pairs["baseline_value"] - pairs["value"]
     )
@@ -258,7 +262,23 @@ def test_a_model_that_copies_its_baseline_is_admissible_with_a_difference_of_exa
     scores = evaluate(NO_DIRECTION, table, horizon=HORIZON, settings=SETTINGS)
     pair = scores[(scores["baseline"] == "persistence") & ~scores["metric"].str.contains("_p_")]
     assert (pair[["difference", "difference_ci_low", "difference_ci_high"]] == 0).all(axis=None)
-    assert set(pair["verdict"]) == {"admissible"}
+    judges_probabilities = pair["metric"].isin(["brier", "rps", "calibration_error"])
+    assert set(pair.loc[~judges_probabilities, "verdict"]) == {"admissible"}
+    assert set(pair.loc[judges_probabilities, "verdict"]) == {"no_verdict"}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "is_judged"), [("class_prior", True), ("previous_direction", False), ("persistence", False)]
+)
+def test_a_score_of_probabilities_against_a_hard_call_is_shown_and_is_no_verdict(
+    scores: pd.DataFrame, baseline: str, is_judged: bool
+) -> None:
+    pairs = scores[scores["baseline"] == baseline]
+    proper = pairs["metric"].str.contains("brier|rps|calibration")
+    assert proper.any()
+    assert pairs.loc[proper, "difference"].notna().all()
+    assert ("no_verdict" not in set(pairs["verdict"])) if is_judged else set(pairs[proper]["verdict"]) == {"no_verdict"}
+    assert "no_verdict" not in set(pairs.loc[~proper, "verdict"])
 
 
 def test_rows_without_an_outcome_and_the_order_of_rows_change_nothing(direction: pd.DataFrame) -> None:
@@ -342,8 +362,7 @@ def test_the_paired_interval_is_that_of_archs_bootstrap_with_the_politis_white_b
         outcome = np.eye(3)[pd.Index(IV_REGIMES).get_indexer(rows["y_true"].astype(object))]
         losses[model] = ((rows[columns].to_numpy() - outcome) ** 2).sum(axis=1)
     gains = {name: losses[name] - losses["volatility_logistic"] for name in ("persistence", "class_prior")}
-    block = max(math.ceil(optimal_block_length(gain)["stationary"].iloc[0]) for gain in gains.values())
-    assert block > 2 * HORIZON.gap_sessions
+    block = max(60, *(math.ceil(optimal_block_length(gain)["stationary"].iloc[0]) for gain in gains.values()))
     for name, gain in gains.items():
         bootstrap = StationaryBootstrap(block, gain, seed=np.random.default_rng(SETTINGS.seed))
         means = [sample[0].mean() for sample, _ in bootstrap.bootstrap(SETTINGS.draws)]

@@ -7,20 +7,20 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy.stats import norm
+from scipy.stats import norm, ttest_1samp
 from scipy.stats import t as student
 
-from trading_dag.validation.significance import clark_west, diebold_mariano, long_run_variance
+from trading_dag.validation.significance import clark_west, diebold_mariano, long_run_variance, truncation_lag
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("steps", [1, 2, 5, 10])
 def test_diebold_mariano_is_the_t_ratio_of_statsmodels_with_the_small_sample_correction(steps: int) -> None:
     generator = np.random.default_rng(steps)
     ours = generator.normal(size=400) ** 2
-    noise = generator.normal(size=404)
+    noise = generator.normal(size=400 + steps)
     theirs = ours + 0.05 + sum(noise[k : k + 400] for k in range(steps))
     fitted = sm.OLS(theirs - ours, np.ones(400)).fit(
-        cov_type="HAC", cov_kwds={"maxlags": steps - 1, "kernel": "uniform", "use_correction": False}
+        cov_type="HAC", cov_kwds={"maxlags": max(steps - 1, 7), "kernel": "bartlett", "use_correction": False}
     )
     correction = math.sqrt((400 + 1 - 2 * steps + steps * (steps - 1) / 400) / 400)
     expected = float(fitted.params[0] / fitted.bse[0]) * correction
@@ -43,7 +43,7 @@ def test_with_equal_forecasts_and_overlapping_errors_five_percent_are_rejected_a
         noise = np.random.default_rng(seed).normal(size=304)
         difference = sum(noise[k : k + 300] for k in range(5))
         rejected += diebold_mariano(difference, np.zeros(300), steps=5).p_value < 0.05
-        naive += diebold_mariano(difference, np.zeros(300), steps=1).p_value < 0.05
+        naive += ttest_1samp(difference, 0.0, alternative="greater").pvalue < 0.05
     assert 0.02 < rejected / simulations < 0.10
     assert naive / simulations > 0.15
 
@@ -56,7 +56,13 @@ def test_where_nothing_differs_the_test_is_undefined() -> None:
     assert math.isnan(clark_west(same, same, same, steps=1).p_value)
 
 
-def test_a_negative_sum_of_autocovariances_gives_way_to_bartlett_weights() -> None:
+def test_the_lag_is_that_of_the_horizon_or_of_the_number_of_sessions() -> None:
+    assert truncation_lag(1_000, steps=5) == 10
+    assert truncation_lag(999, steps=5) == 9
+    assert truncation_lag(27, steps=5) == 4
+
+
+def test_the_variance_of_a_series_that_turns_is_not_negative() -> None:
     alternating = np.tile([1.0, -1.0], 50)
     # autocovariances 1 and −0.99: equal weights give 1 − 1.98 < 0, Bartlett's 1 − 2 · 0.5 · 0.99
     assert long_run_variance(alternating, lag=1) == pytest.approx(0.01, abs=1e-12)
@@ -69,8 +75,10 @@ def test_clark_west_is_the_statistic_of_a_loop_by_hand() -> None:
     adjusted = [(o - b) ** 2 - (o - m) ** 2 + (b - m) ** 2 for o, b, m in zip(outcome, baseline, model, strict=True)]
     mean = sum(adjusted) / 200
     variance = sum((value - mean) ** 2 for value in adjusted) / 200
-    for lag in (1, 2):
-        variance += 2 * sum((adjusted[i] - mean) * (adjusted[i - lag] - mean) for i in range(lag, 200)) / 200
+    for lag in range(1, 6):  # the cube root of 200
+        variance += (
+            2 * (1 - lag / 6) * sum((adjusted[i] - mean) * (adjusted[i - lag] - mean) for i in range(lag, 200)) / 200
+        )
     expected = mean / math.sqrt(variance / 200)
     found = clark_west(outcome, baseline, model, steps=3)
     assert found.statistic == pytest.approx(expected, rel=1e-9)

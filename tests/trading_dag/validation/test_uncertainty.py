@@ -12,6 +12,7 @@ from scipy.signal import lfilter
 
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import horizon_of
+from trading_dag.stationary_bootstrap import stationary_block_length
 from trading_dag.validation.metrics import mean_of
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
 
@@ -55,21 +56,18 @@ def test_neighbours_stay_together_as_often_as_the_block_length_says(block: int) 
         assert correlation == pytest.approx((1 - 1 / block) ** lag, abs=0.03)
 
 
-def test_the_block_is_at_least_twice_the_horizon_and_grows_with_dependence() -> None:
+def test_the_block_is_at_least_sixty_sessions_and_grows_with_dependence() -> None:
     noise = np.random.default_rng(1).normal(size=3_000)
-    assert mean_block_length(noise, horizon=horizon_of("168h")) == 10
-    assert mean_block_length(np.zeros(3_000), horizon=horizon_of("24h")) == 2
+    assert mean_block_length(noise, horizon=horizon_of("168h")) == 60
+    assert mean_block_length(np.zeros(3_000), horizon=horizon_of("24h")) == 60
     assert mean_block_length(np.zeros(3), horizon=horizon_of("168h")) == 3
-    assert mean_block_length(_autoregressive(3_000, coefficient=0.9, seed=1), horizon=horizon_of("168h")) > 30
+    assert mean_block_length(_autoregressive(3_000, coefficient=0.98, seed=1), horizon=horizon_of("168h")) > 100
 
 
 def test_the_block_of_an_autoregression_is_near_the_one_that_theory_gives() -> None:
     # Politis and White (2004): b = ((2ρ / (1 − ρ²))² n)^(1/3) for an AR(1), 20.7 at ρ = 0.5 and n = 5000.
     expected = ((2 * 0.5 / (1 - 0.25)) ** 2 * 5_000) ** (1 / 3)
-    found = [
-        mean_block_length(_autoregressive(5_000, coefficient=0.5, seed=seed), horizon=horizon_of("24h"))
-        for seed in range(8)
-    ]
+    found = [stationary_block_length(_autoregressive(5_000, coefficient=0.5, seed=seed)) for seed in range(8)]
     assert np.mean(found) == pytest.approx(expected, rel=0.3)
 
 
