@@ -12,32 +12,23 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from trading_dag.arrays import BoolArray, FloatArray, TextArray
-from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of, values_at_sessions
-from trading_dag.options.chains.quoted_closes import closes_as_quoted
-from trading_dag.options.structures.payoff import breakevens, probability_of_profit
-from trading_dag.options.structures.quotes import construct_positions
-from trading_dag.options.structures.strike_selection import choose_expirations, years_to_expiration
-from trading_dag.options.structures.structure import STRUCTURES
-from trading_dag.options.surfaces.modelled import ModelledSurface, VolatilitySurface, continuous_rate
-from trading_dag.options.surfaces.of_chain import fitted_surface
+from trading_dag.arrays import BoolArray, FloatArray, IntArray, TextArray
+from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.schemas import RECOMMENDATION
+from trading_dag.setting_groups import BacktestSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.explanation import (
     INDICATIVE,
     INDICATIVE_OF_CHAIN,
     Reasons,
-    breakevens_text,
     evidence_json,
-    legs_json,
     sentence,
     shared_json,
-    strikes_text,
 )
-from trading_dag.strategy.selector import NO_TRADE, Selection, select
+from trading_dag.strategy.quoting import QuotedStructures, quote_structures
+from trading_dag.strategy.selector import Selection, select
 from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
 from trading_dag.validation.baselines import CLASS_PRIOR
 
@@ -48,21 +39,41 @@ EDGES_WITH_SIZE: Final = ("skilled", "admissible")
 
 
 @dataclass(frozen=True)
-class _Quoted:
-    """What quotes add to each row; NaN, None and NaT where nothing was quoted."""
+class _Forecasts:
+    """Forecasts of both models and the edge they are known to have, one row a session of the direction's.
 
-    strikes: TextArray
-    legs: TextArray
-    breakevens: TextArray
-    expiration: TextArray
-    expirations: NDArray[np.datetime64]
-    premium: FloatArray
-    maximum_loss: FloatArray
-    maximum_profit: FloatArray
-    probability_of_profit: FloatArray
-    contracts_per_structure: FloatArray
-    is_bought_only: BoolArray
-    is_quoted: BoolArray
+    Attributes
+    ----------
+    calls, regimes : rows of the direction's and of the IV regime's model; NULL where the latter has none.
+    usual_probability_up : of the class prior, a fraction.
+    known_edge : edge, direction_difference, volatility_difference, n_outcomes.
+    direction, iv_regime, edge : words; None without a forecast of the regime.
+    direction_confidence, iv_confidence : fractions.
+    """
+
+    ticker: str
+    sessions: pd.DatetimeIndex
+    calls: pd.DataFrame
+    regimes: pd.DataFrame
+    usual_probability_up: pd.Series
+    known_edge: pd.DataFrame
+    direction: TextArray
+    iv_regime: TextArray
+    edge: TextArray
+    direction_confidence: FloatArray
+    iv_confidence: FloatArray
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """How large each position is and what it can bring, one row a session; USD for one structure."""
+
+    position_size: FloatArray
+    contracts: IntArray
+    premium_usd: FloatArray
+    maximum_loss_usd: FloatArray
+    maximum_profit_usd: FloatArray
+    target_usd: FloatArray
 
 
 def build_recommendations(
@@ -105,12 +116,63 @@ def build_recommendations(
     calls = _rows_of_model(direction, DIRECTION_MODEL, table="predictions.direction")
     if calls.empty:
         return table_frame(RECOMMENDATION, {}, rows=0)
+    forecasts = _forecasts_of(calls, direction, volatility, edge)
+    sessions = forecasts.sessions
+    settings = settings_for_contract(forecasts.ticker, settings)
+    selection = select(
+        forecasts.direction, forecasts.iv_regime, forecasts.direction_confidence, forecasts.iv_confidence,
+        settings=settings.selector,
+    )  # fmt: skip
+    quoted = quote_structures(
+        selection.strategy, sessions, prices=prices, volatility_index=volatility_index, rates=rates, smiles=smiles,
+        settings=settings,
+    )  # fmt: skip
+    sizes = _sizes_of(quoted, selection, forecasts.edge, book=settings.backtest, horizon=horizon)
+    return table_frame(
+        RECOMMENDATION,
+        {
+            "ticker": forecasts.ticker,
+            "horizon": horizon.key,
+            "session": sessions,
+            "target_session": calls["target_session"],
+            "strategy": selection.strategy,
+            "conviction": selection.conviction,
+            "edge": forecasts.edge,
+            "position_size": sizes.position_size,
+            "direction": forecasts.direction,
+            "iv_regime": forecasts.iv_regime,
+            "direction_confidence": forecasts.direction_confidence,
+            "iv_confidence": forecasts.iv_confidence,
+            "overall_confidence": selection.overall_confidence,
+            "legs": quoted.legs,
+            "strikes": quoted.strikes,
+            "expiration": quoted.expirations,
+            "contracts": sizes.contracts,
+            "net_premium_usd": sizes.premium_usd,
+            "max_loss_usd": np.maximum(sizes.maximum_loss_usd, 0.0),
+            "max_profit_usd": _bounded(sizes.maximum_profit_usd),
+            "breakevens": quoted.breakevens,
+            "probability_of_profit": quoted.probability_of_profit,
+            "profit_target_usd": sizes.target_usd,
+            "stop_loss_fraction": np.where(quoted.is_quoted, settings.backtest.stop_underlying_fraction, np.nan),
+            "reasoning": _reasoning(forecasts, selection, quoted, sizes, has_time_to_enter=horizon.outlasts_entry),
+            "evidence": _evidence(forecasts, selection=selection, has_chain=quoted.has_chain),
+            "model_version": _text(calls["model_version"]),
+            "volatility_model_version": _text(forecasts.regimes["model_version"]),
+        },
+        rows=len(sessions),
+    )
+
+
+def _forecasts_of(
+    calls: pd.DataFrame, direction: pd.DataFrame, volatility: pd.DataFrame, edge: pd.DataFrame
+) -> _Forecasts:
+    """Return the forecasts at the sessions of ``calls``, the rows of the direction's model."""
     sessions = require_sessions(
         calls,
         ("target_session", "y_pred", "probability_up", "confidence", "fold", "fitted_through", "model_version"),
         table="predictions.direction",
     )
-    settings = settings_for_contract(ticker_of(calls), settings)
     regimes = _rows_of_model(volatility, VOLATILITY_MODEL, table="predictions.volatility")
     require_sessions(
         regimes, ("y_pred", "confidence", "fold", "fitted_through", "model_version"), table="predictions.volatility"
@@ -123,99 +185,60 @@ def build_recommendations(
     regimes = regimes.set_index("session").reindex(sessions)
     usual = _rows_of_model(direction, CLASS_PRIOR, table="predictions.direction").set_index("session")
     known_edge = edge.set_index("session").reindex(sessions)
+    return _Forecasts(
+        ticker=ticker_of(calls),
+        sessions=sessions,
+        calls=calls,
+        regimes=regimes,
+        usual_probability_up=usual["probability_up"].reindex(sessions),
+        known_edge=known_edge,
+        direction=calls["y_pred"].to_numpy(dtype=object),
+        iv_regime=_text(regimes["y_pred"]),
+        edge=known_edge["edge"].fillna(EDGE_UNKNOWN).to_numpy(dtype=object),
+        direction_confidence=calls["confidence"].to_numpy(dtype=np.float64),
+        iv_confidence=regimes["confidence"].to_numpy(dtype=np.float64),
+    )
 
-    called = calls["y_pred"].to_numpy(dtype=object)
-    regime = _text(regimes["y_pred"])
-    direction_confidence = calls["confidence"].to_numpy(dtype=np.float64)
-    iv_confidence = regimes["confidence"].to_numpy(dtype=np.float64)
-    selection = select(called, regime, direction_confidence, iv_confidence, settings=settings.selector)
-    verdict = known_edge["edge"].fillna(EDGE_UNKNOWN).to_numpy(dtype=object)
-    spot = values_at_sessions(prices, sessions, column="close", table="raw.prices_daily")
-    surfaces: list[VolatilitySurface] = [
-        ModelledSurface(
-            values_at_sessions(volatility_index, sessions, column="close", table="raw.volatility_index"),
-            continuous_rate(
-                values_at_sessions(rates, sessions, column="treasury_3m", table="features.macro"),
-                fallback=settings.surface.risk_free_rate,
-            ),
-            settings.surface.dividend_yield,
-            settings.surface,
-        )
-    ]
-    has_chain = np.zeros(len(sessions), dtype=np.bool_)
-    if smiles is not None and len(smiles):
-        wanted = choose_expirations(sessions, days_to_expiration=settings.backtest.days_to_expiration)
-        years = years_to_expiration(sessions, wanted, quoted_at="close")
-        as_quoted = prices.assign(close=closes_as_quoted(prices))
-        quoted_close = values_at_sessions(as_quoted, sessions, column="close", table="raw.prices_daily")
-        of_chain = fitted_surface(smiles, sessions, quoted_close=quoted_close, years=years)
-        has_chain = of_chain.is_fitted
-        surfaces.append(of_chain)
-    quoted = _no_quotes(len(sessions))
-    for surface, is_used in zip(surfaces, (~has_chain, has_chain), strict=False):
-        _quote(quoted, np.where(is_used, selection.strategy, NO_TRADE), sessions, spot, surface, settings)
 
-    book = settings.backtest
+def _sizes_of(
+    quoted: QuotedStructures, selection: Selection, edge: TextArray, *, book: BacktestSettings, horizon: Horizon
+) -> _Sizes:
+    """Return the sizes: none where nothing can be entered, earned or lost, or where no edge is known."""
     maximum_loss_usd = quoted.maximum_loss * book.multiplier
     maximum_profit_usd = quoted.maximum_profit * book.multiplier
-    has_time_to_enter = horizon.outlasts_entry
-    is_tradable = has_time_to_enter & quoted.is_quoted & (quoted.maximum_profit > 0) & (quoted.maximum_loss > 0)
-    position_size = np.where(
-        np.isin(verdict, EDGES_WITH_SIZE) & is_tradable, conviction_sizes(selection.conviction), 0.0
-    )
+    premium_usd = quoted.premium * book.multiplier
+    is_tradable = horizon.outlasts_entry & quoted.is_quoted & (quoted.maximum_profit > 0) & (quoted.maximum_loss > 0)
+    size = np.where(np.isin(edge, EDGES_WITH_SIZE) & is_tradable, conviction_sizes(selection.conviction), 0.0)
     contracts = contracts_for_risk(
         account_usd=book.account_usd,
         risk_fraction=book.risk_fraction,
-        size=position_size,
+        size=size,
         maximum_loss_usd=maximum_loss_usd,
         round_trip_fees_usd=2.0 * book.fee_per_leg_contract_usd * quoted.contracts_per_structure,
     )
     # The maximum of a bought option alone is never, or only at zero, reached: its target is on what was paid.
-    target_base = np.where(quoted.is_bought_only, quoted.premium * book.multiplier, maximum_profit_usd)
-    reasoning = [
-        sentence(Reasons(*row))
-        for row in zip(
-            selection.strategy, selection.conviction, verdict, called, regime,
-            calls["probability_up"].tolist(), usual["probability_up"].reindex(sessions).tolist(),
-            iv_confidence.tolist(), selection.reason, quoted.strikes,
-            quoted.expiration, contracts.tolist(), maximum_loss_usd.tolist(), maximum_profit_usd.tolist(),
-            [has_time_to_enter] * len(sessions), strict=True,
-        )
-    ]  # fmt: skip
-    return table_frame(
-        RECOMMENDATION,
-        {
-            "ticker": ticker_of(calls),
-            "horizon": horizon.key,
-            "session": sessions,
-            "target_session": calls["target_session"],
-            "strategy": selection.strategy,
-            "conviction": selection.conviction,
-            "edge": verdict,
-            "position_size": position_size,
-            "direction": called,
-            "iv_regime": regime,
-            "direction_confidence": direction_confidence,
-            "iv_confidence": iv_confidence,
-            "overall_confidence": selection.overall_confidence,
-            "legs": quoted.legs,
-            "strikes": quoted.strikes,
-            "expiration": quoted.expirations,
-            "contracts": contracts,
-            "net_premium_usd": quoted.premium * book.multiplier,
-            "max_loss_usd": np.maximum(maximum_loss_usd, 0.0),
-            "max_profit_usd": np.where(np.isinf(maximum_profit_usd), np.nan, np.maximum(maximum_profit_usd, 0.0)),
-            "breakevens": quoted.breakevens,
-            "probability_of_profit": quoted.probability_of_profit,
-            "profit_target_usd": np.maximum(book.profit_target_fraction * target_base, 0.0),
-            "stop_loss_fraction": np.where(quoted.is_quoted, book.stop_underlying_fraction, np.nan),
-            "reasoning": np.array(reasoning, dtype=object),
-            "evidence": _evidence(calls, regimes, known_edge, selection=selection, has_chain=has_chain),
-            "model_version": _text(calls["model_version"]),
-            "volatility_model_version": _text(regimes["model_version"]),
-        },
-        rows=len(sessions),
-    )
+    target_base = np.where(quoted.is_bought_only, premium_usd, maximum_profit_usd)
+    target_usd = np.maximum(book.profit_target_fraction * target_base, 0.0)
+    return _Sizes(size, contracts, premium_usd, maximum_loss_usd, maximum_profit_usd, target_usd)
+
+
+def _bounded(profit_usd: FloatArray) -> FloatArray:
+    """The profit, not below zero; NaN where it has no bound."""
+    return np.where(np.isinf(profit_usd), np.nan, np.maximum(profit_usd, 0.0))
+
+
+def _reasoning(
+    forecasts: _Forecasts, selection: Selection, quoted: QuotedStructures, sizes: _Sizes, *, has_time_to_enter: bool
+) -> TextArray:
+    """One sentence a row."""
+    rows = zip(
+        selection.strategy, selection.conviction, forecasts.edge, forecasts.direction, forecasts.iv_regime,
+        forecasts.calls["probability_up"].tolist(), forecasts.usual_probability_up.tolist(),
+        forecasts.iv_confidence.tolist(), selection.reason, quoted.strikes, quoted.expiration,
+        sizes.contracts.tolist(), sizes.maximum_loss_usd.tolist(), sizes.maximum_profit_usd.tolist(),
+        [has_time_to_enter] * len(forecasts.sessions), strict=True,
+    )  # fmt: skip
+    return np.array([sentence(Reasons(*row)) for row in rows], dtype=object)
 
 
 def _rows_of_model(predictions: pd.DataFrame, model: str, *, table: str) -> pd.DataFrame:
@@ -232,77 +255,14 @@ def _text(column: pd.Series) -> TextArray:
     return words
 
 
-def _no_quotes(rows: int) -> _Quoted:
-    return _Quoted(
-        strikes=np.full(rows, None, dtype=object),
-        legs=np.full(rows, None, dtype=object),
-        breakevens=np.full(rows, None, dtype=object),
-        expiration=np.full(rows, None, dtype=object),
-        expirations=np.full(rows, np.datetime64("NaT"), dtype="datetime64[us]"),
-        premium=np.full(rows, np.nan),
-        maximum_loss=np.full(rows, np.nan),
-        maximum_profit=np.full(rows, np.nan),
-        probability_of_profit=np.full(rows, np.nan),
-        contracts_per_structure=np.zeros(rows),
-        is_bought_only=np.zeros(rows, dtype=bool),
-        is_quoted=np.zeros(rows, dtype=bool),
-    )
-
-
-def _quote(
-    quoted: _Quoted,
-    strategy: TextArray,
-    sessions: pd.DatetimeIndex,
-    spot: FloatArray,
-    surface: VolatilitySurface,
-    settings: Settings,
-) -> None:
-    """Construct each selected structure at its session's close, one vectorised pass a structure; fill its rows in."""
-    for name in np.unique(strategy[strategy != NO_TRADE].astype(str)):
-        structure = STRUCTURES[name]
-        where = np.flatnonzero(strategy == name)
-        positions = construct_positions(
-            structure, surface.rows(where), sessions=sessions[where], spot=spot[where], quoted_at="close",
-            settings=settings.backtest,
-        )  # fmt: skip
-        is_quoted = positions.is_quoted
-        probability = probability_of_profit(
-            structure, positions.strikes, premium=positions.premium, spot=spot[where], years=positions.years,
-            surface=surface.rows(where),
-        )  # fmt: skip
-        points = breakevens(structure, positions.strikes, premium=positions.premium)
-        dates = np.datetime_as_string(positions.expirations.to_numpy().astype("datetime64[D]"))
-        written = zip(
-            where[is_quoted].tolist(),
-            positions.strikes[is_quoted].tolist(),
-            points[is_quoted].tolist(),
-            dates[is_quoted].tolist(),
-            strict=True,
-        )
-        for row, strikes, points_of_row, expiration in written:
-            quoted.strikes[row] = strikes_text(strikes)
-            quoted.legs[row] = legs_json(structure, strikes, expiration=expiration)
-            quoted.breakevens[row] = breakevens_text(points_of_row)
-            quoted.expiration[row] = expiration
-        quoted.expirations[where] = np.where(is_quoted, positions.expirations.to_numpy(), np.datetime64("NaT"))
-        quoted.premium[where] = np.where(is_quoted, positions.premium, np.nan)
-        quoted.maximum_loss[where] = np.where(is_quoted, positions.maximum_loss, np.nan)
-        quoted.maximum_profit[where] = np.where(is_quoted, positions.maximum_profit, np.nan)
-        quoted.probability_of_profit[where] = np.where(is_quoted, probability, np.nan)
-        quoted.contracts_per_structure[where] = structure.contracts_per_structure
-        quoted.is_bought_only[where] = bool((structure.signed_ratios > 0).all())
-        quoted.is_quoted[where] = is_quoted
-
-
-def _evidence(
-    calls: pd.DataFrame, regimes: pd.DataFrame, edge: pd.DataFrame, *, selection: Selection, has_chain: BoolArray
-) -> TextArray:
+def _evidence(forecasts: _Forecasts, *, selection: Selection, has_chain: BoolArray) -> TextArray:
     """What the row rests on: which fold of which model, what it had seen, and its edge on known outcomes."""
 
     def days(column: pd.Series) -> list[str | None]:
         text = np.datetime_as_string(column.to_numpy().astype("datetime64[D]")).tolist()
         return [None if day == "NaT" else day for day in text]
 
+    calls, regimes, edge = forecasts.calls, forecasts.regimes, forecasts.known_edge
     rows = zip(
         calls["fold"].tolist(),
         days(calls["fitted_through"]),
