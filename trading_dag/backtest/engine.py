@@ -20,7 +20,7 @@ from trading_dag.backtest.ledger import Book, keep_ledger
 from trading_dag.backtest.market import Market, build_market
 from trading_dag.backtest.modelled_prices import is_listed, price_objection
 from trading_dag.backtest.random_entry import RandomEntry, profit_by_session, random_entry_test
-from trading_dag.backtest.results import equity_frame, summary_frame, trades_frame, with_models_of
+from trading_dag.backtest.results import Judgement, equity_frame, summary_frame, trades_frame, with_models_of
 from trading_dag.frames import require_sessions, table_frame, ticker_of
 from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.schemas import EQUITY, SUMMARY
@@ -119,21 +119,17 @@ def run_backtest(
     has_window = status in ("backtested", "no_trades") and len(tradable_sessions)
     window = _window(tradable_sessions, market, books=books) if has_window else slice(0, 0)
     equity = equity_frame(head, ledger, market, window=window)
-    luck = NO_RANDOM_ENTRY
+    luck, stress = NO_RANDOM_ENTRY, (np.nan, np.nan)
     if status == "backtested":
         luck = _random_entry(trades, tradable_sessions, market, horizon=horizon)
-    stress = (np.nan, np.nan)
-    if status == "backtested":
         shift = settings.backtest.stress_volatility
         lower, higher = (market.at_shifted_volatility(sign * shift) for sign in (-1.0, 1.0))
         stress = (
             _total_at(lower, sessions[listed], strategy[listed], conviction[listed], horizon),
             _total_at(higher, sessions[listed], strategy[listed], conviction[listed], horizon),
         )
-    summary = summary_frame(
-        head, trades, equity, status=status, gate=gate, market=market, window=window, ledger=ledger, luck=luck,
-        stress=stress, objection=price_objection(ticker, volatility_index, settings),
-    )  # fmt: skip
+    judgement = Judgement(status, gate, luck, stress, price_objection(ticker, volatility_index, settings))
+    summary = summary_frame(head, trades, equity, judgement=judgement, market=market, window=window, ledger=ledger)
     return BacktestResult(trades, equity, summary, luck)
 
 

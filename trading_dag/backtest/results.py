@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -153,30 +154,93 @@ def equity_frame(head: dict[str, str], ledger: Ledger, market: Market, *, window
     )
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What speaks for a backtest and against it.
+
+    Attributes
+    ----------
+    status : the summary's.
+    gate : whether the models pass the accuracy gate, and its verdict in words.
+    luck : the result held against random entry.
+    stress : the profit with the surface lower, and higher, USD. A profit whose sign depends on it is the surface's, not
+        the signals', so the backtest is inadmissible whatever the gate says.
+    objection : why the modelled prices are not to be believed; None where nothing speaks against them.
+    """
+
+    status: str
+    gate: tuple[bool, str]
+    luck: RandomEntry
+    stress: tuple[float, float]
+    objection: str | None
+
+
 def summary_frame(
     head: dict[str, str],
     trades: pd.DataFrame,
     equity: pd.DataFrame,
     *,
-    status: str,
-    gate: tuple[bool, str],
+    judgement: Judgement,
     market: Market,
     window: slice,
     ledger: Ledger,
-    luck: RandomEntry,
-    stress: tuple[float, float],
-    objection: str | None,
 ) -> pd.DataFrame:
-    """``backtests.summary``: one row.
-
-    ``stress`` is the profit with the surface lower, and higher. A profit whose sign depends on it is the surface's, not
-    the signals', so the backtest is inadmissible whatever the gate says. ``objection`` is why the modelled prices are
-    not to be believed; None where nothing speaks against them.
-    """
+    """``backtests.summary``: one row."""
     closed = trades[trades["status"] == "closed"]
+    total = float(closed["pnl_usd"].to_numpy(dtype=np.float64).sum())
+    return table_frame(
+        SUMMARY,
+        {
+            **head,
+            **_verdict(judgement, total, market),
+            **_figures_of_trades(trades, closed),
+            **_figures_of_account(equity, market, window),
+            "total_pnl_usd": total,
+            "exposure": float(ledger.is_exposed[window].mean()) if len(equity) else np.nan,
+            "assumptions": assumptions_json(market, window=window, luck=judgement.luck),
+        },
+        rows=1,
+    )
+
+
+def _verdict(judgement: Judgement, total: float, market: Market) -> dict[str, Any]:
+    """Whether the backtest may be believed and why, and what else was tried on its total."""
+    passes, said = judgement.gate
+    is_backtested = judgement.status == "backtested"
+    is_robust = all(np.sign(other) == np.sign(total) for other in judgement.stress)
+    instability = None if is_robust or not is_backtested else _sign_changes(total, judgement.stress, market)
+    reason = "; ".join(text for text in (judgement.objection, said, instability) if text)
+    return {
+        "status": judgement.status,
+        "is_admissible": bool(passes) and is_backtested and is_robust and judgement.objection is None,
+        "admissibility_reason": reason if is_backtested else f"{judgement.status}; {reason}",
+        "pnl_lower_volatility_usd": judgement.stress[0],
+        "pnl_higher_volatility_usd": judgement.stress[1],
+        "random_entry_p_value": judgement.luck.p_value,
+        "random_entry_mean_usd": judgement.luck.mean_usd,
+    }
+
+
+def _figures_of_trades(trades: pd.DataFrame, closed: pd.DataFrame) -> dict[str, Any]:
     skipped = trades[trades["status"] == "skipped"]
     profit = closed["pnl_usd"].to_numpy(dtype=np.float64)
     gains, losses = float(profit[profit > 0].sum()), -float(profit[profit < 0].sum())
+    beyond = profit < -(closed["max_loss_usd"] + closed["fees_usd"]).to_numpy(dtype=np.float64) - _CENT
+    reasons = skipped["exit_reason"].value_counts().sort_index()
+    return {
+        "trades": len(closed),
+        "skipped": len(skipped),
+        "open_trades": int((trades["status"] == "open").sum()),
+        "win_rate": float((profit > 0).mean()) if len(profit) else np.nan,
+        "profit_factor": gains / losses if losses > 0 else np.nan,
+        "fees_usd": float(trades["fees_usd"].sum()),
+        "losses_beyond_defined_risk": int(beyond.sum()),
+        "skip_reasons": json.dumps({str(reason): int(count) for reason, count in reasons.items()}),
+    }
+
+
+def _figures_of_account(equity: pd.DataFrame, market: Market, window: slice) -> dict[str, Any]:
+    """The account's figures and the benchmark's; NaN and NULL where there are no sessions."""
     sessions = pd.DatetimeIndex(equity["session"])
     rate = market.rate[window]
     # The account earns no interest, so its returns are those of the trades alone: nothing is left to subtract.
@@ -184,53 +248,19 @@ def summary_frame(
     own = equity_statistics(equity["equity_usd"], sessions, rate=unfunded)
     benchmark = equity_statistics(equity["benchmark_usd"], sessions, rate=rate)
     excess = excess_returns(equity["equity_usd"], sessions, rate=unfunded) if len(sessions) else np.empty(0)
-    is_backtested = status == "backtested"
-    total = float(profit.sum())
-    is_robust = all(np.sign(other) == np.sign(total) for other in stress)
-    reasons = [objection, gate[1], None if is_robust or not is_backtested else _sign_changes(total, stress, market)]
-    reason = "; ".join(text for text in reasons if text)
-    beyond = profit < -(closed["max_loss_usd"] + closed["fees_usd"]).to_numpy(dtype=np.float64) - _CENT
-    return table_frame(
-        SUMMARY,
-        {
-            **head,
-            "status": status,
-            "is_admissible": bool(gate[0]) and is_backtested and is_robust and objection is None,
-            "admissibility_reason": reason if is_backtested else f"{status}; {reason}",
-            "first_session": sessions[0] if len(sessions) else None,
-            "last_session": sessions[-1] if len(sessions) else None,
-            "trades": len(closed),
-            "skipped": len(skipped),
-            "win_rate": float((profit > 0).mean()) if len(profit) else np.nan,
-            "profit_factor": gains / losses if losses > 0 else np.nan,
-            "total_pnl_usd": total,
-            "pnl_lower_volatility_usd": stress[0],
-            "pnl_higher_volatility_usd": stress[1],
-            "cagr": own.cagr,
-            "sharpe": own.sharpe,
-            "sortino": own.sortino,
-            "calmar": own.calmar,
-            "max_drawdown": own.max_drawdown,
-            "exposure": float(ledger.is_exposed[window].mean()) if len(sessions) else np.nan,
-            "fees_usd": float(trades["fees_usd"].sum()),
-            "deflated_sharpe": deflated_sharpe(excess, trials=market.settings.backtest.variants_tried),
-            "random_entry_p_value": luck.p_value,
-            "random_entry_mean_usd": luck.mean_usd,
-            "benchmark_pnl_usd": _gained(equity["benchmark_usd"]),
-            "benchmark_cagr": benchmark.cagr,
-            "benchmark_sharpe": benchmark.sharpe,
-            "open_trades": int((trades["status"] == "open").sum()),
-            "losses_beyond_defined_risk": int(beyond.sum()),
-            "skip_reasons": json.dumps(
-                {
-                    str(reason): int(count)
-                    for reason, count in skipped["exit_reason"].value_counts().sort_index().items()
-                }
-            ),
-            "assumptions": assumptions_json(market, window=window, luck=luck),
-        },
-        rows=1,
-    )
+    return {
+        "first_session": sessions[0] if len(sessions) else None,
+        "last_session": sessions[-1] if len(sessions) else None,
+        "cagr": own.cagr,
+        "sharpe": own.sharpe,
+        "sortino": own.sortino,
+        "calmar": own.calmar,
+        "max_drawdown": own.max_drawdown,
+        "deflated_sharpe": deflated_sharpe(excess, trials=market.settings.backtest.variants_tried),
+        "benchmark_pnl_usd": _gained(equity["benchmark_usd"]),
+        "benchmark_cagr": benchmark.cagr,
+        "benchmark_sharpe": benchmark.sharpe,
+    }
 
 
 def _gained(values: pd.Series) -> float:
