@@ -5,23 +5,19 @@ Exit codes are ``entry``'s.
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trading_dag.backtest.exit_rules import exit_help
 from trading_dag.cli.accept import accept
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
+from trading_dag.cli.backtest_command import backtest
 from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
-from trading_dag.cli.materialize import bring_reports_up_to_date, materialize
+from trading_dag.cli.materialize import materialize, show_report
 from trading_dag.cli.printing import print_input_ends, print_json, show
-from trading_dag.cli.structure_backtest import PlanRequest, show_plan
-from trading_dag.errors import ConfigurationError
 
 app = typer.Typer(
     name="trading-dag",
@@ -81,67 +77,10 @@ def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = ""
     from trading_dag.reporting import tables
 
     context = CommandContext(source, tickers, horizons)
-    is_current = bring_reports_up_to_date(context, "evaluate", quiet=as_json)
-    show(
-        context, tables.METRICS_SQL, tables.metrics_table, of="evaluation.metrics", as_json=as_json,
-        is_current=is_current,
-    )  # fmt: skip
+    show_report(context, "evaluate", tables.METRICS_SQL, tables.metrics_table, of="evaluation.metrics", as_json=as_json)
 
 
-@app.command()
-def backtest(
-    tickers: Tickers = "",
-    horizons: Horizons = "",
-    source: Source = "",
-    as_json: AsJson = False,
-    structure: Annotated[str, typer.Option("--structure", help="Run this structure on stored option chains.")] = "",
-    ticker: Annotated[str, typer.Option("--ticker", help="Underlying of --structure.")] = "",
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First quote date.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last quote date.")] = None,
-    entries: Annotated[
-        str, typer.Option("--entries", "--entry", help="weekly, daily or signals (of one --horizon).")
-    ] = "weekly",
-    horizon: Annotated[str, typer.Option("--horizon", help="Horizon of the signals of --entries signals.")] = "",
-    days: Annotated[int, typer.Option("--days", min=2, help="Calendar days to expiration at entry.")] = 30,
-    exits: Annotated[
-        list[str] | None,
-        typer.Option("--exit", help=exit_help()),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="A backtest setting for this trade plan, such as slippage_fraction=0.01; repeatable."
-        ),
-    ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write one self-contained report.")] = None,
-) -> None:
-    """Backtest the recommended structures where that is due and show it; or, with --structure, one structure by rule
-    on the stored option chains. --json includes every assumption."""
-    if structure:
-        if not ticker or "," in ticker:
-            raise ConfigurationError("--structure needs --ticker, one underlying, such as --ticker SPY")
-        if tickers or horizons:
-            raise ConfigurationError("--structure takes --ticker and --horizon, not --tickers and --horizons")
-        context = CommandContext(source, ticker, horizon)
-        request = PlanRequest(
-            structure, first, last, entries, horizon, days, tuple(exits or ()), tuple(changes or ())
-        )  # fmt: skip
-        show_plan(context, context.tickers[0], request, html=html, as_json=as_json)
-        return
-    given = {"--from": first, "--to": last, "--exit": exits, "--set": changes, "--html": html}
-    stray = [name for name, value in given.items() if value]
-    if stray:
-        raise ConfigurationError(f"{', '.join(stray)} only with --structure, such as --structure iron_condor")
-    context = CommandContext(source, ticker or tickers, horizon or horizons)
-    from trading_dag.reporting import tables
-
-    is_current = bring_reports_up_to_date(context, "backtest", quiet=as_json)
-    show(
-        context, tables.BACKTEST_SQL, tables.backtest_table, of="backtests.summary", as_json=as_json,
-        is_current=is_current,
-    )  # fmt: skip
-
-
+app.command()(backtest)
 app.command()(accept)
 app.command("fetch-chains")(fetch_chains)
 app.command("import-chains")(import_chains)

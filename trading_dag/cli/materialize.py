@@ -20,6 +20,7 @@ from trading_dag.cli.printing import (
     print_notice,
     print_warnings,
     progress_bar,
+    show,
     warnings_of,
     with_sources,
 )
@@ -154,6 +155,12 @@ def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool
         complain(f"shown as stored, not up to date: {error}")
         return True
     return all(outcome.is_success for outcome in outcomes)
+
+
+def show_report(context: CommandContext, mode: Mode, query: str, table: Any, *, of: str, as_json: bool) -> None:
+    """Bring a report up to date where that is due and show it; the other arguments are those of ``show``."""
+    is_current = bring_reports_up_to_date(context, mode, quiet=as_json)
+    show(context, query, table, of=of, as_json=as_json, is_current=is_current)
 
 
 def _with_progress(context: CommandContext, outcomes: Any, *, total: int, quiet: bool) -> list[Outcome]:
