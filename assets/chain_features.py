@@ -7,7 +7,7 @@ from typing import Final
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Probe, Read, Slice, table_asset
-from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_TABLE, PRICES_DAILY
+from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, IMPLIED_VOLATILITY, OPTION_CHAIN_TABLE, PRICES_DAILY
 
 
 @table_asset(
@@ -16,17 +16,27 @@ from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, OPTION_CHAIN_T
         "prices": Read(PRICES_DAILY, columns=("ticker", "session", "close", "split_factor")),
         "exposure": DEALER_EXPOSURE,
         "analytics": CHAIN_ANALYTICS,
+        "implied_volatility": Read(
+            IMPLIED_VOLATILITY, columns=("ticker", "session", "iv_rank", "iv_percentile", "iv_source")
+        ),
     },
-    code_version="2",
+    code_version="3",
     # Prices are held: cut off before a split, they would be those of a ticker whose closes nobody ever saw.
-    probe=Probe({"exposure": "session", "analytics": "session"}),
+    probe=Probe({"exposure": "session", "analytics": "session", "implied_volatility": "session"}),
 )
-def chain_features(at: Slice, prices: pd.DataFrame, exposure: pd.DataFrame, analytics: pd.DataFrame) -> pd.DataFrame:
-    """Of sessions whose chain stands at the price at which the ticker was quoted then; the others are NULL."""
+def chain_features(
+    at: Slice,
+    prices: pd.DataFrame,
+    exposure: pd.DataFrame,
+    analytics: pd.DataFrame,
+    implied_volatility: pd.DataFrame,
+) -> pd.DataFrame:
+    """Of sessions whose chain stands at the price at which the ticker was quoted then; the others are NULL.
+    ``iv_source`` says whose volatility ranks the session: the ticker's own index, its chain, or a proxy."""
     from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
 
     exposure, analytics = agreeing_sessions(exposure, analytics, prices=prices)
-    return build_option_chain(prices, exposure, analytics=analytics)
+    return build_option_chain(prices, exposure, analytics=analytics, implied_volatility=implied_volatility)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (chain_features,)

@@ -47,14 +47,17 @@ def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
         "volatility_index": VOLATILITY_INDEX,
         "technical": Read(TECHNICAL, columns=("ticker", "session", "hv_20", "log_return_1d")),
     },
-    code_version="4",
+    code_version="5",
     probe=Probe({"volatility_index": "session", "technical": "session"}),
+    uses=("volatility_indices",),
 )
 def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:
-    """A rank needs 252 sessions of the index; before that it is NULL."""
+    """A rank needs 252 sessions of the index; before that it is NULL. ``iv_source`` says whether it is the ticker's
+    own."""
     from trading_dag.features.implied_volatility import build_implied_volatility
 
-    return build_implied_volatility(volatility_index, technical)
+    own_index = at.settings.own_volatility_index(at.ticker)
+    return build_implied_volatility(volatility_index, technical, own_index=own_index)
 
 
 @table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="4", probe=Probe({"macro": "known_on"}))

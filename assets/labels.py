@@ -16,10 +16,10 @@ from trading_dag.schemas import IMPLIED_VOLATILITY, PRICES_DAILY, TARGETS, TECHN
         "prices": PRICES_DAILY,
         "technical": Read(TECHNICAL, columns=("session", "hv_20")),
         "implied_volatility": Read(
-            IMPLIED_VOLATILITY, columns=("session", "iv_rank", "vix_close", "vix_filled_sessions")
+            IMPLIED_VOLATILITY, columns=("session", "iv_rank", "vix_close", "vix_filled_sessions", "iv_source")
         ),
     },
-    code_version="2",
+    code_version="3",
 )
 def targets(at: Slice, prices: pd.DataFrame, technical: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
     """Rows end where the future does. 12h rows are absent while the index's open is only a copy of the close."""

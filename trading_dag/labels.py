@@ -58,7 +58,8 @@ def build_targets(
         forward_return : target_price / close − 1.
         direction : UP above +θ, DOWN below −θ, else AMBIGUOUS; θ = 1 % · √(scaling sessions / 5).
         iv_regime : iv_rank at the target session's close (12h: at that session's close too): LOW below 30,
-            NORMAL below 60, HIGH from there.
+            NORMAL below 60, HIGH from there. Always of the volatility index, never of a chain.
+        iv_source : ``index`` where that index is of the ticker's own options, ``proxy_index`` where it is of another's.
         spread_class : z = forward_return / (hv_20 / 100 · √(scaling sessions / 252)); PUT_CREDIT above 0.5,
             CALL_CREDIT below −0.5, else HOLD.
 
@@ -103,6 +104,7 @@ def build_targets(
             "forward_return": forward_return,
             "direction": direction_of(forward_return, horizon),
             "iv_regime": iv_regime_of(iv_rank.to_numpy()),
+            "iv_source": _source_of(implied_volatility.set_axis(iv_rows), targets).where(iv_rank.notna().to_numpy()),
             "spread_class": spread_class_of(forward_return, hv_20, horizon=horizon),
         }
     )
@@ -115,6 +117,13 @@ def _published_rank(implied_volatility: pd.DataFrame, *, judge_closes: bool) -> 
     fresh = implied_volatility[(implied_volatility["vix_filled_sessions"] == 0) & (implied_volatility["vix_close"] > 0)]
     true = fresh[~lone_closes_of_index(fresh["vix_close"])] if judge_closes else fresh
     return true["iv_rank"].astype("float64")
+
+
+def _source_of(implied_volatility: pd.DataFrame, targets: pd.DatetimeIndex) -> pd.Series:
+    """Return whose options the index at each target session is of; missing where the frame does not say."""
+    if "iv_source" not in implied_volatility.columns:
+        return pd.Series(None, index=range(len(targets)), dtype="str")
+    return implied_volatility["iv_source"].reindex(targets).reset_index(drop=True).astype("str")
 
 
 def dead_band(horizon: Horizon) -> float:

@@ -162,6 +162,20 @@ def test_the_spread_class_compares_the_move_with_the_volatility_at_the_session(
     assert built["spread_class"].drop(built.index[10]).isna().all()
 
 
+def test_a_label_says_whose_options_its_regime_is_of_and_no_chain_makes_one() -> None:
+    prices = _prices("2024-11-01", "2024-11-14")
+    rows = np.arange(len(prices))
+    implied = _implied(prices, np.where(rows == 6, math.nan, 20.0))
+    implied = implied.assign(iv_source=np.where(rows < 5, "proxy_index", "index"))
+    built = build_targets(prices, _technical(prices, 16.0), implied, horizon=HORIZONS["24h"])
+    source = built.set_index("target_session")["iv_source"]
+    sessions = prices["session"]
+    assert source[sessions[4]] == "proxy_index"
+    assert source[sessions[5]] == "index"
+    assert pd.isna(source[sessions[6]])
+    assert (built["iv_source"].isna() == built["iv_regime"].isna()).all()
+
+
 def test_without_a_volatility_there_is_no_spread_class_but_a_row() -> None:
     prices = _prices("2024-11-01", "2024-12-31")
     for hv_20 in (0.0, math.nan):

@@ -16,9 +16,11 @@ from trading_dag.features.formulas import documents_features
 from trading_dag.features.technical.bars import rolling_percentile
 from trading_dag.frames import require_sessions, ticker_of
 from trading_dag.schemas import IMPLIED_VOLATILITY_FEATURES, IV_RANK_LAGS, TABLES
-from trading_dag.sessions import sessions_between
+from trading_dag.schemas.vocabulary import INDEX_SOURCES
+from trading_dag.sessions import TIME_UNIT, sessions_between
 
 FILL_LIMIT_SESSIONS: Final = 10
+OWN_INDEX, PROXY_INDEX = INDEX_SOURCES
 RANK_WINDOW: Final = 252
 _ZSCORE_WINDOW: Final = 60
 _CLOSES: Final = ("close", "vix3m_close")
@@ -35,7 +37,11 @@ _IV_RANK_QUARTERS: Final = {
 
 @documents_features((*IMPLIED_VOLATILITY_FEATURES, *IV_RANK_LAGS))
 def build_implied_volatility(
-    volatility_index: pd.DataFrame, technical: pd.DataFrame, *, judge_closes: bool = True
+    volatility_index: pd.DataFrame,
+    technical: pd.DataFrame,
+    *,
+    judge_closes: bool = True,
+    own_index: str | None = None,
 ) -> pd.DataFrame:
     """Implied-volatility features of one ticker.
 
@@ -47,6 +53,8 @@ def build_implied_volatility(
 
     judge_closes : whether closes that cannot be true count as missing. Not in a history that was drawn: it jumps where
         one block ends and another begins.
+    own_index : the index of the ticker's own options, by which ``iv_source`` tells it from one that stands in; None
+        where it has none. Without a column ``symbol`` nobody says which index it is, and ``iv_source`` is NULL.
 
     Returns
     -------
@@ -82,10 +90,20 @@ def build_implied_volatility(
     for row in np.flatnonzero(_is_undecided(published, later, at_once)).tolist():
         span = slice(max(row - _LONGEST_REACH, 0), row + 1)
         features.iloc[row] = _features_of(_as_known(published, later, at_once, span=span), hv_20.iloc[span]).iloc[-1]
-    frame = features.reindex(rows).reset_index(drop=True)
+    frame = features.assign(iv_source=_sources(volatility_index, calendar, own_index)).reindex(rows)
+    frame = frame.assign(iv_source=frame["iv_source"].where(frame["vix_close"].notna())).reset_index(drop=True)
     frame.insert(0, "session", rows)
     frame.insert(0, "ticker", pd.Series(ticker_of(technical), index=frame.index, dtype="str"))
     return frame[list(TABLES["features.implied_volatility"].column_names)]
+
+
+def _sources(volatility_index: pd.DataFrame, calendar: pd.DatetimeIndex, own_index: str | None) -> pd.Series:
+    """Return whose options the index that counts at each session is of; missing where nobody says which it is."""
+    if "symbol" not in volatility_index.columns:
+        return pd.Series(None, index=calendar, dtype="str")
+    symbols = volatility_index.set_index(pd.DatetimeIndex(volatility_index["session"]).as_unit(TIME_UNIT))["symbol"]
+    names = symbols.map(lambda symbol: OWN_INDEX if symbol == own_index else PROXY_INDEX, na_action="ignore")
+    return names.reindex(calendar).ffill(limit=FILL_LIMIT_SESSIONS).astype("str")
 
 
 def _without_doubtful(published: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.arrays import FloatArray, IntArray, TextArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import SchemaError
+from trading_dag.features.chain_rank import own_rank, rank_of_level
 from trading_dag.features.formulas import documents_features
 from trading_dag.features.technical.bars import ratio_of
-from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
+from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of, values_at_sessions
 from trading_dag.options.chains.quoted_closes import closes_as_quoted
 from trading_dag.options.surfaces.of_chain import LARGEST_SPOT_DIFFERENCE
 from trading_dag.schemas import (
@@ -79,7 +80,13 @@ def agreeing_sessions(
 
 
 @documents_features(OPTION_CHAIN_FEATURES)
-def build_option_chain(prices: pd.DataFrame, exposure: pd.DataFrame, *, analytics: pd.DataFrame) -> pd.DataFrame:
+def build_option_chain(
+    prices: pd.DataFrame,
+    exposure: pd.DataFrame,
+    *,
+    analytics: pd.DataFrame,
+    implied_volatility: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Features of one ticker's option chains.
 
     Parameters
@@ -87,6 +94,8 @@ def build_option_chain(prices: pd.DataFrame, exposure: pd.DataFrame, *, analytic
     prices : ``raw.prices_daily`` of the ticker; only its sessions are read, they are the rows.
     exposure : ``options.dealer_exposure`` of the ticker, sessions ascending; zero rows where there are no chains.
     analytics : ``options.chain_analytics`` of the ticker, in any order. Both as ``agreeing_sessions`` leaves them.
+    implied_volatility : ``features.implied_volatility`` of the ticker (session, iv_rank, iv_percentile, iv_source),
+        for ``own_iv_rank``; None for no index.
 
     Returns
     -------
@@ -131,10 +140,14 @@ def build_option_chain(prices: pd.DataFrame, exposure: pd.DataFrame, *, analytic
     held = analytics[row >= 0]
     points = {name: held[name].to_numpy(dtype=float, na_value=np.nan) for name in _POINTS}
     years = held["years"].to_numpy(dtype=float, na_value=np.nan)
+    volatilities = _volatilities(points, years, row=row[row >= 0].astype(np.int64), rows=len(sessions))
+    ranks = rank_of_level(volatilities["atm_iv_30d"])
     columns = {
         **_ratios(activity),
         "option_volume_ratio": ratio_of(traded, usual),
-        **_volatilities(points, years, row=row[row >= 0].astype(np.int64), rows=len(sessions)),
+        **volatilities,
+        **ranks,
+        **own_rank(*_of_index(implied_volatility, sessions), ranks),
         **{name: at_sessions(name) for name in EXPOSURE_FEATURES},
     }
     return table_frame(
@@ -203,6 +216,20 @@ def _volatilities(
         "iv_skew_otm": at("put_95_volatility", SHORT_DAYS) - at("call_105_volatility", SHORT_DAYS),
         "term_structure_30_90": at("atm_volatility", LONG_DAYS) - atm,
     }
+
+
+def _of_index(
+    implied_volatility: pd.DataFrame | None, sessions: pd.DatetimeIndex
+) -> tuple[dict[str, FloatArray], TextArray]:
+    """Return the index's rank and percentile, and whose options it is of, at each session."""
+    names = ("iv_rank", "iv_percentile")
+    if implied_volatility is None:
+        return {name: np.full(len(sessions), np.nan) for name in names}, np.full(len(sessions), None, dtype=object)
+    table = "features.implied_volatility"
+    stored = require_sessions(implied_volatility, (*names, "iv_source"), table=table)
+    of_index = {name: values_at_sessions(implied_volatility, sessions, column=name, table=table) for name in names}
+    source = implied_volatility["iv_source"].astype(object).set_axis(stored)
+    return of_index, source.reindex(sessions).to_numpy(dtype=object)
 
 
 def _require_one_chain(prices: pd.DataFrame, exposure: pd.DataFrame, analytics: pd.DataFrame) -> None:

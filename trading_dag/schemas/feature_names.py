@@ -97,7 +97,7 @@ _ECONOMIC_CALENDAR: Final = """
 _OPTION_CHAIN: Final = """
     put_call_volume_ratio:non_negative put_call_oi_ratio:non_negative option_volume_ratio:non_negative
     atm_iv_30d:non_negative iv_skew_25d iv_skew_otm
-    term_structure_30_90
+    term_structure_30_90 chain_iv_rank:percent chain_iv_percentile:percent
     net_delta:level net_gamma:level net_vega:level net_theta:level net_vanna:level net_charm:level
     gamma_flip:level,non_negative distance_to_gamma_flip call_wall_strike:level,non_negative
     put_wall_strike:level,non_negative

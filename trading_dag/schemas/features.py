@@ -22,6 +22,9 @@ from trading_dag.schemas.feature_names import (
 )
 from trading_dag.schemas.raw import HULL_DAY, HULL_FEATURE_MEANING, HULL_FEATURES
 from trading_dag.schemas.table import SESSION, TICKER, Table, number, text
+from trading_dag.schemas.vocabulary import INDEX_SOURCES, IV_SOURCES
+
+_RANK_TOLERANCE: Final = 1e-6
 
 TECHNICAL: Final = Table(
     "features", "technical", "ticker", ("ticker", "session"),
@@ -35,6 +38,7 @@ IMPLIED_VOLATILITY: Final = Table(
         TICKER, SESSION, *feature_columns(IMPLIED_VOLATILITY_FEATURES), *feature_columns(IV_RANK_LAGS),
         number("vix_filled_sessions", "sessions since the index was last published, 0 on a published one",
                 minimum=0.0, maximum=10.0),
+        text("iv_source", "index: x is of the ticker's own options; proxy_index: of another's", allowed=INDEX_SOURCES),
     ),
     "Level, rank, premium and term structure of implied volatility, with the forecaster's lags.",
 )  # fmt: skip
@@ -69,7 +73,17 @@ ECONOMIC_CALENDAR_TABLE: Final = Table(
 
 OPTION_CHAIN_TABLE: Final = Table(
     "features", "option_chain", "ticker", ("ticker", "session"),
-    (TICKER, SESSION, *feature_columns(OPTION_CHAIN_FEATURES)),
+    (
+        TICKER, SESSION, *feature_columns(OPTION_CHAIN_FEATURES),
+        number("chain_iv_sessions", "of the last 252 sessions, those whose atm_iv_30d is known", minimum=0.0,
+               maximum=252.0),
+        number("own_iv_rank", "iv_rank of the ticker's own options: its index's, otherwise chain_iv_rank; NULL where "
+               "only a proxy speaks", minimum=-_RANK_TOLERANCE, maximum=100.0 + _RANK_TOLERANCE),
+        number("own_iv_percentile", "iv_percentile in the same way", minimum=-_RANK_TOLERANCE,
+               maximum=100.0 + _RANK_TOLERANCE),
+        text("iv_source", "which volatility tells the ticker's rank: index or chain, of its own options, or "
+             "proxy_index, of another's, where neither is known", allowed=IV_SOURCES),
+    ),
     "What the session's option chain says: activity, level, skew and term of volatility, dealers' exposure.",
 )  # fmt: skip
 

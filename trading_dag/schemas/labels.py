@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, price, text
-from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, SPREAD_CLASSES
+from trading_dag.schemas.vocabulary import DIRECTIONS, INDEX_SOURCES, IV_REGIMES, SPREAD_CLASSES
 
 TARGETS: Final = Table(
     "labels", "targets", "ticker_horizon", ("ticker", "horizon", "session"),
@@ -21,6 +21,8 @@ TARGETS: Final = Table(
             "iv_rank at the target session's close: LOW below 30, NORMAL below 60, else HIGH; NULL without an index",
             allowed=IV_REGIMES,
         ),
+        text("iv_source", "whose options that iv_rank is of: index of the ticker's own, proxy_index of another's",
+             allowed=INDEX_SOURCES),
         text("spread_class", "which credit spread the move would have paid", allowed=SPREAD_CLASSES),
     ),
     "What happened after each session. Absent where the future is not there yet.",

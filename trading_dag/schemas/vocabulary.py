@@ -6,6 +6,9 @@ from typing import Final
 
 DIRECTIONS: Final = ("UP", "DOWN", "AMBIGUOUS")
 IV_REGIMES: Final = ("LOW", "NORMAL", "HIGH")
+# Whose options an implied volatility is of: the ticker's own, by its index or its chain, or another's.
+INDEX_SOURCES: Final = ("index", "proxy_index")
+IV_SOURCES: Final = ("index", "chain", "proxy_index")
 SPREAD_CLASSES: Final = ("PUT_CREDIT", "CALL_CREDIT", "HOLD")
 VERDICTS: Final = ("skilled", "admissible", "unskilled", "insufficient_data", "no_verdict")
 MACRO_SERIES: Final = (

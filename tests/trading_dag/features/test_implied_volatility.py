@@ -19,7 +19,7 @@ from trading_dag.schemas import IV_RANK_LAGS, TABLES
 from trading_dag.sessions import sessions_between
 
 TABLE = TABLES["features.implied_volatility"]
-FEATURES = [name for name in TABLE.column_names if name not in ("ticker", "session")]
+FEATURES = [name for name in TABLE.column_names if name not in ("ticker", "session", "iv_source")]
 
 
 def _index(sessions: pd.DatetimeIndex, close: object, vix3m: object = math.nan) -> pd.DataFrame:
@@ -170,6 +170,19 @@ def test_an_index_that_starts_late_leaves_earlier_rows_unknown() -> None:
     built = build_implied_volatility(_index(sessions[200:], 20.0), _technical(sessions))
     assert built.iloc[:200][FEATURES].isna().all(axis=None)
     assert built["vix_close"].iloc[200:].notna().all()
+
+
+def test_a_row_says_whether_its_index_is_of_the_tickers_own_options() -> None:
+    sessions = sessions_between("2018-01-02", "2018-03-29")
+    symbols = ["VIX"] * 20 + ["RVX"] * (len(sessions) - 20)
+    index = _index(sessions, 20.0).assign(symbol=symbols).drop(index=[3, 4, *range(40, 52)])
+    own = build_implied_volatility(index, _technical(sessions), own_index="RVX")["iv_source"]
+    assert own.iloc[:20].tolist() == ["proxy_index"] * 20
+    assert own.iloc[20:50].tolist() == ["index"] * 30  # filled as far as the index itself is
+    assert own.iloc[50:52].isna().all()
+    assert set(build_implied_volatility(index, _technical(sessions))["iv_source"].dropna()) == {"proxy_index"}
+    nobody_says = build_implied_volatility(index.drop(columns="symbol"), _technical(sessions), own_index="VIX")
+    assert nobody_says["iv_source"].isna().all()
 
 
 def test_an_empty_index_gives_typed_rows_that_know_nothing() -> None:

@@ -20,6 +20,10 @@ OPTION_CHAIN_FORMULAS: Final[dict[str, str]] = {
     "iv_skew_otm": "implied volatility of the put at 95 % of S − of the call at 105 % of S at 30 days; percent points; "
     "look-back 1",
     "term_structure_30_90": "at-the-money implied volatility at 90 days − at 30 days; percent points; look-back 1",
+    "chain_iv_rank": "(v − low252(v)) / (high252(v) − low252(v)) · 100, v atm_iv_30d where it is known; 0 to 100, NULL "
+    "where fewer than 126 of the 252 are; look-back 126",
+    "chain_iv_percentile": "share of the known v of the last 252 sessions, t included, strictly below v · 100; 0 to "
+    "100, NULL where fewer than 126 are known; look-back 126",
     "net_delta": f"{_NET} delta · open interest · 100; shares; look-back 1",
     "net_gamma": f"{_NET} gamma · open interest · 100 · S² · 0.01; USD of delta per 1 % move; look-back 1",
     "net_vega": f"{_NET} vega · open interest · 100; USD per volatility point; look-back 1",
