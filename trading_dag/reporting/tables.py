@@ -304,13 +304,22 @@ def backtest_table(frame: pd.DataFrame) -> Table:
 
 
 def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:
-    """Rows of a query, at most ``limit`` of them."""
+    """Return the rows of a query, at most ``limit`` of them; columns that hold days alone are shown without hours."""
     table = new_table("", tuple(map(visible, frame.columns)))
-    for row in frame.head(limit).itertuples(index=False):
+    shown = frame.head(limit)
+    for row in zip(*(_days_or_values(shown.iloc[:, place]) for place in range(shown.shape[1])), strict=True):
         table.add_row(*(_text(value) for value in row))
     if len(frame) > limit:
         table.caption = f"{limit} of {len(frame)} rows; --limit shows more"
     return table
+
+
+def _days_or_values(column: pd.Series) -> list[Any]:
+    """Return the values of a column; days where none of its moments has an hour, as DuckDB's DATE comes to pandas."""
+    if not pd.api.types.is_datetime64_dtype(column):
+        return column.to_list()
+    known = column.dropna()
+    return (column.dt.date if (known == known.dt.normalize()).all() else column).to_list()
 
 
 def _called(name: Any, confidence: Any) -> str:
