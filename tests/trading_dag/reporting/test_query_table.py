@@ -29,4 +29,5 @@ def test_two_columns_of_one_name_are_both_shown() -> None:
 
 
 def test_rows_that_are_left_out_are_counted() -> None:
-    assert "2 of 3 rows; --limit shows more" in " ".join(printed(pd.DataFrame({"a": [1, 2, 3]}), limit=2).split())
+    shown = printed(pd.DataFrame({"a name as wide as the sentence beneath it": [1, 2, 3]}), limit=2)
+    assert "2 of 3 rows; --limit shows more" in shown
