@@ -11,10 +11,11 @@ from assets.declare.pictures import picture
 from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import (
     COEFFICIENTS,
-    FEATURE_SELECTION,
     FEATURE_TABLE,
+    INPUTS,
     PRICES_DAILY,
     REGISTRY,
+    SAFE_FEATURES,
     SELECTION_STABILITY,
     TARGETS,
     VOLATILITY_INDEX,
@@ -54,7 +55,7 @@ def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFram
     reads=_LEARNT_FROM,
     code_version="3",
     kinds={"scikitlearn", "xgboost"},
-    uses=("walk_forward", "augmentation", "training.direction_classifier"),
+    uses=("walk_forward", "augmentation", "training.direction_classifier", "features"),
 )
 def direction_classifier(
     at: Slice,
@@ -71,7 +72,13 @@ def direction_classifier(
     drawn = _augmentation(at, prices, volatility_index)
     start = at.settings.training.direction_classifier.start
     return fit(
-        features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn, start=start
+        features,
+        targets,
+        horizon=at.horizon,
+        settings=at.settings.walk_forward,
+        augmentation=drawn,
+        start=start,
+        chosen=at.settings.features,
     )
 
 
@@ -79,7 +86,7 @@ def direction_classifier(
     reads=_LEARNT_FROM,
     code_version="3",
     kinds={"scikitlearn"},
-    uses=("walk_forward", "augmentation", "training.volatility_forecaster"),
+    uses=("walk_forward", "augmentation", "training.volatility_forecaster", "features"),
 )
 def volatility_forecaster(
     at: Slice,
@@ -96,26 +103,42 @@ def volatility_forecaster(
     drawn = _augmentation(at, prices, volatility_index)
     start = at.settings.training.volatility_forecaster.start
     return fit(
-        features, targets, horizon=at.horizon, settings=at.settings.walk_forward, augmentation=drawn, start=start
+        features,
+        targets,
+        horizon=at.horizon,
+        settings=at.settings.walk_forward,
+        augmentation=drawn,
+        start=start,
+        chosen=at.settings.features,
     )
 
 
-@table_asset(FEATURE_SELECTION, SELECTION_STABILITY, reads=_MODELS, code_version="2", uses=("walk_forward",))
-def feature_selection(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
-    """Chosen inside the fold's training part only; and how far the folds agree."""
+@table_asset(INPUTS, SELECTION_STABILITY, reads=_MODELS, code_version="1", uses=("walk_forward",))
+def inputs(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
+    """What each fold reads and why not the rest, decided inside its training part only; how far the folds agree."""
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.validation.selection_stability import selection_stability
 
-    parts = [model.fitted.feature_selection() for model in (direction_classifier, volatility_forecaster)]
+    parts = [model.fitted.input_table() for model in (direction_classifier, volatility_forecaster)]
     selection = pd.concat(parts, ignore_index=True)
     live_fold = at.settings.walk_forward.folds + 1
     stability = selection_stability(selection, live_fold=live_fold)
     figure = selection_by_fold(selection, stability, model=_PICTURED, live_fold=live_fold)
-    frames = {FEATURE_SELECTION.name: selection, SELECTION_STABILITY.name: stability}
-    return Result(frames, {"features by fold": picture(figure)})
+    frames = {INPUTS.name: selection, SELECTION_STABILITY.name: stability}
+    return Result(frames, {"features by fold": picture(figure), **_shares_of_safe(selection, live_fold=live_fold)})
 
 
-@table_asset(REGISTRY, reads=_MODELS, code_version="2")
+def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, float]:
+    """Share of the safe features that each live model reads, and the share that is present enough to be read."""
+    live = selection[(selection["fold"] == live_fold) & selection["feature"].isin(SAFE_FEATURES)]
+    by_model = live.groupby("model", sort=True)
+    is_present = ~live["reason"].isin(("below_presence", "not_chosen", "not_listed"))
+    return {f"safe features used by {model}": float(rows["is_used"].mean()) for model, rows in by_model} | {
+        f"safe features present for {model}": float(is_present[rows.index].mean()) for model, rows in by_model
+    }
+
+
+@table_asset(REGISTRY, reads=_MODELS, code_version="3")
 def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
     """One row a fold of the latest version."""
     parts = [model.fitted.registry(model.version) for model in (direction_classifier, volatility_forecaster)]
@@ -134,7 +157,7 @@ def coefficients(at: Slice, direction_classifier: StoredModel, volatility_foreca
 DECLARATIONS: Final[tuple[Declaration, ...]] = (
     direction_classifier,
     volatility_forecaster,
-    feature_selection,
+    inputs,
     registry,
     coefficients,
 )

@@ -3,7 +3,8 @@
 TradingDagError
 ├── ConfigurationError            settings or environment that cannot work
 │   ├── UnknownTickerError        a ticker that is not in the universe, or is no ticker at all
-│   └── UnknownHorizonError       a horizon that is not one of the six
+│   ├── UnknownHorizonError       a horizon that is not one of the six
+│   └── UnknownFeatureError       a group of features, or a feature, that does not exist; none of a model's inputs
 ├── SourceError                   a source could not give what was asked (names source and request)
 │   ├── SourceUnavailableError    network, time-out, 5xx, 429 after the last retry
 │   ├── SourceFormatError         an answer that is not in the documented shape
@@ -42,6 +43,10 @@ class UnknownTickerError(ConfigurationError):
 
 class UnknownHorizonError(ConfigurationError):
     """A horizon that is not one of the six."""
+
+
+class UnknownFeatureError(ConfigurationError):
+    """A group of features or a feature that does not exist, or a choice that leaves a model none of its inputs."""
 
 
 class SourceError(TradingDagError):

@@ -30,6 +30,8 @@ class WalkForwardSettings(_Frozen):
     )
     minimum_class_rows: int = Field(30, ge=2, description="rarer classes give insufficient_data")
     top_features: int = Field(40, ge=1, description="features kept by mutual information")
+    safe_features: bool = Field(True, description="whether levels of price, volume and the like are left out")
+    optimize_threshold: bool = Field(True, description="whether a decision threshold is tuned; otherwise it is 0.5")
     threshold_rule: Literal["balanced_accuracy", "f1"] = Field(
         "balanced_accuracy", description="what a decision threshold maximises on inner out-of-fold predictions"
     )

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from trading_dag.errors import StructureError, UnknownHorizonError, UnknownTickerError
+from trading_dag.feature_choice import choose_features
 from trading_dag.options.structures.user_structures import StructureSettings, parse_structures
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.setting_groups import (
@@ -191,6 +192,9 @@ class Settings(BaseSettings):
     structures: Annotated[tuple[StructureSettings, ...], NoDecode] = Field(
         (), description="option structures beyond the built-in ones: a JSON list, or the path of a .json file with it"
     )
+    features: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="which features models may read: groups, essential, or names; empty: all"
+    )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
@@ -203,7 +207,7 @@ class Settings(BaseSettings):
     drift: DriftSettings = DriftSettings()
     http: HttpSettings = HttpSettings()
 
-    @field_validator("tickers", "universe", "benchmarks", "horizons", mode="before")
+    @field_validator("tickers", "universe", "benchmarks", "horizons", "features", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -250,6 +254,12 @@ class Settings(BaseSettings):
             return value if value is None else ZoneInfo(value).key
         except (ValueError, OSError, ZoneInfoNotFoundError):
             raise ValueError(f"{value!r} is no time zone, such as America/New_York or UTC") from None
+
+    @field_validator("features", mode="after")
+    @classmethod
+    def _features_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        choose_features(value)
+        return tuple(dict.fromkeys(value))
 
     @field_validator("horizons", mode="after")
     @classmethod

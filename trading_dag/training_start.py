@@ -28,6 +28,12 @@ class TrainingStart:
     years: int | None = None
     first: date | None = None
 
+    def __str__(self) -> str:
+        """Returns it as a setting names it."""
+        if self.years is not None:
+            return f"{self.years}y"
+        return ALL if self.first is None else self.first.isoformat()
+
     def keeps(self, sessions: pd.DatetimeIndex) -> slice:
         """Returns which rows of a training part are learnt from; its sessions ascend."""
         if self.years is None or sessions.empty:

@@ -232,7 +232,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         if live.fitted_through is None
         else drift_report(features, fitted_through=live.fitted_through, settings=settings.drift)
     )
-    selection = pd.concat([classifier.feature_selection(), forecaster.feature_selection()])
+    selection = pd.concat([classifier.input_table(), forecaster.input_table()])
     live_fold = settings.walk_forward.folds + 1
     stability = selection_stability(selection, live_fold=live_fold)
     for figure in (
@@ -248,7 +248,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     drift = drift.assign(ticker=ticker, horizon=horizon_key) if len(drift) else empty_frame(schemas.DRIFT)
     tables = {
         schemas.TARGETS: targets,
-        schemas.FEATURE_SELECTION: selection,
+        schemas.INPUTS: selection,
         schemas.SELECTION_STABILITY: stability,
         schemas.REGISTRY: pd.concat([classifier.registry(versions[0]), forecaster.registry(versions[1])]),
         schemas.PREDICTIONS_DIRECTION: direction,

@@ -150,7 +150,7 @@ def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_r
     assert stale(home, SPX_24H, settings=settings) == [
         "models.direction_classifier",
         "models.volatility_forecaster",
-        "models.feature_selection",
+        "models.inputs",
         "models.registry",
         "predictions.direction",
         "predictions.volatility",

@@ -1,7 +1,7 @@
 """features.feature_table: every feature of one ticker side by side, one row a session.
 
 A join and nothing else. What a feature means is decided in the table it comes from; which features a model
-uses is decided in ``models.feature_selection``.
+uses is decided in ``models.inputs``.
 """
 
 from __future__ import annotations

@@ -17,13 +17,14 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
+from trading_dag.models.candidates import candidates_of
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import AugmentedRows, Learner, logistic_learner, weighted_rows
 from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
-from trading_dag.models.training import Recipe, fit_folds, library_versions
-from trading_dag.schemas import SAFE_FEATURES, TABLES
+from trading_dag.models.training import Recipe, fit_folds, library_versions, training_record
+from trading_dag.schemas import ALL_FEATURES, TABLES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
@@ -36,6 +37,7 @@ from trading_dag.validation.baselines import (
     previous_returns,
 )
 
+NAME: Final = "direction_classifier"
 LOGISTIC: Final = "direction_logistic"
 XGBOOST: Final = "direction_xgboost"
 CLASSES: Final = ("DOWN", "UP")
@@ -52,6 +54,7 @@ def fit(
     ticker: str | None = None,
     augmentation: Augmentation | None = None,
     start: TrainingStart = EVERYTHING,
+    chosen: tuple[str, ...] = (),
 ) -> FittedModel:
     """Fit both learners on every walk-forward fold, and once more on every label.
 
@@ -68,6 +71,7 @@ def fit(
     ticker : the underlying; by default that of the feature rows.
     augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
     start : since when is learnt from.
+    chosen : which features may be read, as ``choose_features`` takes them; empty for all.
 
     Returns
     -------
@@ -77,28 +81,32 @@ def fit(
     Raises
     ------
     SchemaError : for frames that are not of one slice or not in the shape of their tables.
+    UnknownFeatureError : for a choice that does not exist, or leaves nothing to read.
     AugmentedTestError : where a drawn session's label does not end inside its training part.
     """
+    candidates = candidates_of(NAME, ALL_FEATURES, chosen=chosen, safe_only=settings.safe_features)
     collect = partial(
-        collect_rows, names=SAFE_FEATURES, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
+        collect_rows, names=candidates.names, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
     )
     rows = collect(features, targets)
     recipe = Recipe(
         learners=direction_learners(seed=settings.seed),
         classes=CLASSES,
         top_features=settings.top_features,
-        tunes_threshold=True,
+        tunes_threshold=settings.optimize_threshold,
+        left_out=candidates.left_out,
     )
     draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
     folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, start=start, draw=draw)
     return FittedModel(
-        name="direction_classifier",
+        name=NAME,
         ticker=rows.ticker,
         horizon=horizon.key,
         folds=folds,
         minimum_presence=settings.minimum_presence,
         libraries=library_versions(),
         inputs=rows.inputs,
+        training=training_record(recipe, settings, start=start, chosen=chosen),
     )
 
 
@@ -141,7 +149,7 @@ def predict(
     past = previous_direction(previous_returns(prices, horizon=horizon).reindex(sessions).to_numpy())
     blocks = []
     with_baselines: set[int] = set()
-    for made in forecast(fitted, features, names=SAFE_FEATURES):
+    for made in forecast(fitted, features):
         blocks.append(
             _block(made, truth, forward_return, model=made.fold.model, probability_up=made.probabilities[:, 1])
         )
@@ -177,7 +185,7 @@ def importance(
     codes = label_codes(
         targets, sessions=sessions, label="direction", classes=CLASSES, horizon=horizon, ticker=fitted.ticker
     )
-    forecasts = forecast(fitted, features, names=SAFE_FEATURES)
+    forecasts = forecast(fitted, features)
     return permutation_importance(forecasts, codes, task="direction", fitted=fitted, horizon=horizon, settings=settings)
 
 

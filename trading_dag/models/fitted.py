@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,13 @@ import pandas as pd
 from trading_dag.arrays import BoolArray
 from trading_dag.errors import UntrustedModelError
 from trading_dag.frames import table_frame
-from trading_dag.schemas import TABLES
+from trading_dag.models.gaps import INDICATOR_PREFIX
+from trading_dag.schemas import FEATURE_GROUPS, INPUTS, TABLES
+
+# Why a feature is not among those that a row is judged by.
+NO_CANDIDATE: Final = ("not_chosen", "not_safe", "not_listed")
+_ABSENT: Final = ("below_presence", *NO_CANDIDATE)
+_GROUP_OF: Final = {name: group for group, names in FEATURE_GROUPS.items() for name in names}
 
 ModelName = Literal["direction_classifier", "volatility_forecaster"]
 FoldStatus = Literal["fitted", "insufficient_data"]
@@ -46,7 +52,7 @@ class FittedFold:
     n_train : rows that were learnt from.
     class_counts : those rows by class.
     status, reason : ``fitted``, or ``insufficient_data`` and why.
-    selection : rows of models.feature_selection without ticker, horizon, model and fold.
+    selection : of every feature, as ``features.selection`` gives it, and of those that were no candidates.
     hyperparameters : what the estimator was given.
     metrics : scores on purged inner out-of-fold rows of the training part.
     augmentation : how many augmented rows were learnt from besides (``rows``), and how they were drawn: paths, seed,
@@ -92,7 +98,7 @@ class FittedFold:
 
 def is_steady(selection: pd.DataFrame) -> BoolArray:
     """Which rows of a selection are features that were present enough over the whole training part."""
-    is_present = (selection["reason"] != "below_presence").to_numpy(dtype=np.bool_)
+    is_present = ~selection["reason"].isin(_ABSENT).to_numpy(dtype=np.bool_)
     steady: BoolArray = is_present & ~selection["begins_late"].to_numpy(dtype=np.bool_)
     return steady
 
@@ -109,6 +115,8 @@ class FittedModel:
     minimum_presence : share of ``steady_features`` that a row needs.
     libraries : versions of the libraries that fitted it.
     inputs : content hash of each input frame.
+    training : what was chosen to be learnt from, in JSON types: since, features, safe_features, top_features,
+        optimize_threshold. Empty for models that were stored before there was a choice.
     """
 
     name: ModelName
@@ -118,11 +126,18 @@ class FittedModel:
     minimum_presence: float
     libraries: dict[str, str]
     inputs: dict[str, str]
+    training: dict[str, Any] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
         """Model names, in order."""
         return tuple(dict.fromkeys(fold.model for fold in self.folds))
+
+    @cached_property
+    def candidates(self) -> tuple[str, ...]:
+        """Names of the features that its folds chose from, in order."""
+        kept = (fold.selection.loc[~fold.selection["reason"].isin(NO_CANDIDATE), "feature"] for fold in self.folds)
+        return tuple(dict.fromkeys(name for names in kept for name in names))
 
     def folds_of(self, model: str) -> tuple[FittedFold, ...]:
         """Folds of one model, ascending."""
@@ -158,24 +173,26 @@ class FittedModel:
             "model_version": self.model_version,
             "n_features": [len(fold.features) for fold in folds],
             "hyperparameters": [canonical_json(fold.hyperparameters | _augmentation_of(fold)) for fold in folds],
+            "training": canonical_json(self.training) if self.training else None,
             "class_counts": [canonical_json(fold.class_counts) for fold in folds],
             "libraries": canonical_json(self.libraries),
             "inputs": canonical_json(self.inputs),
         }  # fmt: skip
         return table_frame(TABLES["models.registry"], values, rows=len(folds))
 
-    def feature_selection(self) -> pd.DataFrame:
-        """Rows of ``models.feature_selection``: one per model, fold and candidate feature."""
-        parts = [
-            fold.selection.assign(ticker=self.ticker, horizon=self.horizon, model=fold.model, fold=fold.fold)
-            for fold in self.folds
-            if len(fold.selection)
-        ]
-        table = TABLES["models.feature_selection"]
+    def input_table(self) -> pd.DataFrame:
+        """Return rows of ``models.inputs``: one per model, fold and feature, and per indicator that is read."""
+        parts = [_inputs_of(fold) for fold in self.folds if len(fold.selection)]
         if not parts:
-            return table_frame(table, {}, rows=0)
-        frame = pd.concat(parts, ignore_index=True)
-        return table_frame(table, {name: frame[name] for name in table.column_names}, rows=len(frame))
+            return table_frame(INPUTS, {}, rows=0)
+        frame = pd.concat(parts, ignore_index=True).assign(ticker=self.ticker, horizon=self.horizon)
+        return table_frame(INPUTS, {name: frame[name] for name in INPUTS.column_names}, rows=len(frame))
+
+    @property
+    def _head(self) -> list[Any]:
+        """What all folds have in common. A model from before there was a choice keeps its hash."""
+        given = [self.training] if self.training else []
+        return [self.name, self.ticker, self.horizon, self.libraries, self.inputs, *given]
 
     def content_hash(self) -> str:
         """SHA-256 of everything that decides a forecast: specs and the estimators' parameters.
@@ -183,7 +200,7 @@ class FittedModel:
         The same data, seed and machine give the same hash.
         """
         digest = hashlib.sha256()
-        digest.update(canonical_json([self.name, self.ticker, self.horizon, self.libraries, self.inputs]).encode())
+        digest.update(canonical_json(self._head).encode())
         for fold in self.folds:
             digest.update(canonical_json(fold_spec(fold)).encode())
             _hash_estimator(digest, fold.estimator)
@@ -218,6 +235,33 @@ def fold_spec(fold: FittedFold) -> dict[str, Any]:
         **_augmentation_of(fold),
         **_indicators_of(fold),
     }
+
+
+def _inputs_of(fold: FittedFold) -> pd.DataFrame:
+    """Rows of ``models.inputs`` of a fold, without ticker and horizon."""
+    chosen = fold.selection
+    is_used = chosen["selected"].to_numpy(dtype=np.bool_) & (fold.status == "fitted")
+    is_filled = "impute" in fold.hyperparameters
+    filled = np.where(chosen["begins_late"].to_numpy(dtype=np.bool_), "median_and_indicator", "median")
+    frame = chosen.drop(columns="selected").assign(
+        feature_group=chosen["feature"].map(_GROUP_OF),
+        is_used=is_used,
+        reason=chosen["reason"].replace({"selected": "used"}),
+        gaps=pd.Series(filled if is_filled else "as_gaps", index=chosen.index, dtype="object").where(is_used),
+    )
+    indicators = pd.DataFrame(
+        {
+            "feature": list(fold.indicators),
+            "feature_group": [name.removeprefix(INDICATOR_PREFIX) for name in fold.indicators],
+            "is_used": True,
+            "reason": "indicator",
+            **dict.fromkeys(("score", "presence_fraction", "known_fraction"), np.nan),
+            "begins_late": pd.array([None] * len(fold.indicators), dtype="object"),
+            "gaps": pd.array([None] * len(fold.indicators), dtype="object"),
+        }
+    )
+    parts = [frame, indicators] if len(indicators) else [frame]
+    return pd.concat(parts, ignore_index=True).assign(model=fold.model, fold=fold.fold)
 
 
 def _augmentation_of(fold: FittedFold) -> dict[str, Any]:

@@ -63,9 +63,7 @@ class FoldForecast:
     probabilities: FloatArray
 
 
-def forecast(
-    fitted: FittedModel, features: pd.DataFrame, *, names: tuple[str, ...], required: str | None = None
-) -> list[FoldForecast]:
+def forecast(fitted: FittedModel, features: pd.DataFrame, *, required: str | None = None) -> list[FoldForecast]:
     """Out-of-sample forecasts of every session that some fitted fold serves.
 
     A session gets a forecast from the newest fold in service at it, provided that fold was fitted
@@ -79,6 +77,7 @@ def forecast(
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+    names = fitted.candidates if required is None else tuple(dict.fromkeys((*fitted.candidates, required)))
     sessions, values = feature_values(features, names)
     require_ticker(features, fitted.ticker, table=FEATURES_TABLE)
     known = np.isfinite(values[:, names.index(required)]) if required else np.ones(len(sessions), dtype=bool)

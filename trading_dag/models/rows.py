@@ -153,13 +153,14 @@ def collect_rows(
     ------
     SchemaError : for frames that are not of this slice or not in the shape of their tables.
     """
-    sessions, values = feature_values(features, names)
+    read = names if required is None else tuple(dict.fromkeys((*names, required)))
+    sessions, values = feature_values(features, read)
     owner = ticker_of(features) if ticker is None else ticker
     require_ticker(features, owner, table=FEATURES_TABLE)
     labels = labels_by_session(
         targets, sessions=sessions, columns=("target_session", label), horizon=horizon, ticker=owner
     )
-    readable = ~np.isnan(values[:, names.index(required)]) if required else ~np.isnan(values).all(axis=1)
+    readable = ~np.isnan(values[:, read.index(required)]) if required else ~np.isnan(values).all(axis=1)
     taken = readable & labels[label].notna().to_numpy()
     codes = pd.Index(classes, dtype="object").get_indexer(pd.Index(labels[label], dtype="object"))
     target_sessions = pd.DatetimeIndex(labels["target_session"]).as_unit(TIME_UNIT)
@@ -168,10 +169,10 @@ def collect_rows(
         sessions=sessions[taken],
         target_sessions=target_sessions[taken],
         names=names,
-        values=values[taken],
+        values=values[taken, : len(names)],
         codes=codes[taken].astype(np.int64),
         inputs={
-            "features": content_hash(features, ("session", *names)),
+            "features": content_hash(features, ("session", *read)),
             "targets": content_hash(targets, ("session", "target_session", label)),
         },
         is_augmented=_marked_as_augmented(features)[taken],

@@ -9,7 +9,8 @@ selected, scaled, counted or judged is the real rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -47,12 +48,14 @@ class Recipe:
     classes : class names, in the order of the codes.
     top_features : columns kept by mutual information, None for all that are present and vary.
     tunes_threshold : whether a decision threshold is chosen; needs two classes.
+    left_out : features that are no candidates, and why: rows of ``models.inputs`` and nothing else.
     """
 
     learners: tuple[Learner, ...]
     classes: tuple[str, ...]
     top_features: int | None
     tunes_threshold: bool
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def fit_folds(
@@ -151,7 +154,7 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
                 class_counts={name: int(count) for name, count in zip(classes, counts, strict=True)},
                 status="insufficient_data" if reason else "fitted",
                 reason=reason,
-                selection=lesson.selection,
+                selection=_with_left_out(lesson.selection, recipe.left_out),
                 hyperparameters=learner.hyperparameters,
                 metrics=scores,
                 augmentation=record,
@@ -159,6 +162,22 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
             )
         )
     return folds
+
+
+def _with_left_out(selection: pd.DataFrame, left_out: Mapping[str, str]) -> pd.DataFrame:
+    """The selection, followed by the features that were no candidates; without candidates there is nothing to tell."""
+    if not left_out or selection.empty:
+        return selection
+    others = pd.DataFrame(
+        {
+            "feature": pd.array(tuple(left_out), dtype="str"),
+            "selected": False,
+            "reason": pd.array(tuple(left_out.values()), dtype="str"),
+            **dict.fromkeys(("score", "presence_fraction", "known_fraction"), np.nan),
+            "begins_late": False,
+        }
+    )
+    return pd.concat([selection, others], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -336,6 +355,19 @@ def threshold_scores(probabilities: FloatArray, codes: IntArray, *, rule: str) -
         ]
     )
     return balanced_accuracy(counts) if rule == "balanced_accuracy" else class_f1(counts)[:, 1]
+
+
+def training_record(
+    recipe: Recipe, settings: WalkForwardSettings, *, start: TrainingStart, chosen: tuple[str, ...]
+) -> dict[str, Any]:
+    """What was chosen to be learnt from, as ``FittedModel.training`` keeps it."""
+    return {
+        "since": str(start),
+        "features": list(chosen),
+        "safe_features": settings.safe_features,
+        "top_features": recipe.top_features,
+        "optimize_threshold": recipe.tunes_threshold,
+    }
 
 
 def library_versions() -> dict[str, str]:

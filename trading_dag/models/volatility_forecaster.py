@@ -17,18 +17,20 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation, drawing_of
+from trading_dag.models.candidates import candidates_of
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import logistic_learner
 from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
-from trading_dag.models.training import Recipe, fit_folds, library_versions
+from trading_dag.models.training import Recipe, fit_folds, library_versions, training_record
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
 from trading_dag.validation.baselines import CLASS_PRIOR, MARKOV, PERSISTENCE, markov_transitions, persistence
 
+NAME: Final = "volatility_forecaster"
 LOGISTIC: Final = "volatility_logistic"
 _CURRENT: Final = "iv_rank"
 _REGIMES: Final = np.array(IV_REGIMES, dtype=object)
@@ -44,6 +46,7 @@ def fit(
     ticker: str | None = None,
     augmentation: Augmentation | None = None,
     start: TrainingStart = EVERYTHING,
+    chosen: tuple[str, ...] = (),
 ) -> FittedModel:
     """Fit the regime classifier on every walk-forward fold, and once more on every label.
 
@@ -56,6 +59,7 @@ def fit(
     ticker : the underlying; by default that of the feature rows.
     augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
     start : since when is learnt from.
+    chosen : which features may be read, as ``choose_features`` takes them; empty for all.
 
     Returns
     -------
@@ -65,11 +69,13 @@ def fit(
     Raises
     ------
     SchemaError : for frames that are not of one slice or not in the shape of their tables.
+    UnknownFeatureError : for a choice that does not exist, or leaves nothing to read.
     AugmentedTestError : where a drawn session's label does not end inside its training part.
     """
+    candidates = candidates_of(NAME, VOLATILITY_FORECASTER_FEATURES, chosen=chosen, safe_only=settings.safe_features)
     collect = partial(
         collect_rows,
-        names=VOLATILITY_FORECASTER_FEATURES,
+        names=candidates.names,
         label="iv_regime",
         classes=IV_REGIMES,
         horizon=horizon,
@@ -78,18 +84,23 @@ def fit(
     )
     rows = collect(features, targets)
     recipe = Recipe(
-        learners=(logistic_learner(LOGISTIC),), classes=IV_REGIMES, top_features=None, tunes_threshold=False
+        learners=(logistic_learner(LOGISTIC),),
+        classes=IV_REGIMES,
+        top_features=None,
+        tunes_threshold=False,
+        left_out=candidates.left_out,
     )
     draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
     folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, start=start, draw=draw)
     return FittedModel(
-        name="volatility_forecaster",
+        name=NAME,
         ticker=rows.ticker,
         horizon=horizon.key,
         folds=folds,
         minimum_presence=settings.minimum_presence,
         libraries=library_versions(),
         inputs=rows.inputs,
+        training=training_record(recipe, settings, start=start, chosen=chosen),
     )
 
 
@@ -124,7 +135,7 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
     regimes = pd.Index(IV_REGIMES, dtype="object")
     later, now_everywhere = (regimes.get_indexer(pd.Index(names, dtype="object")) for names in (truth, current))
     blocks = []
-    for made in forecast(fitted, features, names=VOLATILITY_FORECASTER_FEATURES, required=_CURRENT):
+    for made in forecast(fitted, features, required=_CURRENT):
         now = now_everywhere[made.rows].astype(np.int64)
         seen = training_rows(made.fold, sessions, labels["target_session"])
         transitions = markov_transitions(now_everywhere[seen], later[seen], classes=len(IV_REGIMES))
@@ -156,7 +167,7 @@ def importance(
     codes = label_codes(
         targets, sessions=sessions, label="iv_regime", classes=IV_REGIMES, horizon=horizon, ticker=fitted.ticker
     )
-    forecasts = forecast(fitted, features, names=VOLATILITY_FORECASTER_FEATURES, required=_CURRENT)
+    forecasts = forecast(fitted, features, required=_CURRENT)
     return permutation_importance(
         forecasts, codes, task="volatility", fitted=fitted, horizon=horizon, settings=settings
     )

@@ -21,7 +21,7 @@ def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model
 
     Parameters
     ----------
-    selection, stability : ``models.feature_selection`` and ``models.selection_stability`` of one slice.
+    selection, stability : ``models.inputs`` and ``models.selection_stability`` of one slice.
     model : whose features.
     live_fold : number of the live model; it stands apart on the right.
 
@@ -29,14 +29,14 @@ def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model
     -------
     The 45 features chosen most often, those of all folds on top. The title gives the stability index.
     """
-    rows = selection[selection["model"] == model]
+    rows = selection[(selection["model"] == model) & (selection["reason"] != "indicator")]
     order = stability.loc[stability["model"] == model]
     title = canvas.slice_title(selection, f"features chosen by {model.replace('_', ' ')}")
     if order.empty:
         return canvas.insufficient_data(title, "no fold could be fitted")
     shown = order["feature"].head(_SHOWN).tolist()
     score = rows.pivot(index="feature", columns="fold", values="score").astype("float64").reindex(shown)
-    chosen = rows.pivot(index="feature", columns="fold", values="selected").fillna(False).astype(bool).reindex(shown)
+    chosen = rows.pivot(index="feature", columns="fold", values="is_used").fillna(False).astype(bool).reindex(shown)
     figure = canvas.new_figure(
         1.6 + _ROW_INCHES * len(shown), margins=canvas.Margins(left=2.15, right=0.7, between_columns=0.12)
     )

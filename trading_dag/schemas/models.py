@@ -7,21 +7,34 @@ from typing import Final
 from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, TICKER, Column, Table, number, text
 
-FEATURE_SELECTION: Final = Table(
-    "models", "feature_selection", "ticker_horizon", ("ticker", "horizon", "model", "fold", "feature"),
+INPUT_REASONS: Final = (
+    "used", "indicator", "below_top_k", "constant", "below_presence", "not_chosen", "not_safe", "not_listed",
+)  # fmt: skip
+INPUTS: Final = Table(
+    "models", "inputs", "ticker_horizon", ("ticker", "horizon", "model", "fold", "feature"),
     (
         TICKER, HORIZON,
         text("model", "model name", nullable=False),
         Column("fold", "int64", "walk-forward fold, 1 to 5; 6 is the live model fitted on everything", nullable=False,
                minimum=1),
-        text("feature", "feature name", nullable=False),
-        Column("selected", "bool", "whether the fold used it", nullable=False),
-        text("reason", "selected, below_top_k, below_presence or constant", nullable=False,
-              allowed=("selected", "below_top_k", "below_presence", "constant")),
-        number("score", "mutual information with the label in the fold's training part, nats", minimum=0.0),
-        number("presence_fraction", "share of training rows where it is present", minimum=0.0, maximum=1.0),
+        text("feature", "feature name, or that of an indicator", nullable=False),
+        text("feature_group", "group of features that it belongs to, or that an indicator stands for"),
+        Column("is_used", "bool", "whether the fold's estimator reads it", nullable=False),
+        text("reason", "used; indicator: it says where a group that begins late is missing; or why it is not read: "
+             "below_top_k by its score, constant, below_presence, not_chosen by the settings, not_safe (a level), "
+             "not_listed among the inputs of its model", nullable=False, allowed=INPUT_REASONS),
+        number("score", "mutual information with the label in the fold's training part, nats; times known_fraction "
+               "where it begins late", minimum=0.0),
+        number("presence_fraction", "share of the last sessions of the training part where it is present; what is "
+               "dropped by presence is dropped by this", minimum=0.0, maximum=1.0),
+        number("known_fraction", "share of all rows of the training part where it is present", minimum=0.0,
+               maximum=1.0),
+        Column("begins_late", "bool", "whether it is present enough now and was not over the whole training part"),
+        text("gaps", "how a missing value reaches the estimator: as_gaps, median (of the training part), or "
+             "median_and_indicator; NULL for what is not used",
+             allowed=("as_gaps", "median", "median_and_indicator")),
     ),
-    "Which features each fold chose, from what, and why the others were left out.",
+    "Which features each fold reads, from what, how, and why the others are left out.",
     session_column=None,
 )  # fmt: skip
 
@@ -58,6 +71,7 @@ REGISTRY: Final = Table(
         Column("n_features", "int64", "features used", nullable=False, minimum=0),
         number("threshold", "decision threshold of a binary model", minimum=0.0, maximum=1.0),
         text("hyperparameters", "JSON"),
+        text("training", "JSON: what was chosen to be learnt from: since when, which features, how many"),
         text("class_counts", "JSON: training rows per class"),
         text("libraries", "JSON: library versions at fit time"),
         text("inputs", "JSON: content hash of each input slice"),

@@ -9,9 +9,11 @@ import pandas as pd
 
 from trading_dag.arrays import BoolArray
 from trading_dag.frames import require_columns, table_frame
-from trading_dag.schemas import FEATURE_SELECTION, SELECTION_STABILITY
+from trading_dag.schemas import INPUTS, SELECTION_STABILITY
 
-_READ: Final = ("ticker", "horizon", "model", "fold", "feature", "selected", "score")
+# What a fold had no say in: settings or the model's own list left it out, or it follows from what was chosen.
+NO_CANDIDATE: Final = ("not_chosen", "not_safe", "not_listed", "indicator")
+_READ: Final = ("ticker", "horizon", "model", "fold", "feature", "is_used", "reason", "score")
 
 
 def stability_index(chosen: BoolArray) -> float:
@@ -53,7 +55,7 @@ def selection_stability(selection: pd.DataFrame, *, live_fold: int) -> pd.DataFr
 
     Parameters
     ----------
-    selection : ``models.feature_selection`` of one slice.
+    selection : ``models.inputs`` of one slice.
     live_fold : number of the live model, which is no fold and is left out.
 
     Returns
@@ -64,12 +66,13 @@ def selection_stability(selection: pd.DataFrame, *, live_fold: int) -> pd.DataFr
     ------
     SchemaError : for missing columns.
     """
-    require_columns(selection, FEATURE_SELECTION.qualified_name, columns=_READ)
-    folds = selection[selection["fold"] < live_fold]
+    require_columns(selection, INPUTS.qualified_name, columns=_READ)
+    is_candidate = ~selection["reason"].isin(NO_CANDIDATE)
+    folds = selection[(selection["fold"] < live_fold) & is_candidate]
     parts = []
     for model in folds["model"].unique():
         rows = folds[folds["model"] == model]
-        chosen = rows.pivot(index="fold", columns="feature", values="selected").fillna(False).astype(bool)
+        chosen = rows.pivot(index="fold", columns="feature", values="is_used").fillna(False).astype(bool)
         score = rows.pivot(index="fold", columns="feature", values="score")[chosen.columns].astype("float64")
         values: dict[str, Any] = {
             "ticker": rows["ticker"].iloc[0],

@@ -59,6 +59,7 @@ def write_model(fitted: FittedModel, folder: Path) -> None:
         "minimum_presence": fitted.minimum_presence,
         "libraries": fitted.libraries,
         "inputs": fitted.inputs,
+        "training": fitted.training,
         "content_hash": fitted.content_hash(),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "folds": [fold_spec(fold) for fold in fitted.folds],
@@ -137,6 +138,7 @@ def _restore(folder: Path, spec: dict[str, Any]) -> FittedModel:
         minimum_presence=spec["minimum_presence"],
         libraries=spec["libraries"],
         inputs=spec["inputs"],
+        training=spec.get("training", {}),
     )
 
 

@@ -428,7 +428,7 @@ def test_augmentation_changes_the_forecasts_and_neither_their_sessions_nor_outco
 
 def test_selection_counts_and_priors_are_those_of_the_real_rows(market: Market, augmented_model: FittedModel) -> None:
     plain = fit_direction(market, settings=None)
-    pd.testing.assert_frame_equal(plain.feature_selection(), augmented_model.feature_selection())
+    pd.testing.assert_frame_equal(plain.input_table(), augmented_model.input_table())
     for one, other in zip(plain.folds, augmented_model.folds, strict=True):
         assert (one.n_train, one.class_counts, one.prior, one.features) == (
             other.n_train, other.class_counts, other.prior, other.features

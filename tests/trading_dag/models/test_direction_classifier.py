@@ -17,7 +17,7 @@ from trading_dag.models import direction_classifier
 from trading_dag.models.fitted import FittedFold, FittedModel, fold_spec
 from trading_dag.models.learners import fit_logistic_pipeline
 from trading_dag.quality import conform
-from trading_dag.schemas import FEATURE_SELECTION, PREDICTIONS_DIRECTION, REGISTRY, SAFE_FEATURES
+from trading_dag.schemas import INPUTS, PREDICTIONS_DIRECTION, REGISTRY, SAFE_FEATURES
 from trading_dag.sessions import target_sessions
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import horizon_of
@@ -276,8 +276,8 @@ def test_a_feature_that_is_often_missing_is_dropped_by_the_fold_and_recorded(sli
     features = research.features.copy()
     features.loc[:299, "vix_term_slope"] = np.nan
     model = _fit(research, features=features)
-    table = model.feature_selection()
-    assert tuple(table.columns) == FEATURE_SELECTION.column_names
+    table = model.input_table()
+    assert tuple(table.columns) == INPUTS.column_names
     rows = table[(table["feature"] == "vix_term_slope") & (table["model"] == direction_classifier.LOGISTIC)].set_index(
         "fold"
     )
@@ -285,7 +285,7 @@ def test_a_feature_that_is_often_missing_is_dropped_by_the_fold_and_recorded(sli
     assert rows["presence_fraction"].iloc[0] == 0.0
     assert rows["presence_fraction"].iloc[5] == pytest.approx((497 - 300) / 497)
     assert not any("vix_term_slope" in fold.features for fold in model.folds)
-    assert (table[table["selected"]].groupby(["model", "fold"]).size() == SETTINGS.top_features).all()
+    assert (table[table["is_used"]].groupby(["model", "fold"]).size() == SETTINGS.top_features).all()
 
 
 def test_a_row_without_most_of_the_features_is_not_forecast_and_a_row_with_a_few_gaps_is(
@@ -323,7 +323,7 @@ def test_without_labels_there_are_typed_empty_answers_and_no_crash(research: Any
     )
     assert {fold.status for fold in model.folds} == {"insufficient_data"}
     assert len(model.registry("20240101T000000000000Z-00000000")) == 6 * len(MODELS)
-    assert len(model.feature_selection()) == 0
+    assert len(model.input_table()) == 0
     forecasts = _predict(model, research, targets=nothing)
     assert len(forecasts) == 0
     assert tuple(forecasts.columns) == PREDICTIONS_DIRECTION.column_names

@@ -15,6 +15,7 @@ from trading_dag.models import volatility_forecaster
 from trading_dag.models.fitted import FittedModel
 from trading_dag.quality import conform
 from trading_dag.schemas import (
+    ALL_FEATURES,
     FEATURE_TABLE,
     IV_REGIMES,
     PREDICTIONS_DIRECTION,
@@ -93,7 +94,10 @@ def test_all_its_inputs_are_read_and_recorded(volatility_model: FittedModel) -> 
     for fold in fitted:
         assert fold.features == VOLATILITY_FORECASTER_FEATURES
         assert fold.threshold is None
-    assert len(volatility_model.feature_selection()) == 6 * 27
+    table = volatility_model.input_table()
+    assert len(table) == 6 * len(ALL_FEATURES)
+    assert table["is_used"].sum() == len(fitted) * 27
+    assert set(table.loc[~table["is_used"], "reason"]) == {"not_listed"}
 
 
 def test_a_session_without_an_iv_rank_has_no_forecast(research: Any, volatility_model: FittedModel) -> None:

@@ -52,7 +52,7 @@ def sound_frame(table: Table) -> pd.DataFrame:
         columns |= dict.fromkeys(copies, columns["close"])
         columns |= {"dividend": 0.0, "split_factor": 1.0} if "adj_close" in columns else {}
     one_row = (
-        "models.feature_selection", "models.selection_stability", "evaluation.metrics", "evaluation.importance",
+        "models.inputs", "models.selection_stability", "evaluation.metrics", "evaluation.importance",
         "backtests.summary", "backtests.comparison",
     )  # fmt: skip
     if table.qualified_name in one_row:

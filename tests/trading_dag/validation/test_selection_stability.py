@@ -52,8 +52,8 @@ def selection() -> pd.DataFrame:
         for feature, score in (("a", 0.04), ("b", 0.03), ("c", 0.02 + fold / 1000), ("d", np.nan))
         for chosen in (feature in choice,)
     ]
-    frame = pd.DataFrame(rows, columns=["model", "fold", "feature", "selected", "score"])
-    return frame.assign(ticker="SPY", horizon="24h", reason="", presence_fraction=1.0)
+    frame = pd.DataFrame(rows, columns=["model", "fold", "feature", "is_used", "score"])
+    return frame.assign(ticker="SPY", horizon="24h", reason="used", presence_fraction=1.0)
 
 
 def test_the_live_model_is_no_fold_and_rows_come_most_chosen_first() -> None:
@@ -69,7 +69,7 @@ def test_the_live_model_is_no_fold_and_rows_come_most_chosen_first() -> None:
 
 def test_without_folds_there_are_no_rows_and_missing_columns_are_named() -> None:
     assert selection_stability(selection().iloc[:0], live_fold=6).empty
-    with pytest.raises(SchemaError, match=r"models\.feature_selection.*score"):
+    with pytest.raises(SchemaError, match=r"models\.inputs.*score"):
         selection_stability(selection().drop(columns="score"), live_fold=6)
 
 

@@ -108,7 +108,7 @@ def test_a_loaded_model_predicts_bit_by_bit_what_the_saved_one_did(
         pd.testing.assert_frame_equal(predict(loaded), predict(model), check_exact=True)
         assert loaded.content_hash() == model.content_hash()
         pd.testing.assert_frame_equal(loaded.registry(version), model.registry(version), check_exact=True)
-        pd.testing.assert_frame_equal(loaded.feature_selection(), model.feature_selection(), check_exact=True)
+        pd.testing.assert_frame_equal(loaded.input_table(), model.input_table(), check_exact=True)
         for before, after in zip(model.folds, loaded.folds, strict=True):
             assert fold_spec(before) == fold_spec(after)
             assert before.fitted_through == after.fitted_through
