@@ -256,7 +256,7 @@ def _inputs_of(fold: FittedFold) -> pd.DataFrame:
             "is_used": True,
             "reason": "indicator",
             **dict.fromkeys(("score", "presence_fraction", "known_fraction"), np.nan),
-            "begins_late": pd.array([None] * len(fold.indicators), dtype="object"),
+            "begins_late": True,
             "gaps": pd.array([None] * len(fold.indicators), dtype="object"),
         }
     )

@@ -29,7 +29,8 @@ INPUTS: Final = Table(
                "dropped by presence is dropped by this", minimum=0.0, maximum=1.0),
         number("known_fraction", "share of all rows of the training part where it is present", minimum=0.0,
                maximum=1.0),
-        Column("begins_late", "bool", "whether it is present enough now and was not over the whole training part"),
+        Column("begins_late", "bool", "whether it is present enough now and was not over the whole training part",
+               nullable=False),
         text("gaps", "how a missing value reaches the estimator: as_gaps, median (of the training part), or "
              "median_and_indicator; NULL for what is not used",
              allowed=("as_gaps", "median", "median_and_indicator")),

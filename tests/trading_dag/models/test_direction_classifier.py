@@ -43,7 +43,8 @@ def _predict(model: FittedModel, research: Any, **changed: Any) -> pd.DataFrame:
 
 def _artefacts(fold: FittedFold) -> list[Any]:
     """Everything a fold has learnt, in a form that compares bit by bit."""
-    learnt: list[Any] = [fold_spec(fold), fold.selection.to_dict(orient="list")]
+    selection = fold.selection.astype(object).where(fold.selection.notna(), None)  # a NaN equals none
+    learnt: list[Any] = [fold_spec(fold), selection.to_dict(orient="list")]
     if hasattr(fold.estimator, "save_raw"):
         return [*learnt, bytes(fold.estimator.save_raw(raw_format="ubj"))]
     arrays = [
