@@ -8,6 +8,8 @@ and what the answers must look like, is in the vendor's own module, which sessio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 from pydantic import SecretStr
@@ -22,40 +24,52 @@ from trading_dag.settings import Settings
 Reader = Callable[[HttpRequest, HttpAnswer], Records]
 
 
-class KeyedChainClient:
-    """Asks one vendor.
+@dataclass(frozen=True)
+class Access:
+    """Where a vendor is asked, with which key, and how often.
 
-    Parameters
+    Attributes
     ----------
-    vendor : who it is.
-    settings : ``chain_days``, ``chain_cache_seconds``, ``home`` and ``http``.
     url : its address.
     key : None where there is none.
     requests_per_minute : what its plan allows.
     rate_setting : the setting of that rate.
+    """
+
+    url: str
+    key: SecretStr | None
+    requests_per_minute: float
+    rate_setting: str
+
+
+class KeyedChainClient:
+    """Asks one vendor for chains.
+
+    Parameters
+    ----------
+    settings : the vendor's own, ``chain_days``, ``chain_cache_seconds``, ``home`` and ``http``.
     clock : the present moment, UTC.
     """
 
-    def __init__(
-        self,
-        vendor: Vendor,
-        settings: Settings,
-        *,
-        url: str,
-        key: SecretStr | None,
-        requests_per_minute: float,
-        rate_setting: str,
-        clock: Callable[[], pd.Timestamp],
-    ) -> None:
-        self._vendor = vendor
+    _vendor: ClassVar[Vendor]
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp]) -> None:
+        access = self._access(settings)
         self._settings = settings
-        self._url = url.rstrip("/")
-        self._key = key
+        self._url = access.url.rstrip("/")
+        self._key = access.key
         self._clock = clock
-        pace = {"requests_per_second": requests_per_minute / 60.0, "cache_seconds": settings.chain_cache_seconds}
-        self._client = HttpClient(
-            vendor.source, home=settings.home, http=settings.http.model_copy(update=pace), rate_setting=rate_setting
-        )
+        pace = {
+            "requests_per_second": access.requests_per_minute / 60.0,
+            "cache_seconds": settings.chain_cache_seconds,
+        }
+        http = settings.http.model_copy(update=pace)
+        self._client = HttpClient(self._vendor.source, home=settings.home, http=http, rate_setting=access.rate_setting)
+
+    @staticmethod
+    def _access(settings: Settings) -> Access:
+        """Return the vendor's access out of the settings."""
+        raise NotImplementedError
 
     @property
     def has_key(self) -> bool:

@@ -8,7 +8,6 @@ and what is stored is decided in ``chain_snapshot.py``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -18,7 +17,7 @@ import pandas as pd
 from resources.http.json_answer import FieldKind, Records, Vendor, objection_to
 from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord, LeftOut
-from resources.vendors.chain_client import KeyedChainClient
+from resources.vendors.chain_client import Access, KeyedChainClient
 from resources.vendors.chain_snapshot import (
     ENOUGH_CONTRACTS,
     ChainQuestion,
@@ -83,24 +82,17 @@ class _Page:
 
 
 class PolygonClient(KeyedChainClient):
-    """Asks Polygon for chains.
+    """Asks Polygon for chains."""
 
-    Parameters
-    ----------
-    settings : ``polygon_api_key``, ``polygon_url``, ``polygon_requests_per_minute``, ``chain_days``,
-        ``chain_cache_seconds``, ``home`` and ``http``.
-    clock : the present moment, UTC.
-    """
+    _vendor = _VENDOR
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp]) -> None:
-        super().__init__(
-            _VENDOR,
-            settings,
-            url=settings.polygon_url,
-            key=settings.polygon_api_key,
-            requests_per_minute=settings.polygon_requests_per_minute,
-            rate_setting="TRADING_DAG_POLYGON_REQUESTS_PER_MINUTE",
-            clock=clock,
+    @staticmethod
+    def _access(settings: Settings) -> Access:
+        return Access(
+            settings.polygon_url,
+            settings.polygon_api_key,
+            settings.polygon_requests_per_minute,
+            "TRADING_DAG_POLYGON_REQUESTS_PER_MINUTE",
         )
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:

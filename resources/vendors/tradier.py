@@ -7,7 +7,6 @@ what is stored is decided in ``chain_snapshot.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import pandas as pd
@@ -15,7 +14,7 @@ import pandas as pd
 from resources.http.json_answer import FieldKind, Records, Vendor, objection_to
 from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import LeftOut
-from resources.vendors.chain_client import KeyedChainClient
+from resources.vendors.chain_client import Access, KeyedChainClient
 from resources.vendors.chain_snapshot import ChainQuestion, chain_rows, contract_frame, moments, require_fresh
 from trading_dag.errors import EmptySourceError
 from trading_dag.settings import Settings
@@ -47,24 +46,17 @@ _GREEKS: Final[dict[str, FieldKind]] = {"mid_iv": "number or null"}
 
 
 class TradierClient(KeyedChainClient):
-    """Asks Tradier for chains.
+    """Asks Tradier for chains; ``tradier_url`` is production or sandbox."""
 
-    Parameters
-    ----------
-    settings : ``tradier_token``, ``tradier_url`` (production or sandbox), ``tradier_requests_per_minute``,
-        ``chain_days``, ``chain_cache_seconds``, ``home`` and ``http``.
-    clock : the present moment, UTC.
-    """
+    _vendor = _VENDOR
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp]) -> None:
-        super().__init__(
-            _VENDOR,
-            settings,
-            url=settings.tradier_url,
-            key=settings.tradier_token,
-            requests_per_minute=settings.tradier_requests_per_minute,
-            rate_setting="TRADING_DAG_TRADIER_REQUESTS_PER_MINUTE",
-            clock=clock,
+    @staticmethod
+    def _access(settings: Settings) -> Access:
+        return Access(
+            settings.tradier_url,
+            settings.tradier_token,
+            settings.tradier_requests_per_minute,
+            "TRADING_DAG_TRADIER_REQUESTS_PER_MINUTE",
         )
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
