@@ -11,15 +11,29 @@ from assets.declare.pictures import picture
 from trading_dag.schemas import PREDICTIONS_REGIME, REGIME, REGIME_HMM, TECHNICAL
 
 _CODE_VERSION: Final = "1"
-_OBSERVED: Final = Read(TECHNICAL, columns=("ticker", "session", "log_return_5d", "log_return_20d", "hv_20"))
+_OBSERVED: Final = Read(
+    TECHNICAL,
+    columns=("ticker", "session", "log_return_5d", "log_return_20d", "hv_20", "price_to_sma_50", "volume_ratio"),
+)
 
 
-@table_asset(REGIME_HMM, reads={"technical": _OBSERVED}, code_version=_CODE_VERSION, kinds={"hmmlearn", "parquet"})
-def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
-    """Only years without a fit are fitted: what is stored stays as it was, unless code or source is another. The
-    picture is drawn when a year was fitted."""
+def _inputs(at: Slice, technical: pd.DataFrame) -> pd.DataFrame:
     from trading_dag.features.regime_inputs import build_regime_inputs
-    from trading_dag.models.regime_hmm import fit_missing_years, predict
+
+    return build_regime_inputs(technical, names=at.settings.regime.inputs, start=at.settings.regime.start)
+
+
+@table_asset(
+    REGIME_HMM,
+    reads={"technical": _OBSERVED},
+    code_version=_CODE_VERSION,
+    kinds={"hmmlearn", "parquet"},
+    uses=("regime",),
+)
+def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
+    """Only years without a fit are fitted: what is stored stays as it was, unless code, source or what is observed is
+    another. The picture is drawn when a year was fitted."""
+    from trading_dag.models.regime_hmm import fit_missing_years, observes, predict
     from trading_dag.plots.regime import market_states
 
     recorded = at.store.provenance(REGIME_HMM, at.key)
@@ -29,7 +43,9 @@ def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
         and recorded.source == technical.attrs.get("source")
     )
     stored = at.store.read(REGIME_HMM, at.key) if is_frozen else None
-    inputs = build_regime_inputs(technical)
+    inputs = _inputs(at, technical)
+    if stored is not None and not observes(stored, inputs):
+        stored = None
     models = fit_missing_years(inputs, ticker=at.ticker, stored=stored)
     if stored is not None and len(models) == len(stored):
         return Result({REGIME_HMM.name: models})
@@ -42,13 +58,13 @@ def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
     reads={"technical": _OBSERVED, "models": REGIME_HMM},
     code_version="1",
     probe=Probe({"technical": "session"}),
+    uses=("regime",),
 )
 def regime(at: Slice, technical: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     """Of every session that a fit serves, from observations up to its close."""
-    from trading_dag.features.regime_inputs import build_regime_inputs
     from trading_dag.models.regime_hmm import predict
 
-    return predict(build_regime_inputs(technical), models, ticker=at.ticker)
+    return predict(_inputs(at, technical), models, ticker=at.ticker)
 
 
 @table_asset(REGIME, reads={"states": PREDICTIONS_REGIME}, code_version="1", probe=Probe({"states": "session"}))

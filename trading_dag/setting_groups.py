@@ -5,10 +5,12 @@ They stand apart from ``settings`` so that a part can name its own group without
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from trading_dag.regime_observations import NAMING_REGIME_INPUTS, REGIME_INPUT_CHOICES, REGIME_INPUTS, RegimeInput
 from trading_dag.training_start import ALL, FORMS, TrainingStart, parse_start
 
 
@@ -60,6 +62,27 @@ class TrainingSettings(_Frozen):
 
     direction_classifier: FamilyTraining = FamilyTraining()
     volatility_forecaster: FamilyTraining = FamilyTraining()
+
+
+class RegimeSettings(_Frozen):
+    """What the market states observe, and from when on."""
+
+    inputs: tuple[RegimeInput, ...] = Field(
+        REGIME_INPUTS,
+        description="of log_return_5d, log_return_20d, log_hv_20, price_to_sma_50, log_volume_ratio; the names of the "
+        "states need log_return_20d and log_hv_20",
+    )
+    start: date | None = Field(
+        None, description="sessions before are neither learnt from nor given a state; empty: all"
+    )
+
+    @field_validator("inputs", mode="after")
+    @classmethod
+    def _states_can_be_named(cls, value: tuple[RegimeInput, ...]) -> tuple[RegimeInput, ...]:
+        missing = [name for name in NAMING_REGIME_INPUTS if name not in value]
+        if missing:
+            raise ValueError(f"without {', '.join(missing)} the states cannot be named")
+        return tuple(name for name in REGIME_INPUT_CHOICES if name in value)
 
 
 class AugmentationSettings(_Frozen):

@@ -26,6 +26,7 @@ from trading_dag.setting_groups import (
     DriftSettings,
     GateSettings,
     HttpSettings,
+    RegimeSettings,
     SelectorSettings,
     SurfaceSettings,
     TrainingSettings,
@@ -199,6 +200,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
+    regime: RegimeSettings = RegimeSettings()
     surface: SurfaceSettings = SurfaceSettings()
     backtest: BacktestSettings = BacktestSettings()
     gate: GateSettings = GateSettings()

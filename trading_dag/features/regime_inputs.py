@@ -5,26 +5,43 @@ Fitting and filtering are ``models.regime_hmm``'s.
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
 from trading_dag.frames import require_sessions, table_frame
 from trading_dag.schemas import MARKET_STATES, PREDICTIONS_REGIME, REGIME, REGIME_INPUTS, TECHNICAL
 
-TECHNICAL_INPUTS = ("log_return_5d", "log_return_20d", "hv_20")
+# By what is observed: the feature that it comes from, and whether its logarithm is taken.
+_SOURCES: Final = {
+    "log_return_5d": ("log_return_5d", False),
+    "log_return_20d": ("log_return_20d", False),
+    "log_hv_20": ("hv_20", True),
+    "price_to_sma_50": ("price_to_sma_50", False),
+    "log_volume_ratio": ("volume_ratio", True),
+}
+TECHNICAL_INPUTS: Final = tuple(feature for feature, _ in _SOURCES.values())
 
 
-def build_regime_inputs(technical: pd.DataFrame) -> pd.DataFrame:
+def build_regime_inputs(
+    technical: pd.DataFrame, *, names: tuple[str, ...] = REGIME_INPUTS, start: date | None = None
+) -> pd.DataFrame:
     """Return the observations of one ticker.
 
     Parameters
     ----------
-    technical : ``features.technical`` of one ticker, or its columns session, log_return_5d, log_return_20d, hv_20.
+    technical : ``features.technical`` of one ticker, or session and the columns that the names come from:
+        log_return_5d, log_return_20d, hv_20, price_to_sma_50, volume_ratio.
+    names : what is observed, of ``REGIME_INPUT_CHOICES``.
+    start : sessions before are left out; None for none.
 
     Returns
     -------
-    pd.DataFrame : log_return_5d, log_return_20d and ln(hv_20), float64, indexed by session. Sessions on which one of
-    them is missing or infinite (the first 20, and those without any movement) are left out.
+    pd.DataFrame : the columns named, float64, indexed by session; of volatility and of volume over its 20-session mean
+    the logarithm. Sessions on which one of them is missing or infinite (the first ones, and those without any movement
+    or volume) are left out.
 
     When it is known
     ----------------
@@ -34,13 +51,18 @@ def build_regime_inputs(technical: pd.DataFrame) -> pd.DataFrame:
     ------
     SchemaError : for missing columns, more than one ticker, sessions that do not ascend.
     """
-    sessions = require_sessions(technical, TECHNICAL_INPUTS, table=TECHNICAL.qualified_name)
-    columns = technical[list(TECHNICAL_INPUTS)].to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    needed = [_SOURCES[name][0] for name in names]
+    sessions = require_sessions(technical, needed, table=TECHNICAL.qualified_name)
+    columns = technical[needed].to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    logarithmic = [_SOURCES[name][1] for name in names]
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns[:, 2] = np.log(columns[:, 2])
-    inputs = pd.DataFrame(columns, index=sessions, columns=list(REGIME_INPUTS))
-    is_observed = pd.Series(np.isfinite(columns).all(axis=1), index=sessions)
-    return inputs[is_observed]
+        columns[:, logarithmic] = np.log(columns[:, logarithmic])
+    is_observed = np.isfinite(columns).all(axis=1)
+    if start is not None:
+        is_observed &= np.asarray(sessions >= pd.Timestamp(start))
+    inputs = pd.DataFrame(columns, index=sessions, columns=list(names))
+    observed: pd.DataFrame = inputs[pd.Series(is_observed, index=sessions)]
+    return observed
 
 
 def build_regime(regime: pd.DataFrame) -> pd.DataFrame:

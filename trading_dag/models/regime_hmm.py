@@ -17,7 +17,8 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import SchemaError
 from trading_dag.frames import table_frame
-from trading_dag.schemas import MARKET_STATES, PREDICTIONS_REGIME, REGIME_HMM, REGIME_INPUTS
+from trading_dag.regime_observations import NAMING_REGIME_INPUTS, REGIME_INPUT_CHOICES, REGIME_INPUTS
+from trading_dag.schemas import MARKET_STATES, PREDICTIONS_REGIME, REGIME_HMM
 
 if TYPE_CHECKING:
     from hmmlearn.hmm import GaussianHMM
@@ -34,21 +35,19 @@ _ITERATIONS: Final = 100
 # Of the log likelihood of all sessions together, nats.
 _TOLERANCE: Final = 0.1
 _LEAST_VARIANCE: Final = 1e-3
-_TREND: Final = REGIME_INPUTS.index("log_return_20d")
-_VOLATILITY: Final = REGIME_INPUTS.index("log_hv_20")
-_PAIRS: Final = tuple(combinations_with_replacement(range(len(REGIME_INPUTS)), 2))
+_TREND, _VOLATILITY = NAMING_REGIME_INPUTS
 
 
 @dataclass(frozen=True, eq=False)
 class RegimeParameters:
-    """One fit; states in the order of ``MARKET_STATES``, observations in that of ``REGIME_INPUTS``.
+    """One fit; states in the order of ``MARKET_STATES``, observations in that of ``REGIME_INPUT_CHOICES``.
 
     Attributes
     ----------
     serves_from : first session of the year it serves.
     start : (5,) probabilities before the first observation.
     transition : (5, 5) row: from, column: to.
-    means, covariances : (5, 3) and (5, 3, 3), in the units of the observations.
+    means, covariances : (5, n) and (5, n, n) of n observations, in their units.
     """
 
     serves_from: pd.Timestamp
@@ -56,6 +55,22 @@ class RegimeParameters:
     transition: FloatArray
     means: FloatArray
     covariances: FloatArray
+
+
+def observes(models: pd.DataFrame, inputs: pd.DataFrame) -> bool:
+    """Whether ``models.regime_hmm`` was fitted on the observations of these inputs, from their first session on.
+
+    Fits that were not are of other settings, and are made anew.
+    """
+    if models.empty or inputs.empty:
+        return True
+    is_first = bool((models["fitted_first_session"] == inputs.index[0]).all())
+    return is_first and _observed(models) == tuple(inputs.columns)
+
+
+def _observed(models: pd.DataFrame) -> tuple[str, ...]:
+    """Return what the fits observe: that of which there are means."""
+    return tuple(name for name in REGIME_INPUT_CHOICES if models[f"mean_{name}"].notna().all())
 
 
 def fit_missing_years(inputs: pd.DataFrame, *, ticker: str, stored: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -66,7 +81,7 @@ def fit_missing_years(inputs: pd.DataFrame, *, ticker: str, stored: pd.DataFrame
     Parameters
     ----------
     inputs : from ``build_regime_inputs``.
-    stored : ``models.regime_hmm`` so far; its years are kept as they are.
+    stored : ``models.regime_hmm`` so far, of the same observations; its years are kept as they are.
 
     Returns
     -------
@@ -95,8 +110,8 @@ def _fit_missing_years(inputs: pd.DataFrame, ticker: str, stored: pd.DataFrame |
             continue
         serves_from = sessions[first]
         if serves_from not in kept:
-            fitted = _fit(values[:first], before)
-            frames.append(_rows(fitted, sessions, first=first, ticker=ticker))
+            fitted = _fit(values[:first], before, tuple(inputs.columns))
+            frames.append(_rows(fitted, inputs, first=first, ticker=ticker))
             kept[serves_from] = parameters_of(frames[-1])[0]
         before = kept[serves_from]
     if not frames:
@@ -125,13 +140,15 @@ def parameters_of(models: pd.DataFrame) -> list[RegimeParameters]:
         values = models[list(names)].to_numpy(dtype=np.float64)[order]
         return values.reshape(len(years), STATES, len(names))
 
-    covariances = np.empty((len(years), STATES, len(REGIME_INPUTS), len(REGIME_INPUTS)))
-    between = of_states(*(_covariance_name(left, right) for left, right in _PAIRS))
-    for place, (left, right) in enumerate(_PAIRS):
+    names = _observed(models)
+    pairs = list(combinations_with_replacement(range(len(names)), 2))
+    covariances = np.empty((len(years), STATES, len(names), len(names)))
+    between = of_states(*(_covariance_name(names[left], names[right]) for left, right in pairs))
+    for place, (left, right) in enumerate(pairs):
         covariances[:, :, left, right] = covariances[:, :, right, left] = between[:, :, place]
     start = of_states("start_probability")[:, :, 0]
     transition = of_states(*(f"probability_to_{name}" for name in MARKET_STATES))
-    means = of_states(*(f"mean_{name}" for name in REGIME_INPUTS))
+    means = of_states(*(f"mean_{name}" for name in names))
     # Column by column, as a frame holds them: the order of the sums, and so their last bit, depends on it.
     return [
         RegimeParameters(
@@ -192,7 +209,7 @@ def filtered_probabilities(
 
     Parameters
     ----------
-    values : (sessions, 3) observations.
+    values : (sessions, n) observations.
     fits : the model of each year.
     begins, ends : rows that each model serves, adjacent. All years go through the recursion side by side.
 
@@ -242,7 +259,7 @@ class _Fit:
     mean_log_likelihood: float
 
 
-def _fit(values: FloatArray, before: RegimeParameters | None) -> _Fit:
+def _fit(values: FloatArray, before: RegimeParameters | None, names: tuple[str, ...]) -> _Fit:
     """Fit on standardised observations, which the result is freed of again.
 
     It starts from the fit of the year before. The first year has none: of several seeded starts the likeliest is taken,
@@ -264,7 +281,7 @@ def _fit(values: FloatArray, before: RegimeParameters | None) -> _Fit:
     model = models[best]
     means = model.means_ * scale + centre
     covariances = np.asarray(model.covars_) * np.outer(scale, scale)
-    order = named_order(means)
+    order = named_order(means, names)
     return _Fit(
         start=model.startprob_[order],
         transition=model.transmat_[np.ix_(order, order)],
@@ -285,7 +302,7 @@ def _new_model(seed: int) -> GaussianHMM:
     )  # fmt: skip
 
 
-def named_order(means: FloatArray) -> IntArray:
+def named_order(means: FloatArray, names: tuple[str, ...] = REGIME_INPUTS) -> IntArray:
     """The state that bears each name, in the order of ``MARKET_STATES``.
 
     The two states with the highest volatility are the high-volatility ones, rally the one whose 20-session return is
@@ -294,17 +311,21 @@ def named_order(means: FloatArray) -> IntArray:
 
     Parameters
     ----------
-    means : (5, 3) mean observations of the states.
+    means : (5, n) mean observations of the states.
+    names : what they are means of.
     """
-    by_volatility = np.argsort(means[:, _VOLATILITY], kind="stable")
+    trend, volatility = means[:, names.index(_TREND)], means[:, names.index(_VOLATILITY)]
+    by_volatility = np.argsort(volatility, kind="stable")
     calm, wild = by_volatility[:3], by_volatility[3:]
-    consolidation = calm[means[calm, _TREND].argmin()]
+    consolidation = calm[trend[calm].argmin()]
     low, momentum = (state for state in calm if state != consolidation)
-    down, rally = wild[np.argsort(means[wild, _TREND], kind="stable")]
+    down, rally = wild[np.argsort(trend[wild], kind="stable")]
     return np.array([low, momentum, consolidation, down, rally], dtype=np.int64)
 
 
-def _rows(fit: _Fit, sessions: pd.DatetimeIndex, *, first: int, ticker: str) -> pd.DataFrame:
+def _rows(fit: _Fit, inputs: pd.DataFrame, *, first: int, ticker: str) -> pd.DataFrame:
+    sessions, names = pd.DatetimeIndex(inputs.index), tuple(inputs.columns)
+    pairs = combinations_with_replacement(enumerate(names), 2)
     values: dict[str, Any] = {
         "ticker": ticker,
         "serves_from": sessions[first],
@@ -317,11 +338,11 @@ def _rows(fit: _Fit, sessions: pd.DatetimeIndex, *, first: int, ticker: str) -> 
         "mean_log_likelihood": fit.mean_log_likelihood,
         "start_probability": fit.start,
         **{f"probability_to_{state}": fit.transition[:, place] for place, state in enumerate(MARKET_STATES)},
-        **{f"mean_{name}": fit.means[:, place] for place, name in enumerate(REGIME_INPUTS)},
-        **{_covariance_name(left, right): fit.covariances[:, left, right] for left, right in _PAIRS},
+        **{f"mean_{name}": fit.means[:, place] for place, name in enumerate(names)},
+        **{_covariance_name(one, other): fit.covariances[:, left, right] for (left, one), (right, other) in pairs},
     }
     return table_frame(REGIME_HMM, values, rows=STATES)
 
 
-def _covariance_name(left: int, right: int) -> str:
-    return f"covariance_{REGIME_INPUTS[left]}_{REGIME_INPUTS[right]}"
+def _covariance_name(left: str, right: str) -> str:
+    return f"covariance_{left}_{right}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trading_dag.regime_observations import REGIME_INPUTS
 from trading_dag.schemas.backtests import COMPARISON, EQUITY, SUMMARY, TRADES
 from trading_dag.schemas.evaluation import IMPORTANCE, METRICS
 from trading_dag.schemas.feature_names import (
@@ -50,7 +51,6 @@ from trading_dag.schemas.models import (
     COEFFICIENTS,
     INPUTS,
     REGIME_HMM,
-    REGIME_INPUTS,
     REGISTRY,
     SELECTION_STABILITY,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trading_dag.regime_observations import NAMING_REGIME_INPUTS, REGIME_INPUT_CHOICES
 from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, TICKER, Column, Table, number, text
 
@@ -96,7 +97,6 @@ COEFFICIENTS: Final = Table(
     session_column=None,
 )  # fmt: skip
 
-REGIME_INPUTS: Final = ("log_return_5d", "log_return_20d", "log_hv_20")
 REGIME_HMM: Final = Table(
     "models", "regime_hmm", "ticker", ("ticker", "serves_from", "state"),
     (
@@ -115,11 +115,16 @@ REGIME_HMM: Final = Table(
                    nullable=False)
             for state in MARKET_STATES
         ),
-        *(number(f"mean_{name}", "mean in this state, in the input's unit", nullable=False) for name in REGIME_INPUTS),
         *(
-            number(f"covariance_{left}_{right}", "covariance in this state", nullable=False)
-            for place, left in enumerate(REGIME_INPUTS)
-            for right in REGIME_INPUTS[place:]
+            number(f"mean_{name}", "mean in this state, in the input's unit; NULL where the fit does not observe it",
+                   nullable=name not in NAMING_REGIME_INPUTS)
+            for name in REGIME_INPUT_CHOICES
+        ),
+        *(
+            number(f"covariance_{left}_{right}", "covariance in this state; NULL where the fit does not observe both",
+                   nullable=not {left, right} <= set(NAMING_REGIME_INPUTS))
+            for place, left in enumerate(REGIME_INPUT_CHOICES)
+            for right in REGIME_INPUT_CHOICES[place:]
         ),
     ),
     "Parameters of the five-state Gaussian hidden Markov model, one fit a calendar year, frozen once made.",

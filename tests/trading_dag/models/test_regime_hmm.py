@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy.stats import multivariate_normal
 
 from trading_dag.errors import SchemaError
@@ -19,11 +20,13 @@ from trading_dag.models.regime_hmm import (
     filtered_probabilities,
     fit_missing_years,
     named_order,
+    observes,
     parameters_of,
     predict,
 )
 from trading_dag.schemas import MARKET_STATES, REGIME, REGIME_HMM, REGIME_INPUTS
 from trading_dag.sessions import sessions_between
+from trading_dag.setting_groups import RegimeSettings
 from trading_dag.validation.lookahead import probe_lookahead
 
 DRIFTS = (0.0015, 0.003, 0.0, -0.004, 0.004)
@@ -186,6 +189,91 @@ def test_sessions_without_movement_are_left_out_and_not_filled(inputs: pd.DataFr
     found = build_regime_inputs(technical)
     assert found.index.tolist() == inputs.index[1:3].tolist()
     np.testing.assert_allclose(found["log_hv_20"], [np.log(12.0), np.log(15.0)])
+
+
+WITH_VOLUME = (*REGIME_INPUTS, "price_to_sma_50", "log_volume_ratio")
+
+
+@pytest.fixture(scope="module")
+def wider_inputs(inputs: pd.DataFrame) -> pd.DataFrame:
+    """The same market with volume and the price over its mean, which follow volatility and trend."""
+    generator = np.random.default_rng(3)
+    return inputs.assign(
+        price_to_sma_50=inputs["log_return_20d"] + generator.normal(0.0, 0.01, len(inputs)),
+        log_volume_ratio=0.3 * (inputs["log_hv_20"] - 2.5) + generator.normal(0.0, 0.1, len(inputs)),
+    )
+
+
+def test_volume_and_price_over_their_means_are_observed_where_they_are_named(inputs: pd.DataFrame) -> None:
+    technical = pd.DataFrame(
+        {
+            "session": inputs.index[:4],
+            "log_return_5d": 0.01,
+            "log_return_20d": 0.02,
+            "hv_20": [10.0, 12.0, 15.0, 20.0],
+            "price_to_sma_50": [0.03, np.nan, 0.01, 0.02],
+            "volume_ratio": [1.5, 1.0, 0.8, 0.0],
+        }
+    )
+    found = build_regime_inputs(technical, names=WITH_VOLUME)
+    assert found.index.tolist() == [inputs.index[0], inputs.index[2]]
+    np.testing.assert_allclose(found["log_volume_ratio"], np.log([1.5, 0.8]))
+    np.testing.assert_allclose(found["price_to_sma_50"], [0.03, 0.01])
+    assert list(build_regime_inputs(technical).columns) == list(REGIME_INPUTS)
+    assert len(build_regime_inputs(technical)) == 4  # what is not observed takes no session away
+
+
+def test_sessions_before_the_start_are_not_observed(inputs: pd.DataFrame) -> None:
+    technical = inputs.reset_index(names="session").assign(hv_20=np.exp(inputs["log_hv_20"].to_numpy()))
+    found = build_regime_inputs(technical, start=inputs.index[500].date())
+    assert found.index[0] == inputs.index[500]
+    fitted = fit_missing_years(found, ticker="SPY")
+    assert set(fitted["fitted_first_session"]) == {inputs.index[500]}
+
+
+def test_more_observations_are_fitted_stored_and_filtered_and_the_states_keep_their_names(
+    wider_inputs: pd.DataFrame, models: pd.DataFrame
+) -> None:
+    wider = fit_missing_years(wider_inputs, ticker="SPY")
+    assert wider["covariance_price_to_sma_50_log_volume_ratio"].notna().all()
+    assert models[["mean_price_to_sma_50", "covariance_log_hv_20_log_volume_ratio"]].isna().all(axis=None)
+    last = parameters_of(wider)[-1]
+    assert last.means.shape == (5, 5)
+    assert last.covariances.shape == (5, 5, 5)
+    np.testing.assert_allclose(last.covariances, last.covariances.transpose(0, 2, 1))
+    wild = np.array(DEVIATIONS[3:]) * np.sqrt(252) * 100  # of the calm ones the noise of the new columns makes others
+    np.testing.assert_allclose(np.exp(last.means[3:, 2]), wild, rtol=0.05)
+    found = predict(wider_inputs, wider, ticker="SPY")
+    columns = [f"probability_{state}" for state in MARKET_STATES]
+    np.testing.assert_allclose(found[columns].sum(axis=1), 1.0)
+
+    def build(observed: pd.DataFrame) -> pd.DataFrame:
+        return predict(observed.set_index("session"), wider, ticker="SPY")
+
+    inputs = {"observed": wider_inputs.reset_index(names="session")}
+    assert probe_lookahead(build, inputs, time_columns={"observed": "session"}, table="predictions.regime") == []
+
+
+def test_fits_of_other_observations_or_another_start_are_told_from_those_of_the_settings(
+    inputs: pd.DataFrame, wider_inputs: pd.DataFrame, models: pd.DataFrame
+) -> None:
+    assert observes(models, inputs)
+    assert observes(models.iloc[:0], wider_inputs)
+    assert not observes(models, wider_inputs)
+    assert not observes(models, inputs.iloc[1:])
+    narrow = wider_inputs[["log_return_20d", "log_hv_20"]]
+    assert not observes(models, narrow)
+    assert observes(fit_missing_years(narrow, ticker="SPY"), narrow)
+
+
+def test_settings_name_what_is_observed_and_what_the_names_need() -> None:
+    assert RegimeSettings().inputs == REGIME_INPUTS
+    chosen = RegimeSettings(inputs=("log_volume_ratio", "log_hv_20", "log_return_20d"))
+    assert chosen.inputs == ("log_return_20d", "log_hv_20", "log_volume_ratio")
+    with pytest.raises(ValidationError, match="without log_hv_20 the states cannot be named"):
+        RegimeSettings(inputs=("log_return_20d", "log_volume_ratio"))
+    with pytest.raises(ValidationError, match="rsi_14"):
+        RegimeSettings(inputs=("log_return_20d", "log_hv_20", "rsi_14"))  # type: ignore[arg-type]
 
 
 def test_the_feature_is_the_state_s_place_and_its_probabilities(inputs: pd.DataFrame, models: pd.DataFrame) -> None:
