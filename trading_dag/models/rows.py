@@ -172,8 +172,8 @@ def collect_rows(
         values=values[taken, : len(names)],
         codes=codes[taken].astype(np.int64),
         inputs={
-            "features": content_hash(features, ("session", *read)),
-            "targets": content_hash(targets, ("session", "target_session", label)),
+            "features": hash_of_columns(features, ("session", *read)),
+            "targets": hash_of_columns(targets, ("session", "target_session", label)),
         },
         is_augmented=_marked_as_augmented(features)[taken],
     )
@@ -199,7 +199,7 @@ def _marked_as_augmented(features: pd.DataFrame) -> BoolArray:
     return features[IS_AUGMENTED].to_numpy(dtype=np.bool_)
 
 
-def content_hash(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:
+def hash_of_columns(frame: pd.DataFrame, columns: tuple[str, ...]) -> str:
     """SHA-256 of the named columns' content, row by row."""
     rows = pd.util.hash_pandas_object(frame[list(columns)], index=False)
     return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()

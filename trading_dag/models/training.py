@@ -18,7 +18,6 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.features.selection import SELECTION_COLUMNS, PresenceRule, rows_with_presence, select_features
-from trading_dag.library_versions import library_version
 from trading_dag.models.augmentation import Draw
 from trading_dag.models.fitted import FittedFold, is_steady
 from trading_dag.models.forecasting import class_probabilities
@@ -355,21 +354,3 @@ def threshold_scores(probabilities: FloatArray, codes: IntArray, *, rule: str) -
         ]
     )
     return balanced_accuracy(counts) if rule == "balanced_accuracy" else class_f1(counts)[:, 1]
-
-
-def training_record(
-    recipe: Recipe, settings: WalkForwardSettings, *, start: TrainingStart, chosen: tuple[str, ...]
-) -> dict[str, Any]:
-    """What was chosen to be learnt from, as ``FittedModel.training`` keeps it."""
-    return {
-        "since": str(start),
-        "features": list(chosen),
-        "safe_features": settings.safe_features,
-        "top_features": recipe.top_features,
-        "optimize_threshold": recipe.tunes_threshold,
-    }
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries whose arithmetic decides a fit."""
-    return {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")}

@@ -16,14 +16,15 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_sessions
-from trading_dag.models.augmentation import Augmentation, drawing_of
+from trading_dag.models.augmentation import Augmentation
 from trading_dag.models.candidates import candidates_of
 from trading_dag.models.fitted import FittedModel
+from trading_dag.models.fitting import fit_model
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
-from trading_dag.models.learners import logistic_learner
+from trading_dag.models.learners import Learner, logistic_learner
 from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
-from trading_dag.models.training import Recipe, fit_folds, library_versions, training_record
+from trading_dag.models.training import Recipe
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
@@ -82,26 +83,17 @@ def fit(
         ticker=ticker,
         required=_CURRENT,
     )
-    rows = collect(features, targets)
     recipe = Recipe(
-        learners=(logistic_learner(LOGISTIC),),
+        learners=volatility_learners(),
         classes=IV_REGIMES,
         top_features=None,
         tunes_threshold=False,
         left_out=candidates.left_out,
     )
-    draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
-    folds = fit_folds(rows, recipe, horizon=horizon, settings=settings, start=start, draw=draw)
-    return FittedModel(
-        name=NAME,
-        ticker=rows.ticker,
-        horizon=horizon.key,
-        folds=folds,
-        minimum_presence=settings.minimum_presence,
-        libraries=library_versions(),
-        inputs=rows.inputs,
-        training=training_record(recipe, settings, start=start, chosen=chosen),
-    )
+    return fit_model(
+        NAME, recipe, features, targets, collect=collect, horizon=horizon, settings=settings,
+        augmentation=augmentation, start=start, chosen=chosen,
+    )  # fmt: skip
 
 
 def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon) -> pd.DataFrame:
@@ -190,3 +182,8 @@ def _block(
             "expected_change": _CHANGES[np.sign(called - now) + 1],
         },
     )
+
+
+def volatility_learners() -> tuple[Learner, ...]:
+    """Return the ways in which the regime is learnt, each a model of its own."""
+    return (logistic_learner(LOGISTIC),)
