@@ -16,6 +16,7 @@ from assets import (
     models,
     monitoring,
     option_chain,
+    prediction_log,
     predictions,
     raw,
     regime,
@@ -37,6 +38,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *predictions.DECLARATIONS,
     *evaluation.DECLARATIONS,
     *signals.DECLARATIONS,
+    *prediction_log.DECLARATIONS,
     *backtests.DECLARATIONS,
     *monitoring.DECLARATIONS,
 )

@@ -104,6 +104,12 @@ class BootstrapSettings(_Frozen):
     seed: int = Field(42, ge=0, lt=2**32)
 
 
+class LiveSettings(_Frozen):
+    """How the forecasts in the prediction log are scored."""
+
+    minimum_outcomes: int = Field(60, ge=30, description="sessions with a known outcome below which nothing is scored")
+
+
 class SurfaceSettings(_Frozen):
     """The implied-volatility surface that is used where there is no chain. All are assumptions, printed as such.
 

@@ -27,6 +27,7 @@ from trading_dag.setting_groups import (
     GateSettings,
     HttpSettings,
     RegimeSettings,
+    LiveSettings,
     SelectorSettings,
     SurfaceSettings,
     TrainingSettings,
@@ -201,6 +202,7 @@ class Settings(BaseSettings):
     augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     regime: RegimeSettings = RegimeSettings()
+    live: LiveSettings = LiveSettings()
     surface: SurfaceSettings = SurfaceSettings()
     backtest: BacktestSettings = BacktestSettings()
     gate: GateSettings = GateSettings()

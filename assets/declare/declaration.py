@@ -213,6 +213,11 @@ class Declaration:
         return self.fetch is not None
 
     @property
+    def builds_on_what_is_stored(self) -> bool:
+        """Whether its slices are locked from the reading of what is stored to the write."""
+        return self.is_fetched or any(table.is_append_only for table in self.tables)
+
+    @property
     def is_optional(self) -> bool:
         """Whether what follows goes on with the stored slice where a fetch fails."""
         return self.fetch is not None and self.fetch.is_optional

@@ -122,7 +122,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         hashes[SOURCE_STATE] = declaration.state_of(at.source)
     inputs = _of_one_source(declaration, inputs)
     with ExitStack() as held:
-        if declaration.is_fetched:
+        if declaration.builds_on_what_is_stored:
             for table in declaration.tables:
                 held.enter_context(at.store.lock(table, at.key))
         produced = declaration.function(at, **inputs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from resources.storage.append_only import keep_copy, refuse_to_alter
 from resources.storage.column_upgrade import ensure_schema_file
 from resources.storage.slices.format import (
     check_columns,
@@ -148,7 +149,12 @@ class ParquetStore:
         return PreparedSlice(table, key, conformed, provenance)
 
     def put(self, prepared: PreparedSlice) -> Provenance:
-        """Replace a slice by a prepared one, at once or not at all."""
+        """Replace a slice by a prepared one, at once or not at all.
+
+        Raises
+        ------
+        StorageError : where the table is append-only and a stored row would be lost or altered.
+        """
         table, key = prepared.table, prepared.key
         arrow = to_arrow(prepared.frame, table, prepared.provenance)
         ensure_schema_file(self, table)
@@ -156,7 +162,11 @@ class ParquetStore:
             folder = self.slice_folder(table, key)
             for leftover in folder.glob(f".{FILE_NAME}.*.tmp"):
                 leftover.unlink(missing_ok=True)
+            if table.is_append_only:
+                refuse_to_alter(self, table, key, prepared.frame)
             replace_file(folder / FILE_NAME, parquet_writer(arrow))
+            if table.is_append_only:
+                keep_copy(self, table, key)
         return prepared.provenance
 
     def write(self, table: Table, key: SliceKey, frame: pd.DataFrame, **recorded: Any) -> Provenance:

@@ -9,7 +9,7 @@ from typing import Final
 
 from trading_dag.regime_observations import REGIME_INPUTS
 from trading_dag.schemas.backtests import COMPARISON, EQUITY, SUMMARY, TRADES
-from trading_dag.schemas.evaluation import IMPORTANCE, METRICS
+from trading_dag.schemas.evaluation import IMPORTANCE, LIVE, METRICS
 from trading_dag.schemas.feature_names import (
     ALL_FEATURES,
     CROSS_ASSET_FEATURES,
@@ -56,7 +56,12 @@ from trading_dag.schemas.models import (
 )
 from trading_dag.schemas.monitoring import DRIFT
 from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
-from trading_dag.schemas.predictions import PREDICTIONS_DIRECTION, PREDICTIONS_REGIME, PREDICTIONS_VOLATILITY
+from trading_dag.schemas.predictions import (
+    PREDICTIONS_DIRECTION,
+    PREDICTIONS_LOG,
+    PREDICTIONS_REGIME,
+    PREDICTIONS_VOLATILITY,
+)
 from trading_dag.schemas.raw import (
     EARNINGS,
     ECONOMIC_CALENDAR,
@@ -76,7 +81,7 @@ from trading_dag.schemas.raw import (
 )
 from trading_dag.schemas.signals import RECOMMENDATION
 from trading_dag.schemas.table import HORIZON, HORIZON_KEYS, SESSION, TICKER, Column, ColumnType, SliceKind, Table
-from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, MACRO_SERIES, SPREAD_CLASSES, VERDICTS
+from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, MACRO_SERIES, SPREAD_CLASSES, TIMINGS, VERDICTS
 
 TABLES: Final[dict[str, Table]] = {
     table.qualified_name: table
@@ -87,7 +92,7 @@ TABLES: Final[dict[str, Table]] = {
         OPTION_CHAIN_TABLE, REGIME, CROSS_ASSET, FEATURE_TABLE, HULL_MARKET_TABLE,
         TARGETS, INPUTS, SELECTION_STABILITY, REGISTRY, COEFFICIENTS, REGIME_HMM,
         PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PREDICTIONS_REGIME,
-        METRICS, IMPORTANCE, RECOMMENDATION, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
+        METRICS, IMPORTANCE, RECOMMENDATION, PREDICTIONS_LOG, LIVE, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
     )
 }  # fmt: skip
 
@@ -135,6 +140,7 @@ __all__ = [
     "IV_RANK_LAGS",
     "IV_REGIMES",
     "LEVEL_FEATURES",
+    "LIVE",
     "MACRO",
     "MACRO_FEATURES",
     "MACRO_SERIES",
@@ -147,6 +153,7 @@ __all__ = [
     "OPTION_CHAIN_FEATURES",
     "OPTION_CHAIN_TABLE",
     "PREDICTIONS_DIRECTION",
+    "PREDICTIONS_LOG",
     "PREDICTIONS_REGIME",
     "PREDICTIONS_VOLATILITY",
     "PRICES_DAILY",
@@ -170,6 +177,7 @@ __all__ = [
     "TECHNICAL",
     "TECHNICAL_FEATURES",
     "TICKER",
+    "TIMINGS",
     "TRADES",
     "VERDICTS",
     "VOLATILITY_FORECASTER_FEATURES",

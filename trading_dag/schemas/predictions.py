@@ -1,4 +1,4 @@
-"""Forecasts made out of sample."""
+"""Forecasts made out of sample, and the log of what was said on the day."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
-from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES
+from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, TIMINGS
 
 _PREDICTION_HEAD: Final = (
     TICKER, HORIZON, SESSION,
@@ -70,4 +70,55 @@ PREDICTIONS_REGIME: Final = Table(
         Column("fitted_through", "date", "last session that the parameters had seen; before session", nullable=False),
     ),
     "Filtered probabilities of the market states: of today from the past alone.",
+)  # fmt: skip
+
+PREDICTIONS_LOG: Final = Table(
+    "predictions", "log", "ticker_horizon",
+    ("ticker", "horizon", "source", "session", "model_version", "volatility_model_version"),
+    (
+        TICKER, HORIZON, SESSION,
+        Column("target_session", "date", "session at which the horizon ends", nullable=False),
+        Column("recorded_at", "timestamp", "when this was recorded, by the clock of the machine, UTC", nullable=False),
+        text("source", "where the data come from; rows of different sources are never scored together",
+             nullable=False),
+        text("timing", "before_next_open: before the next session opened; before_target: later, before the target; "
+             "after_target: when the outcome could be known; clock_unsure: by a clock that showed a time before the "
+             "session's close, or before an earlier record", allowed=TIMINGS, nullable=False),
+        Column("is_live", "bool", "recorded before the outcome could be known; never of sample or simulated data, "
+               "whose outcomes are there already. Only these rows are scored", nullable=False),
+        text("direction_model", "model of the direction forecast", nullable=False),
+        text("model_version", "its version, as in models.registry (direction_classifier)", nullable=False),
+        Column("fitted_through", "date", "last target session it had seen", nullable=False),
+        text("direction", "UP or DOWN", allowed=("UP", "DOWN"), nullable=False),
+        number("probability_up", "P(UP | clear move)", minimum=0.0, maximum=1.0, nullable=False),
+        number("threshold", "probability above which UP is called", minimum=0.0, maximum=1.0, nullable=False),
+        number("direction_confidence", "probability of the called direction", minimum=0.0, maximum=1.0, nullable=False),
+        number("usual_probability_up", "the baseline's: share of UP among the clear moves of the training",
+               minimum=0.0, maximum=1.0),
+        text("volatility_model", "model of the regime forecast; NULL where there is none"),
+        text("volatility_model_version", "its version, as in models.registry (volatility_forecaster); none where there "
+             "is no forecast", nullable=False),
+        text("iv_regime", "forecast IV regime at the target", allowed=IV_REGIMES),
+        *(number(f"probability_{name.lower()}", f"P({name})", minimum=0.0, maximum=1.0) for name in IV_REGIMES),
+        text("current_regime", "IV regime at the session itself: what persistence forecasts", allowed=IV_REGIMES),
+        *(
+            number(f"usual_probability_{name.lower()}", f"share of {name} in training", minimum=0.0, maximum=1.0)
+            for name in IV_REGIMES
+        ),
+        number("iv_rank", "IV rank at the session's close", minimum=0.0, maximum=100.0),
+        number("iv_hv_spread", "implied less 20-session realised volatility, annualised percent points"),
+        text("structure", "what was recommended: the name of a structure, or no_trade", nullable=False),
+        text("conviction", "FULL, HALF or NONE by confidence alone", allowed=("FULL", "HALF", "NONE"), nullable=False),
+        text("edge", "verdict of the models on outcomes known by this session", nullable=False,
+             allowed=("skilled", "admissible", "no_edge", "insufficient_data")),
+        number("position_size", "share of a full-size trade; 0 without conviction or edge", minimum=0.0, maximum=1.0,
+               nullable=False),
+        Column("contracts", "int64", "structures to trade at the account size of the settings", minimum=0),
+        text("legs", "JSON list of legs: option_right, side, ratio, strike, expiration"),
+        Column("expiration", "date", "expiration of the legs"),
+        number("max_loss_usd", "defined risk per structure, positive", minimum=0.0),
+        text("reasoning", "one sentence", nullable=False),
+    ),
+    "What was said on the day, appended and never rewritten: one row a session, source and pair of model versions.",
+    may_be_empty=True, is_append_only=True,
 )  # fmt: skip

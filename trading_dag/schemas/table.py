@@ -48,6 +48,7 @@ class Table:
     session_column : the column that says which session a row belongs to, None if there is none.
     may_be_empty : whether no rows are in order, as of news that nobody wrote, or of a model that a history is too
         short for.
+    is_append_only : whether a stored row stays as it is for good. The store takes no slice that lacks one of them.
     """
 
     group: str
@@ -58,6 +59,7 @@ class Table:
     description: str
     session_column: str | None = "session"
     may_be_empty: bool = False
+    is_append_only: bool = False
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:

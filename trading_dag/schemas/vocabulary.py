@@ -11,6 +11,7 @@ INDEX_SOURCES: Final = ("index", "proxy_index")
 IV_SOURCES: Final = ("index", "chain", "proxy_index")
 SPREAD_CLASSES: Final = ("PUT_CREDIT", "CALL_CREDIT", "HOLD")
 VERDICTS: Final = ("skilled", "admissible", "unskilled", "insufficient_data", "no_verdict")
+TIMINGS: Final = ("before_next_open", "before_target", "after_target", "clock_unsure")
 MACRO_SERIES: Final = (
     "DFF", "DGS2", "DGS10", "DGS3MO", "VIXCLS", "T10Y2Y", "T10YIE", "DFII10",
     "UNRATE", "CPIAUCSL", "GDP", "UMCSENT",
