@@ -29,6 +29,7 @@ NOTHING_SET_ASIDE: Final = Rule(
     name="nothing_set_aside",
     description="No damaged file of the log lies beside it, whose rows may be missing.",
     severity="warn",
+    is_blocking=False,
 )
 
 

@@ -34,10 +34,10 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.slice_check import problem_of
 from trading_dag.errors import TradingDagError
-from trading_dag.schemas import SliceKind
+from trading_dag.schemas import PREDICTIONS_LOG, SliceKind
 from trading_dag.settings import Settings
 
-Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest"]
+Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest", "record"]
 Part = Literal["all", "fetch", "follow_up"]
 DefinitionsFactory = Callable[[Settings], dg.Definitions]
 JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
@@ -45,13 +45,14 @@ JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
     "ticker": MARKET_JOB,
     "ticker_horizon": RESEARCH_JOB,
 }
-# Asset groups to which a mode is confined; the others have no such bounds. A refresh goes the way to the signals.
+# Asset groups, or tables, to which a mode is confined; the others have no such bounds. A refresh goes to the signals.
 REFRESHED: Final[frozenset[str]] = frozenset(
     {"raw", "features", "options", "labels", "models", "predictions", "signals"}
 )
 REPORTS: Final[dict[Mode, frozenset[str]]] = {
     "evaluate": frozenset({"evaluation"}),
     "backtest": frozenset({"evaluation", "backtests"}),
+    "record": frozenset({PREDICTIONS_LOG.qualified_name}),
 }
 WORKER_LOST: Final = (
     "a worker process was ended from outside (out of memory?); lower TRADING_DAG_WORKERS and run the same command again"
@@ -115,7 +116,7 @@ def execute(
     mode : ``run`` computes what is missing or stale, models included. ``refresh`` fetches and follows up to the
         signals, but refits no model that exists. ``train`` refits every model. ``force`` computes everything.
         ``evaluate`` and ``backtest`` fetch nothing: they bring the scores, or the scores and the backtests, up to
-        date with the forecasts and signals that are stored.
+        date with the forecasts and signals that are stored. ``record`` appends what those say to the prediction log.
     build : makes the definitions in each worker.
 
     Leaving the iteration early (Ctrl-C, SIGTERM) ends the workers. A worker that is killed fails the slices that

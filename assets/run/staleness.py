@@ -53,7 +53,7 @@ class Staleness:
         Parameters
         ----------
         refit : whether a fitted model counts as stale when its inputs changed. A missing one always does.
-        groups : asset groups to look at; None for all.
+        groups : asset groups, or qualified names of assets, to look at; None for all.
         needs_inputs : whether to leave out what reads a slice that was never made.
         """
         stale: list[Declaration] = []
@@ -61,13 +61,13 @@ class Staleness:
         for declaration in DECLARATIONS:
             if declaration.slice != kind or declaration.is_fetched:
                 continue
-            if groups is not None and declaration.group not in groups:
+            if groups is not None and not groups & {declaration.group, *_names(declaration)}:
                 continue
             if needs_inputs and not self._has_inputs(declaration, key, names):
                 continue
             if self._is_stale(declaration, key, names, refit=refit):
                 stale.append(declaration)
-                names.update(".".join(asset.path) for asset in declaration.asset_keys)
+                names.update(_names(declaration))
         return stale
 
     def is_as_stored(self, declaration: Declaration, key: SliceKey, source: Any) -> bool:
@@ -135,3 +135,7 @@ class Staleness:
             return self.store.provenance(table, key)
         except StorageError:
             return None
+
+
+def _names(declaration: Declaration) -> list[str]:
+    return [".".join(key.path) for key in declaration.asset_keys]

@@ -56,6 +56,9 @@ def train(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", a
 def signal(
     ticker: Annotated[str, typer.Argument(help="One ticker; without it, all.")] = "",
     show_all: Annotated[bool, typer.Option("--all", help="Every ticker.")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Append it to predictions.log first, where it is not there yet.")
+    ] = False,
     horizons: Horizons = "",
     source: Source = "",
     as_json: AsJson = False,
@@ -66,7 +69,11 @@ def signal(
     if ticker and show_all:
         raise typer.BadParameter("give a ticker or --all, not both")
     context = CommandContext(source, ticker, horizons)
-    show(context, tables.SIGNAL_SQL, tables.signal_table, of="signals.recommendation", as_json=as_json)
+    is_current = bring_reports_up_to_date(context, "record", quiet=as_json) if record else True
+    show(
+        context, tables.SIGNAL_SQL, tables.signal_table, of="signals.recommendation", as_json=as_json,
+        is_current=is_current,
+    )  # fmt: skip
     if not as_json:
         print_input_ends(context)
 

@@ -133,11 +133,15 @@ def _opened(context: CommandContext, mode: Mode, held: ExitStack) -> tuple[dg.Da
 
 
 def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool) -> bool:
-    """Compute the scores, or the backtests, that forecasts and signals have left behind.
+    """Compute the scores, or the backtests, that forecasts and signals have left behind; or record the signals.
 
     Returns
     -------
-    False where the work failed. While another run works on the slices nothing is computed, and that is said.
+    False where the work failed. While another run works on the slices no report is computed, and that is said.
+
+    Raises
+    ------
+    SliceBusyError : where signals are to be recorded while another run works on them.
     """
     from assets.run.execution import stale_in_mode
     from assets.run.staleness import Staleness
@@ -152,6 +156,8 @@ def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool
     try:
         outcomes = _execute(context, mode, quiet=quiet)
     except SliceBusyError as error:
+        if mode == "record":
+            raise
         complain(f"shown as stored, not up to date: {error}")
         return True
     return all(outcome.is_success for outcome in outcomes)
