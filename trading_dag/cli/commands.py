@@ -16,7 +16,7 @@ from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, p
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
-from trading_dag.cli.materialize import materialize, show_report
+from trading_dag.cli.materialize import bring_reports_up_to_date, materialize, show_report
 from trading_dag.cli.printing import print_input_ends, print_json, show
 
 app = typer.Typer(
