@@ -21,6 +21,7 @@ from trading_dag.schemas import PRICES_DAILY, TECHNICAL, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 
 SPX = SliceKey("SPX")
+FIRST = pd.Timestamp("2014-01-02")
 
 
 def unspoiled(frame: pd.DataFrame) -> pd.DataFrame:
@@ -29,7 +30,7 @@ def unspoiled(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 class SpoiledSource:
-    """The sample source with a spoiler between it and the project."""
+    """The last years of the sample source with a spoiler between it and the project."""
 
     def __init__(self, settings: Settings) -> None:
         self.inner = build_source(settings)
@@ -49,7 +50,7 @@ class SpoiledSource:
     @staticmethod
     def _spoiled(frame: pd.DataFrame, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
         attributes = dict(frame.attrs)
-        spoiled = spoil(frame.copy())
+        spoiled = spoil(frame[frame["session"] >= FIRST].reset_index(drop=True))
         spoiled.attrs = attributes
         return spoiled
 
@@ -128,24 +129,48 @@ SPOILERS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
-@pytest.mark.parametrize("defect", list(SPOILERS))
-def test_a_bad_price_slice_is_refused_by_name_and_the_good_one_stays(bench: Bench, defect: str) -> None:
-    path = bench.store.path(PRICES_DAILY, SPX)
-    features = bench.store.path(TECHNICAL, SPX)
-    stored = bench.store.read(PRICES_DAILY, SPX)
-    trimmed = stored.iloc[:-5].reset_index(drop=True)
-    bench.store.write(PRICES_DAILY, SPX, trimmed, source="sample")
-    before, features_before = path.read_bytes(), features.read_bytes()
-    bench.source.spoil = SPOILERS[defect]
-    outcome = bench.market()
-    assert not outcome.is_success
-    assert "raw.prices_daily" in outcome.errors[0]
-    assert "ticker=SPX" in outcome.errors[0]
-    assert path.read_bytes() == before
-    assert features.read_bytes() == features_before
-    bench.source.spoil = unspoiled
-    assert bench.market().is_success
-    assert len(bench.store.read(PRICES_DAILY, SPX)) == len(stored)
+@pytest.fixture(scope="class")
+def behind(filled: Bench) -> Iterator[Bench]:
+    """The bench with five sessions yet to come, which nothing that is refused brings; whole again afterwards."""
+    whole = filled.store.read(PRICES_DAILY, SPX)
+    filled.store.write(PRICES_DAILY, SPX, whole.iloc[:-5].reset_index(drop=True), source="sample")
+    yield filled
+    filled.source.spoil = unspoiled
+    assert filled.market().is_success
+    pd.testing.assert_frame_equal(filled.store.read(PRICES_DAILY, SPX), whole)
+
+
+class TestRefusals:
+    """One refusal after the other, with nothing mended between them."""
+
+    @pytest.mark.parametrize("defect", list(SPOILERS))
+    def test_a_bad_price_slice_is_refused_by_name_and_the_good_one_stays(self, behind: Bench, defect: str) -> None:
+        path = behind.store.path(PRICES_DAILY, SPX)
+        features = behind.store.path(TECHNICAL, SPX)
+        before, features_before = path.read_bytes(), features.read_bytes()
+        behind.source.spoil = SPOILERS[defect]
+        outcome = behind.market()
+        assert not outcome.is_success
+        assert "raw.prices_daily" in outcome.errors[0]
+        assert "ticker=SPX" in outcome.errors[0]
+        assert path.read_bytes() == before
+        assert features.read_bytes() == features_before
+
+    def test_the_failed_check_is_recorded_with_its_partition(self, behind: Bench) -> None:
+        behind.source.spoil = SPOILERS["an unadjusted split"]
+        behind.market()
+        check = dg.AssetCheckKey(dg.AssetKey(["raw", "prices_daily"]), "no_unadjusted_split")
+        record = behind.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)[0]
+        assert record.status.value == "FAILED"
+        assert record.partition == "SPX"
+
+    def test_the_next_good_answer_is_stored(self, behind: Bench) -> None:
+        behind.source.spoil = unspoiled
+        outcome = behind.market()
+        assert outcome.is_success, outcome.errors
+        assert (
+            behind.store.read(PRICES_DAILY, SPX)["session"].max() == behind.source.prices_daily("SPX")["session"].max()
+        )
 
 
 def test_a_volatility_index_shifted_by_a_session_never_reaches_the_features(bench: Bench) -> None:
@@ -159,18 +184,6 @@ def test_a_volatility_index_shifted_by_a_session_never_reaches_the_features(benc
     bench.source.spoil_index = unspoiled
     bench.store.path(VOLATILITY_INDEX, SPX).write_bytes(good)
     assert any("not_shifted_against_prices" in error for error in outcome.errors), outcome.errors
-
-
-def test_the_failed_check_is_recorded_with_its_partition(bench: Bench) -> None:
-    bench.source.spoil = SPOILERS["an unadjusted split"]
-    trimmed = bench.store.read(PRICES_DAILY, SPX).iloc[:-5].reset_index(drop=True)
-    bench.store.write(PRICES_DAILY, SPX, trimmed, source="sample")
-    bench.market()
-    bench.source.spoil = unspoiled
-    check = dg.AssetCheckKey(dg.AssetKey(["raw", "prices_daily"]), "no_unadjusted_split")
-    record = bench.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)[0]
-    assert record.status.value == "FAILED"
-    assert record.partition == "SPX"
 
 
 def test_a_torn_feature_slice_is_computed_again(bench: Bench) -> None:

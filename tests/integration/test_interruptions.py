@@ -103,7 +103,7 @@ MOMENTS: dict[str, Callable[[subprocess.Popen[str], Path], psutil.Process | None
     [
         *((moment, signal.SIGINT) for moment in MOMENTS),
         pytest.param("while a worker starts", signal.SIGTERM, marks=pytest.mark.long),
-        ("while a slice is computed", signal.SIGTERM),
+        pytest.param("while a slice is computed", signal.SIGTERM, marks=pytest.mark.long),
     ],
 )
 def test_a_signal_ends_a_run_with_one_line_and_leaves_nothing_running(

@@ -1,6 +1,6 @@
 """``kill -9`` at random moments: no torn file, no lost slice, and the next run completes.
 
-Four kills by default; ``TRADING_DAG_KILLS=50`` for the long version.
+Three kills by default, one of each kind; ``TRADING_DAG_KILLS=50`` for the long version.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from resources.storage.parquet_store import ParquetStore, SliceKey, content_hash
 from tests.conftest import Workspace
 from trading_dag.schemas import PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, TABLES
 
-KILLS = int(os.environ.get("TRADING_DAG_KILLS", "4"))
+KILLS = int(os.environ.get("TRADING_DAG_KILLS", "3"))
 LONGEST_SECONDS = 14.0
 KEY = SliceKey("SPX", "24h")
 RUN = ("run", "--tickers", "SPX", "--horizons", "24h")

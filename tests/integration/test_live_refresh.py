@@ -121,11 +121,10 @@ def test_a_dividend_that_rebases_the_history_changes_no_earlier_feature(market: 
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
-        (too_many_requests(retry_after="0"), "yahoo"),
-        (server_error(), "yahoo"),
-        (error_page(), "yahoo"),
+        pytest.param(too_many_requests(retry_after="0"), "yahoo", marks=pytest.mark.long, id="429 for ever"),
+        pytest.param(server_error(), "yahoo", id="500 for ever"),
+        pytest.param(error_page(), "yahoo", id="an HTML page"),
     ],
-    ids=["429 for ever", "500 for ever", "an HTML page"],
 )
 def test_a_vendor_that_fails_is_named_and_what_is_stored_stays(market: Market, fault: object, word: str) -> None:
     before = market.store.path(PRICES_DAILY, SPY).read_bytes()

@@ -24,6 +24,10 @@ from tests.conftest import Workspace
 from tests.integration.processes import PATIENCE_SECONDS, held_still, rows, start, unfinished_runs, wait_until
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
+# Where a command is in the middle of much work, the second signal takes the way of the first.
+SIGNALS_AT_WORK = [
+    pytest.param(signal.SIGINT, id="ctrl-c"), pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.long),
+]  # fmt: skip
 LINE = "stopped: every stored slice is whole, and the same command goes on from here\n"
 SIMULATED = (("TRADING_DAG_SOURCE", "simulated"), ("TRADING_DAG_SIMULATION__YEARS", "1"))
 GRACE_SECONDS = 2.0  # enough for a busy machine to get round the loop below
@@ -69,6 +73,7 @@ def stored_sessions(home: Path) -> list[pd.Timestamp]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", SIGNALS_AT_WORK)
 def test_a_fetch_of_chains_stops_at_once_and_the_same_command_goes_on_from_there(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -113,6 +118,7 @@ def has_begun(home: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", SIGNALS_AT_WORK)
 def test_an_import_stops_at_once_and_what_it_stored_is_whole(tmp_path: Path, number: signal.Signals) -> None:
     chain_file(tmp_path / "chains.csv", sessions=60)
     process = start(tmp_path, "import-chains", "chains.csv", "--no-analyse")
@@ -128,6 +134,7 @@ def test_an_import_stops_at_once_and_what_it_stored_is_whole(tmp_path: Path, num
         assert content_hash(of_year) == provenance.content_hash
 
 
+@pytest.mark.parametrize("number", SIGNALS_AT_WORK)
 def test_a_query_that_would_take_hours_stops_at_once(tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path, "sql", "select sum(range) from range(1000000000000)")
     wait_until((tmp_path / "warehouse.duckdb").is_file, process)

@@ -168,15 +168,29 @@ def runner_of(world: ShortWorld, settings: Settings, instance: dg.DagsterInstanc
     return runner
 
 
-def test_a_refresh_brings_the_present_chain_to_the_features_once(
+def test_a_chain_that_fails_is_told_holds_up_nothing_and_comes_to_the_features_once_with_the_next_refresh(
     world: ShortWorld, settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     runner = runner_of(world, settings, instance)
     item = WorkItem("ticker", SliceKey("SPY"), "refresh")
+    store = ParquetStore(settings.home)
+
+    world.broken = {f"{LAST:%Y-%m-%d}|SPY"}
+    outcome = runner.bring_up_to_date(item)
+    assert [line.partition(":")[0] for line in outcome.errors] == ["raw.option_chain"]
+    assert "the vendor is down" in outcome.errors[0]
+    assert not outcome.is_success
+    assert outcome.is_usable
+    assert store.exists(MACRO_TABLE, SliceKey())
+    features = store.read(OPTION_CHAIN_TABLE, SliceKey("SPY"))
+    assert len(features) > 300
+    assert features["atm_iv_30d"].isna().all()
+
+    world.broken = set()
+    world.asked.clear()
     outcome = runner.bring_up_to_date(item)
     assert outcome.is_success, outcome.errors
     assert "raw.option_chain" in outcome.materialized
-    store = ParquetStore(settings.home)
     assert store.read(DEALER_EXPOSURE, SliceKey("SPY"))["session"].tolist() == [LAST]
     features = store.read(OPTION_CHAIN_TABLE, SliceKey("SPY")).set_index("session")
     assert features["atm_iv_30d"].dropna().index.tolist() == [LAST]
@@ -185,19 +199,3 @@ def test_a_refresh_brings_the_present_chain_to_the_features_once(
     assert "raw.option_chain" not in again.materialized
     assert "options.dealer_exposure" not in again.materialized
     assert world.asked == [f"{LAST:%Y-%m-%d}|SPY"]
-
-
-def test_a_chain_that_fails_is_told_and_holds_up_nothing(
-    world: ShortWorld, settings: Settings, instance: dg.DagsterInstance
-) -> None:
-    world.broken = {f"{LAST:%Y-%m-%d}|SPY"}
-    outcome = runner_of(world, settings, instance).bring_up_to_date(WorkItem("ticker", SliceKey("SPY"), "refresh"))
-    assert [line.partition(":")[0] for line in outcome.errors] == ["raw.option_chain"]
-    assert "the vendor is down" in outcome.errors[0]
-    assert not outcome.is_success
-    assert outcome.is_usable
-    store = ParquetStore(settings.home)
-    assert store.exists(MACRO_TABLE, SliceKey())
-    features = store.read(OPTION_CHAIN_TABLE, SliceKey("SPY"))
-    assert len(features) > 300
-    assert features["atm_iv_30d"].isna().all()

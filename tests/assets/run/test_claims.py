@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -26,7 +27,7 @@ from trading_dag.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SPX, COMP = SliceKey("SPX"), SliceKey("COMP")
-# A process that brings a run as far as it is told, and is killed there.
+# A process whose children bring a run of the instance they are told as far as they are told, and are killed there.
 KILLED = """
 import os, signal, sys
 import dagster as dg
@@ -38,12 +39,23 @@ def work(): pass
 @dg.job
 def market(): work()
 
-with dg.DagsterInstance.get() as instance:
-    run = instance.create_run_for_job(market, tags={"dagster/partition": "SPX"})
-    for name in sys.argv[1:]:
-        kind = DagsterEventType[name]
-        instance.report_dagster_event(DagsterEvent(kind.value, "market"), run.run_id)
-    os.kill(os.getpid(), signal.SIGKILL)
+def work_and_be_killed(state, *events):
+    os.environ["TRADING_DAG_STATE"] = state
+    with dg.DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(market, tags={"dagster/partition": "SPX"})
+        for name in events:
+            kind = DagsterEventType[name]
+            instance.report_dagster_event(DagsterEvent(kind.value, "market"), run.run_id)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+for line in sys.stdin:
+    process = os.fork()
+    if not process:
+        try:
+            work_and_be_killed(*line.split())
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 
 
@@ -56,9 +68,27 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
         yield instance
 
 
-def run_and_be_killed(*events: str) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED, *events], capture_output=True, text=True, check=False)
-    assert ended.returncode == -9, ended.stderr
+RunAndBeKilled = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def parent() -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "DAGSTER_HOME": str(REPOSITORY)}
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+def run_and_be_killed(parent: subprocess.Popen[str], tmp_path: Path) -> RunAndBeKilled:
+    def run(*events: str) -> None:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        print(tmp_path, *events, file=parent.stdin, flush=True)
+        assert parent.stdout.readline() == "-9\n"
+
+    return run
 
 
 def under_way(instance: dg.DagsterInstance, settings: Settings, status: dg.DagsterRunStatus) -> dg.DagsterRun:
@@ -87,7 +117,10 @@ def beat(instance: dg.DagsterInstance, *, seconds_ago: float) -> None:
     ids=["created", "launched", "started", "cancelling"],
 )
 def test_a_run_whose_process_was_killed_at_any_stage_is_buried_and_blocks_nobody(
-    instance: dg.DagsterInstance, events: tuple[str, ...], ended: dg.DagsterRunStatus
+    instance: dg.DagsterInstance,
+    run_and_be_killed: RunAndBeKilled,
+    events: tuple[str, ...],
+    ended: dg.DagsterRunStatus,
 ) -> None:
     run_and_be_killed(*events)
     with pytest.raises(SliceBusyError, match="SPX"):
@@ -100,7 +133,9 @@ def test_a_run_whose_process_was_killed_at_any_stage_is_buried_and_blocks_nobody
     assert bury_dead_runs(instance) == []
 
 
-def test_dagsters_run_monitoring_sees_it_too(instance: dg.DagsterInstance, settings: Settings) -> None:
+def test_dagsters_run_monitoring_sees_it_too(
+    instance: dg.DagsterInstance, settings: Settings, run_and_be_killed: RunAndBeKilled
+) -> None:
     run_and_be_killed("RUN_START")
     alive = under_way(instance, settings, dg.DagsterRunStatus.STARTED)
     launcher = instance.run_launcher
@@ -110,7 +145,9 @@ def test_dagsters_run_monitoring_sees_it_too(instance: dg.DagsterInstance, setti
     assert list(states.values()) == [WorkerStatus.NOT_FOUND]
 
 
-def test_a_run_is_in_the_hands_of_whoever_executes_it(instance: dg.DagsterInstance) -> None:
+def test_a_run_is_in_the_hands_of_whoever_executes_it(
+    instance: dg.DagsterInstance, run_and_be_killed: RunAndBeKilled
+) -> None:
     storage = instance.run_storage
     assert isinstance(storage, OwnedRunStorage)
     run_and_be_killed("RUN_STARTING")
