@@ -4,7 +4,8 @@ TradingDagError
 ├── ConfigurationError            settings or environment that cannot work
 │   ├── UnknownTickerError        a ticker that is not in the universe, or is no ticker at all
 │   ├── UnknownHorizonError       a horizon that is not one of the six
-│   └── UnknownFeatureError       a group of features, or a feature, that does not exist; none of a model's inputs
+│   ├── UnknownFeatureError       a group of features, or a feature, that does not exist; none of a model's inputs
+│   └── UnknownModelError         a model that does not exist
 ├── SourceError                   a source could not give what was asked (names source and request)
 │   ├── SourceUnavailableError    network, time-out, 5xx, 429 after the last retry
 │   ├── SourceFormatError         an answer that is not in the documented shape
@@ -47,6 +48,10 @@ class UnknownHorizonError(ConfigurationError):
 
 class UnknownFeatureError(ConfigurationError):
     """A group of features or a feature that does not exist, or a choice that leaves a model none of its inputs."""
+
+
+class UnknownModelError(ConfigurationError):
+    """A model that does not exist."""
 
 
 class SourceError(TradingDagError):

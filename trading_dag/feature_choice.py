@@ -29,6 +29,7 @@ _SETS: Final[dict[str, tuple[str, ...]]] = {
     **{short: FEATURE_GROUPS[group] for short, group in _SHORT_NAMES.items()},
     "essential": ESSENTIAL,
 }
+GROUPS_AND_SETS: Final = tuple(_SETS)
 
 
 def choose_features(entries: Iterable[str]) -> frozenset[str] | None:
@@ -49,7 +50,7 @@ def choose_features(entries: Iterable[str]) -> frozenset[str] | None:
             near = get_close_matches(entry, (*_SETS, *ALL_FEATURES), n=3)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise UnknownFeatureError(
-                f"{entry!r} is no group of features and no feature; {hint}Groups and sets: {', '.join(_SETS)}. Single "
-                f"features, {len(ALL_FEATURES)}: {', '.join(ALL_FEATURES)}"
+                f"{entry!r} is no group of features and no feature; {hint}Choose from {', '.join(_SETS)}, or one of "
+                f"the {len(ALL_FEATURES)} names in docs/features.md"
             )
     return frozenset(chosen) if entries else None

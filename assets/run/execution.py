@@ -60,6 +60,21 @@ WORKER_LOST: Final = (
 
 
 @dataclass(frozen=True)
+class Refit:
+    """What ``train`` refits.
+
+    Attributes
+    ----------
+    models : families of models; empty for all.
+    follows : whether what reads them is computed too. Without it forecasts and all that follows from them stay as they
+        are until the next command that brings them up to date.
+    """
+
+    models: tuple[str, ...] = ()
+    follows: bool = True
+
+
+@dataclass(frozen=True)
 class WorkItem:
     """One slice to bring up to date, or a part of it: what is fetched from the source, or what follows from that."""
 
@@ -67,6 +82,7 @@ class WorkItem:
     key: SliceKey
     mode: Mode
     part: Part = "all"
+    refit: Refit = Refit()
 
     def __str__(self) -> str:
         return "macro" if self.kind == "none" else " ".join(filter(None, (self.key.ticker, self.key.horizon)))
@@ -108,6 +124,7 @@ def execute(
     horizons: tuple[str, ...],
     mode: Mode,
     build: DefinitionsFactory,
+    refit: Refit | None = None,
 ) -> Generator[Outcome]:
     """Bring macro data, then each ticker, then its horizons up to date; yield each outcome as it comes.
 
@@ -118,13 +135,15 @@ def execute(
         ``evaluate`` and ``backtest`` fetch nothing: they bring the scores, or the scores and the backtests, up to
         date with the forecasts and signals that are stored. ``record`` appends what those say to the prediction log.
     build : makes the definitions in each worker.
+    refit : of ``train``; None for every model and what follows from it.
 
     Leaving the iteration early (Ctrl-C, SIGTERM) ends the workers. A worker that is killed fails the slices that
     were not finished, and no others.
     """
     workers = min(settings.workers, max(len(tickers), 1) * max(len(horizons), 1))
     with worker_pool(workers, initializer=_start_worker, initargs=(settings, build, dict(os.environ))) as pool:
-        yield from _WorkOrder(pool, tickers, horizons, mode, settings.benchmark_tickers).outcomes()
+        order = _WorkOrder(pool, tickers, horizons, mode, settings.benchmark_tickers, refit or Refit())
+        yield from order.outcomes()
 
 
 class _WorkOrder:
@@ -140,12 +159,14 @@ class _WorkOrder:
         horizons: tuple[str, ...],
         mode: Mode,
         benchmarks: tuple[str, ...] = (),
+        refit: Refit = Refit(),  # frozen
     ) -> None:
         self.pool = pool
         self.tickers = tickers
         self.horizons = horizons
         self.mode = mode
         self.benchmarks = benchmarks
+        self.refit = refit
         self.running: dict[Future[Outcome], WorkItem] = {}
 
     def outcomes(self) -> Generator[Outcome]:
@@ -192,7 +213,10 @@ class _WorkOrder:
         return WorkItem("ticker", SliceKey(ticker), self.mode, "fetch")
 
     def _horizons_of(self, ticker: str | None) -> list[WorkItem]:
-        return [WorkItem("ticker_horizon", SliceKey(ticker, horizon), self.mode) for horizon in self.horizons]
+        return [
+            WorkItem("ticker_horizon", SliceKey(ticker, horizon), self.mode, refit=self.refit)
+            for horizon in self.horizons
+        ]
 
     def _submit_horizons(self, ticker: str | None) -> None:
         for item in self._horizons_of(ticker):
@@ -321,6 +345,8 @@ class SliceRunner:
                 yield f"{problem} It was set aside as {aside.name} and fetched anew."
 
     def _follow_up(self, item: WorkItem, derived: list[Declaration]) -> list[Declaration]:
+        if item.mode == "train" and item.kind == "ticker_horizon" and item.refit != Refit():
+            return to_refit(self.staleness, item.key, item.refit)
         if item.mode == "force" or (item.mode == "train" and item.kind == "ticker_horizon"):
             return derived
         return stale_in_mode(self.staleness, item.kind, item.key, item.mode)
@@ -342,6 +368,23 @@ def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mo
     if mode == "refresh":
         return staleness.stale(kind, key, refit=False, groups=REFRESHED)
     return staleness.stale(kind, key, refit=True)
+
+
+def to_refit(staleness: Staleness, key: SliceKey, refit: Refit) -> list[Declaration]:
+    """What ``train`` computes of a slice of which some models are named, or nothing is to follow."""
+    families = frozenset(refit.models or (declaration.name for declaration in DECLARATIONS if declaration.is_model))
+    if refit.follows:
+        return staleness.stale("ticker_horizon", key, refit=False, forced=families)
+    found = staleness.stale("ticker_horizon", key, refit=False, forced=families, groups=frozenset({"labels", "models"}))
+    there = families | {
+        name for name, ticker, horizon in staleness.models.slices() if (ticker, horizon) == (key.ticker, key.horizon)
+    }
+    return [
+        declaration
+        for declaration in found
+        if (declaration.name in families if declaration.is_model else True)
+        and all(read.model is None or read.model in there for read in declaration.reads.values())
+    ]
 
 
 class _Worker:

@@ -47,6 +47,7 @@ class Staleness:
         refit: bool,
         groups: frozenset[str] | None = None,
         needs_inputs: bool = False,
+        forced: frozenset[str] = frozenset(),
     ) -> list[Declaration]:
         """Declarations of one slice that need computing, in order, each with what follows from it.
 
@@ -55,6 +56,7 @@ class Staleness:
         refit : whether a fitted model counts as stale when its inputs changed. A missing one always does.
         groups : asset groups, or qualified names of assets, to look at; None for all.
         needs_inputs : whether to leave out what reads a slice that was never made.
+        forced : names of declarations that count as stale whatever is recorded.
         """
         stale: list[Declaration] = []
         names: set[str] = set()
@@ -65,7 +67,7 @@ class Staleness:
                 continue
             if needs_inputs and not self._has_inputs(declaration, key, names):
                 continue
-            if self._is_stale(declaration, key, names, refit=refit):
+            if declaration.name in forced or self._is_stale(declaration, key, names, refit=refit):
                 stale.append(declaration)
                 names.update(_names(declaration))
         return stale

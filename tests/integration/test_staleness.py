@@ -12,14 +12,20 @@ import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from assets.run.execution import Mode, stale_in_mode
+from assets.run.execution import Mode, Refit, stale_in_mode, to_refit
 from assets.run.staleness import Staleness
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import REPOSITORY, Workspace
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY, RECOMMENDATION, REGISTRY, TRADES
-from trading_dag.setting_groups import AugmentationSettings, BacktestSettings, GateSettings
+from trading_dag.setting_groups import (
+    AugmentationSettings,
+    BacktestSettings,
+    FamilyTraining,
+    GateSettings,
+    TrainingSettings,
+)
 from trading_dag.settings import Settings
 
 SPX = SliceKey("SPX")
@@ -159,6 +165,40 @@ def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_r
         "backtests.recommended_structure",
         "monitoring.drift",
     ]
+
+
+def models_stale(home: Path, **changed: Any) -> set[str]:
+    found = stale(home, SPX_24H, settings=Settings(_env_file=None, home=home, **changed))
+    return set(found) & {"models.direction_classifier", "models.volatility_forecaster"}
+
+
+def test_a_start_of_one_family_makes_its_model_stale_and_not_the_other(home: Path) -> None:
+    since = TrainingSettings(volatility_forecaster=FamilyTraining(since="5y"))
+    assert models_stale(home, training=since) == {"models.volatility_forecaster"}
+
+
+def test_other_features_make_both_models_stale(home: Path) -> None:
+    assert models_stale(home, features=("technical", "iv")) == {
+        "models.direction_classifier",
+        "models.volatility_forecaster",
+    }
+
+
+def test_a_named_model_is_refitted_and_what_reads_it_follows_where_that_is_asked_for(home: Path) -> None:
+    settings = Settings(_env_file=None, home=home)
+    staleness = Staleness(ParquetStore(home), ModelStore(home / "models"), settings)
+
+    def names(refit: Refit) -> list[str]:
+        return [f"{declaration.group}.{declaration.name}" for declaration in to_refit(staleness, SPX_24H, refit)]
+
+    alone = names(Refit(("direction_classifier",), follows=False))
+    assert alone == ["models.direction_classifier", "models.inputs", "models.registry", "models.coefficients"]
+    followed = names(Refit(("direction_classifier",)))
+    assert set(alone) | {"predictions.direction", "evaluation.metrics", "signals.recommendation"} <= set(followed)
+    assert not {"models.volatility_forecaster", "predictions.volatility", "labels.targets"} & set(followed)
+    both = names(Refit(follows=False))
+    assert {"models.direction_classifier", "models.volatility_forecaster"} <= set(both)
+    assert {name.partition(".")[0] for name in both} == {"models"}
 
 
 def test_a_structure_of_the_users_own_reaches_the_comparison_and_nothing_else(home: Path) -> None:

@@ -57,7 +57,7 @@ def test_essential_is_macd_rsi_bollinger_averages_and_hourly_and_daily_mean_and_
 def test_an_unknown_entry_is_refused_with_what_is_near_and_all_choices(entry: str, near: str) -> None:
     with pytest.raises(UnknownFeatureError, match=f"'{entry}' is no group.*did you mean {near}") as raised:
         choose_features(["technical", entry])
-    for choice in (*FEATURE_GROUPS, "iv", "chain", "essential", "days_to_fomc"):
+    for choice in (*FEATURE_GROUPS, "iv", "chain", "essential", "docs/features.md"):
         assert choice in str(raised.value)
 
 

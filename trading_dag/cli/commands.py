@@ -18,6 +18,7 @@ from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, materialize, show_report
 from trading_dag.cli.printing import print_input_ends, print_json, show
+from trading_dag.cli.train_command import train
 
 app = typer.Typer(
     name="trading-dag",
@@ -46,10 +47,7 @@ def refresh(tickers: Tickers = "", horizons: Horizons = "", source: Source = "",
     materialize(CommandContext(source, tickers, horizons), "refresh", as_json=as_json)
 
 
-@app.command()
-def train(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
-    """Refit every model of the chosen slices and what follows from them."""
-    materialize(CommandContext(source, tickers, horizons), "train", as_json=as_json)
+app.command()(train)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -31,9 +31,11 @@ WIDEST: Final = 10_000
 class CommandContext:
     """Settings of one command, with what it needs to work: console, warehouse, Dagster instance."""
 
-    def __init__(self, source: str = "", tickers: str = "", horizons: str = "") -> None:
-        given = {"source": source} if source else {}
-        self.settings = _with_folder(read_settings(given))
+    def __init__(
+        self, source: str = "", tickers: str = "", horizons: str = "", *, given: Mapping[str, Any] | None = None
+    ) -> None:
+        of_source = {"source": source} if source else {}
+        self.settings = _with_folder(read_settings({**of_source, **(given or {})}))
         _warn_of_typos()
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         self.state = self.settings.home / ".dagster"
@@ -92,7 +94,7 @@ def _with_folder(settings: Settings) -> Settings:
     return with_tickers_of_folder(settings)
 
 
-def read_settings(given: Mapping[str, str]) -> Settings:
+def read_settings(given: Mapping[str, Any]) -> Settings:
     """The settings of the environment and ``.env``, with what was given on the command line before both.
 
     Raises
@@ -103,7 +105,7 @@ def read_settings(given: Mapping[str, str]) -> Settings:
     from pydantic_settings import SettingsError
 
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        return Settings(**given)
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"{Path('.env').absolute()} is no UTF-8 text (byte {error.start}): save it as UTF-8"

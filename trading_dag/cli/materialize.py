@@ -30,19 +30,31 @@ if TYPE_CHECKING:
     import dagster as dg
     from rich.text import Text
 
-    from assets.run.execution import Mode, Outcome
+    from assets.run.execution import Mode, Outcome, Refit
     from resources.storage.parquet_store import SliceKey
 
 
-def materialize(context: CommandContext, mode: Mode, *, as_json: bool) -> None:
-    outcomes = _execute(context, mode, quiet=as_json)
+def materialize(
+    context: CommandContext, mode: Mode, *, as_json: bool, refit: Refit | None = None, notes: tuple[str, ...] = ()
+) -> None:
+    """Do the work of a mode on the chosen slices and show what has come of it.
+
+    Parameters
+    ----------
+    refit : which models ``train`` refits, and whether what reads them follows; None for all, and yes.
+    notes : what is told at the end besides.
+    """
+    outcomes = _execute(context, mode, quiet=as_json, refit=refit)
 
     from trading_dag.reporting import tables
 
-    query, table = (
-        (tables.SIGNAL_SQL, tables.signal_table) if mode == "refresh" else (tables.SUMMARY_SQL, tables.summary_table)
-    )
-    frame = with_sources(context, context.query(query), of="signals.recommendation")
+    query, table, of = tables.SUMMARY_SQL, tables.summary_table, "signals.recommendation"
+    if mode == "refresh":
+        query, table = tables.SIGNAL_SQL, tables.signal_table
+    elif refit is not None and not refit.follows:
+        query, table, of = tables.MODELS_SQL, tables.models_table, "models.registry"
+    frame = with_sources(context, context.query(query), of=of)
+    all_notes = list(dict.fromkeys((*(note for outcome in outcomes for note in outcome.notes), *notes)))
     has_result = any(outcome.is_success and outcome.item.kind == "ticker_horizon" for outcome in outcomes)
     if as_json:
         failures = [
@@ -53,7 +65,7 @@ def materialize(context: CommandContext, mode: Mode, *, as_json: bool) -> None:
         told = {
             "failures": failures,
             "repaired": [line for outcome in outcomes for line in outcome.repaired],
-            "notes": list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes)),
+            "notes": all_notes,
             "input_ends": input_ends(context),
             "warnings": [asdict(warning) for warning in warnings_of(context)],
         }
@@ -63,7 +75,7 @@ def materialize(context: CommandContext, mode: Mode, *, as_json: bool) -> None:
             context.console.print(table(frame))
             print_notice(context, zip(frame["ticker"], frame["source"], strict=True))
             print_input_ends(context)
-        print_notes(context, (note for outcome in outcomes for note in outcome.notes))
+        print_notes(context, all_notes)
         print_warnings(context)
         _print_outcomes(context, outcomes, has_result=has_result)
     from trading_dag.cli.history_commands import clean_by_settings
@@ -73,7 +85,7 @@ def materialize(context: CommandContext, mode: Mode, *, as_json: bool) -> None:
         raise typer.Exit(WORK_FAILED)
 
 
-def _execute(context: CommandContext, mode: Mode, *, quiet: bool) -> list[Outcome]:
+def _execute(context: CommandContext, mode: Mode, *, quiet: bool, refit: Refit | None = None) -> list[Outcome]:
     """Do the work of a mode on the chosen slices, with progress; a signal ends it in order."""
     from assets.run.workers import interrupts_left_to_the_parent
 
@@ -87,7 +99,12 @@ def _execute(context: CommandContext, mode: Mode, *, quiet: bool) -> list[Outcom
             from trading_dag.definitions import build_for_command
 
         work = execute(
-            context.settings, tickers=context.tickers, horizons=context.horizons, mode=mode, build=build_for_command
+            context.settings,
+            tickers=context.tickers,
+            horizons=context.horizons,
+            mode=mode,
+            build=build_for_command,
+            refit=refit,
         )
         with closing(work):
             try:

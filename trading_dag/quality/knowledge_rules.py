@@ -30,10 +30,12 @@ def knowledge_checks(qualified_name: str) -> tuple[Check, ...]:
         "models.registry": (
             Check(
                 Rule(
-                    "training_parts_grow", "Each fold of a model learns from more rows, to a later day, than the last."
+                    "training_parts_grow",
+                    "Each fold of a model learns to a later day than the last, and from more rows if since the same "
+                    "day.",
                 ),
                 _training_parts_grow,
-                needs=("model", "fold", "fitted_through", "n_train"),
+                needs=("model", "fold", "train_first_session", "fitted_through", "n_train"),
             ),
         ),
         "models.regime_hmm": (_in_order("fitted_before_service", "fitted_through", "<", "serves_from"),),
@@ -114,7 +116,10 @@ def _all_out_of_sample(examined: Examined) -> Finding:
 
 
 def _training_parts_grow(examined: Examined) -> Finding:
-    """An expanding walk-forward whose folds do not grow has shown a fold what it is tested on."""
+    """An expanding walk-forward whose folds do not grow has shown a fold what it is tested on.
+
+    A fold that begins later than the one before it learns from the last years alone: it moves on and need not grow.
+    """
     frame = examined.frame.reset_index(drop=True)
     ordered = frame[frame["fitted_through"].notna()].sort_values(["model", "fold"])
     if not ordered.duplicated("model").any():
@@ -123,7 +128,9 @@ def _training_parts_grow(examined: Examined) -> Finding:
     shorter = ordered["n_train"].astype("float64") < earlier["n_train"].shift().astype("float64")
     same_rows = (ordered["n_train"] == earlier["n_train"].shift()) & (ordered["n_train"] > 0)
     not_later = ordered["fitted_through"] <= earlier["fitted_through"].shift()
-    wrong = (shorter | same_rows.fillna(False) | not_later).reindex(frame.index, fill_value=False)
+    begins = pd.to_datetime(ordered["train_first_session"])
+    moves_on = begins > begins.groupby(ordered["model"]).shift()
+    wrong = (((shorter | same_rows.fillna(False)) & ~moves_on) | not_later).reindex(frame.index, fill_value=False)
     return Finding.of_rows(wrong.to_numpy(dtype=bool), "a fold did not learn from more than the fold before it")
 
 

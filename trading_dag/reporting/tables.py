@@ -75,6 +75,20 @@ SELECT * FROM evaluation.metrics WHERE {_SELECTED} AND baseline <> 'none'
 BACKTEST_SQL: Final = f"SELECT * FROM backtests.summary WHERE {_SELECTED} {_ORDER}"
 
 
+MODELS_SQL: Final = f"""
+SELECT ticker, horizon, model, status, train_first_session, train_last_session, n_train, n_features, threshold,
+    training, version
+FROM models.registry WHERE {_SELECTED}
+QUALIFY row_number() OVER (PARTITION BY ticker, horizon, model ORDER BY fold DESC) = 1
+ORDER BY ALL
+"""
+
+
+def models_table(frame: pd.DataFrame) -> Table:
+    """Return the live models that are stored, each with what it was learnt from."""
+    return plain_table(frame.drop(columns=["source", "version"]), limit=len(frame))
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON-ready dictionaries: NULL for what is missing, ISO dates."""
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso", date_unit="s"))

@@ -49,3 +49,24 @@ def test_training_parts_that_do_not_grow_are_found(
     frame = registry(n_train, days)
     for stored in (frame, frame.astype({"n_train": "Int64"})):
         assert diagnose(REGISTRY, stored, context=CONTEXT)["training_parts_grow"].tolist() == wrong
+
+
+@pytest.mark.parametrize(
+    ("first", "n_train", "days", "wrong"),
+    [
+        ([*DAYS], [300, 300, 290], ["2023-01-03", "2024-01-02", "2024-12-30"], [False, False, False]),
+        ([DAYS[0]] * 3, [300, 300, 290], ["2023-01-03", "2024-01-02", "2024-12-30"], [False, True, True]),
+        ([*DAYS], [300, 300, 290], ["2023-01-03", "2024-01-02", "2024-01-02"], [False, False, True]),
+        (
+            [DAYS[1], DAYS[0], DAYS[2]],
+            [300, 290, 300],
+            ["2023-01-03", "2024-01-02", "2024-12-30"],
+            [False, True, False],
+        ),
+    ],
+)
+def test_a_fold_that_learns_from_the_last_years_alone_moves_on_and_need_not_grow(
+    first: list[str], n_train: list[int], days: list[str | None], wrong: list[bool]
+) -> None:
+    frame = registry(n_train, days).assign(train_first_session=pd.to_datetime(first).as_unit("us"))
+    assert diagnose(REGISTRY, frame, context=CONTEXT)["training_parts_grow"].tolist() == wrong
