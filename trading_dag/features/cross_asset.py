@@ -7,6 +7,7 @@ here. Whose slices are read, and from which source, is decided where the asset i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
@@ -59,15 +60,15 @@ def build_cross_asset(technical: pd.DataFrame, benchmarks: pd.DataFrame, *, name
     ticker = ticker_of(technical)
     own = technical["log_return_1d"].to_numpy(dtype=np.float64, na_value=np.nan)
     returns = {name: _returns(benchmarks[benchmarks["ticker"] == name], sessions) for name in named}
-    others = {name: values for name, values in returns.items() if name != ticker}
+    others = {name: theirs for name, theirs in returns.items() if name != ticker}
+    of_all = {name: _Windows.of(theirs, _LONG) for name, theirs in returns.items()}
+    pairs = [_correlation(of_all[one], of_all[other]) for one, other in combinations(named, 2)]
     values = {
         "ticker": ticker,
         "session": sessions,
-        **_to_market(own, others.get(named[0]) if named else None),
-        **_to_peers(own, others),
-        "correlation_60_of_benchmarks": _mean(
-            [_correlation(returns[one], returns[other], _LONG) for one, other in combinations(named, 2)], len(own)
-        ),
+        **_relative_strengths(own, others, market=named[0] if named else ""),
+        **_correlations(own, others, market=named[0] if named else ""),
+        "correlation_60_of_benchmarks": _mean(pairs, len(own)),
         "market": named[0] if named else None,
         "benchmarks_missing": np.sum([np.isnan(values) for values in others.values()], axis=0, initial=0.0)
         + np.zeros(len(own)),
@@ -84,26 +85,32 @@ def _returns(bars: pd.DataFrame, sessions: pd.DatetimeIndex) -> FloatArray:
     return np.diff(found, prepend=np.nan)
 
 
-def _to_market(own: FloatArray, market: FloatArray | None) -> dict[str, FloatArray]:
-    """Correlation, beta and relative strength against the market; NaN where the ticker is the market."""
-    theirs = np.full(len(own), np.nan) if market is None else market
+def _relative_strengths(own: FloatArray, others: Mapping[str, FloatArray], *, market: str) -> dict[str, FloatArray]:
+    """Return the log returns beyond the market's and beyond the mean of the other benchmarks'."""
+    beyond = {
+        "market": own - others.get(market, np.full(len(own), np.nan)),
+        "peers": own - _mean(list(others.values()), len(own)),
+    }
     return {
-        "correlation_20_to_market": _correlation(own, theirs, _SHORT),
-        "correlation_60_to_market": _correlation(own, theirs, _LONG),
-        "beta_60_to_market": _beta(own, theirs, _LONG),
-        "relative_strength_20_to_market": _sums(own - theirs, _SHORT),
-        "relative_strength_60_to_market": _sums(own - theirs, _LONG),
+        f"relative_strength_{window}_to_{whom}": _at_ends(_windows(excess, window).sum(axis=1), len(own))
+        for window in (_SHORT, _LONG)
+        for whom, excess in beyond.items()
     }
 
 
-def _to_peers(own: FloatArray, peers: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Mean correlation with, and return beyond the mean of, the benchmarks other than the ticker."""
-    beyond = own - _mean(list(peers.values()), len(own))
-    columns = {}
+def _correlations(own: FloatArray, others: Mapping[str, FloatArray], *, market: str) -> dict[str, FloatArray]:
+    """Return correlations and beta with the market, NaN where the ticker is it, and with the other benchmarks."""
+    nothing = np.full(len(own), np.nan)
+    columns = {"beta_60_to_market": nothing}
     for window in (_SHORT, _LONG):
-        correlations = [_correlation(own, theirs, window) for theirs in peers.values()]
-        columns[f"correlation_{window}_to_peers"] = _mean(correlations, len(own))
-        columns[f"relative_strength_{window}_to_peers"] = _sums(beyond, window)
+        mine = _Windows.of(own, window)
+        theirs = {name: _Windows.of(returns, window) for name, returns in others.items()}
+        found = {name: _correlation(mine, windows) for name, windows in theirs.items()}
+        columns[f"correlation_{window}_to_market"] = found.get(market, nothing)
+        columns[f"correlation_{window}_to_peers"] = _mean(list(found.values()), len(own))
+        if window == _LONG and market in theirs:
+            slope = _covariation(mine, theirs[market]) / theirs[market].variation
+            columns["beta_60_to_market"] = _at_ends(slope, len(own))
     return columns
 
 
@@ -112,31 +119,42 @@ def _mean(columns: list[FloatArray], rows: int) -> FloatArray:
     return np.mean(columns, axis=0) if columns else np.full(rows, np.nan)
 
 
-def _sums(values: FloatArray, window: int) -> FloatArray:
-    """Sum over the last ``window`` values; NaN where one of them is."""
-    return _at_ends(_windows(values, window).sum(axis=1), len(values))
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """Every window of a column of returns.
+
+    Attributes
+    ----------
+    rows : length of the column.
+    values : (windows, window) returns.
+    total : (windows,) their sums.
+    variation : (windows,) sums of squared deviations from the mean, NaN where nothing varies.
+    """
+
+    rows: int
+    values: FloatArray
+    total: FloatArray
+    variation: FloatArray
+
+    @classmethod
+    def of(cls, column: FloatArray, window: int) -> _Windows:
+        values = _windows(column, window)
+        total, squares = values.sum(axis=1), np.einsum("ij,ij->i", values, values)
+        variation = squares - total**2 / window
+        return cls(len(column), values, total, np.where(variation > _NO_VARIANCE * squares, variation, np.nan))
 
 
-def _correlation(one: FloatArray, other: FloatArray, window: int) -> FloatArray:
-    """Pearson's correlation over the last ``window`` returns, NaN where one is missing or nothing varies."""
-    left, right = _windows(one, window), _windows(other, window)
-    scale = np.sqrt(_covariance(left, left) * _covariance(right, right))
-    return _at_ends(np.clip(_covariance(left, right) / scale, -1.0, 1.0), len(one))
+def _correlation(one: _Windows, other: _Windows) -> FloatArray:
+    """Pearson's correlation at the end of each window, NaN where a return is missing or nothing varies."""
+    scale = np.sqrt(one.variation * other.variation)
+    return _at_ends(np.clip(_covariation(one, other) / scale, -1.0, 1.0), one.rows)
 
 
-def _beta(own: FloatArray, market: FloatArray, window: int) -> FloatArray:
-    """Least-squares slope of the ticker's returns on the market's, NaN where one is missing or the market's stand."""
-    left, right = _windows(own, window), _windows(market, window)
-    return _at_ends(_covariance(left, right) / _covariance(right, right), len(own))
-
-
-def _covariance(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Sum of products of deviations by window; of a window with itself NaN where it does not vary."""
-    products = np.einsum("ij,ij->i", left, right)
-    sums: FloatArray = products - left.sum(axis=1) * right.sum(axis=1) / left.shape[1]
-    if left is right:
-        sums = np.where(sums > _NO_VARIANCE * products, sums, np.nan)
-    return sums
+def _covariation(one: _Windows, other: _Windows) -> FloatArray:
+    """Return the sum of products of deviations from the means, by window."""
+    products = np.einsum("ij,ij->i", one.values, other.values)
+    covariation: FloatArray = products - one.total * other.total / one.values.shape[1]
+    return covariation
 
 
 def _windows(values: FloatArray, window: int) -> FloatArray:
