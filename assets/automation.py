@@ -1,7 +1,7 @@
-"""When an asset is wanted: the automation conditions and freshness policies that assets refer to by name.
+"""When an asset is requested: the automation conditions and freshness policies that assets refer to by name.
 
-Every condition demands that the blocking checks of what an asset reads have passed, so a bad slice
-stops the automation at its own door.
+Every condition requires that the blocking checks of an asset's inputs have passed, so a bad slice stops the automation
+right where it lies.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ ConditionName = Literal["eager", "eager_by_session", "eager_by_benchmark", "on_m
 
 @cache
 def condition_of(name: ConditionName) -> Condition | None:
-    """Returns the condition of a name.
+    """Return the automation condition of a name; None for ``none``.
 
-    ``eager``: after the contents of any input changed, and after the code version did, which knows the settings; an
-    input that was fetched again and says the same is no news.
-    ``eager_by_session``: the same for what reads all sessions of a ticker's option chains, of which some are always
-    missing; a chain that its checks refuse is never stored, so they are not asked again. ``eager_by_benchmark``: the
-    same for what reads other tickers' prices, of which some may be missing or refused: what is stored of them counts.
-    The ticker's own have been checked where its technical features were made. ``on_missing``: after any
-    input changed, but only where it was never made; neither new data nor another setting makes it again. ``none``:
-    only schedules, sensors and people ask for it.
+    ``eager`` requests an asset after the contents of any input changed, and after its code version changed, which
+    covers the settings. An input that was fetched again with the same contents triggers nothing.
+    ``eager_by_session`` does the same for assets that read all sessions of a ticker's option chains, some of which are
+    always missing; their checks are not asked again, because a chain that its checks refuse is never stored.
+    ``eager_by_benchmark`` does the same for assets that read other tickers' prices, some of which may be missing or
+    refused: whatever is stored of them counts. The ticker's own prices were checked when its technical features were
+    made.
+    ``on_missing`` requests an asset after any input changed, but only if the asset was never made; neither new data nor
+    another setting makes it again.
+    ``none`` leaves it to schedules, sensors and people.
     """
     checked = dg.AutomationCondition.all_deps_blocking_checks_passed()
     changed = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()

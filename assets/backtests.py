@@ -1,4 +1,4 @@
-"""What the recommended structures would have earned, under stated assumptions."""
+"""What the recommended structures would have earned, under assumptions that are stated."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ IS_ADMISSIBLE: Final = CrossRule(
     SUMMARY,
     Rule(
         name="backtest_is_admissible",
-        description="The backtest may be believed as far as its models and its modelled quotes go.",
+        description="The backtest can be trusted as far as its models and its modelled quotes can.",
         severity="warn",
         is_blocking=False,
     ),
@@ -93,8 +93,8 @@ def recommended_structure(
     volatility_index: pd.DataFrame,
     rates: pd.DataFrame,
 ) -> Result:
-    """Enters at the open after the signal, leaves at the horizon, on the modelled surface; beside buy and hold and
-    random entries."""
+    """The backtest enters each recommended structure at the open after the signal and leaves at the horizon, priced on
+    the modelled surface. Buy and hold and random entries stand beside it."""
     from trading_dag.backtest.engine import run_backtest
     from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.validation.edge import admissibility
@@ -128,9 +128,9 @@ def recommended_structure(
 def comparison(
     at: Slice, chain: StoredChain, prices: pd.DataFrame, volatility_index: pd.DataFrame, rates: pd.DataFrame
 ) -> Result:
-    """Weekly entries about 30 days before expiration, over the last five years of quotes. On the stored chains, at bid
-    and ask where there are, otherwise at last trades; without a chain on the modelled surface, also two volatility
-    points lower and higher."""
+    """Every structure is entered weekly about 30 days before expiration, over the last five years of quotes. Stored
+    chains are traded at bid and ask, or at last trades where there are no quotes; without a chain, prices come from the
+    modelled surface, also two volatility points lower and higher."""
     from trading_dag.backtest.structure_comparison import EVERYTHING, compare_modelled
     from trading_dag.options.structures.user_structures import structures_by_name
 
@@ -151,7 +151,7 @@ def comparison(
 def _compared_on_chain(
     at: Slice, chain: StoredChain, prices: pd.DataFrame, rates: pd.DataFrame, menu: Mapping[str, Structure]
 ) -> Result:
-    """The same on the last years of the stored chain; short calls are assigned over the dividends that are known."""
+    """Compare on the last years of the stored chain; short calls are assigned over the dividends that are known."""
     from trading_dag.backtest.chain_market import chain_market
     from trading_dag.backtest.corporate_actions import splits_of_prices
     from trading_dag.backtest.plan_inputs import known_dividends

@@ -1,4 +1,4 @@
-"""Every declared asset, in the order of the data's one way."""
+"""Every declared asset, from raw data to backtests."""
 
 from __future__ import annotations
 

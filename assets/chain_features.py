@@ -1,4 +1,4 @@
-"""Features of the stored option chains, which need the ticker's prices; the chains themselves do not."""
+"""Features of the stored option chains. They need the ticker's prices; the chains themselves do not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, IMPLIED_VOLATI
         ),
     },
     code_version="3",
-    # Prices are held: cut off before a split, they would be those of a ticker whose closes nobody ever saw.
+    # Prices are not cut: without a later split they would show closes at which the ticker never traded.
     probe=Probe({"exposure": "session", "analytics": "session", "implied_volatility": "session"}),
 )
 def chain_features(
@@ -31,8 +31,9 @@ def chain_features(
     analytics: pd.DataFrame,
     implied_volatility: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Of sessions whose chain stands at the price at which the ticker was quoted then; the others are NULL.
-    ``iv_source`` says whose volatility ranks the session: the ticker's own index, its chain, or a proxy."""
+    """A session has values where its chain agrees with the price at which the ticker traded that day; other sessions
+    are NULL. ``iv_source`` says whose volatility the ranks are based on: the ticker's own index, its chain, or a
+    proxy."""
     from trading_dag.features.option_chain import agreeing_sessions, build_option_chain
 
     exposure, analytics = agreeing_sessions(exposure, analytics, prices=prices)

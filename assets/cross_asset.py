@@ -1,4 +1,4 @@
-"""Features that compare a ticker with named benchmarks: the only ones that read other tickers' slices."""
+"""Features that compare a ticker with named benchmarks. No other feature reads another ticker's slices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trading_dag.schemas import CROSS_ASSET, PRICES_DAILY, TECHNICAL
 
 
 def _benchmarks_at_hand(at: Slice, _: pd.DataFrame) -> dict[str, Any]:
-    """Which benchmarks are named, and of which no bars of this source are stored."""
+    """Return which benchmarks are named, and which of them have no stored bars of this source."""
     named = at.settings.benchmark_tickers
     stored = benchmark_records(at.store, PRICES_DAILY, named, source=at.settings.source)
     missing = [ticker for ticker in named if ticker not in stored]
@@ -37,8 +37,9 @@ def _benchmarks_at_hand(at: Slice, _: pd.DataFrame) -> dict[str, Any]:
     describe=_benchmarks_at_hand,
 )
 def cross_asset(at: Slice, technical: pd.DataFrame, benchmarks: pd.DataFrame) -> pd.DataFrame:
-    """Against the benchmarks that the settings name, whatever else is in the universe. One that is not stored makes
-    what needs it NULL, and is counted; it fills in once it is there."""
+    """The ticker is compared with the benchmarks that the settings name, whatever else is in the universe. Where a
+    benchmark is not stored, the features that need it are NULL and the gap is counted; they fill in once it is
+    stored."""
     from trading_dag.features.cross_asset import build_cross_asset
 
     return build_cross_asset(technical, benchmarks, named=at.settings.benchmark_tickers)

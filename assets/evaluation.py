@@ -1,4 +1,4 @@
-"""Scores of the forecasts, always beside their baselines."""
+"""Scores of the forecasts, always shown beside their baselines."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     uses=("bootstrap", "walk_forward"),
 )
 def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame, registry: pd.DataFrame) -> Result:
-    """Pooled over the test folds, from the prediction tables alone; intervals by stationary bootstrap. The registry
-    says where models also learnt from augmented rows."""
+    """Scores are pooled over the test folds and computed from the prediction tables alone; intervals come from a
+    stationary bootstrap. The registry says which models also learnt from augmented rows."""
     from trading_dag import plots
     from trading_dag.validation.evaluation import evaluate
 
@@ -74,7 +74,8 @@ def importance(
     features: pd.DataFrame,
     targets: pd.DataFrame,
 ) -> Result:
-    """By shuffling, among the sessions that each fold forecast out of sample; nothing is fitted."""
+    """Each feature is shuffled among the sessions that a fold forecast out of sample, and the loss of skill is
+    measured; nothing is fitted again."""
     from trading_dag.models import direction_classifier as direction
     from trading_dag.models import volatility_forecaster as volatility
     from trading_dag.plots.importance import importance_of_features

@@ -1,4 +1,4 @@
-"""Every feature of a ticker side by side, after all the tables that it joins."""
+"""All features of a ticker side by side, joined from all the feature tables."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OF_TICKER: Final[dict[str, Table]] = {
 
 
 def _missing_data(at: Slice, features: pd.DataFrame) -> dict[str, Any]:
-    """Which columns are missing or thin, and the picture of it where other columns are there than before."""
+    """Return which columns are missing or thin; the picture is drawn when other columns are present than before."""
     least = at.settings.walk_forward.minimum_presence
     presence = features[list(ALL_FEATURES)].notna().mean()
     absent = [str(name) for name in presence.index[~(presence > 0.0)]]
@@ -52,7 +52,7 @@ def _missing_data(at: Slice, features: pd.DataFrame) -> dict[str, Any]:
         "columns never present": f"{len(absent)}: {', '.join(absent)}",
         f"columns present in less than {least:.0%} of the sessions": f"{len(thin)}: {', '.join(thin)}",
     }
-    # A new session changes nothing that one could see, and the picture takes 0.4 s.
+    # A new session changes nothing that one could see in the picture, which takes 0.4 s to draw.
     if _stored_features(at) != set(ALL_FEATURES) - set(absent):
         described["missing data"] = picture(_missing_data_figure(features, presence, title=at.ticker))
     return described
@@ -85,7 +85,8 @@ def _missing_data_figure(features: pd.DataFrame, presence: pd.Series, *, title: 
 def feature_table(
     at: Slice, technical: pd.DataFrame, implied_volatility: pd.DataFrame, macro: pd.DataFrame, **others: pd.DataFrame
 ) -> pd.DataFrame:
-    """Columns never disappear: what the source does not give is NULL."""
+    """All feature tables of the ticker are joined by session. Columns never disappear: what the source does not offer
+    is NULL."""
     from trading_dag.features.feature_table import build_feature_table
 
     return build_feature_table(technical, implied_volatility, macro, **others)

@@ -1,4 +1,4 @@
-"""Feature tables: one row a session, with nothing that was not known at its close."""
+"""Feature tables: one row per session, with nothing that was not known at its close."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from trading_dag.schemas import (
     probe=Probe({"prices": "session"}),
 )
 def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
-    """Prices are put on the base of their first session, so that a later dividend changes no earlier row."""
+    """Prices are scaled to the base of their first session, so that a later dividend changes no earlier row."""
     from trading_dag.features.technical import build_technical
 
     return build_technical(prices)
@@ -52,8 +52,8 @@ def technical(at: Slice, prices: pd.DataFrame) -> pd.DataFrame:
     uses=("volatility_indices",),
 )
 def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.DataFrame) -> pd.DataFrame:
-    """A rank needs 252 sessions of the index; before that it is NULL. ``iv_source`` says whether it is the ticker's
-    own."""
+    """A rank needs 252 sessions of the index and is NULL before that. ``iv_source`` says whether the index is the
+    ticker's own."""
     from trading_dag.features.implied_volatility import build_implied_volatility
 
     own_index = at.settings.own_volatility_index(at.ticker)
@@ -62,8 +62,8 @@ def implied_volatility(at: Slice, volatility_index: pd.DataFrame, technical: pd.
 
 @table_asset(MACRO_TABLE, reads={"macro": MACRO}, code_version="4", probe=Probe({"macro": "known_on"}))
 def macro(at: Slice, macro: pd.DataFrame) -> pd.DataFrame:
-    """Point in time: a value appears on the session on which it was published, and goes stale. What a vendor shows
-    already and counts as known only later is not there before that session has closed."""
+    """Values are point in time: each appears on the session on which it was published, and expires when it grows stale.
+    A value that a vendor already shows but that counts as known only later is absent until that session has closed."""
     from trading_dag.features.macro import build_macro
 
     return build_macro(macro, as_of=at.as_of)
@@ -118,8 +118,9 @@ def sentiment(
     news_sentiment: pd.DataFrame,
     implied_volatility: pd.DataFrame,
 ) -> pd.DataFrame:
-    """A headline counts from when it could be read; no headline is no score. With ``sentiment_basis`` ``vendor`` tone
-    and buzz are the vendor's snapshots, and NULL where there is none: a column is never of both."""
+    """A headline counts from the moment at which it could be read; a session without headlines has no score. With
+    ``sentiment_basis`` ``vendor``, tone and buzz come from the vendor's snapshots and are NULL where there is none: a
+    column never mixes the two."""
     from trading_dag.features.sentiment import build_sentiment
 
     return build_sentiment(
@@ -141,7 +142,7 @@ def sentiment(
     ),
 )
 def earnings(at: Slice, earnings: pd.DataFrame, prices: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
-    """A surprise counts from the close of the session that could react to it."""
+    """A surprise counts from the close of the first session that could react to it."""
     from trading_dag.features.earnings import build_earnings
 
     return build_earnings(earnings, prices, implied_volatility=implied_volatility)
@@ -154,7 +155,7 @@ def earnings(at: Slice, earnings: pd.DataFrame, prices: pd.DataFrame, implied_vo
     probe=Probe({"economic_calendar": _scheduled_at, "prices": "session"}),
 )
 def economic_calendar(at: Slice, economic_calendar: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
-    """What was not scheduled is not seen before it happens."""
+    """An event that was not scheduled is not visible before it happens."""
     from trading_dag.features.economic_calendar import build_economic_calendar
 
     return build_economic_calendar(economic_calendar, prices)
@@ -168,7 +169,7 @@ def economic_calendar(at: Slice, economic_calendar: pd.DataFrame, prices: pd.Dat
     probe=Probe({"prices_hourly": "ts", "prices": "session"}),
 )
 def intraday(at: Slice, prices_hourly: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
-    """A session with holes in its bars has no features."""
+    """Features are computed from the session's hourly bars; a session with holes in its bars has none."""
     from trading_dag.features.intraday import build_intraday
 
     return build_intraday(prices_hourly, prices)

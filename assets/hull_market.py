@@ -1,7 +1,7 @@
 """The data of the Hull Tactical competition: the user's file as it is, and features with interaction terms.
 
-They belong to no ticker and to no exchange session: days have numbers. What takes the place of missing values is fitted
-inside the folds of a model and is not stored here.
+The data belong to no ticker and to no exchange session: days are numbered. The values that replace missing ones are
+fitted inside the folds of a model and are not stored here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trading_dag.schemas import HULL_MARKET, HULL_MARKET_TABLE
     fetch=Fetch(is_optional=True, state_of=lambda source: str(source.hull.state())),
 )
 def hull_market(at: Slice) -> Result:
-    """Read where the file is another than the one that is stored, and then taken whole; what changed is counted."""
+    """The file is read again when it is not the one that is stored, and then replaces it whole; changes are counted."""
     stored = at.store.read_or_empty(HULL_MARKET, at.key)
     fresh = at.source.hull.market()
     if fresh.attrs.get("source_off"):
@@ -48,7 +48,7 @@ def _changes(stored: pd.DataFrame, fresh: pd.DataFrame) -> dict[str, int]:
 
 
 def _described(market: pd.DataFrame) -> dict[str, Any]:
-    """Extent, and how much is missing."""
+    """Return the extent of the data, and how much of it is missing."""
     from trading_dag.features.hull_market import missing_by_family
 
     shares = missing_by_family(market)
@@ -62,7 +62,7 @@ def _described(market: pd.DataFrame) -> dict[str, Any]:
 
 
 def _missing_data(market: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """What is missing when; drawn where the data are others than before, for it takes a second."""
+    """Draw what is missing when; only for data that changed, because it takes a second."""
     from trading_dag.features.hull_market import hull_features
     from trading_dag.features.missing_values import presence_by_block
     from trading_dag.plots.missing import missing_data
@@ -72,7 +72,7 @@ def _missing_data(market: pd.DataFrame) -> dg.MarkdownMetadataValue:
 
 @table_asset(HULL_MARKET_TABLE, reads={"market": HULL_MARKET}, code_version="1", probe=Probe({"market": "date_id"}))
 def hull_market_features(at: Slice, market: pd.DataFrame) -> pd.DataFrame:
-    """Missing values stay missing: a median of all days would tell a fold what came after it."""
+    """Missing values stay missing: filling them with a median over all days would tell a fold what came after it."""
     from trading_dag.features.hull_market import build_hull_market
 
     return build_hull_market(market)

@@ -1,7 +1,7 @@
-"""Jobs: the two that make everything, and the ones that schedules and sensors ask for.
+"""Jobs: the three that make everything, and those that schedules and sensors start.
 
-One job cannot hold two partition definitions, so the way from bytes to backtest is cut once, between
-what belongs to a ticker and what belongs to a ticker and a horizon.
+One job cannot hold two partition definitions, so the way from raw data to backtest is split between what belongs to
+no ticker, to a ticker, and to a ticker and a horizon.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ RETRAIN_JOB: Final = "retrain"
 OPTION_CHAIN_JOB: Final = "option_chain"
 OPTIONS_JOB: Final = "options"
 HOUR_SECONDS: Final = 3600
-# By which the run queue of dagster.yaml keeps runs without a partition apart.
+# The tag by which the run queue of dagster.yaml keeps runs without a partition apart.
 UNPARTITIONED: Final = {"trading_dag/unpartitioned": "yes"}
 
 
 def keys_of_slice(kind: str) -> list[dg.AssetKey]:
-    """Asset keys of every declaration with that slicing."""
+    """Return the asset keys of every declaration with that slicing."""
     return [key for declaration in DECLARATIONS if declaration.slice == kind for key in declaration.asset_keys]
 
 
 def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
-    """Every job of the project."""
+    """Return every job of the project."""
     fetched = {kind: _fetched(kind) for kind in ("none", "ticker")}
     research = keys_of_slice("ticker_horizon")
     labels = [key for key in research if key.path[0] == "labels"]
@@ -42,11 +42,11 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     return [
         _job(MACRO_JOB, keys_of_slice("none"), "Macro series and their features.", tags=UNPARTITIONED),
         _job(MARKET_JOB, keys_of_slice("ticker"), "Raw data and features of one ticker."),
-        _job(RESEARCH_JOB, research, "Labels to backtest of one ticker and horizon."),
+        _job(RESEARCH_JOB, research, "Everything from labels to backtests of one ticker and horizon."),
         _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
         _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations.", tags=UNPARTITIONED),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
-        _job(OPTIONS_JOB, options, "What the stored chains of one ticker come down to."),
+        _job(OPTIONS_JOB, options, "Analytics of the stored option chains of one ticker."),
         _job(
             RETRAIN_JOB,
             [key for key in research if key not in labels],

@@ -1,4 +1,4 @@
-"""Labels: what happened after each session. The only assets that look forward."""
+"""Labels: what happened after each session. No other asset looks forward."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from trading_dag.schemas import IMPLIED_VOLATILITY, PRICES_DAILY, TARGETS, TECHN
     code_version="3",
 )
 def targets(at: Slice, prices: pd.DataFrame, technical: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
-    """Rows end where the future does. 12h rows are absent while the index's open is only a copy of the close."""
+    """Rows end where the future does. 12h rows are absent for sessions at which the index's open is only a copy of the
+    close."""
     from trading_dag.labels import build_targets
 
     return build_targets(prices, technical, implied_volatility, horizon=at.horizon)

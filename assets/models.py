@@ -64,8 +64,8 @@ def direction_classifier(
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
 ) -> FittedModel:
-    """P(UP) by a logistic regression and by XGBoost: five walk-forward folds and the live model, each fold with its
-    own feature selection, scaling and threshold. Bars and index are for augmentation, which is off by default."""
+    """A logistic regression and XGBoost estimate P(UP), in five walk-forward folds and a live model, each fold with its
+    own feature selection, scaling and threshold. Bars and index serve augmentation, which is off by default."""
     from trading_dag.models.direction_classifier import fit
 
     _require_rows(at, features)
@@ -95,8 +95,8 @@ def volatility_forecaster(
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
 ) -> FittedModel:
-    """P(LOW), P(NORMAL), P(HIGH) of the IV regime at the target by a multinomial logistic regression. Bars and index
-    are for augmentation, which is off by default."""
+    """A multinomial logistic regression estimates P(LOW), P(NORMAL) and P(HIGH) of the IV regime at the target. Bars
+    and index serve augmentation, which is off by default."""
     from trading_dag.models.volatility_forecaster import fit
 
     _require_rows(at, features)
@@ -115,7 +115,8 @@ def volatility_forecaster(
 
 @table_asset(INPUTS, SELECTION_STABILITY, reads=_MODELS, code_version="1", uses=("walk_forward",))
 def inputs(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
-    """What each fold reads and why not the rest, decided inside its training part only; how far the folds agree."""
+    """The table says what each fold reads and why it leaves out the rest, decided inside the fold's training part only;
+    a second table says how far the folds agree."""
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.validation.selection_stability import selection_stability
 
@@ -140,14 +141,14 @@ def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, flo
 
 @table_asset(REGISTRY, reads=_MODELS, code_version="3")
 def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
-    """One row a fold of the latest version."""
+    """The table has one row per fold of the latest version of each model."""
     parts = [model.fitted.registry(model.version) for model in (direction_classifier, volatility_forecaster)]
     return pd.concat(parts, ignore_index=True)
 
 
 @table_asset(COEFFICIENTS, reads=_MODELS, code_version="1")
 def coefficients(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
-    """Coefficients of the regressions and gains of the trees, by fold."""
+    """The table holds the coefficients of the regressions and the gains of the trees, by fold."""
     from trading_dag.models.importance import learnt_coefficients
 
     parts = [learnt_coefficients(model.fitted) for model in (direction_classifier, volatility_forecaster)]

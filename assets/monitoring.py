@@ -1,4 +1,4 @@
-"""What the project watches in itself: drift of the features away from what the models were trained on."""
+"""What the project monitors about itself: how far features drift from what the models were trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     uses=("drift",),
 )
 def drift(at: Slice, features: pd.DataFrame, direction_classifier: StoredModel) -> pd.DataFrame:
-    """A report a session, appended to the earlier ones, so that a policy can ask for breaches in a row."""
+    """One report per session is appended to the earlier ones, so that a policy can ask for consecutive breaches."""
     from trading_dag.drift.psi import drift_report
 
     live = direction_classifier.fitted.folds[-1]

@@ -1,7 +1,9 @@
-"""Option chains, one session of one ticker at a time, and what each comes down to.
+"""Option chains, stored one session of one ticker at a time, and the analytics made from them.
 
-Years of chains come in by ``trading-dag import-chains``, which records them here; this asset adds a session from a
-source that gives chains. A date is a partition as soon as there is a chain of it.
+Years of chains come in through ``trading-dag import-chains``, which records them here; this asset adds one session
+from a source that offers chains. A date becomes a partition as soon as it has a chain.
+- # Who wants to know how far chain_history is: the command line that runs it in its own process.
++ # Called with the progress of chain_history: set by the command line that runs it in its own process.
 """
 
 import warnings
@@ -47,7 +49,7 @@ OPTION_CHAIN_KEY: Final = dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name])
 
 
 def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
-    """The asset ``raw.option_chain``, with its checks, for one universe."""
+    """Return the asset ``raw.option_chain``, with its checks, for one universe."""
     checks = check_specs(OPTION_CHAIN, checks_of(OPTION_CHAIN), partitions_def=partitions.date_ticker)
 
     @dg.multi_asset(
@@ -75,7 +77,7 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
 
 
 def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """One session's chain from the source, judged before it is merged."""
+    """Fetch one session's chain from the source; it is judged before it is merged."""
     from resources.expectations import verify
     from resources.io_managers.chains import StoredChain
     from resources.left_out import LEFT_OUT
@@ -84,7 +86,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     session, ticker = chain_slice_of(context.partition_key)
     source = context.resources.source
     frame = source.option_chain(ticker, session=session)
-    # What is stored of the session before tells a chain from a copy of it.
+    # The stored chain of the session before shows whether this one is only a copy of it.
     before = StoredChain.of(context.resources.chain_io.store, ticker).read_before(session) if len(frame) else None
     judged = QualityContext(now_session=last_closed_session(), chain_before=before)
     verdicts = verify(OPTION_CHAIN, frame, context=judged)
@@ -98,7 +100,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     told = {name: frame.attrs[name] for name in ("source_off", WITHOUT_CONTRACTS, LEFT_OUT) if frame.attrs.get(name)}
     if WITHOUT_CONTRACTS in told:
         context.log.warning(
-            "%s [%s %s] no contract is given of expirations that are listed: %s",
+            "%s [%s %s] the vendor gave no contracts for expirations that it lists: %s",
             OPTION_CHAIN.qualified_name, ticker, f"{session:%Y-%m-%d}", told[WITHOUT_CONTRACTS],
         )  # fmt: skip
     with warnings.catch_warnings():
@@ -121,8 +123,9 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     uses=("surface",),
 )
 def chain_history(at: Slice, chain: "StoredChain", rates: pd.DataFrame) -> Result:
-    """Forwards by parity, volatilities, fitted smiles and arbitrage of every expiration, and what dealers would hold.
-    Sessions whose quotes did not change are kept as they are, and what an ended run computed is not computed again."""
+    """Each expiration gets its forward by put-call parity, implied volatilities, a fitted smile and arbitrage checks,
+    and each session the exposure that dealers would hold. Sessions whose quotes did not change are kept, and what an
+    interrupted run has computed is not computed again."""
     from resources.chains.analysis_journal import AnalysisJournal
     from resources.io_managers.chains import NO_CHAIN
     from trading_dag.options.chains.history import HistoryTables, analyse_history
@@ -148,7 +151,7 @@ def chain_history(at: Slice, chain: "StoredChain", rates: pd.DataFrame) -> Resul
 
 
 def _pictures(latest: Any) -> dict[str, Any]:
-    """Smile, term structure and dealers' gamma of the last session."""
+    """Return pictures of the last session: its smile, term structure and dealers' gamma."""
     from trading_dag.options.chains.dealer_exposure import gamma_by_strike
     from trading_dag.plots import net_gamma_by_strike, smiles, term_structure
 

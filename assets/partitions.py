@@ -1,16 +1,16 @@
 """The one home of partitions: which slices exist, and why they are cut that way.
 
-They are those of the active universe: the tickers that the source has and the settings have not left out, and the
-horizons of the settings. So nothing that Dagster starts by itself (automation, a schedule, "Materialize all") works on
-a slice that nobody asked for or nobody can fetch. A ticker or horizon that was active before keeps its slices and its
-history; it is listed again once it is active again. A command works on the slices that it is told and has definitions
-of all that can be named (``every_slice``).
+The partitions are those of the active universe: the tickers that the source has and the settings have not left out,
+and the horizons of the settings. So nothing that Dagster starts by itself (automation, a schedule, "Materialize all")
+works on a slice that nobody asked for or nobody can fetch. A ticker or horizon that is no longer active keeps its
+slices and its history, and is listed again once it is active again. A command works on the slices that it is given,
+with definitions of every slice that can be named (``every_slice``).
 
 - ``ticker``: raw data and features belong to an underlying and to no horizon.
 - ``ticker × horizon``: labels and all that is fitted, forecast or traded depend on how far ahead one looks.
 - Macro series belong to neither and are unpartitioned.
-- ``date × ticker``: an option chain is the quotes of one session. Dates are dynamic: a session is a partition as soon
-  as there is a chain of it, so that no calendar has to be loaded to list them.
+- ``date × ticker``: an option chain is the quotes of one session. Dates are dynamic: a session becomes a partition
+  as soon as it has a chain, so that no calendar has to be loaded to list them.
 
 Folds, models and structures are rows and columns: Dagster allows two dimensions, and a third would
 multiply slices that are always computed together. Dagster orders the dimensions of a key by name,
@@ -41,12 +41,12 @@ OPTION_CHAIN_DATES: Final = dg.DynamicPartitionsDefinition(name="option_chain_da
 
 
 class Partitions:
-    """The partition definitions of one universe.
+    """Holds the partition definitions of one universe.
 
     Parameters
     ----------
     tickers : every ticker that is a partition, in order.
-    horizons : every horizon that is one; they are brought into the order of their length.
+    horizons : every horizon that is a partition; they are sorted by length.
     """
 
     def __init__(self, tickers: tuple[str, ...], horizons: tuple[str, ...] = HORIZON_KEYS) -> None:
@@ -62,24 +62,24 @@ class Partitions:
 
     @classmethod
     def active(cls, settings: Settings) -> Partitions:
-        """Those of the active universe: what the source has, restricted by the settings."""
+        """Return the partitions of the active universe: what the source has, restricted by the settings."""
         from resources.sources.choose import tickers_at_hand
 
         return cls(tickers_at_hand(settings), settings.horizons)
 
     @classmethod
     def every_slice(cls, settings: Settings) -> Partitions:
-        """Those of every ticker and horizon that a command may be told to work on."""
+        """Return the partitions of every ticker and horizon that a command may be given."""
         return cls(settings.all_tickers)
 
     def has(self, key: SliceKey) -> bool:
-        """Whether a slice is a partition."""
+        """Return whether a slice is a partition."""
         return (key.ticker is None or key.ticker in self.tickers) and (
             key.horizon is None or key.horizon in self.horizons
         )
 
     def of(self, kind: SliceKind) -> dg.PartitionsDefinition | None:
-        """The definition for a table's slicing, None for an unpartitioned table."""
+        """Return the partition definition for a table's slicing; None for an unpartitioned table."""
         return {
             "none": None,
             "ticker": self.ticker,
@@ -89,7 +89,7 @@ class Partitions:
 
 
 def partition_key(key: SliceKey) -> str | None:
-    """Dagster's partition key of a slice."""
+    """Return Dagster's partition key of a slice; None for the slice of an unpartitioned table."""
     if key.ticker is None:
         return None
     if key.horizon is None:
@@ -98,17 +98,17 @@ def partition_key(key: SliceKey) -> str | None:
 
 
 def slice_of(context: dg.AssetExecutionContext, kind: SliceKind) -> SliceKey:
-    """The slice that a running asset works on. An unpartitioned asset ignores the run's partition."""
+    """Return the slice that a running asset works on. An unpartitioned asset ignores the run's partition."""
     return SliceKey() if kind == "none" else slice_of_partition(context.partition_key)
 
 
 def chain_partition_key(session: pd.Timestamp, ticker: str) -> dg.MultiPartitionKey:
-    """Dagster's partition key of a session's option chain."""
+    """Return Dagster's partition key of a session's option chain."""
     return dg.MultiPartitionKey({DATE_DIMENSION: f"{session:%Y-%m-%d}", TICKER_DIMENSION: ticker})
 
 
 def chain_slice_of(partition: str) -> tuple[pd.Timestamp, str]:
-    """Session and ticker of a partition key such as ``2024-11-15|SPY``.
+    """Return the session and the ticker of a partition key such as ``2024-11-15|SPY``.
 
     Raises
     ------

@@ -52,7 +52,8 @@ def direction(
 def volatility(
     at: Slice, volatility_forecaster: StoredModel, features: pd.DataFrame, targets: pd.DataFrame
 ) -> pd.DataFrame:
-    """The regime forecast beside how regimes have followed each other, which is hard to beat."""
+    """The regime forecast stands beside how regimes have followed each other in the past, a baseline that is hard to
+    beat."""
     from trading_dag.models.volatility_forecaster import predict
 
     return predict(volatility_forecaster.fitted, features, targets, horizon=at.horizon)

@@ -1,4 +1,4 @@
-"""Raw tables: what the source gave, merged into what is already stored."""
+"""Raw tables: what the source returned, merged into what is already stored."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from trading_dag.schemas import (
 )
 
 RESTATEMENTS_SHOWN: Final = 50
-# The source that is asked about the present: what it did not have then, nobody knew here. The rows of a file, of a
-# sample or of a simulation say themselves when they were known.
+# The source that is asked about the present: what it did not have when asked was not known here. Rows of a file, a
+# sample or a simulation say themselves when they were known.
 ASKED_NOW: Final = "live"
 
 
 def kept_while_off(table: Table, *, stored: pd.DataFrame, fresh: pd.DataFrame) -> Result:
-    """What is stored, of a source that is switched off now; where nothing is, no rows and the reason."""
+    """Return what is stored while its source is switched off; where nothing is stored, no rows and the reason."""
     if stored.empty:
         return Result({table.name: fresh}, source_off=fresh.attrs["source_off"])
     return Result({table.name: stored})
@@ -41,12 +41,14 @@ def kept_while_off(table: Table, *, stored: pd.DataFrame, fresh: pd.DataFrame) -
 def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], pd.DataFrame]) -> Result:
     """Fetch from the last stored session (with an overlap) and merge; refetch all where the base has moved.
 
-    A source that is switched off leaves what is stored as it is, and gives a typed frame without
-    rows where nothing is.
+    A source that is switched off leaves the stored rows as they are; where nothing is stored, the result is a typed
+    frame without rows.
 
     Raises
     ------
     SourceMismatchError : where the stored rows come from another source.
+    - # Not in the shape of the table, so nothing to merge: the checks refuse it by name.
+    + # The frame does not have the table's shape, so there is nothing to merge: the checks refuse it by name.
     """
     from resources.merging.restatement import merge_history, overlap_start
 
@@ -74,9 +76,9 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
 
 
 def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], pd.DataFrame]) -> Result:
-    """Fetch what is new, with an overlap, and merge it into what is stored, which is never thrown away.
+    """Fetch what is new, with an overlap, and merge it into what is stored; stored rows are never thrown away.
 
-    What cannot be asked of a vendor again (snapshots, old articles) stays for ever, unless the settings say how long.
+    What a vendor will not give again (snapshots, old articles) is kept for ever, unless the settings say how long.
 
     Raises
     ------
@@ -122,12 +124,14 @@ def load_events(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | None], 
 
 
 def left_out_of(fresh: pd.DataFrame) -> dict[str, Any]:
-    """Return as metadata what the source left out of an answer: how many records, why, and where the first was."""
+    """Return metadata about what the source left out of an answer: how many records, why, and where the first one
+    was."""
     return {LEFT_OUT: fresh.attrs[LEFT_OUT]} if fresh.attrs.get(LEFT_OUT) else {}
 
 
 def _asked_before(at: Slice, table: Table) -> pd.Timestamp | None:
-    """When the stored slice was last asked for; of one that does not say, when it was written."""
+    """Return when the source was last asked for the stored slice, or when the slice was written if that is not
+    recorded."""
     recorded = at.store.provenance(table, at.key)
     return None if recorded is None else pd.Timestamp(recorded.asked_at or recorded.fetched_at)
 
@@ -140,13 +144,13 @@ def _restatement_table(restated: pd.DataFrame) -> dg.TableMetadataValue:
 
 @table_asset(PRICES_DAILY, code_version="1", kinds={"parquet", "api"}, fetch=Fetch())
 def prices_daily(at: Slice) -> Result:
-    """Fetched from the configured source, merged on the session; restatements are recorded."""
+    """Bars are fetched from the configured source and merged by session; restatements are recorded."""
     return load_incrementally(at, PRICES_DAILY, lambda since: at.source.prices_daily(at.ticker, since=since))
 
 
 @table_asset(VOLATILITY_INDEX, code_version="1", kinds={"parquet", "api"}, fetch=Fetch())
 def volatility_index(at: Slice) -> Result:
-    """VXN for QQQ, RVX for IWM, VIX otherwise and wherever the own index is not to be had."""
+    """The index is VXN for QQQ, RVX for IWM, and VIX otherwise or where the ticker's own index is not available."""
     return load_incrementally(at, VOLATILITY_INDEX, lambda since: at.source.volatility_index(at.ticker, since=since))
 
 
@@ -158,37 +162,39 @@ def macro(at: Slice) -> Result:
 
 @table_asset(PRICES_HOURLY, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def prices_hourly(at: Slice) -> Result:
-    """Bars by their true start; what is stored is kept, and divided where a split moves the vendor's base."""
+    """Bars are stored by their true start. Stored bars are kept, and divided when a split moves the vendor's base."""
     return load_events(at, PRICES_HOURLY, lambda since: at.source.prices_hourly(at.ticker, since=since))
 
 
 @table_asset(NEWS, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def news(at: Slice) -> Result:
-    """Each article once, as it was first given, with the moment from which it could be read."""
+    """Each article is stored once, as it was first delivered, with the moment from which it could be read."""
     return load_events(at, NEWS, lambda since: at.source.news(at.ticker, since=since))
 
 
 @table_asset(SOCIAL_MENTIONS, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def social_mentions(at: Slice) -> Result:
-    """Each snapshot once; no vendor gives an old one again."""
+    """Each snapshot is stored once; no vendor delivers an old one again."""
     return load_events(at, SOCIAL_MENTIONS, lambda _: at.source.social_mentions(at.ticker))
 
 
 @table_asset(NEWS_SENTIMENT, code_version="1", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def news_sentiment(at: Slice) -> Result:
-    """Each snapshot once; no vendor gives an old one again. Read where ``sentiment_basis`` is ``vendor``."""
+    """Each snapshot is stored once; no vendor delivers an old one again. The table is read where ``sentiment_basis`` is
+    ``vendor``."""
     return load_events(at, NEWS_SENTIMENT, lambda _: at.source.news_sentiment(at.ticker))
 
 
 @table_asset(EARNINGS, code_version="2", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def earnings(at: Slice) -> Result:
-    """Of the ticker itself, or of the heavy holdings of a fund; what was moved or corrected stays, cancelled."""
+    """Announcements are those of the ticker itself, or of a fund's heavy holdings. One that was moved or corrected
+    stays in the table, marked as cancelled."""
     return load_events(at, EARNINGS, lambda since: at.source.earnings(at.ticker, since=since))
 
 
 @table_asset(ECONOMIC_CALENDAR, code_version="3", kinds={"parquet", "api"}, fetch=Fetch(is_optional=True))
 def economic_calendar(at: Slice) -> Result:
-    """Releases and decisions, past and scheduled, with the moment from which each date was known."""
+    """The table lists releases and decisions, past and scheduled, with the moment from which each date was known."""
     return load_events(at, ECONOMIC_CALENDAR, lambda since: at.source.economic_calendar(since=since))
 
 

@@ -31,8 +31,8 @@ def _inputs(at: Slice, technical: pd.DataFrame) -> pd.DataFrame:
     uses=("regime",),
 )
 def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
-    """Only years without a fit are fitted: what is stored stays as it was, unless code, source or what is observed is
-    another. The picture is drawn when a year was fitted."""
+    """One model is fitted per year, and only for years that have none: a stored fit stays unless the code, the source
+    or the observed columns changed. The picture is drawn when a year was fitted."""
     from trading_dag.models.regime_hmm import fit_missing_years, observes, predict
     from trading_dag.plots.regime import market_states
 
@@ -61,7 +61,7 @@ def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
     uses=("regime",),
 )
 def regime(at: Slice, technical: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
-    """Of every session that a fit serves, from observations up to its close."""
+    """Every session that a fit covers gets the probabilities of its states, from observations up to its close."""
     from trading_dag.models.regime_hmm import predict
 
     return predict(_inputs(at, technical), models, ticker=at.ticker)
@@ -69,7 +69,7 @@ def regime(at: Slice, technical: pd.DataFrame, models: pd.DataFrame) -> pd.DataF
 
 @table_asset(REGIME, reads={"states": PREDICTIONS_REGIME}, code_version="1", probe=Probe({"states": "session"}))
 def regime_features(at: Slice, states: pd.DataFrame) -> pd.DataFrame:
-    """The state by its number and the five probabilities, for models to read."""
+    """The state's number and the five probabilities are laid out for models to read."""
     from trading_dag.features.regime_inputs import build_regime
 
     return build_regime(states)

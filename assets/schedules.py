@@ -1,6 +1,6 @@
-"""The daily schedules: after the close, on exchange sessions only, they ask for raw data. Automation does the rest.
+"""The daily schedules: after the close, on exchange sessions only, they request raw data. Automation does the rest.
 
-A schedule belongs to one job and a job to one partition definition, so tickers, macro series and option chains have
+A schedule belongs to one job, and a job to one partition definition, so tickers, macro series and option chains have
 one schedule each.
 """
 
@@ -20,12 +20,12 @@ AFTER_THE_CLOSE: Final = "30 18 * * *"
 
 
 class Requests(Protocol):
-    """What a schedule asks for after a session's close."""
+    """Describes the function that says what a schedule requests after a session's close."""
 
     def __call__(
         self, context: dg.ScheduleEvaluationContext, settings: Settings, session: pd.Timestamp
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        """Runs, or why there are none."""
+        """Yield the runs to start, or the reason why there are none."""
 
 
 def build_schedules(
@@ -35,11 +35,11 @@ def build_schedules(
     chain_job: dg.UnresolvedAssetJobDefinition,
     tickers: tuple[str, ...],
 ) -> list[dg.ScheduleDefinition]:
-    """All three schedules. Run keys carry the session, so a repeated tick starts nothing twice.
+    """Return all three schedules. Run keys carry the session, so a repeated tick starts nothing twice.
 
     Parameters
     ----------
-    tickers : those that are partitions.
+    tickers : the tickers that are partitions.
     """
     chains = partial(_one_chain_a_ticker, tickers)
     return [
@@ -78,7 +78,7 @@ def _one_chain_a_ticker(
     now = pd.Timestamp(context.scheduled_execution_time).tz_convert("UTC")
     wanted = wanted_chains(context.resources.source, tickers, now=now)
     if not wanted:
-        yield dg.SkipReason(f"source {settings.source} has no option chains of {session:%Y-%m-%d} to give")
+        yield dg.SkipReason(f"source {settings.source} has no option chains of {session:%Y-%m-%d} to offer")
     for partition in wanted:
         add_chain_date(context.instance, partition)
         yield dg.RunRequest(run_key=f"{settings.source}-{partition}", partition_key=partition)

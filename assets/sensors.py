@@ -1,4 +1,5 @@
-"""Sensors: drift asks for retraining of just the slice that drifted; automation conditions are evaluated."""
+"""Sensors: one evaluates the automation conditions, the other requests retraining of exactly the slices that
+drifted."""
 
 from __future__ import annotations
 
@@ -19,20 +20,20 @@ AUTOMATION_SENSOR: Final = "automation"
 
 
 def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Evaluates the condition of every asset. Off until somebody turns it on."""
+    """Return the sensor that evaluates the condition of every asset. It is off until somebody turns it on."""
     return dg.AutomationConditionSensorDefinition(
         AUTOMATION_SENSOR,
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=60,
-        description="Evaluates every asset's automation condition: what follows from new data is computed by itself.",
+        description="Evaluates every asset's automation condition, so that new data update what depends on them.",
     )
 
 
 def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition, partitions: Partitions) -> dg.SensorDefinition:
-    """Requests one retraining run for each slice whose drift policy says so, once per report.
+    """Return the sensor that requests one retraining run per report for each slice whose drift policy asks for it.
 
-    Reports of slices that are no partitions (any more) are left alone.
+    Reports of slices that are not (or no longer) partitions are ignored.
     """
 
     @dg.sensor(
@@ -63,7 +64,7 @@ def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition, partitions:
 
 
 def _due_on(store: ParquetStore, key: SliceKey, settings: Settings) -> pd.Timestamp | None:
-    """Session of the report that makes retraining due, None where none does."""
+    """Return the session of the report that makes retraining due; None where none does."""
     from trading_dag.drift.policy import should_retrain
 
     reports = store.read(DRIFT, key, columns=["as_of_session", "feature", "is_breached"])

@@ -42,8 +42,8 @@ def recommendation(
     rates: pd.DataFrame,
     smiles: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One row a session, priced on the slices fitted to the session's option chain where there is one. Without an edge
-    on outcomes known by then the structure is shown and the size is zero."""
+    """Each session gets one row, priced on the smiles fitted to its option chain where it has one. Without a proven
+    edge on outcomes known by then, the structure is shown and its size is zero."""
     from trading_dag.strategy.recommendation import build_recommendations
     from trading_dag.validation.edge import edge_to_date
 

@@ -1,4 +1,4 @@
-"""Runs the checks of a table on a frame that is about to be stored, and reports one verdict a rule.
+"""Runs a table's checks on a frame that is about to be stored, and reports one verdict per rule.
 
 The rules come from ``schemas`` through ``trading_dag.quality``; Great Expectations judges them in
 ``resources.expectations``. The look-ahead prober and the rules between inputs and results are added here, because
@@ -32,7 +32,7 @@ LATE_KNOWN_AT: Final = "probed_late_known_at"
 def verdicts_of(
     declaration: Declaration, table: Table, result: Result, at: Slice, inputs: dict[str, Any]
 ) -> list[RuleVerdict]:
-    """One verdict for each rule of the table, in the order of the asset's check specs."""
+    """Return one verdict for each rule of the table, in the order of the asset's check specs."""
     from resources.expectations import verify
 
     frame = result.frames[table.name]
@@ -57,7 +57,8 @@ def verdicts_of(
 
 
 def _about_prices(frame: pd.DataFrame, at: Slice) -> dict[str, Any]:
-    """What rules of daily bars know beside them: the bars of other tickers, and what the user has accepted."""
+    """Return what the rules of daily bars need besides the bars: other tickers' bars, and what the user has
+    accepted."""
     from resources.storage.accepted_bars import AcceptedBars
     from resources.storage.peers import peers_of
 
@@ -69,7 +70,7 @@ def _about_prices(frame: pd.DataFrame, at: Slice) -> dict[str, Any]:
 
 
 def recorded_warnings(verdicts: list[RuleVerdict]) -> list[dict[str, Any]]:
-    """The broken rules that only warn, as the slice's provenance records them."""
+    """Return the broken rules that only warn, in the form in which the slice's provenance records them."""
     return [
         {
             "rule": verdict.rule.name,

@@ -26,7 +26,7 @@ from trading_dag.slices import Horizon, horizon_of
 
 TimeColumn = str | Callable[[pd.DataFrame], pd.Series]
 Describe = Callable[["Slice", pd.DataFrame], dict[str, Any]]
-# Under which name the state of the source is recorded beside the inputs.
+# The name under which the state of the source is recorded beside the inputs.
 SOURCE_STATE: Final = "source_state"
 LOOKAHEAD_RULE: Final = Rule(
     name="no_lookahead",
@@ -36,7 +36,7 @@ LOOKAHEAD_RULE: Final = Rule(
 
 @dataclass(frozen=True)
 class LateValues:
-    """Columns of numbers that become known later than their row.
+    """Names columns of numbers that become known later than their row.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class LateValues:
 
 @dataclass(frozen=True)
 class Slice:
-    """Where an asset function stands: its slice, the settings, the two places bytes come from, and the time.
+    """Says where an asset function stands: its slice, the settings, the source, the store, and the time.
 
     Attributes
     ----------
@@ -66,14 +66,14 @@ class Slice:
 
     @property
     def ticker(self) -> str:
-        """Ticker of the slice."""
+        """Return the ticker of the slice."""
         if self.key.ticker is None:
             raise StorageError("an unpartitioned asset has no ticker")
         return self.key.ticker
 
     @property
     def horizon(self) -> Horizon:
-        """Horizon of the slice."""
+        """Return the horizon of the slice."""
         if self.key.horizon is None:
             raise StorageError(f"{self.key} has no horizon")
         return horizon_of(self.key.horizon)
@@ -81,14 +81,14 @@ class Slice:
 
 @dataclass(frozen=True)
 class Read:
-    """An input: a table (all of it, or some columns), or a model by name.
+    """Describes one input: a table (all of it, or some columns), or a model by name.
 
     Attributes
     ----------
     same_source_as : name of another input; where the two come from different sources, this one is
         read as empty, so that a run on one source never mixes in rows of another.
-    of_benchmarks : whether it is read of the named benchmarks, all into one frame, and not of the slice's own ticker.
-        What is not stored, or of another source than the settings', is left out.
+    of_benchmarks : whether the table is read for the named benchmarks, in one frame, not for the slice's own ticker.
+        A benchmark that is not stored, or comes from another source than the settings name, is left out.
     """
 
     table: Table | None = None
@@ -99,12 +99,12 @@ class Read:
 
     @property
     def is_chain(self) -> bool:
-        """Whether it is the handle on a ticker's stored option chains, and no frame."""
+        """Return whether the input is the handle on a ticker's stored option chains, which is no frame."""
         return self.table is OPTION_CHAIN
 
     @property
     def asset_key(self) -> dg.AssetKey:
-        """Key of the upstream asset."""
+        """Return the key of the upstream asset."""
         if self.table is not None:
             return dg.AssetKey([self.table.group, self.table.name])
         return dg.AssetKey(["models", self.model or ""])
@@ -112,7 +112,8 @@ class Read:
 
 @dataclass(frozen=True)
 class Result:
-    """What an asset function may return beside bare frames: frames by table name, and metadata for the UI."""
+    """Holds what an asset function may return instead of a bare frame: frames by table name, and metadata for the
+    UI."""
 
     frames: dict[str, pd.DataFrame]
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -121,7 +122,7 @@ class Result:
 
 @dataclass(frozen=True)
 class CrossRule:
-    """A rule between what an asset read and what it made, beside those that a table's schema generates.
+    """States a rule between what an asset read and what it made, beside the rules that its table's schema generates.
 
     Attributes
     ----------
@@ -137,13 +138,13 @@ class CrossRule:
 
 @dataclass(frozen=True)
 class Fetch:
-    """How a table is fetched from a source. Its slice is locked from read to write, and never stale by itself.
+    """Says how a table is fetched from a source. Its slice stays locked from read to write, and never counts as stale.
 
     Attributes
     ----------
-    is_optional : whether what follows goes on with the stored slice where a fetch fails.
-    state_of : given the source, what a fetch would find, told without fetching. It is recorded with the slice, and the
-        command line does not fetch a slice whose record says the same. None where only a fetch tells.
+    is_optional : whether downstream assets go on with the stored slice when a fetch fails.
+    state_of : given the source, returns what a fetch would find, without fetching. It is recorded with the slice, and
+        the command line does not fetch a slice whose record says the same. None where only a fetch can tell.
     """
 
     is_optional: bool = False
@@ -152,7 +153,7 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Probe:
-    """What the look-ahead prober cuts and perturbs; the inputs that are not named are held.
+    """Says what the look-ahead prober cuts and perturbs; inputs that are not named stay as they are.
 
     Attributes
     ----------
@@ -166,7 +167,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Declaration:
-    """An asset (or several that one computation makes) before the universe is known."""
+    """Describes an asset (or several that one computation makes) before the universe is known."""
 
     function: Callable[..., Any]
     name: str
@@ -184,32 +185,33 @@ class Declaration:
     describe: Describe | None = None
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
-        """Code version and the settings it depends on: beside the inputs, what makes a stored slice stale."""
+        """Return the code version and a digest of the settings that are used: with the inputs, they decide what is
+        stale."""
         values = settings.model_dump(mode="json", include={name.partition(".")[0] for name in self.uses})
         used = {name: reduce(getitem, name.split("."), values) for name in self.uses}
         digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
         return {"code_version": self.code_version, "settings": digest}
 
     def version(self, settings: Settings) -> str:
-        """The same fingerprint in a word, as Dagster's code version: ``4``, or ``4+1a2b3c4d`` where settings count."""
+        """Return the fingerprint as Dagster's code version: ``4``, or ``4+1a2b3c4d`` where settings count."""
         fingerprint = self.fingerprint(settings)
         return f"{self.code_version}+{fingerprint['settings'][:8]}" if self.uses else self.code_version
 
     @property
     def asset_keys(self) -> tuple[dg.AssetKey, ...]:
-        """Keys of the assets it makes."""
+        """Return the keys of the assets that this declaration makes."""
         if not self.tables:
             return (dg.AssetKey([self.group, self.name]),)
         return tuple(dg.AssetKey([table.group, table.name]) for table in self.tables)
 
     @property
     def is_model(self) -> bool:
-        """Whether it makes a fitted model and no table."""
+        """Return whether the declaration makes a fitted model and no table."""
         return not self.tables
 
     @property
     def is_fetched(self) -> bool:
-        """Whether its rows come from a source."""
+        """Return whether the rows come from a source."""
         return self.fetch is not None
 
     @property
@@ -219,22 +221,23 @@ class Declaration:
 
     @property
     def is_optional(self) -> bool:
-        """Whether what follows goes on with the stored slice where a fetch fails."""
+        """Return whether downstream assets go on with the stored slice when a fetch fails."""
         return self.fetch is not None and self.fetch.is_optional
 
     @property
     def state_of(self) -> Callable[[Any], str] | None:
-        """What a fetch would find, told by the source without fetching; None where only a fetch tells."""
+        """Return the function that asks a source what a fetch would find, without fetching; None where only a fetch can
+        tell."""
         return self.fetch.state_of if self.fetch else None
 
     def checks(self, table: Table) -> dict[str, tuple[Rule, ...]]:
-        """Asset checks of one of its tables by name, each with the rules that it reports."""
+        """Return the asset checks of one of its tables by name, each with the rules that it reports."""
         own = tuple(entry.rule for entry in self.cross_rules if entry.table is table)
         return checks_of(table, (*((LOOKAHEAD_RULE,) if self.probe else ()), *own))
 
 
 def checks_of(table: Table, further: tuple[Rule, ...] = ()) -> dict[str, tuple[Rule, ...]]:
-    """Asset checks of a table by name, each with the rules that it reports."""
+    """Return the asset checks of a table by name, each with the rules that it reports."""
     checks: dict[str, tuple[Rule, ...]] = {}
     for rule in (*rules_of(table), *further):
         checks[rule.check_name] = (*checks.get(rule.check_name, ()), rule)
@@ -253,21 +256,21 @@ def table_asset(
     cross_rules: tuple[CrossRule, ...] = (),
     describe: Describe | None = None,
 ) -> Callable[[Callable[..., Any]], Declaration]:
-    """Returns the decorator that declares the asset of one table, or of several that one computation makes.
+    """Return the decorator that declares the asset of one table, or of several that one computation makes.
 
     Parameters
     ----------
     tables : what the function returns: one frame, or a ``Result`` with a frame for each.
     code_version, kinds : as ``dg.asset`` takes them.
     reads : inputs by parameter name.
-    automation : name of a condition of ``assets.automation``. Where none is named, a table that is computed is wanted
-        after its inputs (``eager``), and one that is fetched when schedules and people ask for it (``none``).
-    fetch : how rows are fetched; None of a table that is computed from others.
-    probe : what the look-ahead prober cuts and perturbs; None of a table that is not probed.
-    uses : groups of settings whose change makes a stored slice stale; of a group in groups, ``training.NAME``.
+    automation : name of a condition of ``assets.automation``. By default, a computed table is requested
+        after its inputs change (``eager``), and a fetched one when a schedule or a person asks for it (``none``).
+    fetch : how rows are fetched; None for a table that is computed from others.
+    probe : what the look-ahead prober cuts and perturbs; None for a table that is not probed.
+    uses : groups of settings whose change makes a stored slice stale; a nested group is named ``training.NAME``.
     cross_rules : rules between inputs and results, reported as checks of the tables they name.
-    describe : metadata for the UI made of the first table, before it is stored. The look-ahead prober calls the
-        function itself many times, so a function that is probed returns a bare frame and leaves its pictures to this.
+    describe : makes metadata for the UI from the first table, before it is stored. The look-ahead prober calls the
+        asset function many times, so a probed function returns a bare frame and leaves its pictures to ``describe``.
     """
     first = tables[0]
 
@@ -296,7 +299,8 @@ def table_asset(
 def model_asset(
     *, reads: Mapping[str, Table | Read], code_version: str, kinds: Set[str], uses: tuple[str, ...]
 ) -> Callable[[Callable[..., Any]], Declaration]:
-    """Returns the decorator that declares a fitted model per ticker and horizon, whose function returns it.
+    """Return the decorator that declares a fitted model per ticker and horizon; the decorated function returns the
+    model.
 
     New data does not refit it: only a missing model, a request (``train``, drift) or a person does.
     """

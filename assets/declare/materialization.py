@@ -1,8 +1,8 @@
-"""Turns a declaration into a Dagster asset: reads, computes, verifies, hands over for storing, reports the verdicts.
+"""Turns a declaration into a Dagster asset: reads, computes, verifies, hands over for storing and reports the verdicts.
 
-Every asset gets the same treatment here: the tables' schema as metadata, the checks of ``schemas`` run
-*before* the slice is stored, provenance, and a data version, by which the UI tells what is unsynced. What an
-asset computes stands in its own function.
+Every asset is treated alike here: it gets its table's schema as metadata, the checks of ``schemas`` (run *before*
+the slice is stored), provenance, and a data version, by which the UI sees what is out of date. What an asset computes
+stands in its own function.
 """
 
 import warnings
@@ -46,9 +46,9 @@ RESOURCES: Final = {"settings", "source", "store", SLICE_LOCK}
 
 
 def build_asset(declaration: Declaration, partitions: Partitions, settings: Settings) -> dg.AssetsDefinition:
-    """The Dagster asset of a declaration, with its checks, for one universe.
+    """Return the Dagster asset of a declaration, with its checks, for one universe.
 
-    Its code version knows the settings that the asset depends on, as the record of staleness does.
+    Its code version covers the settings that the asset depends on, as the record of staleness does.
     """
     definition = partitions.of(declaration.slice)
     checks = [
@@ -184,7 +184,7 @@ def _check(
 def check_specs(
     table: Table, checks: Mapping[str, tuple[Rule, ...]], *, partitions_def: dg.PartitionsDefinition | None
 ) -> list[dg.AssetCheckSpec]:
-    """The asset checks of a table; one blocks where all its rules do."""
+    """Return the asset checks of a table; a check blocks when all its rules do."""
     return [
         dg.AssetCheckSpec(
             name=name,
@@ -198,7 +198,7 @@ def check_specs(
 
 
 def objections(table: Table, where: str, verdicts: "list[RuleVerdict]") -> list[BadSliceError]:
-    """Why the slice named by ``where`` may not be stored: one error for each blocking rule that is broken."""
+    """Return why the slice named by ``where`` may not be stored: one error for each blocking rule that is broken."""
     return [
         BadSliceError(
             table=table.qualified_name,
@@ -211,7 +211,7 @@ def objections(table: Table, where: str, verdicts: "list[RuleVerdict]") -> list[
 
 
 def one_refusal(where: str, errors: list[BadSliceError]) -> BadSliceError:
-    """One error for the slice named by ``where``: every broken rule, each with its rows."""
+    """Return one error for the slice named by ``where`` that tells every broken rule with its rows."""
     if len(errors) == 1:
         return errors[0]
     rows = [error.key.removeprefix(where).removeprefix("; ") for error in errors]
@@ -221,7 +221,7 @@ def one_refusal(where: str, errors: list[BadSliceError]) -> BadSliceError:
 
 
 def check_results(key: dg.AssetKey, verdicts: "list[RuleVerdict]") -> Iterator[dg.AssetCheckResult]:
-    """One result for each asset check that the verdicts belong to."""
+    """Yield one result for each asset check that the verdicts belong to."""
     by_check: dict[str, list[RuleVerdict]] = {}
     for verdict in verdicts:
         by_check.setdefault(verdict.rule.check_name, []).append(verdict)
@@ -230,7 +230,8 @@ def check_results(key: dg.AssetKey, verdicts: "list[RuleVerdict]") -> Iterator[d
 
 
 def _check_result(key: dg.AssetKey, name: str, verdicts: "list[RuleVerdict]") -> dg.AssetCheckResult:
-    """One asset check out of the verdicts on its rules; the broken ones speak for it, and those that could not look."""
+    """Return one asset check made of its rules' verdicts; it describes the broken rules and those that could not
+    look."""
     is_error = any(verdict.rule.severity == "error" for verdict in verdicts)
     broken = [verdict for verdict in verdicts if not verdict.passed]
     # A check that could not look is no failure, which would stop what is downstream, and says that it did not.
@@ -306,7 +307,7 @@ def _output(
 
 
 def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Content hash of each input by asset name: what staleness compares."""
+    """Return the content hash of each input by asset name, which staleness compares."""
     return {
         ".".join(read.asset_key.path): (
             inputs[name].version if isinstance(inputs[name], StoredModel) else inputs[name].attrs["content_hash"]
@@ -316,13 +317,13 @@ def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[s
 
 
 def _sources(inputs: Mapping[str, Any]) -> str | None:
-    """Source of the first input that has one; inputs of other sources are read as empty."""
+    """Return the source of the first input that has one; inputs of other sources are read as empty."""
     frames = [value for value in inputs.values() if isinstance(value, pd.DataFrame)]
     return next((frame.attrs["source"] for frame in frames if frame.attrs.get("source")), None)
 
 
 def _with_reason_for_no_rows(result: Result, inputs: list[Any]) -> Result:
-    """Where nothing came out because an input's source is off, the reason is passed on: that of the first read."""
+    """Return the result with the reason why it has no rows: that of the first input whose source is off."""
     if result.source_off or any(len(frame) for frame in result.frames.values()):
         return result
     frames = (value for value in inputs if isinstance(value, pd.DataFrame))
@@ -330,7 +331,7 @@ def _with_reason_for_no_rows(result: Result, inputs: list[Any]) -> Result:
 
 
 def _in_key_order(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Rows in the order of the key, which is how they are stored."""
+    """Return the rows in the order of the key, which is how they are stored."""
     if not set(table.key) <= set(frame.columns):
         return frame
     return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
@@ -342,7 +343,8 @@ def _description(function: Callable[..., Any], table: Table | None) -> str:
 
 
 def column_schema(table: Table) -> dg.TableSchema:
-    """The columns of a table with their bounds and what they are, of a feature its formula, for the UI."""
+    """Return the columns of a table for the UI, each with its bounds and its meaning; a feature's meaning is its
+    formula."""
     from trading_dag.features.formulas import FORMULAS
 
     return dg.TableSchema(columns=[_table_column(column, table, FORMULAS) for column in table.columns])

@@ -1,4 +1,4 @@
-"""Figures as pictures in the Dagster UI."""
+"""Figures turned into pictures for the Dagster UI."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def picture(figure: Figure) -> dg.MarkdownMetadataValue:
-    """A figure as Markdown with the PNG inside, which the UI shows without a file to serve."""
+    """Return a figure as Markdown with the PNG inside, which the UI shows without a file to serve."""
     from trading_dag.plots import to_png
 
     encoded = base64.b64encode(to_png(figure)).decode("ascii")

@@ -1,1 +1,1 @@
-"""How slices are brought up to date: staleness, workers, claims, and the stopping of work."""
+"""How slices are brought up to date: staleness, workers, claims, and how work is stopped."""

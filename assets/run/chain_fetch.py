@@ -1,7 +1,7 @@
 """Option chains from the source: which ones are wanted, and how they are fetched, several at once, and stored.
 
-Each chain becomes a run of ``raw.option_chain``, so that its checks and verdicts are those of any other. Chains of
-other people's files are ``importing.importer``'s.
+Each chain becomes a run of ``raw.option_chain``, so that it gets checks and verdicts like any other. Chains in files
+come in through ``importing.importer``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ FETCHING_THREADS: Final = 8
 
 @dataclass(frozen=True)
 class ChainFetch:
-    """What became of the chains that were wanted, by partition key, ``2024-11-15|SPY``.
+    """Tells what became of the chains that were wanted, by partition key, ``2024-11-15|SPY``.
 
     Attributes
     ----------
     stored : fetched and stored now, with the number of contracts.
-    kept : stored before, so not asked for.
+    kept : stored before, so not asked for again.
     failed : not stored, and why.
     """
 
@@ -44,7 +44,7 @@ class ChainFetch:
 
     @property
     def tickers(self) -> list[str]:
-        """Underlyings with a chain that was stored now, sorted."""
+        """Return the underlyings for which a chain was stored now, sorted."""
         return sorted({chain_slice_of(key)[1] for key in self.stored})
 
 
@@ -56,16 +56,16 @@ def wanted_chains(
     first: pd.Timestamp | None = None,
     last: pd.Timestamp | None = None,
 ) -> list[str]:
-    """Partition keys of the chains to be had: the present session's, or of all sessions between two dates.
+    """Return the partition keys of the chains to fetch: the present session's, or all sessions' between two dates.
 
     Parameters
     ----------
     now : the present moment, UTC.
-    first, last : days, inclusive. Without the first it is the last day only, without the last up to the present.
+    first, last : days, inclusive. Without ``first`` only the last day is wanted, without ``last`` all up to now.
 
     Raises
     ------
-    ConfigurationError : for dates of a source that shows present chains only.
+    ConfigurationError : for dates, if the source shows present chains only.
     """
     if first is None and last is None:
         present = {ticker: source.present_chain_session(ticker, now=now) for ticker in tickers}
@@ -85,7 +85,7 @@ def wanted_chains(
 
 
 def is_stored(store: ChainStore, partition: str) -> bool:
-    """Whether there are quotes of that session and ticker."""
+    """Return whether quotes of that session and ticker are stored."""
     session, ticker = chain_slice_of(partition)
     if session.year not in store.years(ticker):
         return False
@@ -93,22 +93,22 @@ def is_stored(store: ChainStore, partition: str) -> bool:
 
 
 def add_chain_date(instance: dg.DagsterInstance, partition: str) -> None:
-    """Let Dagster know the date of a chain as a partition."""
+    """Add the date of a chain to Dagster's partitions."""
     instance.add_dynamic_partitions(str(OPTION_CHAIN_DATES.name), [partition.partition("|")[0]])
 
 
 def run_chain(job: dg.JobDefinition, instance: dg.DagsterInstance, partition: str) -> RunOutcome:
-    """One run of ``raw.option_chain``. Its date is a partition from now on."""
+    """Execute one run of ``raw.option_chain``. Its date is a partition from then on."""
     add_chain_date(instance, partition)
     return run_job(job, instance, partition=partition)
 
 
 class FetchedChains:
-    """The source of the runs that store what was fetched already; holds one chain at a time.
+    """Serves as the source of the runs that store a chain already fetched; holds one chain at a time.
 
     Parameters
     ----------
-    source : by which it was fetched.
+    source : the source from which the chain was fetched.
     """
 
     def __init__(self, source: Source) -> None:
@@ -120,7 +120,7 @@ class FetchedChains:
         self._held = {(ticker, session): chain}
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """The chain that is held."""
+        """Return the chain that is held."""
         return self._held.pop((ticker, session))
 
 
@@ -136,19 +136,19 @@ def fetch_chains(
 ) -> ChainFetch:
     """Fetch chains, several at once within the vendor's limit, and store each in a run of its own as it comes.
 
-    What was stored before an end of any kind is stored; what vendors had answered is in their cache. The same call
-    goes on from there.
+    However the call ends, stored chains stay stored, and vendors' answers stay in the cache. The same call
+    continues from there.
 
     Parameters
     ----------
     wanted : partition keys.
-    build : makes the definitions, with resources to be replaced.
-    again : fetch what is stored too, and merge it.
+    build : makes the definitions, with some resources replaced.
+    again : whether to fetch stored chains too, and merge them.
     progress : called after every chain.
 
     Raises
     ------
-    SourceOffError : for a refused key, at once: it fails for every chain.
+    SourceOffError : for a refused key, at once, because it fails for every chain.
     """
     store = ChainStore(settings.home)
     keys = list(wanted)

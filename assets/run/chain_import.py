@@ -1,9 +1,11 @@
-"""Imports of option-chain files as Dagster runs: one run an import, and for every session it changed what Dagster has
-of any other: a materialization and the verdicts of its checks. A run that refused sessions has failed, and names them.
+"""Imports of option-chain files as Dagster runs, one run per import. Each session that changed gets what Dagster has
+for any other: a materialization and the verdicts of its checks. A run that refused sessions has failed, and names them.
 
-Reading and storing are ``resources.chains.importing.importer``'s; this module only makes the UI, and every condition
-that asks for the checks, know of it. The verdicts are those on what is stored, found for a whole year of a ticker at
-once.
+Reading and storing is done by ``resources.chains.importing.importer``; this module only reports it to the UI, and to
+every condition that asks for the checks. The verdicts describe what is stored, and are found for a whole year of a
+ticker at once.
+- tickers : the universe; chains of other tickers are stored and can be queried, but are no partitions.
++ tickers : the universe; chains of other tickers are stored and can be queried, but are not partitions.
 """
 
 from collections.abc import Callable, Iterator
@@ -81,7 +83,8 @@ def run_import(
 
 
 def _record(context: dg.OpExecutionContext, store: ChainStore, imported: ChainImport, ticker: str) -> None:
-    """Materializations and verdicts of a ticker's sessions that changed, or that an ended import left out."""
+    """Record materializations and verdicts of a ticker's sessions that changed, or that an interrupted import left
+    out."""
     names = {name for file in unreported(store, imported) for name in file.sessions}
     changed = {pd.Timestamp(day) for held, day in (name.split("/") for name in names) if held == ticker}
     slices = {tuple(name.split("/")) for file in imported.files for name in file.slices}
@@ -122,7 +125,7 @@ def _record(context: dg.OpExecutionContext, store: ChainStore, imported: ChainIm
 
 
 def _rows_of(rows: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
-    """The rows of one quote date, out of rows that ascend by it."""
+    """Return the rows of one quote date, from rows sorted by it."""
     begin, end = (int(rows["quote_date"].searchsorted(day, side)) for side in ("left", "right"))
     return rows.iloc[begin:end]
 
@@ -130,7 +133,8 @@ def _rows_of(rows: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
 def _latest_materializations(
     instance: dg.DagsterInstance, partitions: list[dg.MultiPartitionKey]
 ) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """The materialization that the verdicts on each partition are about: without it Dagster takes them for outdated."""
+    """Return the materialization that each partition's verdicts are about: without it Dagster takes them for
+    outdated."""
     wanted = dg.AssetRecordsFilter(asset_key=OPTION_CHAIN_KEY, asset_partitions=list(partitions))
     # The newest first: one for each partition before any older one.
     found = instance.fetch_materializations(wanted, limit=len(partitions)).records

@@ -1,4 +1,5 @@
-"""Who is working on what: claims tickers for a command, refuses slices that automation works on, buries dead runs."""
+"""Who is working on what: claims tickers for a command, refuses slices that automation works on, and closes the runs of
+processes that died."""
 
 from __future__ import annotations
 
@@ -31,9 +32,9 @@ BACKFILL_UNDER_WAY: Final = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCEL
 
 @contextmanager
 def claim(state: Path, tickers: Iterable[str]) -> Iterator[None]:
-    """Hold tickers for the length of one command, also before it has made a run that others could see.
+    """Hold tickers for the length of one command, even before it has made a run that others could see.
 
-    The kernel frees what a killed command held.
+    The kernel releases them if the command is killed.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def claim(state: Path, tickers: Iterable[str]) -> Iterator[None]:
 
 
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed, or cancelled where that was asked, whose process is gone, whoever launched them.
+    """Mark runs whose process is gone as failed (or as cancelled where that was requested), whoever launched them.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 def refuse_if_busy(instance: dg.DagsterInstance, keys: Iterable[SliceKey]) -> None:
     """Raise where a run or a backfill that is queued or under way works on one of the slices.
 
-    What is queued waits for a daemon; where none lives, nobody will work on it now, and it stands in nobody's way.
+    A queued run waits for a daemon; where none lives, nobody will work on it now, so it is ignored.
 
     Raises
     ------
@@ -120,6 +121,7 @@ def _runs_in(instance: dg.DagsterInstance, statuses: list[dg.DagsterRunStatus]) 
 
 
 def _daemon_lives(instance: dg.DagsterInstance) -> bool:
-    """Whether a daemon that launches runs was heard of within the last minute; it beats every half."""
+    """Return whether a daemon that launches runs sent a heartbeat within the last minute; it sends one every half
+    minute."""
     heartbeat = instance.get_daemon_heartbeats().get(LAUNCHING_DAEMON)
     return heartbeat is not None and time.time() - heartbeat.timestamp < HEARTBEAT_SECONDS

@@ -1,8 +1,8 @@
-"""Materializes slices through the Dagster instance, several at once, one in-process run a slice.
+"""Materializes slices through the Dagster instance, several at once, one in-process run per slice.
 
-A run of many small steps costs far less in one process than with a process a step, and a bad slice
-stops only itself. The command line decides what to ask for; this module plans, runs and reports. How the
-worker processes come to be stands in ``workers.py``.
+A run of many small steps costs far less in one process than with a process per step, and a bad slice stops only
+itself. The command line decides what to ask for; this module plans, runs and reports. How the worker processes are
+started stands in ``workers.py``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Refit:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """One slice to bring up to date, or a part of it: what is fetched from the source, or what follows from that."""
+    """Names one slice to bring up to date, or a part of it: what is fetched from the source, or what is computed from
+    that."""
 
     kind: SliceKind
     key: SliceKey
@@ -90,16 +91,16 @@ class WorkItem:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went.
+    """Tells how work on an item went.
 
     Attributes
     ----------
     materialized : names of the assets that were computed; empty where all was up to date.
     errors : one line for each failed asset.
     notes : what the source left out or assumed, and what is switched off.
-    is_usable : whether what follows can go on: nothing failed, or only optional data that are stored from before.
+    is_usable : whether downstream items can go on: nothing failed, or only optional data that are stored from before.
     blocked_by : the upstream item that failed, where this one was therefore not tried.
-    repaired : one line for each slice that was not what was stored, and was therefore set aside and fetched anew.
+    repaired : one line for each damaged slice that was set aside and fetched anew.
     """
 
     item: WorkItem
@@ -113,7 +114,7 @@ class Outcome:
 
     @property
     def is_success(self) -> bool:
-        """Whether the slice is up to date now."""
+        """Return whether the slice is up to date now."""
         return not self.errors and self.blocked_by is None
 
 
@@ -126,11 +127,11 @@ def execute(
     build: DefinitionsFactory,
     refit: Refit | None = None,
 ) -> Generator[Outcome]:
-    """Bring macro data, then each ticker, then its horizons up to date; yield each outcome as it comes.
+    """Bring macro data, then each ticker, then its horizons up to date, and yield each outcome as it comes.
 
     Parameters
     ----------
-    mode : ``run`` computes what is missing or stale, models included. ``refresh`` fetches and follows up to the
+    mode : ``run`` computes what is missing or stale, models included. ``refresh`` fetches and computes up to the
         signals, but refits no model that exists. ``train`` refits every model. ``force`` computes everything.
         ``evaluate`` and ``backtest`` fetch nothing: they bring the scores, or the scores and the backtests, up to
         date with the forecasts and signals that are stored. ``record`` appends what those say to the prediction log.
@@ -147,7 +148,7 @@ def execute(
 
 
 class _WorkOrder:
-    """What may run when: macro data and the tickers' raw data at once, features after both, horizons after features.
+    """Decides what may run when: macro and the tickers' raw data at once, then features, then horizons.
 
     Features of every ticker read the benchmarks' prices too, so they wait for those that are fetched here.
     """
@@ -170,7 +171,7 @@ class _WorkOrder:
         self.running: dict[Future[Outcome], WorkItem] = {}
 
     def outcomes(self) -> Generator[Outcome]:
-        """Each outcome as it comes: one for macro data, one a ticker, one a ticker and horizon."""
+        """Yield each outcome as it comes: one for macro data, one per ticker, one per ticker and horizon."""
         macro = WorkItem("none", SliceKey(), self.mode)
         read_by_all = {macro, *(self._fetch_of(ticker) for ticker in self.tickers if ticker in self.benchmarks)}
         if self.mode in REPORTS:
@@ -233,7 +234,7 @@ class _WorkOrder:
 
 
 def _joined(fetched: Outcome | None, followed: Outcome) -> Outcome:
-    """Both parts of a ticker as one outcome."""
+    """Return both parts of a ticker as one outcome."""
     if fetched is None:
         return followed
     return replace(
@@ -271,7 +272,7 @@ class SliceRunner:
         self.staleness = Staleness(store, ModelStore(settings.home / "models"), settings)
 
     def bring_up_to_date(self, item: WorkItem) -> Outcome:
-        """Fetch where the slice is fetched, compute what is stale, in as few runs as possible."""
+        """Fetch what is fetched, and compute what is stale, in as few runs as possible."""
         started = time.perf_counter()
         everything = [declaration for declaration in DECLARATIONS if declaration.slice == item.kind]
         fetched = self._to_fetch(item, [declaration for declaration in everything if declaration.is_fetched])
@@ -301,7 +302,7 @@ class SliceRunner:
         )
 
     def _to_fetch(self, item: WorkItem, fetched: list[Declaration]) -> list[Declaration]:
-        """Those of which the source may have more than is stored."""
+        """Return the declarations for which the source may have more than is stored."""
         if item.mode == "force" or all(declaration.state_of is None for declaration in fetched):
             return fetched
         with self._source() as source:
@@ -309,13 +310,14 @@ class SliceRunner:
 
     @contextmanager
     def _source(self) -> Iterator[Source]:
-        """The source that the runs would ask. Without an instance Dagster would make one, at 50 ms each time."""
+        """Yield the source that the runs would ask. Without the given instance Dagster would make one, at 50 ms each
+        time."""
         wanted = {"source": self.definitions.resources["source"]}  # type: ignore[index]
         with dg.build_resources(wanted, instance=self.instance) as resources:
             yield resources.source
 
     def _fetch_chain(self, item: WorkItem) -> list[RunOutcome]:
-        """The present option chain, where the source shows one that is not stored. What follows does without it."""
+        """Fetch the present option chain if the source shows one that is not stored. What follows does not need it."""
         with self._source() as source:
             wanted = wanted_chains(source, [item.key.ticker or ""], now=pd.Timestamp.now("UTC"))
         store = ChainStore(self.store.root)
@@ -324,7 +326,7 @@ class SliceRunner:
         return [run_chain(job, self.instance, partition) for partition in missing]
 
     def _can_go_on(self, item: WorkItem, fetched: list[Declaration], done: tuple[str, ...]) -> bool:
-        """Whether all that failed is optional and stored from before."""
+        """Return whether all that failed is optional and stored from before."""
         failed = [
             (declaration, table)
             for declaration in fetched
@@ -334,9 +336,10 @@ class SliceRunner:
         return all(declaration.is_optional and self.store.exists(table, item.key) for declaration, table in failed)
 
     def _set_aside_what_is_damaged(self, item: WorkItem, fetched: list[Declaration]) -> Iterator[str]:
-        """A fetched slice is merged into what is stored; where that is not what was stored, all of it is fetched anew.
+        """Set damaged slices aside: a fetch merges into what is stored, so a damaged slice has to be fetched anew as a
+        whole.
 
-        Yields a line for each that is set aside.
+        Yields a line for each slice that is set aside.
         """
         for table in [table for declaration in fetched for table in declaration.tables]:
             problem = problem_of(self.store, table, item.key) if self.store.exists(table, item.key) else None
@@ -362,7 +365,7 @@ class SliceRunner:
 
 
 def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mode) -> list[Declaration]:
-    """What a mode has to compute of a slice, fetching aside."""
+    """Return what a mode has to compute of a slice, besides fetching."""
     if mode in REPORTS:
         return staleness.stale(kind, key, refit=False, groups=REPORTS[mode], needs_inputs=True)
     if mode == "refresh":
@@ -388,7 +391,7 @@ def to_refit(staleness: Staleness, key: SliceKey, refit: Refit) -> list[Declarat
 
 
 class _Worker:
-    """What a worker process keeps between items."""
+    """Holds what a worker process keeps between items."""
 
     runner: SliceRunner | None = None
     failure: str = ""

@@ -1,4 +1,5 @@
-"""One run of a job in this process, without its lines on the console, and what came of it in plain words."""
+"""Executes one run of a job in this process, without its lines on the console, and reports the result in plain
+words."""
 
 from __future__ import annotations
 
@@ -20,13 +21,13 @@ MISSED_WHERE_OFF: Final = (VOLATILITY_INDEX.qualified_name, MACRO.qualified_name
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What came of a run.
+    """Tells what came of a run.
 
     Attributes
     ----------
     materialized : names of the assets that were stored, such as ``raw.prices_daily``.
     errors : one line for each step that failed.
-    notes : what sources left out or assumed, and which of the inputs that count is switched off.
+    notes : what sources left out or assumed, and which of the important inputs are switched off.
     """
 
     materialized: tuple[str, ...]
@@ -42,11 +43,11 @@ def run_job(
     selection: Sequence[dg.AssetKey] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> RunOutcome:
-    """Execute a job, or some assets of it, on one partition. A step that fails raises nothing here.
+    """Execute a job, or some assets of it, on one partition. A failing step raises nothing here.
 
     Raises
     ------
-    SystemExit : where a signal came meanwhile: Dagster makes a failed run of it, and the next would begin.
+    SystemExit : where a signal came meanwhile; otherwise Dagster would record a failed run, and the next would begin.
     """
     result = job.execute_in_process(
         instance=instance,
@@ -70,7 +71,7 @@ def run_job(
 
 
 def notes_of_event(event: dg.DagsterEvent) -> list[str]:
-    """What a materialization's metadata tell of things left out, assumed or switched off is returned."""
+    """Return what the metadata of a materialization say was left out, assumed or switched off."""
     said = event.step_materialization_data.materialization.metadata
     notes = str(said[LEFT_OUT].value).splitlines() if LEFT_OUT in said else []
     name = ".".join(event.asset_key.path) if event.asset_key else ""
@@ -80,7 +81,7 @@ def notes_of_event(event: dg.DagsterEvent) -> list[str]:
 
 
 def error_line(event: dg.DagsterEvent) -> str:
-    """The project's own error where there is one, because it says what to do; otherwise the innermost."""
+    """Return the project's own error where there is one, because it says what to do; otherwise the innermost error."""
     error: Any = event.step_failure_data.error
     while error is not None and error.cause is not None and not error.message.startswith(OWN_ERRORS):
         error = error.cause

@@ -1,7 +1,7 @@
-"""Which of Dagster's runs may go: finished long ago, and the record of nothing that still counts.
+"""Which of Dagster's runs may be deleted: those that ended long ago and that no current state depends on.
 
-Dagster tells from its event log what each slice holds, whether its checks passed, and whether a sensor has asked for
-something already. A run that is the last word on any of that stays, however old, and so does the record of a
+Dagster reads from its event log what each slice holds, whether its checks passed, and whether a sensor has already
+asked for something. A run that holds the last event on any of that is kept, however old, and so is the record of a
 restatement.
 """
 
@@ -34,7 +34,7 @@ COMPACTING_WAITS_SECONDS: Final = 1.0
 
 
 def superfluous_runs(instance: dg.DagsterInstance, *, before: dt.datetime) -> list[str]:
-    """Ids of the runs that ended before a moment and may go, oldest first."""
+    """Return the ids of the runs that ended before a moment and may be deleted, oldest first."""
     records = instance.get_run_records(
         filters=dg.RunsFilter(statuses=list(FINISHED_STATUSES), updated_before=before), ascending=True
     )
@@ -48,13 +48,13 @@ def superfluous_runs(instance: dg.DagsterInstance, *, before: dt.datetime) -> li
 
 
 def remove_runs(instance: dg.DagsterInstance, run_ids: list[str]) -> None:
-    """Delete runs with their events."""
+    """Delete runs together with their events."""
     for run_id in run_ids:
         instance.delete_run(run_id)
 
 
 def compact(state: Path) -> tuple[int, bool]:
-    """Give the disk back what deleted rows have left in Dagster's SQLite files.
+    """Return to the disk the space that deleted rows have left in Dagster's SQLite files.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def compact(state: Path) -> tuple[int, bool]:
 
 
 def _last_words(instance: dg.DagsterInstance) -> set[str]:
-    """Runs with the newest event of its kind for an asset or check and partition, or with a restatement."""
+    """Return the runs with the newest event of its kind for an asset or check and partition, or with a restatement."""
     events, checks = SqlEventLogStorageTable, AssetCheckExecutionsTable
     newest = (
         select(func.max(events.c.id))

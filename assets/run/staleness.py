@@ -1,8 +1,8 @@
 """What has to be computed again: slices whose inputs, code version or settings differ from what is recorded.
 
 The record stands in the slice itself (Parquet footer, model spec), so it is right after a crash, and
-in any process. Fetched tables are never stale here: whether the vendor has news only the vendor knows.
-Where a source can tell without being asked for the rows, as of a file, that is compared too.
+in any process. Fetched tables are never stale here: only the vendor knows whether there is anything new.
+Where a source can tell that without being asked for the rows, as a file can, that is compared too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SLICING: Final[dict[str, SliceKind]] = {
 
 
 class Staleness:
-    """Compares what is recorded with what is there.
+    """Compares what is recorded in slices with what is there now.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Staleness:
         needs_inputs: bool = False,
         forced: frozenset[str] = frozenset(),
     ) -> list[Declaration]:
-        """Declarations of one slice that need computing, in order, each with what follows from it.
+        """Return the declarations of one slice that need computing, in order, each with all that depends on it.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class Staleness:
         return stale
 
     def is_as_stored(self, declaration: Declaration, key: SliceKey, source: Any) -> bool:
-        """Whether a source says that a fetch would find what is stored. False where only a fetch tells."""
+        """Return whether a source says that a fetch would find what is stored. False where only a fetch can tell."""
         if declaration.state_of is None:
             return False
         try:
@@ -132,7 +132,7 @@ class Staleness:
         return benchmark_digest(records)
 
     def _provenance(self, table: Table, key: SliceKey) -> Provenance | None:
-        """What is recorded of a slice. One that cannot be read is as good as never made: it is computed again."""
+        """Return what is recorded of a slice; None for one that cannot be read, so that it is computed again."""
         try:
             return self.store.provenance(table, key)
         except StorageError:

@@ -1,10 +1,10 @@
-"""Ctrl-C, SIGTERM and a closed terminal: how every command learns of them, and that it ends whatever it is doing.
+"""Ctrl-C, SIGTERM and a closed terminal: how every command notices them, and how it ends whatever it is doing.
 
-A signal raises ``SystemExit`` in the main thread, so that what is open is closed. That alone would not do: Dagster
-takes the signal for itself while a run is under way, libraries swallow what is raised in their imports, and a thread
-may wait for a vendor for minutes. So a thread of its own hears of every signal too, remembers it for
-``raise_if_stopped``, and ends the process when the main thread has not come to its end in time. Nothing is torn by
-that: whatever is stored is written beside itself and renamed. Worker processes are ``workers``'.
+A signal raises ``SystemExit`` in the main thread, so that open things are closed. That alone is not enough: Dagster
+handles the signal itself while a run is under way, libraries swallow what is raised while they are imported, and a
+thread may wait for a vendor for minutes. So a separate thread also hears of every signal, remembers it for
+``raise_if_stopped``, and ends the process if the main thread does not finish in time. That tears nothing: whatever is
+stored is written to a temporary file and renamed. Worker processes are handled in ``workers``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ STOPPED: Final = "stopped: every stored slice is whole, and the same command goe
 
 
 class _Request:
-    """The signal that asked this process to stop, None before one came; when; whether the main thread was told."""
+    """Remembers the signal that asked this process to stop (None before one came), when, and whether the main thread
+    knows."""
 
     number: int | None = None
     at: float = 0.0
@@ -38,17 +39,17 @@ class _Request:
 
 
 def exit_code(number: int) -> int:
-    """The exit code that shells expect of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    """Return the exit code that shells expect of a process that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
     return 128 + number
 
 
 def stop_signal() -> int | None:
-    """The signal that asked this process to stop; None where none came."""
+    """Return the signal that asked this process to stop; None where none came."""
     return _Request.number
 
 
 def raise_if_stopped() -> None:
-    """Leave where a signal came that a library took for itself, as Dagster does while a run is under way.
+    """Exit if a signal came that a library handled itself, as Dagster does while a run is under way.
 
     Raises
     ------
@@ -60,9 +61,10 @@ def raise_if_stopped() -> None:
 
 @contextmanager
 def answering_signals() -> Iterator[None]:
-    """Answer the signals within; what the process was told to ignore (a background job, ``nohup``) stays ignored.
+    """Handle stop signals inside the block; a signal that the process ignores (background job, ``nohup``) stays
+    ignored.
 
-    Outside the main thread nothing can be answered, and nothing is changed.
+    Outside the main thread no signal can be handled, and nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -88,13 +90,13 @@ def answering_signals() -> Iterator[None]:
 
 
 def leave_if_stopped() -> None:
-    """End the process here where it was asked to stop: one line, and no waiting for threads that ask a vendor."""
+    """End the process here if it was asked to stop: print one line, and do not wait for threads that ask a vendor."""
     if _Request.number is not None:
         _leave(_Request.number)
 
 
 def _answer(number: int, _: FrameType | None) -> None:
-    """Raise at the first signal; what follows it while all is being closed is the listener's."""
+    """Raise at the first signal; later signals, while all is being closed, are left to the listener."""
     _remember(number)
     if not _Request.is_answered:
         _Request.is_answered = True
@@ -104,7 +106,7 @@ def _answer(number: int, _: FrameType | None) -> None:
 
 
 def _remember(number: int) -> None:
-    """Keep the first signal, of which both the handler and the listener are told."""
+    """Keep the first signal; both the handler and the listener are told of it."""
     if _Request.number is None:
         _Request.at = time.monotonic()
         _Request.number = number

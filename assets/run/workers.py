@@ -1,7 +1,7 @@
 """Worker processes of the command line: forked from a server that has imported what every slice needs.
 
-A spawned worker imports Dagster, pandas and Great Expectations for itself, five seconds each time. The server imports
-them once, while the command itself is still starting, and has no threads of its own when it forks.
+A spawned worker would import Dagster, pandas and Great Expectations itself, which takes five seconds each time. The
+server imports them once, while the command itself is still starting, and has no threads of its own when it forks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PRELOADED: Final = "trading_dag.cli.preload"
 
 
 class WorkerContext(ForkServerContext):
-    """Makes worker processes from the server, and knows those that it made."""
+    """Makes worker processes from the server, and remembers those that it made."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,8 @@ class WorkerContext(ForkServerContext):
 
 @contextmanager
 def worker_pool(size: int, *, initializer: Callable[..., object], initargs: tuple[Any, ...]) -> Iterator[Executor]:
-    """Make so many workers, as they are needed. An error within, also Ctrl-C or the end of an iteration, ends them."""
+    """Yield a pool of up to ``size`` workers, made as needed. An error inside (also Ctrl-C or an iteration that is
+    left) ends them."""
     context = start_server()
     pool = ProcessPoolExecutor(size, mp_context=context, initializer=initializer, initargs=initargs)
     try:
@@ -55,7 +56,7 @@ def worker_pool(size: int, *, initializer: Callable[..., object], initargs: tupl
 
 
 def start_server() -> WorkerContext:
-    """Start the server, where it does not run yet, and return the context that makes workers from it.
+    """Start the server, unless it already runs, and return the context that makes workers from it.
 
     It ends with this process.
     """
@@ -71,10 +72,10 @@ def start_server() -> WorkerContext:
 
 @contextmanager
 def interrupts_left_to_the_parent() -> Iterator[None]:
-    """Processes started within inherit the mask: Ctrl-C is the parent's to answer, also while they import.
+    """Block signals inside, so that processes started there leave Ctrl-C to the parent, also while they import.
 
-    The parent answers when it is through, SIGTERM too: interrupted in between, a worker that it had just asked for
-    would find half an order in its pipe. The mask alone does not see to that, for any other thread may take the signal.
+    The parent answers after the block, SIGTERM too: if it were interrupted inside, a worker that it had just requested
+    would find half a request in its pipe. The mask alone is not enough, because another thread may take the signal.
     """
     came: list[signal.Signals] = []
     is_main = threading.current_thread() is threading.main_thread()
@@ -94,7 +95,7 @@ def interrupts_left_to_the_parent() -> Iterator[None]:
 
 
 def _answer_now(number: int, handler: Any) -> None:
-    """What the signal would have done when it came."""
+    """Do what the signal would have done when it came."""
     if callable(handler):
         handler(number, None)
     else:
@@ -102,7 +103,7 @@ def _answer_now(number: int, handler: Any) -> None:
 
 
 def end_workers(workers: Iterable[BaseProcess]) -> None:
-    """End workers, in order where they come to it soon; what they store is whole at every moment."""
+    """End workers, gracefully where they stop in time; whatever they store is complete at every moment."""
     ending = list(workers)
     for worker in ending:
         worker.terminate()
@@ -114,11 +115,12 @@ def end_workers(workers: Iterable[BaseProcess]) -> None:
 
 
 def enter_worker(environment: dict[str, str]) -> None:
-    """First thing in a worker: the environment of the command, one thread for linear algebra, an end with the command.
+    """Prepare a new worker: the command's environment, one thread for linear algebra, and an end together with the
+    command.
 
     Parameters
     ----------
-    environment : of the command now; the server may be older.
+    environment : the command's present environment; the server may have an older one.
     """
     os.environ.clear()
     os.environ.update(environment)
@@ -128,7 +130,7 @@ def enter_worker(environment: dict[str, str]) -> None:
 
 
 def _end_with_command() -> None:
-    """Leave when the command was killed, so that no worker writes for nobody. The server ends with the last of them."""
+    """Exit when the command was killed, so that no worker writes for nobody. The server ends with the last worker."""
     command = multiprocessing.parent_process()
     if command is not None:
         command.join()
