@@ -1,4 +1,4 @@
-"""Which source the settings ask for, and which of the active tickers it has."""
+"""Chooses the source that the settings ask for, and tells which of the active tickers it has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build_source(settings: Settings) -> Source:
 
     Raises
     ------
-    ConfigurationError : where its settings cannot work.
+    ConfigurationError : where the settings of that source cannot work.
     """
     if settings.source == "sample":
         from resources.sources.sample import SampleSource
@@ -53,8 +53,8 @@ def reading_rules(settings: Settings) -> ReadingRules:
 def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
     """Return the active tickers that the source has, in their order.
 
-    Only a folder is looked into. Where there is none, or its prices cannot be read, the settings alone say: a run will
-    tell what is wrong.
+    Only a data folder is looked into. Where there is none, or its prices cannot be read, the settings decide: a run
+    will report what is wrong.
     """
     if settings.source == "live":
         return settings.active_tickers
@@ -71,11 +71,11 @@ def tickers_at_hand(settings: Settings) -> tuple[str, ...]:
 
 
 def require_prices(settings: Settings) -> None:
-    """Refuse a source that cannot give prices, before anything is started for it.
+    """Refuse a source that cannot provide prices, before anything is started for it.
 
     Raises
     ------
-    ConfigurationError : where ``raw.prices_daily`` cannot be had, with what to do.
+    ConfigurationError : where ``raw.prices_daily`` is not available, with what to do.
     """
     for status in build_source(settings).describe():
         if status.kind == PRICES_DAILY.name and status.state == "missing":

@@ -1,6 +1,6 @@
 """The training set of the Hull Tactical market prediction from the user's file: ``train.csv``, or the same as Parquet.
 
-Where it lies, reading it in the shape of ``raw.hull_market`` and refusing another shape belongs here. Which columns a
+Finding it, reading it in the shape of ``raw.hull_market`` and refusing another shape belong here. Which columns a
 model may see is said in ``trading_dag/features/hull_market.py``, what is done about missing values in
 ``features/missing_values.py``.
 
@@ -34,13 +34,13 @@ _REMEDY: Final = "Give the competition's train.csv as it is published, or the sa
 
 
 class HullFile:
-    """The one file of the training set, if there is one.
+    """Reads the one file of the training set, if there is one.
 
     Parameters
     ----------
-    named : the file of the setting ``hull_file``; it goes before any folder.
-    source : name of the source that asks.
-    find : the file in the source's own folder; None for a source without one.
+    named : the file of the setting ``hull_file``; it takes precedence over any folder.
+    source : name of the source that reads the file.
+    find : returns the file in the source's own folder; None for a source without a folder.
     """
 
     def __init__(self, named: Path | None, *, source: str, find: Callable[[], Path | None] | None = None) -> None:
@@ -49,8 +49,8 @@ class HullFile:
         self._find = find
 
     def market(self) -> pd.DataFrame:
-        """Return rows of ``raw.hull_market``, or none and why; ``attrs["source"]`` tells a named file from the
-        source's own.
+        """Return the rows of ``raw.hull_market``, or no rows and the reason; ``attrs["source"]`` tells a named file
+        from the source's own.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class HullFile:
         return read_hull_market(path, source=self._source if self._named is None else NAMED_SOURCE)
 
     def state(self) -> str:
-        """Return what ``market`` would read, told without reading it: path, size and time of change, or why it is off.
+        """Return what ``market`` would read, without reading it: path, size and time of change, or why it is off.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class HullFile:
         return f"{path}, {found.st_size} bytes, changed at {found.st_mtime_ns}"
 
     def describe(self) -> SourceStatus:
-        """Return whether there is a file, for ``doctor``. A file that was named and is not there is missing."""
+        """Return whether there is a file, for ``doctor``. A file that is named but not there counts as missing."""
         try:
             path = self._path()
             self.state()
@@ -111,7 +111,7 @@ def read_hull_market(path: Path, *, source: str = SOURCE) -> pd.DataFrame:
     Parameters
     ----------
     path : ``.csv`` or ``.parquet`` with at least the columns of ``raw.hull_market``.
-    source : what the frame says that it comes from.
+    source : the source that the frame names.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """What every source of market data offers: a method for each raw table.
 
-How bytes are fetched does not belong here: each source has a module of its own, and no source falls back to another.
-The frames that they hand over are built in ``raw_frames.py``.
+How bytes are fetched does not belong here: each source has its own module, and no source falls back to another.
+The frames that sources hand over are built in ``raw_frames.py``.
 """
 
 from __future__ import annotations
@@ -16,58 +16,64 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Where raw tables come from. Frames hold exactly the columns of their table, sorted by key.
+    """Provides raw tables. Each frame has exactly the columns of its table and is sorted by key.
 
     ``since`` is inclusive: sessions (observation dates for ``macro``, days of publication, UTC, for ``news``, days of
-    the event for ``earnings`` and ``economic_calendar``) before it are not fetched. Of news, announcements and events
-    there may be none: a frame without rows that is not ``source_off``.
-    A kind that is switched off gives no rows and ``frame.attrs["source_off"]``, the reason.
+    the event for ``earnings`` and ``economic_calendar``) before it are not fetched. News, announcements and events may
+    be absent: the frame then has no rows, but is not ``source_off``.
+    A kind that is switched off has no rows and gives the reason in ``frame.attrs["source_off"]``.
     """
 
     @property
     def name(self) -> str:
-        """``sample``, ``files``, ``live`` or ``simulated``, as it stands in the provenance."""
+        """Return ``sample``, ``files``, ``live`` or ``simulated``, as the provenance records it."""
 
     @property
     def hull(self) -> HullFile:
-        """The file of a competition, which the user has or has not: ``raw.hull_market``, whatever the source."""
+        """Return the file of the Hull Tactical competition for ``raw.hull_market``, which any source's user may
+        have."""
 
     @property
     def has_earlier_chains(self) -> bool:
-        """Whether ``option_chain`` gives other sessions than the present one."""
+        """Return whether ``option_chain`` offers other sessions than the present one."""
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Rows of ``raw.prices_daily``: finished sessions only."""
+        """Return rows of ``raw.prices_daily``: finished sessions only."""
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Rows of ``raw.volatility_index``: exchange sessions only."""
+        """Return rows of ``raw.volatility_index``: exchange sessions only."""
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Rows of ``raw.macro``: observations with the session on which they became known."""
+        """Return rows of ``raw.macro``: observations with the session on which they became known."""
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """Rows of ``raw.option_chain`` of one session. Years of them come in by ``trading-dag import-chains``."""
+        """Return rows of ``raw.option_chain`` of one session. Years of chains come in through ``trading-dag
+        import-chains``."""
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
-        """Return the session whose chain the source gives at a moment (UTC); None where it has none to give then."""
+        """Return the session whose chain the source offers at a moment (UTC); None where it offers none then."""
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Rows of ``raw.prices_hourly``: bars within the exchange's hours, by their true start."""
+        """Return rows of ``raw.prices_hourly``: bars within the exchange's hours, by their true start."""
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Rows of ``raw.news``: articles about the ticker, and the market's (scope ``market``) in every slice."""
+        """Return rows of ``raw.news``: articles about the ticker, and the market's (scope ``market``) in every
+        slice."""
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
-        """Rows of ``raw.social_mentions``: every snapshot that the source has, 0 mentions where it does not list."""
+        """Return rows of ``raw.social_mentions``: every snapshot that the source has, with 0 mentions for an unlisted
+        ticker."""
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """Rows of ``raw.news_sentiment``: every snapshot of a vendor's own score that the source has."""
+        """Return rows of ``raw.news_sentiment``: every snapshot of a vendor's own score that the source has."""
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Rows of ``raw.earnings``: announcements, past and scheduled, of the companies that count for the ticker."""
+        """Return rows of ``raw.earnings``: announcements, past and scheduled, of the companies that count for the
+        ticker."""
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Rows of ``raw.economic_calendar``: releases and decisions, past and scheduled, and when each was known."""
+        """Return rows of ``raw.economic_calendar``: releases and decisions, past and scheduled, and when each was
+        known."""
 
     def describe(self) -> list[SourceStatus]:
-        """One status per kind, without asking the network."""
+        """Return one status per kind, without asking the network."""

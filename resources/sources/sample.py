@@ -1,10 +1,10 @@
 """The ``sample`` source: real daily data that come inside the PyPI package ``arch``. No network, no keys.
 
-S&P 500 (SPX) and Nasdaq Composite (COMP) 1999–2018, VIX closes 2014–2018. Never presented as live. What is
-odd about the data is left as it is and handled by rule further down; only rows outside the exchange's sessions
+S&P 500 (SPX) and Nasdaq Composite (COMP) 1999–2018, VIX closes 2014–2018. Never presented as live. Oddities of the
+data are left as they are and handled by rules further down; only rows outside the exchange's sessions
 are left out here. Other sources do not belong here.
 
-The files are read where the package lies, because importing ``arch`` costs 1.5 s that reading them does not.
+The files are read straight from the package's folder, because importing ``arch`` costs 1.5 s.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _COLUMNS: Final = {
 
 
 class SampleSource:
-    """Daily bars of SPX and COMP and the VIX, from the installed package ``arch``.
+    """Provides daily bars of SPX and COMP and the VIX, from the installed package ``arch``.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ class SampleSource:
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return the bars of an index, 1999-01-04 to 2018-12-31.
 
-        An index is not split and pays nothing: ``split_factor`` is 1 and ``dividend`` 0.
+        An index has no splits and no dividends: ``split_factor`` is 1 and ``dividend`` 0.
 
         Raises
         ------
         UnknownTickerError : for a ticker that the sample does not have.
-        EmptySourceError : where nothing lies at or after ``since``.
+        EmptySourceError : where there are no rows at or after ``since``.
         """
         bars = since_session(_prices(ticker), since)
         bars = bars.assign(ticker=ticker, split_factor=1.0, dividend=0.0)
@@ -95,7 +95,7 @@ class SampleSource:
         Raises
         ------
         UnknownTickerError : for a ticker that the sample does not have.
-        EmptySourceError : where nothing lies at or after ``since``.
+        EmptySourceError : where there are no rows at or after ``since``.
         """
         last_price_session = _prices(ticker)["session"].max()
         index = _read(VOLATILITY_FILE, {"Date": "session", "vix": "close"}).dropna(subset=["close"])
@@ -141,7 +141,7 @@ class SampleSource:
         return _off(ECONOMIC_CALENDAR, "economic calendar")
 
     def describe(self) -> list[SourceStatus]:
-        """Return what the sample has."""
+        """Return what the sample has and what it lacks."""
         return [
             SourceStatus(PRICES_DAILY.name, "on", "SPX and COMP, 1999 to 2018, from the package arch; not live"),
             SourceStatus(VOLATILITY_INDEX.name, "on", "VIX closes, 2014 to 2018, from the package arch; no VIX3M"),

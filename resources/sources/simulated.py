@@ -1,7 +1,7 @@
 """The ``simulated`` source: a made-up market, the same in every process for the same settings. No network, no keys.
 
-Typing the frames of ``trading_dag.simulation`` and labelling them belongs here; what is in them does not. Everything
-it hands over says that it is simulated, and rows of another source, or of another simulated world, cannot be merged
+Typing and labelling the frames of ``trading_dag.simulation`` belongs here; their contents do not. Everything it
+hands over says that it is simulated, and rows of another source, or of another simulated world, cannot be merged
 with it.
 """
 
@@ -49,19 +49,19 @@ _PATHS_KEPT: Final = 4
 
 
 class SimulatedSource:
-    """Raw tables of a simulated world.
+    """Provides raw tables of a simulated world.
 
     Parameters
     ----------
-    settings : which world.
-    last_session : the session up to which it is known; the last closed one by default. The history ends there, or
-        where the settings' years end, whichever is earlier.
-    hull_file : the file of the Hull Tactical competition, of which nothing is simulated.
+    settings : the settings that define the world.
+    last_session : the session up to which the world is known; the last closed one by default. The history ends there,
+        or where the settings' years end, whichever comes first.
+    hull_file : the file of the Hull Tactical competition, which is never simulated.
 
     Notes
     -----
-    The market factor is made at the first question, and again when a session has closed since. Of the underlyings'
-    paths the last few are kept, so memory does not grow with the number of tickers.
+    The market factor is computed on first use, and again once another session has closed. Of the underlyings'
+    paths only the latest few are kept, so memory does not grow with the number of tickers.
     """
 
     def __init__(
@@ -81,23 +81,23 @@ class SimulatedSource:
 
     @property
     def name(self) -> str:
-        """``simulated``, with a digest of the settings where the world is not the default one."""
+        """Return ``simulated``, with a digest of the settings where the world is not the default one."""
         return self._settings.world
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Bars of any ticker; see ``simulation.bars.daily_bars`` for splits and dividends.
+        """Return bars of any ticker; see ``simulation.bars.daily_bars`` for splits and dividends.
 
         Raises
         ------
         UnknownTickerError : for what is no ticker.
-        EmptySourceError : where nothing lies at or after ``since``.
+        EmptySourceError : where there are no rows at or after ``since``.
         """
         market, path = self._world(ticker)
         rows = since_session(daily_bars(market, path, hourly_bars(market, path)), since)
         return self._table(rows, PRICES_DAILY, ticker, since)
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Hourly bars from 09:30 New York, of which the daily ones are made.
+        """Return hourly bars from 09:30 New York, from which the daily ones are made.
 
         Raises
         ------
@@ -107,8 +107,8 @@ class SimulatedSource:
         return self._table(rows.assign(ticker=ticker), PRICES_HOURLY, ticker, since)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return every underlying's own index: VIX, VXN or RVX for the funds that have one, otherwise VX before the
-        ticker.
+        """Return every underlying's own index: VIX, VXN or RVX for the funds that have one, otherwise VX followed by
+        the ticker.
 
         Raises
         ------
@@ -119,12 +119,13 @@ class SimulatedSource:
         return self._table(named, VOLATILITY_INDEX, ticker, since)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Series by observation date, with the documented publication lags."""
+        """Return series by observation date, with the documented publication lags."""
         rows = macro_rows(self._market)
         return self._events(rows if since is None else rows[rows["observation_date"] >= since], MACRO)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """Quotes of one session, in the dollars and contracts of that day, as vendors keep them; bars are restated.
+        """Return the quotes of one session, in the dollars and contracts of that day, as vendors keep them; bars are
+        restated.
 
         Raises
         ------
@@ -142,7 +143,7 @@ class SimulatedSource:
         return min(last_closed_session(now), self._last)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Made-up headlines about the ticker and the market, from the first session on."""
+        """Return made-up headlines about the ticker and the market, from the first session on."""
         rows = news_rows(*self._world(ticker))
         days = rows["published_at"].dt.tz_localize(None)
         return self._events(rows if since is None else rows[days >= since], NEWS)
@@ -156,19 +157,19 @@ class SimulatedSource:
         return self._events(sentiment_rows(*self._world(ticker)), NEWS_SENTIMENT)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Announcements of the ticker, or of four simulated holdings for a fund or index; four weeks ahead."""
+        """Return announcements of the ticker, or of four simulated holdings for a fund or index, up to four weeks
+        ahead."""
         rows = earnings_rows(self._settings, self._underlying(validate_ticker(ticker)), last=self._last)
         return self._events(rows if since is None else rows[rows["report_date"] >= since], EARNINGS)
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Releases and meetings of the simulated agencies, as far as published."""
+        """Return releases and meetings of the simulated agencies, as far as published."""
         rows = calendar_rows(self._settings, last=self._last)
         return self._events(rows if since is None else rows[rows["event_date"] >= since], ECONOMIC_CALENDAR)
 
     def describe(self) -> list[SourceStatus]:
-        """Return one status a kind: every kind but the competition's data is on, and is no market data. Nothing is
-        simulated for this.
-        """
+        """Return one status per kind: all but the competition's data are on, and are no market data. Nothing is
+        simulated here."""
         chosen = self._settings
         world = f"{NO_MARKET_DATA}: seed {chosen.seed}, {chosen.years} years from {chosen.first_session:%Y-%m-%d}"
         tables = (
@@ -210,5 +211,5 @@ class SimulatedSource:
         return self._events(found, table)
 
     def _events(self, rows: pd.DataFrame, table: Table) -> pd.DataFrame:
-        """Rows in the table's types; of events there may be none."""
+        """Return rows in the table's types; there may be no events."""
         return raw_frame(rows, table, source=self.name)

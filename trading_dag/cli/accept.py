@@ -1,4 +1,4 @@
-"""``trading-dag accept``: the user says that a named bar is true although a rule refuses or doubts it."""
+"""``trading-dag accept``: the user declares a bar to be true although a rule refuses or doubts it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ LONGEST_REASON: Final = 300
 
 def accept(
     ticker: Annotated[str, typer.Argument(help="The ticker of the bar.")],
-    session: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Its session, such as 2010-05-06.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why it is true; kept with the data.")] = "",
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an acceptance back.")] = False,
+    session: Annotated[
+        datetime, typer.Argument(formats=["%Y-%m-%d"], help="The session of the bar, such as 2010-05-06.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why the bar is true; kept with the data.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Withdraw an acceptance.")] = False,
     source: Source = "",
     as_json: AsJson = False,
 ) -> None:
-    """Accept a daily bar that a rule refuses or doubts. It is kept in data/accepted_bars.json, with the reason, and
-    holds while the bar stays as it is."""
+    """Accept a daily bar that a rule refuses or doubts. The acceptance is kept in data/accepted_bars.json, with the
+    reason, and holds as long as the bar does not change."""
     import pandas as pd
 
     from resources.storage.accepted_bars import AcceptedBars
@@ -58,7 +60,7 @@ def _checked(reason: str) -> str:
 
 
 def _accept(context: CommandContext, kept: AcceptedBars, name: str, day: pd.Timestamp, *, reason: str) -> list[str]:
-    """Keep the bar that the source has now; return the rules that it breaks."""
+    """Accept the bar that the source has now; return the rules that it breaks."""
     import pandas as pd
 
     from resources.sources.choose import build_source

@@ -1,6 +1,6 @@
 """The command ``backtest`` and its options: the recommendations of a slice, or with --structure one trade plan.
 
-The work behind each is ``materialize``'s and ``structure_backtest``'s.
+The work is done in ``materialize`` and ``structure_backtest``.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from trading_dag.cli.structure_backtest import PlanRequest, show_plan
 from trading_dag.errors import ConfigurationError
 
 StructureName = Annotated[str, typer.Option("--structure", help="Run this structure on stored option chains.")]
-Underlying = Annotated[str, typer.Option("--ticker", help="Underlying of --structure.")]
+Underlying = Annotated[str, typer.Option("--ticker", help="Underlying to trade with --structure.")]
 FirstDate = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First quote date.")]
 LastDate = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last quote date.")]
 EntryRule = Annotated[str, typer.Option("--entries", "--entry", help="weekly, daily or signals (of one --horizon).")]
-SignalHorizon = Annotated[str, typer.Option("--horizon", help="Horizon of the signals of --entries signals.")]
+SignalHorizon = Annotated[str, typer.Option("--horizon", help="Horizon of the signals, with --entries signals.")]
 Days = Annotated[int, typer.Option("--days", min=2, help="Calendar days to expiration at entry.")]
 Exits = Annotated[list[str] | None, typer.Option("--exit", help=exit_help())]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="A backtest setting for this trade plan, such as slippage_fraction=0.01; repeatable."),
 ]
-HtmlReport = Annotated[Path | None, typer.Option("--html", help="Write one self-contained report.")]
+HtmlReport = Annotated[Path | None, typer.Option("--html", help="Write a self-contained HTML report to this file.")]
 
 
 def backtest(
@@ -50,8 +50,8 @@ def backtest(
     changes: Changes = None,
     html: HtmlReport = None,
 ) -> None:
-    """Backtest the recommended structures where that is due and show it; or, with --structure, one structure by rule
-    on the stored option chains. --json includes every assumption."""
+    """Show the backtest of the recommended structures, computed again if it is out of date; or, with --structure,
+    backtest one structure by rule on the stored option chains. --json includes every assumption."""
     if not structure:
         _refuse({"--from": first, "--to": last, "--exit": exits, "--set": changes, "--html": html})
         _backtest_recommendations(CommandContext(source, ticker or tickers, horizon or horizons), as_json=as_json)
@@ -66,10 +66,10 @@ def backtest(
 
 
 def _refuse(given: Mapping[str, object]) -> None:
-    """Refuse options that would change nothing."""
+    """Refuse options that would have no effect."""
     stray = [name for name, value in given.items() if value]
     if stray:
-        raise ConfigurationError(f"{', '.join(stray)} only with --structure, such as --structure iron_condor")
+        raise ConfigurationError(f"{', '.join(stray)}: only with --structure, such as --structure iron_condor")
 
 
 def _backtest_recommendations(context: CommandContext, *, as_json: bool) -> None:

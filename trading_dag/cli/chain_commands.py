@@ -1,4 +1,4 @@
-"""Commands about options: bring chains in, look at one, and show what a structure pays."""
+"""Commands about options: import chains, fetch them, show one, and show what a structure pays."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Date = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], h
 
 def import_chains(
     path: Annotated[Path, typer.Argument(help="A file, or a folder that is searched for chain files.")],
-    ticker: Annotated[str, typer.Option("--ticker", help="Underlying, where the files do not say it.")] = "",
+    ticker: Annotated[str, typer.Option("--ticker", help="Underlying, if the files do not name it.")] = "",
     analyse: Annotated[
-        bool, typer.Option("--analyse/--no-analyse", help="Then fit forwards, smiles and dealer exposure.")
+        bool, typer.Option("--analyse/--no-analyse", help="Afterwards fit forwards, smiles and dealer exposure.")
     ] = True,
     dates: Annotated[
-        DatesOrder | None, typer.Option("--dates", help="What 01/02/2024 means, where no date of the file shows it.")
+        DatesOrder | None, typer.Option("--dates", help="How to read 01/02/2024, if no date in the file settles it.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import option chains (files, optionsdx or contract_id layout). What was imported before is skipped; a killed
-    import goes on where it was. A session that breaks a blocking check is not stored."""
+    """Import option chains (files, optionsdx or contract_id layout). Files imported before are skipped; an interrupted
+    import continues where it stopped. A session that breaks a blocking check is not stored."""
     context = CommandContext()
     with option_work(context) as work:
         order = None if dates is None else _DATE_ORDERS[dates]
@@ -58,16 +58,17 @@ def fetch_chains(
     tickers: Tickers = "",
     source: Source = "",
     first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session, of a simulated history.")
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session; simulated sources only.")
     ] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
     analyse: Annotated[
-        bool, typer.Option("--analyse/--no-analyse", help="Then fit forwards, smiles and dealer exposure.")
+        bool, typer.Option("--analyse/--no-analyse", help="Afterwards fit forwards, smiles and dealer exposure.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the last closed session's option chains from the source, several at once within the vendor's limit. What
-    is stored is not asked for again; an ended fetch goes on where it was. A refresh does this too, ticker by ticker."""
+    """Fetch the last closed session's option chains from the source, several at once within the vendor's limit. Stored
+    chains are not asked for again; an interrupted fetch continues where it stopped. `refresh` does this too, ticker by
+    ticker."""
     import pandas as pd
 
     from assets.run.claims import claim
@@ -140,17 +141,17 @@ def chain(
 
 
 def payoff(
-    structure: Annotated[str, typer.Argument(help="Such as iron_condor; an unknown name lists them all.")],
+    structure: Annotated[str, typer.Argument(help="Name such as iron_condor; an unknown name lists all.")],
     ticker: Annotated[str, typer.Argument(help="Underlying.")],
     date: Date = None,
     modelled: Annotated[
-        bool, typer.Option("--modelled", help="Quote on the modelled surface, also where a chain is stored.")
+        bool, typer.Option("--modelled", help="Quote on the modelled surface even if a chain is stored.")
     ] = False,
     picture: Annotated[Path | None, typer.Option("--picture", help="Write the payoff diagram to this PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a structure would cost and pay at a session's close: on its stored chain where there is one, otherwise
-    on the modelled surface."""
+    """Show what a structure would cost and pay at a session's close: on its stored chain if there is one, otherwise on
+    the modelled surface."""
     import pandas as pd
 
     from trading_dag.cli.payoff import indication_of

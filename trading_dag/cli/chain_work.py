@@ -1,4 +1,4 @@
-"""The work behind the commands about options: an import within a Dagster run, the analysis of what it brought."""
+"""The work behind the commands about options: an import within a Dagster run, and the analysis of what it imported."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OptionWork:
-    """What imports and analyses need: the command, the chains, the Dagster instance."""
+    """Holds what imports and analyses need: the command's context, the chain store and the Dagster instance."""
 
     context: CommandContext
     store: ChainStore
     instance: dg.DagsterInstance
 
     def import_files(self, path: Path, *, ticker: str | None, date_order: DateOrder | None, quiet: bool) -> ChainImport:
-        """Import with a progress bar."""
+        """Import files with a progress bar."""
         from assets.run.chain_import import run_import
 
         with progress_bar(self.context, quiet=quiet) as bar:
@@ -56,7 +56,7 @@ class OptionWork:
     def fetch(
         self, tickers: tuple[str, ...], *, first: pd.Timestamp | None, last: pd.Timestamp | None, quiet: bool
     ) -> ChainFetch:
-        """Fetch and store what is missing of the present chains, or of all between two days, with a progress bar."""
+        """Fetch and store the present chains that are missing, or all between two days, with a progress bar."""
         import pandas as pd
 
         from assets.run.chain_fetch import fetch_chains, wanted_chains
@@ -77,7 +77,8 @@ class OptionWork:
             )
 
     def analyse(self, tickers: Iterable[str], *, quiet: bool) -> list[str]:
-        """Bring ``options`` up to date for tickers whose chains changed, those of the universe; one line a failure."""
+        """Bring ``options`` up to date for those of the tickers that are in the universe; return one line per
+        failure."""
         from assets.jobs import MACRO_JOB, OPTIONS_JOB
         from resources.storage.parquet_store import ParquetStore, SliceKey
         from trading_dag.definitions import build_for_command
@@ -98,7 +99,7 @@ class OptionWork:
 
     @contextmanager
     def _analysis_bar(self, ticker: str, *, quiet: bool) -> Iterator[None]:
-        """Sessions done, of all; those that are known already go by fast."""
+        """Show how many sessions are done, of all; sessions that were analysed before pass quickly."""
         from assets.option_chain import ANALYSIS_PROGRESS
 
         with progress_bar(self.context, quiet=quiet) as bar:
@@ -118,7 +119,7 @@ class OptionWork:
 
 @contextmanager
 def option_work(context: CommandContext) -> Iterator[OptionWork]:
-    """The instance open, dead runs buried, views there."""
+    """Yield the work with the instance open, dead runs closed and the views built."""
     from assets.run.claims import bury_dead_runs
     from resources.chains.store import ChainStore
 

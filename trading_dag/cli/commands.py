@@ -1,6 +1,6 @@
 """The commands and their options. Everything they materialize goes through the Dagster instance, so the UI shows it.
 
-Exit codes are ``entry``'s.
+Exit codes are defined in ``entry``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def run(
     horizons: Horizons = "",
     source: Source = "",
     as_json: AsJson = False,
-    force: Annotated[bool, typer.Option("--force", help="Compute everything again, stored or not.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Compute everything again, even what is up to date.")] = False,
 ) -> None:
     """Bring everything up to date: data, features, models, forecasts, evaluation, signals, backtests."""
     materialize(CommandContext(source, tickers, horizons), "force" if force else "run", as_json=as_json)
@@ -43,7 +43,8 @@ def run(
 
 @app.command()
 def refresh(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
-    """Fetch what is new and follow it to the signals. No model is refitted; scores and backtests wait to be asked."""
+    """Fetch new data and update everything up to the signals. No model is refitted; scores and backtests are not
+    updated."""
     materialize(CommandContext(source, tickers, horizons), "refresh", as_json=as_json)
 
 
@@ -52,8 +53,8 @@ app.command()(train)
 
 @app.command()
 def signal(
-    ticker: Annotated[str, typer.Argument(help="One ticker; without it, all.")] = "",
-    show_all: Annotated[bool, typer.Option("--all", help="Every ticker.")] = False,
+    ticker: Annotated[str, typer.Argument(help="One ticker. Default: all.")] = "",
+    show_all: Annotated[bool, typer.Option("--all", help="Show every ticker.")] = False,
     record: Annotated[
         bool, typer.Option("--record", help="Append it to predictions.log first, where it is not there yet.")
     ] = False,
@@ -78,7 +79,7 @@ def signal(
 
 @app.command()
 def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
-    """Score the stored forecasts where that is due; show every score beside its baseline, with intervals."""
+    """Score the stored forecasts if that is due, and show every score beside its baseline, with intervals."""
     from trading_dag.reporting import tables
 
     context = CommandContext(source, tickers, horizons)
@@ -97,13 +98,13 @@ app.command("clean-history")(clean_history)
 @app.command()
 def sql(
     query: Annotated[
-        str, typer.Argument(help='Such as "from backtests.summary". Without it: the list of tables.')
+        str, typer.Argument(help='A query such as "from backtests.summary". Default: list the tables.')
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="Rows shown in a table.")] = 50,
-    fast: Annotated[bool, typer.Option("--fast", help="Do not compare pages with their checksums first.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Skip the comparison of pages with their checksums.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run one query on the warehouse. It reads the data folder and changes nothing, also while runs are writing."""
+    """Run one query on the warehouse. It only reads the data folder, and works while runs are writing."""
     from trading_dag.reporting import tables
 
     context = CommandContext()
@@ -121,9 +122,11 @@ def sql(
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
-    webserver_only: Annotated[bool, typer.Option("--webserver-only", help="No schedules and sensors.")] = False,
+    webserver_only: Annotated[
+        bool, typer.Option("--webserver-only", help="Start no schedules and no sensors.")
+    ] = False,
 ) -> None:
-    """Serve the Dagster UI on 127.0.0.1, to this machine only, with everything that the command line made."""
+    """Serve the Dagster UI on 127.0.0.1, to this machine only. It shows everything that the command line made."""
     from trading_dag.cli.ui import serve
 
     serve(CommandContext(), port=port, webserver_only=webserver_only)
@@ -133,9 +136,10 @@ def ui(
 def doctor(
     source: Source = "",
     as_json: AsJson = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Do not compare every slice with its hash.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Skip the comparison of every slice with its hash.")] = False,
 ) -> None:
-    """Say what is set up, what is missing or damaged, what lies among the slices and is none, and what to do."""
+    """Report what is set up, what is missing or damaged, which files among the slices do not belong there, and what to
+    do."""
     from resources.doctor.installation import FAILING, diagnose_installation
     from trading_dag.cli.plain_console import marked
 

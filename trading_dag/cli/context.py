@@ -1,4 +1,5 @@
-"""What one command works with: its settings, the console, the warehouse, the Dagster home. No command and no work."""
+"""What one command works with: its settings, the console, the warehouse and the Dagster home. No command stands
+here."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ WIDEST: Final = 10_000
 
 
 class CommandContext:
-    """Settings of one command, with what it needs to work: console, warehouse, Dagster instance."""
+    """Holds the settings of one command and what it needs to work: console, warehouse, Dagster instance."""
 
     def __init__(
         self, source: str = "", tickers: str = "", horizons: str = "", *, given: Mapping[str, Any] | None = None
@@ -43,7 +44,7 @@ class CommandContext:
         self._configure_dagster()
 
     def _configure_dagster(self) -> None:
-        """Dagster's home is the state, where it may write what it likes: the configuration is copied there."""
+        """Copy the configuration into the state folder, which is Dagster's home and where Dagster may write freely."""
         given = configuration_folder(self.settings) / DAGSTER_CONFIGURATION
         own = self.state / DAGSTER_CONFIGURATION
         if not own.is_file() or own.read_bytes() != given.read_bytes():
@@ -57,7 +58,7 @@ class CommandContext:
 
     @property
     def console(self) -> Console:
-        """Where progress and tables go."""
+        """Return the console for progress and tables."""
         from trading_dag.cli.plain_console import PlainConsole
 
         columns = os.environ.get("COLUMNS", "")
@@ -66,7 +67,7 @@ class CommandContext:
 
     @property
     def warehouse(self) -> Warehouse:
-        """SQL over what is stored."""
+        """Return the warehouse, for SQL over what is stored."""
         from resources.storage.parquet_store import ParquetStore
         from resources.storage.warehouse import Warehouse
 
@@ -74,19 +75,19 @@ class CommandContext:
 
     @property
     def research_slices(self) -> list[SliceKey]:
-        """The chosen tickers by the chosen horizons."""
+        """Return the slices of the chosen tickers and horizons."""
         from resources.storage.parquet_store import SliceKey
 
         return [SliceKey(ticker, horizon) for ticker in self.tickers for horizon in self.horizons]
 
     def query(self, sql: str) -> pd.DataFrame:
-        """A report's SQL on the chosen tickers and horizons."""
+        """Return the rows of a report's SQL for the chosen tickers and horizons."""
         chosen = [list(self.tickers), list(self.horizons)]
         return self.warehouse.query(sql, chosen, keys=self.research_slices)  # type: ignore[arg-type]
 
 
 def _with_folder(settings: Settings) -> Settings:
-    """The settings with the tickers of the folder, where there is one."""
+    """Return the settings with the tickers of the folder, if there is one."""
     if settings.source != "files":
         return settings
     from resources.sources.files.folder import with_tickers_of_folder
@@ -95,12 +96,12 @@ def _with_folder(settings: Settings) -> Settings:
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:
-    """The settings of the environment and ``.env``, with what was given on the command line before both.
+    """Return the settings from the environment and ``.env``; what the command line gives takes precedence.
 
     Raises
     ------
-    ConfigurationError : for an ``.env`` that is no text, or a value that is to be JSON and is not.
-    ValidationError : for a value that a setting does not take.
+    ConfigurationError : for an ``.env`` that is no text, or a value that should be JSON and is not.
+    ValidationError : for a value that a setting does not accept.
     """
     from pydantic_settings import SettingsError
 
@@ -119,7 +120,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
 
 
 def _warn_of_typos() -> None:
-    """A misspelt variable would silently mean the default, such as the sample in the place of live data."""
+    """Warn of misspelt variables, which would silently mean the default, such as the sample instead of live data."""
     from difflib import get_close_matches
 
     from dotenv import dotenv_values
@@ -132,7 +133,7 @@ def _warn_of_typos() -> None:
 
 
 def configuration_folder(settings: Settings) -> Path:
-    """The folder that holds ``dagster.yaml``: the home itself, or the checkout.
+    """Return the folder that holds ``dagster.yaml``: the home itself, or the checkout.
 
     Raises
     ------

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def run_history(context: CommandContext) -> Iterator[None]:
-    """Dagster's SQLite files are on a disk that can be full, read-only or damaged: no error of the project."""
+    """Turn errors of Dagster's SQLite files, whose disk can be full, read-only or damaged, into an error of the
+    project."""
     from sqlalchemy.exc import DBAPIError
 
     try:
@@ -29,7 +30,7 @@ def run_history(context: CommandContext) -> Iterator[None]:
 
 @contextmanager
 def opened_instance(context: CommandContext) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of the home.
+    """Yield the Dagster instance of the home.
 
     Raises
     ------

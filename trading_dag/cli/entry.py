@@ -1,7 +1,7 @@
-"""Where ``trading-dag`` begins and ends: signals are answered, and errors become one line and an exit code.
+"""Where ``trading-dag`` begins and ends: signals are handled, and errors become one line and an exit code.
 
 Exit codes: 0 done, 1 work failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Nothing heavy is imported before
-signals are answered.
+signals are handled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trading_dag.reporting.visible_text import visible
 
 
 def main() -> None:
-    """Run one command. Wherever it is when Ctrl-C or SIGTERM come, it ends with one line and their exit code."""
+    """Run one command. If Ctrl-C or SIGTERM comes at any point, it ends with one line and the signal's exit code."""
     _make_outputs_safe()
     try:
         with answering_signals():
@@ -31,9 +31,9 @@ def main() -> None:
 
 
 def _make_outputs_safe() -> None:
-    """Whatever the outputs are, no command fails by them: closed ones are null devices, and what an encoding cannot say
-    is shown as an escape. A closed one would otherwise be the next file that is opened, and be printed into.
-    """
+    """Make the outputs safe to write to: closed ones become null devices, and characters that an encoding lacks are
+    shown as escapes. A closed one would otherwise be taken by the next file that is opened, which would be printed
+    into."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -67,7 +67,7 @@ def _run_command() -> None:
 
 
 def _fail(problem: str, code: int) -> None:
-    """Say in one line what went wrong, unless it did because the command was told to stop."""
+    """Print in one line what went wrong, unless the command was told to stop."""
     if stop_signal() is None:
         sys.stderr.write(f"error: {visible(problem)}\n")
     _forget_what_cannot_be_written()
@@ -75,7 +75,7 @@ def _fail(problem: str, code: int) -> None:
 
 
 def _forget_what_cannot_be_written() -> None:
-    """Make an output that takes no more a null device, so that the exit code stays the command's."""
+    """Replace an output that takes nothing more by a null device, so that the exit code stays the command's."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

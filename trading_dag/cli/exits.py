@@ -1,4 +1,4 @@
-"""Exit codes of the command line. Those of a process that a signal ended are ``assets.run.stopping``'s."""
+"""Exit codes of the command line. Those of a process that a signal ended are in ``assets.run.stopping``."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The command that removes what the past has left: versions of models and Dagster's record of runs."""
+"""The command that removes what accumulates: old versions of models and Dagster's records of runs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ KEEP_DAYS: Final = 90
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What was removed, or would be.
+    """Tells what was removed, or would be.
 
     Attributes
     ----------
     models : versions as text.
-    model_bytes, history_bytes : of their files, and of what Dagster's files gave back.
+    model_bytes, history_bytes : size of the models' files, and what Dagster's files gave back.
     runs : how many.
-    is_compacted : whether Dagster's files have given back what they can.
+    is_compacted : whether Dagster's files have given back all that they can.
     """
 
     models: tuple[str, ...] = ()
@@ -42,16 +42,18 @@ class Cleaning:
 
 def clean_history(
     keep_models: Annotated[
-        int | None, typer.Option("--keep-models", min=1, help="Newest versions kept of each model. Default: 3.")
+        int | None,
+        typer.Option("--keep-models", min=1, help="How many of the newest versions of each model to keep. Default: 3."),
     ] = None,
     days: Annotated[
-        int | None, typer.Option("--days", min=1, help="Age from which the record of a run goes. Default: 90.")
+        int | None, typer.Option("--days", min=1, help="Remove records of runs older than this many days. Default: 90.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old versions of models and Dagster's record of old runs. What is in use, and what a stored forecast,
-    signal or trade names, stays; so does the last run of each slice. Slices, prices and chains are not touched."""
+    """Remove old versions of models and Dagster's records of old runs. Versions in use, versions that a stored
+    forecast, signal or trade names, and the last run of each slice are kept. Slices, prices and chains are not
+    touched."""
     context = CommandContext()
     settings = context.settings
     done = clean(
@@ -77,7 +79,7 @@ def clean_history(
 
 
 def clean_by_settings(context: CommandContext) -> None:
-    """Do after a run what the settings ask for; nothing where they ask for nothing."""
+    """Clean after a run as the settings say; do nothing where they say nothing."""
     settings = context.settings
     if settings.model_keep_versions is None and settings.history_keep_days is None:
         return
@@ -88,7 +90,7 @@ def clean_by_settings(context: CommandContext) -> None:
 
 
 def clean(context: CommandContext, *, keep_models: int | None, days: int | None, dry_run: bool) -> Cleaning:
-    """Remove what may go; None keeps all of its kind.
+    """Remove what is old enough and not needed; None keeps everything of its kind.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What became of an import of chains, told: as JSON, and as lines on the terminal with file, line and column."""
+"""The report on an import of chains: as JSON, and as lines on the terminal with file, line and column."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SESSIONS_SHOWN: Final = 10
 
 
 def import_record(imported: ChainImport) -> dict[str, Any]:
-    """An import for JSON."""
+    """Return an import in a form that JSON can hold."""
     return {
         "files": [file_record(file) for file in imported.files],
         "failed": {str(path): reason for path, reason in imported.failed.items()},
@@ -28,13 +28,13 @@ def import_record(imported: ChainImport) -> dict[str, Any]:
 
 
 def file_record(file: FileImport) -> dict[str, Any]:
-    """What became of a file, for JSON and tables, with the number of sessions that it changed."""
+    """Return what became of a file, for JSON and tables, with the number of sessions that it changed."""
     told = {name: value for name, value in asdict(file).items() if name not in ("sessions", "identity")}
     return {**told, "path": str(file.path), "state": file.state, "sessions_changed": len(file.sessions)}
 
 
 def print_import(context: CommandContext, imported: ChainImport, *, is_analysed: bool) -> None:
-    """The table of files, then what was left out or assumed, what was warned of, and where to look next."""
+    """Print the table of files, then what was left out or assumed, the warnings, and where to look next."""
     from trading_dag.reporting.tables import import_table
 
     if imported.files:
@@ -52,7 +52,7 @@ def print_import(context: CommandContext, imported: ChainImport, *, is_analysed:
 
 
 def print_refusals(imported: ChainImport) -> None:
-    """What is not stored and why, and what can be done, on the error stream."""
+    """Print to standard error what was not stored, why, and what can be done."""
     for path, reason in imported.failed.items():
         complain(f"not read: {path.name}: {reason}")
     for file in imported.files:
@@ -69,7 +69,8 @@ def print_refusals(imported: ChainImport) -> None:
 
 
 def remark_lines(files: Iterable[FileImport]) -> list[str]:
-    """A line for each reason, column and detail, over all files: how often, and the first file, line and value."""
+    """Return a line for each reason, column and detail, over all files: how often, and the first file, line and
+    value."""
     found: dict[tuple[str, str | None, str], list[tuple[Path, Any]]] = {}
     for file in files:
         for remark in file.left_out:
@@ -88,7 +89,7 @@ def remark_lines(files: Iterable[FileImport]) -> list[str]:
 
 
 def look_next(context: CommandContext, tickers: Iterable[str], *, is_analysed: bool) -> str:
-    """Commands that show what is stored of some tickers; nothing where nothing is."""
+    """Return commands that show what is stored of some tickers; an empty text where nothing is."""
     held = sorted(set(tickers))
     known = [ticker for ticker in held if ticker in context.settings.all_tickers]
     if not known:

@@ -1,4 +1,4 @@
-"""The work behind the commands: materialize through the Dagster instance, with progress, and say how it went."""
+"""The work behind the commands: materialize through the Dagster instance, show progress, and report the result."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def materialize(
 
 
 def _execute(context: CommandContext, mode: Mode, *, quiet: bool, refit: Refit | None = None) -> list[Outcome]:
-    """Do the work of a mode on the chosen slices, with progress; a signal ends it in order."""
+    """Do the work of a mode on the chosen slices, with progress; a signal stops it in an orderly way."""
     from assets.run.workers import interrupts_left_to_the_parent
 
     with ExitStack() as held:
@@ -119,7 +119,8 @@ def _execute(context: CommandContext, mode: Mode, *, quiet: bool, refit: Refit |
 
 
 def _opened(context: CommandContext, mode: Mode, held: ExitStack) -> tuple[dg.DagsterInstance, list[SliceKey]]:
-    """The Dagster instance and the slices, claimed until ``held`` is left; with this, all that work needs is imported.
+    """Return the Dagster instance and the slices, claimed until ``held`` is left; everything the work needs is now
+    imported.
 
     Raises
     ------
@@ -150,7 +151,7 @@ def _opened(context: CommandContext, mode: Mode, held: ExitStack) -> tuple[dg.Da
 
 
 def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool) -> bool:
-    """Compute the scores, or the backtests, that forecasts and signals have left behind; or record the signals.
+    """Compute the scores or the backtests that are older than the stored forecasts and signals.
 
     Returns
     -------
@@ -181,7 +182,7 @@ def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool
 
 
 def show_report(context: CommandContext, mode: Mode, query: str, table: Any, *, of: str, as_json: bool) -> None:
-    """Bring a report up to date where that is due and show it; the other arguments are those of ``show``."""
+    """Bring a report up to date if that is due, and show it; the other arguments are those of ``show``."""
     is_current = bring_reports_up_to_date(context, mode, quiet=as_json)
     show(context, query, table, of=of, as_json=as_json, is_current=is_current)
 

@@ -1,4 +1,4 @@
-"""The work behind ``payoff``: whose quotes speak, those of a stored chain or those of the modelled surface."""
+"""The work behind ``payoff``: chooses between the quotes of a stored chain and those of the modelled surface."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 def indication_of(
     context: CommandContext, structure: str, ticker: str, *, session: pd.Timestamp | None, is_modelled: bool
 ) -> tuple[Indication, str | None]:
-    """The indication is returned, and the recorded source of what it was computed from.
+    """Return the indication, and the recorded source of what it was computed from.
 
-    The quotes are those of the stored chain where the session has one, otherwise those of the modelled surface. Without
-    a session it is the last of which prices or a chain are stored.
+    The quotes are those of the stored chain if the session has one, otherwise those of the modelled surface. Without a
+    session, the last one with stored prices or a stored chain is taken.
 
     Raises
     ------
     InsufficientDataError : where neither can quote it, with what is missing and which sessions have a chain.
+    - chains are stored of {len(sessions)} sessions from
+    + chains are stored for {len(sessions)} sessions from
+    - {sessions[-1]:%Y-%m-%d}: --date {sessions[-1]:%Y-%m-%d} takes the last
+    + {sessions[-1]:%Y-%m-%d}; --date {sessions[-1]:%Y-%m-%d} shows the last
     """
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain

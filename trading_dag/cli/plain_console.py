@@ -1,6 +1,6 @@
-"""The console of the command line: every string is text. What is to have a colour says so beside the text.
+"""The console of the command line: every string is plain text. Colour is passed separately.
 
-rich takes ``[red]`` in a string for a colour and ``:smile:`` for a picture, and hands control characters on. What
+rich reads ``[red]`` in a string as a colour and ``:smile:`` as a picture, and passes control characters on. What
 commands print comes from vendors, files and folders, so here no string is markup.
 """
 
@@ -22,16 +22,16 @@ _LINES = "\n"
 
 
 class PlainConsole(Console):
-    """A console to which strings are text, in tables and titles too."""
+    """Prints strings as plain text, in tables and titles too."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the string as text, control characters shown."""
+        """Return the string as text, with control characters made visible."""
         options.update(markup=False, emoji=False)
         return super().render_str(visible(text, keep=_LINES), **options)
 
 
 class PlainDescription(ProgressColumn):
-    """What a task is at, as text."""
+    """Shows what a task is working on, as plain text."""
 
     def render(self, task: Task) -> Text:
         """Return the description of the task."""
@@ -39,5 +39,5 @@ class PlainDescription(ProgressColumn):
 
 
 def marked(mark: str, style: str, rest: Any = "") -> Text:
-    """Return a word in a colour, and the rest of the line without."""
+    """Return a word in a colour, followed by the rest of the line without colour."""
     return Text.assemble((visible(mark, keep=_LINES), style), visible(rest, keep=_LINES))

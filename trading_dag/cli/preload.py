@@ -1,4 +1,5 @@
-"""What the server of the workers imports before it forks the first: what every slice needs, and nothing that threads.
+"""What the workers' server imports before it forks the first worker: what every slice needs, nothing that starts
+threads.
 
 Libraries that only some slices need (models, pictures) are imported by the workers where they are used.
 """

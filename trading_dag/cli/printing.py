@@ -1,4 +1,4 @@
-"""What commands print: a report of what is stored, as a table or as JSON, with the source that it was made from."""
+"""What commands print: a report of what is stored, as a table or as JSON, with the source of its data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(context: CommandContext, query: str, table: Any, *, of: str, as_json: b
 
 
 def with_sources(context: CommandContext, frame: pd.DataFrame, *, of: str) -> pd.DataFrame:
-    """The rows with ``source``: what is recorded in the slice of ``of`` that each belongs to, whatever is set now."""
+    """Return the rows with ``source``: what the slice of ``of`` that each belongs to records, whatever is set now."""
     import pandas as pd
 
     from resources.storage.parquet_store import ParquetStore, SliceKey
@@ -54,20 +54,20 @@ def with_sources(context: CommandContext, frame: pd.DataFrame, *, of: str) -> pd
 
 
 def joined_source(sources: Iterable[str | None]) -> str | None:
-    """One name for what several slices were made from, each part once, joined by ``+``; None where none is known."""
+    """Return one name for the sources of several slices, each part once, joined by ``+``; None where none is known."""
     parts = [part for source in sources if source for part in source.split("+")]
     return "+".join(dict.fromkeys(parts)) or None
 
 
 def titled(title: str, source: str | None) -> str:
-    """A picture's title, which says so where it shows simulated data."""
+    """Return a picture's title, which says so if the picture shows simulated data."""
     from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 
     return f"{title} ({NO_MARKET_DATA})" if is_simulated(source) else title
 
 
 def print_notice(context: CommandContext, sources: Iterable[tuple[str, str | None]]) -> None:
-    """One line where any of the figures above it are made from simulated data."""
+    """Print one line if any of the figures above it are made from simulated data."""
     from trading_dag.cli.plain_console import marked
     from trading_dag.reporting.tables import simulated_notice
 
@@ -77,14 +77,14 @@ def print_notice(context: CommandContext, sources: Iterable[tuple[str, str | Non
 
 
 def input_ends(context: CommandContext) -> list[dict[str, Any]]:
-    """Returns which inputs of the chosen slices end before their prices, as far as anything is stored of them."""
+    """Return which inputs of the chosen slices end before their prices, as far as anything is stored of them."""
     from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_ends
 
     return input_ends(context.query(INPUT_ENDS_SQL))
 
 
 def print_input_ends(context: CommandContext) -> None:
-    """One line for each ticker of which an input, or the forecasts, end before the prices."""
+    """Print one line for each ticker for which an input, or the forecasts, end before the prices."""
     from trading_dag.cli.plain_console import marked
     from trading_dag.reporting.input_ends import input_end_lines
 
@@ -98,7 +98,7 @@ def complain(text: str) -> None:
 
 
 def print_notes(context: CommandContext, notes: Iterable[str]) -> None:
-    """What sources left out, assumed or do not have, each once and as text."""
+    """Print what sources left out, assumed or do not have, each once and as plain text."""
     from trading_dag.cli.plain_console import marked
 
     said = list(dict.fromkeys(notes))
@@ -109,7 +109,7 @@ def print_notes(context: CommandContext, notes: Iterable[str]) -> None:
 
 
 def warnings_of(context: CommandContext) -> list[StoredWarning]:
-    """What the stored slices of the chosen tickers and horizons are warned of."""
+    """Return the warnings recorded in the stored slices of the chosen tickers and horizons."""
     from resources.storage.parquet_store import ParquetStore
     from resources.storage.stored_warnings import stored_warnings
 
@@ -117,7 +117,7 @@ def warnings_of(context: CommandContext) -> list[StoredWarning]:
 
 
 def print_warnings(context: CommandContext) -> None:
-    """How many warnings the figures above carry, and a line for each rule that is behind them."""
+    """Print how many warnings the figures above carry, and a line for each rule behind them."""
     from trading_dag.cli.plain_console import marked
 
     found = warnings_of(context)
@@ -133,7 +133,7 @@ def print_json(value: Any) -> None:
 
 
 def progress_bar(context: CommandContext, *, quiet: bool) -> Progress:
-    """The bar of long work: what is done, of how many, and for how long; nothing where ``quiet``."""
+    """Return the progress bar of long work: how much is done, of how much, and for how long; no bar where ``quiet``."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
     from trading_dag.cli.plain_console import PlainDescription

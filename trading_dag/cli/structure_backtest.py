@@ -37,15 +37,15 @@ PLAN_SETTINGS: Final = (
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What the command line asks for, still in its words.
+    """Holds what the command line asks for, still in the user's words.
 
     Attributes
     ----------
     structure : name of the structure.
     first, last : sessions, inclusive; None for all.
     entries : ``weekly``, ``daily`` or ``signals``.
-    horizon : of the signals; empty where none is asked.
-    days : calendar days to expiration aimed at.
+    horizon : horizon of the signals; empty where none is asked for.
+    days : desired calendar days to expiration.
     exits : ``name=number`` each.
     changes : ``name=value`` each, of the backtest settings.
     """
@@ -61,7 +61,7 @@ class PlanRequest:
 
 
 def show_plan(context: CommandContext, ticker: str, request: PlanRequest, *, html: Path | None, as_json: bool) -> None:
-    """Run the plan on the stored chains and print, or write, what came of it."""
+    """Run the plan on the stored chains, and print its result or write it to a file."""
     from trading_dag.reporting.backtest_record import plan_record
 
     if html is not None and not html.absolute().parent.is_dir():
@@ -87,11 +87,11 @@ def show_plan(context: CommandContext, ticker: str, request: PlanRequest, *, htm
 
 
 def run_study(context: CommandContext, ticker: str, request: PlanRequest) -> PlanStudy:
-    """Run the plan and what is compared with it.
+    """Return the plan's result together with what it is compared with.
 
     Raises
     ------
-    ConfigurationError : for words that name no structure, exit, entry rule or setting.
+    ConfigurationError : for a word that names no structure, exit, entry rule or setting.
     StorageError, InsufficientDataError : where there is no chain, or no signal within it.
     """
     from trading_dag.backtest.plan_inputs import known_dividends
@@ -128,7 +128,7 @@ def run_study(context: CommandContext, ticker: str, request: PlanRequest) -> Pla
 
 
 def source_of(context: CommandContext, ticker: str, request: PlanRequest) -> str | None:
-    """The recorded source of all that a plan reads: chain, prices for their dividends, rates, signals."""
+    """Return the recorded source of all that a plan reads: chain, prices for their dividends, rates, signals."""
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
     from resources.storage.parquet_store import ParquetStore, SliceKey
@@ -144,7 +144,8 @@ def source_of(context: CommandContext, ticker: str, request: PlanRequest) -> str
 
 
 def pictures_of(study: PlanStudy, *, source: str | None) -> dict[str, bytes]:
-    """The pictures of the page, PNG by name, in the order in which they are shown; none of what there is nothing of."""
+    """Return the page's pictures, PNG by name, in the order in which they are shown; a picture without data is left
+    out."""
     from trading_dag.plots import profit_against_random_entry, to_png
     from trading_dag.plots.trade_plans import (
         excursions,
@@ -171,11 +172,11 @@ def pictures_of(study: PlanStudy, *, source: str | None) -> dict[str, bytes]:
 
 
 def named_structure(context: CommandContext, name: str) -> Structure:
-    """The structure of that name, built in or the user's own.
+    """Return the structure of that name, built in or the user's own.
 
     Raises
     ------
-    ConfigurationError : for a name that is none; lists them all.
+    ConfigurationError : for an unknown name; it lists all known ones.
     """
     from trading_dag.options.structures.structure import structure_of
     from trading_dag.options.structures.user_structures import structures_by_name
@@ -187,12 +188,12 @@ def named_structure(context: CommandContext, name: str) -> Structure:
 
 
 def changed_settings(settings: BacktestSettings, changes: tuple[str, ...]) -> BacktestSettings:
-    """The settings with some values of ``name=value`` words; an empty value switches a limit off.
+    """Return the settings changed by ``name=value`` words; an empty value switches a limit off.
 
     Raises
     ------
-    ConfigurationError : for a word that is not of that form, or a name that is no setting of a plan.
-    ValidationError : for a value that a setting does not take.
+    ConfigurationError : for a word of another form, or a name that is no setting of a plan.
+    ValidationError : for a value that a setting does not accept.
     """
     given: dict[str, str | None] = {}
     for word in changes:
@@ -236,7 +237,7 @@ def _market(
 
 
 def _entries(context: CommandContext, market: ChainMarket, request: PlanRequest) -> tuple[Entries, str]:
-    """The entries of the rule, and the rule in words."""
+    """Return the entries of the rule, and the rule in words."""
     from trading_dag.backtest.entries import entries_every_session, entries_weekly
 
     if request.entries == WEEKLY:
@@ -259,7 +260,7 @@ def _entries(context: CommandContext, market: ChainMarket, request: PlanRequest)
 
 
 def _prices(context: CommandContext, ticker: str) -> pd.DataFrame:
-    """The stored bars, for dividends and splits; no rows where there are none."""
+    """Return the stored bars, for dividends and splits; no rows where there are none."""
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.schemas import PRICES_DAILY
 
@@ -274,7 +275,8 @@ def _macro(context: CommandContext) -> pd.DataFrame:
 
 
 def _rates(context: CommandContext, market: ChainMarket) -> FloatArray:
-    """The bill as known at each session, for Greeks, scenarios and marks of legs that the chain does not quote."""
+    """Return the Treasury bill rate as known at each session, for Greeks, scenarios and marks of legs without a
+    quote."""
     import pandas as pd
 
     from trading_dag.options.chains.rates import rates_at_sessions

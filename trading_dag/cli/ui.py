@@ -1,4 +1,4 @@
-"""``trading-dag ui``: starts Dagster's web server and daemon, and ends them and all that they started with itself."""
+"""``trading-dag ui``: starts Dagster's web server and daemon, and stops them and all that they started when it ends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
 
     Raises
     ------
-    ConfigurationError : where another process has the port.
+    ConfigurationError : where another process uses the port.
     ServerError : where one of the servers ends by itself.
     """
     from assets.run.claims import bury_dead_runs
@@ -53,7 +53,8 @@ def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
 
 
 def _write_workspace(context: CommandContext) -> Path:
-    """What Dagster's servers load, written into the state; they look for modules there, not in the current folder."""
+    """Write what Dagster's servers load into the state folder; they look for modules there, not in the current
+    folder."""
     from dagster_shared.yaml_utils import load_yaml_from_path
 
     wanted: Any = load_yaml_from_path(str(configuration_folder(context.settings) / WORKSPACE_FILE))
@@ -75,7 +76,8 @@ def _require_free(port: int) -> None:
 
 
 def _start(name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """One of the servers, in a group of its own, so that Ctrl-C of a terminal is this process's to hand on."""
+    """Start one of the servers, in its own process group, so that this process decides what Ctrl-C in a terminal
+    does."""
     command = [sys.executable, "-P", "-m", "trading_dag.cli.ui_parts", name, *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
 
@@ -89,7 +91,7 @@ def _watch(parts: dict[str, subprocess.Popen[bytes]]) -> None:
 
 
 def _end(servers: Iterable[subprocess.Popen[bytes]]) -> None:
-    """End the servers and what they started: code servers, and runs, which Dagster then marks as ended."""
+    """Stop the servers and what they started: code servers, and runs, which Dagster then marks as ended."""
     import psutil
 
     ending: list[psutil.Process] = []

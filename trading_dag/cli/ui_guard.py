@@ -1,9 +1,9 @@
-"""What stands before Dagster's web server: it answers this machine only, and does nothing for pages of other sites.
+"""What guards Dagster's web server: it answers this machine only, and does nothing for pages of other sites.
 
-Dagster's server has no login. Any page that a browser on this machine shows can send it requests: by a form or an
+Dagster's server has no login. Any page that a browser on this machine shows can send it requests: through a form or an
 image, or under a foreign name that is made to point to 127.0.0.1. So each request must name this machine as its host,
-come from the server's own pages where a browser says from where, and ask for changes by POST with a type that no form
-sends.
+come from the server's own pages if the browser says where it comes from, and request changes by POST with a type that
+no form sends.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _FRAME_HEADERS: Final = [(b"x-frame-options", b"SAMEORIGIN")]
 
 
 class Guard:
-    """An ASGI application that hands on to another what ``refusal`` has nothing against.
+    """Passes on to another ASGI application the requests that ``refusal`` does not refuse.
 
     Parameters
     ----------
-    application : Dagster's.
+    application : Dagster's application.
     """
 
     def __init__(self, application: Application) -> None:
@@ -57,7 +57,7 @@ class Guard:
 
 
 def refusal(scope: Scope) -> tuple[int, str] | None:
-    """Why a request is not answered, with its HTTP status; None where it is.
+    """Return why a request is not answered, with its HTTP status; None for a request that is answered.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def refusal(scope: Scope) -> tuple[int, str] | None:
 
 
 def _refusal_of_query(scope: Scope) -> tuple[int, str] | None:
-    """Whether any operation that an address carries is more than a question."""
+    """Return a refusal if any operation in the address is more than a query."""
     from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
 
     asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("query", [])
@@ -99,7 +99,7 @@ def _refusal_of_query(scope: Scope) -> tuple[int, str] | None:
 
 
 def _only(scope: Scope, name: bytes) -> str | None:
-    """The header of that name; None where there is none, empty where there are several."""
+    """Return the header of that name; None where there is none, an empty text where there are several."""
     values = [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
     return None if not values else values[0] if len(values) == 1 else ""
 

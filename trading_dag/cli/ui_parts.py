@@ -1,7 +1,7 @@
-"""The two servers of ``trading-dag ui``, each a process of its own: Dagster's web server behind the guard, its daemon.
+"""The two servers of ``trading-dag ui``, each its own process: Dagster's web server behind the guard, and its daemon.
 
-``python -P -m trading_dag.cli.ui_parts web|daemon WORKSPACE [PORT]``. Both end with whoever started them: their input
-is a pipe that it holds open.
+``python -P -m trading_dag.cli.ui_parts web|daemon WORKSPACE [PORT]``. Both end with the process that started them:
+their input is a pipe that it holds open.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CLOSING_SECONDS: Final = 3
 
 
 def main() -> None:
-    """Serve until told to end, or until whoever started this is gone."""
+    """Serve until told to stop, or until the process that started this one is gone."""
     part, workspace, *rest = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

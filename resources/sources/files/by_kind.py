@@ -42,7 +42,7 @@ SHAPES: Final[dict[str, FileShape]] = {
 
 
 class FilesByKind:
-    """Which file of the folder holds what.
+    """Finds which file of the folder holds which kind of data.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class FilesByKind:
 
     Raises
     ------
-    ConfigurationError : for columns of a file or a kind that there is not.
+    ConfigurationError : for columns of a file or a kind that does not exist.
     """
 
     def __init__(self, folder: Path | None, rules: ReadingRules) -> None:
@@ -82,16 +82,16 @@ class FilesByKind:
         return None if path is None else ColumnFile(path, PRICES, SHAPES[PRICES], self.rules, owner=ticker)
 
     def file_exists(self, kind: str) -> bool:
-        """Return whether a file of the kind is there, or several."""
+        """Return whether at least one file of the kind is there."""
         return kind in self.files.paths
 
     @property
     def known_names(self) -> tuple[str, ...]:
-        """Return names, without suffix, of the files that hold a kind."""
+        """Return the names, without suffix, under which a file is recognized."""
         return tuple(SHAPES)
 
     def index_files(self, symbols: Iterable[str] = INDEX_SYMBOLS) -> list[ColumnFile]:
-        """Return files of one volatility index each, those of the indices that have one."""
+        """Return the files that hold one volatility index each, for those of the indices that have one."""
         shape, kind = SHAPES[VOLATILITY_INDEX.name], VOLATILITY_INDEX.name
         own = {symbol: self.files.of_symbol(symbol) for symbol in sorted(symbols)}
         return [ColumnFile(path, kind, shape, self.rules, owner=symbol) for symbol, path in own.items() if path]
@@ -109,11 +109,11 @@ def require_known_columns(columns: Mapping[str, Mapping[str, str]]) -> None:
 
     Raises
     ------
-    ConfigurationError : naming it and what there is.
+    ConfigurationError : naming it and the known ones.
     """
     for kind, names in columns.items():
         if kind not in SHAPES:
-            raise ConfigurationError(f"{COLUMNS_VARIABLE} names {kind!r}, which is none of {', '.join(SHAPES)}")
+            raise ConfigurationError(f"{COLUMNS_VARIABLE} names {kind!r}, which is not one of {', '.join(SHAPES)}")
         for name in names:
             if name not in SHAPES[kind].kinds:
                 raise ConfigurationError(

@@ -14,7 +14,7 @@ earnings           date, ticker [, timing]
 fomc_dates         date, event
 =================  ======================================================================================
 
-Moments are timestamps or ISO texts with a time zone; where they say none, the setting ``files_zone`` does.
+Moments are timestamps or ISO texts with a time zone; where they name none, the setting ``files_zone`` applies.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def hourly_bars(file: ColumnFile, ticker: str, *, since: pd.Timestamp | None) ->
 
     Raises
     ------
-    SourceFormatError : for another shape, bars to come, two bars that start at one moment, or bars of which most lie
-        outside the session's hours without covering them, so that their clock must be another one.
+    SourceFormatError : for another shape, bars in the future, two bars with the same start, or bars most of which lie
+        outside the session's hours without covering them, so that their time zone must be another.
     """
     rows = file.read([ticker], since=_day(since))
     file.refuse_future(rows)
@@ -137,7 +137,7 @@ def market_news(file: ColumnFile, *, since: pd.Timestamp | None) -> pd.DataFrame
 
     Raises
     ------
-    SourceFormatError : for another shape, or headlines to come.
+    SourceFormatError : for another shape, or headlines in the future.
     """
     found = file.read(since=_day(since))
     file.refuse_future(found)
@@ -156,7 +156,7 @@ def market_news(file: ColumnFile, *, since: pd.Timestamp | None) -> pd.DataFrame
 
 
 def mentions(file: ColumnFile, ticker: str) -> pd.DataFrame:
-    """Return one row a snapshot, with 0 mentions where it does not list the ticker.
+    """Return one row per snapshot, with 0 mentions if the snapshot does not list the ticker.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def mentions(file: ColumnFile, ticker: str) -> pd.DataFrame:
 
     Raises
     ------
-    SourceFormatError : for another shape, snapshots to come, or a ticker twice in one.
+    SourceFormatError : for another shape, snapshots in the future, or a ticker twice in one.
     """
     times = FileShape({"generated_at": "moment"}, time="generated_at")
     snapshots = ColumnFile(file.path, file.kind, times, file.rules).read()
@@ -189,12 +189,12 @@ def news_scores(file: ColumnFile, ticker: str) -> pd.DataFrame:
 
     Raises
     ------
-    SourceFormatError : for another shape, snapshots to come, two of one moment, or a broken number of articles.
+    SourceFormatError : for another shape, snapshots in the future, two at one moment, or a fractional article count.
     """
     found = file.read([ticker])
     file.refuse_future(found)
     if found.frame["known_at"].duplicated().any():
-        raise file.format_error(f"two snapshots of {ticker} have one moment", "known_at")
+        raise file.format_error(f"two snapshots of {ticker} have the same moment", "known_at")
     articles = found.frame["articles_last_week"]
     file.require(
         articles.isna() | (articles == articles.round()), found, "articles_last_week", "expected whole numbers"
@@ -231,8 +231,7 @@ def announcements(file: ColumnFile, companies: tuple[str, ...], *, since: pd.Tim
 
 
 def decision_days(file: ColumnFile) -> tuple[pd.DatetimeIndex, list[str]]:
-    """Return the days of decisions of the Federal Reserve, rows whose event begins with FOMC, and notes on the
-    others.
+    """Return the days of the Federal Reserve's decisions (rows whose event begins with FOMC), and notes on other rows.
 
     Raises
     ------

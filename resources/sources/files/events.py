@@ -1,6 +1,6 @@
 """Hourly bars, news, mentions, announcements and the calendar of the ``files`` source as raw tables.
 
-Which file is which table, and what is said where a file or a ticker is missing, belongs here. The shapes of the files
+Which file is which table, and what to say if a file or a ticker is missing, belongs here. The shapes of the files
 are in ``files.event_shapes.py``.
 """
 
@@ -38,7 +38,7 @@ MONTHS_AHEAD: Final = 3
 
 
 class FileEvents:
-    """The tables of events that lie in the user's folder.
+    """Reads the tables of events from the user's folder.
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ class FileEvents:
         self._source = source
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Return the bars of one ticker within the exchange's hours; off for a ticker that the file does not have.
+        """Return the bars of one ticker within the exchange's hours; switched off for a ticker that the file does not
+        have.
 
         Raises
         ------
@@ -75,7 +76,7 @@ class FileEvents:
         return raw_frame(bars, PRICES_HOURLY, source=self._source)
 
     def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Return the market's headlines, for every ticker the same: the file does not say whom they are about.
+        """Return the market's headlines, the same for every ticker, because the file does not say whom they are about.
 
         Raises
         ------
@@ -101,7 +102,7 @@ class FileEvents:
         return raw_frame(rows.assign(ticker=ticker), SOCIAL_MENTIONS, source=self._source)
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """Return every snapshot of the file that is of the ticker; off for a ticker that the file does not have.
+        """Return every snapshot of the ticker; switched off for a ticker that the file does not have.
 
         Raises
         ------
@@ -116,7 +117,8 @@ class FileEvents:
         return raw_frame(rows.assign(ticker=ticker), NEWS_SENTIMENT, source=self._source)
 
     def earnings(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Return the days of announcements; no estimates and no results, and nobody says when a day was known.
+        """Return the days of announcements. The file has no estimates and no results, and does not say when a day was
+        known.
 
         Raises
         ------
@@ -133,7 +135,7 @@ class FileEvents:
         return raw_frame(rows.assign(ticker=ticker), EARNINGS, source=self._source)
 
     def economic_calendar(self, values: pd.DataFrame | None, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Return decisions of the Federal Reserve as on file, and releases of the months that the macro values have.
+        """Return the Federal Reserve's decisions as on file, and the releases of the months that the macro values have.
 
         Parameters
         ----------
@@ -178,4 +180,4 @@ class FileEvents:
 
 def no_companies(ticker: str) -> str:
     """Return why a ticker has no earnings, and what changes it."""
-    return f"no company's earnings count for {ticker}: name some in TRADING_DAG_EARNINGS_COMPANIES"
+    return f"no company's earnings count for {ticker}: name its companies in TRADING_DAG_EARNINGS_COMPANIES"

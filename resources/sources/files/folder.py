@@ -1,6 +1,6 @@
-"""Which files of the user's folder are read: one a kind, one a ticker, one a volatility index, one a macro series.
+"""Which files of the user's folder are read: one per kind, per ticker, per volatility index, per macro series.
 
-Names and headers only; no row is read here. What the files hold is read by ``text_files.column_file``.
+Only names and headers are read here, no rows. What the files hold is read by ``text_files.column_file``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OF_PRICES: Final = ("session", "open", "high", "low", "close")
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """The files of a folder by what their names say.
+    """Finds the files of a folder by their names.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class FolderFiles:
         return self.folder
 
     def only(self, names: Iterable[str], *, kind: str) -> Path | None:
-        """Return the one file of these names without their suffix; None where there is none.
+        """Return the one file that has one of these names, without suffix; None where there is none.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class FolderFiles:
         return _the_one([path for name in names for path in self.paths.get(name, ())], kind)
 
     def exact(self, names: Iterable[str], *, kind: str) -> Path | None:
-        """Return the one file of these names, suffix and all; None where there is none.
+        """Return the one file that has one of these names, with suffix; None where there is none.
 
         Raises
         ------
@@ -107,7 +107,8 @@ class FolderFiles:
 
     @cached_property
     def tickers(self) -> dict[str, Path]:
-        """Return files of one ticker's daily prices, by ticker: capital letters, with a header of prices."""
+        """Return the files of one ticker's daily prices, by ticker: named in capital letters, with a header of
+        prices."""
         if self.folder is None or not self.folder.is_dir():
             return {}
         found: dict[str, Path] = {}
@@ -120,7 +121,7 @@ class FolderFiles:
 
     @cached_property
     def paths(self) -> dict[str, tuple[Path, ...]]:
-        """Return files with a suffix that is read, by name without it."""
+        """Return the files whose suffix can be read, by name without it."""
         found: dict[str, tuple[Path, ...]] = {}
         for path in sorted(self.existing.iterdir()):
             suffix = next((one for one in sorted(SUFFIXES, key=len, reverse=True) if path.name.endswith(one)), None)
@@ -131,9 +132,9 @@ class FolderFiles:
 
 
 def with_tickers_of_folder(settings: Settings) -> Settings:
-    """Return the settings with the tickers that have a file of their own in the universe.
+    """Return the settings with a universe that includes the tickers that have a file of their own.
 
-    Where the folder has no file of all prices, they are also what commands work on by default. Settings of another
+    If the folder has no file of all prices, commands also work on these tickers by default. Settings of another
     source, or of a folder without such files, are returned as they are.
     """
     if settings.source != NAME or settings.files is None or not settings.files.is_dir():
@@ -159,7 +160,7 @@ def _the_one(found: list[Path], kind: str) -> Path | None:
 
 
 def has_prices(path: Path) -> bool:
-    """Return whether the header names a date and prices; False for what cannot be read, which is no such file."""
+    """Return whether the header names a date and prices; False for a file that cannot be read."""
     try:
         names = _parquet_names(path) if path.name.endswith(PARQUET) else _text_names(path)
         return set(_OF_PRICES) - {"session"} <= set(matching_columns(names, _OF_PRICES))
@@ -188,9 +189,8 @@ def _partition_name(stem: str) -> str:
 
 
 def _ticker_of(stem: str) -> str | None:
-    """Return the ticker whose prices a file of that name would hold; None for a volatility index, a series, or no
-    ticker.
-    """
+    """Return the ticker whose prices a file of that name would hold; None for a volatility index, a series or another
+    name."""
     canonical = canonical_key(stem)
     if stem != stem.upper() or canonical in INDEX_SYMBOLS or stem in MACRO_SERIES:
         return None

@@ -1,8 +1,8 @@
 """The ``files`` source: a folder of Parquet or text files that the user owns, one file a kind or one a ticker.
 
-A missing file switches its kind off. ``dividends`` is optional and fills the dividend column for the tickers it covers.
-What the columns mean, and deriving what the files do not say, belong here; importers of other people's formats do not.
-Which files there are is ``files.folder``', reading them ``text_files.column_file``' business. The shapes of files of
+A missing file switches its kind off. ``dividends`` is optional and fills the dividend column of the tickers it covers.
+The meaning of the columns, and deriving what the files do not say, belong here; importers of foreign formats do not.
+``files.folder`` finds the files, ``text_files.column_file`` reads them. The shapes of files of
 events are in ``files.event_shapes.py``, that of ``hull_train`` is in ``hull.py``.
 
 ==================  ===================================================================================
@@ -64,7 +64,7 @@ _YFINANCE_SPLITS: Final = "Stock Splits"
 
 
 class FilesSource:
-    """Raw tables from a folder.
+    """Reads raw tables from a user's folder.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class FilesSource:
 
     Raises
     ------
-    ConfigurationError : for columns of a file or a kind that there is not.
+    ConfigurationError : for columns of a file or a kind that does not exist.
     """
 
     name = NAME
@@ -100,11 +100,11 @@ class FilesSource:
         self._events = FileEvents(self._kinds.file_of, companies_of=companies_of, source=NAME)
 
     def tickers(self) -> frozenset[str]:
-        """Return every ticker that the folder has daily bars of.
+        """Return every ticker for which the folder has daily bars.
 
         Raises
         ------
-        SourceOffError, SourceFormatError : as for prices; without their file it is off.
+        SourceOffError, SourceFormatError : as for prices; without a file of prices the source is off.
         """
         common = self._kinds.file_of(PRICES)
         if common is None and not self._kinds.files.tickers:
@@ -115,8 +115,8 @@ class FilesSource:
         return frozenset((*written, *map(canonical_key, written), *self._kinds.files.tickers))
 
     def prices_daily(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return the bars of one ticker, of its own file or the file of all. ``split_factor`` and ``dividend`` are
-        NULL where no file says them.
+        """Return the bars of one ticker, from its own file or the file of all. ``split_factor`` and ``dividend`` are
+        NULL where no file gives them.
 
         Raises
         ------
@@ -143,9 +143,9 @@ class FilesSource:
         return raw_frame(bars, PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return the ticker's index, or VIX (and ``symbol`` says so) where no file has it.
+        """Return the ticker's index, or VIX (as ``symbol`` then says) where no file has it.
 
-        Rows on days that are no exchange session, which VIX has, and rows without a close are left out and counted.
+        Rows on days without an exchange session, which VIX has, and rows without a close are left out and counted.
         Open, high and low may be NULL.
 
         Raises
@@ -201,8 +201,7 @@ class FilesSource:
         return with_notes(raw_frame(with_documented_lags(observed), MACRO, source=NAME), rows.notes)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """Return one session's chain from the files ``option_chain*.parquet`` of the folder, whose rows are taken
-        together.
+        """Return one session's chain from the files ``option_chain*.parquet`` of the folder, read together.
 
         Raises
         ------
@@ -240,7 +239,7 @@ class FilesSource:
         return chain
 
     def present_chain_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:  # noqa: ARG002
-        """Return None: chains of a folder come in by ``trading-dag import-chains``, all sessions at once."""
+        """Return None: chains in a folder come in through ``trading-dag import-chains``, all sessions at once."""
         return None
 
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
@@ -363,14 +362,15 @@ def _no_future(rows: FileRows, file: ColumnFile, column: str) -> FileRows:
 
 
 def _with_values(rows: FileRows, file: ColumnFile, column: str) -> FileRows:
-    """Return the rows that have a value there; the others are counted."""
+    """Return the rows that have a value in the column; the others are counted."""
     is_there = rows.frame[column].notna().to_numpy()
     missing = int((~is_there).sum())
     return rows.where(is_there, f"{file.path.name}: {missing:,} rows without {column} are left out" if missing else "")
 
 
 def _known_splits(rows: FileRows, file: ColumnFile) -> FileRows:
-    """Return the rows with a split factor of 1 where there is no split; 0 is refused, but for yfinance's own column."""
+    """Return the rows with a split factor of 1 where there is no split; 0 is refused, except in yfinance's own
+    column."""
     if "split_factor" not in rows.frame.columns:
         return rows
     factors = rows.frame["split_factor"]
@@ -384,7 +384,7 @@ def _known_splits(rows: FileRows, file: ColumnFile) -> FileRows:
 
 
 def _what_it_has(rows: FileRows, wanted: str) -> str:
-    """Return the keys that the file has, where the wanted one is not among them."""
+    """Return which keys the file has, if the wanted one is not among them."""
     if not rows.keys or any(canonical_key(name) == canonical_key(wanted) for name in rows.keys):
         return ""
     return f"; it has {names_in_words(rows.keys)}"

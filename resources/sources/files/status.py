@@ -1,6 +1,7 @@
-"""What ``doctor`` is told of the user's folder: each kind's file, whether it can be read, and what is not read.
+"""What ``doctor`` reports about the user's folder: each kind's file, whether it can be read, and which files are not
+read.
 
-The header and the first rows of every file are read; a wrong value further down shows when the file is read whole.
+The header and the first rows of every file are read; a wrong value further down shows up when the whole file is read.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def _chain_status(folder: Path, pattern: str) -> SourceStatus:
 
 
 def _strangers(kinds: FilesByKind, chains: str) -> Iterator[SourceStatus]:
-    """Yield files that look like data and are not read, such as ``gld.csv``, which should be ``GLD.csv``."""
+    """Yield files that look like data but are not read, such as ``gld.csv``, which should be ``GLD.csv``."""
     folder = kinds.files.existing
     known = {path for name in kinds.known_names for path in kinds.files.paths.get(name, ())}
     known |= {folder / name for name in NAMES_IN_FOLDER} | set(folder.glob(chains))

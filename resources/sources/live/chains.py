@@ -1,7 +1,7 @@
-"""Option chains of the ``live`` source: which vendor is asked, and what is off.
+"""Option chains of the ``live`` source: which vendor is asked, and when chains are off.
 
-The vendor is the one that the settings name. A key alone changes nothing, and nobody takes the place of a vendor that
-fails: quotes of two vendors are two things. How a vendor is asked is in its own module.
+The vendor is the one that the settings name. A key alone changes nothing, and no other vendor replaces one that
+fails, because quotes of two vendors are not the same thing. How a vendor is asked is in its own module.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ _KEYS: Final[dict[ChainVendorName, str]] = {"polygon": POLYGON_KEY, "tradier": T
 
 
 class ChainVendor(Protocol):
-    """Somebody who shows present option chains."""
+    """Offers present option chains."""
 
     @property
     def has_key(self) -> bool:
-        """Whether it can be asked."""
+        """Return whether the vendor can be asked."""
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
         """Return the rows of ``raw.option_chain`` of the last closed session."""
 
 
 class LiveChains:
-    """The vendor of chains that the settings name.
+    """Asks the vendor of chains that the settings name.
 
     Parameters
     ----------
     settings : ``chain_vendor`` and what its client reads.
-    yahoo : by which Yahoo is asked.
+    yahoo : the client that asks Yahoo.
     clock : the present moment, UTC.
-    source : name of the source; the provenance adds the vendor's, ``live:yahoo``.
+    source : name of the source; the provenance appends the vendor's name, ``live:yahoo``.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class LiveChains:
         self._vendor = clients[self._name]() if self._name in clients else None
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """Return the rows of ``raw.option_chain`` of the last closed session; none, with the reason, where chains
+        """Return the rows of ``raw.option_chain`` of the last closed session; no rows, with the reason, where chains
         are off.
 
         Raises
         ------
-        StaleSourceError : for another session than the last closed one, once the next has opened, or for quotes
+        StaleSourceError : for any session but the last closed one, once the next has opened, or for quotes
             older than the close.
         SourceOffError, EmptySourceError, SourceUnavailableError, SourceFormatError : as the vendor answers.
         UnknownTickerError : for what is no ticker.
@@ -85,12 +85,12 @@ class LiveChains:
         return self._vendor.chain(ticker, session=session, source=f"{self._source}:{self._name}")
 
     def present_session(self, ticker: str, *, now: pd.Timestamp) -> pd.Timestamp | None:
-        """Return the session whose end-of-day chain the vendor shows at a moment (UTC), None where it shows none."""
+        """Return the session whose end-of-day chain the vendor shows at a moment (UTC); None where it shows none."""
         session, begins, ends = snapshot_period(now)
         return session if self._why_off(ticker) is None and begins <= now < ends else None
 
     def describe(self) -> SourceStatus:
-        """Return who is asked, for ``doctor``."""
+        """Return which vendor is asked, for ``doctor``."""
         off = self._why_off()
         if off is not None:
             key = _KEYS.get(self._name)
@@ -103,7 +103,7 @@ class LiveChains:
         return SourceStatus(OPTION_CHAIN.name, "on", detail)
 
     def _why_off(self, ticker: str | None = None) -> str | None:
-        """Return why chains are off: for every ticker, or for the one that is asked about."""
+        """Return why chains are off, for every ticker or for the given one; None where they are on."""
         if self._vendor is None:
             return f"TRADING_DAG_CHAIN_VENDOR is none; {IMPORT_CHAINS}"
         if not self._vendor.has_key:

@@ -1,6 +1,6 @@
 """The economic calendar of the ``live`` source: FRED's release dates with a key, lists and documented rules without.
 
-Asking for days belongs here. Which days the Federal Reserve decides on, and when a day was known, is in
+Fetching the days belongs here. On which days the Federal Reserve decides, and when a day was known, is in
 ``trading_dag/releases/schedule.py``.
 """
 
@@ -45,7 +45,7 @@ _logger = logging.getLogger(__name__)
 
 
 class EconomicCalendarClient:
-    """Gives the days of CPI, UMCSENT and FOMC.
+    """Provides the days of CPI, UMCSENT and FOMC.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class EconomicCalendarClient:
 
     @property
     def has_key(self) -> bool:
-        """Whether FRED is asked for the days of releases."""
+        """Return whether FRED is asked for the days of releases."""
         return self._settings.fred_api_key is not None
 
     def describe(self) -> SourceStatus:
@@ -76,11 +76,12 @@ class EconomicCalendarClient:
         )
 
     def events(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return every event from a day on (1990 by default), past and scheduled; columns of ``raw.economic_calendar``.
+        """Return every event from a day on (1990 by default), past and scheduled, in the columns of
+        ``raw.economic_calendar``.
 
         Raises
         ------
-        SourceOffError, SourceUnavailableError, SourceFormatError, EmptySourceError : as FRED's answers are.
+        SourceOffError, SourceUnavailableError, SourceFormatError, EmptySourceError : depending on FRED's answers.
         """
         first = FIRST_EVENT if since is None else max(since.normalize(), FIRST_EVENT)
         today = self._clock().tz_convert(NEW_YORK).tz_localize(None).normalize()
@@ -99,13 +100,13 @@ class EconomicCalendarClient:
         return events[events["event_date"] >= first].sort_values(["event", "event_date"], ignore_index=True)
 
     def release_dates(self, event: str, *, since: pd.Timestamp) -> pd.DatetimeIndex:
-        """Return the days of a release as FRED lists them, those to come included, ascending.
+        """Return the days of a release as FRED lists them, future ones included, ascending.
 
-        A day that is missing counts as called off, so one that cannot be read costs the whole answer.
+        A missing day would count as called off, so the whole answer is refused if one day cannot be read.
 
         Raises
         ------
-        SourceOffError, SourceUnavailableError, SourceFormatError : as the answer is.
+        SourceOffError, SourceUnavailableError, SourceFormatError : depending on the answer.
         EmptySourceError : where FRED lists none.
         """
         release = RELEASE_OF_EVENT[event]
@@ -136,7 +137,8 @@ class EconomicCalendarClient:
 
 
 def reference_months(first_event: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Return the months whose releases can fall between two days and some way beyond, as first days of the month."""
+    """Return the months whose releases can fall between two days and a few months beyond, as first days of the
+    month."""
     begin = (first_event - pd.DateOffset(months=3)).replace(day=1)
     return pd.date_range(begin, last + pd.DateOffset(months=MONTHS_AHEAD), freq="MS").as_unit(TIME_UNIT)
 

@@ -1,6 +1,6 @@
 """News, mentions and earnings of the ``live`` source as raw tables: scopes, when a row was known, what absence means.
 
-How a vendor is asked is in its own module; a vendor that fails raises, and nothing takes its place.
+How a vendor is asked is in its own module; a vendor that fails raises, and nothing replaces it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 
 
 class LiveEvents:
-    """The tables that Finnhub and ApeWisdom fill.
+    """Fills the tables that come from Finnhub and ApeWisdom.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class LiveEvents:
         self._has_said_no_plan = False
 
     def news(self, ticker: str, *, since: pd.Timestamp | None) -> pd.DataFrame:
-        """Return articles about the ticker, and the market's. An article that is both is the company's."""
+        """Return articles about the ticker, and the market's. An article of both kinds counts as the company's."""
         if not self._finnhub.has_key:
             return self._without_key(NEWS)
         market = self._finnhub.market_news(since=since).assign(scope="market")
@@ -71,7 +71,7 @@ class LiveEvents:
         return raw_frame(rows, NEWS, source=self._source)
 
     def social_mentions(self, ticker: str) -> pd.DataFrame:
-        """Return one row: the ticker's place on the list, or 0 mentions where it is not on it."""
+        """Return one row: the ticker's rank on the list, or 0 mentions if it is not listed."""
         listed = self._apewisdom.mentions()
         row = listed.rows[listed.rows["ticker"] == ticker]
         if row.empty and listed.may_list(ticker):
@@ -88,11 +88,11 @@ class LiveEvents:
         )
 
     def news_sentiment(self, ticker: str) -> pd.DataFrame:
-        """Return one row: the vendor's score of the ticker's news, a fund's as its own. An index has none."""
+        """Return one row: the vendor's score of the ticker's news; a fund has its own score, an index has none."""
         if not self._finnhub.has_key:
             return self._without_key(NEWS_SENTIMENT)
         if ticker in INDICES:
-            reason = f"{ticker} is an index, and nobody scores its news"
+            reason = f"{ticker} is an index, and the vendor does not score its news"
             return switched_off(NEWS_SENTIMENT, source=self._source, reason=reason)
         try:
             score = self._finnhub.news_sentiment(ticker)
@@ -126,7 +126,7 @@ class LiveEvents:
         return raw_frame(rows, EARNINGS, source=self._source)
 
     def describe(self) -> list[SourceStatus]:
-        """Return whether there is a key, for ``doctor``."""
+        """Return whether Finnhub can be asked, for ``doctor``."""
         remedy = f"set {KEY_VARIABLE} (free from finnhub.io)"
         if self._finnhub.has_key:
             news = SourceStatus(NEWS.name, "on", "Finnhub: company news of a year, the market's latest; no scores")
@@ -156,8 +156,8 @@ def dates_known_at(report_dates: pd.Series, asked_at: pd.Timestamp) -> pd.Series
 
     Returns
     -------
-    pd.Series : UTC. A day to come is known now. NaT for a past one: since when it was there nobody says any more, and
-        ``features.earnings`` presumes a notice. One that an earlier answer lacked gets its moment where it is merged.
+    pd.Series : UTC. A future day is known now. A past day is NaT: nobody says any more since when it was known, and
+        ``features.earnings`` presumes a notice. A day that an earlier answer lacked gets its moment in the merge.
     """
     is_past = (report_dates + pd.Timedelta(days=1)).dt.tz_localize(NEW_YORK) < asked_at
     known = pd.Series(asked_at.as_unit(TIME_UNIT), index=report_dates.index)

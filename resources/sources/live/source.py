@@ -1,7 +1,7 @@
 """The ``live`` source: Yahoo for prices and volatility indices, FRED for macro series and days of releases.
 
-Only their composition into raw tables belongs here; that of news, mentions and earnings is in ``live.events.py``, that
-of option chains in ``live.chains.py``. A vendor that fails raises; nothing takes its place.
+Only their composition into raw tables belongs here; news, mentions and earnings are in ``live.events.py``, and
+option chains in ``live.chains.py``. A vendor that fails raises; nothing replaces it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 
 
 class LiveSource:
-    """Raw tables from Yahoo, FRED, Finnhub, ApeWisdom and the vendor of option chains."""
+    """Builds raw tables from Yahoo, FRED, Finnhub, ApeWisdom and the vendor of option chains."""
 
     name = NAME
     has_earlier_chains = False
@@ -72,9 +72,9 @@ class LiveSource:
         return raw_frame(bars.assign(ticker=ticker), PRICES_DAILY, source=NAME)
 
     def volatility_index(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return the ticker's index, or VIX (and ``symbol`` says so) where Yahoo does not know it.
+        """Return the ticker's index, or VIX (as ``symbol`` then says) where Yahoo does not know it.
 
-        ``vix3m_close`` is NULL where Yahoo has no VIX3M. That Yahoo cannot be reached is an error in either case.
+        ``vix3m_close`` is NULL where Yahoo has no VIX3M. It is an error in either case if Yahoo cannot be reached.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class LiveSource:
         return raw_frame(rows, VOLATILITY_INDEX, source=NAME)
 
     def macro(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return observations of FRED: first releases from ALFRED with a key, the latest vintage without.
+        """Return FRED's observations: first releases from ALFRED with a key, the latest vintage without.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class LiveSource:
         return raw_frame(self._fred.observations(since=since), MACRO, source=NAME)
 
     def option_chain(self, ticker: str, *, session: pd.Timestamp) -> pd.DataFrame:
-        """Return the last closed session's chain from the vendor of the settings; off without its key.
+        """Return the last closed session's chain from the vendor that the settings name; switched off without its key.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class LiveSource:
         return self._events.earnings(validate_ticker(ticker), since=since)
 
     def economic_calendar(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Return decisions of the Federal Reserve as listed, and releases from FRED with a key, else as listed or by
+        """Return the Federal Reserve's decisions as listed, and releases from FRED with a key, else as listed or by
         rule.
 
         Raises
@@ -171,7 +171,7 @@ class LiveSource:
         return raw_frame(self._calendar.events(since=since), ECONOMIC_CALENDAR, source=NAME)
 
     def describe(self) -> list[SourceStatus]:
-        """Return what is asked, and which keys are there."""
+        """Return which vendors are asked, and which keys are there."""
         yahoo = "Yahoo by way of yfinance; no key needed"
         if self._fred.has_key:
             macro = SourceStatus(MACRO.name, "on", "FRED with a key: first releases and their dates (ALFRED)")

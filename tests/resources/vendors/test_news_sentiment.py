@@ -159,7 +159,7 @@ def test_a_file_gives_the_tickers_own_snapshots_in_utc(tmp_path: Path, suffix: s
         (lambda rows: rows.drop(columns="buzz"), "column buzz: is missing"),
         (lambda rows: rows.assign(company_score="good"), "column company_score: expected a number"),
         (lambda rows: rows.assign(known_at="2999-01-01T00:00Z"), "in the future"),
-        (lambda rows: rows.assign(known_at="2024-11-25T20:00Z"), "two snapshots of SPY have one moment"),
+        (lambda rows: rows.assign(known_at="2024-11-25T20:00Z"), "two snapshots of SPY have the same moment"),
         (lambda rows: rows.assign(articles_last_week=1.5), "expected whole numbers"),
     ],
     ids=["missing", "text", "future", "twice", "half an article"],

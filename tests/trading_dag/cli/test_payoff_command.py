@@ -45,7 +45,7 @@ def test_the_quotes_are_those_of_the_stored_chain(workspace: Workspace, tmp_path
     ("arguments", "said"),
     [
         (("iron_condor", "SPY", "--modelled"), "no volatility index of that session is stored"),
-        (("iron_condor", "SPY", "--date", "2016-03-30"), "--date 2016-03-31 takes the last"),
+        (("iron_condor", "SPY", "--date", "2016-03-30"), "--date 2016-03-31 shows the last"),
         (("iron_condor", "QQQ"), "cannot be quoted on the modelled surface: no volatility index"),
         (("iron_condor", "QQQ", "--date", "1990-01-02"), "no close of that session is stored"),
         (("iron_condor", "IWM"), "raw.prices_daily [IWM] is empty"),

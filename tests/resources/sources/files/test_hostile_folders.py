@@ -172,7 +172,7 @@ def test_doctor_reads_the_first_rows_and_calls_a_file_wrong(tmp_path: Path, kind
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"prices_dayly": {"close": "Last"}}, "names 'prices_dayly', which is none of prices_daily"),
+        ({"prices_dayly": {"close": "Last"}}, "names 'prices_dayly', which is not one of prices_daily"),
         ({"prices_daily": {"closing": "Last"}}, "names 'closing' of prices_daily, which has ticker"),
     ],
 )
