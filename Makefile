@@ -11,7 +11,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage lint bench ui clean install install-dev browser docs lock least-versions
+.PHONY: help run test test-all coverage lint style types layers checked bench ui clean install install-dev browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,16 +51,23 @@ run: install  ## The main job on the sample source: from bytes to backtest
 ui: install  ## The Dagster UI on 127.0.0.1:3000 over everything that was run
 	$(BIN)/trading-dag ui
 
-lint: install-dev  ## ruff, mypy, import-linter
+lint: style types layers  ## ruff, mypy, import-linter
+style: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+types: install-dev
 	$(BIN)/mypy
+layers: install-dev
 	$(BIN)/lint-imports
 
-test: lint browser  ## Lint and every test but the longest few
+# mypy takes one processor for a while, so what is quick, or waits for a server, is done beside it.
+checked: install-dev
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync types style layers browser
+
+test: checked  ## Lint and every test but the longest few
 	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-all: lint browser  ## Those too: killed servers and daemons, every signal at every moment
+test-all: checked  ## Those too: killed servers and daemons, every signal at every moment
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Only what runs in the process of the tests is seen: what a command runs in workers of its own is not.
