@@ -26,8 +26,8 @@ RUN = ("run", "--tickers", "SPX", "--horizons", "24h")
 SPX = SliceKey("SPX")
 
 
-def write_folder(folder: Path, *, first: str = "2010-01-04") -> None:
-    """Nine years of the sample's bars as a user's files, with headlines and one snapshot of mentions."""
+def write_folder(folder: Path, *, first: str = "2014-01-02") -> None:
+    """Five years of the sample's bars as a user's files, with headlines and one snapshot of mentions."""
     folder.mkdir()
     source, since = SampleSource(), pd.Timestamp(first)
     source.prices_daily("SPX", since=since).to_parquet(folder / "prices_daily.parquet")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from assets.run.execution import SliceRunner, WorkItem
@@ -27,7 +28,7 @@ def place(tmp_path: Path) -> Workspace:
     folder, home = tmp_path / "folder", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
-    bars = SampleSource().prices_daily("SPX").rename(columns=YAHOO)
+    bars = SampleSource().prices_daily("SPX", since=pd.Timestamp("2012-01-03")).rename(columns=YAHOO)
     bars[list(YAHOO.values())].to_csv(folder / "GLD.csv", index=False, date_format="%Y-%m-%d")
     return Workspace(home, (("TRADING_DAG_SOURCE", "files"), ("TRADING_DAG_FILES", str(folder))))
 

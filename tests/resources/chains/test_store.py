@@ -136,12 +136,9 @@ def test_a_merge_is_the_dictionary_update_of_plain_python(stored, fresh) -> None
     before, after = {row[:4]: row[4] for row in stored}, {row[:4]: row[4] for row in fresh}
     expected = {**before, **{key: before.get(key) if bid is None else bid for key, bid in after.items()}}
     merged = merge_chains(merge_chains(empty_frame(OPTION_CHAIN), _frame(stored)).frame, _frame(fresh))
-    assert len(merged.frame) == len(expected)
-    assert merged.frame[CHAIN_KEY].equals(merged.frame[CHAIN_KEY].sort_values(CHAIN_KEY, ignore_index=True))
-    for key, bid in expected.items():
-        row = _frame([(*key, bid)]).iloc[0]
-        found = merged.frame[(merged.frame[CHAIN_KEY] == row[CHAIN_KEY]).all(axis=1)]
-        np.testing.assert_array_equal(found["bid"].to_numpy(), [np.nan if bid is None else bid])
+    rows = _frame([(*key, bid) for key, bid in expected.items()]).sort_values(CHAIN_KEY, ignore_index=True)
+    columns = [*CHAIN_KEY, "bid"]
+    pd.testing.assert_frame_equal(merged.frame[columns], rows[columns])
     both = [(before[key], after[key]) for key in after if key in before]
     assert merged.counts["appended"] == len(set(after) - set(before))
     assert merged.counts["restated"] == sum(None not in pair and pair[0] != pair[1] for pair in both)

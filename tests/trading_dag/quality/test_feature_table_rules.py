@@ -168,7 +168,7 @@ def test_a_real_vxn_that_turned_late_is_refused_within_a_fortnight(
     real: dict[str, pd.Series], sessions: int, least: float
 ) -> None:
     seen = []
-    for end in range(300, len(real["VXN"]), 37):
+    for end in range(300, len(real["VXN"]), 74):
         index = real["VXN"].iloc[end - 300 : end]
         fred = real["VIXCLS"].reindex(index.index)
         assert finding(index, fred).count == 0
