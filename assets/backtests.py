@@ -137,14 +137,14 @@ def comparison(
     menu = structures_by_name(at.settings.structures)
     if not chain.attrs.get("source_off"):
         return _compared_on_chain(at, chain, prices, rates, menu)
-    found = compare_modelled(
+    result = compare_modelled(
         prices, volatility_index, rates=rates, ticker=at.ticker, menu=menu, horizon=at.horizon, settings=at.settings
     )
-    found.table.attrs["source"] = prices.attrs.get("source")
+    result.table.attrs["source"] = prices.attrs.get("source")
     return Result(
-        {COMPARISON.name: found.table},
-        {"left out": found.left_out},
-        source_off=found.left_out.get(EVERYTHING) if found.table.empty else None,
+        {COMPARISON.name: result.table},
+        {"left out": result.left_out},
+        source_off=result.left_out.get(EVERYTHING) if result.table.empty else None,
     )
 
 
@@ -165,13 +165,13 @@ def _compared_on_chain(
     first = chain.sessions()[-1] - pd.Timedelta(days=COMPARED_YEARS * DAYS_PER_YEAR)
     quotes = chain.quotes(rate=rates_of_quotes(rates, fallback=fallback), first=first, maximum_days=LONGEST_DAYS)
     market = chain_market(quotes, ticker=at.ticker, fills=fills_of(book), splits=splits_of_prices(prices))
-    paid = known_dividends(prices, market.sessions)
+    payouts = known_dividends(prices, market.sessions)
     rate = rates_at_sessions(rates, pd.DatetimeIndex(market.sessions).as_unit("us"), fallback=fallback)
-    found = compare_structures(
-        market, menu=menu, horizon=at.horizon, settings=book, dividends=paid.dividends, rate=rate
+    result = compare_structures(
+        market, menu=menu, horizon=at.horizon, settings=book, dividends=payouts.dividends, rate=rate
     )
-    found.table.attrs["source"] = chain.attrs["source"]
-    return Result({COMPARISON.name: found.table}, {"left out": found.left_out, "dividends": paid.assumption})
+    result.table.attrs["source"] = chain.attrs["source"]
+    return Result({COMPARISON.name: result.table}, {"left out": result.left_out, "dividends": payouts.assumption})
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (recommended_structure, comparison)

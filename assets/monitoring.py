@@ -29,8 +29,8 @@ def drift(at: Slice, features: pd.DataFrame, direction_classifier: StoredModel) 
         return earlier
     report = drift_report(features, fitted_through=live.fitted_through, settings=at.settings.drift)
     report = report.assign(ticker=at.ticker, horizon=at.horizon.key)[list(DRIFT.column_names)]
-    kept = earlier[~earlier["as_of_session"].isin(report["as_of_session"])]
-    return pd.concat([kept, report], ignore_index=True) if len(kept) else report
+    earlier_reports = earlier[~earlier["as_of_session"].isin(report["as_of_session"])]
+    return pd.concat([earlier_reports, report], ignore_index=True) if len(earlier_reports) else report
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (drift,)

@@ -97,18 +97,20 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
         yield from results
         raise one_refusal(where, refused)
     frame.attrs.setdefault("source", source.name)
-    told = {name: frame.attrs[name] for name in ("source_off", WITHOUT_CONTRACTS, LEFT_OUT) if frame.attrs.get(name)}
-    if WITHOUT_CONTRACTS in told:
+    metadata = {
+        name: frame.attrs[name] for name in ("source_off", WITHOUT_CONTRACTS, LEFT_OUT) if frame.attrs.get(name)
+    }
+    if WITHOUT_CONTRACTS in metadata:
         context.log.warning(
             "%s [%s %s] the vendor gave no contracts for expirations that it lists: %s",
-            OPTION_CHAIN.qualified_name, ticker, f"{session:%Y-%m-%d}", told[WITHOUT_CONTRACTS],
+            OPTION_CHAIN.qualified_name, ticker, f"{session:%Y-%m-%d}", metadata[WITHOUT_CONTRACTS],
         )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
         yield dg.Output(
             frame,
             output_name=OPTION_CHAIN.name,
-            metadata=told,
+            metadata=metadata,
             data_version=dg.DataVersion(content_hash(frame)),
         )
     yield from results

@@ -147,8 +147,10 @@ def _is_no_dearer_than_nearer_the_money(points: pd.DataFrame) -> BoolArray:
     side = [*_SLICE, "is_call"]
     upward = priced.groupby(side)["price"].cummin()
     downward = priced[::-1].groupby(side)["price"].cummin().reindex(priced.index)
-    kept: BoolArray = (priced["price"] <= np.where(priced["is_call"], upward, downward)).to_numpy(dtype=np.bool_)
-    return kept
+    is_no_dearer: BoolArray = (priced["price"] <= np.where(priced["is_call"], upward, downward)).to_numpy(
+        dtype=np.bool_
+    )
+    return is_no_dearer
 
 
 def replicated_variance(strike: ArrayLike, price: ArrayLike, *, forward: float, years: float, rate: float) -> float:
@@ -173,13 +175,13 @@ def replicated_variance(strike: ArrayLike, price: ArrayLike, *, forward: float, 
     Quantitative Strategies Research Notes, March 1999 (the replication); Cboe, *Volatility Index Methodology:
     Cboe Volatility Index* (the sum over listed strikes).
     """
-    k, paid = np.asarray(strike, dtype=np.float64), np.asarray(price, dtype=np.float64)
+    k, price_of_strike = np.asarray(strike, dtype=np.float64), np.asarray(price, dtype=np.float64)
     below = k[k <= forward]
     if len(k) < _LEAST_STRIKES or not len(below):
         raise InsufficientDataError(f"a variance swap needs ten strikes around the forward {forward:g}, not {len(k)}")
     steps = np.diff(k)
     widths = np.concatenate([steps[:1], 0.5 * (steps[1:] + steps[:-1]), steps[-1:]])
-    strip = float((widths / k**2 * paid).sum() * np.exp(rate * years))
+    strip = float((widths / k**2 * price_of_strike).sum() * np.exp(rate * years))
     return (2.0 * strip - (forward / float(below[-1]) - 1.0) ** 2) / years
 
 
@@ -206,8 +208,8 @@ def variance_swap_volatility(points: pd.DataFrame, *, target_days: float = REFER
     years, total = terms[:, 0], terms[:, 0] * terms[:, 1]
     target = target_days / DAYS_PER_YEAR
     if not len(years) or not years[0] <= target <= years[-1]:
-        found = ", ".join(f"{term * DAYS_PER_YEAR:.0f}" for term in years) or "none"
-        raise InsufficientDataError(f"no whole expirations on both sides of {target_days:g} days; whole: {found}")
+        listed = ", ".join(f"{term * DAYS_PER_YEAR:.0f}" for term in years) or "none"
+        raise InsufficientDataError(f"no whole expirations on both sides of {target_days:g} days; whole: {listed}")
     return _PERCENT * float(np.sqrt(np.interp(target, years, total) / target))
 
 

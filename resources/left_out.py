@@ -53,8 +53,8 @@ class LeftOut:
         first = {record.reason: record.place for record in reversed(self._records)}
         reasons = [f"{reason} ({count}, first: {first[reason]})" for reason, count in counts.most_common()]
         more = [f"and {len(reasons) - _REASONS_SHOWN} more reasons"] if len(reasons) > _REASONS_SHOWN else []
-        told = "; ".join([*reasons[:_REASONS_SHOWN], *more])
-        return f"{len(self._records)} {self._what} were left out: {told}"
+        text = "; ".join([*reasons[:_REASONS_SHOWN], *more])
+        return f"{len(self._records)} {self._what} were left out: {text}"
 
     def noted_on(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame with the count as its attribute, and say it in the log."""

@@ -70,8 +70,8 @@ def values_at_sessions(frame: pd.DataFrame, sessions: pd.DatetimeIndex, *, colum
     """
     index = require_sessions(frame, (column,), table=table)
     series = pd.Series(frame[column].to_numpy(dtype=np.float64, na_value=np.nan), index=index)
-    found: FloatArray = series.reindex(sessions).to_numpy(dtype=np.float64)
-    return found
+    values: FloatArray = series.reindex(sessions).to_numpy(dtype=np.float64)
+    return values
 
 
 def require_columns(frame: pd.DataFrame, table: str, *, columns: Iterable[str]) -> None:

@@ -57,12 +57,12 @@ def run_import(
     ------
     TradingDagError : as ``import_chains`` raises them; the run is recorded as failed.
     """
-    done: list[ChainImport] = []
+    imports: list[ChainImport] = []
 
     @dg.op(name=IMPORT_JOB, description=__doc__)
     def read_and_store(context: dg.OpExecutionContext) -> None:
         imported = import_chains(store, path, ticker=ticker, date_order=date_order, progress=progress)
-        done.append(imported)
+        imports.append(imported)
         for name in tickers:
             _record(context, store, imported, name)
         mark_reported(store, unreported(store, imported))
@@ -79,7 +79,7 @@ def run_import(
     tags = {"trading_dag/path": str(path)[:200]}
     with suppress(dg.Failure):  # what it says is in what is returned
         job.execute_in_process(instance=instance, tags=tags, run_config=QUIET_CONSOLE)
-    return done[0]
+    return imports[0]
 
 
 def _record(context: dg.OpExecutionContext, store: ChainStore, imported: ChainImport, ticker: str) -> None:
@@ -137,12 +137,12 @@ def _latest_materializations(
     outdated."""
     wanted = dg.AssetRecordsFilter(asset_key=OPTION_CHAIN_KEY, asset_partitions=list(partitions))
     # The newest first: one for each partition before any older one.
-    found = instance.fetch_materializations(wanted, limit=len(partitions)).records
+    records = instance.fetch_materializations(wanted, limit=len(partitions)).records
     return {
         str(record.partition_key): AssetCheckEvaluationTargetMaterializationData(
             storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
         )
-        for record in found
+        for record in records
     }
 
 

@@ -58,13 +58,13 @@ def run_job(
         tags=tags,
     )
     raise_if_stopped()
-    done = [
+    materialized = [
         ".".join(event.asset_key.path)
         for event in result.all_events
         if event.is_step_materialization and event.asset_key is not None
     ]
     return RunOutcome(
-        tuple(done),
+        tuple(materialized),
         tuple(error_line(event) for event in result.all_events if event.is_step_failure),
         tuple(note for event in result.all_events if event.is_step_materialization for note in notes_of_event(event)),
     )

@@ -90,7 +90,7 @@ class ChainStore:
         """Return the years with stored chains of a ticker, ascending."""
         validate_ticker(ticker)
         parts = slice_parts(OPTION_CHAIN, self.folder)
-        return sorted(int(found["year"]) for found in parts if found["ticker"] == ticker)
+        return sorted(int(part["year"]) for part in parts if part["ticker"] == ticker)
 
     def provenance(self, ticker: str, year: int) -> Provenance | None:
         """Return the provenance of one file; None where there is none.
@@ -228,8 +228,8 @@ class ChainStore:
                     part = self._part(ticker, year, days.min(), first - pd.Timedelta(days=1))
                     rows = part.frame()
                     source = "" if before is None else before.source or ""
-                    kept = rows[rows["quote_date"] >= first].reset_index(drop=True)
-                    self._put(ticker, year, kept, source=source, part=part)
+                    later_rows = rows[rows["quote_date"] >= first].reset_index(drop=True)
+                    self._put(ticker, year, later_rows, source=source, part=part)
         return dropped
 
     def lock(self, ticker: str) -> BaseFileLock:
@@ -327,8 +327,8 @@ class ChainStore:
                 if where is not None:
                     chosen = where.mask(frame)
                     passes = chosen if passes is None else passes & chosen
-                kept = frame if passes is None or bool(passes.all()) else frame[passes]
-                yield kept[names].reset_index(drop=True)
+                wanted_rows = frame if passes is None or bool(passes.all()) else frame[passes]
+                yield wanted_rows[names].reset_index(drop=True)
 
     def _part(self, ticker: str, year: int, first: pd.Timestamp, last: pd.Timestamp) -> ChainPart:
         """Return the row groups of a stored file that rows of these quote dates go into."""

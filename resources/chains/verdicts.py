@@ -61,18 +61,18 @@ class ChainJudge:
         before : the ticker's chain on the quote date before them; None where there is none.
         """
         verdicts = session_verdicts(rows, now_session=self.now_session, before=before)
-        found = {}
+        by_session = {}
         for day in days:
             broken = [verdict for verdict in verdicts[day] if not verdict.passed]
             texts = tuple(_told(verdict) for verdict in broken if verdict.rule.is_blocking)
             if texts:
-                found[day] = texts
+                by_session[day] = texts
             name = f"{rows['ticker'].iloc[0]}/{day:%Y-%m-%d}"
             for rule in rules_of(OPTION_CHAIN):
                 self._warned.get(rule.name, {}).pop(name, None)
             for verdict in broken if not texts else ():
                 self._warned.setdefault(verdict.rule.name, {})[name] = verdict.detail or verdict.rule.description
-        return found
+        return by_session
 
     @property
     def warnings(self) -> tuple[SessionWarning, ...]:

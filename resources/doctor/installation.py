@@ -115,17 +115,17 @@ def _stored(settings: Settings) -> list[PartStatus]:
 
 def _warned(settings: Settings, store: ParquetStore) -> list[PartStatus]:
     """Return what the slices of the active universe are warned of, with counts."""
-    found = stored_warnings(store, tickers=settings.active_tickers, horizons=settings.horizons)
-    return [PartStatus("warning", "warned", str(warning)) for warning in found]
+    warnings = stored_warnings(store, tickers=settings.active_tickers, horizons=settings.horizons)
+    return [PartStatus("warning", "warned", str(warning)) for warning in warnings]
 
 
 def _accepted(settings: Settings) -> list[PartStatus]:
     """Return the bars that the user has accepted."""
-    kept = AcceptedBars(ParquetStore(settings.home).data)
+    accepted = AcceptedBars(ParquetStore(settings.home).data)
     try:
-        bars = kept.all()
+        bars = accepted.all()
     except StorageError as error:
-        return [PartStatus("accepted bars", "missing", str(error), f"mend {kept.path}")]
+        return [PartStatus("accepted bars", "missing", str(error), f"mend {accepted.path}")]
     return [PartStatus("accepted bar", "ok", f"{bar.ticker} {bar.session}: {bar.reason}") for bar in bars]
 
 

@@ -43,12 +43,12 @@ class ResponseCache:
             return None
         try:
             head, _, body = self._path(key).read_bytes().partition(b"\n")
-            kept = json.loads(head)
+            entry = json.loads(head)
         except (OSError, ValueError, RecursionError):
             return None
-        if not isinstance(kept, dict) or kept.get("request") != key or kept.get("sha256") != _digest(body):
+        if not isinstance(entry, dict) or entry.get("request") != key or entry.get("sha256") != _digest(body):
             return None
-        fetched_at = kept.get("fetched_at")
+        fetched_at = entry.get("fetched_at")
         is_young = isinstance(fetched_at, float) and 0.0 <= self._clock() - fetched_at < self._maximum_age
         return body if is_young else None
 

@@ -162,12 +162,14 @@ class ChainIOManager(dg.IOManager):
         if len(dates) != 1:
             raise StorageError(f"raw.option_chain [{ticker}]: one session's chain has rows of the years {list(dates)}")
         counts = self.store.merge(ticker, int(dates[0]), obj, source=str(obj.attrs.get("source", "")))
-        told: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             name: getattr(counts, name) for name in (*OUTCOMES, "duplicate", "conflicting_duplicate")
         }
         if self._keep_days is not None:
-            told["sessions past their time"] = self.store.forget(ticker, keep_days=self._keep_days)
-        context.add_output_metadata({"dagster/row_count": len(obj), "source": obj.attrs.get("source") or "–", **told})
+            metadata["sessions past their time"] = self.store.forget(ticker, keep_days=self._keep_days)
+        context.add_output_metadata(
+            {"dagster/row_count": len(obj), "source": obj.attrs.get("source") or "–", **metadata}
+        )
 
     def load_input(self, context: dg.InputContext) -> StoredChain:
         """Return the handle on the chains of the ticker of the running slice."""

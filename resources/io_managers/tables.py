@@ -104,15 +104,15 @@ class ParquetIOManager(dg.IOManager):
     ) -> pd.DataFrame:
         records = benchmark_records(self.store, table, named, source=source)
         frames = [self._load(table, SliceKey(ticker), columns) for ticker in records]
-        kept = pd.concat(frames, ignore_index=True) if frames else empty_frame(table)[list(columns)]
-        kept.attrs = {"source": source, "content_hash": benchmark_digest(records)}
-        return kept
+        benchmarks = pd.concat(frames, ignore_index=True) if frames else empty_frame(table)[list(columns)]
+        benchmarks.attrs = {"source": source, "content_hash": benchmark_digest(records)}
+        return benchmarks
 
     def _load(self, table: Table, key: SliceKey, columns: tuple[str, ...] | None) -> pd.DataFrame:
-        kept = self._read.setdefault((table, key), {})
-        if columns not in kept:
-            kept[columns] = self.store.read(table, key, columns=columns)
-        return kept[columns].copy(deep=False)  # pandas copies on write, so one asset cannot change another's input
+        cached = self._read.setdefault((table, key), {})
+        if columns not in cached:
+            cached[columns] = self.store.read(table, key, columns=columns)
+        return cached[columns].copy(deep=False)  # pandas copies on write, so one asset cannot change another's input
 
 
 class ModelIOManager(dg.IOManager):

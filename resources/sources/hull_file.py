@@ -73,10 +73,10 @@ class HullFile:
         if path is None:
             return f"off: {self._reason}"
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError as error:
             raise _format_error(path, f"cannot be read: {error}") from error
-        return f"{path}, {found.st_size} bytes, changed at {found.st_mtime_ns}"
+        return f"{path}, {status.st_size} bytes, changed at {status.st_mtime_ns}"
 
     def describe(self) -> SourceStatus:
         """Return whether there is a file, for ``doctor``. A file that is named but not there counts as missing."""
@@ -150,11 +150,11 @@ def _require_columns(path: Path) -> RowsFile:
 def _read(path: Path) -> pd.DataFrame:
     file = _require_columns(path)
     kinds: dict[str, Kind] = dict.fromkeys(HULL_MARKET.column_names, "number")
-    found = file.read(kinds)
-    if found.unreadable.any():
-        column, problem = file.problem(kinds, int(found.lines[np.flatnonzero(found.unreadable)[0]]))
+    rows = file.read(kinds)
+    if rows.unreadable.any():
+        column, problem = file.problem(kinds, int(rows.lines[np.flatnonzero(rows.unreadable)[0]]))
         raise _format_error(path, problem, column)
-    return with_notes(found.frame, (f"{path.name}: {note}" for note in found.notes))
+    return with_notes(rows.frame, (f"{path.name}: {note}" for note in rows.notes))
 
 
 def _format_error(path: Path, problem: str, column: str | None = None) -> SourceFormatError:

@@ -49,7 +49,7 @@ def benchmark_records(
     StorageError : for a slice that cannot be read.
     """
     records = {ticker: store.provenance(table, SliceKey(ticker)) for ticker in named}
-    return {ticker: found for ticker, found in records.items() if found is not None and found.source == source}
+    return {ticker: record for ticker, record in records.items() if record is not None and record.source == source}
 
 
 def benchmark_digest(records: Mapping[str, Provenance]) -> str:

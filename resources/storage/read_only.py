@@ -72,12 +72,12 @@ def the_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Stateme
     import duckdb
 
     try:
-        found = connection.extract_statements(sql)
-        kinds = [statement.type for statement in found]
+        statements = connection.extract_statements(sql)
+        kinds = [statement.type for statement in statements]
     except ValueError as error:  # a kind of statement that this version of the library has no name for
         raise StorageError(f"not run: {error}; {ONE_QUERY}") from None
-    if len(found) != 1:
-        raise StorageError(f"not run: {len(found)} statements; {ONE_QUERY}")
+    if len(statements) != 1:
+        raise StorageError(f"not run: {len(statements)} statements; {ONE_QUERY}")
     if kinds[0] == duckdb.StatementType.MULTI:
         raise StorageError("not run: PIVOT needs its values named, as in PIVOT … ON ticker IN ('SPY', 'QQQ')")
     if kinds[0] != duckdb.StatementType.SELECT:
@@ -91,7 +91,7 @@ def the_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Stateme
             raise StorageError(f"not run: {kind.removesuffix('_NODE').removesuffix('_QUERY')} writes; {ONE_QUERY}")
         if kind == "TABLE_FUNCTION" and function not in _READING_FUNCTIONS:
             raise StorageError(f"not run: the table function {function} is none of those that only read; {ONE_QUERY}")
-    return found[0]
+    return statements[0]
 
 
 def _parts(parsed: Any) -> Iterator[tuple[str, str]]:

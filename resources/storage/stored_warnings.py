@@ -40,7 +40,7 @@ def stored_warnings(store: ParquetStore, *, tickers: Collection[str], horizons: 
     """Return what the slices of some tickers and horizons are warned of, one entry a rule. A file that cannot be read
     has none here: whoever reads it says so.
     """
-    found: dict[tuple[str, str], list[tuple[SliceKey, dict[str, object]]]] = {}
+    warnings: dict[tuple[str, str], list[tuple[SliceKey, dict[str, object]]]] = {}
     for table in TABLES.values():
         if table.slice == "ticker_year":
             continue
@@ -52,7 +52,7 @@ def stored_warnings(store: ParquetStore, *, tickers: Collection[str], horizons: 
             except StorageError:
                 continue
             for entry in recorded.warnings if recorded else []:
-                found.setdefault((table.qualified_name, str(entry["rule"])), []).append((key, entry))
+                warnings.setdefault((table.qualified_name, str(entry["rule"])), []).append((key, entry))
     return [
         StoredWarning(
             table=table_name,
@@ -62,5 +62,5 @@ def stored_warnings(store: ParquetStore, *, tickers: Collection[str], horizons: 
             detail=str(entries[0][1]["detail"]),
             examples=tuple(str(entries[0][1]["examples"]).split(" | ")) if entries[0][1]["examples"] else (),
         )
-        for (table_name, rule), entries in found.items()
+        for (table_name, rule), entries in warnings.items()
     ]

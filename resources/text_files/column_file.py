@@ -136,16 +136,16 @@ class ColumnFile:
         """
         shape, names = self.shape, self._file.names
         try:
-            found = matching_columns(names, tuple(shape.kinds), said=self.rules.columns.get(self.kind))
+            matched = matching_columns(names, tuple(shape.kinds), said=self.rules.columns.get(self.kind))
         except ValueError as error:
             raise self.format_error(str(error)) from error
-        if self.owner and shape.time not in found and names[:1] == (YFINANCE_HEAD,):
-            found[shape.time] = YFINANCE_HEAD
+        if self.owner and shape.time not in matched and names[:1] == (YFINANCE_HEAD,):
+            matched[shape.time] = YFINANCE_HEAD
         for name in shape.required:
-            if name not in found and not (self.owner and name == shape.key):
-                hint = self._hint(name, found)
+            if name not in matched and not (self.owner and name == shape.key):
+                hint = self._hint(name, matched)
                 raise self.format_error(f"is missing; the file has {', '.join(names)}{hint}", name)
-        return found
+        return matched
 
     def read(self, keys: Iterable[str] | None = None, *, since: pd.Timestamp | None = None) -> FileRows:
         """Return the rows of some keys, or all, from a day on (inclusive), in the types of the shape.
@@ -159,24 +159,26 @@ class ColumnFile:
         own = self._own_kinds
         key = columns.get(shape.key or "")
         wanted = None if keys is None or key is None else {canonical_key(name): name for name in keys}
-        found = self._file.read(
+        file_rows = self._file.read(
             own, key=key, is_wanted=None if wanted is None else lambda name: canonical_key(name) in wanted
         )
-        self._refuse_other_owner(found)
-        found, left_out = _without_second_header(found, columns, shape, is_owned=self.owner is not None)
-        if found.unreadable.any():
-            raise self._unreadable(found)
-        frame = pd.DataFrame({name: found.frame[own_name] for name, own_name in columns.items()})
-        self._refuse_missing_time(frame, found)
-        notes = list(found.notes) + left_out
-        if found.keys and found.keys.get(NO_KEY):
-            notes.append(f"{found.keys[NO_KEY]:,} rows without {shape.key} are left out")
+        self._refuse_other_owner(file_rows)
+        file_rows, left_out = _without_second_header(file_rows, columns, shape, is_owned=self.owner is not None)
+        if file_rows.unreadable.any():
+            raise self._unreadable(file_rows)
+        frame = pd.DataFrame({name: file_rows.frame[own_name] for name, own_name in columns.items()})
+        self._refuse_missing_time(frame, file_rows)
+        notes = list(file_rows.notes) + left_out
+        if file_rows.keys and file_rows.keys.get(NO_KEY):
+            notes.append(f"{file_rows.keys[NO_KEY]:,} rows without {shape.key} are left out")
         if wanted is not None and shape.key:
             frame = frame.assign(**{shape.key: frame[shape.key].map(lambda name: wanted[canonical_key(name)])})
-            notes += self._respelt(found.keys or {}, wanted)
+            notes += self._respelt(file_rows.keys or {}, wanted)
         elif self.owner is not None and shape.key:
             frame = frame.assign(**{shape.key: self.owner})
-        rows = FileRows(frame, found.lines, tuple(f"{self.path.name}: {note}" for note in notes), found.keys or {})
+        rows = FileRows(
+            frame, file_rows.lines, tuple(f"{self.path.name}: {note}" for note in notes), file_rows.keys or {}
+        )
         if since is not None:
             rows = rows.where(frame[shape.time] >= _like(since, frame[shape.time]))
         return self._sorted(rows)
@@ -189,11 +191,11 @@ class ColumnFile:
         SourceFormatError : as ``read``, for what the first rows show.
         """
         own = self._own_kinds
-        found = self._file.first(own)
-        found, _ = _without_second_header(found, self.columns, self.shape, is_owned=self.owner is not None)
-        if found.unreadable.any():
-            raise self._unreadable(found)
-        if found.frame.empty:
+        first = self._file.first(own)
+        first, _ = _without_second_header(first, self.columns, self.shape, is_owned=self.owner is not None)
+        if first.unreadable.any():
+            raise self._unreadable(first)
+        if first.frame.empty:
             raise self.format_error("has no rows")
         renamed = [f"{name} is {own_name!r}" for name, own_name in self.columns.items() if name != own_name]
         return f"{self.path} ({', '.join(renamed)})" if renamed else str(self.path)
@@ -267,40 +269,40 @@ class ColumnFile:
             is_multiline=self.shape.is_multiline,
         )
 
-    def _hint(self, name: str, found: Mapping[str, str]) -> str:
+    def _hint(self, name: str, matched: Mapping[str, str]) -> str:
         if name == self.shape.key and self.kind == "prices_daily":
             return f"; without it name the file after its ticker, such as GLD{self.path.suffix}"
-        if name == "adj_close" and "close" in found:
+        if name == "adj_close" and "close" in matched:
             return (
-                f"; where {found['close']} is adjusted for dividends already, or none were paid, say so with "
-                f'{COLUMNS_VARIABLE}=\'{{"{self.kind}": {{"adj_close": "{found["close"]}"}}}}\''
+                f"; where {matched['close']} is adjusted for dividends already, or none were paid, say so with "
+                f'{COLUMNS_VARIABLE}=\'{{"{self.kind}": {{"adj_close": "{matched["close"]}"}}}}\''
             )
         return f'; another name is said with {COLUMNS_VARIABLE}=\'{{"{self.kind}": {{"{name}": "…"}}}}\''
 
-    def _unreadable(self, found: Rows) -> SourceFormatError:
+    def _unreadable(self, rows: Rows) -> SourceFormatError:
         """Return the error of the first value that cannot be read, with the number of rows that have such values."""
-        own, problem = self._file.problem(self._own_kinds, int(found.lines[np.flatnonzero(found.unreadable)[0]]))
+        own, problem = self._file.problem(self._own_kinds, int(rows.lines[np.flatnonzero(rows.unreadable)[0]]))
         column = next(name for name, own_name in self.columns.items() if own_name == own)
         if _DATE_ONLY.search(problem) and self.shape.kinds[column] == "moment":
             problem += ", it is a date without a time of day; when in the day the row was is not told"
         elif NO_ZONE in problem:
             problem += f"; write 2024-11-15T14:30Z, or say where all clocks hang: {ZONE_VARIABLE}=America/New_York"
-        return self.format_error(f"{problem} ({int(found.unreadable.sum()):,} rows cannot be read)", column)
+        return self.format_error(f"{problem} ({int(rows.unreadable.sum()):,} rows cannot be read)", column)
 
-    def _refuse_other_owner(self, found: Rows) -> None:
+    def _refuse_other_owner(self, rows: Rows) -> None:
         column = self.columns.get(self.shape.key or "")
         if self.owner is None or column is None:
             return
-        others = [name for name in found.keys or {} if name and canonical_key(name) != canonical_key(self.owner)]
+        others = [name for name in rows.keys or {} if name and canonical_key(name) != canonical_key(self.owner)]
         if others:
             raise self.format_error(
                 f"the file's name says {self.owner}, its rows say {', '.join(others[:_NAMES_SHOWN])}", self.shape.key
             )
 
-    def _refuse_missing_time(self, frame: pd.DataFrame, found: Rows) -> None:
+    def _refuse_missing_time(self, frame: pd.DataFrame, rows: Rows) -> None:
         missing = np.flatnonzero(frame[self.shape.time].isna().to_numpy())
         if len(missing):
-            where = f"{self._file.place} {found.lines[missing[0]]}"
+            where = f"{self._file.place} {rows.lines[missing[0]]}"
             raise self.format_error(f"is missing in {len(missing):,} rows, the first {where}", self.shape.time)
 
     def _respelt(self, keys: Mapping[str, int], wanted: Mapping[str, str]) -> list[str]:
@@ -334,24 +336,24 @@ def canonical_key(name: str) -> str:
 
 
 def _without_second_header(
-    found: Rows, columns: Mapping[str, str], shape: FileShape, *, is_owned: bool
+    rows: Rows, columns: Mapping[str, str], shape: FileShape, *, is_owned: bool
 ) -> tuple[Rows, list[str]]:
     """Return the rows without the two lines that yfinance writes below its header (``Ticker,GLD,…`` and
     ``Date,,…``).
     """
-    is_extra = np.zeros(len(found.lines), dtype=np.bool_)
+    is_extra = np.zeros(len(rows.lines), dtype=np.bool_)
     if is_owned and columns.get(shape.time) == YFINANCE_HEAD:
-        is_extra = (found.lines <= _SECOND_HEADER_ENDS) & found.frame[YFINANCE_HEAD].isna().to_numpy()
+        is_extra = (rows.lines <= _SECOND_HEADER_ENDS) & rows.frame[YFINANCE_HEAD].isna().to_numpy()
     if not is_extra.any():
-        return found, []
-    kept = ~is_extra
+        return rows, []
+    is_row = ~is_extra
     note = f"{int(is_extra.sum())} further lines of the header are no rows"
     return (
         replace(
-            found,
-            frame=found.frame[kept].reset_index(drop=True),
-            lines=found.lines[kept],
-            unreadable=found.unreadable[kept],
+            rows,
+            frame=rows.frame[is_row].reset_index(drop=True),
+            lines=rows.lines[is_row],
+            unreadable=rows.unreadable[is_row],
         ),
         [note],
     )

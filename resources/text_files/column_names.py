@@ -57,17 +57,17 @@ def matching_columns(
     ------
     ValueError : for a name of the setting that the file does not have, or two columns that may be the wanted one.
     """
-    found: dict[str, str] = {}
+    matched: dict[str, str] = {}
     for column, own in (said or {}).items():
         if column in wanted:
             if own not in names:
                 raise ValueError(f"{COLUMNS_VARIABLE} says {own!r} for {column}; the file has {', '.join(names)}")
-            found[column] = own
-    found |= {column: column for column in wanted if column not in found and column in names}
+            matched[column] = own
+    matched |= {column: column for column in wanted if column not in matched and column in names}
     for is_vendors in (False, True):
-        taken = set(found.values())
+        taken = set(matched.values())
         for column in wanted:
-            if column in found:
+            if column in matched:
                 continue
             spellings = ALIASES.get(column, ()) if is_vendors else (plain_name(column),)
             fitting = [name for name in names if plain_name(name) in spellings and name not in taken]
@@ -76,6 +76,6 @@ def matching_columns(
                     f"{column} may be {' or '.join(fitting)}: say which in {COLUMNS_VARIABLE}, or remove one"
                 )
             if fitting:
-                found[column] = fitting[0]
+                matched[column] = fitting[0]
                 taken.add(fitting[0])
-    return found
+    return matched

@@ -70,7 +70,7 @@ def find_dialect(path: Path) -> Dialect:
     """
     with path.open("rb") as file:
         start = file.read(8)
-    other = next((told for magic, told in _OTHER_FORMATS.items() if start.startswith(magic)), None)
+    other = next((format_name for magic, format_name in _OTHER_FORMATS.items() if start.startswith(magic)), None)
     if other is not None:
         raise ValueError(f"it is {other}")
     is_gzip = start.startswith(_GZIP)
@@ -232,10 +232,10 @@ def _score(text: str, delimiter: str) -> tuple[float, int]:
 def _records(text: str, delimiter: str, *, most: int | None = None) -> list[tuple[list[str], int]]:
     """Return the fields of records, with the number of the line on which each ends; empty lines are none."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    found = []
+    records = []
     for record in reader:
         if record:
-            found.append((record, reader.line_num))
-        if most is not None and len(found) >= most:
+            records.append((record, reader.line_num))
+        if most is not None and len(records) >= most:
             break
-    return found
+    return records

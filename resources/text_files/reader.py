@@ -74,10 +74,10 @@ class TextRows:
     @property
     def unreadable(self) -> BoolArray:
         """Whether a row has a value in any wanted column that could not be read, (n,)."""
-        found = np.zeros(len(self.lines), dtype=np.bool_)
+        flags = np.zeros(len(self.lines), dtype=np.bool_)
         for mask in self.unreadable_in.values():
-            found |= mask
-        return found
+            flags |= mask
+        return flags
 
 
 @dataclass(frozen=True)
@@ -157,19 +157,21 @@ class TextFile:
 
     def _typed_pieces(self, wanted: list[Column], rows: int) -> Iterator[TextRows]:
         """Pieces with plain numbers as fast as Arrow reads them; from the first other value on, as text."""
-        done = 0
+        rows_before = 0
         if all(column.mark == "." for column in wanted):
             try:
-                for piece in self._read_pieces(wanted, rows, as_numbers=True, done=0):
+                for piece in self._read_pieces(wanted, rows, as_numbers=True, rows_before=0):
                     yield piece
-                    done += rows
+                    rows_before += rows
                 return
             except ValueError:
                 pass  # a number is not plain, or there is something wrong, which then is said
-        yield from self._read_pieces(wanted, rows, as_numbers=False, done=done)
+        yield from self._read_pieces(wanted, rows, as_numbers=False, rows_before=rows_before)
 
-    def _read_pieces(self, wanted: list[Column], rows: int, *, as_numbers: bool, done: int) -> Iterator[TextRows]:
-        """Return the pieces after so many rows that are ``done``, a multiple of ``rows``."""
+    def _read_pieces(
+        self, wanted: list[Column], rows: int, *, as_numbers: bool, rows_before: int
+    ) -> Iterator[TextRows]:
+        """Return the pieces after ``rows_before`` rows, a multiple of ``rows``."""
         import pyarrow as pa
 
         numbers = [column.name for column in wanted if column.is_number and as_numbers]
@@ -182,7 +184,7 @@ class TextFile:
                 held = pa.concat_tables([held, pa.Table.from_batches([batch])])
                 while len(held) > rows:
                     piece, held = held.slice(0, rows), held.slice(rows)
-                    if seen >= done:
+                    if seen >= rows_before:
                         yield self._typed(piece, wanted, refused, first=seen)
                     seen += rows
             records = self.dialect.header_lines + seen + len(held) + len(refused.numbers)

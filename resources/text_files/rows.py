@@ -224,22 +224,22 @@ class ParquetRowsFile:
         import pyarrow.types as of
 
         for name, kind in kinds.items():
-            found = self._schema.field(name).type
-            inner = found.value_type if of.is_dictionary(found) else found
+            actual = self._schema.field(name).type
+            inner = actual.value_type if of.is_dictionary(actual) else actual
             is_text = of.is_string(inner) or of.is_large_string(inner) or of.is_string_view(inner)
             is_right = (
-                of.is_null(found)
+                of.is_null(actual)
                 or {
                     "text": is_text,
-                    "number": of.is_integer(found) or of.is_floating(found) or of.is_decimal(found),
-                    "moment": is_text or of.is_timestamp(found),
-                    "date": is_text or of.is_date(found) or of.is_timestamp(found),
+                    "number": of.is_integer(actual) or of.is_floating(actual) or of.is_decimal(actual),
+                    "moment": is_text or of.is_timestamp(actual),
+                    "date": is_text or of.is_date(actual) or of.is_timestamp(actual),
                 }[kind]
             )
             if not is_right:
-                raise self.refuse(f"expected {KIND_IN_WORDS[kind]}, found {found}", name)
-            if kind == "moment" and of.is_timestamp(found) and found.tz is None and self.zone is None:
-                raise self.refuse(f"expected {KIND_IN_WORDS[kind]}, found {found}", name)
+                raise self.refuse(f"expected {KIND_IN_WORDS[kind]}, found {actual}", name)
+            if kind == "moment" and of.is_timestamp(actual) and actual.tz is None and self.zone is None:
+                raise self.refuse(f"expected {KIND_IN_WORDS[kind]}, found {actual}", name)
 
     def _typed(
         self, table: pa.Table, kinds: Mapping[str, Kind], *, lines: IntArray | None, keys: Mapping[str, int]
@@ -268,22 +268,22 @@ class ParquetRowsFile:
         if not (of.is_timestamp(values.type) or of.is_date(values.type)) and kind in ("date", "moment"):
             texts = values.cast(pa.string()).fill_null("")
             return typed_column(texts, Column(name, kind, zone=self.zone), lines=lines)
-        found: pd.Series = values.to_pandas(date_as_object=False)
+        column: pd.Series = values.to_pandas(date_as_object=False)
         if kind == "text":
             return TypedColumn(
-                pd.Series(found.astype("object").where(found.notna(), np.nan).astype("str")), readable, ()
+                pd.Series(column.astype("object").where(column.notna(), np.nan).astype("str")), readable, ()
             )
         if kind == "number":
-            return TypedColumn(pd.Series(found.astype("float64")), readable, ())
+            return TypedColumn(pd.Series(column.astype("float64")), readable, ())
         if kind == "moment":
             zoned = (
-                found
-                if found.dt.tz is not None
-                else found.dt.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT")
+                column
+                if column.dt.tz is not None
+                else column.dt.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT")
             )
-            unclear = (zoned.isna() & found.notna()).to_numpy()
+            unclear = (zoned.isna() & column.notna()).to_numpy()
             return TypedColumn(pd.Series(zoned.dt.tz_convert("UTC").dt.as_unit(TIME_UNIT)), unclear, ())
-        return _as_dates(found, name, lines)
+        return _as_dates(column, name, lines)
 
 
 def _key_name(name: object) -> str:
@@ -291,19 +291,19 @@ def _key_name(name: object) -> str:
     return NO_KEY if name is None or pd.isna(name) else str(name)  # type: ignore[call-overload]
 
 
-def _as_dates(found: pd.Series, name: str, lines: IntArray) -> TypedColumn:
+def _as_dates(column: pd.Series, name: str, lines: IntArray) -> TypedColumn:
     """Midnights as dates, those of the column's own time zone or of New York; any other time of day is unreadable."""
-    days = found
-    if found.dt.tz is not None:
-        days = found.dt.tz_localize(None)
+    days = column
+    if column.dt.tz is not None:
+        days = column.dt.tz_localize(None)
         if (days.dropna() != days.dropna().dt.normalize()).any():
-            days = found.dt.tz_convert(NEW_YORK).dt.tz_localize(None)
+            days = column.dt.tz_convert(NEW_YORK).dt.tz_localize(None)
     has_time = (days.notna() & (days != days.dt.normalize())).to_numpy()
     remarks: tuple[Remark, ...] = ()
     if has_time.any():
         first = int(np.flatnonzero(has_time)[0])
         remarks = (
-            Remark("unreadable", int(has_time.sum()), int(lines[first]), str(found.iloc[first]), name, TIME_OF_DAY),
+            Remark("unreadable", int(has_time.sum()), int(lines[first]), str(column.iloc[first]), name, TIME_OF_DAY),
         )
     return TypedColumn(pd.Series(days.dt.as_unit(TIME_UNIT)), has_time, remarks)
 

@@ -132,20 +132,20 @@ def decimal_mark(texts: Iterable[str], *, is_semicolon: bool) -> DecimalMark | N
     ------
     ValueError : where semicolons do, and some values prove the one and some the other, with the first of each.
     """
-    found: dict[DecimalMark, str] = {}
+    examples: dict[DecimalMark, str] = {}
     for text in texts:
         trimmed = unquoted(text)
         if _THOUSANDS.fullmatch(trimmed):
             continue
         if _COMMA_DECIMAL.fullmatch(trimmed) or (("." in trimmed) and _GROUPED[","].fullmatch(trimmed)):
-            found.setdefault(",", trimmed)
+            examples.setdefault(",", trimmed)
         elif "." in trimmed and (_PLAIN.fullmatch(trimmed) or _GROUPED["."].fullmatch(trimmed)):
-            found.setdefault(".", trimmed)
-    if len(found) > 1 and not is_semicolon:
+            examples.setdefault(".", trimmed)
+    if len(examples) > 1 and not is_semicolon:
         return "."
-    if len(found) > 1:
-        raise ValueError(f"decimals are written {found['.']} here and {found[',']} there")
-    return next(iter(found), None if is_semicolon else ".")
+    if len(examples) > 1:
+        raise ValueError(f"decimals are written {examples['.']} here and {examples[',']} there")
+    return next(iter(examples), None if is_semicolon else ".")
 
 
 def date_of(text: str, *, order: DateOrder | None = None) -> Value:
@@ -196,11 +196,11 @@ def date_order(texts: Iterable[str]) -> tuple[DateOrder | None, str]:
     proofs: dict[DateOrder, str] = {}
     first = ""
     for text in texts:
-        found = _TWO_ORDERS.match(unquoted(text))
-        if found is None:
+        match = _TWO_ORDERS.match(unquoted(text))
+        if match is None:
             continue
         first = first or unquoted(text)
-        left, right = int(found[1]), int(found[3])
+        left, right = int(match[1]), int(match[3])
         if left > 12 >= right:
             proofs.setdefault("day_first", unquoted(text))
         elif right > 12 >= left:

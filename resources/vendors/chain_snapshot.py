@@ -223,9 +223,9 @@ def chain_rows(
         frame.attrs[LEFT_OUT] = with_note(frame.attrs.get(LEFT_OUT), f"contracts left out: {_told_counts(unreadable)}")
     without = [name for name in _NUMBERS if found[name].isna().all()]
     if without:
-        told = f"no contract of the {question} has {', '.join(without)}"
-        _logger.warning("%s: %s", question.source, told)
-        frame.attrs[LEFT_OUT] = with_note(frame.attrs.get(LEFT_OUT), told)
+        message = f"no contract of the {question} has {', '.join(without)}"
+        _logger.warning("%s: %s", question.source, message)
+        frame.attrs[LEFT_OUT] = with_note(frame.attrs.get(LEFT_OUT), message)
     if empty:
         frame.attrs[WITHOUT_CONTRACTS] = _told_empty(question, empty)
     if found["underlying_price"].isna().all():

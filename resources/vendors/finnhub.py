@@ -292,14 +292,14 @@ def _articles(
     left_out.add(bad)
     silent = {row["id"] for row in rows} - usable.keys()
     left_out.add(BadRecord(f"article {number}", "there is no headline") for number in sorted(silent))
-    found = list(usable.values())
-    moments = pd.to_datetime(pd.Series([row["datetime"] for row in found], dtype="int64"), unit="s", utc=True)
+    articles = list(usable.values())
+    moments = pd.to_datetime(pd.Series([row["datetime"] for row in articles], dtype="int64"), unit="s", utc=True)
     frame = pd.DataFrame(
         {
-            "news_id": pd.Series([str(row["id"]) for row in found], dtype="str"),
+            "news_id": pd.Series([str(row["id"]) for row in articles], dtype="str"),
             "published_at": moments.dt.as_unit(TIME_UNIT),
             **{
-                column: pd.Series([_said(row[name]) for row in found], dtype="str")
+                column: pd.Series([_said(row[name]) for row in articles], dtype="str")
                 for column, name in (
                     ("publisher", "source"),
                     ("headline", "headline"),
@@ -323,12 +323,12 @@ def _said(text: str | None) -> str | None:
 def _reports(rows: Sequence[dict[str, Any]], *, symbol: str) -> pd.DataFrame:
     """One row a day of the company that was asked for; of two, the later in the answer."""
     own = {row["date"]: row for row in rows if row["symbol"] == symbol}
-    found = [own[day] for day in sorted(own)]
+    reports = [own[day] for day in sorted(own)]
     columns = {
-        "company": pd.Series([symbol] * len(found), dtype="str"),
-        "report_date": pd.Series(pd.DatetimeIndex([row["date"] for row in found]).as_unit(TIME_UNIT)),
-        "timing": pd.Series([_TIMINGS[row["hour"]] for row in found], dtype="str"),
+        "company": pd.Series([symbol] * len(reports), dtype="str"),
+        "report_date": pd.Series(pd.DatetimeIndex([row["date"] for row in reports]).as_unit(TIME_UNIT)),
+        "timing": pd.Series([_TIMINGS[row["hour"]] for row in reports], dtype="str"),
     }
     for column, name in zip(REPORT_COLUMNS[3:], list(_FIGURES)[1:], strict=True):
-        columns[column] = pd.Series([row[name] for row in found], dtype="float64")
+        columns[column] = pd.Series([row[name] for row in reports], dtype="float64")
     return pd.DataFrame(columns, columns=REPORT_COLUMNS)

@@ -219,10 +219,10 @@ def _require_fields_somewhere(
     """
     if len(rows) >= ENOUGH_CONTRACTS and name in _OF_EVERY_PLAN and not any(name in row for row in rows):
         raise _VENDOR.format_error(request, f"field {name} is missing")
-    held = [row[name] for row in rows if row.get(name)]
-    if len(held) >= ENOUGH_CONTRACTS:
+    values = [row[name] for row in rows if row.get(name)]
+    if len(values) >= ENOUGH_CONTRACTS:
         for field in always:
-            if not any(field in part for part in held):
+            if not any(field in part for part in values):
                 raise _VENDOR.format_error(request, f"{name}: field {field} is missing")
 
 

@@ -164,8 +164,8 @@ def _list_of(request: HttpRequest, answer: HttpAnswer, outer: str, inner: str) -
         return []
     if not isinstance(holder, dict) or inner not in holder:
         raise _VENDOR.format_error(request, f"field {outer}.{inner} is missing")
-    found = holder[inner]
-    return found if isinstance(found, list) else [found]
+    entries = holder[inner]
+    return entries if isinstance(entries, list) else [entries]
 
 
 def _contracts(rows: list[dict[str, Any]], price: float | None) -> pd.DataFrame:

@@ -180,8 +180,8 @@ def account_history(
     at = paths.at[taken][is_marked]
     if positions.plan.structure.underlying_ratio:
         is_paid = paths.is_held[taken] & (columns <= np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
-        paid = size[:, np.newaxis] * np.diff(paths.dividends_received[taken], axis=1, prepend=0.0)
-        np.add.at(flow, paths.at[taken][is_paid], paid[is_paid])
+        dividends = size[:, np.newaxis] * np.diff(paths.dividends_received[taken], axis=1, prepend=0.0)
+        np.add.at(flow, paths.at[taken][is_paid], dividends[is_paid])
     marks = np.zeros(sessions)
     np.add.at(marks, at, (size[:, np.newaxis] * paths.mark[taken])[is_marked])
     interest = _interest(market, flow, account)

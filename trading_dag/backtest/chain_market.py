@@ -105,9 +105,9 @@ class ChainMarket:
     def buy_price(self, rows: IntArray) -> FloatArray:
         """What a buyer pays, slippage added, rounded up to the tick; NaN for row −1."""
         ask = _values_at(self.ask, rows)
-        paid = np.where(_flags_at(self.is_last, rows), ask + half_spread_of(ask, self.fills), ask)
+        price = np.where(_flags_at(self.is_last, rows), ask + half_spread_of(ask, self.fills), ask)
         tick = self.fills.price_tick_usd
-        steps = np.ceil(paid * ((1.0 + self.fills.slippage_fraction) / tick) - _TICK_TOLERANCE)
+        steps = np.ceil(price * ((1.0 + self.fills.slippage_fraction) / tick) - _TICK_TOLERANCE)
         return np.asarray(steps * tick, dtype=np.float64)
 
     def mark(self, rows: IntArray) -> FloatArray:
@@ -133,8 +133,8 @@ class ChainMarket:
         """Row of each contract at each session; −1 where the chain has none. Arguments broadcast."""
         wanted = packed_key(self.days[session], expiration_day, is_call=is_call, strike=strike)
         row = np.searchsorted(self.key, wanted)
-        found = self.key[np.minimum(row, len(self.key) - 1)] == wanted
-        return np.where(found, row, -1)
+        is_quoted = self.key[np.minimum(row, len(self.key) - 1)] == wanted
+        return np.where(is_quoted, row, -1)
 
     def slice_of(self, session: IntArray, expiration_day: IntArray, *, is_call: bool) -> tuple[IntArray, IntArray]:
         """First row and the row after the last of one right of one expiration at each session."""

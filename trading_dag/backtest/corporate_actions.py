@@ -71,15 +71,15 @@ def jumps_of_chain(days: IntArray, spot: FloatArray, *, first_row: IntArray, key
     """
     known = np.flatnonzero(np.isfinite(spot) & (spot > 0.0))
     ratio = spot[known[:-1]] / spot[known[1:]]
-    found = []
+    jumps = []
     for place in np.flatnonzero(np.maximum(ratio, 1.0 / ratio) >= LEAST_JUMP):
         before, after = int(known[place]), int(known[place + 1])
         # A key without its quote date names the contract: expiration, right and strike.
         old, new = (key[first_row[at] : first_row[at + 1]] & CONTRACT_MASK for at in (before, after))
         alive = old[old >= days[after] << _EXPIRATION_SHIFT]
         if len(alive) and np.isin(alive, new).mean() < _STILL_LISTED_SHARE:
-            found.append((int(days[after]), f"looks like {_split(float(ratio[place]), int(days[after]))}"))
-    return _actions(found)
+            jumps.append((int(days[after]), f"looks like {_split(float(ratio[place]), int(days[after]))}"))
+    return _actions(jumps)
 
 
 def joined_actions(recorded: CorporateActions, seen: CorporateActions, *, days: IntArray) -> CorporateActions:
@@ -92,8 +92,8 @@ def joined_actions(recorded: CorporateActions, seen: CorporateActions, *, days: 
     return _actions([*zip(recorded.days.tolist(), recorded.names, strict=True), *only_seen])
 
 
-def _actions(found: list[tuple[int, str]]) -> CorporateActions:
-    ordered = sorted(found)
+def _actions(jumps: list[tuple[int, str]]) -> CorporateActions:
+    ordered = sorted(jumps)
     return CorporateActions(np.array([day for day, _ in ordered], dtype=np.int64), tuple(name for _, name in ordered))
 
 

@@ -32,10 +32,10 @@ class Dividends:
     amounts: FloatArray
 
     def __post_init__(self) -> None:
-        dates, paid = np.asarray(self.ex_dates, dtype="datetime64[D]"), np.asarray(self.amounts, dtype=np.float64)
+        dates, amounts = np.asarray(self.ex_dates, dtype="datetime64[D]"), np.asarray(self.amounts, dtype=np.float64)
         if np.isnat(dates).any() or (np.diff(dates) < np.timedelta64(0, "D")).any():
             raise SchemaError(table=_TABLE, key="ex-date", rule="given and ascending")
-        if paid.shape != dates.shape or not (np.isfinite(paid) & (paid >= 0.0)).all():
+        if amounts.shape != dates.shape or not (np.isfinite(amounts) & (amounts >= 0.0)).all():
             raise SchemaError(table=_TABLE, key="dividend", rule="one number for each ex-date, not negative")
 
     @property
@@ -55,11 +55,11 @@ class Dividends:
         (sessions,) USD a share; 0 at the first session, before which nothing was held.
         """
         day = np.asarray(days, dtype=np.int64)
-        paid = np.zeros(len(day))
+        amount = np.zeros(len(day))
         at = np.searchsorted(day, self.ex_days, side="left")
         inside = (at > 0) & (at < len(day))
-        np.add.at(paid, at[inside], np.asarray(self.amounts, dtype=np.float64)[inside])
-        return paid
+        np.add.at(amount, at[inside], np.asarray(self.amounts, dtype=np.float64)[inside])
+        return amount
 
     def owed_after(self, days: ArrayLike) -> FloatArray:
         """Dividend whose ex-date is after each session and not after the next one, (sessions,) USD a share."""

@@ -145,11 +145,11 @@ def _total_at(
         strategy, market, signal=signal, reason=reason, size=conviction_sizes(conviction), horizon=horizon
     )
     book_settings = market.settings.backtest
-    kept = _limit_capital(books, reason, settings=book_settings)
+    admitted = _limit_capital(books, reason, settings=book_settings)
     return float(
         sum(
             (book.contracts * book.trips.profit_usd(book_settings))[(book.contracts > 0) & (book.trips.exit >= 0)].sum()
-            for book in kept
+            for book in admitted
         )
     )
 
@@ -213,7 +213,7 @@ def _limit_capital(books: list[Book], reason: TextArray, *, settings: BacktestSe
         for book in books
     ]
     profit = [book.contracts * book.trips.profit_usd(settings) for book in books]
-    kept = [book.contracts.copy() for book in books]
+    admitted = [book.contracts.copy() for book in books]
     capital, committed = settings.account_usd, 0.0
     running: list[tuple[int, float, float]] = []
     most = settings.maximum_open_positions
@@ -225,7 +225,7 @@ def _limit_capital(books: list[Book], reason: TextArray, *, settings: BacktestSe
         needed = float(risk[number][position])
         is_full = most is not None and len(running) >= most
         if is_full or committed + needed > capital:
-            kept[number][position] = 0
+            admitted[number][position] = 0
             reason[row] = POSITION_LIMIT if is_full else CAPITAL_LIMIT
             continue
         committed += needed
@@ -233,7 +233,7 @@ def _limit_capital(books: list[Book], reason: TextArray, *, settings: BacktestSe
         # A position that is open at the end of the data never returns its capital.
         until, gained = (leave, float(profit[number][position])) if leave >= 0 else (np.iinfo(np.int64).max, 0.0)
         heapq.heappush(running, (until, needed, gained))
-    return [Book(book.trips, book.rows, contracts) for book, contracts in zip(books, kept, strict=True)]
+    return [Book(book.trips, book.rows, contracts) for book, contracts in zip(books, admitted, strict=True)]
 
 
 def _status_of(trades: pd.DataFrame, market: Market, *, horizon: Horizon) -> str:

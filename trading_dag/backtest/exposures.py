@@ -114,7 +114,7 @@ def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield
         "is_call": structure.is_call,
     }
     implied = implied_volatility(price=_marks(result, rows[trade], column), **arguments)
-    found = greeks(volatility=implied, **arguments)
+    leg_greeks = greeks(volatility=implied, **arguments)
     ratios = structure.signed_ratios
     shape = is_seen.shape
 
@@ -128,75 +128,75 @@ def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield
         size=np.asarray(result.contracts[rows] * float(result.plan.account.multiplier), dtype=np.float64),
         is_marked=is_held & (columns < exit_column[:, np.newaxis]),
         volatility=spread(implied),
-        delta=spread(found.delta @ ratios + structure.underlying_ratio),
-        gamma=spread(found.gamma @ ratios),
-        vega=spread(found.vega @ ratios),
-        theta=spread(found.theta @ ratios),
-        vega_by_leg=spread(found.vega * ratios),
+        delta=spread(leg_greeks.delta @ ratios + structure.underlying_ratio),
+        gamma=spread(leg_greeks.gamma @ ratios),
+        vega=spread(leg_greeks.vega @ ratios),
+        theta=spread(leg_greeks.theta @ ratios),
+        vega_by_leg=spread(leg_greeks.vega * ratios),
     )
 
 
-def attribute_profit(result: PlanResult, held: PositionGreeks) -> ProfitAttribution:
+def attribute_profit(result: PlanResult, positions: PositionGreeks) -> ProfitAttribution:
     """Split the profit before fees of each closed trade, session by session, with the Greeks at its start."""
     paths = result.paths
-    spot, days = paths.spot[held.rows], paths.days_left[held.rows]
+    spot, days = paths.spot[positions.rows], paths.days_left[positions.rows]
     move, years = np.diff(spot, axis=1), -np.diff(days, axis=1) / DAYS_PER_YEAR
-    steps = held.is_marked[:, :-1]
-    change = np.diff(held.volatility, axis=1)
+    steps = positions.is_marked[:, :-1]
+    change = np.diff(positions.volatility, axis=1)
     parts = {
-        "delta": held.delta[:, :-1] * move,
-        "gamma": 0.5 * held.gamma[:, :-1] * move**2,
-        "theta": held.theta[:, :-1] * years,
-        "vega": np.where(np.isfinite(change), held.vega_by_leg[:, :-1] * change, 0.0).sum(axis=2),
+        "delta": positions.delta[:, :-1] * move,
+        "gamma": 0.5 * positions.gamma[:, :-1] * move**2,
+        "theta": positions.theta[:, :-1] * years,
+        "vega": np.where(np.isfinite(change), positions.vega_by_leg[:, :-1] * change, 0.0).sum(axis=2),
     }
     received = result.exits.value + result.exits.dividend_received
-    total = (received - paths.positions.premium)[held.rows] * held.size
-    last_marked, settled = _settlements(result, held)
+    total = (received - paths.positions.premium)[positions.rows] * positions.size
+    last_marked, settled = _settlements(result, positions)
     is_settling = (np.arange(steps.shape[1]) >= last_marked[:, np.newaxis]) & np.isfinite(settled)[:, np.newaxis]
     is_explained = steps & ~is_settling & np.all([np.isfinite(part) for part in parts.values()], axis=0)
-    sums = {name: np.where(is_explained, part, 0.0).sum(axis=1) * held.size for name, part in parts.items()}
-    sums["expiration"] = np.where(np.isfinite(settled), settled, 0.0) * held.size
+    sums = {name: np.where(is_explained, part, 0.0).sum(axis=1) * positions.size for name, part in parts.items()}
+    sums["expiration"] = np.where(np.isfinite(settled), settled, 0.0) * positions.size
     residual = total - np.sum(list(sums.values()), axis=0)
     return ProfitAttribution(**{
-        name: _by_entry(result, held.rows, values) for name, values in {**sums, "residual": residual}.items()
+        name: _by_entry(result, positions.rows, values) for name, values in {**sums, "residual": residual}.items()
     })  # fmt: skip
 
 
-def _settlements(result: PlanResult, held: PositionGreeks) -> tuple[IntArray, FloatArray]:
+def _settlements(result: PlanResult, positions: PositionGreeks) -> tuple[IntArray, FloatArray]:
     """Column of the last marks before a settlement that imply volatilities, and what it paid beyond them, a share.
 
     NaN for trades that ended otherwise, and for those without such marks; later marks are old ones carried on.
     """
-    paths, exits, trades = result.paths, result.exits, np.arange(len(held.rows))
-    is_known = held.is_marked & np.isfinite(held.volatility).all(axis=2)
+    paths, exits, trades = result.paths, result.exits, np.arange(len(positions.rows))
+    is_known = positions.is_marked & np.isfinite(positions.volatility).all(axis=2)
     last = np.where(is_known, np.arange(is_known.shape[1]), -1).max(axis=1, initial=-1)
     column = np.maximum(last, 0)
-    worth = (paths.mark + paths.dividends_received)[held.rows[trades], column]
-    paid = (exits.value + exits.dividend_received)[held.rows]
-    is_settled = (result.exit_reason[held.rows] == EXPIRATION_EXIT) & (last >= 0)
-    return column, np.where(is_settled, paid - worth, np.nan)
+    worth = (paths.mark + paths.dividends_received)[positions.rows[trades], column]
+    settlement = (exits.value + exits.dividend_received)[positions.rows]
+    is_settled = (result.exit_reason[positions.rows] == EXPIRATION_EXIT) & (last >= 0)
+    return column, np.where(is_settled, settlement - worth, np.nan)
 
 
-def greeks_through_time(result: PlanResult, held: PositionGreeks) -> AccountGreeks:
+def greeks_through_time(result: PlanResult, positions: PositionGreeks) -> AccountGreeks:
     """Add up the Greeks of the positions held over each session's close."""
     sessions = len(result.market)
-    is_known = held.is_marked & np.isfinite(held.delta + held.gamma + held.vega + held.theta)
-    at = result.paths.at[held.rows]
+    is_known = positions.is_marked & np.isfinite(positions.delta + positions.gamma + positions.vega + positions.theta)
+    at = result.paths.at[positions.rows]
 
     def summed(values: FloatArray) -> FloatArray:
         total = np.zeros(sessions)
-        np.add.at(total, at[is_known], (held.size[:, np.newaxis] * values)[is_known])
+        np.add.at(total, at[is_known], (positions.size[:, np.newaxis] * values)[is_known])
         return total
 
-    unexplained = np.bincount(at[held.is_marked & ~is_known], minlength=sessions).astype(np.int64)
+    unexplained = np.bincount(at[positions.is_marked & ~is_known], minlength=sessions).astype(np.int64)
     return AccountGreeks(
-        summed(held.delta), summed(held.gamma), summed(held.vega), summed(held.theta), unexplained
+        summed(positions.delta), summed(positions.gamma), summed(positions.vega), summed(positions.theta), unexplained
     )  # fmt: skip
 
 
 def scenario_profit(
     result: PlanResult,
-    held: PositionGreeks,
+    positions: PositionGreeks,
     *,
     session: int,
     spot_moves: ArrayLike,
@@ -218,13 +218,15 @@ def scenario_profit(
     from trading_dag.options.pricing.black_scholes import price
 
     structure, paths = result.plan.structure, result.paths
-    is_here = held.is_marked & (paths.at[held.rows] == session) & np.isfinite(held.volatility).all(axis=2)
+    is_here = (
+        positions.is_marked & (paths.at[positions.rows] == session) & np.isfinite(positions.volatility).all(axis=2)
+    )
     trade, column = np.nonzero(is_here)
-    rows = held.rows[trade]
+    rows = positions.rows[trade]
     # Axes: positions, spot moves, volatility moves, legs.
     spot = paths.spot[rows, column].reshape(-1, 1, 1, 1)
     moved = spot * (1.0 + np.asarray(spot_moves, dtype=np.float64)[:, np.newaxis, np.newaxis])
-    volatility = held.volatility[trade, column][:, np.newaxis, np.newaxis, :]
+    volatility = positions.volatility[trade, column][:, np.newaxis, np.newaxis, :]
     shocked = np.maximum(volatility + np.asarray(volatility_moves, dtype=np.float64)[:, np.newaxis], 0.0)
     arguments: dict[str, Any] = {
         "strike": paths.positions.strikes[rows][:, np.newaxis, np.newaxis, :],
@@ -236,7 +238,9 @@ def scenario_profit(
     before: FloatArray = price(spot=spot, volatility=volatility, **arguments)
     after: FloatArray = price(spot=moved, volatility=shocked, **arguments)
     shares = structure.underlying_ratio * (moved - spot)[..., 0]
-    profit: FloatArray = np.einsum("n,nsv->sv", held.size[trade], (after - before) @ structure.signed_ratios + shares)
+    profit: FloatArray = np.einsum(
+        "n,nsv->sv", positions.size[trade], (after - before) @ structure.signed_ratios + shares
+    )
     return profit
 
 
@@ -250,13 +254,13 @@ def _years_left(result: PlanResult, rows: IntArray, column: IntArray) -> FloatAr
 def _marks(result: PlanResult, rows: IntArray, column: IntArray) -> FloatArray:
     """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
     market, paths = result.market, result.paths
-    found = market.rows_of(
+    quotes = market.rows_of(
         paths.at[rows, column][:, np.newaxis],
         paths.positions.leg_expiration_day[rows],
         is_call=result.plan.structure.is_call,
         strike=paths.positions.strikes[rows],
     )
-    return market.mark(found)
+    return market.mark(quotes)
 
 
 def _by_entry(result: PlanResult, rows: IntArray, values: FloatArray) -> FloatArray:

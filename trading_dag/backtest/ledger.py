@@ -59,7 +59,7 @@ def keep_ledger(books: Sequence[Book], market: Market) -> Ledger:
     settings = market.settings.backtest
     rows = len(market)
     flow, marks = np.zeros(rows), np.zeros(rows)
-    held = np.zeros(rows, dtype=np.int64)
+    open_positions = np.zeros(rows, dtype=np.int64)
     exposed = np.zeros(rows + 1, dtype=np.int64)
     for book in books:
         traded = np.flatnonzero(book.contracts > 0)
@@ -87,10 +87,10 @@ def keep_ledger(books: Sequence[Book], market: Market) -> Ledger:
             trips.structure, market, at=at, strikes=trips.positions.strikes[traded[trade]], years=years
         )
         np.add.at(marks, at, contracts[trade] * value * settings.multiplier)
-        np.add.at(held, at, 1)
+        np.add.at(open_positions, at, 1)
     return Ledger(
         cash=settings.account_usd + np.cumsum(flow),
         marks=marks,
-        open_positions=held,
+        open_positions=open_positions,
         is_exposed=np.cumsum(exposed)[:rows] > 0,
     )

@@ -83,10 +83,10 @@ class ModelledRuns:
     def results(self, plans: Sequence[TradePlan]) -> list[PlanResult]:
         """The results of these plans, in their order."""
         new = [plan for plan in dict.fromkeys(plans) if plan not in self._known]
-        found = run_plans(
+        results = run_plans(
             self.chain, new, entries=self.entries, dividends=self.dividends, rate=self.rate, gathered=self._gathered
         )
-        self._known |= dict(zip(new, found, strict=True))
+        self._known |= dict(zip(new, results, strict=True))
         return [self._known[plan] for plan in plans]
 
 

@@ -167,5 +167,5 @@ def _dividends_received(
     shares = positions.plan.structure.underlying_ratio
     if dividends is None or not shares:
         return np.zeros(at.shape)
-    paid = np.cumsum(dividends.going_ex(market.days))
-    return np.asarray(shares * (paid[at] - paid[positions.entry][:, np.newaxis]), dtype=np.float64)
+    cumulative = np.cumsum(dividends.going_ex(market.days))
+    return np.asarray(shares * (cumulative[at] - cumulative[positions.entry][:, np.newaxis]), dtype=np.float64)

@@ -48,10 +48,10 @@ class KnownDividends:
         """What was assumed, in words."""
         if self.dividends is None:
             return f"unknown: {PRICES_DAILY.qualified_name} has none for these sessions; none is paid or owed"
-        found = f"of {PRICES_DAILY.qualified_name}: {len(self.dividends.ex_dates)} with an ex-date in the period"
+        text = f"of {PRICES_DAILY.qualified_name}: {len(self.dividends.ex_dates)} with an ex-date in the period"
         if self.sessions_known == self.sessions:
-            return found
-        return f"{found}; known for {self.sessions_known} of {self.sessions} sessions, none is assumed on the others"
+            return text
+        return f"{text}; known for {self.sessions_known} of {self.sessions} sessions, none is assumed on the others"
 
 
 def known_dividends(prices: pd.DataFrame, sessions: DateArray, *, are_split_adjusted: bool = False) -> KnownDividends:
@@ -110,8 +110,8 @@ def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFram
     if structure in SELECTED_STRUCTURES:
         is_meant &= (rows["strategy"] == structure).to_numpy()
     if not is_meant.any():
-        found = rows.loc[sizes > 0.0, "strategy"].value_counts()
-        there = ", ".join(f"{name} {count}" for name, count in found.items()) or "no trade"
+        counts = rows.loc[sizes > 0.0, "strategy"].value_counts()
+        there = ", ".join(f"{name} {count}" for name, count in counts.items()) or "no trade"
         raise InsufficientDataError(
             f"none of the {len(rows)} signals within the chain recommends {structure}; they recommend: {there}"
         )

@@ -180,46 +180,48 @@ def study_plan(
     dividend_yield : continuously compounded, for every session.
     assumed : what the caller assumed, in words, by name.
     """
-    held = position_greeks(result, rate=rate, dividend_yield=dividend_yield)
-    typical = _typical_trade(result, held)
+    positions = position_greeks(result, rate=rate, dividend_yield=dividend_yield)
+    typical = _typical_trade(result, positions)
     return PlanStudy(
         result=result,
         summary=summarize(result),
         luck=luck,
-        attribution=attribute_profit(result, held),
-        greeks=greeks_through_time(result, held),
-        scenarios=_scenarios(result, held, typical=typical, rate=rate, dividend_yield=dividend_yield),
-        typical_row=None if typical is None else int(held.rows[typical]),
-        typical_volatilities=np.empty(0) if typical is None else held.volatility[typical, 0],
+        attribution=attribute_profit(result, positions),
+        greeks=greeks_through_time(result, positions),
+        scenarios=_scenarios(result, positions, typical=typical, rate=rate, dividend_yield=dividend_yield),
+        typical_row=None if typical is None else int(positions.rows[typical]),
+        typical_volatilities=np.empty(0) if typical is None else positions.volatility[typical, 0],
         rate=result.market.by_session(rate),
         dividend_yield=dividend_yield,
         assumed=dict(assumed or {}),
     )
 
 
-def _typical_trade(result: PlanResult, held: PositionGreeks) -> int | None:
+def _typical_trade(result: PlanResult, positions: PositionGreeks) -> int | None:
     """Place among the trades of the one whose margin is the median, of those with volatilities at their entry."""
-    known = np.flatnonzero(np.isfinite(held.volatility[:, 0]).all(axis=1)) if len(held.rows) else np.empty(0, int)
+    known = (
+        np.flatnonzero(np.isfinite(positions.volatility[:, 0]).all(axis=1)) if len(positions.rows) else np.empty(0, int)
+    )
     if not len(known):
         return None
-    margin = (result.margin_usd * result.contracts)[held.rows[known]]
+    margin = (result.margin_usd * result.contracts)[positions.rows[known]]
     order = np.argsort(margin, kind="stable")
     return int(known[order[(len(order) - 1) // 2]])
 
 
 def _scenarios(
-    result: PlanResult, held: PositionGreeks, *, typical: int | None, rate: ArrayLike, dividend_yield: float
+    result: PlanResult, positions: PositionGreeks, *, typical: int | None, rate: ArrayLike, dividend_yield: float
 ) -> ScenarioGrid | None:
     """Of what is open at the end of the data where its marks imply volatilities, otherwise of the typical trade."""
     last = len(result.market) - 1
-    is_here = held.is_marked & (result.paths.at[held.rows] == last)
-    has_volatility = np.isfinite(held.volatility).all(axis=2)
+    is_here = positions.is_marked & (result.paths.at[positions.rows] == last)
+    has_volatility = np.isfinite(positions.volatility).all(axis=2)
     count = int((is_here & has_volatility).sum())
     if count:
-        session, whose, left_out = last, held, int((is_here & ~has_volatility).sum())
+        session, whose, left_out = last, positions, int((is_here & ~has_volatility).sum())
     elif typical is not None:
-        whose = _trade_alone(held, typical)
-        session, left_out = int(result.paths.positions.entry[held.rows[typical]]), 0
+        whose = _trade_alone(positions, typical)
+        session, left_out = int(result.paths.positions.entry[positions.rows[typical]]), 0
     else:
         return None
     profit = scenario_profit(
@@ -229,5 +231,5 @@ def _scenarios(
     return ScenarioGrid(session, bool(count), count or 1, left_out, profit)
 
 
-def _trade_alone(held: PositionGreeks, trade: int) -> PositionGreeks:
-    return PositionGreeks(**{field.name: getattr(held, field.name)[[trade]] for field in fields(held)})
+def _trade_alone(positions: PositionGreeks, trade: int) -> PositionGreeks:
+    return PositionGreeks(**{field.name: getattr(positions, field.name)[[trade]] for field in fields(positions)})

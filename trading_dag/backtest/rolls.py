@@ -77,27 +77,27 @@ def entries_with_rolls(
     ----------
     paths : of ``entries``, gathered with the same dividends and rate.
     """
-    found, book = _Candidates(), CapitalBook(plan.account)
+    candidates, book = _Candidates(), CapitalBook(plan.account)
     count = len(entries)
-    found.add(paths, plan, generations=[0] * count, origins=list(range(count)), parents=[-1] * count)
-    while found.waiting:
+    candidates.add(paths, plan, generations=[0] * count, origins=list(range(count)), parents=[-1] * count)
+    while candidates.waiting:
         rolling: list[_Place] = []
         # What is due before the first roll that is not priced yet can be decided: nothing unknown precedes it.
-        while found.waiting and (not rolling or found.waiting[0][0] < rolling[0]):
-            (_, generation, origin, row), need, rolls = heapq.heappop(found.waiting)
+        while candidates.waiting and (not rolling or candidates.waiting[0][0] < rolling[0]):
+            (_, generation, origin, row), need, rolls = heapq.heappop(candidates.waiting)
             if not book.refusal(need) and rolls:
                 heapq.heappush(rolling, (need.exit, generation + 1, origin, row))
         if rolling:
             sessions, generations, origins, parents = (list(column) for column in zip(*sorted(rolling), strict=True))
             anew = replace(rows_of(entries, np.array(origins)), entry=np.array(sessions, dtype=np.int64))
             opened = gather_paths(market, open_positions(market, plan, entries=anew), dividends=dividends, rate=rate)
-            found.add(opened, plan, generations=generations, origins=origins, parents=parents)
-    order = np.lexsort((found.origin, found.generation, found.session))
+            candidates.add(opened, plan, generations=generations, origins=origins, parents=parents)
+    order = np.lexsort((candidates.origin, candidates.generation, candidates.session))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    parent = np.array(found.parent, dtype=np.int64)[order]
-    every = rows_of(entries, np.array(found.origin, dtype=np.int64)[order])
-    session = np.array(found.session, dtype=np.int64)[order]
+    parent = np.array(candidates.parent, dtype=np.int64)[order]
+    every = rows_of(entries, np.array(candidates.origin, dtype=np.int64)[order])
+    session = np.array(candidates.session, dtype=np.int64)[order]
     return replace(every, entry=session), np.where(parent >= 0, place[parent], -1)
 
 

@@ -224,21 +224,21 @@ def _table(
     """``backtests.comparison`` of these results. ``objection`` is why no price of the table is to be believed."""
     if not results:
         return table_frame(COMPARISON, {}, rows=0)
-    found = comparison(results)
-    labels = [str(label) for label in found["plan"]]
+    table = comparison(results)
+    labels = [str(label) for label in table["plan"]]
     skipped = {result.plan.name: result.skip_reasons() for result in results}
     lower, higher = ({}, {}) if stress is None else (stress.lower, stress.higher)
     reasons = [
         _without_trades(skipped[label])
         if not trades
         else objection or (None if stress is None else stress.sign_change(label, total))
-        for label, trades, total in zip(labels, found["trades"], found["total_pnl_usd"], strict=True)
+        for label, trades, total in zip(labels, table["trades"], table["total_pnl_usd"], strict=True)
     ]
     day = results[0].market.sessions.astype("datetime64[us]")
     return table_frame(
         COMPARISON,
         {
-            **{name: found[name] for name in found.columns if name in COMPARISON.column_names},
+            **{name: table[name] for name in table.columns if name in COMPARISON.column_names},
             "ticker": ticker,
             "horizon": horizon.key,
             "structure": _texts([tries.keys[label][0] for label in labels]),
@@ -252,7 +252,7 @@ def _table(
             "pnl_higher_volatility_usd": [higher.get(label, np.nan) for label in labels],
             "inadmissible_reason": _texts(reasons),
         },
-        rows=len(found),
+        rows=len(table),
     )
 
 

@@ -39,14 +39,14 @@ def accept(
 
     context = CommandContext(source, ticker)
     name, day = context.tickers[0], pd.Timestamp(session).as_unit("us")
-    kept = AcceptedBars(ParquetStore(context.settings.home).data)
+    accepted_bars = AcceptedBars(ParquetStore(context.settings.home).data)
     if withdraw:
-        if not kept.withdraw(name, f"{day:%Y-%m-%d}"):
+        if not accepted_bars.withdraw(name, f"{day:%Y-%m-%d}"):
             raise ConfigurationError(f"no bar of {name} on {day:%Y-%m-%d} is accepted; trading-dag doctor lists them")
         _say(context, {"ticker": name, "session": f"{day:%Y-%m-%d}", "withdrawn": True}, as_json=as_json)
         return
-    rules = _accept(context, kept, name, day, reason=_checked(reason))
-    said = {"ticker": name, "session": f"{day:%Y-%m-%d}", "rules": rules, "file": str(kept.path)}
+    rules = _accept(context, accepted_bars, name, day, reason=_checked(reason))
+    said = {"ticker": name, "session": f"{day:%Y-%m-%d}", "rules": rules, "file": str(accepted_bars.path)}
     _say(context, said, as_json=as_json)
 
 
@@ -59,7 +59,9 @@ def _checked(reason: str) -> str:
     return text
 
 
-def _accept(context: CommandContext, kept: AcceptedBars, name: str, day: pd.Timestamp, *, reason: str) -> list[str]:
+def _accept(
+    context: CommandContext, accepted_bars: AcceptedBars, name: str, day: pd.Timestamp, *, reason: str
+) -> list[str]:
     """Accept the bar that the source has now; return the rules that it breaks."""
     import pandas as pd
 
@@ -84,7 +86,7 @@ def _accept(context: CommandContext, kept: AcceptedBars, name: str, day: pd.Time
     if not rules:
         others = f"only {', '.join(broken)}, which nobody can accept" if broken else "no rule"
         raise ConfigurationError(f"the bar of {name} on {day:%Y-%m-%d} breaks {others}; there is nothing to accept")
-    kept.accept(bar)
+    accepted_bars.accept(bar)
     return rules
 
 

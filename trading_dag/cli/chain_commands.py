@@ -95,9 +95,11 @@ def _print_fetch(context: CommandContext, fetched: ChainFetch, *, is_analysed: b
         from resources.sources.choose import build_source
         from trading_dag.schemas import OPTION_CHAIN
 
-        told = [entry.detail for entry in build_source(context.settings).describe() if entry.kind == OPTION_CHAIN.name]
+        details = [
+            entry.detail for entry in build_source(context.settings).describe() if entry.kind == OPTION_CHAIN.name
+        ]
         context.console.print(
-            f"no option chains to fetch now. Source {context.settings.source}: {'; '.join(told)}. A vendor shows a "
+            f"no option chains to fetch now. Source {context.settings.source}: {'; '.join(details)}. A vendor shows a "
             "session's chain from half an hour after its close until the next session opens."
         )
         return
@@ -105,9 +107,9 @@ def _print_fetch(context: CommandContext, fetched: ChainFetch, *, is_analysed: b
         f"{len(fetched.stored)} chains stored ({sum(fetched.stored.values()):,} contracts), "
         f"{len(fetched.kept)} stored before, {len(fetched.failed)} failed"
     )
-    held = [key.partition("|")[2] for key in (*fetched.stored, *fetched.kept)]
-    if held:
-        context.console.print(look_next(context, held, is_analysed=is_analysed))
+    stored = [key.partition("|")[2] for key in (*fetched.stored, *fetched.kept)]
+    if stored:
+        context.console.print(look_next(context, stored, is_analysed=is_analysed))
 
 
 def chain(
@@ -158,23 +160,23 @@ def payoff(
 
     context = CommandContext(tickers=ticker)
     day = None if date is None else pd.Timestamp(date)
-    found, source = indication_of(context, structure, context.tickers[0], session=day, is_modelled=modelled)
+    indication, source = indication_of(context, structure, context.tickers[0], session=day, is_modelled=modelled)
     if picture is not None:
         from trading_dag.plots import payoff_at_expiration, to_png
 
-        title = titled(f"{found.ticker} {found.session:%Y-%m-%d} · {structure.replace('_', ' ')}", source)
+        title = titled(f"{indication.ticker} {indication.session:%Y-%m-%d} · {structure.replace('_', ' ')}", source)
         figure = payoff_at_expiration(
-            found.structure, found.strikes, premium=found.premium, spot=found.spot, multiplier=found.multiplier,
-            title=title,
+            indication.structure, indication.strikes, premium=indication.premium, spot=indication.spot,
+            multiplier=indication.multiplier, title=title,
         )  # fmt: skip
         picture.write_bytes(to_png(figure))
     if as_json:
-        print_json({**found.record(), "source": source})
+        print_json({**indication.record(), "source": source})
     else:
         from trading_dag.reporting.tables import indication_tables
 
-        for table in indication_tables(found):
+        for table in indication_tables(indication):
             context.console.print(table)
-        print_notice(context, [(found.ticker, source)])
+        print_notice(context, [(indication.ticker, source)])
         if picture is not None:
             context.console.print(f"picture: {picture}")

@@ -56,23 +56,23 @@ def clean_history(
     touched."""
     context = CommandContext()
     settings = context.settings
-    done = clean(
+    cleaning = clean(
         context,
         keep_models=keep_models or settings.model_keep_versions or KEEP_VERSIONS,
         days=days or settings.history_keep_days or KEEP_DAYS,
         dry_run=dry_run,
     )
     if as_json:
-        print_json({**done.__dict__, "dry_run": dry_run})
+        print_json({**cleaning.__dict__, "dry_run": dry_run})
         return
     would = "would go" if dry_run else "removed"
-    context.console.print(f"{len(done.models)} versions of models {would} ({done.model_bytes / 1e6:.1f} MB)")
-    for line in done.models if dry_run else ():
+    context.console.print(f"{len(cleaning.models)} versions of models {would} ({cleaning.model_bytes / 1e6:.1f} MB)")
+    for line in cleaning.models if dry_run else ():
         context.console.print(f"  {line}")
     context.console.print(
-        f"{done.runs} runs {would} from Dagster's history ({done.history_bytes / 1e6:.1f} MB given back)"
+        f"{cleaning.runs} runs {would} from Dagster's history ({cleaning.history_bytes / 1e6:.1f} MB given back)"
     )
-    if not done.is_compacted:
+    if not cleaning.is_compacted:
         context.console.print(
             "Dagster's history is being written: it keeps its size, and uses the room that is free now."
         )

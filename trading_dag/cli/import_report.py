@@ -29,8 +29,8 @@ def import_record(imported: ChainImport) -> dict[str, Any]:
 
 def file_record(file: FileImport) -> dict[str, Any]:
     """Return what became of a file, for JSON and tables, with the number of sessions that it changed."""
-    told = {name: value for name, value in asdict(file).items() if name not in ("sessions", "identity")}
-    return {**told, "path": str(file.path), "state": file.state, "sessions_changed": len(file.sessions)}
+    record = {name: value for name, value in asdict(file).items() if name not in ("sessions", "identity")}
+    return {**record, "path": str(file.path), "state": file.state, "sessions_changed": len(file.sessions)}
 
 
 def print_import(context: CommandContext, imported: ChainImport, *, is_analysed: bool) -> None:
@@ -71,12 +71,12 @@ def print_refusals(imported: ChainImport) -> None:
 def remark_lines(files: Iterable[FileImport]) -> list[str]:
     """Return a line for each reason, column and detail, over all files: how often, and the first file, line and
     value."""
-    found: dict[tuple[str, str | None, str], list[tuple[Path, Any]]] = {}
+    by_remark: dict[tuple[str, str | None, str], list[tuple[Path, Any]]] = {}
     for file in files:
         for remark in file.left_out:
-            found.setdefault((remark.reason, remark.column, remark.detail), []).append((file.path, remark))
+            by_remark.setdefault((remark.reason, remark.column, remark.detail), []).append((file.path, remark))
     lines = []
-    for (reason, column, detail), places in found.items():
+    for (reason, column, detail), places in by_remark.items():
         path, first = places[0]
         count = sum(remark.count for _, remark in places)
         spread = f" in {len(places)} files" if len(places) > 1 else ""
@@ -90,10 +90,10 @@ def remark_lines(files: Iterable[FileImport]) -> list[str]:
 
 def look_next(context: CommandContext, tickers: Iterable[str], *, is_analysed: bool) -> str:
     """Return commands that show what is stored of some tickers; an empty text where nothing is."""
-    held = sorted(set(tickers))
-    known = [ticker for ticker in held if ticker in context.settings.all_tickers]
+    names = sorted(set(tickers))
+    known = [ticker for ticker in names if ticker in context.settings.all_tickers]
     if not known:
-        return f"Look next:  trading-dag sql \"from raw.option_chain where ticker = '{held[0]}'\"" if held else ""
+        return f"Look next:  trading-dag sql \"from raw.option_chain where ticker = '{names[0]}'\"" if names else ""
     analysed = '  |  trading-dag sql "from options.chain_analytics"' if is_analysed else ""
     return f"Look next:  trading-dag chain {known[0]}{analysed}  |  make ui"
 

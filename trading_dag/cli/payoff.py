@@ -68,11 +68,11 @@ def _on_chain(
     chosen = named_structure(context, structure)
     analysis = session_analysis(context, stored.ticker, session=session)
     quotes = stored.quotes(rate=context.settings.surface.risk_free_rate, first=session, last=session)
-    found = indicate_on_chain(
+    indication = indicate_on_chain(
         chosen, quotes, smiles=analysis.smiles, ticker=stored.ticker, settings=context.settings
     )  # fmt: skip
     macro = ParquetStore(context.settings.home).provenance(MACRO_TABLE, SliceKey())
-    return found, joined_source([stored.attrs["source"], None if macro is None else macro.source])
+    return indication, joined_source([stored.attrs["source"], None if macro is None else macro.source])
 
 
 def _on_surface(
@@ -87,7 +87,7 @@ def _on_surface(
     index = store.read_or_empty(VOLATILITY_INDEX, SliceKey(ticker))
     macro = store.read_or_empty(MACRO_TABLE, SliceKey())
     settings = settings_for_contract(ticker, context.settings)
-    found = indicate(
+    indication = indicate(
         named_structure(context, structure),
         prices,
         volatility_index=index,
@@ -97,4 +97,4 @@ def _on_surface(
         surface_settings=settings.surface,
         backtest=settings.backtest,
     )
-    return found, joined_source(frame.attrs.get("source") for frame in (prices, index, macro))
+    return indication, joined_source(frame.attrs.get("source") for frame in (prices, index, macro))

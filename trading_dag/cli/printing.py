@@ -120,11 +120,11 @@ def print_warnings(context: CommandContext) -> None:
     """Print how many warnings the figures above carry, and a line for each rule behind them."""
     from trading_dag.cli.plain_console import marked
 
-    found = warnings_of(context)
-    if found:
-        total = sum(warning.count for warning in found)
-        context.console.print(marked(f"{total} warnings of {len(found)} rules, kept with the slices:", "yellow"))
-    for warning in found:
+    warnings = warnings_of(context)
+    if warnings:
+        total = sum(warning.count for warning in warnings)
+        context.console.print(marked(f"{total} warnings of {len(warnings)} rules, kept with the slices:", "yellow"))
+    for warning in warnings:
         context.console.print(f"  {warning}", soft_wrap=True)
 
 

@@ -110,20 +110,20 @@ def run_study(context: CommandContext, ticker: str, request: PlanRequest) -> Pla
     prices = _prices(context, ticker)
     market = _market(context, ticker, request, book=book, prices=prices)
     entries, entered = _entries(context, market, request)
-    paid = known_dividends(prices, market.sessions)
+    payouts = known_dividends(prices, market.sessions)
     rate = _rates(context, market)
-    result = run_plan(market, plan, entries=entries, dividends=paid.dividends, rate=rate)
+    result = run_plan(market, plan, entries=entries, dividends=payouts.dividends, rate=rate)
     luck = None
     if result.is_closed.any():
         luck = random_entry_runs(
-            market, result, runs=book.random_entry_runs, seed=book.seed, dividends=paid.dividends, rate=rate
+            market, result, runs=book.random_entry_runs, seed=book.seed, dividends=payouts.dividends, rate=rate
         )
     return study_plan(
         result,
         luck=luck,
         rate=rate,
         dividend_yield=context.settings.surface.dividend_yield,
-        assumed={"entries": entered, "dividends": paid.assumption},
+        assumed={"entries": entered, "dividends": payouts.assumption},
     )
 
 

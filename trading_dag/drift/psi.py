@@ -147,8 +147,8 @@ def _block_counts(reference: FloatArray, edges: FloatArray, *, window: int) -> F
     # Counts between the borders of windows, then differences of their running sums: far fewer rows than sessions.
     borders = np.unique(np.concatenate([[0], ends - window, ends]))
     between = np.searchsorted(borders, np.arange(len(reference)), side="right")
-    held = np.bincount(between * (size + 1) + bins, minlength=(len(borders) + 1) * (size + 1))
-    running = held.reshape(len(borders) + 1, size + 1).cumsum(axis=0)
+    tallies = np.bincount(between * (size + 1) + bins, minlength=(len(borders) + 1) * (size + 1))
+    running = tallies.reshape(len(borders) + 1, size + 1).cumsum(axis=0)
     counts = running[np.searchsorted(borders, ends)] - running[np.searchsorted(borders, ends - window)]
     return np.asarray(counts, dtype="float64")[:, :size]
 

@@ -49,8 +49,11 @@ class BrokenAxis:
         beside = [place for _, row in self.holes for place in (row - 1, row + 1)]
         # Where a hole is, the dates around it matter more than an even spacing.
         apart = max(len(is_there) / (2 * _MOST_TICKS), 1.0)
-        kept = [int(place) for place in chosen if all(abs(place - other) > apart for other in beside)]
-        ticks = sorted({*kept, *(beside if len(beside) <= _MOST_TICKS else [])}) or [int(places[0]), int(places[-1])]
+        labelled = [int(place) for place in chosen if all(abs(place - other) > apart for other in beside)]
+        ticks = sorted({*labelled, *(beside if len(beside) <= _MOST_TICKS else [])}) or [
+            int(places[0]),
+            int(places[-1]),
+        ]
         axes.set_xticks(ticks, [f"{self.frame['session'].iloc[place]:{_LABEL}}" for place in ticks])
 
     def shade(self, axes: Axes) -> None:

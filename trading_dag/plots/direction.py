@@ -54,10 +54,10 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
         is_baseline = bool(rows.loc[rows["model"] == name, "is_baseline"].iloc[0])
         label = f"{_spoken(name)} (n = {len(rose):,})"
         _reliability(curve, probability, rose, label=label, colour=colour, line="none" if is_baseline else "-")
-        held = np.bincount(_bin_of(probability), minlength=_BINS)
+        in_bin = np.bincount(_bin_of(probability), minlength=_BINS)
         width = 0.8 / _BINS / len(names)
         lefts = np.arange(_BINS) / _BINS + 0.1 / _BINS + position * width
-        canvas.bars(counts, lefts, held, width=width, colour=colour)
+        canvas.bars(counts, lefts, in_bin, width=width, colour=colour)
     canvas.dress(curve, y_label="share of sessions that rose")
     canvas.dress(counts, x_label="forecast probability of a rise", y_label="forecasts")
     curve.set(xlim=(0, 1), ylim=(-0.02, 1.02))
@@ -83,10 +83,10 @@ def _reliability(axes: Axes, probability: FloatArray, rose: FloatArray, *, label
     """Mean forecast and share of rises per bin that has forecasts, with Wilson's interval; rare bins are hollow."""
     bins = _bin_of(probability)
     count = np.bincount(bins, minlength=_BINS).astype("float64")
-    held = count > 0
-    count = count[held]
-    forecast = np.bincount(bins, weights=probability, minlength=_BINS)[held] / count
-    share = np.bincount(bins, weights=rose, minlength=_BINS)[held] / count
+    is_filled = count > 0
+    count = count[is_filled]
+    forecast = np.bincount(bins, weights=probability, minlength=_BINS)[is_filled] / count
+    share = np.bincount(bins, weights=rose, minlength=_BINS)[is_filled] / count
     squared = _NORMAL_QUANTILE**2
     centre = (share + squared / (2 * count)) / (1 + squared / count)
     reach = _NORMAL_QUANTILE / (1 + squared / count) * np.sqrt(share * (1 - share) / count + squared / (4 * count**2))

@@ -84,8 +84,8 @@ def _models(rows: pd.DataFrame, task: str) -> list[str]:
 
 
 def _rows_of(rows: pd.DataFrame, task: str) -> int:
-    held = rows[rows["task"] == task]
-    return int(held["metric"].nunique() * max(1, held["model"].nunique()))
+    of_task = rows[rows["task"] == task]
+    return int(of_task["metric"].nunique() * max(1, of_task["model"].nunique()))
 
 
 def _shown_of(part: pd.DataFrame, task: str) -> list[str]:

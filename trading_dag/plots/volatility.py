@@ -50,14 +50,14 @@ def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
 
 def _matrix(axes: Any, rows: pd.DataFrame, name: str) -> None:
     counts = pd.crosstab(rows["y_true"], rows["y_pred"]).reindex(index=IV_REGIMES, columns=IV_REGIMES, fill_value=0)
-    held = counts.to_numpy(dtype="float64")
-    totals = held.sum(axis=1, keepdims=True)
-    shares = np.divide(held, totals, out=np.zeros_like(held), where=totals > 0)
+    values = counts.to_numpy(dtype="float64")
+    totals = values.sum(axis=1, keepdims=True)
+    shares = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in np.ndindex(held.shape):
+    for row, column in np.ndindex(values.shape):
         share = shares[row, column]
         axes.text(
-            column, row, f"{int(held[row, column]):,}\n({share:.0%})", ha="center", va="center", fontsize=9.5,
+            column, row, f"{int(values[row, column]):,}\n({share:.0%})", ha="center", va="center", fontsize=9.5,
             color="white" if share > _DARK else canvas.INK,
         )  # fmt: skip
     ticks = range(len(IV_REGIMES))
@@ -65,7 +65,7 @@ def _matrix(axes: Any, rows: pd.DataFrame, name: str) -> None:
     axes.set_yticks(ticks, IV_REGIMES)
     axes.tick_params(labelsize=8.5, colors=canvas.INK, length=0)
     axes.set_xlabel("regime forecast", fontsize=9.5, color=canvas.INK)
-    accuracy = np.trace(held) / held.sum()
+    accuracy = np.trace(values) / values.sum()
     axes.set_title(f"{name}: accuracy {accuracy:.3f}", fontsize=9.5, color=canvas.INK, loc="left")
     for spine in axes.spines.values():
         spine.set_visible(False)

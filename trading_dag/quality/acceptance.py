@@ -71,7 +71,7 @@ def still_accepted(accepted: Iterable[AcceptedBar], prices: pd.DataFrame) -> dic
 
     A bar that has another shape than when it was accepted, by more than 0.01 %, is another bar.
     """
-    found = {}
+    unchanged = {}
     for entry in accepted:
         session = pd.Timestamp(entry.session)
         present = accepted_bar(prices, session, reason=entry.reason, now=pd.Timestamp(entry.accepted_at))
@@ -79,5 +79,5 @@ def still_accepted(accepted: Iterable[AcceptedBar], prices: pd.DataFrame) -> dic
             continue
         pairs = zip(present.shape, entry.shape, strict=True)
         if all(abs(now - then) <= _SAME * abs(then) or (pd.isna(now) and pd.isna(then)) for now, then in pairs):
-            found[session] = entry.reason
-    return found
+            unchanged[session] = entry.reason
+    return unchanged

@@ -23,9 +23,10 @@ def log_of(values: pd.Series) -> FloatArray:
 
 def usual_before(values: pd.Series, flags: BoolArray) -> FloatArray:
     """Return the median of the 21 values before each flagged row, in their order; NaN where none is known."""
-    held = values.to_numpy(dtype="float64")
+    numbers = values.to_numpy(dtype="float64")
     usual = [
-        float(pd.Series(held[max(row - _USUAL_SESSIONS, 0) : row]).median()) for row in np.flatnonzero(flags).tolist()
+        float(pd.Series(numbers[max(row - _USUAL_SESSIONS, 0) : row]).median())
+        for row in np.flatnonzero(flags).tolist()
     ]
     return np.array(usual, dtype="float64")
 

@@ -47,8 +47,8 @@ def _steps(rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, BoolArray, Float
     """Log step of adj_close / close, what of it no dividend explains, whether one is recorded, and the rounding."""
     ratio = (rows["adj_close"] / rows["close"]).where((rows["adj_close"] > 0) & (rows["close"] > 0))
     steps = pd.Series(log_of(ratio)).diff()
-    paid = (rows["dividend"] / rows["close"].shift(1)).clip(upper=0.99)
-    explained = -np.log1p(-paid.fillna(0.0).to_numpy(dtype="float64"))
+    dividend = (rows["dividend"] / rows["close"].shift(1)).clip(upper=0.99)
+    explained = -np.log1p(-dividend.fillna(0.0).to_numpy(dtype="float64"))
     is_recorded = rows["dividend"].notna().to_numpy(dtype=bool)
     step = np.asarray(np.nan_to_num(steps), dtype="float64")
     unexplained = np.asarray(np.nan_to_num(step - explained), dtype="float64")

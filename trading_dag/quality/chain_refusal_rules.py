@@ -200,8 +200,8 @@ def _at_the_money(rows: pd.DataFrame) -> pd.DataFrame:
     puts = chosen[chosen["option_right"] == "P"].rename(columns={"price": "put", "row": "row_put"})
     pairs = calls.merge(puts[[*key, "put", "row_put"]], on=key)
     nearest = (pairs["call"] - pairs["put"]).abs().sort_values(kind="stable").index
-    kept = pairs.loc[nearest].groupby(["quote_date", "ticker", "expiration"], sort=False).head(_STRIKES)
-    return kept[["strike", "days", "call", "put", "row_call", "row_put"]].reset_index(drop=True)
+    nearest_pairs = pairs.loc[nearest].groupby(["quote_date", "ticker", "expiration"], sort=False).head(_STRIKES)
+    return nearest_pairs[["strike", "days", "call", "put", "row_call", "row_put"]].reset_index(drop=True)
 
 
 def _mean_of_two(values: pd.Series, pairs: pd.DataFrame) -> FloatArray:

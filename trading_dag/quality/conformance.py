@@ -82,7 +82,7 @@ def _refuse(cast: pd.DataFrame, table: Table, slice_key: str, *, mask: BoolArray
 def _refuse_other_slices(cast: pd.DataFrame, table: Table, slice_key: str) -> None:
     words = set(_SLICE_WORDS.split(slice_key))
     for name in table.slice_columns:
-        held = cast[name].unique()
-        if len(held) > 1 or (len(held) == 1 and held[0] not in words):
-            mask = (~cast[name].isin(words) | (cast[name] != held[0])).to_numpy()
-            _refuse(cast, table, slice_key, mask=mask, rule=f"rows of another slice: {name} {', '.join(held[:3])}")
+        keys = cast[name].unique()
+        if len(keys) > 1 or (len(keys) == 1 and keys[0] not in words):
+            mask = (~cast[name].isin(words) | (cast[name] != keys[0])).to_numpy()
+            _refuse(cast, table, slice_key, mask=mask, rule=f"rows of another slice: {name} {', '.join(keys[:3])}")

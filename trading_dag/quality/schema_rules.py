@@ -171,8 +171,8 @@ def set_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArra
         stranger = (values.notna() & ~values.isin(column.allowed)).to_numpy()
         if stranger.any():
             mask |= stranger
-            found = ", ".join(repr(value) for value in sorted(set(values[stranger]))[:3])
-            phrases.append(f"{column.name}: {found} not in {', '.join(column.allowed)}")
+            examples = ", ".join(repr(value) for value in sorted(set(values[stranger]))[:3])
+            phrases.append(f"{column.name}: {examples} not in {', '.join(column.allowed)}")
     return mask, phrases
 
 

@@ -57,22 +57,22 @@ def sound_bars(examined: Examined, *, positive: tuple[str, ...]) -> SoundBars:
     values = frame[list(positive)].to_numpy(dtype="float64")
     sound = sound & (np.isfinite(values) & (values > 0)).all(axis=1)
     positions = np.flatnonzero(sound)
-    held = days.to_numpy()[positions]
-    order = np.argsort(held, kind="stable")
+    sessions = days.to_numpy()[positions]
+    order = np.argsort(sessions, kind="stable")
     first = np.ones(len(order), dtype=bool)
-    first[1:] = held[order][1:] != held[order][:-1]
+    first[1:] = sessions[order][1:] != sessions[order][:-1]
     positions = positions[order[first]]
     return SoundBars(frame.iloc[positions].reset_index(drop=True), positions, len(frame))
 
 
 def missing_sessions(bars: SoundBars) -> tuple[pd.DatetimeIndex, BoolArray]:
     """Exchange sessions between the first and the last bar that have no bar, and the bars after a hole."""
-    held = pd.DatetimeIndex(bars.rows["session"])
-    if len(held) == 0:
-        return held, np.zeros(0, dtype=bool)
-    missing = sessions_between(held[0], held[-1]).difference(held)
-    after_hole = np.zeros(len(held), dtype=bool)
-    after_hole[np.unique(held.searchsorted(missing))] = True
+    sessions = pd.DatetimeIndex(bars.rows["session"])
+    if len(sessions) == 0:
+        return sessions, np.zeros(0, dtype=bool)
+    missing = sessions_between(sessions[0], sessions[-1]).difference(sessions)
+    after_hole = np.zeros(len(sessions), dtype=bool)
+    after_hole[np.unique(sessions.searchsorted(missing))] = True
     return missing, after_hole
 
 

@@ -109,8 +109,8 @@ def _no_missing_sessions(examined: Examined) -> Finding:
     if len(missing) == 0:
         return examined.nothing()
     calendar = len(missing) + len(bars.rows)
-    held = pd.DatetimeIndex(bars.rows["session"])
-    longest = int(np.unique(held.searchsorted(missing), return_counts=True)[1].max())
+    sessions = pd.DatetimeIndex(bars.rows["session"])
+    longest = int(np.unique(sessions.searchsorted(missing), return_counts=True)[1].max())
     detail = f"{len(missing)} of {calendar} sessions missing, longest hole {longest}"
     if longest <= _LONGEST_HOLE and len(missing) <= _MISSING_SHARE * calendar:
         return examined.nothing(f"within tolerance: {detail}")
@@ -186,9 +186,9 @@ def _vixcls(macro: pd.DataFrame | None) -> pd.Series:
     if macro is None or not set(_OF_FRED) <= set(macro.columns):
         return pd.Series(dtype="float64")
     rows = macro[list(_OF_FRED)].dropna()
-    held = all_sessions().get_indexer(pd.DatetimeIndex(rows["session"]))
-    about = held - rows["vix_fred_age_sessions"].to_numpy(dtype="int64")
-    values = pd.Series(rows["vix_fred"].to_numpy(dtype="float64"), index=about)[held >= 0]
+    positions = all_sessions().get_indexer(pd.DatetimeIndex(rows["session"]))
+    about = positions - rows["vix_fred_age_sessions"].to_numpy(dtype="int64")
+    values = pd.Series(rows["vix_fred"].to_numpy(dtype="float64"), index=about)[positions >= 0]
     return values[~values.index.duplicated()]
 
 

@@ -66,12 +66,12 @@ def fomc_decisions(days: pd.DatetimeIndex = SHIPPED_DECISIONS) -> pd.DataFrame:
     -------
     pd.DataFrame : the columns of ``raw.economic_calendar``, ascending by day, without repeats.
     """
-    held = pd.DatetimeIndex(days).as_unit(TIME_UNIT).normalize().unique().sort_values()
-    if held.empty:
-        return _rows("FOMC", held, known_at=None, basis="published")
-    texts = held.strftime("%Y-%m-%d")
+    decisions = pd.DatetimeIndex(days).as_unit(TIME_UNIT).normalize().unique().sort_values()
+    if decisions.empty:
+        return _rows("FOMC", decisions, known_at=None, basis="published")
+    texts = decisions.strftime("%Y-%m-%d")
     known = [UNSCHEDULED_DECISIONS.get(day, f"{int(day[:4]) - 1}-{_SCHEDULE_KNOWN_FROM}") for day in texts]
-    rows = _rows("FOMC", held, known_at=_new_york(known), basis="published")
+    rows = _rows("FOMC", decisions, known_at=_new_york(known), basis="published")
     called_off = [day for day in CANCELLED_MEETINGS if texts[0] <= day <= texts[-1] and day not in texts]
     if called_off:
         planned = [f"{int(day[:4]) - 1}-{_SCHEDULE_KNOWN_FROM}" for day in called_off]
@@ -121,11 +121,11 @@ def releases_of_months(event: str, reference_months: pd.DatetimeIndex) -> pd.Dat
         return releases_by_rule(event, months)
     listed, not_kept = (pd.DatetimeIndex(days).as_unit(TIME_UNIT) for days in (CPI_RELEASES, CPI_NOT_KEPT))
     (last,) = _month_before(listed[-1:])
-    kept = published_releases(event, listed[_month_before(listed).isin(months)])
+    releases = published_releases(event, listed[_month_before(listed).isin(months)])
     dropped = published_releases(event, not_kept[_month_before(not_kept).isin(months)])
     dropped = dropped.assign(cancelled_at=_midnights(pd.DatetimeIndex(dropped["event_date"])))
-    parts = [part for part in (releases_by_rule(event, months[months > last]), kept, dropped) if len(part)]
-    return pd.concat(parts).sort_values("event_date", ignore_index=True) if parts else kept
+    parts = [part for part in (releases_by_rule(event, months[months > last]), releases, dropped) if len(part)]
+    return pd.concat(parts).sort_values("event_date", ignore_index=True) if parts else releases
 
 
 def releases_by_rule(event: str, reference_months: pd.DatetimeIndex) -> pd.DataFrame:

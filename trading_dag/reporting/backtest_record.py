@@ -79,13 +79,13 @@ def plan_record(study: PlanStudy, *, source: str | None) -> dict[str, Any]:
 
 def notes(study: PlanStudy, *, source: str | None) -> list[str]:
     """What a reader must know before believing the figures, a sentence each."""
-    found = [MADE_UP.format(source=source)] if is_simulated(source) else []
+    lines = [MADE_UP.format(source=source)] if is_simulated(source) else []
     if len(study.result.market) < FEW_SESSIONS:
-        found.append(SHORT.format(sessions=sessions_text(len(study.result.market))))
-    found += _about_holes(study) + _about_exits(study) + _about_causes(study)
+        lines.append(SHORT.format(sessions=sessions_text(len(study.result.market))))
+    lines += _about_holes(study) + _about_exits(study) + _about_causes(study)
     if study.random_runs_are_alike:
-        found.append(ALIKE)
-    return found
+        lines.append(ALIKE)
+    return lines
 
 
 def chain_coverage(study: PlanStudy) -> ChainCoverage:

@@ -84,9 +84,11 @@ def _causes(rows: list[dict[str, Any]]) -> Table:
 def _greeks(rows: list[dict[str, Any]]) -> Table:
     heads = ("over sessions with positions", "delta", "gamma", "vega, USD a point", "theta, USD a day")
     table = new_table("Greeks of the account", heads)
-    held = [row for row in rows if row["open_positions"]]
+    open_rows = [row for row in rows if row["open_positions"]]
     for name, chosen in (("lowest", min), ("mean", _mean), ("highest", max)):
-        table.add_row(name, *(form.format(chosen([row[greek] for row in held])) for greek, form in _GREEKS.items()))
+        table.add_row(
+            name, *(form.format(chosen([row[greek] for row in open_rows])) for greek, form in _GREEKS.items())
+        )
     last = rows[-1]
     table.add_row(
         f"at the end, {last['session']}", *(form.format(last[greek]) for greek, form in _GREEKS.items())

@@ -44,14 +44,14 @@ def input_ends(frame: pd.DataFrame) -> list[dict[str, Any]]:
     Dictionaries of ticker, prices_until, forecasts_until (None where nothing was forecast), and ended: group, until,
     features. Days are ISO dates. A group is in it when features of it had no value for more than 10 sessions.
     """
-    found = []
+    ends = []
     for row in frame.to_dict("records"):
         last = pd.Timestamp(row["last_session"])
         ended = [entry for entry in (_end_of(name, row, last) for name in FEATURE_GROUPS) if entry]
         forecast = pd.Timestamp(row["last_forecast"])
         is_behind = not pd.isna(forecast) and forecast < last
         if ended or is_behind:
-            found.append(
+            ends.append(
                 {
                     "ticker": str(row["ticker"]),
                     "prices_until": _day(last),
@@ -59,7 +59,7 @@ def input_ends(frame: pd.DataFrame) -> list[dict[str, Any]]:
                     "ended": ended,
                 }
             )
-    return found
+    return ends
 
 
 def input_end_lines(ends: list[dict[str, Any]]) -> list[str]:

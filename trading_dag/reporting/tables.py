@@ -168,35 +168,35 @@ def signal_table(frame: pd.DataFrame) -> Table:
 
 def indication_tables(indication: Indication) -> tuple[Table, Table]:
     """The legs of a structure, and what it costs and pays."""
-    found = indication.record()
+    record = indication.record()
     title = (
-        f"{found['structure'].replace('_', ' ')} on {found['ticker']}, indicative at the close of {found['session']}"
+        f"{record['structure'].replace('_', ' ')} on {record['ticker']}, indicative at the close of {record['session']}"
     )
     legs = new_table(title, ("side", "ratio", "right", "strike", "expiration", "price", "implied volatility"))
-    for leg in found["legs"]:
+    for leg in record["legs"]:
         legs.add_row(
             leg["side"],
             str(leg["ratio"]),
             leg["option_right"],
             f"{leg['strike']:g}",
-            found["expiration"],
+            record["expiration"],
             f"{leg['price']:.2f}",
             number_text(leg["implied_volatility"], "{:.1%}"),
         )
-    if found["shares"]:
-        side = "buy" if found["shares"] > 0 else "sell"
-        legs.add_row(side, str(abs(found["shares"])), "shares", "", "", f"{found['spot']:.2f}", "")
+    if record["shares"]:
+        side = "buy" if record["shares"] > 0 else "sell"
+        legs.add_row(side, str(abs(record["shares"])), "shares", "", "", f"{record['spot']:.2f}", "")
     heads = ("spot", "net premium", "max loss", "max profit", "breakeven", "P(profit)", "quotes")
     whole = new_table("One structure, fees not counted", heads)
-    unlimited = {name: "unlimited" if found[name] is None else f"${found[name]:,.0f}" for name in _LIMITS}
-    paid = found["net_premium_usd"]
+    unlimited = {name: "unlimited" if record[name] is None else f"${record[name]:,.0f}" for name in _LIMITS}
+    premium = record["net_premium_usd"]
     whole.add_row(
-        f"{found['spot']:,.2f}",
-        f"pays ${paid:,.0f}" if paid > 0 else f"receives ${-paid:,.0f}",
+        f"{record['spot']:,.2f}",
+        f"pays ${premium:,.0f}" if premium > 0 else f"receives ${-premium:,.0f}",
         *unlimited.values(),
-        ", ".join(f"{point:,.2f}" for point in found["breakevens"]) or "none",
-        number_text(found["probability_of_profit"], "{:.0%}"),
-        found["quote_source"],
+        ", ".join(f"{point:,.2f}" for point in record["breakevens"]) or "none",
+        number_text(record["probability_of_profit"], "{:.0%}"),
+        record["quote_source"],
     )
     return legs, whole
 

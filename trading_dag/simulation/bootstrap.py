@@ -85,8 +85,8 @@ def bootstrap_bars(
     real = _training_bars(bars, first, through)
     days = real.iloc[1:].reset_index(drop=True)
     growth = {name: np.diff(np.log(real[name].to_numpy(dtype=np.float64))) for name in ("close", "adj_close")}
-    paid = days["dividend"].to_numpy(dtype=np.float64, na_value=np.nan)
-    yields = paid / real["close"].to_numpy(dtype=np.float64)[:-1]
+    dividends = days["dividend"].to_numpy(dtype=np.float64, na_value=np.nan)
+    yields = dividends / real["close"].to_numpy(dtype=np.float64)[:-1]
     block = _usual_block(growth["adj_close"]) if mean_block is None else mean_block
     draws = stationary_draws(len(days), mean_block=block, draws=paths, generator=np.random.default_rng(seed))
     start = float(real["close"].iloc[0])
@@ -176,15 +176,15 @@ def _history(
     days: pd.DataFrame, growth: dict[str, FloatArray], yields: FloatArray, at: IntArray, *, start: float
 ) -> pd.DataFrame:
     """One history: the drawn returns one after the other, each session's bar around its close."""
-    paid = {name: start * np.exp(np.cumsum(steps[at])) for name, steps in growth.items()}
-    close = paid["close"]
+    prices = {name: start * np.exp(np.cumsum(steps[at])) for name, steps in growth.items()}
+    close = prices["close"]
     drawn = days.take(at.tolist()).reset_index(drop=True)
     scaled = {name: close * (drawn[name] / drawn["close"]).to_numpy(dtype=np.float64) for name in _WITHIN_SESSION}
     return pd.DataFrame({
         "ticker": drawn["ticker"],
         "session": days["session"],
         **scaled,
-        **paid,
+        **prices,
         "volume": drawn["volume"],
         "split_factor": 1.0,
         "dividend": yields[at] * np.concatenate([[start], close[:-1]]),

@@ -78,8 +78,8 @@ def fair_book(market: SimulatedMarket, path: Path, position: int) -> FairBook:
     there = np.asarray(all_sessions().get_indexer(expirations))
     trading_years = (there - here - np.where(morning, 1.0 - OVERNIGHT_SHARE, 0.0)) / SESSIONS_PER_YEAR
     ex_days = ex_dividend_sessions(underlying, session + pd.Timedelta(days=1), expirations[-1])
-    paid = np.asarray(ex_days.searchsorted(expirations, side="right"))
-    forwards = spot * np.exp(rate * years) * (1.0 - underlying.quarterly_yield) ** paid
+    dividends = np.asarray(ex_days.searchsorted(expirations, side="right"))
+    forwards = spot * np.exp(rate * years) * (1.0 - underlying.quarterly_yield) ** dividends
     events = path.announced
     announced = np.searchsorted(events, there, side="right") - np.searchsorted(events, here, side="right")
     state = priced_state(
@@ -158,7 +158,7 @@ def _volatilities(book: FairBook) -> FloatArray:
     """Black–Scholes volatility of each strike, from the side that is out of the money, (m, k); NaN where there is
     none."""
     is_call = book.strikes >= book.forwards[:, np.newaxis]
-    found = implied_volatility(
+    volatility = implied_volatility(
         price=np.where(is_call, book.european[0], book.european[1]),
         spot=book.spot,
         strike=book.strikes,
@@ -167,7 +167,7 @@ def _volatilities(book: FairBook) -> FloatArray:
         dividend_yield=(book.rate - np.log(book.forwards / book.spot) / book.years)[:, np.newaxis],
         is_call=is_call,
     )
-    return np.where(found > 0.0, np.round(found, 6), np.nan)
+    return np.where(volatility > 0.0, np.round(volatility, 6), np.nan)
 
 
 def _quotes(ticker: str, value: FloatArray, *, width: FloatArray, is_fund: bool) -> tuple[FloatArray, FloatArray]:

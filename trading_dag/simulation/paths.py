@@ -182,14 +182,14 @@ def _simulate_factor(
 
 def _variance_path(variance: VarianceProcess, *, start: float, shocks: FloatArray) -> FloatArray:
     """Exact conditional mean and, up to the level, deviation of the square-root process a session ahead, (n + 1,)."""
-    kept = float(np.exp(-variance.reversion * _YEARS))
+    decay = float(np.exp(-variance.reversion * _YEARS))
     # Variance of the process after one session is v·a + θ·b; see the reference, equations 4 and 5 of section 3.1.
-    from_now = variance.volatility**2 * kept * (1.0 - kept) / variance.reversion
-    from_level = variance.level * variance.volatility**2 * (1.0 - kept) ** 2 / (2.0 * variance.reversion)
+    from_now = variance.volatility**2 * decay * (1.0 - decay) / variance.reversion
+    from_level = variance.level * variance.volatility**2 * (1.0 - decay) ** 2 / (2.0 * variance.reversion)
     values = [start]
     current = start
     for shock in shocks.tolist():
-        mean = variance.level + (current - variance.level) * kept
+        mean = variance.level + (current - variance.level) * decay
         current = max(mean + (current * from_now + from_level) ** 0.5 * shock, _LEAST_VARIANCE)
         values.append(current)
     return np.array(values)

@@ -108,8 +108,8 @@ def split_session(underlying: Underlying, settings: SimulationSettings) -> pd.Ti
     if underlying.split_ratio == 1.0:
         return None
     day = pd.Timestamp(settings.first_session) + pd.Timedelta(days=int(180 + underlying.split_fraction * 3300))
-    found = sessions_from(pd.DatetimeIndex([day]))
-    return found[0] if len(found) else None
+    sessions = sessions_from(pd.DatetimeIndex([day]))
+    return sessions[0] if len(sessions) else None
 
 
 def sessions_from(days: pd.DatetimeIndex) -> pd.DatetimeIndex:

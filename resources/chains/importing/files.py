@@ -187,7 +187,7 @@ def find_chain_files(path: Path) -> tuple[list[Path], dict[Path, str]]:
         return [path], {}
     if not path.is_dir():
         raise format_error(path, "there is no such file or folder")
-    found, others = [], {}
+    files, others = [], {}
     for candidate in sorted(path.rglob("*")):
         is_hidden = any(part.startswith(".") for part in candidate.relative_to(path).parts)
         name = candidate.name.lower()
@@ -203,14 +203,14 @@ def find_chain_files(path: Path) -> tuple[list[Path], dict[Path, str]]:
             others[candidate] = error.problem
             continue
         if layout_of(names) is not None:
-            found.append(candidate)
+            files.append(candidate)
         else:
             others[candidate] = f"no known layout: the columns are {', '.join(names)}"
-    if not found:
+    if not files:
         reasons = [f"{other.name}: {reason}" for other, reason in list(others.items())[:_REASONS_SHOWN]]
         more = f" and {len(others) - _REASONS_SHOWN} more files" if len(others) > _REASONS_SHOWN else ""
         raise format_error(path, f"no option chains are there ({'; '.join(reasons) or 'no data files'}{more})")
-    return found, others
+    return files, others
 
 
 def _is_parquet(path: Path) -> bool:

@@ -139,11 +139,11 @@ def market_news(file: ColumnFile, *, since: pd.Timestamp | None) -> pd.DataFrame
     ------
     SourceFormatError : for another shape, or headlines in the future.
     """
-    found = file.read(since=_day(since))
-    file.refuse_future(found)
-    is_there = found.frame["headline"].notna().to_numpy()
-    found = found.where(is_there, _counted(file, ~is_there, "rows without a headline are left out"))
-    rows = found.frame.rename(columns={"ts": "published_at"})
+    file_rows = file.read(since=_day(since))
+    file.refuse_future(file_rows)
+    is_there = file_rows.frame["headline"].notna().to_numpy()
+    file_rows = file_rows.where(is_there, _counted(file, ~is_there, "rows without a headline are left out"))
+    rows = file_rows.frame.rename(columns={"ts": "published_at"})
     publishers = rows["publisher"] if "publisher" in rows else pd.Series("", index=rows.index)
     said = zip(rows["published_at"], publishers.fillna(""), rows["headline"], strict=True)
     digests = [sha256(f"{at.isoformat()}\n{by}\n{what}".encode()).hexdigest()[:_ID_LENGTH] for at, by, what in said]
@@ -151,7 +151,7 @@ def market_news(file: ColumnFile, *, since: pd.Timestamp | None) -> pd.DataFrame
     repeated = rows.duplicated("news_id").to_numpy()
     note = _counted(file, repeated, "headlines that are there twice are taken once")
     rows = rows[~repeated].reset_index(drop=True)
-    notes = [*found.notes, *([note] if note else [])]
+    notes = [*file_rows.notes, *([note] if note else [])]
     return with_notes(rows.assign(known_at=news_known_at(rows["published_at"])), notes)
 
 
@@ -169,18 +169,20 @@ def mentions(file: ColumnFile, ticker: str) -> pd.DataFrame:
     times = FileShape({"generated_at": "moment"}, time="generated_at")
     snapshots = ColumnFile(file.path, file.kind, times, file.rules).read()
     file.refuse_future(snapshots)
-    found = file.read([ticker])
-    if found.frame["generated_at"].duplicated().any():
+    file_rows = file.read([ticker])
+    if file_rows.frame["generated_at"].duplicated().any():
         raise file.format_error(f"a snapshot lists {ticker} twice", "ticker")
-    file.require(found.frame["mentions"].notna(), found, "mentions", f"expected how often {ticker} was mentioned")
-    rank = found.frame["rank"]
-    file.require(rank.isna() | (rank == rank.round()), found, "rank", "expected whole numbers")
+    file.require(
+        file_rows.frame["mentions"].notna(), file_rows, "mentions", f"expected how often {ticker} was mentioned"
+    )
+    rank = file_rows.frame["rank"]
+    file.require(rank.isna() | (rank == rank.round()), file_rows, "rank", "expected whole numbers")
     every = snapshots.frame.drop_duplicates(ignore_index=True)
-    rows = every.merge(found.frame, on="generated_at", how="left").rename(columns={"generated_at": "known_at"})
+    rows = every.merge(file_rows.frame, on="generated_at", how="left").rename(columns={"generated_at": "known_at"})
     if "name" in rows:
         rows["name"] = rows["name"].map(html.unescape, na_action="ignore")
     ranks = pd.array(rows["rank"].to_numpy(), dtype="Int64")
-    return with_notes(rows.assign(mentions=rows["mentions"].fillna(0.0), rank=ranks), found.notes)
+    return with_notes(rows.assign(mentions=rows["mentions"].fillna(0.0), rank=ranks), file_rows.notes)
 
 
 def news_scores(file: ColumnFile, ticker: str) -> pd.DataFrame:
@@ -191,15 +193,13 @@ def news_scores(file: ColumnFile, ticker: str) -> pd.DataFrame:
     ------
     SourceFormatError : for another shape, snapshots in the future, two at one moment, or a fractional article count.
     """
-    found = file.read([ticker])
-    file.refuse_future(found)
-    if found.frame["known_at"].duplicated().any():
+    rows = file.read([ticker])
+    file.refuse_future(rows)
+    if rows.frame["known_at"].duplicated().any():
         raise file.format_error(f"two snapshots of {ticker} have the same moment", "known_at")
-    articles = found.frame["articles_last_week"]
-    file.require(
-        articles.isna() | (articles == articles.round()), found, "articles_last_week", "expected whole numbers"
-    )
-    return with_notes(found.frame.assign(articles_last_week=articles.astype("Int64")), found.notes)
+    articles = rows.frame["articles_last_week"]
+    file.require(articles.isna() | (articles == articles.round()), rows, "articles_last_week", "expected whole numbers")
+    return with_notes(rows.frame.assign(articles_last_week=articles.astype("Int64")), rows.notes)
 
 
 def announcements(file: ColumnFile, companies: tuple[str, ...], *, since: pd.Timestamp | None) -> pd.DataFrame:
@@ -211,12 +211,12 @@ def announcements(file: ColumnFile, companies: tuple[str, ...], *, since: pd.Tim
     SourceFormatError : for another shape, an unknown timing, or a company twice on a day.
     """
     wanted = {name: company for company in companies for name in _classes_of(company)}
-    found = file.read(wanted, since=_day(since))
-    rows = found.frame.rename(columns={"date": "report_date"})
+    file_rows = file.read(wanted, since=_day(since))
+    rows = file_rows.frame.rename(columns={"date": "report_date"})
     rows = rows.assign(company=rows["ticker"].map(wanted).astype("str"))
     if "timing" in rows:
         rows["timing"] = rows["timing"].str.upper()
-        file.require(rows["timing"].isna() | rows["timing"].isin(TIMINGS), found, "timing",
+        file.require(rows["timing"].isna() | rows["timing"].isin(TIMINGS), file_rows, "timing",
                      f"is none of {', '.join(TIMINGS)}")  # fmt: skip
     repeated = rows.duplicated(["company", "report_date", *(["timing"] if "timing" in rows else [])]).to_numpy()
     note = _counted(file, repeated, "announcements that are there twice, or of another share class, are taken once")
@@ -226,7 +226,7 @@ def announcements(file: ColumnFile, companies: tuple[str, ...], *, since: pd.Tim
         raise file.format_error(
             f"{twice['company'].iloc[0]} announces twice on {twice['report_date'].iloc[0]:%Y-%m-%d}"
         )
-    notes = [*found.notes, *([note] if note else [])]
+    notes = [*file_rows.notes, *([note] if note else [])]
     return with_notes(rows.drop(columns="ticker").reset_index(drop=True), notes)
 
 
@@ -237,10 +237,10 @@ def decision_days(file: ColumnFile) -> tuple[pd.DatetimeIndex, list[str]]:
     ------
     SourceFormatError : for another shape.
     """
-    found: FileRows = file.read()
-    is_decision = found.frame["event"].str.upper().str.startswith("FOMC").fillna(False).to_numpy(dtype=bool)
+    rows: FileRows = file.read()
+    is_decision = rows.frame["event"].str.upper().str.startswith("FOMC").fillna(False).to_numpy(dtype=bool)
     note = _counted(file, ~is_decision, "rows whose event does not begin with FOMC are left out")
-    return pd.DatetimeIndex(found.frame.loc[is_decision, "date"]), [*found.notes, *([note] if note else [])]
+    return pd.DatetimeIndex(rows.frame.loc[is_decision, "date"]), [*rows.notes, *([note] if note else [])]
 
 
 def _classes_of(company: str) -> set[str]:

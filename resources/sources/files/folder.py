@@ -111,24 +111,24 @@ class FolderFiles:
         prices."""
         if self.folder is None or not self.folder.is_dir():
             return {}
-        found: dict[str, Path] = {}
+        by_ticker: dict[str, Path] = {}
         for stem, paths in self.paths.items():
             ticker = _ticker_of(stem)
             if ticker is not None and has_prices(paths[0]):
                 # The name that the file has, since BRK-B and BRK.B may both be meant.
-                found[_partition_name(stem)] = paths[0]
-        return dict(sorted(found.items()))
+                by_ticker[_partition_name(stem)] = paths[0]
+        return dict(sorted(by_ticker.items()))
 
     @cached_property
     def paths(self) -> dict[str, tuple[Path, ...]]:
         """Return the files whose suffix can be read, by name without it."""
-        found: dict[str, tuple[Path, ...]] = {}
+        by_kind: dict[str, tuple[Path, ...]] = {}
         for path in sorted(self.existing.iterdir()):
             suffix = next((one for one in sorted(SUFFIXES, key=len, reverse=True) if path.name.endswith(one)), None)
             if suffix is not None and path.is_file():
                 stem = path.name.removesuffix(suffix)
-                found[stem] = (*found.get(stem, ()), path)
-        return found
+                by_kind[stem] = (*by_kind.get(stem, ()), path)
+        return by_kind
 
 
 def with_tickers_of_folder(settings: Settings) -> Settings:
@@ -140,11 +140,11 @@ def with_tickers_of_folder(settings: Settings) -> Settings:
     if settings.source != NAME or settings.files is None or not settings.files.is_dir():
         return settings
     files = FolderFiles(settings.files)
-    found = [ticker for ticker in files.tickers if ticker not in settings.volatility_indices.values()]
-    if not found:
+    tickers = [ticker for ticker in files.tickers if ticker not in settings.volatility_indices.values()]
+    if not tickers:
         return settings
-    universe = tuple(dict.fromkeys((*settings.universe, *found)))
-    works_on = settings.tickers or (() if PRICES in files.paths else tuple(found))
+    universe = tuple(dict.fromkeys((*settings.universe, *tickers)))
+    works_on = settings.tickers or (() if PRICES in files.paths else tuple(tickers))
     return settings.model_copy(update={"universe": universe, "tickers": works_on})
 
 

@@ -154,11 +154,11 @@ class FilesSource:
         """
         own = self._index_of(validate_ticker(ticker))
         wanted = tuple(dict.fromkeys((own, FALLBACK_VOLATILITY_INDEX, THREE_MONTH_INDEX)))
-        found = [self._index_rows(file, wanted) for file in self._index_files(wanted)]
-        if not found:
+        indices = [self._index_rows(file, wanted) for file in self._index_files(wanted)]
+        if not indices:
             return self._off(VOLATILITY_INDEX)
-        rows = pd.concat([one.frame for one in found], ignore_index=True)
-        notes = [note for one in found for note in one.notes]
+        rows = pd.concat([one.frame for one in indices], ignore_index=True)
+        notes = [note for one in indices for note in one.notes]
         symbol = own if (rows["symbol"] == own).any() else FALLBACK_VOLATILITY_INDEX
         if symbol != own:
             notes.append(f"{own}, the index of {ticker}, is in no file: {symbol} stands in for it")
@@ -166,7 +166,7 @@ class FilesSource:
             since_session(rows[rows["symbol"] == symbol], since),
             source=NAME,
             request=f"{VOLATILITY_INDEX.name}: symbol={symbol}{_since_text(since)}",
-            problem=f"no file has such rows{''.join(_what_it_has(one, symbol) for one in found[:1])}",
+            problem=f"no file has such rows{''.join(_what_it_has(one, symbol) for one in indices[:1])}",
             remedy=f"Add rows of {' or of '.join(dict.fromkeys((own, FALLBACK_VOLATILITY_INDEX)))}.",
         )
         three_month = rows[rows["symbol"] == THREE_MONTH_INDEX]
@@ -327,11 +327,11 @@ class FilesSource:
             others = int((~is_usd).sum())
             note = f"{file.path.name}: {others:,} dividends of {ticker} in another currency than USD are left out"
             rows = rows.where(is_usd, note if others else "")
-        paid = rows.frame
-        if paid.empty:
+        dividends = rows.frame
+        if dividends.empty:
             return unknown, list(rows.notes)
-        file.require(paid["cash_amount"].notna(), rows, "cash_amount", "expected the cash of each share")
-        amounts = paid.groupby("ex_dividend_date")["cash_amount"].sum()
+        file.require(dividends["cash_amount"].notna(), rows, "cash_amount", "expected the cash of each share")
+        amounts = dividends.groupby("ex_dividend_date")["cash_amount"].sum()
         is_covered = sessions.between(amounts.index.min(), amounts.index.max())
         return sessions.map(amounts).fillna(0.0).where(is_covered), list(rows.notes)
 

@@ -90,9 +90,9 @@ def _checked(kinds: FilesByKind, ticker: str) -> SourceStatus:
 
 def _kind_statuses(kinds: FilesByKind, kind: str, file: str) -> Iterator[SourceStatus]:
     try:
-        found = [one for one in (kinds.file_of(file), *_singles(kinds, kind)) if one is not None]
-        if found:
-            yield SourceStatus(kind, "on", ", ".join(one.check() for one in found))
+        present = [one for one in (kinds.file_of(file), *_singles(kinds, kind)) if one is not None]
+        if present:
+            yield SourceStatus(kind, "on", ", ".join(one.check() for one in present))
             return
     except SourceError as error:
         yield _wrong(kind, error)
@@ -135,8 +135,8 @@ def _strangers(kinds: FilesByKind, chains: str) -> Iterator[SourceStatus]:
     ]
     if names:
         more = len(names) - _NAMES_SHOWN
-        told = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        text = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
         remedy = (
             "a ticker's prices are read from a file in capital letters, GLD.csv, with a header; see docs/sources.md"
         )
-        yield SourceStatus("files that are not read", "off", told, remedy)
+        yield SourceStatus("files that are not read", "off", text, remedy)

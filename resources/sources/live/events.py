@@ -120,8 +120,8 @@ class LiveEvents:
         companies = self._companies_of(ticker)
         if not companies:
             return switched_off(EARNINGS, source=self._source, reason=no_companies(ticker))
-        found = [self._finnhub.earnings(company, since=since) for company in companies]
-        reports = joined(found)
+        by_company = [self._finnhub.earnings(company, since=since) for company in companies]
+        reports = joined(by_company)
         rows = reports.assign(ticker=ticker, known_at=dates_known_at(reports["report_date"], self._clock()))
         return raw_frame(rows, EARNINGS, source=self._source)
 

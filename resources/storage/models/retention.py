@@ -65,7 +65,7 @@ def superfluous_versions(models: ModelStore, store: ParquetStore, *, keep: int, 
     StorageError : where a slice or a pointer cannot be read.
     """
     named = named_digits(store)
-    found = []
+    versions = []
     for name, ticker, horizon in models.slices():
         at = {"ticker": ticker, "horizon": horizon}
         latest, changed = models.latest_version(name, **at), models.latest_changed_at(name, **at)
@@ -74,8 +74,8 @@ def superfluous_versions(models: ModelStore, store: ParquetStore, *, keep: int, 
         for version in models.versions(name, **at)[:-keep]:
             if version < latest and version.rpartition("-")[2] not in named:
                 size = models.size(name, version=version, **at)
-                found.append(ModelVersion(name, ticker, horizon, version, size))
-    return found
+                versions.append(ModelVersion(name, ticker, horizon, version, size))
+    return versions
 
 
 def remove_versions(models: ModelStore, versions: list[ModelVersion]) -> None:

@@ -165,15 +165,15 @@ class ModelStore:
 
     def slices(self) -> list[tuple[str, str, str]]:
         """Name, ticker and horizon of everything that was ever fitted, sorted; folders of other names are left out."""
-        found = []
+        slices = []
         for folder in self.root.glob("*/ticker=*/horizon=*"):
             name, ticker, horizon = folder.parts[-3], folder.parts[-2][len("ticker=") :], folder.parts[-1][8:]
             try:
                 self._folder(name, ticker=ticker, horizon=horizon)
             except (StorageError, ConfigurationError):
                 continue
-            found.append((name, ticker, horizon))
-        return sorted(found)
+            slices.append((name, ticker, horizon))
+        return sorted(slices)
 
     def size(self, name: str, *, ticker: str, horizon: str, version: str) -> int:
         """Bytes of a version's files."""

@@ -106,8 +106,8 @@ def check_columns(schema: pa.Schema, table: Table, key: SliceKey, path: Path) ->
         if schema.names.count(name) > 1:
             raise not_as_stored(table, key, path, f"column {name!r} occurs more than once")
         if not schema.field(name).type.equals(expected.field(name).type):
-            found = f"{schema.field(name).type}, not {expected.field(name).type}"
-            raise not_as_stored(table, key, path, f"column {name!r} is {found}")
+            actual = f"{schema.field(name).type}, not {expected.field(name).type}"
+            raise not_as_stored(table, key, path, f"column {name!r} is {actual}")
     missing = [column.name for column in table.columns if not column.nullable and column.name not in schema.names]
     if missing:
         raise not_as_stored(table, key, path, f"column {missing[0]!r} is missing")
@@ -125,8 +125,10 @@ def check_owner(file: pq.ParquetFile, table: Table, key: SliceKey, path: Path) -
         if own is None or place < 0:
             continue
         for group in range(file.num_row_groups):
-            told = file.metadata.row_group(group).column(place).statistics
-            others = {told.min, told.max} - {own} if told is not None and told.has_min_max else set()
+            statistics = file.metadata.row_group(group).column(place).statistics
+            others = (
+                {statistics.min, statistics.max} - {own} if statistics is not None and statistics.has_min_max else set()
+            )
             if others:
                 raise not_as_stored(table, key, path, f"it holds rows of {level} {', '.join(sorted(others))}")
 

@@ -75,19 +75,19 @@ def strangers(data: Path, tables: Iterable[Table]) -> list[Stranger]:
     """
     by_folder = {data / table.group / table.name: table for table in tables}
     groups = {folder.parent for folder in by_folder}
-    found: list[Path] = []
+    paths: list[Path] = []
     for entry in _visible(data):
         if entry.name == ACCEPTED_BARS_NAME and entry.is_file():
             continue
         if entry not in groups:
-            found.append(entry)
+            paths.append(entry)
             continue
         for folder in _visible(entry):
             if folder in by_folder and folder.is_dir():
-                found += _strangers_within(folder, by_folder[folder])
+                paths += _strangers_within(folder, by_folder[folder])
             else:
-                found.append(folder)
-    return sorted((Stranger(path, ASIDE in path.name) for path in found), key=lambda stranger: stranger.path)
+                paths.append(folder)
+    return sorted((Stranger(path, ASIDE in path.name) for path in paths), key=lambda stranger: stranger.path)
 
 
 def _strangers_within(folder: Path, table: Table) -> Iterator[Path]:

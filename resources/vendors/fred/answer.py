@@ -176,17 +176,17 @@ def format_error(request: HttpRequest, problem: str) -> SourceFormatError:
 
 
 def _error_of(request: HttpRequest, status: int, message: str) -> SourceError:
-    told = shown(message[:300])
-    if "api_key" in told:
+    text = shown(message[:300])
+    if "api_key" in text:
         return SourceOffError(
             source=SOURCE,
             request=str(request),
-            problem=f"FRED rejects the key: {told}",
+            problem=f"FRED rejects the key: {text}",
             remedy="Set FRED_API_KEY to a valid key, or unset it to use the public CSV.",
         )
-    if status in (_BAD_REQUEST, _NOT_FOUND) and "does not exist" in told:
-        return _unknown_series(request, f"FRED says: {told}")
-    return _refusal(request, f"{status}: {told}")
+    if status in (_BAD_REQUEST, _NOT_FOUND) and "does not exist" in text:
+        return _unknown_series(request, f"FRED says: {text}")
+    return _refusal(request, f"{status}: {text}")
 
 
 def _unknown_series(request: HttpRequest, problem: str) -> EmptySourceError:

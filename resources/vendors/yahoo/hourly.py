@@ -76,12 +76,12 @@ def finished_hours(history: pd.DataFrame, *, ended: pd.Timestamp, what: str, lef
     if strangers > 1:
         _logger.warning("yahoo: %s: %d bars off the session's hours were left out", what, strangers)
     left_out.add(_at(bars.loc[is_bar & is_hole, "ts"], NO_PRICE))
-    kept = bars[is_bar & ~is_hole & np.asarray(ends <= ended)]
-    if kept["ts"].duplicated().any():
-        raise _format_error(what, f"two bars begin at {kept.loc[kept['ts'].duplicated(), 'ts'].iloc[0]}")
-    kept = kept.assign(volume=said_volume(kept["volume"]))
-    left_out.add(_at(kept.loc[kept["volume"].isna(), "ts"], "Yahoo says no volume"))
-    return kept[["ts", *_PRICES, "volume"]].sort_values("ts", ignore_index=True)
+    finished = bars[is_bar & ~is_hole & np.asarray(ends <= ended)]
+    if finished["ts"].duplicated().any():
+        raise _format_error(what, f"two bars begin at {finished.loc[finished['ts'].duplicated(), 'ts'].iloc[0]}")
+    finished = finished.assign(volume=said_volume(finished["volume"]))
+    left_out.add(_at(finished.loc[finished["volume"].isna(), "ts"], "Yahoo says no volume"))
+    return finished[["ts", *_PRICES, "volume"]].sort_values("ts", ignore_index=True)
 
 
 def _at(starts: pd.Series, reason: str) -> list[BadRecord]:

@@ -89,9 +89,9 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
 
     def taken_out(self) -> list[BadRecord]:
         """Return what was taken out of the answers to this thread since it last asked."""
-        found: list[BadRecord] = getattr(self._found, "records", [])
+        bad_records: list[BadRecord] = getattr(self._found, "records", [])
         self._found.records = []
-        return found
+        return bad_records
 
     def _plain(self, method: Any, address: str, options: dict[str, Any]) -> curl.Response:
         """Cookies, crumbs and the page of consent, whose forms answer with a redirect within Yahoo."""

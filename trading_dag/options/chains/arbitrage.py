@@ -95,11 +95,11 @@ def check_arbitrage(
         "butterfly": _butterflies(ladder),
         "calendar": calendars,
     }
-    found = [
+    parts = [
         rows[rows["size_usd"] > tolerance_usd].reindex(columns=VIOLATION_COLUMNS[1:]).assign(kind=kind)
         for kind, rows in examined.items()
     ]
-    violations = pd.concat([rows.astype(_TYPES) for rows in found], ignore_index=True)[list(VIOLATION_COLUMNS)]
+    violations = pd.concat([rows.astype(_TYPES) for rows in parts], ignore_index=True)[list(VIOLATION_COLUMNS)]
     return ArbitrageReport(
         violations.sort_values("size_usd", ascending=False, kind="stable", ignore_index=True),
         {kind: int(rows["size_usd"].notna().sum()) for kind, rows in examined.items()},

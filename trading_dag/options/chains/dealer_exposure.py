@@ -142,18 +142,18 @@ def dealer_exposure(contracts: OpenContracts, *, spot: float, multiplier: float 
     ------
     OptionPricingError : where spot is not positive.
     """
-    held = contracts.usable()
-    if not len(held.strike):
+    usable = contracts.usable()
+    if not len(usable.strike):
         _require_positive(spot)
         unknown = {field.name: float("nan") for field in fields(DealerExposure) if field.type == "float"}
         return DealerExposure(**unknown, contracts=0)
-    profile = _GammaProfile(held, multiplier)
-    by_strike = _by_strike(held, profile.of_contracts(_require_positive(spot)))
+    profile = _GammaProfile(usable, multiplier)
+    by_strike = _by_strike(usable, profile.of_contracts(_require_positive(spot)))
     flip = _flip(profile, spot)
-    shares = held.dealer_sign * held.open_interest * multiplier
+    shares = usable.dealer_sign * usable.open_interest * multiplier
     sensitivity = greeks(
-        spot=spot, strike=held.strike, years=held.years, rate=held.rate, dividend_yield=held.dividend_yield,
-        volatility=held.implied_volatility, is_call=held.is_call,
+        spot=spot, strike=usable.strike, years=usable.years, rate=usable.rate, dividend_yield=usable.dividend_yield,
+        volatility=usable.implied_volatility, is_call=usable.is_call,
     )  # fmt: skip
     return DealerExposure(
         net_delta=float(shares @ sensitivity.delta),
@@ -166,7 +166,7 @@ def dealer_exposure(contracts: OpenContracts, *, spot: float, multiplier: float 
         distance_to_gamma_flip=(spot - flip) / spot,
         call_wall_strike=by_strike.call_wall_strike,
         put_wall_strike=by_strike.put_wall_strike,
-        contracts=len(held.strike),
+        contracts=len(usable.strike),
     )
 
 
@@ -177,15 +177,15 @@ def gamma_by_strike(contracts: OpenContracts, *, spot: float, multiplier: float 
     ------
     OptionPricingError : where spot is not positive.
     """
-    held = contracts.usable()
-    return _by_strike(held, _GammaProfile(held, multiplier).of_contracts(_require_positive(spot)))
+    usable = contracts.usable()
+    return _by_strike(usable, _GammaProfile(usable, multiplier).of_contracts(_require_positive(spot)))
 
 
-def _by_strike(held: OpenContracts, exposure: FloatArray) -> GammaByStrike:
-    strikes, where = np.unique(held.strike, return_inverse=True)
+def _by_strike(contracts: OpenContracts, exposure: FloatArray) -> GammaByStrike:
+    strikes, where = np.unique(contracts.strike, return_inverse=True)
     calls, puts = (
         np.asarray(np.bincount(where[rows], weights=exposure[rows], minlength=len(strikes)), dtype=np.float64)
-        for rows in (held.is_call, ~held.is_call)
+        for rows in (contracts.is_call, ~contracts.is_call)
     )
     return GammaByStrike(strikes, calls, puts)
 
@@ -226,15 +226,15 @@ def _nearest_brackets(profile: _GammaProfile, spot: float) -> list[tuple[float, 
         is_flip = any(profile.total(level) != 0.0 for level in grid)
         return [(grid[FLIP_STEPS], grid[FLIP_STEPS])] if is_flip else []
     for ring in range(1, FLIP_STEPS + 1):
-        found = []
+        brackets = []
         for outer, inner in ((FLIP_STEPS - ring, FLIP_STEPS - ring + 1), (FLIP_STEPS + ring, FLIP_STEPS + ring - 1)):
             total[outer] = profile.total(grid[outer])
             if total[outer] == 0.0:
-                found.append((grid[outer], grid[outer]))
+                brackets.append((grid[outer], grid[outer]))
             elif total[outer] * total[inner] < 0.0:
-                found.append((min(grid[outer], grid[inner]), max(grid[outer], grid[inner])))
-        if found:
-            return found
+                brackets.append((min(grid[outer], grid[inner]), max(grid[outer], grid[inner])))
+        if brackets:
+            return brackets
     return []
 
 
@@ -244,14 +244,14 @@ class _GammaProfile:
     Γ·S²·0.01 = 0.01·S·exp(−qT)·φ(d1)/(σ√T), d1 = ln S / (σ√T) + offset.
     """
 
-    def __init__(self, held: OpenContracts, multiplier: float) -> None:
-        deviation = held.implied_volatility * np.sqrt(held.years)
-        drift = held.rate - held.dividend_yield + 0.5 * held.implied_volatility**2
+    def __init__(self, contracts: OpenContracts, multiplier: float) -> None:
+        deviation = contracts.implied_volatility * np.sqrt(contracts.years)
+        drift = contracts.rate - contracts.dividend_yield + 0.5 * contracts.implied_volatility**2
         self.slope = 1.0 / deviation
-        self.offset = (drift * held.years - np.log(held.strike)) / deviation
+        self.offset = (drift * contracts.years - np.log(contracts.strike)) / deviation
         self.weight = (
-            ONE_PERCENT * multiplier * held.dealer_sign * held.open_interest
-            * np.exp(-held.dividend_yield * held.years) / (deviation * np.sqrt(2.0 * np.pi))
+            ONE_PERCENT * multiplier * contracts.dealer_sign * contracts.open_interest
+            * np.exp(-contracts.dividend_yield * contracts.years) / (deviation * np.sqrt(2.0 * np.pi))
         )  # fmt: skip
 
     def of_contracts(self, spot: float) -> FloatArray:

@@ -107,13 +107,13 @@ def spot_gaps(forwards: pd.DataFrame) -> pd.DataFrame:
     log_gap = np.log(near["forward"] / near["spot"]) - near["rate"] * near["years"]
     sessions = near.assign(away=np.expm1(log_gap), yields=-log_gap / near["years"]).groupby(SLICE_KEY[:2])
     lowest, highest = sessions["away"].min(), sessions["away"].max()
-    found = pd.DataFrame({
+    gaps = pd.DataFrame({
         "expirations": sessions.size(),
         "gap": lowest.clip(lower=0.0) + highest.clip(upper=0.0),
         "shortest_years": sessions["years"].first(),
         "shortest_yield": sessions["yields"].first(),
     })  # fmt: skip
-    return found[found["expirations"] >= _LEAST_NEAR].reset_index()
+    return gaps[gaps["expirations"] >= _LEAST_NEAR].reset_index()
 
 
 def _rates(slices: pd.DataFrame, rate: float | RateCurve) -> FloatArray:

@@ -148,8 +148,8 @@ def believed_quotes(
     if before is not None:
         refused |= _stood_still(grid, before, asked)
     believed = ~refused
-    kept: BoolArray = believed & ~_out_of_line(grid, believed & grid.is_two_sided, asked.line_slack_fraction)
-    return kept
+    in_line: BoolArray = believed & ~_out_of_line(grid, believed & grid.is_two_sided, asked.line_slack_fraction)
+    return in_line
 
 
 def _places(chain: pd.DataFrame) -> tuple[IntArray, pd.DatetimeIndex, FloatArray]:

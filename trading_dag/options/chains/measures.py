@@ -108,15 +108,15 @@ def measure_session(
     forward = _forwards(grid, believed, rate)
     dividend_yield = _residual_yield(grid, forward, rate)
     volatility = _fitted(grid, believed, forward, rate=rate, dividend_yield=dividend_yield)
-    held = _open_contracts(grid, volatility, rate=rate, forward=forward, dividend_yield=dividend_yield)
-    exposure = dealer_exposure(held, spot=grid.spot, multiplier=terms_of(grid.ticker).multiplier)
+    open_contracts = _open_contracts(grid, volatility, rate=rate, forward=forward, dividend_yield=dividend_yield)
+    exposure = dealer_exposure(open_contracts, spot=grid.spot, multiplier=terms_of(grid.ticker).multiplier)
     return SessionMeasures(
         ticker=grid.ticker,
         session=grid.session,
         spot=grid.spot,
         activity=_activity(grid),
         smile=_smile_points(grid, volatility, forward=forward, dividend_yield=dividend_yield),
-        open_contracts=held,
+        open_contracts=open_contracts,
         exposure=exposure,
     )
 
@@ -152,18 +152,18 @@ def _fitted(
     row, column = np.nonzero(may)
     right = np.where(is_call[row, column], CALL, PUT)
     strike, years, growth = grid.strikes[column], grid.years[row], dividend_yield[row]
-    found = implied_volatility(
+    fitted = implied_volatility(
         price=grid.price[right, row, column], spot=grid.spot, strike=strike, years=years, rate=rate,
         dividend_yield=growth, is_call=right == CALL,
     )  # fmt: skip
     spread = grid.ask[right, row, column] - grid.bid[right, row, column]
     half_spread = np.where(np.isnan(spread), TICK_USD, 0.5 * spread)
-    deviation = found * np.sqrt(years)
+    deviation = fitted * np.sqrt(years)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         d1 = np.log(forward[row] / strike) / deviation + 0.5 * deviation
         vega = grid.spot * np.exp(-growth * years - 0.5 * d1 * d1) * np.sqrt(years / (2.0 * np.pi))
-        is_measured = (found > 0.0) & (half_spread / vega <= MAXIMUM_VOLATILITY_ERROR)
-    volatility[row, column] = np.where(is_measured, found, np.nan)
+        is_measured = (fitted > 0.0) & (half_spread / vega <= MAXIMUM_VOLATILITY_ERROR)
+    volatility[row, column] = np.where(is_measured, fitted, np.nan)
     return volatility
 
 

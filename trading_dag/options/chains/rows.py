@@ -159,15 +159,15 @@ def marks(chain: pd.DataFrame) -> Marks:
 def _named(frame: pd.DataFrame, ticker: str | None) -> pd.DataFrame:
     """Return the frame's columns under the table's names."""
     plain = [str(name).strip().strip("[]").strip().lower() for name in frame.columns]
-    found: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for position, name in enumerate(plain):
         target = next((own for own, others in ALIASES.items() if name == own or name in others), None)
         if target is not None:
-            found.setdefault(target, []).append(position)
-    doubled = {name: [str(frame.columns[i]) for i in places] for name, places in found.items() if len(places) > 1}
+            positions.setdefault(target, []).append(position)
+    doubled = {name: [str(frame.columns[i]) for i in places] for name, places in positions.items() if len(places) > 1}
     if doubled:
         raise _layout_error(f"several columns mean the same: {doubled}")
-    named = pd.DataFrame({name: frame.iloc[:, places[0]] for name, places in found.items()}, index=frame.index)
+    named = pd.DataFrame({name: frame.iloc[:, places[0]] for name, places in positions.items()}, index=frame.index)
     if ticker is not None and "ticker" not in named:
         named["ticker"] = ticker
     missing = [name for name in CHAIN_KEY if name not in named]

@@ -116,10 +116,10 @@ def analyse_session(
 
 
 def _the_only(chain: pd.DataFrame) -> tuple[str, pd.Timestamp]:
-    found = chain[["ticker", "quote_date"]].drop_duplicates()
-    if len(found) != 1:
-        raise InsufficientDataError(f"a session's chain holds one ticker and one date, not {len(found)} of them")
-    return str(found["ticker"].iloc[0]), pd.Timestamp(found["quote_date"].iloc[0])
+    pairs = chain[["ticker", "quote_date"]].drop_duplicates()
+    if len(pairs) != 1:
+        raise InsufficientDataError(f"a session's chain holds one ticker and one date, not {len(pairs)} of them")
+    return str(pairs["ticker"].iloc[0]), pd.Timestamp(pairs["quote_date"].iloc[0])
 
 
 def _fit_smiles(contracts: pd.DataFrame) -> dict[pd.Timestamp, FittedSmile]:

@@ -160,9 +160,9 @@ def _interpolated(where: float, number: IntArray, *, places: FloatArray, values:
     left = np.flatnonzero(spans)
     width = places[left + 1] - places[left]
     share = np.divide(where - places[left], width, out=np.zeros(len(left)), where=width > 0)
-    found = np.full(groups, np.nan)
-    found[number[left]] = values[left] + share * (values[left + 1] - values[left])
-    return found
+    interpolated = np.full(groups, np.nan)
+    interpolated[number[left]] = values[left] + share * (values[left + 1] - values[left])
+    return interpolated
 
 
 def _is_call(rows: pd.DataFrame) -> BoolArray:

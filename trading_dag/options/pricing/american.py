@@ -34,10 +34,10 @@ def dividends_within(ex_years: ArrayLike, amounts: ArrayLike, *, years: ArrayLik
     amounts : (n, m) or (m,) USD a share.
     years, rate : (n,) time to expiration; continuously compounded.
     """
-    when, paid = np.asarray(ex_years, dtype=np.float64), np.asarray(amounts, dtype=np.float64)
+    when, cash = np.asarray(ex_years, dtype=np.float64), np.asarray(amounts, dtype=np.float64)
     term, interest = np.atleast_1d(years).astype(np.float64), np.atleast_1d(rate).astype(np.float64)
     is_within = (when > 0.0) & (when <= term[:, np.newaxis])
-    discounted = np.where(is_within, paid, 0.0) * np.exp(-interest[:, np.newaxis] * np.where(is_within, when, 0.0))
+    discounted = np.where(is_within, cash, 0.0) * np.exp(-interest[:, np.newaxis] * np.where(is_within, when, 0.0))
     return np.asarray(discounted.sum(axis=1), dtype=np.float64)
 
 
@@ -89,10 +89,10 @@ def american_price(
     s, k, term, r, q, sigma = (np.array(values, dtype=np.float64) for values in inputs)
     calls = np.broadcast_to(np.asarray(is_call), s.shape)
     when = np.broadcast_to(np.asarray(ex_years, dtype=np.float64), (len(s), np.shape(ex_years)[-1]))
-    paid = np.broadcast_to(np.asarray(dividends, dtype=np.float64), (len(s), np.shape(dividends)[-1]))
-    if when.shape != paid.shape:
-        raise OptionPricingError(f"{when.shape[1]} ex-dates for {paid.shape[1]} dividends")
-    escrowed = s - dividends_within(when, paid, years=term, rate=r)
+    cash = np.broadcast_to(np.asarray(dividends, dtype=np.float64), (len(s), np.shape(dividends)[-1]))
+    if when.shape != cash.shape:
+        raise OptionPricingError(f"{when.shape[1]} ex-dates for {cash.shape[1]} dividends")
+    escrowed = s - dividends_within(when, cash, years=term, rate=r)
     european = european_price(
         spot=escrowed, strike=k, years=term, rate=r, dividend_yield=q, volatility=sigma, is_call=calls
     )
@@ -100,10 +100,12 @@ def american_price(
     early = _may_be_exercised_early(escrowed < s, rate=r, dividend_yield=q, is_call=calls)
     rows = np.flatnonzero(early & np.isfinite(value) & (term > 0.0) & (sigma > 0.0))
     if len(rows):
-        table = np.column_stack([s, k, term, r, q, sigma, calls, when, paid])[rows]
+        table = np.column_stack([s, k, term, r, q, sigma, calls, when, cash])[rows]
         distinct, place = np.unique(table, axis=0, return_inverse=True)
-        found = np.array([_by_finite_differences(tuple(row), dividends=when.shape[1]) for row in distinct.tolist()])
-        value[rows] = np.maximum(value[rows], found[place.ravel()])
+        distinct_values = np.array(
+            [_by_finite_differences(tuple(row), dividends=when.shape[1]) for row in distinct.tolist()]
+        )
+        value[rows] = np.maximum(value[rows], distinct_values[place.ravel()])
     return np.asarray(value, dtype=np.float64)
 
 
@@ -136,7 +138,7 @@ def _by_finite_differences(row: tuple[float, ...], *, dividends: int) -> float:
     def curve(level: float) -> Any:
         return QuantLib.YieldTermStructureHandle(QuantLib.FlatForward(today, level * stretch, count))
 
-    paid = [
+    schedule = [
         (today + max(round(when / years * _LIFE_DAYS), 1), amount)
         for when, amount in zip(row[7 : 7 + dividends], row[7 + dividends :], strict=True)
         if 0.0 < when <= years and amount > 0.0
@@ -154,7 +156,7 @@ def _by_finite_differences(row: tuple[float, ...], *, dividends: int) -> float:
             QuantLib.AmericanExercise(today, today + _LIFE_DAYS),
         )
         option.setPricingEngine(QuantLib.FdBlackScholesVanillaEngine(
-            process, QuantLib.DividendVector([date for date, _ in paid], [amount for _, amount in paid]),
+            process, QuantLib.DividendVector([date for date, _ in schedule], [amount for _, amount in schedule]),
             TIME_STEPS, PRICE_STEPS, 0, QuantLib.FdmSchemeDesc.Douglas(), False, -1.0,
             QuantLib.FdBlackScholesVanillaEngine.Escrowed,
         ))  # fmt: skip

@@ -235,7 +235,7 @@ def fitted_surface(
 
 def _without_crossing(slices: pd.DataFrame) -> BoolArray:
     """Return which slices have nowhere less total variance than the last one kept before them; by session and time."""
-    kept = np.zeros(len(slices), dtype=np.bool_)
+    is_free = np.zeros(len(slices), dtype=np.bool_)
     years = slices["years"].to_numpy(np.float64)
     svi = slices[["svi_a", "svi_b", "svi_rho", "svi_m", "svi_s"]].to_numpy(np.float64)
     session = slices.groupby("session").ngroup().to_numpy()
@@ -249,9 +249,9 @@ def _without_crossing(slices: pd.DataFrame) -> BoolArray:
         k = deviation * _DEVIATIONS
         growth = (_total_variance(svi[here], k) - _total_variance(svi[before], k)).min(axis=1)
         is_kept = (before < 0) | ((growth >= _NO_CROSSING) & (years[here] > years[before]))
-        kept[here] = is_kept
+        is_free[here] = is_kept
         last[session[here[is_kept]]] = here[is_kept]
-    return kept
+    return is_free
 
 
 def _total_variance(svi: FloatArray, k: FloatArray) -> FloatArray:

@@ -174,17 +174,17 @@ def fit_smile(
     """
     k, sigma, weight = _usable_quotes(log_moneyness, implied_volatility, years=years, weights=weights)
     start = _quasi_explicit(k, sigma * sigma * years, weight=weight * sigma)
-    found = _polished(start, k, sigma, years=years, weight=weight, penalty=0.0)
-    if found.least_durrleman(k) < -_DENSITY_TOLERANCE:
-        found = _repaired((start, found), k, sigma, years=years, weight=weight) or found
+    fitted = _polished(start, k, sigma, years=years, weight=weight, penalty=0.0)
+    if fitted.least_durrleman(k) < -_DENSITY_TOLERANCE:
+        fitted = _repaired((start, fitted), k, sigma, years=years, weight=weight) or fitted
     return FittedSmile(
-        parameters=found,
+        parameters=fitted,
         years=years,
-        rmse=float(np.sqrt(_squared_error(found, k, sigma, years=years, weight=weight))),
+        rmse=float(np.sqrt(_squared_error(fitted, k, sigma, years=years, weight=weight))),
         n=len(k),
         lowest=float(k.min()),
         highest=float(k.max()),
-        least_durrleman=found.least_durrleman(k),
+        least_durrleman=fitted.least_durrleman(k),
     )
 
 
@@ -221,11 +221,13 @@ def _usable_quotes(
         raise OptionPricingError(f"years to expiration are not above 0: {years}")
     if (weight < 0.0).any():
         raise OptionPricingError("a weight is negative")
-    kept = np.isfinite(k) & np.isfinite(sigma) & (sigma > 0.0) & np.isfinite(weight) & (weight > 0.0)
-    if len(np.unique(k[kept])) < LEAST_QUOTES:
-        raise InsufficientDataError(f"a smile needs {LEAST_QUOTES} quotes at different strikes, not {int(kept.sum())}")
-    root = np.sqrt(weight[kept] / weight[kept].mean())
-    return k[kept], sigma[kept], root
+    is_usable = np.isfinite(k) & np.isfinite(sigma) & (sigma > 0.0) & np.isfinite(weight) & (weight > 0.0)
+    if len(np.unique(k[is_usable])) < LEAST_QUOTES:
+        raise InsufficientDataError(
+            f"a smile needs {LEAST_QUOTES} quotes at different strikes, not {int(is_usable.sum())}"
+        )
+    root = np.sqrt(weight[is_usable] / weight[is_usable].mean())
+    return k[is_usable], sigma[is_usable], root
 
 
 def _wide_grid(k: FloatArray) -> FloatArray:
