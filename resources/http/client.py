@@ -39,7 +39,7 @@ RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 TOO_MANY_REQUESTS: Final = 429
 CACHE_FOLDER: Final = ".cache"
 RATE_SETTING: Final = "TRADING_DAG_HTTP__REQUESTS_PER_SECOND"
-Check = Callable[[HttpRequest, HttpAnswer], None]
+AnswerCheck = Callable[[HttpRequest, HttpAnswer], None]
 
 
 class HttpClient:
@@ -88,7 +88,7 @@ class HttpClient:
             multiplier=http.backoff_seconds, max=http.backoff_maximum_seconds
         ) + tenacity.wait_random(0, http.backoff_seconds)
 
-    def get(self, request: HttpRequest, *, check: Check) -> HttpAnswer:
+    def get(self, request: HttpRequest, *, check: AnswerCheck) -> HttpAnswer:
         """Return the answer to a request, from the cache where it is young enough.
 
         Network failures, time-outs and the statuses 408, 425, 429 and 5xx are tried again, after the longer of

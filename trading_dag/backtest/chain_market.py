@@ -25,9 +25,9 @@ from trading_dag.backtest.quote_columns import (
     is_call_of,
     optional_floats,
     require_ascending,
-    require_columns,
     require_days,
     require_one_price,
+    require_quote_columns,
     require_strikes,
 )
 from trading_dag.day_count import DAYS_PER_YEAR
@@ -179,7 +179,7 @@ def chain_market(
     SchemaError : a column is missing, there is no row, a date is missing or not within 1970 to 2149, a strike
         is not positive, a key is repeated or out of order, or a session has two underlying prices.
     """
-    require_columns(quotes)
+    require_quote_columns(quotes)
     quote_day, expiration_day = days_of(quotes["quote_date"]), days_of(quotes["expiration"])
     require_days(quote_day, "quote_date")
     require_days(expiration_day, "expiration")

@@ -43,7 +43,7 @@ def optional_floats(quotes: Mapping[str, Any], name: str) -> FloatArray | None:
     return np.asarray(quotes[name], dtype=np.float64) if name in quotes else None
 
 
-def require_columns(quotes: Mapping[str, Any]) -> None:
+def require_quote_columns(quotes: Mapping[str, Any]) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in quotes]
     if "last" not in quotes:
         missing += [name for name in ("bid", "ask") if name not in quotes]

@@ -13,7 +13,7 @@ from trading_dag.day_count import DAYS_PER_YEAR, SESSIONS_PER_YEAR
 from trading_dag.options.chains.contracts import is_morning_settled, terms_of, years_to_settlement
 from trading_dag.options.pricing.implied_volatility import implied_volatility
 from trading_dag.sessions import all_sessions
-from trading_dag.simulation.listing import is_listed, listed_expirations, strike_grid
+from trading_dag.simulation.listing import listed_expirations, listed_strikes, strike_grid
 from trading_dag.simulation.paths import Path, SimulatedMarket
 from trading_dag.simulation.streams import stream, uniform_of
 from trading_dag.simulation.timeline import OVERNIGHT_SHARE, ex_dividend_sessions, split_session
@@ -98,7 +98,7 @@ def fair_book(market: SimulatedMarket, path: Path, position: int) -> FairBook:
     european = np.stack([np.maximum(puts + discounted, 0.0), puts])
     exercised = np.stack([np.maximum(spot - strikes, 0.0), np.maximum(strikes - spot, 0.0)])[:, np.newaxis, :]
     american = np.maximum(np.maximum.accumulate(european, axis=1), exercised)
-    listed = is_listed(underlying, market.times.sessions[: position + 1], expirations, closes=closes, grid=strikes)
+    listed = listed_strikes(underlying, market.times.sessions[: position + 1], expirations, closes=closes, grid=strikes)
     return FairBook(session, spot, expirations, strikes, years, rate, forwards, european, american, listed)
 
 

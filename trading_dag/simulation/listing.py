@@ -51,7 +51,7 @@ def listed_strike_step(underlying: Underlying, least_price: float) -> float:
 
 
 def strike_grid(underlying: Underlying, closes: FloatArray) -> FloatArray:
-    """Return every strike that some expiration may have, ascending; see ``is_listed``.
+    """Return every strike that some expiration may have, ascending; see ``listed_strikes``.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def strike_grid(underlying: Underlying, closes: FloatArray) -> FloatArray:
     return grid
 
 
-def is_listed(
+def listed_strikes(
     underlying: Underlying,
     sessions: pd.DatetimeIndex,
     expirations: pd.DatetimeIndex,

@@ -22,7 +22,7 @@ from resources.chains.importing.layouts import (
     format_error,
     kind_of,
     layout_of,
-    plain_name,
+    normalised_name,
     ticker_in_name,
 )
 from resources.chains.importing.pieces import ChainRows, chain_rows
@@ -248,7 +248,7 @@ def _closes_beside(path: Path) -> pd.DataFrame | None:
     beside = path.with_name(UNDERLYING_FILE)
     if not beside.is_file():
         return None
-    names = {plain_name(own): own for own in _parquet_names(beside)}
+    names = {normalised_name(own): own for own in _parquet_names(beside)}
     missing = [name for name in ("symbol", "date", "close") if name not in names]
     if missing:
         raise format_error(beside, f"columns are missing: {', '.join(missing)} (of symbol, date, close)")

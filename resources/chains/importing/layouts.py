@@ -67,7 +67,7 @@ class Layout:
         """
         own: dict[str, list[str]] = {}
         for name in names:
-            own.setdefault(plain_name(name), []).append(name)
+            own.setdefault(normalised_name(name), []).append(name)
         chosen: dict[str, str] = {}
         for group in (*self.required, *self.optional):
             present = [name for name in group if name in own][: 1 if group[0] in own else None]
@@ -105,14 +105,14 @@ LAYOUTS: Final = (
 )  # fmt: skip
 
 
-def plain_name(name: str) -> str:
+def normalised_name(name: str) -> str:
     """Return a column's name without case, brackets and blanks."""
     return re.sub(r"[\s_]+", "_", name.strip().strip("[]").strip()).lower()
 
 
 def layout_of(names: list[str]) -> Layout | None:
     """Return the first layout that columns of these names fit; None where there is none."""
-    plain = [plain_name(name) for name in names]
+    plain = [normalised_name(name) for name in names]
     return next((layout for layout in LAYOUTS if layout.fits(plain)), None)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from curl_cffi import requests as curl
 
-from resources.http.client import Check, HttpClient
+from resources.http.client import AnswerCheck, HttpClient
 from resources.http.message import AnswerBounds, HttpAnswer, HttpRequest, NoAnswer, Outcome, RefusedAnswer
 from resources.http.sender import curl_bounds, follow, is_same_origin, outcome_of
 from resources.left_out import BadRecord
@@ -123,7 +123,7 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
         return f"{self._base_url}{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
     def _checked(
-        self, client: HttpClient, check: Check, readable: Readable, address: str, params: Mapping[str, Any]
+        self, client: HttpClient, check: AnswerCheck, readable: Readable, address: str, params: Mapping[str, Any]
     ) -> curl.Response:
         bare, _, query = address.partition("?")
         asked = {**dict(parse_qsl(query)), **{name: str(value) for name, value in params.items()}}
@@ -134,7 +134,7 @@ class YahooSession(curl.Session):  # type: ignore[type-arg]
         self._found.records = [*getattr(self._found, "records", []), *bad]
         return _response(address, HttpAnswer(answer.status, answer.headers, body))
 
-    def _check(self, request: HttpRequest, answer: HttpAnswer, check: Check) -> None:
+    def _check(self, request: HttpRequest, answer: HttpAnswer, check: AnswerCheck) -> None:
         """Let a first refusal through, because yfinance then takes another crumb; the second one is final."""
         if answer.status in _REFUSALS:
             if str(request) not in self._refused:
