@@ -17,6 +17,7 @@ from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, materialize, show_report
+from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.train_command import train
 
@@ -88,6 +89,7 @@ def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = ""
 
 app.command()(backtest)
 app.command()(accept)
+app.command()(predict)
 app.command("fetch-chains")(fetch_chains)
 app.command("import-chains")(import_chains)
 app.command()(chain)

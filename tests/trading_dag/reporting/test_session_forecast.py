@@ -1,0 +1,66 @@
+"""A session's record is the row of the fold that served it; what cannot be asked for is refused with what can."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests.trading_dag.strategy.forecasts import SESSIONS, forecasts
+from trading_dag.errors import ConfigurationError, InsufficientDataError
+from trading_dag.reporting.session_forecast import session_record
+from trading_dag.sessions import last_closed_session
+from trading_dag.slices import horizon_of
+
+
+def record(day: str | None, through: int = len(SESSIONS)):
+    wanted = None if day is None else pd.Timestamp(day)
+    return session_record(
+        **forecasts(horizon_of("24h"), through=through), day=wanted, ticker="SPY", horizon="24h", source="files"
+    )
+
+
+def test_a_session_is_told_as_the_tables_have_it() -> None:
+    found = record("2024-03-05")
+    assert (found["ticker"], found["date"], found["target_session"]) == ("SPY", "2024-03-05", "2024-03-06")
+    assert found["prediction"] == {
+        "direction": "UP", "probability": 0.6, "confidence": 0.6, "threshold_used": 0.45, "usual_probability": 0.55,
+    }  # fmt: skip
+    assert found["iv_context"]["iv_rank"] == 25.0
+    assert found["iv_context"]["probabilities"] == {"LOW": 0.7, "NORMAL": 0.2, "HIGH": 0.1}
+    assert found["iv_context"]["vix_close"] is None
+    assert (found["strategy"]["suggestion"], found["strategy"]["reason"]) == ("long_call", "Up.")
+    assert found["model"] == {
+        "name": "direction_logistic", "version": "aaaa0001", "fold": 6, "fitted_through": "2024-02-27",
+    }  # fmt: skip
+    assert found["source"] == "files"
+    json.dumps(found, allow_nan=False)
+
+
+def test_without_a_date_it_is_the_last_session_with_a_forecast() -> None:
+    assert record(None)["date"] == "2024-03-12"
+
+
+@pytest.mark.parametrize(
+    ("day", "error", "told"),
+    [
+        ("2024-01-15", ConfigurationError, "no session of the exchange; the nearest: 2024-01-12 and 2024-01-16"),
+        ("2024-03-09", ConfigurationError, "the nearest: 2024-03-08 and 2024-03-11"),
+        ("2024-02-29", InsufficientDataError, "The nearest: --date 2024-03-01"),
+        ("2024-03-14", InsufficientDataError, "from 2024-03-01 to 2024-03-12. The nearest: --date 2024-03-12"),
+    ],
+)
+def test_a_date_without_a_forecast_is_refused_with_the_nearest_that_would_do(day: str, error, told: str) -> None:
+    with pytest.raises(error, match=told):
+        record(day)
+
+
+def test_the_future_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="has not closed yet"):
+        record(f"{last_closed_session() + pd.Timedelta(days=9):%Y-%m-%d}")
+
+
+def test_without_any_forecast_it_says_what_makes_them() -> None:
+    with pytest.raises(InsufficientDataError, match="trading-dag run"):
+        record("2024-03-05", through=0)
