@@ -34,10 +34,10 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.slice_check import problem_of
 from trading_dag.errors import TradingDagError
-from trading_dag.schemas import PREDICTIONS_LOG, SliceKind
+from trading_dag.schemas import OPTION_CHAIN, PREDICTIONS_LOG, SliceKind
 from trading_dag.settings import Settings
 
-Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest", "record"]
+Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest", "record", "fetch"]
 Part = Literal["all", "fetch", "follow_up"]
 DefinitionsFactory = Callable[[Settings], dg.Definitions]
 JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
@@ -54,6 +54,11 @@ REPORTS: Final[dict[Mode, frozenset[str]]] = {
     "backtest": frozenset({"evaluation", "backtests"}),
     "record": frozenset({PREDICTIONS_LOG.qualified_name}),
 }
+# What ``fetch`` may be confined to.
+FETCHED_KINDS: Final = (
+    *dict.fromkeys(table.name for entry in DECLARATIONS if entry.is_fetched for table in entry.tables),
+    OPTION_CHAIN.name,
+)
 WORKER_LOST: Final = (
     "a worker process was ended from outside (out of memory?); lower TRADING_DAG_WORKERS and run the same command again"
 )
@@ -77,13 +82,23 @@ class Refit:
 @dataclass(frozen=True)
 class WorkItem:
     """Names one slice to bring up to date, or a part of it: what is fetched from the source, or what is computed from
-    that."""
+    that.
+
+    Attributes
+    ----------
+    kinds : the raw tables that are fetched, by name; empty for all.
+    """
 
     kind: SliceKind
     key: SliceKey
     mode: Mode
     part: Part = "all"
     refit: Refit = Refit()
+    kinds: frozenset[str] = frozenset()
+
+    def wants(self, *names: str) -> bool:
+        """Whether a raw table, or one of several, is to be fetched."""
+        return not self.kinds or not self.kinds.isdisjoint(names)
 
     def __str__(self) -> str:
         return "macro" if self.kind == "none" else " ".join(filter(None, (self.key.ticker, self.key.horizon)))
@@ -126,6 +141,7 @@ def execute(
     mode: Mode,
     build: DefinitionsFactory,
     refit: Refit | None = None,
+    kinds: frozenset[str] = frozenset(),
 ) -> Generator[Outcome]:
     """Bring macro data, then each ticker, then its horizons up to date, and yield each outcome as it comes.
 
@@ -135,15 +151,17 @@ def execute(
         signals, but refits no model that exists. ``train`` refits every model. ``force`` computes everything.
         ``evaluate`` and ``backtest`` fetch nothing: they bring the scores, or the scores and the backtests, up to
         date with the forecasts and signals that are stored. ``record`` appends what those say to the prediction log.
+        ``fetch`` fetches raw data and computes nothing.
     build : makes the definitions in each worker.
     refit : of ``train``; None for every model and what follows from it.
+    kinds : the raw tables that ``fetch`` is confined to, by name; empty for all.
 
     Leaving the iteration early (Ctrl-C, SIGTERM) ends the workers. A worker that is killed fails the slices that
     were not finished, and no others.
     """
     workers = min(settings.workers, max(len(tickers), 1) * max(len(horizons), 1))
     with worker_pool(workers, initializer=_start_worker, initargs=(settings, build, dict(os.environ))) as pool:
-        order = _WorkOrder(pool, tickers, horizons, mode, settings.benchmark_tickers, refit or Refit())
+        order = _WorkOrder(pool, tickers, horizons, mode, settings.benchmark_tickers, refit or Refit(), kinds)
         yield from order.outcomes()
 
 
@@ -161,6 +179,7 @@ class _WorkOrder:
         mode: Mode,
         benchmarks: tuple[str, ...] = (),
         refit: Refit = Refit(),  # frozen
+        kinds: frozenset[str] = frozenset(),
     ) -> None:
         self.pool = pool
         self.tickers = tickers
@@ -168,10 +187,14 @@ class _WorkOrder:
         self.mode = mode
         self.benchmarks = benchmarks
         self.refit = refit
+        self.kinds = kinds
         self.running: dict[Future[Outcome], WorkItem] = {}
 
     def outcomes(self) -> Generator[Outcome]:
         """Yield each outcome as it comes: one for macro data, one per ticker, one per ticker and horizon."""
+        if self.mode == "fetch":
+            yield from self._fetched()
+            return
         macro = WorkItem("none", SliceKey(), self.mode)
         read_by_all = {macro, *(self._fetch_of(ticker) for ticker in self.tickers if ticker in self.benchmarks)}
         if self.mode in REPORTS:
@@ -212,6 +235,16 @@ class _WorkOrder:
 
     def _fetch_of(self, ticker: str) -> WorkItem:
         return WorkItem("ticker", SliceKey(ticker), self.mode, "fetch")
+
+    def _fetched(self) -> Generator[Outcome]:
+        """One outcome for macro data and one a ticker; nothing follows."""
+        self._submit(WorkItem("none", SliceKey(), self.mode, "fetch", kinds=self.kinds))
+        for ticker in self.tickers:
+            self._submit(WorkItem("ticker", SliceKey(ticker), self.mode, "fetch", kinds=self.kinds))
+        while self.running:
+            done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield _outcome(future, self.running.pop(future))
 
     def _horizons_of(self, ticker: str | None) -> list[WorkItem]:
         return [
@@ -275,7 +308,10 @@ class SliceRunner:
         """Fetch what is fetched, and compute what is stale, in as few runs as possible."""
         started = time.perf_counter()
         everything = [declaration for declaration in DECLARATIONS if declaration.slice == item.kind]
-        fetched = self._to_fetch(item, [declaration for declaration in everything if declaration.is_fetched])
+        fetched = self._to_fetch(
+            item,
+            [entry for entry in everything if entry.is_fetched and item.wants(*(table.name for table in entry.tables))],
+        )
         runs: list[RunOutcome] = []
         is_usable = True
         repaired: tuple[str, ...] = ()
@@ -284,7 +320,7 @@ class SliceRunner:
                 repaired = tuple(self._set_aside_what_is_damaged(item, fetched))
             runs.append(self._run(item, fetched))
             is_usable = not runs[0].errors or self._can_go_on(item, fetched, runs[0].materialized)
-        if item.part != "follow_up" and item.kind == "ticker" and is_usable:
+        if item.part != "follow_up" and item.kind == "ticker" and is_usable and item.wants(OPTION_CHAIN.name):
             runs += self._fetch_chain(item)
         if item.part != "fetch" and is_usable:
             following = self._follow_up(item, [entry for entry in everything if not entry.is_fetched])

@@ -16,7 +16,7 @@ from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, p
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
-from trading_dag.cli.materialize import bring_reports_up_to_date, materialize, show_report
+from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, materialize, show_report
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.train_command import train
@@ -47,6 +47,26 @@ def refresh(tickers: Tickers = "", horizons: Horizons = "", source: Source = "",
     """Fetch new data and update everything up to the signals. No model is refitted; scores and backtests are not
     updated."""
     materialize(CommandContext(source, tickers, horizons), "refresh", as_json=as_json)
+
+
+@app.command()
+def fetch(
+    tickers: Tickers = "",
+    kinds: Annotated[
+        str, typer.Option("--kinds", help="Comma-separated raw tables, such as prices_daily,macro. Default: all.")
+    ] = "",
+    source: Source = "",
+    as_json: AsJson = False,
+) -> None:
+    """Fetch raw data alone: what is new in the source is stored, and nothing is computed from it.
+
+    Examples:
+
+    trading-dag fetch --tickers SPY,QQQ
+
+    trading-dag fetch --kinds prices_daily,volatility_index --json
+    """
+    fetch_raw(CommandContext(source, tickers), kinds, as_json=as_json)
 
 
 app.command()(train)

@@ -24,7 +24,7 @@ from trading_dag.cli.printing import (
     warnings_of,
     with_sources,
 )
-from trading_dag.errors import SliceBusyError
+from trading_dag.errors import ConfigurationError, SliceBusyError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -85,7 +85,47 @@ def materialize(
         raise typer.Exit(WORK_FAILED)
 
 
-def _execute(context: CommandContext, mode: Mode, *, quiet: bool, refit: Refit | None = None) -> list[Outcome]:
+def fetch_raw(context: CommandContext, kinds: str, *, as_json: bool) -> None:
+    """Fetch raw data of the chosen tickers and the macro series, and say what came; nothing is computed.
+
+    Raises
+    ------
+    ConfigurationError : for a kind that does not exist.
+    """
+    from assets.run.execution import FETCHED_KINDS
+
+    wanted = frozenset(part.strip() for part in kinds.split(",") if part.strip())
+    unknown = sorted(wanted - set(FETCHED_KINDS))
+    if unknown:
+        raise ConfigurationError(f"no kind of raw data: {', '.join(unknown)}; choose from {', '.join(FETCHED_KINDS)}")
+    outcomes = _execute(context, "fetch", quiet=as_json, kinds=wanted)
+    if as_json:
+        print_json(
+            [
+                {
+                    "slice": str(outcome.item),
+                    "fetched": list(outcome.materialized),
+                    "errors": list(outcome.errors),
+                    "notes": list(outcome.notes),
+                    "seconds": round(outcome.seconds, 3),
+                }
+                for outcome in outcomes
+            ]
+        )
+    else:
+        print_notes(context, (note for outcome in outcomes for note in outcome.notes))
+    if not all(outcome.is_success for outcome in outcomes):
+        raise typer.Exit(WORK_FAILED)
+
+
+def _execute(
+    context: CommandContext,
+    mode: Mode,
+    *,
+    quiet: bool,
+    refit: Refit | None = None,
+    kinds: frozenset[str] = frozenset(),
+) -> list[Outcome]:
     """Do the work of a mode on the chosen slices, with progress; a signal stops it in an orderly way."""
     from assets.run.workers import interrupts_left_to_the_parent
 
@@ -105,6 +145,7 @@ def _execute(context: CommandContext, mode: Mode, *, quiet: bool, refit: Refit |
             mode=mode,
             build=build_for_command,
             refit=refit,
+            kinds=kinds,
         )
         with closing(work):
             try:
@@ -141,7 +182,7 @@ def _opened(context: CommandContext, mode: Mode, held: ExitStack) -> tuple[dg.Da
     keys = context.research_slices
     if mode not in REPORTS:
         require_prices(context.settings)
-        keys = [SliceKey(ticker) for ticker in context.tickers] + keys
+        keys = [SliceKey(ticker) for ticker in context.tickers] + ([] if mode == "fetch" else keys)
     held.enter_context(claim(context.state, context.tickers))
     instance = held.enter_context(opened_instance(context))
     bury_dead_runs(instance)

@@ -1,4 +1,4 @@
-"""``predict`` says of given features what the live model says of the same session, and names what it cannot read."""
+"""``predict`` says of given features what the live model says of the same session; ``fetch`` computes nothing."""
 
 from __future__ import annotations
 
@@ -75,3 +75,20 @@ def test_bad_dates_and_files_are_one_line(sample_run: Workspace, tmp_path: Path)
     for path, code in ((broken, 1), (tmp_path / "none.csv", 2)):
         done = sample_run.run(*FEATURES, str(path))
         assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
+
+
+def test_fetch_stores_the_chosen_kinds_and_computes_nothing(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    done = workspace.run("fetch", "--tickers", "SPX", "--kinds", "prices_daily,volatility_index", "--json")
+    assert done.returncode == 0, done.stderr
+    told = {entry["slice"]: entry["fetched"] for entry in json.loads(done.stdout)}
+    assert told["macro"] == []
+    assert sorted(told["SPX"]) == ["raw.prices_daily", "raw.volatility_index"]
+    made = {str(path.parent.relative_to(tmp_path / "data")) for path in (tmp_path / "data").rglob("data.parquet")}
+    assert made == {"raw/prices_daily/ticker=SPX", "raw/volatility_index/ticker=SPX"}
+
+
+def test_a_kind_that_does_not_exist_is_bad_usage_and_those_that_do_are_named(tmp_path: Path) -> None:
+    done = Workspace(tmp_path).run("fetch", "--tickers", "SPX", "--kinds", "moon")
+    assert done.returncode == 2
+    assert "no kind of raw data: moon; choose from prices_daily" in done.stderr
