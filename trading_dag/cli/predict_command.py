@@ -128,11 +128,9 @@ def _read(path: Path) -> pd.DataFrame:
         raise ConfigurationError(f"there is no file {path}")
     ending = path.suffix.lower()
     if ending == ".parquet":
-        from pyarrow import ArrowException
-
         try:
             return pd.read_parquet(path)
-        except (ArrowException, OSError) as error:
+        except (ValueError, OSError, NotImplementedError) as error:  # what pyarrow's errors are
             raise _unreadable(path, str(error)) from None
     if ending == ".json":
         try:
