@@ -1,1 +1,1 @@
-"""What Dagster loads and stores assets with."""
+"""The IO managers with which Dagster loads and stores assets."""

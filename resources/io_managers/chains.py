@@ -1,6 +1,6 @@
-"""The Dagster IO manager of option chains: one session of one ticker in, a handle on all of a ticker's sessions out.
+"""The Dagster IO manager of option chains: it stores one session of one ticker, and loads a handle on all its sessions.
 
-A chain of years does not fit into one frame, so an input is a ``StoredChain`` that reads a session when it is asked.
+A chain of years does not fit into one frame, so an input is a ``StoredChain`` that reads a session on request.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NO_CHAIN: Final = "no option chain is stored: trading-dag import-chains PATH bri
 
 
 def chain_digest(store: ChainStore, ticker: str) -> str:
-    """Return one hash for everything that is stored of a ticker's chains; of nothing, where there is none."""
+    """Return one hash of everything that is stored of a ticker's chains; without chains it is the hash of nothing."""
     return _digest_of({year: store.provenance(ticker, year) for year in store.years(ticker)})
 
 
@@ -47,12 +47,12 @@ def _digest_of(records: dict[int, Provenance | None]) -> str:
 
 @dataclass(frozen=True)
 class StoredChain:
-    """The stored chains of one ticker.
+    """Gives access to the stored chains of one ticker.
 
     Attributes
     ----------
-    store, ticker : where, and of which underlying.
-    attrs : ``content_hash`` and ``source``, as frames of other inputs carry them, and ``source_off`` without chains.
+    store, ticker : where the chains lie, and their underlying.
+    attrs : ``content_hash`` and ``source``, as in frames of other inputs, and ``source_off`` where there are no chains.
     """
 
     store: ChainStore
@@ -61,33 +61,31 @@ class StoredChain:
 
     @classmethod
     def of(cls, store: ChainStore, ticker: str) -> StoredChain:
-        """Return the handle, with what is recorded of it now."""
+        """Return the handle, with what is recorded of the chains now."""
         records = {year: store.provenance(ticker, year) for year in store.years(ticker)}
         sources = "+".join(dict.fromkeys(record.source for record in records.values() if record and record.source))
         attrs = {"content_hash": _digest_of(records), "source": sources or None}
         return cls(store, ticker, attrs if records else {**attrs, "source_off": NO_CHAIN})
 
     def sessions(self) -> pd.DatetimeIndex:
-        """Return the quote dates, ascending; empty where nothing is stored."""
+        """Return the quote dates, ascending; an empty index where nothing is stored."""
         if not self.store.years(self.ticker):
             return pd.DatetimeIndex([], dtype="datetime64[us]")
         pieces = [piece["quote_date"].unique() for piece in self.store.batches(self.ticker, columns=["quote_date"])]
         return pd.DatetimeIndex(sorted({day for piece in pieces for day in piece})).as_unit("us")
 
     def read(self, session: pd.Timestamp) -> pd.DataFrame:
-        """Return the rows of ``raw.option_chain`` of one quote date; none where there are none."""
+        """Return the rows of ``raw.option_chain`` of one quote date; an empty frame where there are none."""
         return self.store.read(self.ticker, first=session, last=session)
 
     def read_before(self, session: pd.Timestamp) -> pd.DataFrame | None:
-        """Return the rows of the quote date before a session, stored or not; None where none is stored of the ten
-        days before.
-        """
+        """Return the rows of the last quote date before a session; None where none of the ten days before is stored."""
         return self.store.read_before(self.ticker, session)
 
     def by_session(
         self, *, first: pd.Timestamp | None = None, last: pd.Timestamp | None = None
     ) -> Iterator[tuple[pd.Timestamp, pd.DataFrame]]:
-        """Return each quote date with its rows, ascending; every row group is read once, one after the other."""
+        """Yield each quote date with its rows, ascending; every row group is read once, one after the other."""
         if not self.store.years(self.ticker):
             return
         left: pd.DataFrame | None = None
@@ -114,8 +112,8 @@ class StoredChain:
 
         Parameters
         ----------
-        rate : at which forwards are discounted, continuously compounded fraction; one, or by quote date.
-        maximum_days : at most so many calendar days to expiration; None for any.
+        rate : rate that discounts forwards, continuously compounded fraction; one rate, or one per quote date.
+        maximum_days : maximum calendar days to expiration; None for any.
 
         Raises
         ------
@@ -140,7 +138,7 @@ class ChainIOManager(dg.IOManager):
     Parameters
     ----------
     root : below which the chains lie.
-    keep_days : sessions quoted longer before a ticker's last one are dropped when one is merged; None drops none.
+    keep_days : a merge drops sessions more than this many days before a ticker's last one; None drops none.
     """
 
     def __init__(self, root: Path, *, keep_days: int | None = None) -> None:
@@ -150,7 +148,7 @@ class ChainIOManager(dg.IOManager):
         self._keep_days = keep_days
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
-        """Merge the rows; an empty frame, of a source that is off, changes nothing.
+        """Merge the rows; an empty frame, from a source that is off, changes nothing.
 
         Raises
         ------

@@ -24,12 +24,12 @@ SOURCE_METADATA: Final = "source"
 
 
 def table_of_asset(key: dg.AssetKey) -> Table:
-    """Return the table that an asset stores: asset key and table name are the same words."""
+    """Return the table that an asset stores: asset key and table name consist of the same words."""
     return table_of(".".join(key.path))
 
 
 def slice_of_partition(partition: str | None) -> SliceKey:
-    """Return the slice of a partition key such as ``SPY`` or ``24h|SPY``; without one, the whole table."""
+    """Return the slice of a partition key such as ``SPY`` or ``24h|SPY``; the whole table where there is no key."""
     if not partition:
         return SliceKey()
     horizon, _, ticker = partition.rpartition("|")
@@ -39,7 +39,7 @@ def slice_of_partition(partition: str | None) -> SliceKey:
 class ParquetIOManager(dg.IOManager):
     """Stores one table slice per partition; loads one frame, or ``{partition: frame}`` for several.
 
-    An asset that knows where its frame comes from hands over a ``PreparedSlice``; bare frames are prepared here.
+    An asset that knows where its frame comes from returns a ``PreparedSlice``; bare frames are prepared here.
 
     An input reads only the columns named in its metadata: ``AssetIn(metadata={"columns": [...]})``. One whose metadata
     name benchmarks is one frame of the slices of these tickers that are stored, of the source named there. Several
@@ -144,7 +144,7 @@ class ModelIOManager(dg.IOManager):
         name, ticker, horizon = context.asset_key.path[-1], key.ticker or "", key.horizon or ""
         version = self.model_store.latest_version(name, ticker=ticker, horizon=horizon)
         if version is None:
-            raise ModelNotFoundError(f"models.{name} [{key}] is not there yet: fit it first")
+            raise ModelNotFoundError(f"models.{name} [{key}] is not fitted yet: fit it first with trading-dag train")
         wanted = (name, ticker, horizon, version)
         if wanted not in self._loaded:
             fitted = self.model_store.load(name, ticker=ticker, horizon=horizon, version=version)
@@ -154,7 +154,7 @@ class ModelIOManager(dg.IOManager):
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A fitted model and the version under which it is stored, or is to be."""
+    """Holds a fitted model and the version under which it is stored, or will be."""
 
     version: str
     fitted: FittedModel

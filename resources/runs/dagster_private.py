@@ -1,8 +1,8 @@
 """Every name that the project takes from private modules of Dagster, so that an update has one place to look at.
 
-Dagster may rename or change them in any version. ``tests/resources/runs/test_dagster_private.py`` fails where the
-installed version is another than the one they were looked at in, and where a name is not what is used of it. To go on
-with a new version: read what changed about each name, then raise ``WRITTEN_FOR`` and the pin in ``pyproject.toml``.
+Dagster may rename or change these names in any version. ``tests/resources/runs/test_dagster_private.py`` fails if the
+installed version is not the one for which they were checked, or if a name no longer fits its use. To move to
+a new version: read what changed about each name, then raise ``WRITTEN_FOR`` and the pin in ``pyproject.toml``.
 Other modules may not import private modules (ruff's ``TID251``).
 """
 
@@ -60,7 +60,7 @@ __all__ = [
 
 
 def daemon_command() -> Command:
-    """Returns Dagster's command ``dagster-daemon run``, which loads the daemon only when it is asked for."""
+    """Return Dagster's command ``dagster-daemon run``; the daemon is only loaded when it is asked for."""
     from dagster._daemon.cli import run_command
 
     return run_command

@@ -4,7 +4,7 @@ Dagster's default keeps a file per run and mirrors asset events into an index, a
 each statement. A research slice records about two hundred events; one log with open connections takes a quarter of the
 time (``docs/decisions``), with the same schema.
 
-Each run is tagged with the process that has it in hand (``process_marks``), so that a run whose process is gone can be
+Each run is tagged with the process that owns it (``process_marks``), so that a run whose process is gone can be
 told from one that is under way, whoever launched it.
 """
 
@@ -47,7 +47,7 @@ _TAKEN_OVER: Final = frozenset({DagsterEventType.RUN_STARTING, DagsterEventType.
 
 
 class PooledEventLog(ConsolidatedSqliteEventLogStorage):
-    """Dagster's event log of all runs in one file, with a pool of open connections."""
+    """Keeps Dagster's event log of all runs in one file, with a pool of open connections."""
 
     _tables: frozenset[str] = frozenset()
 
@@ -59,12 +59,12 @@ class PooledEventLog(ConsolidatedSqliteEventLogStorage):
 
     @cached_property
     def _under_way(self) -> threading.local:
-        """The transaction that this thread has open, as ``connection``."""
+        """Return the transaction that this thread has open, as ``connection``."""
         return threading.local()
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        """Return a transaction; within one that this thread has open, that one."""
+        """Yield a transaction; if this thread has one open, yield that one."""
         outer: Connection | None = getattr(self._under_way, "connection", None)
         if outer is not None:
             yield outer
@@ -77,12 +77,14 @@ class PooledEventLog(ConsolidatedSqliteEventLogStorage):
                 self._under_way.connection = None
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store an event with all that follows from it (the latest of its asset, its tags, its check) or nothing."""
+        """Store an event with everything that follows from it (the latest of its asset, its tags, its check), or
+        nothing."""
         with self._connect():
             super().store_event(event)
 
     def has_table(self, table_name: str) -> bool:
-        """Return whether a table is there; asked for every event, and a table that is there stays."""
+        """Return whether a table exists. The answer is remembered, because every event asks and tables are never
+        removed."""
         if table_name not in self._tables:
             with self._connect() as connection:
                 self._tables = frozenset(inspect(connection).get_table_names())
@@ -95,16 +97,16 @@ class PooledEventLog(ConsolidatedSqliteEventLogStorage):
 
 
 class OwnedRunStorage(SqliteRunStorage):
-    """Dagster's runs, each tagged with the mark of the process that made it, launches it or executes it."""
+    """Keeps Dagster's runs, each tagged with the mark of the process that made it, launches it or executes it."""
 
     marks: ProcessMarks
 
     def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
-        """Store a new run as this process's."""
+        """Store a new run as owned by this process."""
         return super().add_run(dagster_run.with_tags({**dagster_run.tags, PROCESS_TAG: self.marks.own()}))
 
     def handle_run_event(self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None) -> None:
-        """Follow an event of a run; before it counts as launched or started, it is this process's."""
+        """Follow an event of a run; this process becomes the owner before the run counts as launched or started."""
         if event.event_type in _TAKEN_OVER:
             run = self._get_run_by_id(run_id)
             if run is not None and run.tags.get(PROCESS_TAG) != self.marks.own():
@@ -113,9 +115,7 @@ class OwnedRunStorage(SqliteRunStorage):
 
 
 def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
-    """Return whether the process that had an unfinished run in hand is gone; False where nobody recorded which it
-    was.
-    """
+    """Return whether the process that owned an unfinished run is gone; False where no owner was recorded."""
     storage, mark = instance.run_storage, run.tags.get(PROCESS_TAG)
     return isinstance(storage, OwnedRunStorage) and mark is not None and not storage.marks.lives(mark)
 
@@ -127,16 +127,16 @@ def sweep_marks(instance: DagsterInstance) -> None:
 
 
 def _flush_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:
-    """Wait for the disk when the write-ahead log is folded in, not after each event.
+    """Wait for the disk when the write-ahead log is checkpointed, not after each event.
 
-    A killed process loses nothing by it; a power failure can lose the last events, never the file. What is stale is
+    A killed process loses nothing that way; a power failure can lose the last events, never the file. What is stale is
     told from slices and models, which are flushed one by one.
     """
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
 class RunHistory(DagsterSqliteStorage):
-    """Runs, events and schedules below one folder: ``history`` and ``schedules``."""
+    """Keeps runs, events and schedules below one folder: ``history`` and ``schedules``."""
 
     _event_log_storage: Any
 

@@ -1,7 +1,7 @@
-"""Dagster's default launcher, which knows whether the process of a run still lives, so that run monitoring asks it.
+"""Dagster's default launcher, extended so that run monitoring can ask whether the process of a run still lives.
 
-Without that a run whose process was killed, alone or with its daemon, counts as under way for an hour, and takes one of
-the queue's places.
+Without that, a run whose process was killed, alone or with its daemon, counts as under way for an hour, and occupies
+one of the queue's places.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Launches runs as the default launcher does, and looks after every run of the instance, whoever launched it."""
+    """Launches runs as the default launcher does, and monitors every run of the instance, whoever launched it."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Whether run monitoring may ask: always."""
+        """Return True: run monitoring may always ask."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Return whether the process of a run lives; one that an older version of the project began counts as
-        living.
-        """
+        """Return whether the process of a run lives; a run that an older version of the project started counts as
+        living."""
         if is_abandoned(self._instance, run):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, PROCESS_IS_GONE)
         return CheckRunHealthResult(WorkerStatus.RUNNING)

@@ -1,7 +1,7 @@
 """Marks of living processes: a file that a process keeps locked for as long as it lives.
 
 The kernel frees the lock however the process ends: killed, out of memory, by a reboot, with its container. So a mark
-tells a dead process from a living one without its number, which is given again, and without its host's name.
+tells a dead process from a living one without its process number, which may be reused, and without its host's name.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 
 class ProcessMarks:
-    """The marks in one folder.
+    """Manages the marks in one folder.
 
     Parameters
     ----------
-    folder : made when a process first takes a mark.
+    folder : folder of the marks; made when a process first takes one.
     """
 
     # By process and folder: a forked child has a mark of its own. Never closed, for that would free the lock.
@@ -40,13 +40,13 @@ class ProcessMarks:
         return self._held[where]
 
     def lives(self, name: str) -> bool:
-        """Return whether the process of that mark lives. A name that no process can have had is nobody's."""
+        """Return whether the process of that mark lives; False for a name that no process can have had."""
         if name == self._held.get((os.getpid(), self.folder)):
             return True
         return _NAME.fullmatch(name) is not None and _is_locked(self.folder / name)
 
     def sweep(self) -> None:
-        """Remove the marks of processes that are gone; without its mark a process is as dead as with a free one."""
+        """Remove the marks of processes that are gone; a missing mark counts as dead, just as an unlocked one does."""
         for path in self.folder.glob("*"):
             if not self.lives(path.name) and not path.name.startswith("."):
                 path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""``accepted_bars.json`` beside the slices: the bars that a user has accepted. It travels with the data.
+"""``accepted_bars.json`` beside the slices: the bars that a user has accepted. The file travels with the data.
 
-What an acceptance means is ``trading_dag.quality.acceptance``'s.
+What an acceptance means is defined in ``trading_dag.quality.acceptance``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUMBERS: Final = ("open", "high", "low", "close")
 
 
 class AcceptedBars:
-    """The accepted bars of one data folder.
+    """Reads and writes the accepted bars of one data folder.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class AcceptedBars:
         self.path = data / FILE_NAME
 
     def all(self) -> list[AcceptedBar]:
-        """Return every accepted bar by ticker and session; none where there is no file.
+        """Return every accepted bar by ticker and session; an empty list where there is no file.
 
         Raises
         ------
-        StorageError : where the file is not what this class writes; it names the file and the entry.
+        StorageError : where the file is not one that this class writes; the error names the file and the entry.
         """
         try:
             entries = json.loads(self.path.read_bytes())
@@ -51,15 +51,15 @@ class AcceptedBars:
         return [self._entry(number, entry) for number, entry in enumerate(entries, start=1)]
 
     def of(self, ticker: str) -> list[AcceptedBar]:
-        """Those of one ticker."""
+        """Return the accepted bars of one ticker."""
         return [bar for bar in self.all() if bar.ticker == ticker]
 
     def accept(self, bar: AcceptedBar) -> None:
-        """Add a bar, or replace what was accepted of its ticker and session."""
+        """Add a bar, or replace the acceptance of its ticker and session."""
         self._write([*self._others(bar.ticker, bar.session), bar])
 
     def withdraw(self, ticker: str, session: str) -> bool:
-        """Take an acceptance back; whether there was one."""
+        """Withdraw an acceptance; return whether there was one."""
         before, after = self.all(), self._others(ticker, session)
         if len(after) < len(before):
             self._write(after)

@@ -1,6 +1,6 @@
-"""Slices that were written before their table got a column: the column is added to them, NULL throughout.
+"""Adds a column, NULL throughout, to slices that were written before their table got it.
 
-A view reads all files of a table by the columns of one, the schema file beside the slices.
+A view reads all files of a table with the columns of one of them, the schema file beside the slices.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class StoredSlices(Protocol):
-    """What is needed of the store whose slices get the columns."""
+    """Describes the parts of a store that are needed to add columns to its slices."""
 
     def table_folder(self, table: Table) -> Path: ...
     def slices(self, table: Table) -> list[SliceKey]: ...
@@ -33,10 +33,10 @@ class StoredSlices(Protocol):
 
 
 def ensure_schema_file(store: StoredSlices, table: Table) -> None:
-    """Keep a file without rows beside the slices, so that a view over an empty table has its columns.
+    """Write a file without rows beside the slices, so that a view over an empty table has its columns.
 
-    Where the table has got columns since, they are added to its slices first. A slice that is being written gets them
-    by that.
+    If the table has gained columns since, they are added to its slices first. A slice that is just being written gets
+    them anyway.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -56,7 +56,7 @@ def ensure_schema_file(store: StoredSlices, table: Table) -> None:
 
 
 def _add_columns(store: StoredSlices, table: Table, expected: pa.Schema) -> bool:
-    """Write slices anew that lack columns of their table; whether all are done. One that is locked is left out."""
+    """Rewrite slices that lack columns of their table; return whether all are done. A locked slice is left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from filelock import Timeout

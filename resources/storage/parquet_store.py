@@ -1,6 +1,6 @@
 """Parquet slices on disk: where a slice lies, how it is written so that nobody sees half of it, how it is read.
 
-This is the truth of the project. No Dagster and no DuckDB here: the IO manager
+These files are the project's source of truth. No Dagster and no DuckDB here: the IO manager
 (``io_managers.tables.py``) and the warehouse window (``warehouse.py``) build on it.
 """
 
@@ -52,7 +52,7 @@ __all__ = [
 
 
 class ParquetStore:
-    """Slices of every table below ``root/data``.
+    """Keeps the slices of every table below ``root/data``.
 
     A write goes to a temporary file which is flushed to disk and renamed, so a reader sees the
     old slice or the new one. Writers of different slices share nothing.
@@ -63,11 +63,11 @@ class ParquetStore:
         self.data = root / "data"
 
     def table_folder(self, table: Table) -> Path:
-        """Folder that holds every slice of a table."""
+        """Return the folder that holds every slice of a table."""
         return self.data / table.group / table.name
 
     def slice_folder(self, table: Table, key: SliceKey) -> Path:
-        """Folder of one slice.
+        """Return the folder of one slice.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class ParquetStore:
         return folder if table.slice == "none" else folder / str(key)
 
     def path(self, table: Table, key: SliceKey) -> Path:
-        """File of one slice, whether or not it exists."""
+        """Return the file of one slice, whether or not it exists."""
         return self.slice_folder(table, key) / FILE_NAME
 
     def exists(self, table: Table, key: SliceKey) -> bool:
@@ -88,12 +88,13 @@ class ParquetStore:
         return self.path(table, key).is_file()
 
     def slices(self, table: Table) -> list[SliceKey]:
-        """Keys of every stored slice, sorted; of a table that is sliced by year, a key for each year."""
+        """Return the keys of every stored slice, sorted; for a table that is sliced by year, a key for each year."""
         keys = [key for key, _ in self.files(table)]
         return sorted(keys, key=lambda key: (key.ticker or "", HORIZON_KEYS.index(key.horizon) if key.horizon else -1))
 
     def files(self, table: Table) -> list[tuple[SliceKey, Path]]:
-        """Key and file of every stored slice, sorted by path; of a table that is sliced by year, a file for each."""
+        """Return key and file of every stored slice, sorted by path; for a table that is sliced by year, a file for
+        each."""
         folder = self.table_folder(table)
         return sorted(
             (
@@ -104,7 +105,8 @@ class ParquetStore:
         )
 
     def lock(self, table: Table, key: SliceKey) -> BaseFileLock:
-        """Lock of one slice, held across read, merge and write. Reentrant; the kernel frees it when a holder dies."""
+        """Return the lock of one slice, to hold across read, merge and write. It is reentrant; the kernel frees it when
+        a holder dies."""
         from filelock import FileLock
 
         folder = self.slice_folder(table, key)
@@ -122,9 +124,9 @@ class ParquetStore:
         code_version: str | None = None,
         inputs: dict[str, str] | None = None,
     ) -> PreparedSlice:
-        """Validate a frame against its schema, and put down what will be recorded of it.
+        """Validate a frame against its schema, and collect what will be recorded about it.
 
-        ``frame.attrs["asked_at"]``, an ISO time, is recorded where it is there; ``warnings`` and ``accepted`` too.
+        ``frame.attrs["asked_at"]``, an ISO time, is recorded if present, and so are ``warnings`` and ``accepted``.
 
         Raises
         ------
@@ -149,7 +151,7 @@ class ParquetStore:
         return PreparedSlice(table, key, conformed, provenance)
 
     def put(self, prepared: PreparedSlice) -> Provenance:
-        """Replace a slice by a prepared one, at once or not at all.
+        """Replace a slice by a prepared one, in one step or not at all.
 
         Raises
         ------
@@ -170,7 +172,7 @@ class ParquetStore:
         return prepared.provenance
 
     def write(self, table: Table, key: SliceKey, frame: pd.DataFrame, **recorded: Any) -> Provenance:
-        """Prepare a frame (which see for the keywords) and replace the slice by it.
+        """Prepare a frame (see ``prepare`` for the keywords) and replace the slice by it.
 
         Raises
         ------
@@ -179,9 +181,9 @@ class ParquetStore:
         return self.put(self.prepare(table, key, frame, **recorded))
 
     def read(self, table: Table, key: SliceKey, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """One slice, or some of its columns. ``attrs`` carry ``content_hash``, ``source`` and ``source_off``.
+        """Return one slice, or some of its columns. ``attrs`` carry ``content_hash``, ``source`` and ``source_off``.
 
-        Pages are compared with their checksums; a whole slice also with the hash of its values, and with its key.
+        Pages are compared with their checksums; a whole slice is also compared with the hash of its values and its key.
 
         Raises
         ------
@@ -215,7 +217,7 @@ class ParquetStore:
         return self.read(table, key) if self.exists(table, key) else empty_frame(table)
 
     def provenance(self, table: Table, key: SliceKey) -> Provenance | None:
-        """Provenance of a stored slice, read from the file's footer; None where there is none.
+        """Return the provenance of a stored slice, read from the file's footer; None where there is no slice.
 
         Raises
         ------
@@ -230,7 +232,8 @@ class ParquetStore:
             return provenance_of(pq.read_schema(path), table, key, path)
 
     def present_columns(self, table: Table, key: SliceKey) -> frozenset[str]:
-        """Columns of a stored slice that have a value, read off the file's footer; none where there is no slice.
+        """Return the columns of a stored slice that have a value, read from the file's footer; none where there is no
+        slice.
 
         Raises
         ------
@@ -252,7 +255,7 @@ class ParquetStore:
         )
 
     def set_aside(self, table: Table, key: SliceKey) -> Path:
-        """Rename a file that is not what was stored, so that the slice counts as never written; where it lies now."""
+        """Rename a damaged file, so that its slice counts as never written; return its new path."""
         path = self.path(table, key)
         with self.lock(table, key):
             aside = path.with_name(f"{FILE_NAME}{ASIDE}{pd.Timestamp.now('UTC'):%Y%m%dT%H%M%S%fZ}")

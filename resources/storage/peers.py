@@ -1,6 +1,6 @@
-"""Other tickers' stored slices: bars for rules that hold a ticker against its market, and the named benchmarks.
+"""Other tickers' stored slices: bars for rules that compare a ticker with its market, and the named benchmarks.
 
-They are read, never written.
+They are only read, never written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COLUMNS: Final = ("session", "open", "high", "low", "close")
 def peers_of(store: ParquetStore, ticker: str, *, source: str) -> dict[str, pd.DataFrame]:
     """Return the bars of up to six other stored tickers of one source, by ticker in alphabetical order.
 
-    A slice that cannot be read is left out: its own ticker's run reports it.
+    A slice that cannot be read is left out: the run of its own ticker reports it.
     """
     peers: dict[str, pd.DataFrame] = {}
     for key in sorted(store.slices(PRICES_DAILY)):
@@ -42,7 +42,7 @@ def peers_of(store: ParquetStore, ticker: str, *, source: str) -> dict[str, pd.D
 def benchmark_records(
     store: ParquetStore, table: Table, named: tuple[str, ...], *, source: str
 ) -> dict[str, Provenance]:
-    """Return what is recorded of the benchmarks' slices that are stored from one source, by ticker in their order.
+    """Return the provenance of those benchmarks that are stored from one source, by ticker in their order.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def benchmark_records(
 
 
 def benchmark_digest(records: Mapping[str, Provenance]) -> str:
-    """Return one hash for the contents of several slices, which changes where one comes or goes too."""
+    """Return one hash for the contents of several slices; it also changes when a slice is added or removed."""
     digest = hashlib.sha256()
     for ticker, record in records.items():
         digest.update(f"{ticker}:{record.content_hash}".encode())

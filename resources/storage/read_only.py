@@ -1,9 +1,9 @@
 """DuckDB as a reader and nothing else: what a connection may touch, and which statements are queries.
 
-``read_only=True`` of DuckDB protects the database file alone: COPY, EXPORT and ATTACH would still write and read
-wherever the user may. Here a connection sees one folder, its settings are locked, no extension is loaded, and a single
-SELECT runs (which DESCRIBE, SUMMARIZE, SHOW, VALUES and FROM are to DuckDB too), all of whose parts read: since DuckDB
-2.0 a WITH may hold a COPY, and there are table functions that run SQL of their own or switch things on.
+DuckDB's ``read_only=True`` protects the database file alone: COPY, EXPORT and ATTACH could still write and read
+wherever the user may. Here a connection sees one folder, its settings are locked, and no extension is loaded. It runs
+a single SELECT (for DuckDB that includes DESCRIBE, SUMMARIZE, SHOW, VALUES and FROM) whose parts all read only: since
+DuckDB 2.0 a WITH may hold a COPY, and some table functions run SQL of their own or switch things on.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ ONE_QUERY: Final = "sql takes one query that reads, such as: from raw.prices_dai
 
 
 def connect_read_only(path: Path, *, folder: Path) -> duckdb.DuckDBPyConnection:
-    """Return a connection to a database file that can read below one folder, and change nothing, not even its own
-    settings.
-    """
+    """Return a connection to a database file that can read below one folder and can change nothing, not even its
+    settings."""
     import duckdb
 
     connection = duckdb.connect(str(path), read_only=True, config=_AT_START)
@@ -62,11 +61,11 @@ def connect_read_only(path: Path, *, folder: Path) -> duckdb.DuckDBPyConnection:
 
 
 def the_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
-    """Return the one statement of a text, which reads.
+    """Return the only statement of a text, which must be a query.
 
     Raises
     ------
-    StorageError : for none, for several, and for one that is no SELECT.
+    StorageError : for no statement, for several, and for one that is no SELECT.
     duckdb.Error : for a text that DuckDB cannot parse.
     """
     import duckdb
@@ -95,7 +94,7 @@ def the_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Stateme
 
 
 def _parts(parsed: Any) -> Iterator[tuple[str, str]]:
-    """Kind of every part of a parsed statement, with the name of the function where it is one."""
+    """Yield the kind of every part of a parsed statement, with the name of the function where it is one."""
     if isinstance(parsed, dict):
         function = parsed.get("function")
         name = function.get("function_name", "") if isinstance(function, dict) else ""

@@ -1,7 +1,7 @@
-"""Whether a stored slice is what was stored: its pages, its values, its rows. Nothing is changed here.
+"""Whether a stored slice is still what was stored: its pages, its values, its rows. Nothing is changed here.
 
-Pages carry checksums, which Parquet readers other than pyarrow pass over. The hash of the values stands in the footer;
-it notices whatever was altered by somebody who wrote good pages.
+Pages carry checksums, which Parquet readers other than pyarrow ignore. The hash of the values stands in the footer;
+it reveals changes made by somebody who wrote valid pages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_pages(table: Table, key: SliceKey, path: Path, *, footer_only: bool = False) -> None:
-    """Read every page of a file, or its footer only, and forget it; a file that is not there has nothing wrong with it.
+    """Read every page of a file, or only its footer, without keeping anything; a missing file counts as intact.
 
     Raises
     ------
@@ -39,9 +39,9 @@ def check_pages(table: Table, key: SliceKey, path: Path, *, footer_only: bool = 
 
 
 def problem_of(store: ParquetStore, table: Table, key: SliceKey) -> str | None:
-    """Return what is wrong with a stored slice, None where it is what was stored and its rows are rows of the table.
+    """Return what is wrong with a stored slice; None where it is what was stored and its rows fit the table.
 
-    Not for tables that are sliced by year: ``chains.check`` looks at those.
+    Tables that are sliced by year are checked by ``chains.check``.
     """
     try:
         frame = store.read(table, key)

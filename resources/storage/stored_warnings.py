@@ -1,4 +1,4 @@
-"""What the stored slices are warned of, out of their provenance: what commands and ``doctor`` show, with counts."""
+"""Warnings recorded in the provenance of the stored slices: what commands and ``doctor`` show, with counts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from trading_dag.schemas import TABLES
 
 @dataclass(frozen=True)
 class StoredWarning:
-    """One rule of one table that slices break and that only warns.
+    """Describes one warning rule of one table that stored slices break.
 
     Attributes
     ----------
     table, rule : which rule.
-    count : how many things are wrong, over all slices.
-    slices : the slices, as text.
-    detail : what the first of them says.
-    examples : the first keys of the first of them.
+    count : how many violations there are, over all slices.
+    slices : the slices that break it, as text.
+    detail : the message of the first of them.
+    examples : the first keys that the first of them names.
     """
 
     table: str
@@ -37,9 +37,8 @@ class StoredWarning:
 
 
 def stored_warnings(store: ParquetStore, *, tickers: Collection[str], horizons: Collection[str]) -> list[StoredWarning]:
-    """Return what the slices of some tickers and horizons are warned of, one entry a rule. A file that cannot be read
-    has none here: whoever reads it says so.
-    """
+    """Return the warnings of the slices of some tickers and horizons, one entry per rule. A file that cannot be read is
+    skipped: whoever reads it reports that."""
     warnings: dict[tuple[str, str], list[tuple[SliceKey, dict[str, object]]]] = {}
     for table in TABLES.values():
         if table.slice == "ticker_year":

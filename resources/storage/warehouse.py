@@ -1,6 +1,6 @@
 """``warehouse.duckdb``: a window of views over the Parquet slices. It holds no data.
 
-The file is built beside itself and renamed into place, and is only ever opened read-only, so that
+The file is built under a temporary name and renamed into place, and is only ever opened read-only, so that
 readers never wait for writers. The SQL of its views stands in ``warehouse_views``, what a reader may do in
 ``read_only``.
 """
@@ -37,14 +37,16 @@ CLOCK_STEP_SECONDS: Final = 0.02
 
 
 class Warehouse:
-    """Read-only SQL over every table of ``schemas``, and over what is recorded of their slices (``meta.slices``)."""
+    """Runs read-only SQL over every table of ``schemas``, and over what is recorded of their slices
+    (``meta.slices``)."""
 
     def __init__(self, store: ParquetStore) -> None:
         self.store = store
         self.path: Path = store.root / WAREHOUSE_FILE
 
     def ensure(self) -> Path:
-        """Build the file of views where it is missing, or made for other tables or another folder."""
+        """Build the file of views if it is missing, or was made for other tables or another folder, and return its
+        path."""
         if not self._is_current():
             self._build()
         return self.path
@@ -77,7 +79,7 @@ class Warehouse:
 
         Raises
         ------
-        StorageError : for what is no single query, where DuckDB refuses it, with its reason, and for a damaged slice.
+        slice.
         """
         import duckdb
         from tenacity import Retrying, retry_if_exception, stop_after_attempt
@@ -113,9 +115,8 @@ class Warehouse:
         return self.store.data.resolve()
 
     def _is_written_since(self, moment: float) -> bool:
-        """Return whether any slice was put in place since then; file systems tell time in steps of some
-        milliseconds.
-        """
+        """Return whether any slice was put in place since that moment; file systems tell time in steps of some
+        milliseconds."""
         return any(path.stat().st_ctime >= moment - CLOCK_STEP_SECONDS for path in self.store.data.glob("**/*.parquet"))
 
     def _fingerprint(self) -> str:
@@ -153,7 +154,7 @@ class Warehouse:
 
 @contextmanager
 def _replacement(path: Path) -> Iterator[Path]:
-    """Return a path beside ``path`` that replaces it at the end, or is gone."""
+    """Yield a temporary path that replaces ``path`` at the end, or is removed."""
     import duckdb
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
@@ -168,8 +169,7 @@ def _replacement(path: Path) -> Iterator[Path]:
 
 
 def tables_named(sql: str) -> list[Table]:
-    """Return the tables whose group and name both occur in a text, also within ``query('…')``, in the order of
-    ``schemas``.
-    """
+    """Return the tables whose group and name both occur in a text (also within ``query('…')``), in the order of
+    ``schemas``."""
     words = set(re.findall(r"\w+", sql.lower()))
     return [table for table in TABLES.values() if {table.group, table.name} <= words]

@@ -1,7 +1,7 @@
-"""SQL of the views in ``warehouse.duckdb``: each names exactly the slices of its table, also those written later.
+"""SQL of the views in ``warehouse.duckdb``: each covers exactly the slices of its table, also those written later.
 
-A view looks for files with a wildcard, since slices come and go, and keeps those whose path is a slice's and whose rows
-say the same ticker, horizon and year as the path. So a folder that somebody copied beside a slice is never read.
+A view finds files with a wildcard, since slices come and go, and keeps those whose path is a slice's and whose rows
+have the same ticker, horizon and year as the path. So a folder that somebody copied beside a slice is never read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LEVEL_OF_ROW: Final = {"ticker": '"ticker"', "horizon": '"horizon"', "year": 'C
 
 
 def statements(data: Path) -> list[str]:
-    """Return what builds the window over the slices below ``data``, an absolute path."""
+    """Return the statements that build the window over the slices below ``data``, an absolute path."""
     groups = sorted({table.group for table in TABLES.values()})
     schemas = [f'CREATE SCHEMA IF NOT EXISTS "{group}"' for group in (*groups, RECORDS_SCHEMA)]
     return [*schemas, *(_view(table, data) for table in TABLES.values()), _records(data)]
@@ -46,7 +46,7 @@ def _view(table: Table, data: Path) -> str:
 
 
 def _records(data: Path) -> str:
-    """Return what is recorded of every slice, out of the files' footers, which are read when somebody asks."""
+    """Return the view of what is recorded of every slice; the files' footers are read when it is queried."""
     folder = str(data)
     files = _text(f"{glob.escape(folder)}/**/*.parquet")
     part = "nullif(regexp_extract(path, '{}=([^/]+)', 1), '')"
@@ -66,7 +66,7 @@ def _records(data: Path) -> str:
 
 
 def _any_slice() -> str:
-    """Regular expression of the path of any table's slice, below the folder of the data."""
+    """Return the regular expression of the path of any table's slice, below the folder of the data."""
     by_kind: dict[str, list[str]] = {}
     for table in TABLES.values():
         by_kind.setdefault(pattern(table), []).append(f"{table.group}/{table.name}")
@@ -79,7 +79,7 @@ def _text(value: str) -> str:
 
 
 def fingerprint(building: Iterable[str]) -> str:
-    """Hash of the statements: another folder, table or form of the views gives another."""
+    """Return a hash of the statements; it changes with the folder, the tables and the form of the views."""
     from hashlib import sha256
 
     return sha256("\n".join(building).encode()).hexdigest()

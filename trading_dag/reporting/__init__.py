@@ -1,1 +1,1 @@
-"""Pages and tables that people read."""
+"""Pages and tables for people to read."""

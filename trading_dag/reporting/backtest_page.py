@@ -1,4 +1,5 @@
-"""The report of a trade plan as one HTML page that needs no other file and no script. Text and markup only."""
+"""The report of a trade plan as one HTML page that needs no other file and no script. Only text and markup are made
+here."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ _CENTS: Final = "{:+z,.2f}"
 
 
 def plan_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """Figures, pictures, profit by exit and by cause, scenarios, skipped entries, assumptions and every trade.
+    """Return the page: figures, pictures, profit by exit and by cause, scenarios, skipped entries, assumptions and
+    trades.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ def _exits(rows: list[dict[str, Any]]) -> str:
 
 
 def _scenarios(grid: dict[str, Any] | None) -> str:
-    """Profit by spot and volatility move, the deeper the colour the more of it."""
+    """Return profit by spot and volatility move; deeper colour means a larger amount."""
     if grid is None:
         return ""
     is_open = grid["of"] == "open positions"
@@ -153,7 +155,7 @@ def _heat(value: float | None, greatest: float) -> str:
 
 
 def _trades(rows: list[dict[str, Any]]) -> str:
-    """The trades, and apart from them nothing: what was skipped is counted above."""
+    """Return the table of trades; skipped entries are counted above and not listed."""
     taken = [row for row in rows if row["status"] != "skipped"]
     if not taken:
         return "<p>None.</p>"

@@ -1,5 +1,4 @@
-"""The report of a trade plan as a record that JSON can hold. How it looks as a page is
-``reporting.backtest_page``'."""
+"""The report of a trade plan as a record that JSON can hold. ``reporting.backtest_page`` lays it out as a page."""
 
 from __future__ import annotations
 
@@ -47,7 +46,8 @@ _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def plan_record(study: PlanStudy, *, source: str | None) -> dict[str, Any]:
-    """Summary, exits, causes, Greeks, scenarios, equity, trades and assumptions; what is no number is null.
+    """Return summary, exits, causes, Greeks, scenarios, equity, trades and assumptions; what is no finite number is
+    null.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def plan_record(study: PlanStudy, *, source: str | None) -> dict[str, Any]:
 
 
 def notes(study: PlanStudy, *, source: str | None) -> list[str]:
-    """What a reader must know before believing the figures, a sentence each."""
+    """Return what a reader must know before believing the figures, one sentence each."""
     lines = [MADE_UP.format(source=source)] if is_simulated(source) else []
     if len(study.result.market) < FEW_SESSIONS:
         lines.append(SHORT.format(sessions=sessions_text(len(study.result.market))))
@@ -89,7 +89,7 @@ def notes(study: PlanStudy, *, source: str | None) -> list[str]:
 
 
 def chain_coverage(study: PlanStudy) -> ChainCoverage:
-    """Which of the exchange's sessions the study's chain has."""
+    """Return which of the exchange's sessions the study's chain has."""
     return coverage_of(pd.DatetimeIndex(study.result.market.sessions).as_unit("us"))
 
 
@@ -124,12 +124,12 @@ def _about_causes(study: PlanStudy) -> list[str]:
 
 
 def sessions_text(count: int) -> str:
-    """How many sessions, in words."""
+    """Return a number of sessions in words."""
     return f"{count:,} session" if count == 1 else f"{count:,} sessions"
 
 
 def assumptions(study: PlanStudy) -> dict[str, Any]:
-    """Everything that was assumed: the plan's rules and settings as they are, conventions in words."""
+    """Return everything that was assumed: the plan's rules and settings as they are, and conventions in words."""
     plan = study.result.plan
     return {
         "strikes": [strike_text(leg, choice) for leg, choice in zip(plan.structure.legs, plan.strikes, strict=True)],
@@ -157,7 +157,7 @@ def _rates(study: PlanStudy) -> str:
 
 
 def strike_text(leg: Leg, choice: StrikeChoice) -> str:
-    """How the strike of a leg is chosen, in words, and where it outlives the front leg, for how long."""
+    """Return in words how a leg's strike is chosen, and how long the leg outlives the front leg if it does."""
     head = f"{leg.side} {leg.ratio} {'call' if leg.option_right == 'C' else 'put'}"
     if isinstance(leg.expiry_rule, BackExpiryRule):
         head += f" that expires {leg.expiry_rule.days_after_front} or more days later,"
@@ -173,7 +173,7 @@ def strike_text(leg: Leg, choice: StrikeChoice) -> str:
 
 
 def trade_records(study: PlanStudy) -> list[dict[str, Any]]:
-    """Every entry, taken or skipped, with the causes of its profit."""
+    """Return every entry, taken or skipped, with the causes of its profit."""
     trades = dates_as_text(study.result.trades())
     for cause in CAUSES:
         trades[f"{cause}_usd"] = getattr(study.attribution, cause)
@@ -181,7 +181,7 @@ def trade_records(study: PlanStudy) -> list[dict[str, Any]]:
 
 
 def dates_as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same frame with ISO dates as text, None for those that are missing."""
+    """Return the same frame with dates as ISO text, None for missing ones."""
     shown = frame.copy()
     for name in shown.columns[[dtype.kind == "M" for dtype in shown.dtypes]]:
         shown[name] = shown[name].dt.strftime("%Y-%m-%d").where(shown[name].notna(), None)
@@ -218,7 +218,7 @@ def _scenarios(study: PlanStudy) -> dict[str, Any] | None:
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for every number that JSON has no word for."""
+    """Return the same value with None for every number that JSON cannot express."""
     if isinstance(value, dict):
         return {str(name): _finite(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):

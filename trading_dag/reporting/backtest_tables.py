@@ -1,4 +1,4 @@
-"""The report of a trade plan as short tables of the command line, from its record. Nothing is computed."""
+"""The report of a trade plan as short tables for the command line, made from its record. Nothing is computed here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _USD: Final = "{:+z,.0f}"
 
 
 def plan_tables(record: dict[str, Any]) -> list[Table]:
-    """Figures, profit by exit and by cause, Greeks, scenarios, skipped entries and assumptions of a plan."""
+    """Return figures, profit by exit and by cause, Greeks, scenarios, skipped entries and assumptions of a plan."""
     tables = [_figures(record)]
     if record["exits"]:
         tables += [_exits(record["exits"]), _causes(record["exits"])]
@@ -125,12 +125,12 @@ def _assumptions(assumed: dict[str, Any]) -> Table:
 
 
 def signed(value: float) -> str:
-    """A whole number with its sign; 0 without one."""
+    """Return a whole number with its sign; 0 has none."""
     return f"{value:+.0f}" if round(value) else "0"
 
 
 def assumption_text(value: Any) -> str:
-    """A setting, a list or a group of settings in words; what is switched off is left out."""
+    """Return a setting, a list or a group of settings in words; settings that are switched off are left out."""
     if isinstance(value, dict):
         shown = {name: entry for name, entry in value.items() if entry is not None and entry is not False}
         return ", ".join(f"{_words(name)} {_setting(entry)}" for name, entry in shown.items()) or "none"

@@ -24,7 +24,7 @@ holds and every leg can be closed. Without a rule it is held to expiration.
 
 
 def exit_reference() -> str:
-    """Returns the text of docs/exits.md."""
+    """Return the text of docs/exits.md."""
     rows = "\n".join(
         f"| `{rule.word}` | `{rule.word}={rule.example:g}` | {rule.takes} | {rule.meaning} | `{rule.reason}` |"
         for rule in EXIT_DEFINITIONS.values()

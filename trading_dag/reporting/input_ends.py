@@ -1,7 +1,7 @@
 """Which inputs of the forecasts have ended, where, and what that costs. Pure: SQL text and sentences.
 
-A forecast needs most of the features that its model was trained on. Where one source stops, the forecasts go stale
-some sessions later, and nothing fails: so it has to be said.
+A forecast needs most of the features on which its model was trained. When one source stops, the forecasts end some
+sessions later without any error, so the user has to be told.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FROM features ORDER BY ticker
 
 
 def input_ends(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns one entry for each ticker of which an input, or the forecasts, end before the prices.
+    """Return one entry for each ticker for which an input, or the forecasts, end before the prices.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def input_ends(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def input_end_lines(ends: list[dict[str, Any]]) -> list[str]:
-    """Returns the entries of ``input_ends`` as sentences: which input ends where, and what that costs."""
+    """Return the entries of ``input_ends`` as sentences: which input ends where, and what that costs."""
     return [_sentence(end) for end in ends]
 
 
@@ -81,7 +81,7 @@ def _sentence(end: dict[str, Any]) -> str:
 
 
 def _end_of(group: str, row: dict[Any, Any], last: pd.Timestamp) -> dict[str, Any] | None:
-    """Where a group ended, and how many of its features; None where all that it ever had are still there."""
+    """Return where a group ended, and how many of its features did; None where all that it ever had are still there."""
     days = pd.DatetimeIndex([row[name] for name in FEATURE_GROUPS[group]]).dropna()
     position = all_sessions().searchsorted(last)
     gone = days[position - all_sessions().searchsorted(days) > ENDED_AFTER_SESSIONS]

@@ -35,14 +35,14 @@ in [features.md](features.md).
 
 
 def render_tables() -> str:
-    """The whole document."""
+    """Return the whole document."""
     contents = "\n".join(f"- [`{name}`](#{_anchor(name)}): {table.description}" for name, table in TABLES.items())
     sections = "\n".join(_section(table) for table in TABLES.values())
     return f"{_HEAD}\n{contents}\n\n{sections}"
 
 
 def _anchor(qualified_name: str) -> str:
-    """How GitHub turns a heading into an anchor: dots vanish."""
+    """Return the anchor that GitHub makes of a heading: dots vanish."""
     return qualified_name.replace(".", "")
 
 
@@ -85,14 +85,14 @@ def _values(column: Column) -> str:
 
 
 def _bound(value: float | None) -> str:
-    """A bound as text, without the rounding that bounded features are granted."""
+    """Return a bound as text, without the rounding tolerance that bounded features are given."""
     if value is None:
         return ""
     return f"{round(value):d}" if abs(value - round(value)) < _ROUNDING else f"{value:g}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the document, or with ``--check`` compare it; 1 where it is out of date."""
+    """Write the document, or compare it with ``--check``; return 1 where it is out of date."""
     parser = argparse.ArgumentParser(
         prog="python -m trading_dag.reporting.table_docs", description=__doc__.splitlines()[0]
     )

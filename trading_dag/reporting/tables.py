@@ -1,6 +1,6 @@
 """What the command line prints: SQL for each report, and how its rows become a short table.
 
-Pure: SQL texts and functions from frames to tables. Running the SQL is the caller's business.
+Pure: SQL texts and functions from frames to tables. The caller runs the SQL.
 """
 
 from __future__ import annotations
@@ -90,13 +90,13 @@ def models_table(frame: pd.DataFrame) -> Table:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON-ready dictionaries: NULL for what is missing, ISO dates."""
+    """Return the rows as JSON-ready dictionaries: null for missing values, dates in ISO form."""
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso", date_unit="s"))
     return rows
 
 
 def simulated_notice(sources: Iterable[tuple[str, str | None]]) -> str:
-    """What must stand beside figures that are made from simulated data; nothing where none are.
+    """Return the notice that must stand beside figures made from simulated data; an empty text where none are.
 
     Parameters
     ----------
@@ -111,7 +111,8 @@ def simulated_notice(sources: Iterable[tuple[str, str | None]]) -> str:
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
-    """Per ticker and horizon: forecast, skill against the baseline with its interval, structure, backtest."""
+    """Return one row per ticker and horizon: forecast, skill against the baseline with its interval, structure,
+    backtest."""
     table = new_table(
         "What the forecasts say, how good they have been, and what trading them would have earned",
         ("ticker", "horizon", "as of", "P(up)", "IV regime", "direction skill", "IV skill", "structure",
@@ -142,7 +143,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
 
 
 def signal_table(frame: pd.DataFrame) -> Table:
-    """The latest recommendation of each slice."""
+    """Return the table of the latest recommendation of each slice."""
     table = new_table(
         "Latest recommendations (indicative, on the modelled surface)",
         ("ticker", "horizon", "as of", "structure", "strikes", "expiration", "size", "contracts", "max loss",
@@ -167,7 +168,7 @@ def signal_table(frame: pd.DataFrame) -> Table:
 
 
 def indication_tables(indication: Indication) -> tuple[Table, Table]:
-    """The legs of a structure, and what it costs and pays."""
+    """Return the legs of a structure, and what it costs and pays."""
     record = indication.record()
     title = (
         f"{record['structure'].replace('_', ' ')} on {record['ticker']}, indicative at the close of {record['session']}"
@@ -202,7 +203,7 @@ def indication_tables(indication: Indication) -> tuple[Table, Table]:
 
 
 def import_table(files: list[dict[str, Any]]) -> Table:
-    """What became of imported chain files."""
+    """Return the table of what became of imported chain files."""
     heads = ("file", "layout", "state", "rows", "appended", "restated", "unchanged", "refused")
     table = new_table("Option chains imported", heads)
     for file in files:
@@ -214,7 +215,7 @@ def import_table(files: list[dict[str, Any]]) -> Table:
 
 
 def chain_record(analysis: SessionAnalysis, *, source: str | None) -> dict[str, Any]:
-    """One session's analysis for JSON, with the recorded source of the chain."""
+    """Return one session's analysis for JSON, with the recorded source of the chain."""
     return {
         "ticker": analysis.ticker,
         "source": source,
@@ -228,7 +229,7 @@ def chain_record(analysis: SessionAnalysis, *, source: str | None) -> dict[str, 
 
 
 def chain_tables(analysis: SessionAnalysis) -> tuple[Table, Table]:
-    """Expirations of a session's chain, and what dealers would hold."""
+    """Return the expirations of a session's chain, and the exposure that dealers would have."""
     heads = ("expiration", "days", "forward", "yield", "ATM", "25Δ put", "25Δ call", "skew", "fit error", "quotes",
              "with IV", "refused", "arbitrage")  # fmt: skip
     table = new_table(f"{analysis.ticker} option chain at the close of {analysis.session:%Y-%m-%d}", heads)
@@ -262,7 +263,7 @@ def chain_tables(analysis: SessionAnalysis) -> tuple[Table, Table]:
 
 
 def metrics_table(frame: pd.DataFrame) -> Table:
-    """Every model and metric against every baseline."""
+    """Return the table of every model and metric against every baseline."""
     table = new_table(
         "Models against their baselines (difference > 0 is better than the baseline)",
         ("ticker", "horizon", "model", "metric", "value", "baseline", "its value", "difference", "95 % interval",
@@ -291,7 +292,7 @@ def metrics_table(frame: pd.DataFrame) -> Table:
 
 
 def backtest_table(frame: pd.DataFrame) -> Table:
-    """Backtest summaries."""
+    """Return the table of backtest summaries."""
     table = new_table(
         "Backtests of the recommended structures on the modelled surface, after fees",
         ("ticker", "horizon", "status", "trades", "win rate", "P&L", "CAGR", "Sharpe", "max drawdown",
@@ -318,7 +319,7 @@ def backtest_table(frame: pd.DataFrame) -> Table:
 
 
 def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:
-    """Return the rows of a query, at most ``limit`` of them; columns that hold days alone are shown without hours."""
+    """Return the rows of a query as a table, at most ``limit`` of them."""
     table = new_table("", tuple(map(visible, frame.columns)))
     shown = frame.head(limit)
     for row in zip(*(_days_or_values(shown.iloc[:, place]) for place in range(shown.shape[1])), strict=True):

@@ -1,4 +1,4 @@
-"""How the short tables of the command line look: a title, heads, numbers as text. What they show is ``reports``'."""
+"""How the short tables of the command line look: title, heads, numbers as text. ``tables`` decides what they show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def new_table(title: str, columns: tuple[str, ...]) -> Table:
-    """A table without rows."""
+    """Return a table without rows."""
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", caption_justify="left", header_style="bold")
@@ -21,5 +21,5 @@ def new_table(title: str, columns: tuple[str, ...]) -> Table:
 
 
 def number_text(value: Any, form: str) -> str:
-    """The number in that form, such as ``{:+.2f}``; a dash for what is missing."""
+    """Return the number in that form, such as ``{:+.2f}``; a dash for a missing one."""
     return "–" if pd.isna(value) else form.format(value)

@@ -1,4 +1,4 @@
-"""Data as text on a terminal: nothing in it is a command to the terminal, a colour, or a picture."""
+"""Data as text on a terminal: nothing in it can act as a terminal command, a colour or a picture."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The files of one model version: JSON specs, scikit-learn by skops, xgboost in its own format. No pickle.
 
-Here belongs how a ``FittedModel`` becomes files in a folder and comes back from them. Which folder,
+How a ``FittedModel`` is written to a folder and read back belongs here. Which folder,
 and when it counts, stands in ``models.store``. Files::
 
     spec.json                  windows, features, thresholds, hyperparameters, libraries, inputs, inner scores,
@@ -91,7 +91,7 @@ def read_model(folder: Path) -> FittedModel:
 
 
 def read_inputs(folder: Path) -> dict[str, str]:
-    """Content hash of each input of the model in a folder, without loading it."""
+    """Return the content hash of each input of the model in a folder, without loading the model."""
     inputs = _read_spec(folder).get("inputs")
     if not isinstance(inputs, dict):
         raise StorageError(f"{folder / SPEC_FILE} names no inputs")
@@ -193,7 +193,7 @@ def _estimator_files(fitted: FittedModel) -> dict[str, bytes]:
 
 
 def _checked_bytes(folder: Path, name: str, spec: dict[str, Any]) -> bytes:
-    """Content of a file whose digest is the one in the spec."""
+    """Return the content of a file whose digest is the one in the spec."""
     expected = spec["files"].get(name)
     try:
         content = (folder / name).read_bytes()
@@ -216,10 +216,10 @@ def _booster(content: bytes) -> Any:
 
 
 def _skops() -> ModuleType:
-    """skops.io without its own list of trusted types.
+    """Return skops.io without its own list of trusted types.
 
-    On import it looks through all of scikit-learn, SciPy and NumPy for types to trust. That takes every process that
-    opens a model two seconds, and trusts more than ``ESTIMATOR_TYPES``, which it is handed by name instead.
+    On import it searches all of scikit-learn, SciPy and NumPy for types to trust. That costs every process that opens a
+    model two seconds, and trusts more than ``ESTIMATOR_TYPES``, which is passed by name instead.
     """
     trusts_nothing = ModuleType("skops.io._trusted_types")
     vars(trusts_nothing)["__getattr__"] = lambda _: []
@@ -266,7 +266,7 @@ def _audit(content: bytes, where: str) -> None:
 
 
 def _types_in(node: Any) -> Iterator[tuple[str, str]]:
-    """(type, loader) of every node in a skops schema."""
+    """Yield the type and the loader of every node in a skops schema."""
     if isinstance(node, dict):
         if "__class__" in node or "__loader__" in node:
             yield f"{node.get('__module__')}.{node.get('__class__')}", str(node.get("__loader__"))

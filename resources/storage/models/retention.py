@@ -1,4 +1,4 @@
-"""Which versions of fitted models may go: neither in use, nor recent, nor named by anything that is stored."""
+"""Which versions of fitted models may be removed: neither in use, nor recent, nor named by anything that is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTLED: Final = dt.timedelta(hours=1)
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One stored version of a model."""
+    """Names one stored version of a model."""
 
     name: str
     ticker: str
@@ -33,11 +33,12 @@ class ModelVersion:
 
 
 def named_digits(store: ParquetStore) -> set[str]:
-    """Digits by which stored forecasts, scores, signals, backtests and reports may name a model; rather too many.
+    """Return the digits by which stored forecasts, scores, signals, backtests and reports may name a model; rather too
+    many.
 
     Raises
     ------
-    StorageError : for a slice that cannot be read, since nobody knows what it names.
+    StorageError : for a slice that cannot be read, because nobody knows which models it names.
     """
     named: set[str] = set()
     for table in TABLES.values():
@@ -55,10 +56,10 @@ def named_digits(store: ParquetStore) -> set[str]:
 
 
 def superfluous_versions(models: ModelStore, store: ParquetStore, *, keep: int, now: dt.datetime) -> list[ModelVersion]:
-    """Versions that may go, oldest first in each slice.
+    """Return the versions that may be removed, oldest first in each slice.
 
-    Kept are the version in use and whatever is newer, the ``keep`` newest, and all that anything stored names. Of a
-    slice whose version in use changed within the last hour all are kept: a run may still work with the one before.
+    The version in use, everything newer, the ``keep`` newest, and all that anything stored names are kept. If a slice's
+    version in use changed within the last hour, all its versions are kept: a run may still work with the previous one.
 
     Raises
     ------
@@ -79,12 +80,12 @@ def superfluous_versions(models: ModelStore, store: ParquetStore, *, keep: int, 
 
 
 def remove_versions(models: ModelStore, versions: list[ModelVersion]) -> None:
-    """Remove them, one after the other.
+    """Remove the versions, one after the other.
 
     Raises
     ------
     SliceBusyError : where another process is saving the same slice.
-    StorageError : for one that has come into use since.
+    StorageError : for a version that has come into use since.
     """
     for entry in versions:
         models.remove(entry.name, ticker=entry.ticker, horizon=entry.horizon, version=entry.version)

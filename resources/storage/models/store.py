@@ -1,6 +1,6 @@
 """Where fitted models live: immutable versions on disk, without pickle, and a pointer to the latest.
 
-Here belongs where versions lie, how they come to be and which one is in use; what the files of
+Where versions lie, how they are made and which one is in use belongs here; what the files of
 one version hold stands in ``models.files``. Layout::
 
     <root>/direction_classifier/ticker=SPY/horizon=24h/
@@ -44,12 +44,12 @@ def _utc_now() -> dt.datetime:
 
 @dataclass(frozen=True)
 class ModelStore:
-    """Versions of fitted models below one folder.
+    """Keeps versions of fitted models below one folder.
 
     Attributes
     ----------
     root : the folder; made when the first model is saved.
-    clock : gives the UTC time that a version is named after.
+    clock : returns the UTC time after which a version is named.
     """
 
     root: Path
@@ -60,7 +60,7 @@ class ModelStore:
 
         Parameters
         ----------
-        version : of ``new_version``; by default one of this moment.
+        version : from ``new_version``; by default made now.
         make_latest : whether it becomes the version in use; a challenger waits for ``promote``.
 
         Returns
@@ -94,7 +94,7 @@ class ModelStore:
         return version
 
     def promote(self, name: str, *, ticker: str, horizon: str, version: str) -> None:
-        """Make an existing version the one in use, forwards or backwards.
+        """Make an existing version the one in use; it may be newer or older than the present one.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class ModelStore:
 
         Parameters
         ----------
-        version : a version, or ``latest``. None, what ``latest_version`` gives where there is none, is not found.
+        version : a version, or ``latest``. None (which ``latest_version`` returns if there is no version) is not found.
 
         Raises
         ------
@@ -131,14 +131,14 @@ class ModelStore:
         return fitted
 
     def versions(self, name: str, *, ticker: str, horizon: str) -> tuple[str, ...]:
-        """Return every complete version, oldest first; none where the model was never fitted."""
+        """Return every complete version, oldest first; an empty tuple where the model was never fitted."""
         folder = self._folder(name, ticker=ticker, horizon=horizon)
         if not folder.is_dir():
             return ()
         return tuple(sorted(path.name for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()))
 
     def latest_version(self, name: str, *, ticker: str, horizon: str) -> str | None:
-        """Return the version in use, None where the model was never fitted.
+        """Return the version in use; None where the model was never fitted.
 
         Raises
         ------
@@ -157,14 +157,15 @@ class ModelStore:
         return version
 
     def inputs(self, name: str, *, ticker: str, horizon: str) -> dict[str, str] | None:
-        """Content hash of each input of the version in use, None where the model was never fitted."""
+        """Return the content hash of each input of the version in use; None where the model was never fitted."""
         version = self.latest_version(name, ticker=ticker, horizon=horizon)
         if version is None:
             return None
         return read_inputs(self._folder(name, ticker=ticker, horizon=horizon) / version)
 
     def slices(self) -> list[tuple[str, str, str]]:
-        """Name, ticker and horizon of everything that was ever fitted, sorted; folders of other names are left out."""
+        """Return name, ticker and horizon of everything that was ever fitted, sorted; folders of other names are left
+        out."""
         slices = []
         for folder in self.root.glob("*/ticker=*/horizon=*"):
             name, ticker, horizon = folder.parts[-3], folder.parts[-2][len("ticker=") :], folder.parts[-1][8:]
@@ -176,17 +177,17 @@ class ModelStore:
         return sorted(slices)
 
     def size(self, name: str, *, ticker: str, horizon: str, version: str) -> int:
-        """Bytes of a version's files."""
+        """Return the bytes of a version's files."""
         folder = self._folder(name, ticker=ticker, horizon=horizon) / version
         return sum(path.stat().st_size for path in folder.iterdir())
 
     def latest_changed_at(self, name: str, *, ticker: str, horizon: str) -> dt.datetime | None:
-        """UTC time at which another version came into use; None where none ever did."""
+        """Return the UTC time at which the version in use last changed; None where there never was one."""
         pointer = self._folder(name, ticker=ticker, horizon=horizon) / LATEST
         return dt.datetime.fromtimestamp(pointer.stat().st_mtime, dt.UTC) if pointer.is_file() else None
 
     def remove(self, name: str, *, ticker: str, horizon: str, version: str) -> None:
-        """Remove a version that is not in use: out of sight at once, then file by file.
+        """Remove a version that is not in use: it disappears at once, then its files are deleted one by one.
 
         Raises
         ------
@@ -215,14 +216,13 @@ class ModelStore:
 
 
 def new_version(fitted: FittedModel, *, at: dt.datetime | None = None) -> str:
-    """Return the version of a model that was fitted at a moment, by default now: UTC time, and what forecasts name it
-    by.
-    """
+    """Return the version of a model fitted at a moment, by default now: UTC time, and the name that forecasts use for
+    it."""
     return f"{at or _utc_now():%Y%m%dT%H%M%S%fZ}-{fitted.model_version}"
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed save left behind; called with the slice locked, so nobody is writing there."""
+    """Remove what a killed save left behind. The slice is locked, so nobody is writing there."""
     for leftover in folder.glob(f"{_PARTIAL}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover)
@@ -242,7 +242,7 @@ def _point(folder: Path, version: str) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Flush a folder to disk, so that the names in it are durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -66,7 +66,7 @@ def to_pandas(arrow: pa.Table, table: Table) -> pd.DataFrame:
 
 
 def with_later_columns(frame: pd.DataFrame, table: Table, columns: Sequence[str] | None) -> pd.DataFrame:
-    """Return the frame with the nullable columns that its table has got since the file was written, NULL throughout."""
+    """Return the frame with nullable columns, NULL throughout, that its table gained after the file was written."""
     wanted = [column for column in table.columns if columns is None or column.name in columns]
     missing = [column for column in wanted if column.nullable and column.name not in frame.columns]
     if not missing:
@@ -77,11 +77,11 @@ def with_later_columns(frame: pd.DataFrame, table: Table, columns: Sequence[str]
 
 
 def provenance_of(schema: pa.Schema, table: Table, key: SliceKey, path: Path) -> Provenance:
-    """Provenance out of a file's schema.
+    """Return the provenance from a file's schema.
 
     Raises
     ------
-    StorageError : where the file carries none, so that it was not written here, or one that is damaged.
+    StorageError : where the provenance is missing (the file was not written here) or damaged.
     """
     raw = (schema.metadata or {}).get(METADATA_KEY)
     if raw is None:
@@ -102,7 +102,7 @@ def check_columns(schema: pa.Schema, table: Table, key: SliceKey, path: Path) ->
     expected = arrow_schema(table)
     for name in schema.names:
         if name not in expected.names:
-            raise not_as_stored(table, key, path, f"column {name!r} is none of the table")
+            raise not_as_stored(table, key, path, f"column {name!r} does not belong to the table")
         if schema.names.count(name) > 1:
             raise not_as_stored(table, key, path, f"column {name!r} occurs more than once")
         if not schema.field(name).type.equals(expected.field(name).type):
@@ -114,7 +114,7 @@ def check_columns(schema: pa.Schema, table: Table, key: SliceKey, path: Path) ->
 
 
 def check_owner(file: pq.ParquetFile, table: Table, key: SliceKey, path: Path) -> None:
-    """Compare the ticker and horizon of the rows, by the statistics in the footer, with the slice's own.
+    """Check by the footer's statistics that the ticker and horizon of the rows are those of the slice.
 
     Raises
     ------
@@ -134,21 +134,21 @@ def check_owner(file: pq.ParquetFile, table: Table, key: SliceKey, path: Path) -
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Return the file, whose pages are compared with their checksums when they are read."""
+    """Return the opened file; its pages are compared with their checksums when they are read."""
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def parquet_writer(arrow: pa.Table) -> Callable[[Path], None]:
-    """Return what writes a table to a path, with a checksum for each page."""
+    """Return a function that writes a table to a path, with a checksum for each page."""
     import pyarrow.parquet as pq
 
     return lambda path: pq.write_table(arrow, path, compression="zstd", write_page_checksum=True)
 
 
 def replace_file(path: Path, write: Callable[..., Any]) -> None:
-    """Write a sibling, flush it to disk, rename it over ``path``, flush the folder."""
+    """Write a temporary file beside ``path``, flush it to disk, rename it over ``path``, and flush the folder."""
     temporary = path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
     try:
         write(temporary)
@@ -166,11 +166,11 @@ def replace_file(path: Path, write: Callable[..., Any]) -> None:
 
 @contextmanager
 def readable(table: Table, key: SliceKey, path: Path) -> Iterator[None]:
-    """Turn what a damaged file makes pyarrow raise into the project's error.
+    """Turn the exceptions that pyarrow raises on a damaged file into the project's error.
 
     Raises
     ------
-    StorageError : naming slice, file, reason and remedy. A file that is not there stays ``FileNotFoundError``.
+    StorageError : naming slice, file, reason and remedy. A missing file still raises ``FileNotFoundError``.
     """
     import pyarrow as pa
 
@@ -186,9 +186,8 @@ def readable(table: Table, key: SliceKey, path: Path) -> Iterator[None]:
 
 
 def not_as_stored(table: Table, key: SliceKey, path: Path, problem: str) -> StorageError:
-    """Return the error for a file that can be read and is not what was stored: which slice, which file, why, what to
-    do.
-    """
+    """Return the error for a readable file that is not what was stored: which slice, which file, why, and what to
+    do."""
     return StorageError(f"{table.qualified_name} [{key}]: {path} is not as it was stored ({problem}). {remedy(table)}")
 
 

@@ -1,8 +1,8 @@
-"""One run a slice, whoever started it: a file lock that each run holds from its first step to its last.
+"""One run per slice, whoever started it: a file lock that each run holds from its first step to its last.
 
-The run queue of Dagster keeps runs on one partition apart (``dagster.yaml``), but only those that go through it: a
-command executes its runs itself, and so does whoever executes a job by hand. This is a resource that every asset
-demands, so Dagster takes it at the start of a run in whatever process that is; the kernel frees it with the process.
+Dagster's run queue keeps runs on one partition apart (``dagster.yaml``), but only those that go through it: a
+command executes its runs itself, and so does anyone who executes a job by hand. The lock is a resource that every
+asset requires, so Dagster takes it at the start of a run in whatever process; the kernel frees it with the process.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ PATIENCE_SECONDS: Final = 3600.0
 
 
 def lock_file(state: Path, partition: str | None) -> Path:
-    """Return the file that is locked while a run works on a partition; one for everything that is unpartitioned."""
+    """Return the file that is locked while a run works on a partition; everything unpartitioned shares one file."""
     return state / "slices" / f"{quote(partition or UNPARTITIONED, safe='')}.lock"
 
 
 def held_slice(context: InitResourceContext, state: Path) -> Iterator[None]:
-    """Hold the slice of the run that is being initialized, for as long as the run lasts.
+    """Hold the slice of the run that is being initialized for as long as the run lasts.
 
-    Where another run holds it, wait for that one; the event log of the run says so.
+    If another run holds it, wait for that run; the event log says so.
 
     Parameters
     ----------

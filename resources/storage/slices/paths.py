@@ -1,7 +1,7 @@
-"""Which files below ``data`` are slices: by the name of their folders, and by nothing else.
+"""Which files below ``data`` are slices: decided by the names of their folders, and by nothing else.
 
-Store, views and ``doctor`` go by the same words, so that a copied folder is seen by none of the first two and named by
-the third. What a slice holds is ``slices.check``'s.
+Store, views and ``doctor`` share this definition, so that a copied folder is ignored by the first two and reported by
+the third. What a slice holds is checked by ``slice_check``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _VALUES: Final = {"ticker": TICKER_PATTERN, "horizon": "|".join(HORIZON_KEYS), "
 
 @dataclass(frozen=True)
 class Stranger:
-    """Something below ``data`` that is no slice.
+    """Names something below ``data`` that is no slice.
 
     Attributes
     ----------
-    path : the topmost folder or file of it.
+    path : its topmost folder or file.
     was_set_aside : whether a repair left it there.
     """
 
@@ -44,18 +44,18 @@ class Stranger:
 
 
 def wildcard(table: Table) -> str:
-    """Glob of a table's slices below its folder, wider than the slices themselves."""
+    """Return the glob of a table's slices below its folder; it matches more than the slices themselves."""
     return "/".join([*(f"{level}=*" for level in LEVELS[table.slice]), FILE_NAME])
 
 
 def pattern(table: Table) -> str:
-    """Regular expression of the end of a slice's path, with a group for each of its levels; RE2 reads it too."""
+    """Return the regular expression for the end of a slice's path, with a group for each level; RE2 can read it too."""
     levels = [f"{level}=({_VALUES[level]})" for level in LEVELS[table.slice]]
     return "".join(f"/{part}" for part in [*levels, re.escape(FILE_NAME)]) + "$"
 
 
 def slice_parts(table: Table, folder: Path) -> Iterator[dict[str, str]]:
-    """Values of the levels of every stored slice of a table, such as ``{"ticker": "SPY"}``, in no order."""
+    """Yield the values of the levels of every stored slice of a table, such as ``{"ticker": "SPY"}``, in no order."""
     named = _compiled(pattern(table))
     for path in folder.glob(wildcard(table)):
         match = named.fullmatch("/" + path.relative_to(folder).as_posix())
@@ -64,12 +64,13 @@ def slice_parts(table: Table, folder: Path) -> Iterator[dict[str, str]]:
 
 
 def path_of(table: Table, folder: Path, parts: dict[str, str]) -> Path:
-    """File of the slice with these values of the levels."""
+    """Return the file of the slice with these values of the levels."""
     return folder.joinpath(*(f"{level}={parts[level]}" for level in LEVELS[table.slice]), FILE_NAME)
 
 
 def strangers(data: Path, tables: Iterable[Table]) -> list[Stranger]:
-    """Everything below ``data`` that belongs to no slice, sorted by path; names that begin with a dot aside.
+    """Return everything below ``data`` that belongs to no slice, sorted by path; names that begin with a dot are
+    ignored.
 
     The list of accepted bars lies beside the slices on purpose.
     """
@@ -91,7 +92,7 @@ def strangers(data: Path, tables: Iterable[Table]) -> list[Stranger]:
 
 
 def _strangers_within(folder: Path, table: Table) -> Iterator[Path]:
-    """Return what lies in a table's folder and leads to no slice of it."""
+    """Yield what lies in a table's folder and does not belong to a slice."""
     levels = LEVELS[table.slice]
 
     def look(at: Path, depth: int) -> Iterator[Path]:

@@ -1,4 +1,5 @@
-"""What is recorded of a slice: its key, where its rows come from, the hash of its values. No file is opened here."""
+"""What is recorded of a slice: its key, where its rows come from, and the hash of its values. No file is opened
+here."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from trading_dag.slices import horizon_of, validate_ticker
 
 @dataclass(frozen=True, order=True)
 class SliceKey:
-    """Which part of a table: nothing, a ticker, or a ticker and a horizon. Validated, so safe in a path."""
+    """Names a part of a table: all of it, a ticker, or a ticker and a horizon. It is validated, so it is safe in a
+    path."""
 
     ticker: str | None = None
     horizon: str | None = None
@@ -32,19 +34,19 @@ class SliceKey:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a stored slice comes from.
+    """Records where a stored slice comes from.
 
     Attributes
     ----------
-    content_hash : SHA-256 of the values, independent of when and by whom they were fetched.
+    content_hash : SHA-256 of the values; it does not depend on when and by whom they were fetched.
     source : name of the source, several joined by ``+``; None where nothing was fetched.
-    source_off : why the source gave nothing, None where it did.
+    source_off : why the source gave nothing; None where it gave something.
     fetched_at : ISO time of the write, UTC.
-    code_version : of the asset that wrote it.
+    code_version : code version of the asset that wrote the slice.
     rows, first_session, last_session : extent.
     inputs : content hash of each input slice by table name.
     asked_at : when the source was last asked for these rows, UTC, where that is not the time of the write.
-    warnings : rules that only warn and that the slice breaks: each ``rule``, ``count``, ``detail`` and ``examples``.
+    warnings : broken rules that only warn: ``rule``, ``count``, ``detail`` and ``examples`` of each.
     accepted : sessions whose bars a user has accepted, with the reason.
     """
 
@@ -64,7 +66,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class PreparedSlice:
-    """A frame that holds its schema, with what will be recorded of it: ready to be stored.
+    """Holds a frame that fits its schema, with what will be recorded of it: ready to be stored.
 
     Attributes
     ----------
@@ -80,7 +82,7 @@ class PreparedSlice:
 
 
 def content_hash(frame: pd.DataFrame) -> str:
-    """SHA-256 of a conformed frame's column names and values, in row order."""
+    """Return the SHA-256 of a conformed frame's column names and values, in row order."""
     digest = hashlib.sha256("\x1f".join(map(str, frame.columns)).encode())
     if len(frame):
         digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())

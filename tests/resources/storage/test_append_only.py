@@ -133,7 +133,7 @@ def test_a_log_of_a_later_version_with_more_columns_is_left_as_it_is(store: Parq
     later = pq.read_table(path)
     pq.write_table(later.append_column("price_target", [[1.0]]), path, write_page_checksum=True)
     content = path.read_bytes()
-    with pytest.raises(StorageError, match="column 'price_target' is none of the table"):
+    with pytest.raises(StorageError, match="column 'price_target' does not belong to the table"):
         append(store, 3)
     assert path.read_bytes() == content
 
