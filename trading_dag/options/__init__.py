@@ -1,1 +1,2 @@
-"""Option pricing, the modelled surface, structures and the choice of contracts. Knows no signals and no accounts."""
+"""Option pricing, the modelled surface, structures and the choice of contracts. Signals and accounts are not known
+here."""

@@ -1,4 +1,4 @@
-"""Figures of a backtest: equity beside buy and hold, profit among that of random entry, what the last trade pays."""
+"""Figures of a backtest: equity against buy and hold, profit against random entry, and what the last trade pays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SAME: Final = 1e-9
 def figures_of_backtest(
     result: BacktestResult, *, ticker: str, horizon: Horizon, settings: Settings
 ) -> dict[str, Figure]:
-    """The figures of one slice's backtest by name; none but the equity where nothing was traded."""
+    """Return the figures of one slice's backtest by name; only the equity where nothing was traded."""
     title = f"{ticker} {horizon.key}"
     figures = {"equity": equity_against_benchmark(result.equity, title)}
     summary = result.summary.iloc[0] if len(result.summary) else None
@@ -50,7 +50,7 @@ def figures_of_backtest(
 
 
 def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure:
-    """Equity of the account and of buy and hold with the same starting cash, drawdowns below.
+    """Draw the equity of the account and of buy and hold with the same starting cash, with drawdowns below.
 
     Parameters
     ----------
@@ -84,13 +84,13 @@ def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure
 
 
 def profit_against_random_entry(totals_usd: ArrayLike, *, own_usd: float, p_value: float, summary_title: str) -> Figure:
-    """How the total profits of random entry are spread, and where the backtest's own lies among them.
+    """Draw how the total profits of random entry are spread, and where the backtest's own profit lies among them.
 
     Parameters
     ----------
     totals_usd : (runs,) total profit of each run, ``RandomEntry.totals_usd``.
     own_usd : total profit of the backtest.
-    p_value : share of the runs that were at least as good, as ``backtests.summary`` has it.
+    p_value : share of the runs that were at least as good, as in ``backtests.summary``.
     summary_title : what was tested, such as ``SPY 24h``.
     """
     title = f"{summary_title} · profit against random entry"
@@ -115,7 +115,7 @@ def profit_against_random_entry(totals_usd: ArrayLike, *, own_usd: float, p_valu
 
 
 def payoff_of_last_trade(trades: pd.DataFrame, *, multiplier: float, summary_title: str) -> Figure:
-    """What the structure of the last trade pays at expiration, at the prices of its entry.
+    """Draw what the structure of the last trade pays at expiration, at the prices of its entry.
 
     Parameters
     ----------

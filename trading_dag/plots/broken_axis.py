@@ -1,7 +1,7 @@
-"""A time axis that is broken where sessions are missing, so that no line is drawn over what was never seen.
+"""A time axis that is broken where sessions are missing, so that no line is drawn over what was never observed.
 
-Without a hole the axis is the calendar's. With one, sessions stand one beside the other, holes are narrow grey bands,
-and the dates beside them say what is missing.
+Without a hole the axis is an ordinary calendar axis. With one, sessions are spaced evenly, holes are narrow grey
+bands, and the dates beside them show what is missing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _LABEL: Final = "%b %d\n%Y"
 
 @dataclass(frozen=True)
 class BrokenAxis:
-    """A frame with a row of NaN at each hole, and where its rows stand.
+    """Holds a frame with a row of NaN at each hole, and the places of its rows on the axis.
 
     Attributes
     ----------
-    frame : the rows, and between them one of NaN for each hole of at least five sessions.
-    x : (rows,) dates, or places where there are holes.
-    holes : with how many rows of the frame stand before each.
+    frame : the rows, with a row of NaN for each hole of at least five sessions.
+    x : (rows,) dates, or row numbers if there are holes.
+    holes : each hole with the number of rows of the frame before it.
     """
 
     frame: pd.DataFrame
@@ -39,7 +39,7 @@ class BrokenAxis:
     holes: tuple[tuple[Hole, int], ...]
 
     def label(self, axes: Axes) -> None:
-        """Dates along x, and a band at each hole of this panel's figure."""
+        """Draw dates along x, and a band at each hole of this panel's figure."""
         if not self.holes:
             canvas.date_axis(axes)
             return
@@ -57,13 +57,13 @@ class BrokenAxis:
         axes.set_xticks(ticks, [f"{self.frame['session'].iloc[place]:{_LABEL}}" for place in ticks])
 
     def shade(self, axes: Axes) -> None:
-        """The band of each hole."""
+        """Draw the band of each hole."""
         for _, row in self.holes:
             axes.axvspan(row - 0.5, row + 0.5, color=canvas.LIGHT_GREY, alpha=0.8, linewidth=0)
 
     @property
     def words(self) -> str:
-        """What is missing, for the headline; empty without holes."""
+        """Return what is missing, for the headline; an empty text without holes."""
         if not self.holes:
             return ""
         missing = sum(hole.sessions for hole, _ in self.holes)
@@ -71,7 +71,8 @@ class BrokenAxis:
 
 
 def broken(frame: pd.DataFrame) -> BrokenAxis:
-    """Break the axis of a frame with ``session``, ascending, where five sessions in a row or more are missing."""
+    """Return the axis of a frame with ``session``, ascending, broken where at least five sessions in a row are
+    missing."""
     found = coverage_of(pd.DatetimeIndex(frame["session"]).as_unit("us"))
     holes = [hole for hole in found.holes if hole.sessions >= LEAST_SESSIONS]
     if not holes:

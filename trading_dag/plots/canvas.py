@@ -1,8 +1,8 @@
 """How every figure looks: size, colours, axes, and the figure that says that there is nothing to show.
 
-Figures are built by the object interface on the Agg canvas; no global state of the plotting library is read or set.
-Those of every slice are drawn with margins given in inches and collections in the place of single bars: an automatic
-layout draws each figure twice, which was a quarter of a slice's processor time.
+Figures are built through the object interface on the Agg canvas; no global state of the plotting library is read or
+set. Figures drawn for every slice use margins given in inches, and collections instead of single bars: an automatic
+layout draws each figure twice, which took a quarter of a slice's processor time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MAXIMUM_COLOURS: Final = 128
 
 @dataclass(frozen=True)
 class Margins:
-    """Room around the axes in inches, and between them."""
+    """Sets the room around the axes and between them, in inches."""
 
     left: float = 0.75
     right: float = 0.15
@@ -55,11 +55,11 @@ class Margins:
 
 
 def new_figure(height_inches: float, *, margins: Margins | None = None) -> Figure:
-    """Returns an empty figure 900 pixels wide on the Agg canvas.
+    """Return an empty figure 900 pixels wide on the Agg canvas.
 
     Parameters
     ----------
-    margins : the room for labels and titles. None lets the plotting library work it out, which draws the figure twice.
+    margins : the room for labels and titles. With None the plotting library computes it, which draws the figure twice.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -80,7 +80,7 @@ def new_figure(height_inches: float, *, margins: Margins | None = None) -> Figur
 
 
 def bars(axes: Axes, lefts: ArrayLike, heights: ArrayLike, *, width: float, colour: str) -> None:
-    """Draws bars on the line of zero as one collection; ``lefts`` are their left edges in the units of the axis."""
+    """Draw bars on the zero line as one collection; ``lefts`` are their left edges in the units of the axis."""
     from matplotlib.collections import PolyCollection
 
     left, height = np.asarray(lefts, dtype=np.float64), np.asarray(heights, dtype=np.float64)
@@ -91,7 +91,7 @@ def bars(axes: Axes, lefts: ArrayLike, heights: ArrayLike, *, width: float, colo
 
 
 def dress(axes: Axes, *, x_label: str = "", y_label: str = "", title: str = "") -> None:
-    """Labels, a light grid and no frame but the two axes."""
+    """Add labels and a light grid, and keep no frame but the two axes."""
     axes.set_xlabel(x_label, fontsize=_BODY, color=INK)
     axes.set_ylabel(y_label, fontsize=_BODY, color=INK)
     _fix_labels(axes)
@@ -108,7 +108,7 @@ def dress(axes: Axes, *, x_label: str = "", y_label: str = "", title: str = "") 
 
 
 def name_rows(axes: Axes, names: Sequence[str], *, size: float = _SMALL) -> None:
-    """Names left of the rows 0, 1, …, as plain texts: a tick is five drawn things for one name."""
+    """Write names left of the rows 0, 1, …, as plain texts, because a tick draws five things for one name."""
     axes.set_yticks([])
     for row, name in enumerate(names):
         axes.text(
@@ -117,7 +117,7 @@ def name_rows(axes: Axes, names: Sequence[str], *, size: float = _SMALL) -> None
 
 
 def _fewer_ticks(axes: Axes) -> None:
-    """Round numbers at no more than six places; ticks are the dearest thing in a picture."""
+    """Place ticks at no more than six round numbers; ticks cost the most time in a figure."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in (axes.xaxis, axes.yaxis):
@@ -127,7 +127,7 @@ def _fewer_ticks(axes: Axes) -> None:
 
 
 def _fix_labels(axes: Axes) -> None:
-    """Put the labels where the margins have room for them, instead of measuring the words of every tick first."""
+    """Place the labels where the margins have room for them, instead of measuring the words of every tick first."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.figure
@@ -140,7 +140,7 @@ def _fix_labels(axes: Axes) -> None:
 
 
 def date_axis(axes: Axes) -> None:
-    """Dates along x, as few words as they need."""
+    """Draw dates along x, with as few words as they need."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
@@ -149,7 +149,7 @@ def date_axis(axes: Axes) -> None:
 
 
 def headline(figure: Figure, title: str, subtitle: str = "") -> None:
-    """The title of the figure, and a second line in smaller type."""
+    """Write the title of the figure, and a second line in smaller type."""
     height = figure.get_figheight()
     if figure.get_layout_engine() is None:
         figure.text(0.01, 1.0 - 0.17 / height, title, fontsize=_TITLE, color=INK, ha="left", va="center")
@@ -161,7 +161,7 @@ def headline(figure: Figure, title: str, subtitle: str = "") -> None:
 
 
 def legend_above(axes: Axes, *, columns: int) -> None:
-    """A legend over the axes, where it covers no data."""
+    """Draw a legend above the axes, where it covers no data."""
     axes.legend(
         fontsize=_SMALL, frameon=False, labelcolor=INK, ncols=columns, loc="lower left", bbox_to_anchor=(0.0, 1.0),
         borderaxespad=0.2, handlelength=1.6, columnspacing=1.6,
@@ -169,14 +169,14 @@ def legend_above(axes: Axes, *, columns: int) -> None:
 
 
 def legend_beside_title(figure: Figure, handles: Sequence[Any]) -> None:
-    """A legend of the whole figure in its upper right corner."""
+    """Draw a legend of the whole figure in its upper right corner."""
     figure.legend(
         handles=handles, fontsize=_SMALL, frameon=False, labelcolor=INK, loc="upper right", ncols=len(handles)
     )
 
 
 def insufficient_data(title: str, reason: str) -> Figure:
-    """A figure that says in words that there is nothing to show, and why."""
+    """Return a figure that says in words that there is nothing to show, and why."""
     figure = new_figure(2.4, margins=Margins())
     headline(figure, title)
     figure.text(0.5, 0.42, "insufficient data", fontsize=15, color=GREY, ha="center", va="center")
@@ -185,13 +185,13 @@ def insufficient_data(title: str, reason: str) -> Figure:
 
 
 def slice_title(frame: pd.DataFrame, what: str) -> str:
-    """``SPY · 24h · what``, from the first row of a slice."""
+    """Return ``SPY · 24h · what``, from the first row of a slice."""
     names = [str(frame[name].iloc[0]) for name in ("ticker", "horizon") if name in frame and len(frame)]
     return " · ".join([*names, what])
 
 
 def to_png(figure: Figure) -> bytes:
-    """The figure as a PNG at 110 dots per inch with a palette of its own; the same figure gives the same bytes."""
+    """Return the figure as a PNG at 110 dots per inch with its own palette; the same figure gives the same bytes."""
     from PIL import Image
 
     engine = figure.get_layout_engine()

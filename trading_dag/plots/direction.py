@@ -1,4 +1,5 @@
-"""Figures of direction forecasts: are the probabilities right, and what happened lately. No scores are made here."""
+"""Figures of direction forecasts: whether the probabilities are right, and what happened lately. No score is
+computed."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _RARE: Final = 30
 
 
 def calibration(direction_predictions: pd.DataFrame) -> Figure:
-    """Forecast probability of a rise against how often prices rose, with the number of forecasts below.
+    """Draw the forecast probability of a rise against how often prices rose, with the number of forecasts below.
 
     Parameters
     ----------
@@ -80,7 +81,8 @@ def _bin_of(probability: FloatArray) -> npt.NDArray[np.intp]:
 
 
 def _reliability(axes: Axes, probability: FloatArray, rose: FloatArray, *, label: str, colour: str, line: str) -> None:
-    """Mean forecast and share of rises per bin that has forecasts, with Wilson's interval; rare bins are hollow."""
+    """Draw mean forecast and share of rises per bin that has forecasts, with Wilson's interval; rare bins are
+    hollow."""
     bins = _bin_of(probability)
     count = np.bincount(bins, minlength=_BINS).astype("float64")
     is_filled = count > 0
@@ -99,12 +101,12 @@ def _reliability(axes: Axes, probability: FloatArray, rose: FloatArray, *, label
 def forecast_against_outcome(
     direction_predictions: pd.DataFrame, *, model: str | None = None, sessions: int = 250
 ) -> Figure:
-    """The latest forecasts of one model, its decision threshold, and what happened.
+    """Draw the latest forecasts of one model, its decision threshold, and what happened.
 
     Parameters
     ----------
     direction_predictions : ``predictions.direction`` of one slice.
-    model : whose forecasts; default: the first model by name that is no baseline.
+    model : the model whose forecasts are drawn; default: the first by name that is no baseline.
     sessions : how many of the latest sessions to show.
 
     Returns

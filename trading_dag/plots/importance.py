@@ -1,4 +1,4 @@
-"""The picture of importance: what the forecasts of each model lose without a group of features, or without one."""
+"""The figure of importance: what each model's forecasts lose without a group of features, or without one feature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROW_INCHES: Final = 0.2
 
 
 def importance_of_features(importance: pd.DataFrame) -> Figure:
-    """Return the increase of the loss by shuffled feature with its interval, groups first, a panel for each model.
+    """Draw the increase of the loss by shuffled feature with its interval, groups first, one panel per model.
 
     Parameters
     ----------

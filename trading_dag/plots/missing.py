@@ -1,4 +1,4 @@
-"""The picture of missing data: which column is there when."""
+"""The figure of missing data: which column is present when."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _TIME_LABELS: Final = 6
 
 
 def missing_data(presence: pd.DataFrame, title: str, *, count: str = "") -> Figure:
-    """Return the share of values that are there, a row a column and time from left to right; white is missing. Bars
+    """Draw the share of values that are present, one row per column and time from left to right; white is missing. Bars
     beside it show how much of each column is missing over the whole time.
 
     Parameters
     ----------
     presence : ``missing_values.presence_by_block``: (blocks, columns), 0 to 1; index: sessions or numbers of days.
-    title : of what.
-    count : how many columns there are, in words, where a row stands for several; counted where empty.
+    title : what the data are, for the headline.
+    count : number of columns in words, if a row stands for several; counted where empty.
     """
     from matplotlib.colors import LinearSegmentedColormap
 

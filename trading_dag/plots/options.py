@@ -28,7 +28,7 @@ MILLION: Final = 1e6
 def payoff_at_expiration(
     structure: Structure, strikes: ArrayLike, *, premium: float, spot: float, multiplier: float = 100.0, title: str = ""
 ) -> Figure:
-    """Profit of one structure at expiration against the underlying's price, breakevens marked; fees not counted.
+    """Draw the profit of one structure at expiration against the underlying's price, breakevens marked, without fees.
 
     Parameters
     ----------
@@ -64,13 +64,14 @@ def value_at_front_expiration(
     multiplier: float = 100.0,
     title: str = "",
 ) -> Figure:
-    """Profit of one structure when its front legs expire, legs that live on by Black–Scholes at their volatility.
+    """Draw the profit of one structure when its front legs expire; later legs are valued by Black–Scholes at their
+    volatility.
 
     Parameters
     ----------
     strikes : (legs,) USD, in the order of the legs.
     years_beyond : (legs,) from the front's expiration to the leg's own; 0 for the front.
-    volatilities : (legs,) fractions, taken as they were at the entry.
+    volatilities : (legs,) fractions, those of the entry.
     premium : USD a share, positive where paid.
     rate, dividend_yield : continuously compounded.
     """
@@ -101,7 +102,8 @@ def _prices_around(spot: float, strikes: FloatArray) -> FloatArray:
 def _profit_figure(
     prices: FloatArray, profit: FloatArray, *, points: FloatArray, spot: float, heading: str, words: str
 ) -> Figure:
-    """A profit against the underlying's price, gains and losses shaded; ``words`` has a place for the breakevens."""
+    """Draw a profit against the underlying's price, gains and losses shaded; ``words`` has a place for the
+    breakevens."""
     figure = canvas.new_figure(3.6)
     axes = figure.subplots()
     axes.plot(prices, profit, color=canvas.INK, linewidth=1.4)
@@ -127,7 +129,8 @@ def _bound(usd: float) -> str:
 
 
 def smiles(contracts: pd.DataFrame, title: str) -> Figure:
-    """Implied volatility against log-moneyness, one colour an expiration; dots are quotes, lines the fitted slices.
+    """Draw implied volatility against log-moneyness, one colour per expiration; dots are quotes, lines the fitted
+    slices.
 
     Parameters
     ----------
@@ -157,7 +160,7 @@ def smiles(contracts: pd.DataFrame, title: str) -> Figure:
 
 
 def term_structure(expirations: pd.DataFrame, title: str) -> Figure:
-    """At-the-money volatility and 25-delta skew against days to expiration.
+    """Draw at-the-money volatility and 25-delta skew against days to expiration.
 
     Parameters
     ----------
@@ -181,7 +184,7 @@ def term_structure(expirations: pd.DataFrame, title: str) -> Figure:
 
 
 def net_gamma_by_strike(by_strike: GammaByStrike, *, spot: float, flip: float, title: str) -> Figure:
-    """Dealers' gamma exposure at each strike within 10 % of spot, calls up and puts down, with the flip.
+    """Draw dealers' gamma exposure at each strike within 10 % of spot, calls up and puts down, with the flip.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The figure of market states: when the market was in which, as it was known then."""
+"""The figure of market states: which state the market was in, as it was known at the time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLOURS: Final = dict(
 
 
 def market_states(regime: pd.DataFrame) -> Figure:
-    """Filtered probabilities of the five states through time, stacked, 5-session means.
+    """Draw the filtered probabilities of the five states through time, stacked, as 5-session means.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def market_states(regime: pd.DataFrame) -> Figure:
 
     Returns
     -------
-    One band a state; the subtitle says how often each was the most probable one.
+    One band per state; the subtitle says how often each was the most probable one.
     """
     title = canvas.slice_title(regime, "market states, filtered")
     if regime.empty:

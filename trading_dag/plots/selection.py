@@ -1,4 +1,4 @@
-"""The picture of feature selection: which fold chose what, and how much each feature told it."""
+"""The figure of feature selection: which fold chose which features, and how much each told about the label."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ROW_INCHES: Final = 0.17
 
 
 def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model: str, live_fold: int) -> Figure:
-    """Mutual information of the features with the label by fold, the chosen ones dotted.
+    """Draw the mutual information of the features with the label by fold, with a dot on the chosen ones.
 
     Parameters
     ----------
     selection, stability : ``models.inputs`` and ``models.selection_stability`` of one slice.
-    model : whose features.
+    model : the model whose features are shown.
     live_fold : number of the live model; it stands apart on the right.
 
     Returns

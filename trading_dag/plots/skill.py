@@ -23,7 +23,7 @@ _ROW_INCHES: Final = 0.27
 
 
 def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
-    """Difference of each model from each baseline, positive is better, with its 95 % interval.
+    """Draw the difference of each model from each baseline (positive is better) with its 95 % interval.
 
     Parameters
     ----------

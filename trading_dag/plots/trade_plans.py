@@ -1,6 +1,6 @@
-"""The figures of a trade plan: its account and Greeks through time, profit by cause, how far trades went.
+"""Figures of a trade plan: its account and Greeks through time, profit by cause, and how far trades moved.
 
-Profit against random entry is drawn by ``backtest``, what a structure pays by ``options``.
+Profit against random entry is drawn in ``backtest``, and what a structure pays in ``options``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CAUSES: Final = ("delta", "gamma", "theta", "vega", "expiration", "residual")
 
 
 def plan_equity(equity: pd.DataFrame, title: str) -> Figure:
-    """Equity of the account, how far it was below its highest, and how many positions were open.
+    """Draw the account's equity, how far it was below its peak, and how many positions were open.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def plan_equity(equity: pd.DataFrame, title: str) -> Figure:
 
 
 def greeks_through_time(greeks: pd.DataFrame, title: str) -> Figure:
-    """Delta, gamma, vega and theta of the positions held over each session's close.
+    """Draw delta, gamma, vega and theta of the positions held over each session's close.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def greeks_through_time(greeks: pd.DataFrame, title: str) -> Figure:
 
 
 def profit_by_cause(exits: pd.DataFrame, title: str) -> Figure:
-    """What delta, gamma, theta, vega and the rest brought, and what fees took, of all closed trades.
+    """Draw what delta, gamma, theta, vega and the rest earned, and what fees cost, over all closed trades.
 
     Parameters
     ----------
-    exits : rows of ``PlanStudy.exits_table``; the last is that of all exits.
+    exits : rows of ``PlanStudy.exits_table``; the last row covers all exits.
     """
     heading = f"{title} · profit by cause"
     if exits.empty:
@@ -136,7 +136,7 @@ def profit_by_cause(exits: pd.DataFrame, title: str) -> Figure:
 
 
 def excursions(trades: pd.DataFrame, title: str) -> Figure:
-    """How far each closed trade went against and for its holder before it ended.
+    """Draw how far each closed trade moved against and for its holder before it ended.
 
     Parameters
     ----------
@@ -171,9 +171,9 @@ def excursions(trades: pd.DataFrame, title: str) -> Figure:
 
 
 def payoff_of_typical_trade(study: PlanStudy, title: str) -> Figure:
-    """What one structure of a typical trade pays at expiration, at the prices of its entry; fees not counted.
+    """Draw what one structure of a typical trade pays at expiration, at the prices of its entry, without fees.
 
-    Where the legs expire at different dates it is the value when the first of them do.
+    If the legs expire on different dates, it is the value when the first of them expire.
     """
     result, row = study.result, study.typical_row
     if row is None:

@@ -1,4 +1,4 @@
-"""The figure of volatility-regime forecasts: which regime was called when which came."""
+"""The figure of volatility-regime forecasts: which regime was forecast when which occurred."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DARK: Final = 0.55
 
 
 def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
-    """Confusion matrices of each model and of persistence on the same sessions, side by side.
+    """Draw the confusion matrices of each model and of persistence on the same sessions, side by side.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
 
     Returns
     -------
-    A row is the regime that came, a column the regime that was forecast; each cell gives the count and its share of
+    A row is the regime that occurred, a column the regime that was forecast; each cell gives the count and its share of
     the row. Only sessions that every shown model forecast and whose outcome is known are counted.
     """
     title = canvas.slice_title(volatility_predictions, "IV regime: forecast against outcome")

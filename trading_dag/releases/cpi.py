@@ -1,6 +1,6 @@
 """Days on which the Bureau of Labor Statistics released the Consumer Price Index, and will: facts, nothing computed.
 
-Each release is about the month before. What was planned and not kept stands apart. When each day was known is in
+Each release is about the month before. Planned days that were not kept are listed apart. When each day was known is in
 ``releases.schedule.py``.
 
 References

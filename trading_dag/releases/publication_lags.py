@@ -44,14 +44,14 @@ from trading_dag.sessions import NEW_YORK, TIME_UNIT, all_sessions
 
 @dataclass(frozen=True)
 class PublicationLag:
-    """How long after its reference date a series is taken as public.
+    """Says how long after its reference date a series is taken as public.
 
     Attributes
     ----------
     kind : ``next_session``, ``next_federal_reserve_day`` or ``days`` (calendar days after the first day of
         the reference month or quarter).
-    days : the lag of kind ``days``.
-    earlier_days, earlier_until : the lag of observations before that date, where it was longer.
+    days : the lag, for kind ``days``.
+    earlier_days, earlier_until : the longer lag of observations before that date, if there was one.
     """
 
     kind: Literal["next_session", "next_federal_reserve_day", "days"]
@@ -135,8 +135,7 @@ def known_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.Datetime
 
 
 def planned_on(series_id: str, observation_dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Return the session that the rule alone gives: what could be expected in advance, listed late releases left
-    aside.
+    """Return the session that the rule alone gives: what could be expected in advance, without listed late releases.
 
     Parameters, returns and errors are those of ``known_on``.
     """

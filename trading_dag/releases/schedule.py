@@ -54,11 +54,11 @@ MOVED_RELEASES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def fomc_decisions(days: pd.DatetimeIndex = SHIPPED_DECISIONS) -> pd.DataFrame:
-    """Decision days of the Federal Reserve with the moment at which each was known.
+    """Return the Federal Reserve's decision days with the moment at which each was known.
 
     Parameters
     ----------
-    days : decision days, any order. A day that is listed as unscheduled is known from its announcement on, every
+    days : decision days, in any order. A day that is listed as unscheduled is known from its announcement on, every
         other one from 1 December of the year before. A listed meeting that was called off is added where it lies
         between the first and the last of them.
 
@@ -82,7 +82,7 @@ def fomc_decisions(days: pd.DatetimeIndex = SHIPPED_DECISIONS) -> pd.DataFrame:
 
 
 def published_releases(event: str, days: pd.DatetimeIndex) -> pd.DataFrame:
-    """Release days that the agency published, each known 45 days ahead, a moved one on the day itself.
+    """Return release days that the agency published, each known 45 days ahead; a moved one is known on the day itself.
 
     Parameters
     ----------
@@ -101,12 +101,13 @@ def published_releases(event: str, days: pd.DatetimeIndex) -> pd.DataFrame:
 
 
 def releases_of_months(event: str, reference_months: pd.DatetimeIndex) -> pd.DataFrame:
-    """Release days of months: of the CPI as listed, after the list by rule, before it none; of UMCSENT by rule.
+    """Return the release days of months: the CPI's as listed, by rule after the list, none before it; UMCSENT's by
+    rule.
 
     Parameters
     ----------
     event : CPI or UMCSENT.
-    reference_months : first days of the months that the values are about, past and to come.
+    reference_months : first days of the months that the values are about, past and future.
 
     Returns
     -------
@@ -129,12 +130,13 @@ def releases_of_months(event: str, reference_months: pd.DatetimeIndex) -> pd.Dat
 
 
 def releases_by_rule(event: str, reference_months: pd.DatetimeIndex) -> pd.DataFrame:
-    """Release days worked out for releases whose days nobody says: UMCSENT's ``final_readings``, the CPI's lags.
+    """Return computed days for releases whose days nobody publishes: UMCSENT's by ``final_readings``, the CPI's by its
+    lag.
 
     Parameters
     ----------
     event : CPI or UMCSENT.
-    reference_months : first days of the months that the values are about, past and to come.
+    reference_months : first days of the months that the values are about, past and future.
 
     Returns
     -------
@@ -164,7 +166,7 @@ def releases_by_rule(event: str, reference_months: pd.DatetimeIndex) -> pd.DataF
 
 
 def final_readings(reference_months: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Sessions on which the Surveys of Consumers give the final reading of each month, by the survey's habit.
+    """Return the sessions on which the Surveys of Consumers give each month's final reading, by the survey's habit.
 
     The Friday from the 24th on, in January from the 27th on, which may lie in the next month; in November the
     Wednesday before Thanksgiving if that is the 25th at the latest, otherwise the Friday before; in December the Friday

@@ -33,7 +33,7 @@ _TOLERANCE_USD: Final = 1e-6
 
 @dataclass(frozen=True)
 class ArbitrageReport:
-    """Violations of a chain, and how many combinations were looked at.
+    """Lists the violations of a chain, and how many combinations were examined.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class ArbitrageReport:
 
     @property
     def counts(self) -> dict[ViolationKind, int]:
-        """Violations by kind."""
+        """Return the number of violations by kind."""
         return {kind: int((self.violations["kind"] == kind).sum()) for kind in KINDS}
 
 
@@ -59,7 +59,7 @@ def check_arbitrage(
     exercise: ExerciseStyle = "American",
     tolerance_usd: float = _TOLERANCE_USD,
 ) -> ArbitrageReport:
-    """Look at every pair and triple of neighbouring strikes, and at neighbouring expirations of a strike.
+    """Check every pair and triple of neighbouring strikes, and neighbouring expirations of each strike, for arbitrage.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def check_arbitrage(
         and calendars of European options compared at equal strike over forward; the far price between two strikes is
         its linear interpolation, which never is below the convex truth. Without them European calendars are not
         checked, because a dividend may make the nearer option dearer.
-    exercise : American options of one strike never get cheaper with time, whatever the dividends.
-    tolerance_usd : violations up to this size are rounding.
+    exercise : American options of one strike never get cheaper with more time, whatever the dividends.
+    tolerance_usd : violations up to this size count as rounding.
 
     Returns
     -------
@@ -114,7 +114,7 @@ _TYPES: Final = {
 
 
 def _ladder(chain: pd.DataFrame, forwards: pd.DataFrame | None) -> pd.DataFrame:
-    """Contracts with a price, ascending by strike: what it costs to buy, what it brings to sell, and the discount."""
+    """Return contracts with a price, ascending by strike: the cost to buy, the proceeds of a sale, and the discount."""
     priced = marks(chain)
     ladder = chain[[*_LADDER, "strike"]].reset_index(drop=True)
     ladder["buy"] = np.where(priced.is_two_sided, chain["ask"].to_numpy(), priced.price)
@@ -135,7 +135,8 @@ def _neighbours(ladder: pd.DataFrame, steps: int) -> tuple[pd.DataFrame, ...]:
 
 
 def _verticals(ladder: pd.DataFrame) -> pd.DataFrame:
-    """A call never costs less than one struck higher, nor more than that plus the (discounted) width; puts mirrored."""
+    """Return violations of: a call costs at least as much as the next higher strike, at most that plus the width; puts
+    mirrored."""
     low, high = _neighbours(ladder, 1)
     is_call = (low["option_right"] == "C").to_numpy()
     width = (high["strike"] - low["strike"]) * low["discount"]
@@ -151,7 +152,8 @@ def _brings(bought: pd.DataFrame, sold: pd.DataFrame) -> FloatArray:
 
 
 def _butterflies(ladder: pd.DataFrame) -> pd.DataFrame:
-    """The middle of three strikes never brings more than its two wings, weighted by distance, cost."""
+    """Return violations of: the middle of three strikes never sells for more than its two wings, weighted by distance,
+    cost."""
     low, middle, high = _neighbours(ladder, 2)
     weight = (high["strike"] - middle["strike"]) / (high["strike"] - low["strike"])
     return low[_LADDER].assign(
@@ -163,7 +165,7 @@ def _butterflies(ladder: pd.DataFrame) -> pd.DataFrame:
 
 
 def _american_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
-    """The farther of two expirations of one strike never costs less than the nearer brings."""
+    """Return violations of: the farther of two expirations of one strike never costs less than the nearer sells for."""
     contract = ["ticker", "quote_date", "option_right", "strike"]
     by_time = ladder.sort_values([*contract, "expiration"], ignore_index=True)
     far = by_time.shift(-1)
@@ -178,7 +180,7 @@ def _american_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
 
 
 def _european_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
-    """At equal strike over forward, price over discounted forward never falls with time."""
+    """Return violations of: at equal strike over forward, price over discounted forward never falls with time."""
     parts = []
     for _, book in ladder.dropna(subset=["forward"]).groupby(["ticker", "quote_date", "option_right"]):
         expirations = [rows for _, rows in book.groupby("expiration")]

@@ -1,8 +1,8 @@
-"""Which quotes of a chain may be believed, and for every other one the rule that says why not.
+"""Which quotes of a chain are credible, and for every other one the rule that says why it is not.
 
 Rules look at one row, at its copies, at the strikes beside it, and at the same contract on the quote date before; never
-at a later date. What the rows of a file mean is ``chain``'s work, which quotes are in line with their neighbours
-``chains.out_of_line``'. Arbitrage between believable quotes is reported by ``arbitrage``, not removed here.
+at a later date. What the rows of a file mean is decided in ``chains.rows``, which quotes are in line with their
+neighbours in ``chains.out_of_line``. Arbitrage between credible quotes is reported by ``arbitrage``, not removed here.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ REASONS: Final = (
 
 @dataclass(frozen=True)
 class CleaningRules:
-    """What is asked of a quote beyond what no chain can do without.
+    """Sets what is required of a quote beyond what every chain needs.
 
     Attributes
     ----------
-    refuse_zero_bid : a bid of zero is no quote either; off, such a contract stays, to be bought at its ask.
-    require_volatility : rows without the vendor's implied volatility go too. Off by default, because ours is fitted.
-    stale_move_fraction : least move of the underlying since the quote date before at which an unchanged quote is stale.
-    stale_price_fraction : least middle, as a fraction of spot, at which it is: cheap options may well stand still.
-    line_slack_fraction : by more than this fraction of spot must quotes of two strikes contradict each other, before
+    refuse_zero_bid : whether a bid of zero is refused; if not, the contract stays and can be bought at its ask.
+    require_volatility : whether rows without the vendor's implied volatility are refused; ours is fitted, so off.
+    stale_move_fraction : an unchanged quote is stale if the underlying moved at least this much since the date before.
+    stale_price_fraction : least middle, as a fraction of spot, that can be stale: cheap options may well stand still.
+    line_slack_fraction : quotes of two strikes must contradict each other by more than this fraction of spot before
         the one that is out of line is refused. Smaller contradictions stay, for ``arbitrage`` to report.
     """
 
@@ -49,7 +49,7 @@ class CleaningRules:
 
 
 def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> SiftedChain:
-    """Part a chain into quotes to be believed and quotes to be refused, each with its reason.
+    """Split a chain into credible quotes and refused quotes, each of the latter with its reason.
 
     Parameters
     ----------
@@ -109,7 +109,8 @@ def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> S
 
 
 def _stale(chain: pd.DataFrame, rules: CleaningRules) -> BoolArray:
-    """Return which two-sided quotes stood still on the contract's next quote date although the underlying moved."""
+    """Return which two-sided quotes did not change since the contract's last quote date although the underlying
+    moved."""
     contract = ["ticker", "expiration", "option_right", "strike"]
     wanted = chain[[*contract, "quote_date", "underlying_price", "bid", "ask"]].reset_index(drop=True)
     quoted = wanted[wanted["bid"].notna() & wanted["ask"].notna()]

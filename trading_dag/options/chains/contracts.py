@@ -28,7 +28,7 @@ OPEN_HOUR: Final = 9.5
 
 @dataclass(frozen=True)
 class ContractTerms:
-    """Terms of the options on one underlying.
+    """Holds the terms of the options on one underlying.
 
     Attributes
     ----------
@@ -76,8 +76,7 @@ def is_adjusted_root(roots: pd.Series) -> pd.Series:
 
 
 def last_trading_days(expirations: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Return the last session up to each expiration date. Monthly options were dated on a Saturday until January
-    2015.
+    """Return the last session up to each expiration date; until January 2015 monthly options were dated on a Saturday.
 
     Beyond the exchange calendar, which ends a year from today, only weekends are taken off.
     """
@@ -91,9 +90,8 @@ def last_trading_days(expirations: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 def is_monthly(expirations: pd.DatetimeIndex) -> BoolArray:
-    """Return whether each expiration is the standard monthly one: the third Friday, or the session before where it
-    is none.
-    """
+    """Return whether each expiration is the standard monthly one: the third Friday, or the session before if that is
+    none."""
     days = last_trading_days(expirations)
     is_weekday = np.asarray(days.day_of_week <= _FRIDAY)
     fridays = days + pd.to_timedelta(np.where(is_weekday, _FRIDAY - days.day_of_week, 0), unit="D")
@@ -129,7 +127,7 @@ def years_to_settlement(quote_dates: pd.Series, expirations: pd.Series, *, is_mo
 def _days_and_close_hours(
     dates: pd.Series, days_of: Callable[[pd.DatetimeIndex], pd.DatetimeIndex]
 ) -> tuple[NDArray[np.datetime64], FloatArray]:
-    """Days made of dates, and the hour at which each closes; each distinct date is looked up once."""
+    """Return the days made of dates, and the hour at which each closes; each distinct date is looked up once."""
     codes, distinct = pd.factorize(dates)
     days = pd.DatetimeIndex(days_of(pd.DatetimeIndex(distinct))).as_unit(TIME_UNIT)
     # factorize gives a missing date the code -1, which is the last place of the array: NaT.

@@ -1,7 +1,7 @@
 """What dealers would hold against the open interest of a chain, and the spot at which their gamma changes its sign.
 
 Only the exposure of one session's contracts is computed here. Where their volatilities come from is ``chain``'s
-business, and what the numbers are good for is the models' to show.
+business, and the models have to show what the numbers are good for.
 
 **The convention is an assumption.** Nobody publishes who holds what. Every net is signed as if dealers were long every
 call and short every put of the open interest, as customers who sell calls and buy puts would leave them.
@@ -28,7 +28,7 @@ VOLATILITY_POINT: Final = 0.01
 
 @dataclass(frozen=True)
 class OpenContracts:
-    """Contracts of one underlying on one session; arrays of one length.
+    """Holds the contracts of one underlying on one session, as arrays of one length.
 
     Attributes
     ----------
@@ -58,22 +58,22 @@ class OpenContracts:
             raise OptionPricingError(f"open contracts: arrays differ in length: {lengths}")
 
     def usable(self) -> OpenContracts:
-        """Return the contracts with time left, a volatility and open interest; of the others no exposure can be
-        computed.
-        """
+        """Return the contracts with time left, a volatility and open interest; the others have no computable
+        exposure."""
         with np.errstate(invalid="ignore"):
             keep = (self.years > 0) & (self.implied_volatility > 0) & (self.open_interest > 0) & (self.strike > 0)
         return OpenContracts(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
 
     @property
     def dealer_sign(self) -> FloatArray:
-        """+1 for calls, −1 for puts."""
+        """Return +1 for calls and −1 for puts."""
         return np.where(self.is_call, 1.0, -1.0)
 
 
 @dataclass(frozen=True)
 class GammaByStrike:
-    """Gamma exposure of dealers at each strike, USD of delta per 1 % move; arrays of one length, strikes ascending."""
+    """Holds dealers' gamma exposure at each strike, USD of delta per 1 % move; arrays of one length, strikes
+    ascending."""
 
     strike: FloatArray
     calls: FloatArray
@@ -81,23 +81,23 @@ class GammaByStrike:
 
     @property
     def net(self) -> FloatArray:
-        """Calls and puts together."""
+        """Return the exposure of calls and puts together."""
         return self.calls + self.puts
 
     @property
     def call_wall_strike(self) -> float:
-        """Strike with the greatest gamma exposure of calls; NaN without calls."""
+        """Return the strike with the greatest gamma exposure of calls; NaN without calls."""
         return float(self.strike[np.argmax(self.calls)]) if (self.calls > 0).any() else float("nan")
 
     @property
     def put_wall_strike(self) -> float:
-        """Strike with the greatest gamma exposure of puts; NaN without puts."""
+        """Return the strike with the greatest gamma exposure of puts; NaN without puts."""
         return float(self.strike[np.argmin(self.puts)]) if (self.puts < 0).any() else float("nan")
 
 
 @dataclass(frozen=True)
 class DealerExposure:
-    """Exposure of one session. NaN where no contract is usable.
+    """Holds the exposure of one session; NaN where no contract is usable.
 
     Attributes
     ----------
@@ -239,7 +239,7 @@ def _nearest_brackets(profile: _GammaProfile, spot: float) -> list[tuple[float, 
 
 
 class _GammaProfile:
-    """Gamma exposure as a function of spot, with all that does not depend on spot computed once.
+    """Computes gamma exposure as a function of spot; all that does not depend on spot is computed once.
 
     Γ·S²·0.01 = 0.01·S·exp(−qT)·φ(d1)/(σ√T), d1 = ln S / (σ√T) + offset.
     """

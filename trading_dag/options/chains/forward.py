@@ -32,8 +32,7 @@ _CHAIN_COLUMNS: Final = ("underlying_price", "strike", "option_right", "bid", "a
 def implied_forwards(
     chain: pd.DataFrame, *, rate: float | RateCurve, moneyness_fraction: float = 0.02, minimum_pairs: int = 1
 ) -> pd.DataFrame:
-    """Return forward and residual dividend yield of every expiration, by the median of put-call parity near the
-    money.
+    """Return forward and residual dividend yield of every expiration, by the median of put-call parity near the money.
 
     Each strike at which both call and put have a price gives K + (C − P)·exp(rT). That is exact for European
     options. American ones near the money miss it by little, because what early exercise is worth there nearly
@@ -86,7 +85,7 @@ def implied_forwards(
 
 
 def spot_gaps(forwards: pd.DataFrame) -> pd.DataFrame:
-    """Return how far the spot of each session lies from what every short expiration implies, where all say the same.
+    """Return how far each session's spot lies from what every short expiration implies, where all agree on the side.
 
     A spot that is stale by 0.4 % makes a dividend yield of 0.4 % · 365/T of each expiration: 28 % at five days. A
     dividend does so only of those after its ex-date, so the expiration that is nearest to the spot tells.

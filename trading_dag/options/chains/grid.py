@@ -1,7 +1,7 @@
-"""One session's chain as arrays of right × expiration × strike, and which of its quotes may be believed.
+"""One session's chain as arrays of right × expiration × strike, and which of its quotes are credible.
 
-The rules are ``chains.cleaning``'s, said once more without frames, because every session of every chain comes through
-here; tests hold the two against each other. What the quotes are worth is computed in ``chains.measures``.
+The rules are those of ``chains.cleaning``, written again without frames, because every session of every chain passes
+through here; tests compare the two. What the quotes are worth is computed in ``chains.measures``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NUMBERS: Final = ("underlying_price", "bid", "ask", "last", "volume", "open_int
 
 @dataclass(frozen=True)
 class SessionGrid:
-    """One ticker's chain on one session; ``CALL`` and ``PUT`` are the places on the first axis.
+    """Holds one ticker's chain on one session; ``CALL`` and ``PUT`` are the places on the first axis.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class SessionGrid:
 
     @cached_property
     def years(self) -> FloatArray:
-        """Calendar time to settlement of each expiration, years of 365 days, (expirations,)."""
+        """Return the calendar time to settlement of each expiration, years of 365 days, (expirations,)."""
         names = pd.Series([self.ticker] * len(self.expirations), dtype="str")
         days = pd.Series(self.expirations)
         quoted = pd.Series([self.session] * len(self.expirations))
@@ -66,18 +66,18 @@ class SessionGrid:
 
     @property
     def price(self) -> FloatArray:
-        """Middle of bid and ask where both are there, otherwise the last trade, USD."""
+        """Return the middle of bid and ask where both are present, otherwise the last trade, USD."""
         middle: FloatArray = 0.5 * (self.bid + self.ask)
         return np.where(np.isnan(middle), self.last, middle)
 
     @property
     def is_two_sided(self) -> BoolArray:
-        """Both bid and ask are there."""
+        """Return whether both bid and ask are present."""
         return np.isfinite(self.bid) & np.isfinite(self.ask)
 
 
 def session_grid(chain: pd.DataFrame) -> SessionGrid:
-    """Return the chain of one ticker and quote date as arrays. Of equal rows one counts, of differing ones of a key
+    """Return the chain of one ticker and quote date as arrays. One of equal rows counts; of differing rows of a key,
     none.
 
     Raises
@@ -162,7 +162,7 @@ def _places(chain: pd.DataFrame) -> tuple[IntArray, pd.DatetimeIndex, FloatArray
 
 
 def _stood_still(grid: SessionGrid, before: SessionGrid, rules: CleaningRules) -> BoolArray:
-    """Two-sided, dear quotes equal to those of the quote date before although the underlying moved."""
+    """Return two-sided, dear quotes equal to those of the quote date before although the underlying moved."""
     expiration = before.expirations.get_indexer(grid.expirations)
     strike = pd.Index(before.strikes).get_indexer(pd.Index(grid.strikes))
     rows, columns = expiration >= 0, strike >= 0
@@ -184,7 +184,8 @@ def _stood_still(grid: SessionGrid, before: SessionGrid, rules: CleaningRules) -
 
 
 def _out_of_line(grid: SessionGrid, quoted: BoolArray, slack_fraction: float) -> BoolArray:
-    """Two-sided quotes that contradict the others of their ladder, as ``chains.out_of_line.out_of_line`` finds them."""
+    """Return two-sided quotes that contradict the others of their ladder, as ``chains.out_of_line.out_of_line`` finds
+    them."""
     slack, strike = slack_fraction * grid.underlying_price, grid.strikes
     # What never falls with the strike: the worth of a put (of a call, the negative), and the strike less that.
     low = np.stack([-grid.ask[CALL], grid.bid[PUT]])

@@ -1,6 +1,6 @@
 """The analysis of every session of a chain: which sessions have to be computed, one after the other, and the tables.
 
-What one session comes down to is ``chains.session``'. Where half-finished work is kept is the caller's business.
+How one session is analysed is in ``chains.session``. The caller decides where half-finished work is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEPT_SESSIONS: Final = 50  # half a minute of work
 
 @dataclass(frozen=True)
 class HistoryTables:
-    """Rows of ``options.chain_analytics`` and of ``options.dealer_exposure``, of the same sessions."""
+    """Holds rows of ``options.chain_analytics`` and of ``options.dealer_exposure``, of the same sessions."""
 
     smiles: pd.DataFrame
     exposure: pd.DataFrame
@@ -31,7 +31,7 @@ class HistoryTables:
 
 @dataclass(frozen=True)
 class HistoryProgress:
-    """How far the analysis of a ticker's sessions is; ``computed`` of the ``done`` were not known already."""
+    """Tells how far the analysis of a ticker's sessions is; ``computed`` of the ``done`` were not known already."""
 
     done: int
     sessions: int
@@ -40,7 +40,7 @@ class HistoryProgress:
 
 @dataclass(frozen=True)
 class ChainHistory:
-    """The tables of many sessions.
+    """Holds the tables of many sessions.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ def analyse_history(
     keep: Callable[[HistoryTables], None] | None = None,
     progress: Callable[[HistoryProgress], None] | None = None,
 ) -> ChainHistory:
-    """Analyse every session whose quotes are not those of the known row; keep the other rows.
+    """Analyse every session whose quotes differ from those of its known row; keep the other rows.
 
     Parameters
     ----------

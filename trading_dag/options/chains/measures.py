@@ -1,4 +1,4 @@
-"""One session's raw chain down to what its features need: activity, points of each smile, dealers' exposure.
+"""Reduces one session's raw chain to what its features need: activity, points of each smile, dealers' exposure.
 
 Forwards, volatilities and Greeks here, over the arrays of ``chains.grid``; no frames and no fitted slices. What is
 told of every contract (reasons, errors) and the fitted smiles are ``chains.session``', features of several
@@ -29,7 +29,7 @@ _ROUNDING: Final = 1e-12  # a strike at exactly the fraction counts
 
 @dataclass(frozen=True)
 class ChainActivity:
-    """Contracts traded during the session and open on its morning, of calls and of puts; NaN where nobody says."""
+    """Counts contracts traded during the session and open on its morning, of calls and of puts; NaN where unknown."""
 
     call_volume: float
     put_volume: float
@@ -39,7 +39,8 @@ class ChainActivity:
 
 @dataclass(frozen=True)
 class SmilePoints:
-    """Points of each expiration's smile, (expirations,); volatilities are fractions, NaN where quotes do not reach.
+    """Holds points of each expiration's smile, (expirations,); volatilities are fractions, NaN where quotes do not
+    reach.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class SmilePoints:
 
 @dataclass(frozen=True)
 class SessionMeasures:
-    """What a session's chain comes down to; everything is known at its close.
+    """Holds the measures of a session's chain; everything is known at its close.
 
     Attributes
     ----------
@@ -143,7 +144,8 @@ def _residual_yield(grid: SessionGrid, forward: FloatArray, rate: float) -> Floa
 def _fitted(
     grid: SessionGrid, believed: BoolArray, forward: FloatArray, *, rate: float, dividend_yield: FloatArray
 ) -> FloatArray:
-    """Volatility of the out-of-the-money quote of each expiration and strike, (expirations, strikes); else NaN."""
+    """Return the volatility of the out-of-the-money quote of each expiration and strike, (expirations, strikes); else
+    NaN."""
     from trading_dag.options.pricing.implied_volatility import implied_volatility
 
     is_call = grid.strikes >= forward[:, np.newaxis]
@@ -230,7 +232,7 @@ def _open_contracts(
 
 
 def _activity(grid: SessionGrid) -> ChainActivity:
-    """Sums over all expirations; an unknown count of a contract adds nothing, and all unknown is unknown."""
+    """Return sums over all expirations; an unknown count of a contract adds nothing, and all unknown is unknown."""
     return ChainActivity(
         _total(grid.volume[CALL]),
         _total(grid.volume[PUT]),

@@ -19,7 +19,8 @@ _LADDER: Final = ("ticker", "quote_date", "expiration", "option_right")
 
 
 def out_of_line(quotes: pd.DataFrame, *, slack_fraction: float) -> BoolArray:
-    """Return which quotes are not among the most that agree with one another, (n,) in the order of the rows.
+    """Return which quotes are not in the largest set of quotes that agree with one another, (n,) in the order of the
+    rows.
 
     First no bid may be above the ask of a strike that is worth more; then, among the quotes that are left, no two
     may differ by more than their strikes do, which also a holder who may exercise early never pays for.
@@ -49,7 +50,7 @@ def out_of_line(quotes: pd.DataFrame, *, slack_fraction: float) -> BoolArray:
 
 
 def _agreeing(ladder: IntArray, lows: FloatArray, *, ceilings: FloatArray) -> BoolArray:
-    """Rows that agree with the others of their ladder; rows of a ladder stand together, (n,)."""
+    """Return the rows that agree with the others of their ladder; rows of a ladder stand together, (n,)."""
     agrees: BoolArray = np.ones(len(ladder), dtype=np.bool_)
     begins = np.flatnonzero(np.diff(ladder, prepend=-1))
     ends = np.append(begins[1:], len(ladder))

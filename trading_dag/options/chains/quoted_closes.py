@@ -1,6 +1,6 @@
-"""Prices in the dollars of their own day, out of ones that are adjusted for every split since.
+"""Prices in the dollars of their own day, from prices that are adjusted for every later split.
 
-Option chains quote what was traded that day; bars are adjusted. Whoever holds one against the other starts here.
+Option chains quote what was traded that day; bars are adjusted. A comparison of the two starts here.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ def rates_at_sessions(macro: pd.DataFrame, sessions: pd.DatetimeIndex, *, fallba
 
 
 def rates_of_quotes(macro: pd.DataFrame, *, fallback: float) -> RateCurve:
-    """Return the same by quote date, whatever the maturity: a function that ``forward.implied_forwards`` asks.
+    """Return a function that gives the same rates by quote date, whatever the maturity, for
+    ``forward.implied_forwards``.
 
     Parameters
     ----------

@@ -131,7 +131,7 @@ def repeated_rows(frame: pd.DataFrame) -> tuple[BoolArray, BoolArray]:
 
 @dataclass(frozen=True)
 class Marks:
-    """What each row of a chain is worth; arrays of one length, USD a share.
+    """Holds what each row of a chain is worth; arrays of one length, USD a share.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ def _roots(named: pd.DataFrame) -> pd.Series:
 
 
 def _by_root(chain: pd.DataFrame, roots: pd.Series) -> pd.Series:
-    """Tickers, replaced by the root where the contract must be kept apart."""
+    """Return the tickers, replaced by the root where the contract must be kept apart."""
     other = (roots != chain["ticker"]) & roots.notna() & (roots != "")
     if not other.any():
         return chain["ticker"]

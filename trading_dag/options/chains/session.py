@@ -35,7 +35,7 @@ _FORWARDS: Final = ("rate", "pairs", "forward_deviation")
 
 @dataclass(frozen=True)
 class SessionAnalysis:
-    """What one session's chain comes down to.
+    """Holds the analysis of one session's chain.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class SessionAnalysis:
     arbitrage: ArbitrageReport
 
     def exposure_row(self, digest: str) -> pd.DataFrame:
-        """One row of ``options.dealer_exposure``; ``digest`` is of what it was computed from."""
+        """Return one row of ``options.dealer_exposure``; ``digest`` identifies what it was computed from."""
         head = {"ticker": self.ticker, "session": self.session, "spot": self.spot, "chain_digest": digest}
         values = {**head, **self.exposure.__dict__, **self.activity.__dict__}
         return table_frame(DEALER_EXPOSURE, values, rows=1)
@@ -163,7 +163,7 @@ def _smile_rows(
     arbitrage: ArbitrageReport,
     points: SmilePoints,
 ) -> pd.DataFrame:
-    """Rows of ``options.chain_analytics``: every expiration that has a clean quote."""
+    """Return rows of ``options.chain_analytics``: every expiration that has a credible quote."""
     smile = smile_summary(contracts).drop(columns=["years", "forward", "dividend_yield"])
     # Without any fitted contract the summary has no rows and so no types.
     rows = forwards.merge(smile.astype(forwards.dtypes[SLICE_KEY].to_dict()), on=SLICE_KEY, how="left")
@@ -210,7 +210,8 @@ def _smile_rows(
 
 
 def _calendar_slacks(smiles: list[FittedSmile | None]) -> list[float]:
-    """Least growth of total variance since the fitted expiration before; NaN for the first and for those without."""
+    """Return the least growth of total variance since the previous fitted expiration; NaN for the first and for
+    unfitted ones."""
     slacks, nearer = [], None
     for smile in smiles:
         is_later = smile is not None and nearer is not None and smile.years > nearer.years

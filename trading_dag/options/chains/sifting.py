@@ -1,4 +1,5 @@
-"""Parting rows of a chain by rules: what is kept, what is taken out by which rule, and the first row of each."""
+"""Splits rows of a chain by rules: which rows are kept, which rule refused the others, and the first row of each
+rule."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ REASON: Final = "reason"
 
 @dataclass(frozen=True)
 class Fault:
-    """The first row that a rule took out.
+    """Names the first row that a rule refused.
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class SiftedChain:
-    """Rows of a chain, and the rows that were taken out with the rule that took each.
+    """Holds rows of a chain, and the refused rows with the rule that refused each.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class SiftedChain:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Refused rows by reason, the most frequent first."""
+        """Return the number of refused rows by reason, the most frequent first."""
         return {str(reason): int(count) for reason, count in self.refused[REASON].value_counts().items()}
 
 
@@ -58,7 +59,7 @@ def sift(
     *,
     blame: Callable[[str, int], tuple[str, object]] | None = None,
 ) -> SiftedChain:
-    """Part a frame by masks of rows to refuse; the first rule that hits a row is its reason.
+    """Split a frame by masks of rows to refuse; the first rule that hits a row is its reason.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ def contract_analytics(
     tick: float = TICK_USD,
     maximum_error: float = MAXIMUM_VOLATILITY_ERROR,
 ) -> pd.DataFrame:
-    """Return the chain with each contract's implied volatility, or the reason why it has none, its delta and vega.
+    """Return the chain with each contract's implied volatility, or the reason why it has none, and its delta and vega.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def contract_analytics(
 
 
 def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float | RateCurve) -> pd.DataFrame:
-    """Return the chain with a fitted implied volatility wherever the vendor has none and the quote can be believed.
+    """Return the chain with a fitted implied volatility wherever the vendor has none and the quote is credible.
 
     Parameters
     ----------
@@ -118,8 +118,7 @@ def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float | RateCurve) ->
 
 
 def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
-    """Return at-the-money volatility and 25-delta skew of every expiration, interpolated on its out-of-the-money
-    contracts.
+    """Return at-the-money volatility and 25-delta skew of every expiration, interpolated on out-of-the-money contracts.
 
     Parameters
     ----------
@@ -153,7 +152,8 @@ def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _interpolated(where: float, number: IntArray, *, places: FloatArray, values: FloatArray, groups: int) -> FloatArray:
-    """Linear interpolation at one place in every group, (groups,); NaN where a group lies on one side of it."""
+    """Return the linear interpolation at one place in every group, (groups,); NaN where a group lies on one side of
+    it."""
     order = np.lexsort((places, number))
     number, places, values = number[order], places[order], values[order]
     spans = (number[:-1] == number[1:]) & (places[:-1] <= where) & (places[1:] >= where)

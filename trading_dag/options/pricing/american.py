@@ -1,6 +1,6 @@
 """Prices of American options with discrete cash dividends.
 
-What early exercise adds to ``black_scholes``, and which contracts it adds nothing to, belongs here. Where American
+What early exercise adds to ``black_scholes``, and for which contracts it adds nothing, belongs here. Where American
 prices are used, and where European ones are enough, ``docs/options-exercise.md`` says.
 """
 
@@ -25,8 +25,7 @@ _LIFE_DAYS: Final = 3_650
 
 
 def dividends_within(ex_years: ArrayLike, amounts: ArrayLike, *, years: ArrayLike, rate: ArrayLike) -> FloatArray:
-    """Return the present value of the dividends that go ex after the quote and not after the expiration, (n,) USD a
-    share.
+    """Return the present value of dividends that go ex after the quote and by the expiration, (n,) USD a share.
 
     Parameters
     ----------
@@ -53,7 +52,7 @@ def american_price(
     ex_years: ArrayLike = (),
     dividends: ArrayLike = (),
 ) -> FloatArray:
-    """Price of American options, USD a share, (n,).
+    """Return the price of American options, USD a share, (n,).
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ DENSITY_AT_ZERO = float(np.sqrt(0.5 / np.pi))
 
 @dataclass(frozen=True)
 class BlackScholesTerms:
-    """Inputs and the terms that the price and the Greeks share.
+    """Holds the inputs and the terms that the price and the Greeks share.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class BlackScholesTerms:
 
     @property
     def is_valid(self) -> BoolArray:
-        """Inside the domain."""
+        """Return whether each contract is inside the domain."""
         s, k, t, sigma = self.spot, self.strike, self.years, self.volatility
         is_valid: BoolArray = (
             (s > 0.0) & (s < np.inf) & (k > 0.0) & (k < np.inf) & (t >= 0.0) & (t < np.inf)
@@ -155,7 +155,8 @@ def exercised_of_tails(
 
 
 def _exercised(terms: BlackScholesTerms, argument: FloatArray, *, whole: FloatArray, tail: FloatArray) -> FloatArray:
-    """±whole·N(±argument) from the tail whole·N(−|argument|): whole − tail on one side, the tail on the other."""
+    """Return ±whole·N(±argument) from the tail whole·N(−|argument|): whole − tail on one side, the tail on the
+    other."""
     is_whole = (argument > 0.0) == terms.is_call
     if not terms.are_ordinary:
         return terms.sign * np.where(is_whole, whole - tail, tail)

@@ -122,5 +122,5 @@ def common_shape(arrays: Sequence[Array]) -> tuple[int, ...]:
 
 
 def _flat(array: Array, shape: tuple[int, ...]) -> Array:
-    """One dimension: a view where the memory allows it, and a scalar stays one element."""
+    """Return a one-dimensional array: a view where the memory allows it; a scalar stays one element."""
     return array.reshape(-1) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1)

@@ -22,7 +22,7 @@ from trading_dag.options.pricing.blocks import in_blocks
 
 @dataclass(frozen=True)
 class Greeks:
-    """Price and sensitivities of one share of the option; arrays of one shape.
+    """Holds price and sensitivities of one share of the option; arrays of one shape.
 
     Attributes
     ----------
@@ -58,7 +58,8 @@ def greeks(
     volatility: ArrayLike,
     is_call: ArrayLike,
 ) -> Greeks:
-    """Price and the eight Greeks; inputs, domain, errors and accuracy of the price as in ``black_scholes.price``.
+    """Return the price and the eight Greeks; inputs, domain, errors and accuracy of the price as in
+    ``black_scholes.price``.
 
     Where ``years`` or ``volatility`` is zero these are the limits away from the kink. Exactly at the
     kink (forward = strike) delta is half its jump and gamma is infinite; with no time left theta is minus infinity
@@ -97,7 +98,8 @@ def _greeks_of_block(*inputs: Any, out: Sequence[FloatArray]) -> None:
 
 
 def _write_bend(terms: BlackScholesTerms, density: FloatArray, *, to: Greeks) -> None:
-    """What calls and puts share, in proportion to the density: four Greeks, and theta and charm but for carry."""
+    """Write what calls and puts share, in proportion to the density: four Greeks, and theta and charm except for
+    carry."""
     gamma, vega, theta, vanna, charm, volga = to.gamma, to.vega, to.theta, to.vanna, to.charm, to.volga
     # −S·exp(−qT)·φ(d1)·σ/(2√T)
     np.multiply(density, terms.volatility, out=theta)
@@ -125,7 +127,8 @@ def _write_bend(terms: BlackScholesTerms, density: FloatArray, *, to: Greeks) ->
 
 
 def _limits(terms: BlackScholesTerms, density: FloatArray) -> dict[str, FloatArray]:
-    """Without deviation: zero away from the kink, and at the kink (the density is positive there) the limits."""
+    """Return the limits without deviation: zero away from the kink, and the limits at the kink, where the density is
+    positive."""
     is_kink = density > 0.0
     vega = density * terms.root_years
     # There delta is N(drift·√T/σ), which runs to one half at infinite speed, from the side of the drift's sign.

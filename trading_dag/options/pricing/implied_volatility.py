@@ -147,7 +147,7 @@ def _solve(moneyness: FloatArray, *, value: FloatArray, complement: FloatArray) 
 
 
 def _start(moneyness: FloatArray, value: FloatArray) -> FloatArray:
-    """First guess of the deviation: the normal model's, bent as at the money."""
+    """Return the first guess of the deviation: the normal model's, bent as at the money."""
     depth = np.log1p(np.expm1(moneyness) / value)
     # h over depth in the normal model; the deviation is x/h there, and √(2π) for c = 1 at the money.
     slope = polynomial(_NORMAL_NUMERATOR, depth) / polynomial(_NORMAL_DENOMINATOR, depth)

@@ -1,1 +1,1 @@
-"""Structures of several legs as data: payoff, strikes, quotes, and what a structure looks like today."""
+"""Structures of several legs as data: payoff, strikes, quotes, and an indication at a session's close."""

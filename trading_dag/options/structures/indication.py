@@ -26,7 +26,7 @@ QUOTE_SOURCE: Final = "modelled"
 
 @dataclass(frozen=True)
 class Indication:
-    """One structure at one close.
+    """Describes what one structure costs and pays at one close.
 
     Attributes
     ----------

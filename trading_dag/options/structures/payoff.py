@@ -44,8 +44,7 @@ def _value_at_expiration(structure: Structure, strikes: FloatArray, prices: Floa
 
 
 def payoff(structure: Structure, strikes: ArrayLike, *, spot: ArrayLike) -> FloatArray:
-    """Return the value at expiration, USD a share, before any premium; the shares of a covered call count at their
-    price.
+    """Return the value at expiration, USD a share, before any premium; a covered call's shares count at their price.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def payoff(structure: Structure, strikes: ArrayLike, *, spot: ArrayLike) -> Floa
 
 @dataclass(frozen=True)
 class PayoffBounds:
-    """Least and greatest value at expiration, USD a share, each (n,); infinite where unlimited."""
+    """Holds the least and greatest value at expiration, USD a share, each (n,); infinite where unlimited."""
 
     least: FloatArray
     greatest: FloatArray

@@ -30,7 +30,7 @@ _TICK_TOLERANCE: Final = 1e-7
 
 @dataclass(frozen=True)
 class Quotes:
-    """Bid, middle and ask, USD a share, and the volatility behind them; arrays of one shape."""
+    """Holds bid, middle and ask, USD a share, and the volatility behind them; arrays of one shape."""
 
     bid: FloatArray
     middle: FloatArray
@@ -38,7 +38,7 @@ class Quotes:
     implied_volatility: FloatArray
 
     def natural(self, signed_ratios: ArrayLike) -> FloatArray:
-        """Return what each leg trades at: the ask where bought (positive ratio), the bid where sold."""
+        """Return the price at which each leg trades: the ask where bought (positive ratio), the bid where sold."""
         chosen: FloatArray = np.where(np.asarray(signed_ratios) > 0, self.ask, self.bid)
         return chosen
 
@@ -70,7 +70,7 @@ def modelled_quotes(
 
 @dataclass(frozen=True)
 class Positions:
-    """One structure, opened once for each row at that row's own quotes.
+    """Holds one structure opened once for each row at that row's own quotes.
 
     Attributes
     ----------

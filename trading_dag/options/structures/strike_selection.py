@@ -39,9 +39,8 @@ _DIVIDES_EVENLY: Final = 1e-9
 
 
 def strike_step(spot: ArrayLike, *, fraction: float) -> FloatArray:
-    """Return the distance of neighbouring strikes: the greatest usual tick not above ``fraction`` of spot, at least
-    0.50 USD.
-    """
+    """Return the distance of neighbouring strikes: the greatest usual tick up to ``fraction`` of spot, at least 0.50
+    USD."""
     raw = np.asarray(spot, dtype=np.float64) * fraction
     position = np.searchsorted(STRIKE_TICKS_USD, raw * (1.0 + _DIVIDES_EVENLY), side="right") - 1
     step: FloatArray = np.where(np.isfinite(raw), np.asarray(STRIKE_TICKS_USD)[np.maximum(position, 0)], np.nan)
@@ -97,9 +96,7 @@ def strike_at_delta(
 
 
 def strike_at_the_money(spot: ArrayLike, *, step: ArrayLike) -> FloatArray:
-    """Return the strike on the grid nearest to spot, the lower of two equally near, at least one step; NaN where
-    spot is.
-    """
+    """Return the grid strike nearest to spot, the lower of two equally near, at least one step; NaN where spot is."""
     grid = np.asarray(step, dtype=np.float64)
     steps = np.ceil(np.asarray(spot, dtype=np.float64) / grid - 0.5)
     strike: FloatArray = np.maximum(steps, 1.0) * grid

@@ -26,33 +26,34 @@ WidthUnit = Literal["usd", "spot_fraction"]
 
 @dataclass(frozen=True)
 class DeltaRule:
-    """Strike whose absolute delta is nearest to the setting of that role (``BacktestSettings.<role>_delta``)."""
+    """Picks the strike whose absolute delta is nearest to the setting of that role
+    (``BacktestSettings.<role>_delta``)."""
 
     role: DeltaRole
 
 
 @dataclass(frozen=True)
 class TargetDeltaRule:
-    """Strike whose absolute delta is nearest to this one, between 0 and 1."""
+    """Picks the strike whose absolute delta is nearest to this one, between 0 and 1."""
 
     absolute_delta: float
 
 
 @dataclass(frozen=True)
 class AtTheMoneyRule:
-    """Strike nearest to the underlying price; the lower of two equally near."""
+    """Picks the strike nearest to the underlying price; the lower of two equally near."""
 
 
 @dataclass(frozen=True)
 class SameStrikeRule:
-    """The strike of an earlier leg."""
+    """Picks the strike of an earlier leg."""
 
     leg: int
 
 
 @dataclass(frozen=True)
 class OffsetRule:
-    """Strike a number of grid steps above (negative: below) the strike of an earlier leg."""
+    """Picks the strike a number of grid steps above (negative: below) the strike of an earlier leg."""
 
     leg: int
     steps: int
@@ -60,7 +61,7 @@ class OffsetRule:
 
 @dataclass(frozen=True)
 class WidthRule:
-    """Strike so far above (negative: below) that of an earlier leg, in USD or as a share of spot.
+    """Picks the strike at a distance above (negative: below) that of an earlier leg, in USD or as a share of spot.
 
     Rounded to the grid, and at least one step of it.
     """
@@ -72,7 +73,7 @@ class WidthRule:
 
 @dataclass(frozen=True)
 class BackExpiryRule:
-    """The first weekly expiration at least so many calendar days after the front one."""
+    """Picks the first weekly expiration at least so many calendar days after the front one."""
 
     days_after_front: int = 28
 
@@ -83,7 +84,7 @@ ExpiryRule = Literal["weekly"] | BackExpiryRule
 
 @dataclass(frozen=True)
 class Leg:
-    """One leg.
+    """Describes one leg.
 
     Attributes
     ----------
@@ -103,7 +104,7 @@ class Leg:
 
     @property
     def signed_ratio(self) -> float:
-        """Contracts a structure, negative where sold."""
+        """Return the contracts per structure, negative where sold."""
         return float(self.ratio if self.side == "buy" else -self.ratio)
 
 
@@ -136,7 +137,7 @@ def _impossibility(leg: Leg, position: int) -> str | None:
 
 @dataclass(frozen=True)
 class Structure:
-    """A named tuple of legs, with shares of the underlying where it holds them.
+    """Names a tuple of legs, with shares of the underlying where it holds them.
 
     Attributes
     ----------
@@ -147,7 +148,7 @@ class Structure:
 
     Raises
     ------
-    StructureError : for legs that cannot be: none, an unknown right or side, a ratio below 1, a rule that
+    StructureError : for impossible legs: none, an unknown right or side, a ratio below 1, a rule that
         names a later leg or cannot be met. Names the structure, the leg and the rule.
     """
 
@@ -167,22 +168,22 @@ class Structure:
 
     @property
     def signed_ratios(self) -> FloatArray:
-        """Contracts a structure by leg, negative where sold."""
+        """Return the contracts per structure by leg, negative where sold."""
         return np.array([leg.signed_ratio for leg in self.legs])
 
     @property
     def is_call(self) -> BoolArray:
-        """True where the leg is a call."""
+        """Return True where the leg is a call."""
         return np.array([leg.option_right == "C" for leg in self.legs])
 
     @property
     def contracts_per_structure(self) -> int:
-        """Option contracts in one structure, which is what fees count."""
+        """Return the number of option contracts in one structure, which is what fees count."""
         return sum(leg.ratio for leg in self.legs)
 
     @property
     def expires_together(self) -> bool:
-        """All legs have one expiration, so that a payoff at expiration exists."""
+        """Return whether all legs have one expiration, so that a payoff at expiration exists."""
         return len({leg.expiry_rule for leg in self.legs}) == 1
 
 
@@ -245,11 +246,11 @@ def structure_of(name: str, *, menu: Mapping[str, Structure] = STRUCTURES) -> St
 
     Parameters
     ----------
-    menu : what there is to choose from: the built-in structures, or those with a user's own.
+    menu : the structures to choose from: the built-in ones, or those with a user's own.
 
     Raises
     ------
-    OptionPricingError : for a name that is none.
+    OptionPricingError : for an unknown name.
     """
     try:
         return menu[name]

@@ -47,7 +47,8 @@ _WIDEST_SPOT_FRACTION: Final = 100.0
 
 
 class LegSettings(BaseModel):
-    """One leg: right, side, ratio, exactly one strike rule, and where it needs them ``apart_from`` and a back expiry.
+    """Describes one leg: right, side, ratio, exactly one strike rule, and where needed ``apart_from`` and a back
+    expiry.
 
     ``steps``, ``width_usd`` and ``width_spot_fraction`` count from ``from_leg``, negative means below.
     """
@@ -111,7 +112,7 @@ class LegSettings(BaseModel):
 
 
 class StructureSettings(BaseModel):
-    """A structure of the user: a name, its legs in order, and lots of shares where it holds them."""
+    """Describes a structure of the user: a name, its legs in order, and lots of shares where it holds them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -141,7 +142,7 @@ class StructureSettings(BaseModel):
 
 
 def parse_structures(value: object) -> tuple[StructureSettings, ...]:
-    """Structures from JSON text or from what it decodes to; every one of them can be.
+    """Return the structures from JSON text or from what it decodes to; each of them is possible.
 
     Raises
     ------

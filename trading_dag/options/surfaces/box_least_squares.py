@@ -1,8 +1,8 @@
 """Least squares of a few unknowns within a box, by Levenberg and Marquardt's steps.
 
-Here belongs the descent and nothing of what is fitted. SciPy's own solver within bounds takes two thirds of its time
-for keeping away from them and for decomposing what five unknowns need no decomposition for; a session of forty
-expirations asks for four thousand steps.
+Only the descent belongs here, nothing of what is fitted. SciPy's own solver within bounds spends two thirds of its time
+on staying away from them and on decompositions that five unknowns do not need; a session of forty
+expirations needs four thousand steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The implied-volatility surface that stands in where there is no option chain.
+"""The implied-volatility surface that is used where there is no option chain.
 
 It is an ASSUMPTION: one at-the-money level from the volatility index, a term slope, a skew and a
 curvature, all from ``settings.SurfaceSettings`` and printed with everything that uses them. Their defaults
@@ -34,11 +34,12 @@ def continuous_rate(treasury_3m_percent: ArrayLike, *, fallback: float) -> Float
 
 
 class VolatilitySurface(Protocol):
-    """What strikes, quotes and probabilities are made from; one surface a row. Meanings as in ``ModelledSurface``."""
+    """Describes what strikes, quotes and probabilities are made from; one surface per row, terms as in
+    ``ModelledSurface``."""
 
     @property
     def is_known(self) -> BoolArray:
-        """Rows that have a volatility."""
+        """Return which rows have a volatility."""
 
     def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
         """Return the forward price, USD."""
@@ -50,9 +51,8 @@ class VolatilitySurface(Protocol):
         """Return the volatility at the forward, fraction."""
 
     def smile(self, years: ArrayLike) -> Smile:
-        """Return the volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same
-        terms.
-        """
+        """Return the volatility, a fraction, as a function of x = ln(K/F)/(atm·√T), for repeated use with the same
+        terms."""
 
     def implied_volatility(self, spot: ArrayLike, strike: ArrayLike, years: ArrayLike) -> FloatArray:
         """Return the volatility of the contract, fraction."""
@@ -72,7 +72,7 @@ class VolatilitySurface(Protocol):
 
 @dataclass(frozen=True)
 class ModelledSurface:
-    """A surface for each volatility-index level.
+    """Models a surface for each volatility-index level.
 
     atm(T)  = atm_ratio · index/100 · (1 + term_slope · ln(days/30)), days at least 1;
     σ(K, T) = atm · (1 + skew·x + curvature·x²), x = ln(K/F) / (atm·√T) cut to ±3;
@@ -94,7 +94,7 @@ class ModelledSurface:
 
     @property
     def is_known(self) -> BoolArray:
-        """Rows that have an index level."""
+        """Return which rows have an index level."""
         return np.isfinite(np.asarray(self.index_points, dtype=np.float64))
 
     def dividend_factor(self, years: ArrayLike) -> FloatArray:
@@ -118,9 +118,8 @@ class ModelledSurface:
         return floored
 
     def smile(self, years: ArrayLike) -> Smile:
-        """Return the volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same
-        terms.
-        """
+        """Return the volatility, a fraction, as a function of x = ln(K/F)/(atm·√T), for repeated use with the same
+        terms."""
         at_the_money = self.atm_volatility(years)
 
         def volatility(standardised_log_moneyness: ArrayLike) -> FloatArray:

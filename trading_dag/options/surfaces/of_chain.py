@@ -33,7 +33,7 @@ _DEVIATIONS: Final = np.linspace(-2.0, 2.0, 41)
 
 @dataclass(frozen=True)
 class FittedSurface:
-    """Fitted slices of n sessions, one row a session.
+    """Holds the fitted slices of n sessions, one row per session.
 
     Between two slices total variance is linear in time at equal ln(K/F), which keeps slices that do not cross free
     of calendar arbitrage; before the first and beyond the last the volatility is held. The carry ln(F/S)/T is linear in
@@ -58,7 +58,7 @@ class FittedSurface:
 
     @property
     def is_known(self) -> BoolArray:
-        """Rows with a volatility."""
+        """Return which rows have a volatility."""
         return self.is_fitted
 
     def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
@@ -79,9 +79,8 @@ class FittedSurface:
         return self._volatility(np.asarray(0.0), np.asarray(years, dtype=np.float64))
 
     def smile(self, years: ArrayLike) -> Smile:
-        """Return the volatility as a function of x = ln(K/F)/(atm·√T), fraction; to be asked many times for the same
-        terms.
-        """
+        """Return the volatility, a fraction, as a function of x = ln(K/F)/(atm·√T), for repeated use with the same
+        terms."""
         term = np.asarray(years, dtype=np.float64)
         at_the_money, root = self.atm_volatility(term), np.sqrt(term)
 
@@ -182,7 +181,7 @@ class FittedSurface:
 def fitted_surface(
     smiles: pd.DataFrame, sessions: pd.DatetimeIndex, *, quoted_close: FloatArray, years: FloatArray
 ) -> FittedSurface:
-    """Return the surface of each session out of ``options.chain_analytics``.
+    """Return the surface of each session from ``options.chain_analytics``.
 
     A session counts as fitted where its slices without butterfly arbitrage lie on both sides of the wanted time, and
     the chain's underlying is within 1 % of the close. A slice that crosses an earlier one, within two standard
@@ -190,7 +189,7 @@ def fitted_surface(
 
     Parameters
     ----------
-    smiles : rows of one ticker; sessions that are not asked for are left aside.
+    smiles : rows of one ticker; sessions that are not asked for are ignored.
     sessions : (n,) the sessions wanted.
     quoted_close : (n,) closes in the dollars of their day, as chains are; see ``chains.quoted_closes``. A surface is in
         moneyness, so it prices on a spot that was split since just as well.

@@ -40,7 +40,7 @@ _CURVATURES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 @dataclass(frozen=True)
 class SviParameters:
-    """Raw SVI: w(k) = a + b·(ρ(k − m) + √((k − m)² + s²)), total variance σ²T over k = ln(K/F).
+    """Holds raw SVI: w(k) = a + b·(ρ(k − m) + √((k − m)² + s²)), total variance σ²T over k = ln(K/F).
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class SviParameters:
 
     @property
     def least_variance(self) -> float:
-        """The least total variance over all strikes."""
+        """Return the least total variance over all strikes."""
         return self.a + self.b * self.s * float(np.sqrt(1.0 - self.rho**2))
 
     @property
     def wing_slopes(self) -> tuple[float, float]:
-        """Slope of the total variance far out on the left and on the right, each not negative."""
+        """Return the slope of the total variance far out on the left and on the right, neither negative."""
         return self.b * (1.0 - self.rho), self.b * (1.0 + self.rho)
 
     def total_variance(self, log_moneyness: ArrayLike) -> FloatArray:
@@ -116,7 +116,7 @@ class SviParameters:
 
 @dataclass(frozen=True)
 class FittedSmile:
-    """A raw SVI slice fitted to the quotes of one expiration.
+    """Holds a raw SVI slice fitted to the quotes of one expiration.
 
     Attributes
     ----------
@@ -189,10 +189,9 @@ def fit_smile(
 
 
 def calendar_slack(nearer: FittedSmile, further: FittedSmile) -> float:
-    """Return the least growth of total variance from the nearer to the further expiration; below zero is a calendar
-    arbitrage.
+    """Return the least growth of total variance from nearer to further expiration; below zero is a calendar arbitrage.
 
-    Looked for between the outermost quotes of the two. Log-moneyness is to each expiration's own forward.
+    It is searched between the outermost quotes of the two. Log-moneyness is to each expiration's own forward.
 
     Raises
     ------
@@ -211,7 +210,7 @@ def calendar_slack(nearer: FittedSmile, further: FittedSmile) -> float:
 def _usable_quotes(
     log_moneyness: ArrayLike, implied_volatility: ArrayLike, *, years: float, weights: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Log-moneyness, volatility and the root of the weight (mean 1) of the quotes that count."""
+    """Return log-moneyness, volatility and the root of the weight (mean 1) of the quotes that count."""
     k = np.asarray(log_moneyness, dtype=np.float64)
     sigma = np.asarray(implied_volatility, dtype=np.float64)
     weight = np.ones_like(k) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -255,7 +254,7 @@ def _quasi_explicit(k: FloatArray, variance: FloatArray, *, weight: FloatArray) 
 
 
 def _bounded_least_squares(basis: FloatArray, wanted: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Least squares within 0 ≤ x ≤ upper for many bases of three columns at once: solutions and costs.
+    """Return solutions and costs of least squares within 0 ≤ x ≤ upper, for many bases of three columns at once.
 
     With three unknowns the 27 ways in which each may lie free, at 0 or at its bound are tried; the best that is
     within the box is the solution, because the problem is convex.
@@ -293,7 +292,7 @@ def _repaired(
 def _squared_error(
     smile: SviParameters, k: FloatArray, sigma: FloatArray, *, years: float, weight: FloatArray
 ) -> float:
-    """Weighted mean square of fitted minus quoted volatility; the root of the weight comes in."""
+    """Return the weighted mean square of fitted minus quoted volatility; ``weight`` is the root of the weight."""
     error = np.sqrt(np.maximum(smile.total_variance(k), 0.0) / years) - sigma
     return float(np.average(error**2, weights=weight**2))
 
