@@ -9,6 +9,8 @@ selected, scaled, counted or judged is the real rows.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -33,6 +35,7 @@ from trading_dag.validation.baselines import class_prior
 from trading_dag.validation.metrics import area_under_roc, balanced_accuracy, class_f1, confusion, point_weights
 from trading_dag.validation.walk_forward import walk_forward_folds
 
+_logger = logging.getLogger(__name__)
 LEAST_CLASSES: Final = 2
 THRESHOLD_GRID: FloatArray = np.arange(30, 71) / 100.0
 
@@ -102,8 +105,11 @@ def fit_folds(
     fitted: list[FittedFold] = []
     with threadpool_limits(limits=1):
         for number, (train, first_test) in enumerate(parts, start=1):
+            started = time.perf_counter()
             part = _Part(rows, train[start.keeps(rows.sessions[train])], horizon, settings, draw)
-            fitted += _fit_part(part, recipe, number=number, first_test=first_test)
+            folds = _fit_part(part, recipe, number=number, first_test=first_test)
+            _tell(rows.ticker, horizon, folds, seconds=time.perf_counter() - started)
+            fitted += folds
     order = {learner.model: position for position, learner in enumerate(recipe.learners)}
     return tuple(sorted(fitted, key=lambda fold: (order[fold.model], fold.fold)))
 
@@ -161,6 +167,21 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
             )
         )
     return folds
+
+
+def _tell(ticker: str, horizon: Horizon, folds: list[FittedFold], *, seconds: float) -> None:
+    """Say in the log, for whoever debugs a training, what each learner of a fold has learnt from."""
+    for fold in folds:
+        through = [
+            "none" if day is None else f"{day:%Y-%m-%d}" for day in (fold.train_first_session, fold.train_last_session)
+        ]
+        presence = fold.selection["presence_fraction"].to_numpy(dtype=np.float64)
+        _logger.debug(
+            "%s of %s %s, fold %d: %s; %d rows from %s to %s, classes %s; %d of %d features, presence %s; %.2f s",
+            fold.model, ticker, horizon.key, fold.fold, fold.reason or "fitted", fold.n_train, *through,
+            ", ".join(f"{name} {count}" for name, count in fold.class_counts.items()), len(fold.features),
+            len(presence), f"{np.nanmedian(presence):.0%}" if np.isfinite(presence).any() else "unknown", seconds,
+        )  # fmt: skip
 
 
 def _with_left_out(selection: pd.DataFrame, left_out: Mapping[str, str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from trading_dag.models import direction_classifier
+from trading_dag.models import direction_classifier, volatility_forecaster
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.training import THRESHOLD_GRID, threshold_scores
 from trading_dag.schemas import SAFE_FEATURES
@@ -78,6 +78,23 @@ def test_the_f1_rule_can_be_chosen(research: Any) -> None:
     settings = WalkForwardSettings(threshold_rule="f1")
     model = direction_classifier.fit(research.features, research.targets, horizon=research.horizon, settings=settings)
     assert all("inner_f1" in fold.metrics for fold in model.folds)
+
+
+def test_the_log_tells_what_each_fold_has_learnt_from(research: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="trading_dag.models.training")
+    model = volatility_forecaster.fit(
+        research.features, research.targets, horizon=research.horizon, settings=WalkForwardSettings()
+    )
+    assert len(caplog.messages) == len(model.folds)
+    fold, told = model.folds[-1], caplog.messages[-1]
+    assert f"{fold.model} of {model.ticker} {model.horizon}, fold {fold.fold}: fitted" in told
+    assert f"{fold.n_train} rows from {fold.train_first_session:%Y-%m-%d} to {fold.train_last_session:%Y-%m-%d}" in told
+    assert f"LOW {fold.class_counts['LOW']}" in told
+    caplog.clear()
+    volatility_forecaster.fit(
+        research.features.iloc[:40], research.targets.iloc[:0], horizon=research.horizon, settings=WalkForwardSettings()
+    )
+    assert "too few labelled sessions" in caplog.messages[0]
 
 
 def test_inputs_and_libraries_are_recorded(research: Any, direction_model: FittedModel) -> None:
