@@ -32,7 +32,7 @@ _ONE_AT_A_TIME: Final = threading.Lock()  # the pandas engine of a context remem
 
 @dataclass(frozen=True)
 class RuleVerdict:
-    """Whether one rule holds for one slice, and the evidence.
+    """Tells whether one rule holds for one slice, with the evidence.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BadRecord:
-    """A record that cannot be taken: its place in the answer, and why."""
+    """Describes a record that cannot be used: its place in the answer, and why."""
 
     place: str
     reason: str

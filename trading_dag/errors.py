@@ -31,11 +31,11 @@ TradingDagError
 
 
 class TradingDagError(Exception):
-    """Base of every error that the project raises on purpose."""
+    """Serves as the base of every error that the project raises on purpose."""
 
 
 class ConfigurationError(TradingDagError):
-    """Settings or environment that cannot work."""
+    """Raised for settings or an environment that cannot work."""
 
 
 class UnknownTickerError(ConfigurationError):
@@ -43,7 +43,7 @@ class UnknownTickerError(ConfigurationError):
 
 
 class UnknownHorizonError(ConfigurationError):
-    """A horizon that is not one of the six."""
+    """Raised for a horizon that is not one of the six."""
 
 
 class UnknownFeatureError(ConfigurationError):
@@ -51,7 +51,7 @@ class UnknownFeatureError(ConfigurationError):
 
 
 class UnknownModelError(ConfigurationError):
-    """A model that does not exist."""
+    """Raised for a model that does not exist."""
 
 
 class SourceError(TradingDagError):
@@ -74,19 +74,19 @@ class SourceError(TradingDagError):
 
 
 class SourceUnavailableError(SourceError):
-    """Network failure, time-out, server error, or too many requests after the last retry."""
+    """Raised for a network failure, a time-out, a server error, or too many requests after the last retry."""
 
 
 class SourceFormatError(SourceError):
-    """An answer that is not in the documented shape."""
+    """Raised for an answer that does not have the documented shape."""
 
 
 class EmptySourceError(SourceError):
-    """A well-formed answer without rows where rows were expected."""
+    """Raised for a well-formed answer without rows where rows were expected."""
 
 
 class StaleSourceError(SourceError):
-    """What the source has now is of another session than the one that was asked for."""
+    """Raised where the source offers another session than the one that was asked for."""
 
 
 class SourceOffError(SourceError):
@@ -94,7 +94,7 @@ class SourceOffError(SourceError):
 
 
 class DataQualityError(TradingDagError):
-    """A frame that breaks a rule.
+    """Raised for a frame that breaks a rule.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class DataQualityError(TradingDagError):
 
 
 class SchemaError(DataQualityError):
-    """Columns, types, keys or bounds that differ from ``schemas``."""
+    """Raised for columns, types, keys or bounds that differ from ``schemas``."""
 
 
 class BadSliceError(DataQualityError):
@@ -119,7 +119,7 @@ class BadSliceError(DataQualityError):
 
 
 class PriceBaseError(DataQualityError):
-    """Stored and fresh prices of the same bars that no one split factor reconciles; nothing was merged."""
+    """Raised where no split factor reconciles stored and fresh prices of the same bars; nothing was merged."""
 
 
 class SourceMismatchError(DataQualityError):
@@ -127,7 +127,7 @@ class SourceMismatchError(DataQualityError):
 
 
 class AugmentedTestError(DataQualityError):
-    """Augmented rows in a test part, or made of sessions that a test part is judged on."""
+    """Raised for augmented rows in a test part, or made of sessions that a test part is judged on."""
 
 
 class StorageError(TradingDagError):
@@ -135,31 +135,31 @@ class StorageError(TradingDagError):
 
 
 class SliceNotFoundError(StorageError):
-    """A slice that was never materialized."""
+    """Raised for a slice that was never materialized."""
 
 
 class ModelNotFoundError(StorageError):
-    """A model that was never fitted."""
+    """Raised for a model that was never fitted."""
 
 
 class UntrustedModelError(StorageError):
-    """A stored model that holds a type nobody allowed, or whose files differ from its spec."""
+    """Raised for a stored model with a type that is not allowed, or whose files differ from its spec."""
 
 
 class ServerError(TradingDagError):
-    """A server of the UI that ended by itself."""
+    """Raised where a server of the UI ended by itself."""
 
 
 class InsufficientDataError(TradingDagError):
-    """Too few rows or classes to fit or to score."""
+    """Raised where there are too few rows or classes to fit or to score."""
 
 
 class OptionPricingError(TradingDagError):
-    """Arguments outside the domain of a pricing function."""
+    """Raised for arguments outside the domain of a pricing function."""
 
 
 class StructureError(OptionPricingError):
-    """Legs or rules of an option structure that cannot be; names the structure, the leg and the rule."""
+    """Raised for impossible legs or rules of an option structure; names the structure, the leg and the rule."""
 
 
 class SliceBusyError(TradingDagError):

@@ -279,22 +279,23 @@ class Settings(BaseSettings):
 
     @property
     def all_tickers(self) -> tuple[str, ...]:
-        """Partition keys: the default five, ``universe``, and the shares of a simulation."""
+        """Return the partition keys: the default five, ``universe``, and the shares of a simulation."""
         return tuple(dict.fromkeys((*DEFAULT_TICKERS, *self.universe, *self._simulated_shares)))
 
     @property
     def active_tickers(self) -> tuple[str, ...]:
-        """What a command works on when it is given no tickers."""
+        """Return what a command works on when it is given no tickers."""
         return self.tickers or tuple(dict.fromkeys((*self.tickers_of_source, *self.universe)))
 
     @property
     def benchmark_tickers(self) -> tuple[str, ...]:
-        """What cross-asset features compare with, the market first, whatever else is in the universe."""
+        """Return the tickers with which cross-asset features compare, the market first, whatever else is in the
+        universe."""
         return self.benchmarks or TICKERS_OF_SOURCE[self.source]
 
     @property
     def tickers_of_source(self) -> tuple[str, ...]:
-        """What the source offers by itself, whatever the universe holds besides."""
+        """Return the tickers that the source offers by itself, whatever else the universe holds."""
         return (*TICKERS_OF_SOURCE[self.source], *self._simulated_shares)
 
     @property
@@ -315,7 +316,7 @@ class Settings(BaseSettings):
         return {**dict.fromkeys(self._simulated_shares, date.min), **OPTIONS_LISTED, **self.options_listed}
 
     def companies_of(self, ticker: str) -> tuple[str, ...]:
-        """Whose earnings count for a ticker: as configured, the heavy holdings of a known fund, or its own."""
+        """Return whose earnings count for a ticker: as configured, the heavy holdings of a known fund, or its own."""
         return self.earnings_companies.get(ticker, EARNINGS_COMPANIES.get(ticker, (ticker,)))
 
     def select(self, tickers: tuple[str, ...], horizons: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

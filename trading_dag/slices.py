@@ -14,7 +14,7 @@ _TICKER: Final = re.compile(TICKER_PATTERN)
 
 @dataclass(frozen=True)
 class Horizon:
-    """How far ahead a forecast looks, counted from the close of session t.
+    """Describes how far ahead a forecast looks, counted from the close of session t.
 
     Attributes
     ----------
@@ -33,7 +33,8 @@ class Horizon:
 
     @property
     def outlasts_entry(self) -> bool:
-        """Whether it ends after the next session's open, the first moment at which a signal can be traded."""
+        """Return whether the horizon ends after the next session's open, the first moment at which a signal can be
+        traded."""
         return self.target_offset > 1 or (self.target_offset == 1 and self.target_field == "close")
 
 
@@ -51,7 +52,7 @@ HORIZONS: Final[dict[str, Horizon]] = {
 
 
 def horizon_of(key: str) -> Horizon:
-    """The horizon of a partition key.
+    """Return the horizon of a partition key.
 
     Raises
     ------

@@ -21,7 +21,8 @@ _FOLDER: Final = "analysis"
 
 
 class AnalysisJournal:
-    """Parts of the two tables of one ticker, below the folder of imports; each part is a small store of its own."""
+    """Keeps parts of the two tables of one ticker, below the folder of imports; each part is a small store of its
+    own."""
 
     def __init__(self, store: ChainStore, ticker: str) -> None:
         self.folder = store.imports / _FOLDER / validate_ticker(ticker)

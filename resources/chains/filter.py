@@ -13,7 +13,7 @@ from trading_dag.sessions import TIME_UNIT
 
 @dataclass(frozen=True)
 class ChainFilter:
-    """Which contracts to read; None for any.
+    """Says which contracts to read; None for any.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class ChainFilter:
 
     @property
     def columns(self) -> set[str]:
-        """Columns that the filter has to see."""
+        """Return the columns that the filter has to see."""
         asked = {
             "option_right": self.option_right is not None,
             "expiration": self.expires_from is not None or self.expires_to is not None or self._limits_days,

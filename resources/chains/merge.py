@@ -21,7 +21,7 @@ _VALUES: Final = tuple(name for name in OPTION_CHAIN.column_names if name not in
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """What came of merging rows into a slice; rows each.
+    """Counts the rows that a merge into a slice changed or kept.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class MergeCounts:
 
 @dataclass(frozen=True)
 class MergedChain:
-    """What came of a merge.
+    """Holds the result of a merge.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class MergedChain:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Fresh rows by what came of them, in the order of ``OUTCOMES``."""
+        """Return the fresh rows counted by outcome, in the order of ``OUTCOMES``."""
         return dict(zip(OUTCOMES, np.bincount(self.outcomes, minlength=len(OUTCOMES)).tolist(), strict=True))
 
 
@@ -118,7 +118,7 @@ def _merged(stored: pd.DataFrame, fresh: pd.DataFrame) -> tuple[pd.DataFrame, In
 
 @dataclass(frozen=True)
 class MergedPieces:
-    """What came of merging several pieces, one after the other.
+    """Holds the result of merging several pieces, one after the other.
 
     Attributes
     ----------

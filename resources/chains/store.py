@@ -61,7 +61,7 @@ DAYS_BEFORE: Final = pd.Timedelta(days=10)
 
 
 class ChainStore:
-    """Chains below ``root/data/raw/option_chain/ticker=SPY/year=2015/data.parquet``.
+    """Keeps chains below ``root/data/raw/option_chain/ticker=SPY/year=2015/data.parquet``.
 
     Rows ascend by quote date, expiration, right and strike, in zstd row groups of about 131 thousand. Files are
     replaced at once or not at all, as every slice is; writers of one ticker wait for each other.

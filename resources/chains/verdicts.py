@@ -21,7 +21,7 @@ from trading_dag.schemas import OPTION_CHAIN
 
 @dataclass(frozen=True)
 class SessionWarning:
-    """A rule that only warns, broken by sessions that were stored all the same.
+    """Describes a rule that only warns, broken by sessions that were stored all the same.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class ChainJudge:
 
     @property
     def warnings(self) -> tuple[SessionWarning, ...]:
-        """What was only warned of, by rule."""
+        """Return the warnings, by rule."""
         return tuple(
             SessionWarning(rule, len(sessions), min(sessions), sessions[min(sessions)])
             for rule, sessions in self._warned.items()

@@ -34,7 +34,7 @@ _COLUMNS: Final = list(OPTION_CHAIN.column_names)
 
 @dataclass(frozen=True)
 class ChainPart:
-    """Row groups of one open file, which outlives a replacement of the file.
+    """Holds row groups of one open file, which outlives a replacement of the file.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class ChainPart:
 
     @property
     def rows_beside(self) -> int:
-        """Rows that stay as they are."""
+        """Return the number of rows that stay as they are."""
         return sum(self.file.metadata.row_group(group).num_rows for group in self._beside)
 
     @property

@@ -29,7 +29,7 @@ FAILING: Final = ("missing", "wrong", "damaged")
 
 @dataclass(frozen=True)
 class PartStatus:
-    """One part of the installation, the state that it is in, and what to do about it."""
+    """Describes one part of the installation, its state, and what to do about it."""
 
     subject: str
     state: State

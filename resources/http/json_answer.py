@@ -35,7 +35,7 @@ _repr.maxstring = _repr.maxother = _repr.maxlong = 30
 
 @dataclass(frozen=True)
 class Records:
-    """The records of one answer.
+    """Holds the records of one answer.
 
     Attributes
     ----------
@@ -48,13 +48,13 @@ class Records:
 
     @property
     def given(self) -> int:
-        """How many the vendor gave."""
+        """Return how many records the vendor gave."""
         return len(self.rows) + len(self.bad)
 
 
 @dataclass(frozen=True)
 class Vendor:
-    """Who answers.
+    """Names the vendor that answers.
 
     Attributes
     ----------

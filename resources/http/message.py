@@ -22,7 +22,7 @@ MASK: Final = "***"
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One GET request.
+    """Describes one GET request.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What came back: status, headers by lower-case name, and the whole body."""
+    """Holds what came back: status, headers by lower-case name, and the whole body."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,13 +61,13 @@ class HttpAnswer:
 
     @property
     def text(self) -> str:
-        """The body as UTF-8 text; bytes that are not UTF-8 are replaced."""
+        """Return the body as UTF-8 text; bytes that are not UTF-8 are replaced."""
         return self.body.decode("utf-8", errors="replace")
 
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """Nothing whole came back: why, without the URL. Asking again may help."""
+    """Tells why no complete answer came back, without the URL."""
 
     problem: str
 
@@ -82,7 +82,7 @@ class RefusedAnswer:
 
 @dataclass(frozen=True)
 class AnswerBounds:
-    """What one answer may cost.
+    """Limits what one answer may cost.
 
     Attributes
     ----------

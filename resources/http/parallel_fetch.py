@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class FetchProgress:
-    """How far a fetch has come.
+    """Tells how far a fetch has come.
 
     Attributes
     ----------

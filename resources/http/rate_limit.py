@@ -18,7 +18,7 @@ LONGEST_WAIT_SECONDS: Final = 3600.0
 
 
 class RateLimiter:
-    """At most ``requests_per_second``, evenly spaced.
+    """Allows at most ``requests_per_second``, evenly spaced.
 
     Parameters
     ----------

@@ -23,7 +23,8 @@ _POLL_SECONDS: Final = 0.01
 
 
 class RequestSlots:
-    """At most ``SLOTS`` requests within any ``SLOTS / requests_per_second`` seconds, for all threads and processes.
+    """Allows at most ``SLOTS`` requests within any ``SLOTS / requests_per_second`` seconds, for all threads and
+    processes.
 
     A slot is a file lock, which ends with its process, and a file that says when its last request ended.
 

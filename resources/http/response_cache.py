@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class ResponseCache:
-    """Bodies by request.
+    """Stores bodies by request.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ FIRST_STAYS: Final = "the first value stays"
 
 @dataclass(frozen=True)
 class EventMerge:
-    """What came of a merge.
+    """Tells what a merge changed.
 
     Attributes
     ----------

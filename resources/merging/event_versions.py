@@ -33,7 +33,7 @@ _AFTER_MIDNIGHT: Final = pd.Timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Asked:
-    """When and for what the vendor was asked.
+    """Says when and for what the vendor was asked.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class VersionMerge:
-    """What came of a merge.
+    """Tells what a merge changed.
 
     Attributes
     ----------

@@ -39,7 +39,7 @@ Matrix = BoolArray
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What came of merging fresh rows into stored ones.
+    """Tells what merging fresh rows into stored ones changed.
 
     Attributes
     ----------

@@ -60,18 +60,18 @@ class FileShape:
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """Every column."""
+        """Return every column with its kind."""
         return {**self.required, **self.optional}
 
     @property
     def in_words(self) -> str:
-        """What must be there, for messages."""
+        """Return the required columns in words, for messages."""
         return ", ".join(f"{name} ({KIND_IN_WORDS[kind]})" for name, kind in self.required.items())
 
 
 @dataclass(frozen=True)
 class ReadingRules:
-    """What the user says about all files of the folder.
+    """Holds what the user says about all files of the folder.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class ReadingRules:
 
 @dataclass(frozen=True)
 class FileRows:
-    """Rows of a file in the columns of its shape.
+    """Holds the rows of a file in the columns of its shape.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class FileRows:
 
 @dataclass(frozen=True)
 class ColumnFile:
-    """A file of a known shape.
+    """Reads a file of a known shape.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ Lines = IntArray
 
 @dataclass(frozen=True)
 class Remark:
-    """Something of a file that was left out, or read by an assumption.
+    """Describes something in a file that was left out, or read by an assumption.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Column:
-    """How a column is read.
+    """Says how a column is read.
 
     Attributes
     ----------
@@ -75,11 +75,11 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether it holds numbers."""
+        """Return whether the column holds numbers."""
         return self.kind in ("number", "fraction")
 
     def value(self, text: str) -> Value:
-        """One text read as the column's kind; an empty one is missing."""
+        """Return one text read as the column's kind; an empty text is missing."""
         if self.kind == "text":
             return Value(unquoted(text) or None)
         if self.kind == "date":
@@ -91,7 +91,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TypedColumn:
-    """A converted column.
+    """Holds a converted column.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ def typed_column(values: pa.ChunkedArray, column: Column, *, lines: Lines) -> Ty
 
 
 def merged_remarks(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
-    """One remark for each reason, column and detail, in the order of their first lines."""
+    """Return one remark for each reason, column and detail, in the order of their first lines."""
     merged: dict[tuple[str, str | None, str], Remark] = {}
     for remark in remarks:
         key = (remark.reason, remark.column, remark.detail)

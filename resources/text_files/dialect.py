@@ -36,7 +36,7 @@ _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written.
+    """Says how a text file is written.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def find_dialect(path: Path) -> Dialect:
 
 
 class CountedLines(io.RawIOBase):
-    """The bytes of a file as UTF-8, and how many lines went by.
+    """Reads the bytes of a file as UTF-8 and counts the lines.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class CountedLines(io.RawIOBase):
 
     @property
     def lines(self) -> int:
-        """Lines read so far."""
+        """Return the number of lines read so far."""
         return self._ends + self._is_open_line
 
     def readable(self) -> bool:
@@ -130,7 +130,7 @@ class CountedLines(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes of the file, as UTF-8; none at its end."""
+        """Return at most so many bytes of the file, as UTF-8; none at its end."""
         content = self._raw.read(size)
         while self._decoder is not None:
             is_end = not content

@@ -56,7 +56,7 @@ BLOCK_BYTES: Final = 1 << 22
 
 @dataclass(frozen=True)
 class TextRows:
-    """Rows of a text file.
+    """Holds rows of a text file.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class TextRows:
 
     @property
     def unreadable(self) -> BoolArray:
-        """Whether a row has a value in any wanted column that could not be read, (n,)."""
+        """Return whether a row has a value in any wanted column that could not be read, (n,)."""
         flags = np.zeros(len(self.lines), dtype=np.bool_)
         for mask in self.unreadable_in.values():
             flags |= mask
@@ -82,7 +82,7 @@ class TextRows:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file whose dialect is known.
+    """Reads a text file whose dialect is known.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class TextFile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the columns as the header gives them, without blanks around them."""
+        """Return the names of the columns as the header gives them, without surrounding blanks."""
         return self.dialect.names
 
     def read(self, columns: Mapping[str, Kind], *, zone: str | None = None) -> TextRows:

@@ -58,7 +58,7 @@ class Rows:
 
 
 class RowsFile(Protocol):
-    """A file that gives rows. ``place`` is what its rows are counted in."""
+    """Describes a file that gives rows."""
 
     @property
     def place(self) -> str: ...
@@ -80,7 +80,7 @@ class RowsFile(Protocol):
 
 @dataclass(frozen=True)
 class TextRowsFile:
-    """A text file as rows.
+    """Reads a text file as rows.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class TextRowsFile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The file's columns."""
+        """Return the file's columns."""
         return self.text.names
 
     def read(
@@ -146,7 +146,7 @@ class TextRowsFile:
 
 @dataclass(frozen=True)
 class ParquetRowsFile:
-    """A Parquet file as rows.
+    """Reads a Parquet file as rows.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class ParquetRowsFile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The file's columns."""
+        """Return the file's columns."""
         return tuple(self._schema.names)
 
     def read(

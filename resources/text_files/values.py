@@ -61,7 +61,7 @@ _ZONED: Final = re.compile(r"[T ]\s*\d{1,2}(?::?\d{2}){0,2}(?:[.,]\d+)?\s*(?:Z|[
 
 @dataclass(frozen=True)
 class Value:
-    """What a text was read as.
+    """Holds what a text was read as.
 
     Attributes
     ----------

@@ -37,7 +37,7 @@ COLUMNS: Final = ["ticker", "rank", "mentions", "mentions_24h_ago", "upvotes", "
 
 @dataclass(frozen=True)
 class MentionList:
-    """The whole list at one moment.
+    """Holds the whole list at one moment.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ Reader = Callable[[HttpRequest, HttpAnswer], Records]
 
 @dataclass(frozen=True)
 class Access:
-    """Where a vendor is asked, with which key, and how often.
+    """Says where a vendor is asked, with which key, and how often.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class KeyedChainClient:
 
     @property
     def has_key(self) -> bool:
-        """Whether anything can be asked."""
+        """Return whether the vendor can be asked."""
         return self._key is not None
 
     def _question(self, ticker: str, *, session: pd.Timestamp) -> ChainQuestion:

@@ -52,7 +52,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ChainQuestion:
-    """One chain that is asked for.
+    """Describes one chain that is asked for.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ def chain_rows(
     is_zero_no_quote: bool = False,
     empty: Sequence[pd.Timestamp] = (),
 ) -> pd.DataFrame:
-    """Rows of ``raw.option_chain`` out of what a vendor says of its contracts.
+    """Return rows of ``raw.option_chain`` from what a vendor says of its contracts.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def chain_rows(
 
 
 def contract_frame(columns: Mapping[str, object]) -> pd.DataFrame:
-    """``CONTRACT_COLUMNS`` out of lists of what a vendor says; None in a column of numbers is NaN."""
+    """Return ``CONTRACT_COLUMNS`` from lists of what a vendor says; None in a column of numbers becomes NaN."""
     numbers = dict.fromkeys((*_NUMBERS, "underlying_price", "strike"), "float64")
     return pd.DataFrame(columns, columns=list(CONTRACT_COLUMNS)).astype(numbers)
 

@@ -59,7 +59,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NewsSentiment:
-    """The vendor's own score of a company's recent news (paid plans).
+    """Holds the vendor's own score of a company's recent news (paid plans).
 
     Attributes
     ----------
@@ -99,11 +99,12 @@ class FinnhubClient:
 
     @property
     def has_key(self) -> bool:
-        """Whether anything can be asked."""
+        """Return whether Finnhub can be asked."""
         return self._key is not None
 
     def company_news(self, symbol: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Articles about a company or fund from a date (UTC) on; by default a year back, the free tier's reach.
+        """Return articles about a company or fund from a date (UTC) on; by default a year back, as far as the free tier
+        reaches.
 
         The period is asked for a week at a time; a week whose answer may have been cut is asked for in halves, down
         to single days. An article that comes twice is taken once; one that cannot be read is left out and counted.
@@ -169,7 +170,7 @@ class FinnhubClient:
         return self._sentiment(request, answer)
 
     def earnings(self, symbol: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Announcements of a company from a date on (two years back by default) to a hundred days ahead.
+        """Return announcements of a company from a date on (two years back by default) to a hundred days ahead.
 
         Returns
         -------

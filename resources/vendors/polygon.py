@@ -96,7 +96,7 @@ class PolygonClient(KeyedChainClient):
         )
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
-        """Rows of ``raw.option_chain`` of the last closed session.
+        """Return rows of ``raw.option_chain`` of the last closed session.
 
         ``last`` is the last trade where the plan has trades, otherwise the close of the contract's last day; the
         volume is 0 where that day is an earlier one. Without quotes in the plan bid and ask are NULL, and the log

@@ -60,7 +60,7 @@ class TradierClient(KeyedChainClient):
         )
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
-        """Rows of ``raw.option_chain`` of the last closed session; the volatility is the vendor's at the middle.
+        """Return rows of ``raw.option_chain`` of the last closed session; the volatility is the vendor's at the middle.
 
         An expiration that is listed and has no contract costs none of the others; it is named in the log. So does a
         contract that cannot be read.

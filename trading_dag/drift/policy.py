@@ -12,7 +12,7 @@ from trading_dag.setting_groups import DriftSettings
 
 @dataclass(frozen=True)
 class RetrainDecision:
-    """The decision and its reason in words."""
+    """Holds the decision and its reason in words."""
 
     is_due: bool
     reason: str

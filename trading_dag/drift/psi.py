@@ -33,7 +33,7 @@ _PSEUDO_COUNT: Final = 0.5
 
 
 def population_stability_index(reference: npt.ArrayLike, recent: npt.ArrayLike, *, bins: int = 10) -> float:
-    """How differently two samples are distributed over the quantile bins of the first.
+    """Return how differently two samples are distributed over the quantile bins of the first.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def population_stability_index(reference: npt.ArrayLike, recent: npt.ArrayLike, 
 
 
 def bin_edges(reference: FloatArray, *, bins: int) -> FloatArray:
-    """Upper edges of the bins of a sample without NaN; the last bin has none.
+    """Return the upper edges of the bins of a sample without NaN; the last bin has none.
 
     A value that fills several quantiles (ties) is one edge; where it is the largest value, the edge below it is the
     largest smaller value, so that the tie has its own bin.
@@ -79,7 +79,7 @@ def drift_report(
     settings: DriftSettings,
     feature_names: Sequence[str] = SAFE_FEATURES,
 ) -> pd.DataFrame:
-    """How far each feature has moved from the window a model was trained on.
+    """Return how far each feature has moved from the window on which a model was trained.
 
     Parameters
     ----------

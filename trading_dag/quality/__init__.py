@@ -1,4 +1,4 @@
-"""What makes a slice good: rules generated from the schemas, and rules about markets that a schema cannot say.
+"""What makes a slice good: rules generated from the schemas, and rules about markets that a schema cannot express.
 
 This package knows frames, schemas and the exchange calendar. It stores nothing, runs no checks library and reports
 to nobody: ``resources/expectations.py`` turns the diagnosis into verdicts, ``assets/`` reports them.

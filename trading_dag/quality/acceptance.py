@@ -1,4 +1,4 @@
-"""Bars that a user has looked at and accepted, although a rule refuses or doubts them. Where they are kept is not here.
+"""Bars that a user has examined and accepted, although a rule refuses or doubts them. Where they are kept is not here.
 
 An acceptance is of one bar, not of a date: it holds while the bar is the one that was looked at. Its shape is compared,
 not its price, because a later split divides the whole history.
@@ -17,13 +17,13 @@ _SAME: Final = 1e-4
 
 @dataclass(frozen=True)
 class AcceptedBar:
-    """One accepted bar of ``raw.prices_daily``.
+    """Holds one accepted bar of ``raw.prices_daily``.
 
     Attributes
     ----------
     ticker, session : which bar; the session as ISO date.
-    open, high, low, close : as they were when it was accepted, USD.
-    previous_close : the close of the session before, None where there was none.
+    open, high, low, close : the prices when the bar was accepted, USD.
+    previous_close : the close of the session before; None where there was none.
     reason : why it is true, in the user's words.
     accepted_at : ISO time, UTC.
     """
@@ -40,15 +40,14 @@ class AcceptedBar:
 
     @property
     def shape(self) -> tuple[float, ...]:
-        """Open, high, low and the close before it, in terms of the close."""
+        """Return open, high, low and the previous close, each divided by the close."""
         before = float("nan") if self.previous_close is None else self.previous_close
         return tuple(value / self.close for value in (self.open, self.high, self.low, before))
 
 
 def accepted_bar(prices: pd.DataFrame, session: pd.Timestamp, *, reason: str, now: pd.Timestamp) -> AcceptedBar | None:
-    """Return the bar of a session as it is accepted; None where the prices have none, or none with a close above
-    zero.
-    """
+    """Return the bar of a session in its accepted form; None where the prices have no such bar, or no close above
+    zero."""
     rows = prices.sort_values("session", kind="stable", ignore_index=True)
     places = rows.index[rows["session"] == session]
     if len(places) != 1 or not rows.loc[places[0], "close"] > 0:
@@ -67,9 +66,9 @@ def accepted_bar(prices: pd.DataFrame, session: pd.Timestamp, *, reason: str, no
 
 
 def still_accepted(accepted: Iterable[AcceptedBar], prices: pd.DataFrame) -> dict[pd.Timestamp, str]:
-    """Return the sessions of the prices whose bar is one that was accepted, each with the reason.
+    """Return the sessions whose bar is one that was accepted, each with the reason.
 
-    A bar that has another shape than when it was accepted, by more than 0.01 %, is another bar.
+    A bar whose shape has changed by more than 0.01 % since it was accepted is another bar.
     """
     unchanged = {}
     for entry in accepted:

@@ -1,4 +1,4 @@
-"""How unusual a session was by what was traded in it: what tells a wild market from a wrong number.
+"""How unusual a session's trading activity was, which tells a wild market from a wrong number.
 
 A price that nobody traded at leaves the session's turnover as it was; a crash, a gap on earnings or a squeeze does
 not. Most real overnight gaps beyond 16 % in forty stocks came with more than twice the usual turnover.
@@ -32,8 +32,7 @@ def usual_before(values: pd.Series, flags: BoolArray) -> FloatArray:
 
 
 def turnover(rows: pd.DataFrame, flags: BoolArray) -> FloatArray:
-    """Return how many times the usual was traded in each flagged session, at least 1; 1 where nothing is known of
-    volume.
+    """Return each flagged session's activity as a multiple of the usual, at least 1; 1 where no volume is known.
 
     Shares and dollars are both compared and the lesser counts: which of them a split leaves alone depends on the
     vendor, so that an unadjusted split makes no session look busy.

@@ -27,7 +27,7 @@ _REMARKABLE_STEP: Final = 0.0275
 
 
 def impossible_adjustments(rows: pd.DataFrame) -> BoolArray:
-    """Return the sessions at which adj_close / close falls, or rises by what no dividend explains."""
+    """Return the sessions at which adj_close / close falls, or rises by more than a dividend can explain."""
     step, unexplained, is_recorded, tolerance = _steps(rows)
     limit = np.where(is_recorded, _CONTRADICTION, _IMPOSSIBLE_STEP)
     return np.asarray((step < -tolerance) | (np.abs(unexplained) > limit + tolerance), dtype=bool)
@@ -44,7 +44,8 @@ def remarkable_adjustments(rows: pd.DataFrame) -> BoolArray:
 
 
 def _steps(rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, BoolArray, FloatArray]:
-    """Log step of adj_close / close, what of it no dividend explains, whether one is recorded, and the rounding."""
+    """Return the log step of adj_close / close, its part that no dividend explains, whether one is recorded, and the
+    rounding."""
     ratio = (rows["adj_close"] / rows["close"]).where((rows["adj_close"] > 0) & (rows["close"] > 0))
     steps = pd.Series(log_of(ratio)).diff()
     dividend = (rows["dividend"] / rows["close"].shift(1)).clip(upper=0.99)
@@ -56,7 +57,7 @@ def _steps(rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, BoolArray, Float
 
 
 def _rounding(rows: pd.DataFrame) -> FloatArray:
-    """How far the ratio may be off by rounding alone: much where prices of cents are given in whole cents."""
+    """Return how far the ratio may be off by rounding alone: much where small prices are given in whole cents."""
     adjusted = rows["adj_close"].where(rows["adj_close"] > 0).to_numpy(dtype="float64")
     in_cents = np.abs(adjusted * 100 - np.round(adjusted * 100)) < 1e-6
     rounded = np.nan_to_num(_CENT * (1 / adjusted + 1 / rows["close"].to_numpy(dtype="float64")))

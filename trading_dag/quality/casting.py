@@ -1,4 +1,4 @@
-"""A frame in the types of its schema: which pandas type each column type is, and what may be cast to it.
+"""How a frame is cast to the types of its schema: which pandas type each column type has, and what may be cast to it.
 
 Nothing is guessed: text that looks like a number or a date stays an error.
 """
@@ -83,7 +83,7 @@ def _cast(values: pd.Series, column: Column) -> tuple[pd.Series, str]:
 
 
 def _nulls(values: pd.Series, column: Column) -> tuple[pd.Series, str]:
-    """An all-NULL column fits every type that has a NULL; that it may not be NULL is another rule."""
+    """Cast an all-NULL column, which fits every type that has a NULL; whether it may be NULL is another rule."""
     target = {"int64": "Int64", "bool": "boolean"}.get(column.type, pandas_type(column))
     return pd.Series([None] * len(values), dtype="object").astype(target), ""  # type: ignore[call-overload]
 

@@ -1,6 +1,6 @@
 """Rules that refuse a session's chain: a copy of the session before, no quotes, other units than it should have.
 
-Each finds what no honest chain is near, so that it may block; limits stand far from what was measured. What strays on
+Each finds what no honest chain comes near, so it may block; limits lie far from what was measured. What strays on
 honest days is only warned of, in ``chain_rules``; quotes of single contracts are ``options.chain_cleaning``'s.
 """
 
@@ -84,7 +84,7 @@ def chain_refusal_checks() -> tuple[Check, ...]:
 
 
 def _no_copy_of_session_before(examined: Examined) -> Finding:
-    """Chains whose traded contracts repeat those of the ticker's quote date before.
+    """Find chains whose traded contracts repeat those of the ticker's previous quote date.
 
     That date is the one before among the rows; for the first one it is that of ``QualityContext.chain_before``.
     """
@@ -205,7 +205,7 @@ def _at_the_money(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean_of_two(values: pd.Series, pairs: pd.DataFrame) -> FloatArray:
-    """Mean over call and put, of one alone where the other has none."""
+    """Return the mean over call and put, or the value of one alone where the other has none."""
     of_right = values.to_numpy(dtype=float)[pairs[["row_call", "row_put"]].to_numpy(dtype=np.int64)]
     counted = np.isfinite(of_right).sum(axis=1)
     return np.asarray(np.where(counted, np.nansum(of_right, axis=1) / np.maximum(counted, 1), np.nan))
@@ -227,7 +227,7 @@ def _median(values: FloatArray, chain: IntArray, chains: int) -> FloatArray:
 
 
 def _finding(examined: Examined, flags: BoolArray, detail: str) -> Finding:
-    """Rows of chains that are refused, by the names of the chains."""
+    """Return the rows of refused chains as a finding that names the chains."""
     if not flags.any():
         return examined.nothing()
     days = sorted(examined.frame.loc[flags, "quote_date"].unique())

@@ -89,7 +89,7 @@ def option_chain_checks() -> tuple[Check, ...]:
 
 
 def _parity_agrees_with_spot(examined: Examined) -> Finding:
-    """Rows of the near expirations of sessions whose median parity-implied spot is elsewhere: a stale chain."""
+    """Find near expirations of sessions whose median parity-implied spot differs from the stored one: a stale chain."""
     rows = examined.frame.reset_index(drop=True)
     near = (rows["years"] > 0.0) & (rows["years"] <= NEAR_YEARS) & rows["forward"].notna() & (rows["spot"] > 0.0)
     if not near.any():
@@ -113,7 +113,7 @@ def _parity_agrees_with_spot(examined: Examined) -> Finding:
 
 
 def _short_dividend_yields_are_possible(examined: Examined) -> Finding:
-    """Rows of the near expirations of sessions whose spot every one of them contradicts the same way."""
+    """Find near expirations of sessions whose spot every one of them contradicts in the same direction."""
     rows = examined.frame.reset_index(drop=True)
     forwards = rows[["years", "rate", "spot", "forward"]].assign(ticker="", quote_date=rows["session"])
     gaps = spot_gaps(forwards)
@@ -135,7 +135,7 @@ def _short_dividend_yields_are_possible(examined: Examined) -> Finding:
 
 
 def _vendor_volatility_keeps_parity(examined: Examined) -> Finding:
-    """Pairs of call and put whose vendor's volatilities contradict each other, where most pairs of a chain do."""
+    """Find pairs of call and put whose vendor's volatilities contradict each other, where most pairs of a chain do."""
     rows = examined.frame.reset_index(drop=True)
     pairs = _vendor_pairs(rows)
     if pairs.empty:
@@ -150,7 +150,8 @@ def _vendor_volatility_keeps_parity(examined: Examined) -> Finding:
 
 
 def _vendor_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Calls and puts of one strike near the money that both have a volatility, and how far those may lie apart."""
+    """Return calls and puts of one strike near the money that both have a volatility, and how far those may lie
+    apart."""
     days = (rows["expiration"] - rows["quote_date"]).dt.days
     spot = rows["underlying_price"]
     near = (rows["strike"] / spot - 1.0).abs() <= _MONEYNESS

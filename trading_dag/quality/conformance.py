@@ -27,7 +27,7 @@ _SLICE_WORDS: Final = re.compile(r"[^A-Za-z0-9.\-]+")
 
 
 def conform(frame: pd.DataFrame, table: Table, *, slice_key: str) -> pd.DataFrame:
-    """Return the frame as it is stored: the schema's columns in order, in its types, sorted by key.
+    """Return the frame in the form in which it is stored: the schema's columns in order, in its types, sorted by key.
 
     Parameters
     ----------

@@ -27,9 +27,9 @@ _OPEN_CORRELATION: Final = 0.12
 
 
 def copied_bars(bars: SoundBars) -> BoolArray:
-    """Bars with a range that repeat an earlier one with its volume, or three in a row that repeat as many in a row.
+    """Return bars with a range that repeat an earlier bar and its volume, or three in a row that repeat three in a row.
 
-    A bar without a range says nothing alone: an instrument that nobody traded has them.
+    A bar without a range proves nothing alone: an instrument that nobody traded has such bars.
     """
     rows = bars.rows
     has_range = (rows["high"] > rows["low"]).to_numpy(dtype=bool)
@@ -52,7 +52,7 @@ def _distance_to_copy(values: pd.DataFrame) -> IntArray:
 
 
 def opens_of_the_next_session(bars: SoundBars) -> BoolArray:
-    """Sessions at the end of 126 whose opens go with their closes: as those of the session after them do."""
+    """Return sessions at the end of 126 in which opens correlate with closes as the next session's opens would."""
     rows = bars.rows
     reach = (rows["high"] - rows["low"]).where(rows["high"] > rows["low"])
     opened, closed = ((rows[name] - rows["low"]) / reach for name in ("open", "close"))

@@ -1,4 +1,4 @@
-"""Which rules a table has, and what they find in a frame. Reporting the verdicts is somebody else's."""
+"""Which rules a table has, and what they find in a frame. Verdicts are reported elsewhere."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def _with_examples(finding: Finding, examined: Examined) -> Finding:
 
 
 def diagnose(table: Table, frame: pd.DataFrame, *, context: QualityContext) -> pd.DataFrame:
-    """One boolean column per rule, one row per row of the frame: True where the row is evidence against the rule.
+    """Return one boolean column per rule and one row per row of the frame: True where the row is evidence against the
+    rule.
 
     Returns
     -------

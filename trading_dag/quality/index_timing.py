@@ -1,4 +1,4 @@
-"""Whether a volatility index is that of its session, told by FRED's VIXCLS of each session.
+"""Whether a volatility index belongs to its session, judged by FRED's VIXCLS of each session.
 
 Arithmetic on two series by session only: which tables they come from, and what is refused, is in
 ``volatility_rules.py``.
@@ -53,7 +53,8 @@ def is_vix(index: pd.Series, vixcls: pd.Series) -> bool:
 
 
 def copied_from_neighbour(index: pd.Series, vixcls: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Sessions at the end of five in which VIX is VIXCLS of the session before (late) or after (early), not its own.
+    """Return sessions at the end of five in which VIX equals VIXCLS of the session before (late) or after (early), not
+    its own.
 
     At least three of the five say so and at most one says the opposite; sessions on which neighbouring closes are the
     same, or on which VIXCLS of the session is not known yet, say nothing.
@@ -76,7 +77,8 @@ def copied_from_neighbour(index: pd.Series, vixcls: pd.Series) -> tuple[pd.Serie
 
 
 def late_since_a_repeated_close(index: pd.Series, vixcls: pd.Series) -> pd.Series | None:
-    """Sessions after a repeated close in which another index moves as VIXCLS did the session before, not on the day.
+    """Return sessions after a repeated close in which another index moves as VIXCLS did the session before, not on the
+    day.
 
     Evidence is the sum of squared changes that VIXCLS of the day leaves unexplained, less what VIXCLS of the session
     before does, in units of the usual; it has to exceed 3 over the next 4 to 10 sessions, the first of them left out.

@@ -1,4 +1,5 @@
-"""Rules about when things were known: observations, targets, forecasts and fills. Values themselves are elsewhere."""
+"""Rules about when things were known: observations, targets, forecasts and fills. Rules about values stand
+elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _Order = Literal["<", "<="]
 
 
 def knowledge_checks(qualified_name: str) -> tuple[Check, ...]:
-    """Checks of the order of events in a table; none for most."""
+    """Return the checks of the order of events in a table; most tables have none."""
     return {
         "raw.macro": (
             _in_order("known_after_observation", "observation_date", "<", "known_on"),
@@ -116,7 +117,7 @@ def _all_out_of_sample(examined: Examined) -> Finding:
 
 
 def _training_parts_grow(examined: Examined) -> Finding:
-    """An expanding walk-forward whose folds do not grow has shown a fold what it is tested on.
+    """Find folds that do not grow: an expanding walk-forward with such a fold has trained on what it tests.
 
     A fold that begins later than the one before it learns from the last years alone: it moves on and need not grow.
     """

@@ -1,4 +1,4 @@
-"""What other tickers of the same source say about a bar: whose it is, and whether the market went where it went.
+"""What other tickers of the same source reveal about a bar: whose it is, and whether the market moved with it.
 
 An index and its fund, a share and its market: only exact identity, and moves that one session takes back, are told
 from them. How closely two instruments should move is no rule: it changes with the years.
@@ -33,7 +33,7 @@ _UNDONE: Final = 0.5
 
 
 def no_foreign_bars(examined: Examined) -> Finding:
-    """Two bars in a row, or more, that are those of another ticker on the same sessions."""
+    """Find two or more bars in a row that equal those of another ticker on the same sessions."""
     bars = sound_bars(examined, positive=_OHLC)
     peers = examined.context.peers
     if not peers or len(bars.rows) < _LEAST_RUN:
@@ -43,7 +43,7 @@ def no_foreign_bars(examined: Examined) -> Finding:
 
 
 def foreign_bars(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[BoolArray, list[str]]:
-    """Flags of bars that are another ticker's, on any price level, and the tickers."""
+    """Return flags of bars that are another ticker's, on any price level, and those tickers."""
     flags, names = np.zeros(len(rows), dtype=bool), []
     own, has_range = _shape(rows), (rows["high"] > rows["low"]).to_numpy(dtype=bool)
     for name, peer in peers.items():
@@ -60,12 +60,12 @@ def foreign_bars(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple
 
 
 def _shape(rows: pd.DataFrame) -> FloatArray:
-    """Open, high and low in terms of the close: what a bar keeps on another price level."""
+    """Return open, high and low divided by the close, which do not change with the price level."""
     return rows[["open", "high", "low"]].div(rows["close"], axis=0).to_numpy(dtype="float64")
 
 
 def market_went_with_it(examined: Examined) -> Finding:
-    """Closes that moved alone and were taken back by the next session, while a related ticker did neither."""
+    """Find closes that moved alone and reverted in the next session, while a related ticker did neither."""
     bars = sound_bars(examined, positive=_OHLC)
     if not examined.context.peers:
         return examined.not_examined("no other ticker of this source is stored")
@@ -76,7 +76,7 @@ def market_went_with_it(examined: Examined) -> Finding:
 
 
 def moves_alone(rows: pd.DataFrame, peers: Mapping[str, pd.DataFrame]) -> tuple[BoolArray, str | None]:
-    """Flags of lone moves against the ticker that is related most closely, and its name; None where none is."""
+    """Return flags of lone moves against the most closely related ticker, and its name; None where none is related."""
     moves = pd.Series(log_of(rows["close"])).diff()
     nearest, strongest, of_nearest = None, _RELATED, None
     for name, peer in peers.items():

@@ -31,7 +31,7 @@ _BARS: Final = ("session", *_OHLC)
 
 
 def price_checks() -> tuple[Check, ...]:
-    """Checks of ``raw.prices_daily`` beyond its schema."""
+    """Return the checks of ``raw.prices_daily`` beyond its schema."""
     return (
         Check(
             Rule("no_missing_sessions", "Has a bar for every exchange session between its first and its last."),
@@ -102,7 +102,7 @@ def price_checks() -> tuple[Check, ...]:
 
 
 def _warnings() -> tuple[Check, ...]:
-    """Checks of what may be true, and should be looked at."""
+    """Return the checks of what may be true but should be looked at."""
     return (
         _warning(
             "no_unusual_bars",
@@ -173,7 +173,7 @@ def _too_few(examined: Examined, bars: SoundBars, least: int) -> Finding:
 
 
 def tail_is_fresh(examined: Examined) -> Finding:
-    """Return whether the last session is the one that was expected."""
+    """Find out whether the last session is the expected one."""
     expected = examined.context.expected_last_session
     if expected is None:
         return examined.not_examined("no session is expected of this source")
@@ -197,7 +197,7 @@ def _no_missing_sessions(examined: Examined) -> Finding:
 
 
 def _held(examined: Examined) -> SoundBars:
-    """Bars whatever their prices: a bar with a bad price is no missing session."""
+    """Return the bars whatever their prices: a bar with a bad price is no missing session."""
     return sound_bars(examined, positive=())
 
 
@@ -229,7 +229,7 @@ def _no_reverting_spikes(examined: Examined) -> Finding:
 
 
 def _no_unusual_bars(examined: Examined) -> Finding:
-    """Return what would be refused in a session of ordinary turnover."""
+    """Find prices that would be refused in a session of ordinary turnover."""
     bars = examined.shared(_price_bars)
     if len(bars.rows) < 3:
         return _too_few(examined, bars, 3)
@@ -254,9 +254,10 @@ def _adjustment(flags_of: Callable[[pd.DataFrame], BoolArray], detail: str) -> E
 
 
 def _silent(examined: Examined) -> tuple[BoolArray, BoolArray]:
-    """Sessions with a price range and a volume of zero of an instrument that trades: all, and those of outages.
+    """Return sessions with a price range but no volume, of an instrument that trades: all of them, and those of
+    outages.
 
-    An outage is three such sessions in a row. An instrument without a volume in most sessions has none to lose.
+    An outage is three such sessions in a row. An instrument without volume in most sessions is not flagged.
     """
     rows = examined.shared(_price_bars).rows
     is_silent = ((rows["volume"] == 0) & (rows["high"] > rows["low"])).to_numpy(dtype=bool)

@@ -1,4 +1,4 @@
-"""What a rule, a context and a finding are. The catalogue of rules and what they compute live elsewhere."""
+"""What a rule, a context and a finding are. The catalogue of rules and their computations stand elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_EXAMINED: Final = "not examined"
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that must hold for a table.
+    """States one thing that must hold for a table.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Rule:
     description : one sentence that is true of a good slice.
     severity : how bad it is to break it.
     is_blocking : whether a slice that breaks it may not be stored.
-    check : the asset check under which it is reported together with others; its own name where it stands alone.
+    check : the asset check that reports it together with others; empty where it is reported under its own name.
     can_be_accepted : whether a user who knows better may accept a named bar that breaks it.
     """
 
@@ -43,13 +43,13 @@ class Rule:
 
     @property
     def check_name(self) -> str:
-        """The asset check that reports it."""
+        """Return the asset check that reports the rule."""
         return self.check or self.name
 
 
 @dataclass(frozen=True)
 class QualityContext:
-    """What a rule needs to know beyond the frame.
+    """Holds what a rule needs to know beyond the frame.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class QualityContext:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule found in one frame.
+    """Tells what a rule found in one frame.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Finding:
     count : how many things are wrong; missing sessions are counted although they have no row.
     detail : why, in words; empty where there is nothing to say.
     examples : offending keys where they are not those of the flagged rows.
-    is_examined : whether the rule could look at all; where not, the detail says why.
+    is_examined : whether the rule could be examined at all; if not, the detail says why.
     """
 
     mask: BoolArray
@@ -94,14 +94,14 @@ class Finding:
 
     @classmethod
     def of_rows(cls, mask: BoolArray, detail: str = "") -> Finding:
-        """Return a finding that is exactly its flagged rows."""
+        """Return a finding that consists of its flagged rows alone."""
         count = int(mask.sum())
         return cls(mask=mask, count=count, detail=detail if count else "")
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A frame made ready for the rules.
+    """Holds a frame prepared for the rules.
 
     Attributes
     ----------
@@ -120,14 +120,14 @@ class Examined:
     _shared: dict[Any, Any] = field(default_factory=dict)
 
     def shared(self, make: Callable[[Examined], T]) -> T:
-        """Return what several rules read of this frame, made once."""
+        """Return a value that several rules derive from this frame; it is computed once."""
         if make not in self._shared:
             self._shared[make] = make(self)
         made: T = self._shared[make]
         return made
 
     def lacks(self, columns: tuple[str, ...]) -> list[str]:
-        """Those of the columns that a rule cannot rely on."""
+        """Return those of the columns that a rule cannot rely on."""
         return [name for name in columns if name in self.problems]
 
     def nothing(self, detail: str = "") -> Finding:
@@ -135,7 +135,7 @@ class Examined:
         return Finding(np.zeros(len(self.frame), dtype=bool), detail=detail)
 
     def not_examined(self, reason: str) -> Finding:
-        """Return a finding of a rule that could not look, and why."""
+        """Return the finding of a rule that could not be examined, with the reason."""
         return Finding(np.zeros(len(self.frame), dtype=bool), detail=f"{NOT_EXAMINED}: {reason}", is_examined=False)
 
 
@@ -144,9 +144,9 @@ Examine = Callable[[Examined], Finding]
 
 @dataclass(frozen=True)
 class Check:
-    """A rule with the function that examines it and the columns that function reads.
+    """Joins a rule with the function that examines it and the columns that the function reads.
 
-    ``is_of_empty`` says that it has something to say of a frame without rows.
+    ``is_of_empty`` says that it also examines a frame without rows.
     """
 
     rule: Rule

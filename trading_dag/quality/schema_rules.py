@@ -1,4 +1,4 @@
-"""Rules that every table has, read off its schema. Rules about one market or one table stand elsewhere."""
+"""Rules that every table has, derived from its schema. Rules about one market or one table stand elsewhere."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def is_sorted(frame: pd.DataFrame, key: tuple[str, ...]) -> bool:
 
 
 def _descents(frame: pd.DataFrame, key: tuple[str, ...]) -> BoolArray:
-    """Rows whose key is smaller than that of the row before; NULLs are not compared."""
+    """Return rows whose key is smaller than that of the previous row; NULLs are not compared."""
     after = np.zeros(max(len(frame) - 1, 0), dtype=bool)
     tied = np.ones_like(after)
     for name in key:
@@ -124,7 +124,7 @@ def _one_slice(examined: Examined) -> Finding:
 
 
 def null_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArray, list[str]]:
-    """Rows with a NULL where none may be, and one phrase per column."""
+    """Return rows with a NULL where none is allowed, and one phrase per column."""
     mask = np.zeros(len(frame), dtype=bool)
     phrases = []
     for column in columns:
@@ -136,7 +136,8 @@ def null_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArr
 
 
 def bound_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArray, list[str]]:
-    """Rows with an infinite or out-of-bounds number, and one phrase per column and kind. NULL is no violation."""
+    """Return rows with an infinite or out-of-bounds number, and one phrase per column and kind. NULL is no
+    violation."""
     if not columns or not len(frame):
         return np.zeros(len(frame), dtype=bool), []
     values = _matrix(frame, [column.name for column in columns])
@@ -163,7 +164,7 @@ def _matrix(frame: pd.DataFrame, names: list[str]) -> FloatArray:
 
 
 def set_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArray, list[str]]:
-    """Rows with a text outside its closed list, and one phrase per column. NULL is no violation."""
+    """Return rows with a text outside its closed list, and one phrase per column. NULL is no violation."""
     mask = np.zeros(len(frame), dtype=bool)
     phrases = []
     for column in columns:
@@ -177,17 +178,17 @@ def set_violations(frame: pd.DataFrame, columns: list[Column]) -> tuple[BoolArra
 
 
 def required_columns(table: Table) -> list[Column]:
-    """Columns in which no NULL is allowed."""
+    """Return the columns in which no NULL is allowed."""
     return [column for column in table.columns if not column.nullable]
 
 
 def number_columns(table: Table) -> list[Column]:
-    """Columns that hold numbers."""
+    """Return the columns that hold numbers."""
     return [column for column in table.columns if column.type in ("float64", "int64")]
 
 
 def closed_columns(table: Table) -> list[Column]:
-    """Text columns with a closed list of values."""
+    """Return the text columns with a closed list of values."""
     return [column for column in table.columns if column.allowed]
 
 

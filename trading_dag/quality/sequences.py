@@ -1,4 +1,4 @@
-"""One sound series of bars out of a frame of any condition, for rules that compare a session with its neighbours.
+"""One sound series of bars from a frame in any condition, for rules that compare a session with its neighbours.
 
 Rows with a NULL, non-positive or infinite value, off the calendar, in the future or doubled are other rules'
 business and are left out here, so that one defect raises one rule.
@@ -19,12 +19,12 @@ from trading_dag.sessions import all_sessions, sessions_between
 
 @dataclass(frozen=True)
 class SoundBars:
-    """Sound rows in session order.
+    """Holds sound rows in session order.
 
     Attributes
     ----------
     rows : the rows, plain RangeIndex, ascending unique sessions.
-    positions : where each row stands in the frame as it was given.
+    positions : position of each row in the original frame.
     size : number of rows of that frame.
     """
 
@@ -34,16 +34,16 @@ class SoundBars:
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> SoundBars:
-        """Rows that are sound and in order already."""
+        """Return rows that are already sound and in order."""
         return cls(rows.reset_index(drop=True), np.arange(len(rows)), len(rows))
 
     @cached_property
     def scale(self) -> pd.Series:
-        """``local_scale`` of the closes."""
+        """Return ``local_scale`` of the closes."""
         return local_scale(self.rows["close"])
 
     def finding(self, flags: BoolArray, detail: str) -> Finding:
-        """Flags of the sound rows as a finding on the frame as it was given."""
+        """Return flags of the sound rows as a finding on the original frame."""
         mask = np.zeros(self.size, dtype=bool)
         mask[self.positions[flags]] = True
         return Finding.of_rows(mask, detail)
@@ -66,7 +66,7 @@ def sound_bars(examined: Examined, *, positive: tuple[str, ...]) -> SoundBars:
 
 
 def missing_sessions(bars: SoundBars) -> tuple[pd.DatetimeIndex, BoolArray]:
-    """Exchange sessions between the first and the last bar that have no bar, and the bars after a hole."""
+    """Return the exchange sessions between first and last bar that have no bar, and the bars after a hole."""
     sessions = pd.DatetimeIndex(bars.rows["session"])
     if len(sessions) == 0:
         return sessions, np.zeros(0, dtype=bool)
@@ -77,7 +77,7 @@ def missing_sessions(bars: SoundBars) -> tuple[pd.DatetimeIndex, BoolArray]:
 
 
 def frozen_tail(values: pd.Series, least: int) -> BoolArray:
-    """Return the run of identical values at the end, where it is at least ``least`` long."""
+    """Return flags of the run of identical values at the end, if it is at least ``least`` long."""
     flags = np.zeros(len(values), dtype=bool)
     if len(values) == 0:
         return flags
@@ -88,18 +88,19 @@ def frozen_tail(values: pd.Series, least: int) -> BoolArray:
 
 
 def local_scale(values: pd.Series, window: int = 31) -> pd.Series:
-    """Median absolute log change of positive levels around each session: a scale that one bad tick cannot move."""
+    """Return the median absolute log change of positive levels around each session: one bad tick cannot move this
+    scale."""
     size = pd.Series(np.abs(np.diff(np.log(values.to_numpy(dtype="float64")), prepend=np.nan)))
     return size.rolling(window, center=True, min_periods=10).median().fillna(size.median()).fillna(0.0)
 
 
 def reverting_sizes(values: pd.Series, *, most_net: float) -> FloatArray:
-    """How far each value stands from both its neighbours, on one side of both: the lesser of the two log changes.
+    """Return each value's distance from both its neighbours, if on one side of both: the lesser of the two log changes.
 
     Parameters
     ----------
     values : positive levels in session order.
-    most_net : most that may remain of the jump a session later, as a share of it.
+    most_net : share of the jump that may remain at most one session later.
 
     Returns
     -------

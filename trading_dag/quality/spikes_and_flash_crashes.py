@@ -36,7 +36,7 @@ _WICK_SIZE: Final = 0.10
 
 
 def lone_prices(bars: SoundBars) -> tuple[BoolArray, BoolArray]:
-    """Bars with a lone close, or a lone open, high or low.
+    """Return flags of bars with a lone close, or a lone open, high or low.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def _lone_closes(bars: SoundBars) -> FloatArray:
 
 
 def _islands(bars: SoundBars) -> BoolArray:
-    """Bars whose low is far above the highs, or whose high is far below the lows, of both their neighbours."""
+    """Return bars whose low is far above the highs, or whose high is far below the lows, of both their neighbours."""
     high, low = bars.rows["high"], bars.rows["low"]
     above: pd.Series = low / np.maximum(high.shift(1), high.shift(-1))
     below: pd.Series = np.minimum(low.shift(1), low.shift(-1)) / high

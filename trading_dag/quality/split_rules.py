@@ -39,7 +39,7 @@ _SPLICE_NET: Final = 0.35
 
 
 def split_like_jumps(bars: SoundBars) -> BoolArray:
-    """Sessions at which prices look like an unadjusted split: an overnight jump that stays and that no trading made.
+    """Return sessions that look like an unadjusted split: an overnight jump that stays and that no trading made.
 
     A jump is one beyond doubt where the row's own ``split_factor`` is its ratio, where the dividend-adjusted close did
     not make it, or where it is to three times or a third. Otherwise range and turnover of the session decide. A
@@ -93,13 +93,14 @@ def _is_recorded_ratio(rows: pd.DataFrame, overnight: FloatArray, scale: FloatAr
 
 
 def unusual_gaps(bars: SoundBars) -> BoolArray:
-    """Overnight gaps beyond 16 % and ten local scales, whatever made them."""
+    """Return overnight gaps beyond 16 % and ten local scales, whatever caused them."""
     overnight = np.abs(np.nan_to_num(log_of(bars.rows["open"] / bars.rows["close"].shift(1))))
     return np.asarray((overnight >= _LEAST_JUMP) & (overnight > _JUMP_SCALES * bars.scale.to_numpy()), dtype=bool)
 
 
 def spliced_sessions(bars: SoundBars) -> BoolArray:
-    """Two sessions or more between opposite overnight gaps that cancel within five weeks: bars of something else."""
+    """Return two or more sessions between opposite overnight gaps that cancel within five weeks: bars of something
+    else."""
     rows = bars.rows
     gap = np.nan_to_num(log_of(rows["open"] / rows["close"].shift(1)))
     limit = np.maximum(_SPLICE_SIZE, _SPLICE_SCALES * bars.scale.to_numpy())

@@ -1,4 +1,5 @@
-"""Rules for the volatility index and the features made of it: holes, odd closes, and being late or early by a session.
+"""Rules for the volatility index and the features made from it: holes, odd closes, and being late or early by a
+session.
 
 Measured on VIX 1990–2024, VXN 2009–2024 and VIX 2014–2018 of the sample. The index leads a life of its own, so most
 of these warn; only a series that is shifted against prices, or against FRED's copy (``index_timing.py``), is refused,
@@ -38,7 +39,7 @@ _OF_FRED: Final = ("session", "vix_fred", "vix_fred_age_sessions")
 
 
 def volatility_index_checks() -> tuple[Check, ...]:
-    """Checks of ``raw.volatility_index`` beyond its schema."""
+    """Return the checks of ``raw.volatility_index`` beyond its schema."""
     needs = ("session", "close")
     return (
         Check(
@@ -76,7 +77,7 @@ def volatility_index_checks() -> tuple[Check, ...]:
 
 
 def implied_volatility_checks() -> tuple[Check, ...]:
-    """Checks of ``features.implied_volatility`` beyond its schema."""
+    """Return the checks of ``features.implied_volatility`` beyond its schema."""
     return (
         Check(
             Rule(
@@ -90,7 +91,7 @@ def implied_volatility_checks() -> tuple[Check, ...]:
 
 
 def feature_table_checks() -> tuple[Check, ...]:
-    """Checks of ``features.feature_table`` beyond its schema."""
+    """Return the checks of ``features.feature_table`` beyond its schema."""
     return (
         Check(
             Rule(
@@ -119,7 +120,7 @@ def _no_missing_sessions(examined: Examined) -> Finding:
 
 
 def _no_reverting_spikes(examined: Examined) -> Finding:
-    """Closes that features take for missing; the last one only if it cannot be true whatever follows."""
+    """Find closes that features treat as missing; the last one only if it cannot be true whatever follows."""
     bars = sound_bars(examined, positive=("close",))
     if len(bars.rows) < 3:
         return examined.not_examined(f"{len(bars.rows)} closes, at least 3 are needed")
@@ -157,7 +158,7 @@ def _not_shifted_against_prices(examined: Examined) -> Finding:
 
 
 def _index_agrees_with_fred(examined: Examined) -> Finding:
-    """Sessions in which the index is, or moves as, what FRED says of the session before or after.
+    """Find sessions in which the index equals, or moves as, what FRED reports for the session before or after.
 
     FRED's values are put on the sessions that they are about, so that one that came late is no objection.
     """
@@ -182,7 +183,7 @@ def _index_agrees_with_fred(examined: Examined) -> Finding:
 
 
 def _vixcls(macro: pd.DataFrame | None) -> pd.Series:
-    """VIXCLS by the position of the session that it is about, out of rows that say how old each value is."""
+    """Return VIXCLS by the position of the session that it describes, from rows that say how old each value is."""
     if macro is None or not set(_OF_FRED) <= set(macro.columns):
         return pd.Series(dtype="float64")
     rows = macro[list(_OF_FRED)].dropna()
@@ -193,7 +194,7 @@ def _vixcls(macro: pd.DataFrame | None) -> pd.Series:
 
 
 def shifted_windows(changes: pd.Series, returns: pd.Series) -> tuple[BoolArray, str]:
-    """Sessions at the end of a window in which index and price move together a session apart, not on the day.
+    """Return sessions at the end of a window in which index and price move together one session apart, not on the day.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ TABLES: Final[dict[str, Table]] = {
 
 
 def table_of(qualified_name: str) -> Table:
-    """The table of a qualified name such as ``raw.prices_daily`` (KeyError if there is none)."""
+    """Return the table of a qualified name such as ``raw.prices_daily`` (KeyError if there is none)."""
     return TABLES[qualified_name]
 
 

@@ -197,7 +197,7 @@ SAFE_FEATURES: Final = tuple(name for name in ALL_FEATURES if name not in LEVEL_
 
 
 def feature_column(name: str) -> Column:
-    """The column of a feature: ``float64``, NULL during warm-up, bounded where its formula bounds it."""
+    """Return the column of a feature: ``float64``, NULL during warm-up, bounded where its formula bounds it."""
     marks = _MARKS.get(name, frozenset())
     if Mark.FLAG in marks:
         return number(name, "flag, 0 or 1", minimum=0.0, maximum=1.0)

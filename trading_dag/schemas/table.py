@@ -14,7 +14,7 @@ SliceKind = Literal["none", "ticker", "ticker_horizon", "ticker_year"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table.
+    """Describes one column of a table.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table, which is one asset.
+    """Describes one table, which is one asset.
 
     Attributes
     ----------
@@ -67,23 +67,23 @@ class Table:
 
     @property
     def qualified_name(self) -> str:
-        """``group.name``, as it is written in SQL."""
+        """Return ``group.name``, as it is written in SQL."""
         return f"{self.group}.{self.name}"
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names in stored order."""
+        """Return the names of the columns in stored order."""
         return tuple(self._by_name)
 
     @property
     def slice_columns(self) -> tuple[str, ...]:
-        """Columns that have one value in every row of a slice."""
+        """Return the columns that have one value in every row of a slice."""
         return {"none": (), "ticker": ("ticker",), "ticker_year": ("ticker",), "ticker_horizon": ("ticker", "horizon")}[
             self.slice
         ]
 
     def column(self, name: str) -> Column:
-        """The column of that name (KeyError if there is none)."""
+        """Return the column of that name (KeyError if there is none)."""
         return self._by_name[name]
 
 

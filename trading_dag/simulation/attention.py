@@ -37,7 +37,7 @@ _MARKET_NAME: Final = "the market"
 
 
 def news_rows(market: SimulatedMarket, path: Path) -> pd.DataFrame:
-    """Headlines about the underlying and the market, by the close of the last session.
+    """Return headlines about the underlying and the market, by the close of the last session.
 
     Returns
     -------
@@ -56,12 +56,12 @@ def news_rows(market: SimulatedMarket, path: Path) -> pd.DataFrame:
 
 
 def mention_rows(market: SimulatedMarket, path: Path) -> pd.DataFrame:
-    """Mentions of the underlying, one snapshot a session, taken at 12:30 New York.
+    """Return mentions of the underlying, one snapshot per session, taken at 12:30 New York.
 
     Returns
     -------
-    pd.DataFrame : columns of ``raw.social_mentions``. More after sessions in which the price moved; the count of the
-        day before is the snapshot of the session before.
+    pd.DataFrame : columns of ``raw.social_mentions``. There are more after sessions in which the price moved; the
+        count of the day before is the snapshot of the session before.
     """
     sessions, ticker = market.times.sessions, path.underlying.ticker
     n, seed = len(sessions), market.settings.seed
@@ -120,13 +120,13 @@ def sentiment_rows(market: SimulatedMarket, path: Path) -> pd.DataFrame:
 
 
 def _daily_tone(returns: FloatArray) -> FloatArray:
-    """Return of the session before in units of 1.5 %, at most ±3, (n,); 0 at the first session."""
+    """Return the previous session's return in units of 1.5 %, at most ±3, (n,); 0 at the first session."""
     tone: FloatArray = np.clip(np.concatenate([[0.0], returns[:-1]]) / 0.015, -3.0, 3.0)
     return tone
 
 
 class _Drawn(NamedTuple):
-    """Items by session and slot: the minute of the day, how it sounds (−1 to 1), and which phrase it takes."""
+    """Holds items by session and slot: the minute of the day, the tone (−1 to 1), and the phrase."""
 
     session: IntArray
     slot: IntArray
@@ -136,7 +136,7 @@ class _Drawn(NamedTuple):
 
 
 def _drawn(market: SimulatedMarket, name: str, *, tone: FloatArray, slots: int, scope: str) -> _Drawn:
-    """Up to ``slots`` items a session, the more the stronger its tone."""
+    """Return up to ``slots`` items per session; the stronger the tone, the more items."""
     sessions, seed = market.times.sessions, market.settings.seed
     draws = stream(seed, name, "news", scope).random((len(sessions), slots, 4))
     session, slot = np.nonzero(draws[:, :, 0] < np.clip(0.25 + 0.2 * np.abs(tone), 0.0, 0.9)[:, np.newaxis])

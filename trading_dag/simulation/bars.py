@@ -1,4 +1,4 @@
-"""Hourly and daily bars of a simulated path. The daily bar is the hourly ones put together, to the cent."""
+"""Hourly and daily bars of a simulated path. The daily bar combines the hourly ones, exact to the cent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICK_DIGITS: Final = 2
 
 
 def hourly_bars(market: SimulatedMarket, path: Path) -> pd.DataFrame:
-    """Bars of an hour from 09:30 New York, the last of a session half an hour; split-adjusted.
+    """Return hourly bars from 09:30 New York, split-adjusted; the last one of a session lasts half an hour.
 
     Highs and lows are drawn from the law of a Brownian bridge between open and close.
 
@@ -50,7 +50,7 @@ def hourly_bars(market: SimulatedMarket, path: Path) -> pd.DataFrame:
 
 
 def daily_bars(market: SimulatedMarket, path: Path, hourly: pd.DataFrame) -> pd.DataFrame:
-    """Return the hourly bars put together by session, with dividends and splits.
+    """Return the hourly bars combined by session, with dividends and splits.
 
     Prices are in shares of today throughout, as vendors restate them: a split shows in ``split_factor`` alone.
     ``adj_close`` equals the close at the first session and grows with each dividend from there, so that a later
@@ -83,7 +83,7 @@ def daily_bars(market: SimulatedMarket, path: Path, hourly: pd.DataFrame) -> pd.
 
 
 def _volumes(market: SimulatedMarket, path: Path) -> FloatArray:
-    """Shares of each bar, whole numbers, (n, 7): more where variance falls and where the price moved."""
+    """Return the shares of each bar, whole numbers, (n, 7): more where variance falls and where the price moved."""
     n = len(market.times)
     noise = stream(market.settings.seed, path.underlying.ticker, "volume").standard_normal((n, BARS + 1))
     moved = np.abs(np.diff(path.levels, axis=1)) / np.maximum(path.scales[:, 1:], 1e-9)

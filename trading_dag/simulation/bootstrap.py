@@ -1,4 +1,4 @@
-"""Augmentation: further histories drawn from blocks of real bars, to be learnt from and never to be judged on.
+"""Augmentation: additional histories drawn from blocks of real bars, to learn from and never to be judged on.
 
 Drawing, labelling and the guard on what was drawn belong here; what is learnt from it stands in
 ``models.augmentation``, that no test part holds an augmented row is seen to in ``validation.walk_forward``. The
@@ -37,7 +37,7 @@ def bootstrap_bars(
     mean_block: int | None = None,
     first: pd.Timestamp | None = None,
 ) -> pd.DataFrame:
-    """Histories as long as the real one, made of its sessions in blocks of geometric length.
+    """Return histories as long as the real one, made of its sessions in blocks of geometric length.
 
     A session is drawn whole: its return with and without the dividend, where open, high and low stand to the close,
     its volume. So what holds within a session and, up to the ends of blocks, from one to the next, holds here too.
@@ -48,8 +48,8 @@ def bootstrap_bars(
     bars : rows of ``raw.prices_daily`` of one ticker, in session order.
     through : the last session that may be drawn: that of the training part. **Whatever is drawn from later ones
         carries the test part into training.**
-    paths : how many histories.
-    seed : of the draws; the same arguments give the same histories.
+    paths : number of histories.
+    seed : seed of the draws; the same arguments give the same histories.
     mean_block : expected length of a block in sessions; by default Politis and White's for squared returns, so that
         calm and turbulent times last as long as they do.
     first : the first session that may serve; its close is where the histories begin, and the session after it is the
@@ -175,7 +175,7 @@ def _training_bars(bars: pd.DataFrame, first: pd.Timestamp | None, through: pd.T
 def _history(
     days: pd.DataFrame, growth: dict[str, FloatArray], yields: FloatArray, at: IntArray, *, start: float
 ) -> pd.DataFrame:
-    """One history: the drawn returns one after the other, each session's bar around its close."""
+    """Return one history: the drawn returns one after the other, each session's bar around its close."""
     prices = {name: start * np.exp(np.cumsum(steps[at])) for name, steps in growth.items()}
     close = prices["close"]
     drawn = days.take(at.tolist()).reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Simulated option chains: what each listed contract is worth in the model, and the quote around it."""
+"""Simulated option chains: the model value of each listed contract, and the quote around it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHARES_PER_CONTRACT: Final = 5_000.0
 
 @dataclass(frozen=True)
 class FairBook:
-    """What every listed contract of a session is worth: m expirations, k strikes.
+    """Holds the value of every listed contract of a session: m expirations, k strikes.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class FairBook:
 
 
 def fair_book(market: SimulatedMarket, path: Path, position: int) -> FairBook:
-    """Values of all contracts at the close of a session.
+    """Return the values of all contracts at the close of a session.
 
     Dividends are a known fraction of the price on known days, so forwards are exact. An American option is worth at
     least what the best of the listed expirations, or exercise at once, would bring; that value is taken: it is
@@ -137,8 +137,8 @@ def session_chain(market: SimulatedMarket, path: Path, position: int) -> pd.Data
 
 
 def quoted_chain(market: SimulatedMarket, path: Path, position: int) -> pd.DataFrame:
-    """Return the chain of one session as it was quoted on that day: ``session_chain`` before later splits were
-    undone.
+    """Return the chain of one session in the quotes of that day: ``session_chain`` without the adjustment for later
+    splits.
 
     Exchanges multiply strikes when shares are merged and divide them when they are split, and nobody restates a chain
     of the past. Before a split of k for one, dollars are k times those of the bars, and contracts a k-th of them.
@@ -155,7 +155,7 @@ def quoted_chain(market: SimulatedMarket, path: Path, position: int) -> pd.DataF
 
 
 def _volatilities(book: FairBook) -> FloatArray:
-    """Black–Scholes volatility of each strike, from the side that is out of the money, (m, k); NaN where there is
+    """Return the Black–Scholes volatility of each strike, from the out-of-the-money side, (m, k); NaN where there is
     none."""
     is_call = book.strikes >= book.forwards[:, np.newaxis]
     volatility = implied_volatility(
@@ -171,7 +171,7 @@ def _volatilities(book: FairBook) -> FloatArray:
 
 
 def _quotes(ticker: str, value: FloatArray, *, width: FloatArray, is_fund: bool) -> tuple[FloatArray, FloatArray]:
-    """Bid below and ask above the value, on the tick: a cent, or 5 and 10 cents at 3 USD and above."""
+    """Return bid below and ask above the value, on the tick: a cent, or 5 and 10 cents at 3 USD and above."""
     fine, coarse = (0.01, 0.01) if ticker in _PENNY_TICKERS else (0.05, 0.10) if is_fund else (0.01, 0.05)
     tick = np.where(value < 3.0, fine, coarse)
     half = width * np.maximum(0.5 * tick, (0.004 if is_fund else 0.015) * value + 0.005)
@@ -188,9 +188,10 @@ def _activity(
     *,
     draws: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Contracts traded and open: most near the money, at round strikes and near expirations; puts below, calls above.
+    """Return contracts traded and open: most near the money, at round strikes and near expirations; puts below, calls
+    above.
 
-    What a contract draws more interest than its neighbours by is its own and does not change from session to session.
+    How much more interest than its neighbours a contract draws is its own trait and does not change between sessions.
     """
     side, expiry, strike = at
     strikes, days = book.strikes[strike], DAYS_PER_YEAR * book.years[expiry]

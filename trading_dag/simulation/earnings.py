@@ -1,4 +1,4 @@
-"""Simulated earnings announcements: when, how much, and the move of the price that goes with the surprise."""
+"""Simulated earnings announcements: when, how much, and the price move that goes with the surprise."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def announcements(settings: SimulationSettings, underlying: Underlying, *, last:
 
 
 def earnings_rows(settings: SimulationSettings, underlying: Underlying, *, last: pd.Timestamp) -> pd.DataFrame:
-    """Rows of ``raw.earnings`` as they stood at the close of ``last``: scheduled ones have no results yet.
+    """Return rows of ``raw.earnings`` as known at the close of ``last``: scheduled ones have no results yet.
 
     A company has its own announcements, a fund those of its holdings.
     """

@@ -1,4 +1,4 @@
-"""Which option contracts are listed at a session: expirations and strikes. Once listed, a contract stays to its end."""
+"""Which option contracts are listed at a session: expirations and strikes. A listed contract stays until it expires."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CENT: Final = 0.01
 
 
 def listed_expirations(underlying: Underlying, session: pd.Timestamp) -> pd.DatetimeIndex:
-    """Expirations after a session, ascending, each on its last trading day.
+    """Return the expirations after a session, ascending, each on its last trading day.
 
     Fridays of eight weeks, third Fridays of four months and of the quarters of a year; every weekday of two weeks for
     a fund or an index. A Friday without a session expires the session before.
@@ -44,7 +44,8 @@ def listed_expirations(underlying: Underlying, session: pd.Timestamp) -> pd.Date
 
 
 def listed_strike_step(underlying: Underlying, least_price: float) -> float:
-    """Distance of strikes in USD. Each step is a multiple of the finer ones, so a falling price only adds strikes."""
+    """Return the distance of strikes in USD. Each step is a multiple of the finer ones, so a falling price only adds
+    strikes."""
     if underlying.is_fund:
         return 10.0 if least_price >= 1000.0 else 1.0
     return next(step for bound, step in ((200.0, 5.0), (60.0, 1.0), (0.0, 0.5)) if least_price >= bound)

@@ -58,7 +58,7 @@ def macro_rows(market: SimulatedMarket) -> pd.DataFrame:
 
 
 def calendar_rows(settings: SimulationSettings, *, last: pd.Timestamp) -> pd.DataFrame:
-    """Releases and meetings from the first session on, as far ahead as was published by the close of ``last``.
+    """Return releases and meetings from the first session on, as far ahead as was published by the close of ``last``.
 
     A year's days are published on 1 December of the year before. CPI and consumer confidence come out on the very
     session on which ``macro_rows`` makes their values known.
@@ -118,11 +118,11 @@ def _monthly_series(
 
 
 def _at_least(values: FloatArray, lowest: float) -> FloatArray:
-    """In tenths, not below the lowest."""
+    """Return the values in tenths, not below the lowest."""
     return np.asarray(np.round(np.maximum(values, lowest), 1), dtype=np.float64)
 
 
 def _months(settings: SimulationSettings, last: pd.Timestamp, *, step: int) -> pd.DatetimeIndex:
-    """First days of the months or quarters from well before the first session, as ``datetime64[us]``."""
+    """Return the first days of the months or quarters from well before the first session, as ``datetime64[us]``."""
     first = pd.Timestamp(settings.first_session).to_period("Q").start_time - pd.DateOffset(months=_MONTHS_BEFORE)
     return pd.date_range(first, last, freq=f"{step}MS").as_unit(TIME_UNIT)

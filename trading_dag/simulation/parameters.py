@@ -1,4 +1,4 @@
-"""What drives an underlying: variance, jumps, its share of the market, dividends, earnings; drawn once per ticker.
+"""What drives an underlying: variance, jumps, market exposure, dividends and earnings, drawn once per ticker.
 
 Numbers only. Paths are in ``paths``, option prices in ``transform_pricing``; both take them from here, so that what
 is simulated is what is priced. Rates are annual, variances are of log returns a year of 252 sessions.
@@ -18,7 +18,7 @@ EQUITY_PREMIUM: Final = 0.05
 
 @dataclass(frozen=True)
 class VarianceProcess:
-    """A square-root process of variance, dv = κ(θ − v)dt + ξ√v dW, correlated with the price.
+    """Describes a square-root process of variance, dv = κ(θ − v)dt + ξ√v dW, correlated with the price.
 
     Attributes
     ----------
@@ -34,18 +34,18 @@ class VarianceProcess:
 
     @property
     def priced_level(self) -> float:
-        """θ under the pricing measure."""
+        """Return θ under the pricing measure."""
         return self.reversion * self.level / self.priced_reversion
 
 
 @dataclass(frozen=True)
 class JumpProcess:
-    """Normal jumps of the log price at a constant rate.
+    """Describes normal jumps of the log price at a constant rate.
 
     Attributes
     ----------
     rate : jumps a year.
-    mean, deviation : of one jump, log.
+    mean, deviation : mean and deviation of one jump, log.
     priced_rate, priced_mean : under the pricing measure.
     """
 
@@ -58,14 +58,14 @@ class JumpProcess:
 
 @dataclass(frozen=True)
 class Underlying:
-    """One underlying: β times the market and a part of its own.
+    """Describes one underlying: β times the market and a part of its own.
 
     Attributes
     ----------
     ticker : its name, which with the seed decides everything else.
     beta : exposure to the market's diffusion and jumps.
     variance, jumps : the part of its own; None where there is none.
-    first_price : USD, before the first session.
+    first_price : price before the first session, USD.
     daily_volume : usual shares a session.
     dividend_yield : a year, paid in quarters.
     dividend_month : 0, 1 or 2: months 3, 6, 9, 12, or one or two later.
@@ -93,7 +93,7 @@ class Underlying:
 
     @property
     def quarterly_yield(self) -> float:
-        """Dividend of a quarter over the price before it."""
+        """Return the dividend of a quarter over the price before it."""
         return self.dividend_yield / 4.0
 
 
@@ -121,12 +121,13 @@ _SPLIT_RATIOS: Final = (2.0, 2.0, 3.0, 4.0)
 
 
 def market_variance(*, fair: bool) -> VarianceProcess:
-    """Variance of the market factor: 16.7 % a year at its level, 2κθ well above ξ², so that it stays away from zero."""
+    """Return the variance of the market factor: 16.7 % a year at its level, 2κθ well above ξ², so that it stays above
+    zero."""
     return _variance(reversion=5.0, level=0.028, volatility=0.42, correlation=-0.75, premium=0.0 if fair else 1.0)
 
 
 def market_jumps(*, fair: bool) -> JumpProcess:
-    """Jumps of the market factor: two or three a year, down more often than up."""
+    """Return the jumps of the market factor: two or three a year, down more often than up."""
     return JumpProcess(
         rate=2.5, mean=-0.015, deviation=0.02, priced_rate=2.5 if fair else 4.0, priced_mean=-0.015 if fair else -0.025
     )

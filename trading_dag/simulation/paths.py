@@ -35,7 +35,7 @@ _LEAST_VARIANCE: Final = 1e-5
 
 @dataclass(frozen=True)
 class Factor:
-    """One source of risk along a timeline of n sessions.
+    """Holds one source of risk along a timeline of n sessions.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class SimulatedMarket:
-    """What all underlyings share: sessions, rates and the market factor."""
+    """Holds what all underlyings share: sessions, rates and the market factor."""
 
     settings: SimulationSettings
     times: Timeline
@@ -61,7 +61,7 @@ class SimulatedMarket:
 
 @dataclass(frozen=True)
 class Path:
-    """One underlying along the market's sessions.
+    """Holds one underlying along the market's sessions.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Path:
 
     @property
     def closes(self) -> FloatArray:
-        """Price after each session, unrounded, USD, (n,)."""
+        """Return the price after each session, unrounded, USD, (n,)."""
         return np.exp(self.levels[:, -1])
 
 
@@ -98,7 +98,8 @@ def simulate_market(settings: SimulationSettings, times: Timeline) -> SimulatedM
 
 
 def simulate_path(market: SimulatedMarket, underlying: Underlying) -> Path:
-    """One underlying's path. Discounted and with dividends put back, it is a martingale plus the premium for β.
+    """Return one underlying's path. Discounted and with dividends reinvested, it is a martingale plus the premium for
+    β.
 
     Parameters
     ----------
@@ -135,7 +136,8 @@ def simulate_path(market: SimulatedMarket, underlying: Underlying) -> Path:
 
 
 def _carry(market: SimulatedMarket) -> FloatArray:
-    """Interest from the close before each session to its own, by calendar days at the rate known before, (n,)."""
+    """Return the interest from the previous close to each session's own, by calendar days at the rate known before,
+    (n,)."""
     sessions = market.times.sessions
     day = np.timedelta64(1, "D")
     days = np.diff(sessions.to_numpy(), prepend=sessions[:1].to_numpy() - day) / day
@@ -159,7 +161,7 @@ def _earnings_jumps(market: SimulatedMarket, underlying: Underlying) -> tuple[Fl
 
 
 def _jump_compensator(jumps: JumpProcess, *, scale: float) -> float:
-    """Drift a year that keeps the expected price where it would be without the jumps."""
+    """Return the drift a year that keeps the expected price where it would be without the jumps."""
     return jumps.rate * float(np.expm1(scale * jumps.mean + 0.5 * (scale * jumps.deviation) ** 2))
 
 
@@ -181,7 +183,8 @@ def _simulate_factor(
 
 
 def _variance_path(variance: VarianceProcess, *, start: float, shocks: FloatArray) -> FloatArray:
-    """Exact conditional mean and, up to the level, deviation of the square-root process a session ahead, (n + 1,)."""
+    """Return the square-root process by exact conditional mean and, up to the level, deviation a session ahead, (n +
+    1,)."""
     decay = float(np.exp(-variance.reversion * _YEARS))
     # Variance of the process after one session is v·a + θ·b; see the reference, equations 4 and 5 of section 3.1.
     from_now = variance.volatility**2 * decay * (1.0 - decay) / variance.reversion
@@ -198,7 +201,7 @@ def _variance_path(variance: VarianceProcess, *, start: float, shocks: FloatArra
 def _simulate_jumps(
     settings: SimulationSettings, times: Timeline, name: str, *, jumps: JumpProcess | None
 ) -> FloatArray:
-    """Jumps placed where the session's variance is: overnight or on a bar, (n, 8)."""
+    """Return jumps placed where the session's variance is: overnight or on a bar, (n, 8)."""
     n = len(times)
     placed = np.zeros(times.shares.shape)
     if jumps is None:
@@ -214,6 +217,6 @@ def _simulate_jumps(
 
 
 def _poisson_steps(expected: float) -> FloatArray:
-    """Distribution function of a Poisson count at 0, 1, … 4: a fifth jump in a session is left out."""
+    """Return the distribution function of a Poisson count at 0, 1, … 4: a fifth jump in a session is left out."""
     terms = np.exp(-expected) * np.cumprod([1.0, *(expected / k for k in range(1, 5))])
     return np.asarray(np.cumsum(terms), dtype=np.float64)

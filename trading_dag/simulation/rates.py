@@ -24,7 +24,8 @@ _LOWEST: Final = 0.05
 
 @dataclass(frozen=True)
 class Rates:
-    """Rates by session, percent a year, (n,): overnight, 3-month bill, 2- and 10-year notes, expected inflation."""
+    """Holds rates by session, percent a year, (n,): overnight, 3-month bill, 2- and 10-year notes, expected
+    inflation."""
 
     overnight: FloatArray
     bill_3m: FloatArray
@@ -34,12 +35,12 @@ class Rates:
 
     @property
     def continuous(self) -> FloatArray:
-        """The 3-month bill, continuously compounded, as a fraction a year, (n,)."""
+        """Return the 3-month bill, continuously compounded, as a fraction a year, (n,)."""
         return np.log1p(self.bill_3m / 100.0)
 
 
 def simulate_rates(settings: SimulationSettings, times: Timeline) -> Rates:
-    """Rates of every session. A session's are known at its close."""
+    """Return the rates of every session. A session's rates are known at its close."""
     n = len(times)
     desired = _POLICY_LEVEL + _POLICY_DEVIATION * wandering(settings.seed, "policy", n=n, memory=_POLICY_MEMORY)
     # The rate in force is what the last meeting decided; before the first one, the first session's.
@@ -60,7 +61,7 @@ def simulate_rates(settings: SimulationSettings, times: Timeline) -> Rates:
 
 
 def _quoted(series: FloatArray) -> FloatArray:
-    """In hundredths of a percent point, not below the lowest."""
+    """Return the series in hundredths of a percentage point, not below the lowest."""
     return np.asarray(np.round(np.maximum(series, _LOWEST), 2), dtype=np.float64)
 
 

@@ -15,7 +15,8 @@ _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class SimulationSettings(BaseModel):
-    """The simulated world. Another seed, first session or ``fair`` is another world; longer years are the same one."""
+    """Defines the simulated world. Another seed, first session or ``fair`` is another world; more years extend the same
+    one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +30,8 @@ class SimulationSettings(BaseModel):
 
     @property
     def world(self) -> str:
-        """The source's name in the provenance: ``simulated``, with a digest where the world is not the default one."""
+        """Return the source's name in the provenance: ``simulated``, with a digest where the world is not the default
+        one."""
         default = SimulationSettings()
         chosen, usual = ((each.seed, each.first_session.isoformat(), each.fair) for each in (self, default))
         if chosen == usual:
@@ -38,15 +40,16 @@ class SimulationSettings(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the simulated shares. No digit at the end: that is how the OCC marks adjusted contracts."""
+        """Return the names of the simulated shares. They do not end in a digit, by which the OCC marks adjusted
+        contracts."""
         return tuple(share_name(number) for number in range(self.underlyings))
 
 
 def is_simulated(source: str | None) -> bool:
-    """Return whether anything of what a source's name stands for is simulated; names of several are joined by ``+``."""
+    """Return whether any source in a name (several are joined by ``+``) is simulated."""
     return any(name.partition("-")[0] == SIMULATED for name in (source or "").split("+"))
 
 
 def share_name(number: int) -> str:
-    """Name of the share with a number from 0 on: SIMAA, SIMAB, …, SIMZZ."""
+    """Return the name of the share with a number from 0 on: SIMAA, SIMAB, …, SIMZZ."""
     return f"SIM{_ALPHABET[number // len(_ALPHABET)]}{_ALPHABET[number % len(_ALPHABET)]}"

@@ -1,4 +1,4 @@
-"""Where randomness comes from: one stream of numbers for each seed, name and purpose, the same in every process.
+"""Where randomness comes from: one stream of numbers per seed, name and purpose, the same in every process.
 
 A stream is always drawn from its beginning, in session order, so a longer history repeats the shorter one.
 """
@@ -22,7 +22,7 @@ def stream(seed: int, *names: str) -> np.random.Generator:
 
     Parameters
     ----------
-    seed : of the simulation.
+    seed : seed of the simulation.
     names : what the numbers are for, such as a ticker, a purpose and a session.
 
     References
@@ -35,7 +35,7 @@ def stream(seed: int, *names: str) -> np.random.Generator:
 
 
 def uniform_of(numbers: npt.NDArray[np.uint64], *, salt: int) -> FloatArray:
-    """Return a number in [0, 1) for each integer, the same wherever and in whatever order it is asked.
+    """Return a number in [0, 1) for each integer; it does not depend on where and in what order it is asked for.
 
     References
     ----------

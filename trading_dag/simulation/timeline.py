@@ -28,7 +28,7 @@ _MEETING_MONTHS: Final = (1, 3, 5, 6, 7, 9, 11, 12)
 
 @dataclass(frozen=True)
 class Timeline:
-    """The sessions of a history.
+    """Holds the sessions of a history.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Timeline:
         return len(self.sessions)
 
     def bar_starts(self) -> pd.DatetimeIndex:
-        """Start of every bar, UTC, session by session, as many as ``bars`` sums to."""
+        """Return the start of every bar, UTC, session by session, as many as ``bars`` sums to."""
         hours = OPEN_HOUR + np.arange(BARS)
         is_bar = np.arange(BARS) < self.bars[:, np.newaxis]
         minutes = pd.to_timedelta(np.broadcast_to(hours * 60.0, is_bar.shape)[is_bar], unit="min")
@@ -85,7 +85,8 @@ def third_fridays(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
 
 
 def ex_dividend_sessions(underlying: Underlying, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Sessions from ``first`` to ``last`` without a dividend that is bought with them: the third Friday's or next."""
+    """Return sessions from ``first`` to ``last`` on which a buyer no longer gets the dividend: the third Friday's or
+    next."""
     if underlying.dividend_yield == 0.0:
         return pd.DatetimeIndex([]).as_unit(TIME_UNIT)
     fridays = third_fridays(first - pd.Timedelta(days=40), last)
@@ -94,7 +95,7 @@ def ex_dividend_sessions(underlying: Underlying, first: pd.Timestamp, last: pd.T
 
 
 def meeting_sessions(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Decision days of the simulated central bank: the Wednesday before eight third Fridays of the year."""
+    """Return the decision days of the simulated central bank: the Wednesday before eight third Fridays of the year."""
     fridays = third_fridays(first - pd.Timedelta(days=40), last + pd.Timedelta(days=40))
     wednesdays = fridays[fridays.month.isin(_MEETING_MONTHS)] - pd.Timedelta(days=2)
     due = sessions_from(pd.DatetimeIndex(wednesdays))
@@ -102,9 +103,8 @@ def meeting_sessions(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeInde
 
 
 def split_session(underlying: Underlying, settings: SimulationSettings) -> pd.Timestamp | None:
-    """Return the session at which the underlying's split takes effect; None without one. Known from seed and name
-    alone.
-    """
+    """Return the session at which the underlying's split takes effect, decided by seed and name alone; None without
+    one."""
     if underlying.split_ratio == 1.0:
         return None
     day = pd.Timestamp(settings.first_session) + pd.Timedelta(days=int(180 + underlying.split_fraction * 3300))
@@ -125,7 +125,7 @@ def flags_at(sessions: pd.DatetimeIndex, events: pd.DatetimeIndex) -> BoolArray:
 
 
 def moments(days: pd.DatetimeIndex, minutes: FloatArray | float) -> pd.DatetimeIndex:
-    """Minutes after midnight New York of each day, as UTC."""
+    """Return minutes after midnight New York of each day, as UTC."""
     local = days + pd.to_timedelta(np.broadcast_to(np.floor(minutes), len(days)), unit="min")
     return pd.DatetimeIndex(local).tz_localize(NEW_YORK).tz_convert("UTC").as_unit(TIME_UNIT)
 

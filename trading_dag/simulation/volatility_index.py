@@ -20,7 +20,7 @@ _OPEN_WEIGHT: Final = 0.3
 
 
 def index_levels(market: SimulatedMarket, path: Path, *, sessions_ahead: int) -> FloatArray:
-    """100 × √(expected variance a year under the pricing measure), at each session's close, (n,).
+    """Return 100 × √(expected variance a year under the pricing measure), at each session's close, (n,).
 
     The window is a fixed number of sessions, so that no weekend shows in it.
     """
@@ -37,7 +37,8 @@ def index_levels(market: SimulatedMarket, path: Path, *, sessions_ahead: int) ->
 
 
 def index_bars(market: SimulatedMarket, path: Path) -> pd.DataFrame:
-    """One row a session: ``session``, ``open``, ``high``, ``low``, ``close``, ``vix3m_close``, volatility points.
+    """Return one row per session: ``session``, ``open``, ``high``, ``low``, ``close``, ``vix3m_close``, volatility
+    points.
 
     The close and the three-month close are the model's; the open lies between two closes, and high and low beyond
     open and close by a drawn distance. Known at the session's close.
@@ -57,7 +58,7 @@ def index_bars(market: SimulatedMarket, path: Path) -> pd.DataFrame:
 
 
 def announcements_ahead(market: SimulatedMarket, path: Path, sessions_ahead: int) -> FloatArray:
-    """Announcements that take effect within so many sessions after each session, (n,)."""
+    """Return the number of announcements that take effect within so many sessions after each session, (n,)."""
     events = path.announced
     here = np.asarray(all_sessions().get_indexer(market.times.sessions))
     until = np.searchsorted(events, here + sessions_ahead, side="right")

@@ -22,7 +22,7 @@ INDICATIVE_OF_CHAIN: Final = "indicative at the signal session's close on the sl
 
 @dataclass(frozen=True)
 class Reasons:
-    """What the sentence of one row is made of.
+    """Holds what the sentence of one row is made of.
 
     Probabilities and confidences are fractions, NaN where there is no forecast. ``usual_probability_up`` is the share
     of rises among the clear moves that the model had learnt from.
@@ -46,17 +46,17 @@ class Reasons:
 
 
 def strikes_text(strikes: Sequence[float]) -> str:
-    """Strikes from low to high: ``560/570``."""
+    """Return the strikes from low to high: ``560/570``."""
     return "/".join(f"{strike:g}" for strike in sorted(strikes))
 
 
 def breakevens_text(points: Iterable[float]) -> str:
-    """Breakevens from low to high, two decimals; empty where there is none."""
+    """Return the breakevens from low to high, two decimals; empty where there is none."""
     return ", ".join(f"{point:.2f}" for point in points if math.isfinite(point))
 
 
 def legs_json(structure: Structure, strikes: Sequence[float], *, expiration: str) -> str:
-    """JSON list of the legs: option_right, side, ratio, strike, expiration.
+    """Return a JSON list of the legs: option_right, side, ratio, strike, expiration.
 
     Written out, because thousands of rows a slice through ``json.dumps`` take ten times as long; a test compares.
     """
@@ -69,7 +69,7 @@ def legs_json(structure: Structure, strikes: Sequence[float], *, expiration: str
 
 
 def sentence(reasons: Reasons) -> str:
-    """Why this row recommends what it recommends, in one sentence."""
+    """Return one sentence that says why the row recommends what it recommends."""
     forecasts = []
     if isinstance(reasons.direction, str) and not math.isnan(reasons.probability_up):
         usual = "" if math.isnan(reasons.usual_probability_up) else f", usually {reasons.usual_probability_up:.0%}"
@@ -100,7 +100,7 @@ def sentence(reasons: Reasons) -> str:
 
 
 def evidence_json(before: str, numbers: dict[str, float | int], after: str) -> str:
-    """JSON object of two parts that many rows share and the numbers between them; a missing number is null.
+    """Return a JSON object of two parts that many rows share and the numbers between them; a missing number is null.
 
     Parameters
     ----------
@@ -112,5 +112,5 @@ def evidence_json(before: str, numbers: dict[str, float | int], after: str) -> s
 
 @lru_cache(maxsize=1024)
 def shared_json(*items: tuple[str, str | int | None]) -> str:
-    """Members of a JSON object, without its braces."""
+    """Return the members of a JSON object, without its braces."""
     return json.dumps(dict(items))[1:-1]

@@ -27,7 +27,7 @@ from trading_dag.strategy.selector import NO_TRADE
 
 @dataclass(frozen=True)
 class QuotedStructures:
-    """What quotes add to each row; NaN, None and NaT where nothing was quoted. Amounts are USD a share.
+    """Holds what quotes add to each row; NaN, None and NaT where nothing was quoted.
 
     Attributes
     ----------

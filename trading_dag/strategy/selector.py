@@ -26,7 +26,7 @@ _DECIMALS: Final = 12
 
 @dataclass(frozen=True)
 class Selection:
-    """What was selected, one entry a forecast.
+    """Holds what was selected, one entry per forecast.
 
     Attributes
     ----------

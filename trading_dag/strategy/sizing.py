@@ -15,7 +15,7 @@ CONVICTION_SIZE: Final[dict[str, float]] = {"FULL": 1.0, "HALF": 0.5, "NONE": 0.
 
 
 def settings_for_contract(ticker: str, settings: Settings) -> Settings:
-    """The settings with the multiplier of the ticker's contracts: ``index_multiplier`` for a cash index.
+    """Return the settings with the multiplier of the ticker's contracts: ``index_multiplier`` for a cash index.
 
     One full-size index structure risks more than a retail account's budget, so that nothing would trade.
     """
@@ -26,7 +26,7 @@ def settings_for_contract(ticker: str, settings: Settings) -> Settings:
 
 
 def conviction_sizes(conviction: ArrayLike) -> FloatArray:
-    """Size of each conviction: 1 for FULL, 0.5 for HALF, 0 for NONE.
+    """Return the size of each conviction: 1 for FULL, 0.5 for HALF, 0 for NONE.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def contracts_for_risk(
     maximum_loss_usd: ArrayLike,
     round_trip_fees_usd: ArrayLike,
 ) -> IntArray:
-    """Structures whose defined risk and fees together stay within ``account · risk_fraction · size``.
+    """Return how many structures' defined risk and fees together fit ``account · risk_fraction · size``.
 
     Rounded down, so 0 where not even one fits. 0 where the risk is NaN, infinite or not positive: such
     a structure has no defined risk to size by.

@@ -48,7 +48,7 @@ _REASONS_SHOWN: Final = 5
 
 @dataclass(frozen=True)
 class ChainFile:
-    """A file of a recognised layout.
+    """Reads a file of a recognised layout.
 
     Attributes
     ----------

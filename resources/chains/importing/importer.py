@@ -40,7 +40,7 @@ _READ_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True)
 class ImportProgress:
-    """How far an import is.
+    """Tells how far an import is.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class ImportProgress:
 
 @dataclass(frozen=True)
 class FileImport:
-    """What became of one file.
+    """Tells what became of one file.
 
     Attributes
     ----------
@@ -99,17 +99,17 @@ class FileImport:
 
     @property
     def stored(self) -> int:
-        """Rows of the file that are stored."""
+        """Return the rows of the file that are stored."""
         return self.appended + self.restated + self.completed + self.unchanged
 
     @property
     def is_imported(self) -> bool:
-        """Whether something of the file is stored, and none of its sessions was refused."""
+        """Return whether something of the file is stored and none of its sessions was refused."""
         return self.stored > 0 and not self.refused_sessions
 
     @property
     def state(self) -> Literal["imported", "imported before", "imported in part", "nothing stored"]:
-        """What became of the file, in words."""
+        """Return what became of the file, in words."""
         if not self.stored:
             return "nothing stored"
         if self.refused_sessions:
@@ -119,7 +119,7 @@ class FileImport:
 
 @dataclass(frozen=True)
 class ChainImport:
-    """What became of an import.
+    """Tells what became of an import.
 
     Attributes
     ----------
@@ -136,12 +136,12 @@ class ChainImport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every file was read, something of each is stored, and no session was refused."""
+        """Return whether every file was read, something of each is stored, and no session was refused."""
         return not self.failed and all(file.is_imported for file in self.files)
 
     @property
     def tickers(self) -> list[str]:
-        """Underlyings of which the import has stored sessions, sorted."""
+        """Return the underlyings for which the import has stored sessions, sorted."""
         return sorted({name.split("/")[0] for file in self.files if file.stored for name in file.slices})
 
 

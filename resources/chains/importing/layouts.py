@@ -41,7 +41,7 @@ _NO_TICKERS: Final = frozenset({"all", "chain", "chains", "data", "eod", "export
 
 @dataclass(frozen=True)
 class Layout:
-    """How a format is told from others.
+    """Says how a format is told from others.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ NOT_END_OF_DAY: Final = "not_end_of_day"
 
 @dataclass(frozen=True)
 class ChainRows:
-    """What some rows of a file came to.
+    """Holds what some rows of a file were converted to.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ SliceName = tuple[str, int]
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A file whose rows all lie in the staging folder.
+    """Names a file whose rows all lie in the staging folder.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class StagedFile:
 
     @property
     def slices(self) -> list[SliceName]:
-        """Ticker and year of every slice that has rows of the file, ascending."""
+        """Return ticker and year of every slice that has rows of the file, ascending."""
         return sorted((path.parent.name, int(path.name)) for path in self.folder.glob("*/*") if path.is_dir())
 
     def rows_of(self, ticker: str, year: int) -> pd.DataFrame:

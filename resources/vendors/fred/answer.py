@@ -30,7 +30,7 @@ _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 
 @dataclass(frozen=True)
 class CsvRows:
-    """Rows of a CSV of one series: dates and values as text, and those that cannot be read."""
+    """Holds the rows of a CSV of one series: dates and values as text, and those that cannot be read."""
 
     dates: list[str]
     values: list[str]
@@ -39,7 +39,7 @@ class CsvRows:
 
 @dataclass(frozen=True)
 class XmlRows:
-    """Rows of an XML answer.
+    """Holds the rows of an XML answer.
 
     Attributes
     ----------

@@ -67,11 +67,11 @@ class FredClient:
 
     @property
     def has_key(self) -> bool:
-        """Whether ALFRED can be asked."""
+        """Return whether ALFRED can be asked."""
         return self._settings.fred_api_key is not None
 
     def observations(self, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Values of every series from an observation date on (1980 by default), missing ones left out.
+        """Return the values of every series from an observation date on (1980 by default); missing ones are left out.
 
         An observation that cannot be read costs no other; it is counted.
 
@@ -101,7 +101,7 @@ class FredClient:
         )
 
     def series(self, series_id: str, *, since: pd.Timestamp) -> pd.DataFrame:
-        """Values of one series from an observation date on.
+        """Return the values of one series from an observation date on.
 
         Raises
         ------
@@ -155,7 +155,8 @@ class FredClient:
 
 
 def vintage_windows(vintages: pd.DatetimeIndex, *, first: pd.Timestamp) -> list[tuple[str, str]]:
-    """Consecutive real-time periods with at most as many vintages as FRED allows, from ``first`` to the end of time.
+    """Return consecutive real-time periods with at most as many vintages as FRED allows, from ``first`` to the end of
+    time.
 
     Returns
     -------

@@ -52,12 +52,12 @@ def present() -> pd.Timestamp:
 
 
 def yahoo_symbol(ticker: str) -> str:
-    """How Yahoo calls a ticker: SPX is ^GSPC, COMP is ^IXIC, BRK.B is BRK-B."""
+    """Return Yahoo's symbol of a ticker: SPX is ^GSPC, COMP is ^IXIC, BRK.B is BRK-B."""
     return YAHOO_SYMBOL_OF.get(ticker, ticker.replace(".", "-"))
 
 
 def index_symbol(index: str) -> str:
-    """How Yahoo calls a volatility index: VIX is ^VIX."""
+    """Return Yahoo's symbol of a volatility index: VIX is ^VIX."""
     return f"^{index}"
 
 
@@ -76,7 +76,7 @@ class YahooClient:
         self._kept_session: YahooSession | None = None
 
     def daily_bars(self, symbol: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Bars of a Yahoo symbol, one row per finished exchange session.
+        """Return bars of a Yahoo symbol, one row per finished exchange session.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class YahooClient:
         )
 
     def hourly_bars(self, symbol: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
-        """Hours that have ended, from 09:30 New York on; the last of a session may be shorter.
+        """Return the hours that have ended, from 09:30 New York on; the last of a session may be shorter.
 
         Yahoo has 730 days of them. Bars of the open session come half an hour after they have ended.
 
@@ -151,7 +151,7 @@ class YahooClient:
         )
 
     def ticker(self, symbol: str) -> yfinance.Ticker:
-        """yfinance's handle on a symbol, on our session. Use it within ``yfinance_errors``."""
+        """Return yfinance's handle on a symbol, on our session."""
         import yfinance
         from yfinance.data import YfData
 
@@ -215,7 +215,7 @@ class YahooClient:
 
 @contextmanager
 def yfinance_errors(request: str) -> Iterator[None]:
-    """Whatever yfinance raises, as an error of the source that names the request.
+    """Turn whatever yfinance raises into an error of the source that names the request.
 
     Raises
     ------

@@ -54,7 +54,7 @@ class YahooChainClient:
         self._clock = clock
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
-        """Rows of ``raw.option_chain`` of the last closed session.
+        """Return rows of ``raw.option_chain`` of the last closed session.
 
         An expiration that is listed and has no contract (Yahoo keeps today's for some hours) costs none of the others;
         it is named in the log.
