@@ -33,7 +33,7 @@ _MOST_STRUCTURES: Final = 1e12
 
 @dataclass(frozen=True)
 class SizedPositions:
-    """How many structures each position would be, before the account's limits.
+    """Says how many structures each position would be, before the account's limits.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class SizedPositions:
 
 
 def size_positions(positions: OpenedPositions, account: AccountRules) -> SizedPositions:
-    """Structures whose margin and fees both ways stay within the risk budget, and within the volume shares.
+    """Return how many structures have margin and fees both ways within the risk budget, and within the volume shares.
 
     Never more than 10¹² of them.
     """
@@ -68,18 +68,19 @@ def size_positions(positions: OpenedPositions, account: AccountRules) -> SizedPo
 
 
 def fees_one_way_usd(positions: OpenedPositions, account: AccountRules) -> float:
-    """Fees of one structure, in or out: every leg and every contract pays."""
+    """Return the fees of one structure, in or out: every leg and every contract pays."""
     return account.fee_per_leg_contract_usd * positions.plan.structure.contracts_per_structure
 
 
 def profit_usd(positions: OpenedPositions, exits: Exits, *, contracts: IntArray, account: AccountRules) -> FloatArray:
-    """Profit of so many structures after fees both ways, dividends on shares included, (n,); NaN where open."""
+    """Return the profit of so many structures after fees both ways, dividends on shares included, (n,); NaN where
+    open."""
     gross = (exits.value + exits.dividend_received - positions.premium) * account.multiplier
     return np.asarray(contracts * (gross - 2.0 * fees_one_way_usd(positions, account)), dtype=np.float64)
 
 
 class CapitalBook:
-    """What an account has free while positions come and go; asked in the order of their entries.
+    """Keeps what an account has free while positions come and go; it is asked in the order of their entries.
 
     Margin and fees both ways of open positions must stay within starting cash and realised profit. What
     leaves at a session's quote frees its capital for what enters there; marks of open positions do not count.
@@ -106,7 +107,7 @@ class CapitalBook:
 
 
 class CapitalNeed(NamedTuple):
-    """Of one position: row, sessions of entry and exit (−1 where open), margin and fees both ways, and its profit."""
+    """Holds a position's row, sessions of entry and exit (−1 where open), margin and fees both ways, and its profit."""
 
     row: int
     entry: int
@@ -118,7 +119,7 @@ class CapitalNeed(NamedTuple):
 def capital_needs(
     positions: OpenedPositions, exits: Exits, *, sized: SizedPositions, account: AccountRules
 ) -> list[CapitalNeed]:
-    """Of every position that has a size, in the order of the rows."""
+    """Return the need of every position that has a size, in the order of the rows."""
     wanted = np.flatnonzero(sized.contracts > 0)
     fees = 2.0 * fees_one_way_usd(positions, account)
     required = sized.contracts * (sized.margin_usd + fees)
@@ -141,7 +142,7 @@ def admit_positions(
 
 @dataclass(frozen=True)
 class AccountHistory:
-    """One entry for every session of the market, USD.
+    """Holds one entry for every session of the market, USD.
 
     Attributes
     ----------
@@ -158,7 +159,7 @@ class AccountHistory:
 
     @property
     def equity(self) -> FloatArray:
-        """Cash and marks, after the session's fills."""
+        """Return cash and marks, after the session's fills."""
         return self.cash + self.marks
 
 

@@ -12,7 +12,7 @@ from trading_dag.sessions import all_sessions
 
 @dataclass(frozen=True)
 class Hole:
-    """Sessions of the exchange, one after the other, that are missing.
+    """Describes consecutive sessions of the exchange that are missing.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Hole:
 
 @dataclass(frozen=True)
 class ChainCoverage:
-    """How many of the exchange's sessions, from the first that is there to the last, are there.
+    """Says how many of the exchange's sessions, from the first present one to the last, are present.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class ChainCoverage:
 
     @property
     def longest(self) -> Hole | None:
-        """The hole of the most sessions; None without holes."""
+        """Return the hole with the most sessions; None without holes."""
         return max(self.holes, key=lambda hole: hole.sessions, default=None)
 
 

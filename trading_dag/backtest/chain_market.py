@@ -91,11 +91,12 @@ class ChainMarket:
         return self.days.astype("datetime64[D]")
 
     def by_session(self, values: ArrayLike) -> FloatArray:
-        """One number for every session, or one each, as (sessions,)."""
+        """Return one number for every session, or one each, as (sessions,)."""
         return np.broadcast_to(np.asarray(values, dtype=np.float64), (len(self),))
 
     def sell_price(self, rows: IntArray) -> FloatArray:
-        """What a seller gets, slippage taken off, rounded down to the tick and not below zero; NaN for row −1."""
+        """Return what a seller gets, slippage taken off, rounded down to the tick and not below zero; NaN for row
+        −1."""
         bid = _values_at(self.bid, rows)
         received = np.where(_flags_at(self.is_last, rows), bid - half_spread_of(bid, self.fills), bid)
         tick = self.fills.price_tick_usd
@@ -103,7 +104,7 @@ class ChainMarket:
         return np.asarray(np.maximum(steps, 0.0) * tick, dtype=np.float64)
 
     def buy_price(self, rows: IntArray) -> FloatArray:
-        """What a buyer pays, slippage added, rounded up to the tick; NaN for row −1."""
+        """Return what a buyer pays, slippage added, rounded up to the tick; NaN for row −1."""
         ask = _values_at(self.ask, rows)
         price = np.where(_flags_at(self.is_last, rows), ask + half_spread_of(ask, self.fills), ask)
         tick = self.fills.price_tick_usd
@@ -111,16 +112,16 @@ class ChainMarket:
         return np.asarray(steps * tick, dtype=np.float64)
 
     def mark(self, rows: IntArray) -> FloatArray:
-        """Middle, or the last trade; NaN for row −1."""
+        """Return the middle, or the last trade; NaN for row −1."""
         return np.asarray(0.5 * (_values_at(self.bid, rows) + _values_at(self.ask, rows)), dtype=np.float64)
 
     def made_from_last(self, rows: IntArray) -> BoolArray:
-        """Where the prices are made from a last trade; False for row −1."""
+        """Return where the prices are made from a last trade; False for row −1."""
         return _flags_at(self.is_last, rows)
 
     @cached_property
     def listed_expirations(self) -> tuple[IntArray, IntArray]:
-        """Session and expiration (days since 1970-01-01) of every expiration that a session lists, in order."""
+        """Return session and expiration (days since 1970-01-01) of every expiration that a session lists, in order."""
         changes = np.diff(self.expiration_day, prepend=self.expiration_day[:1] - 1) != 0
         changes[self.first_row[:-1]] = True
         first = np.flatnonzero(changes)
@@ -130,14 +131,14 @@ class ChainMarket:
     def rows_of(
         self, session: IntArray, expiration_day: IntArray, *, is_call: BoolArray, strike: FloatArray
     ) -> IntArray:
-        """Row of each contract at each session; −1 where the chain has none. Arguments broadcast."""
+        """Return the row of each contract at each session; −1 where the chain has none."""
         wanted = packed_key(self.days[session], expiration_day, is_call=is_call, strike=strike)
         row = np.searchsorted(self.key, wanted)
         is_quoted = self.key[np.minimum(row, len(self.key) - 1)] == wanted
         return np.where(is_quoted, row, -1)
 
     def slice_of(self, session: IntArray, expiration_day: IntArray, *, is_call: bool) -> tuple[IntArray, IntArray]:
-        """First row and the row after the last of one right of one expiration at each session."""
+        """Return the first row and the row after the last of one right of one expiration at each session."""
         head = (self.days[session] << _DAY_BITS | expiration_day) << 1 | int(not is_call)
         first = np.searchsorted(self.key, head << _STRIKE_BITS)
         after = np.searchsorted(self.key, (head + 1) << _STRIKE_BITS)
@@ -268,7 +269,7 @@ def _prices(
 
 
 def half_spread_of(last: FloatArray, fills: FillAssumptions) -> FloatArray:
-    """Half the spread that is assumed around a last trade, USD a share."""
+    """Return half the spread that is assumed around a last trade, USD a share."""
     return np.maximum(fills.half_spread_fraction * last, fills.half_spread_minimum_usd)
 
 

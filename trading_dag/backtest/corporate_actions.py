@@ -28,7 +28,7 @@ CONTRACT_MASK: Final = (1 << 47) - 1
 
 @dataclass(frozen=True)
 class CorporateActions:
-    """Actions by date.
+    """Holds actions by date.
 
     Attributes
     ----------
@@ -50,7 +50,8 @@ NO_ACTIONS: Final = CorporateActions(np.empty(0, dtype=np.int64), ())
 
 
 def splits_of_prices(prices: pd.DataFrame) -> CorporateActions:
-    """The splits that ``raw.prices_daily`` of one ticker records, sessions ascending; none where there are no rows."""
+    """Return the splits that ``raw.prices_daily`` of one ticker records, sessions ascending; none where there are no
+    rows."""
     factor = prices["split_factor"].to_numpy(dtype=np.float64, na_value=np.nan)
     is_split = np.isfinite(factor) & (factor > 0.0) & (factor != 1.0)
     days = prices["session"].to_numpy().astype("datetime64[D]").astype(np.int64)[is_split]

@@ -16,7 +16,7 @@ _TABLE: Final = "dividends"
 
 @dataclass(frozen=True)
 class Dividends:
-    """Cash dividends of the underlying.
+    """Holds cash dividends of the underlying.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Dividends:
 
     @property
     def ex_days(self) -> IntArray:
-        """Ex-dates in days since 1970-01-01."""
+        """Return the ex-dates in days since 1970-01-01."""
         return np.asarray(self.ex_dates, dtype="datetime64[D]").astype(np.int64)
 
     def going_ex(self, days: ArrayLike) -> FloatArray:

@@ -39,7 +39,7 @@ NO_RANDOM_ENTRY: Final = RandomEntry(np.nan, np.nan, 0, is_with_replacement=Fals
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """The three tables ``backtests.trades``, ``backtests.equity`` and ``backtests.summary`` of one slice.
+    """Holds the three tables ``backtests.trades``, ``backtests.equity`` and ``backtests.summary`` of one slice.
 
     ``luck`` is what random entry gave, with the total of every run; empty where nothing was traded.
     """
@@ -60,7 +60,7 @@ def run_backtest(
     settings: Settings,
     gate: tuple[bool, str] = (False, "the accuracy gate was not asked"),
 ) -> BacktestResult:
-    """Trade every signal with conviction and report what it came to.
+    """Trade every signal with conviction and return the result.
 
     Parameters
     ----------

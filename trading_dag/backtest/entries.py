@@ -26,7 +26,7 @@ _MONDAY_OFFSET: Final = 3
 
 @dataclass(frozen=True)
 class Entries:
-    """Candidate entries of one plan, one a row, in the order of their sessions.
+    """Holds candidate entries of one plan, one per row, in the order of their sessions.
 
     Attributes
     ----------
@@ -51,18 +51,18 @@ class Entries:
 
 
 def entries_every_session(market: ChainMarket) -> Entries:
-    """An entry at every session of the market."""
+    """Return an entry at every session of the market."""
     return entries_at(market, np.arange(len(market)))
 
 
 def entries_weekly(market: ChainMarket) -> Entries:
-    """An entry at the market's first session of each week, which begins on Monday."""
+    """Return an entry at the market's first session of each week, which begins on Monday."""
     week = (market.days + _MONDAY_OFFSET) // 7
     return entries_at(market, np.flatnonzero(np.diff(week, prepend=-1)))
 
 
 def entries_at(market: ChainMarket, positions: ArrayLike) -> Entries:
-    """Entries at these positions of the market's sessions, ascending."""
+    """Return entries at these positions of the market's sessions, ascending."""
     entry = np.asarray(positions, dtype=np.int64)
     rows = len(entry)
     return Entries(
@@ -77,7 +77,7 @@ def entries_at(market: ChainMarket, positions: ArrayLike) -> Entries:
 
 @dataclass(frozen=True)
 class EntryTerms:
-    """How entries differ, apart from when they are: one row a kind.
+    """Holds how entries differ, apart from their date: one row per kind.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class EntryTerms:
         return len(self.size)
 
     def at_every_session(self, market: ChainMarket, kind: int) -> Entries:
-        """Entries of one kind at every session of the market."""
+        """Return entries of one kind at every session of the market."""
         every = entries_every_session(market)
         target, flip = int(self.target_sessions[kind]), int(self.flip_sessions[kind])
         return replace(
@@ -106,7 +106,7 @@ class EntryTerms:
 
 
 def terms_of_entries(market: ChainMarket, entries: Entries, *, longest: int) -> tuple[EntryTerms, IntArray]:
-    """The distinct terms of these entries, and which of them each entry has, (n,).
+    """Return the distinct terms of these entries, and which of them each entry has, (n,).
 
     A target beyond the data counts as far as the data reaches.
 

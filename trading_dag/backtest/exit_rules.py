@@ -42,7 +42,7 @@ _DEFINITION: Final = "exit"
 
 @dataclass(frozen=True)
 class ExitDefinition:
-    """What one rule is called, takes and means.
+    """Says what one rule is called, takes and means.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ExitDefinition:
 
     @property
     def is_whole(self) -> bool:
-        """It counts days or sessions."""
+        """Return whether the rule counts days or sessions."""
         return self.least is not None
 
     @property
@@ -87,7 +87,7 @@ def _rule(definition: ExitDefinition) -> Any:
 
 @dataclass(frozen=True)
 class ExitRules:
-    """When a position is left; None switches a rule off. Judged at quotes on which every leg can be closed.
+    """Says when a position is left; None switches a rule off.
 
     Attributes
     ----------
@@ -186,6 +186,6 @@ EXIT_WORDS: Final[dict[str, str]] = {definition.word: name for name, definition 
 
 
 def exit_help() -> str:
-    """Every word with an example and its meaning, for ``--help``."""
+    """Return every word with an example and its meaning, for ``--help``."""
     rules = "; ".join(f"{rule.word}={rule.example:g} ({rule.meaning})" for rule in EXIT_DEFINITIONS.values())
     return f"When a position is left, the first rule that holds; may be repeated: {rules}."

@@ -36,7 +36,7 @@ _PLACE = {reason: place for place, reason in enumerate(EXIT_ORDER)}
 
 @dataclass(frozen=True)
 class Exits:
-    """How each position ends.
+    """Says how each position ends.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Exits:
 
     @property
     def is_roll(self) -> BoolArray:
-        """Positions that were left in order to be opened anew."""
+        """Return which positions were left in order to be opened anew."""
         return np.asarray(self.reason == EXIT_ORDER.index(ROLL_EXIT), dtype=np.bool_)
 
 
@@ -92,7 +92,7 @@ def leave_positions(paths: PositionPaths, rules: ExitRules) -> Exits:
 
 
 def adverse_moves(positions: OpenedPositions) -> IntArray:
-    """Which move of the underlying hurts each position: −1 down, 1 up, 0 either way (two-sided structures).
+    """Return which move of the underlying hurts each position: −1 down, 1 up, 0 either way (two-sided structures).
 
     The payoffs far below and far above are held against the one amid the strikes: both tails worse, or
     both better, is two-sided, and so are tails that pay the same (calendars); otherwise the lower tail tells.

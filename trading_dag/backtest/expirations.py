@@ -22,7 +22,8 @@ _DAY_BITS: Final = 16
 
 
 def choose_expiration_days(market: ChainMarket, entry: IntArray, *, choice: ExpirationChoice) -> IntArray:
-    """The listed expiration whose days are nearest to the target, in days since 1970-01-01; 0 for none in bounds."""
+    """Return the listed expiration whose days are nearest to the target, in days since 1970-01-01; 0 for none in
+    bounds."""
     session, expiration_day = market.listed_expirations
     days = expiration_day - market.days[session]
     fits = (days >= choice.minimum_days) & (days <= choice.maximum_days)
@@ -36,7 +37,7 @@ def choose_expiration_days(market: ChainMarket, entry: IntArray, *, choice: Expi
 
 
 def leg_expiration_days(market: ChainMarket, structure: Structure, *, entry: IntArray, front_day: IntArray) -> IntArray:
-    """Expiration of every leg, (n, legs) in days since 1970-01-01; 0 for none listed.
+    """Return the expiration of every leg, (n, legs) in days since 1970-01-01; 0 for none listed.
 
     A leg of a ``BackExpiryRule`` has the first listed expiration at least so many days after the front, and no more
     than twice as many (or a week more).
@@ -65,7 +66,7 @@ def front_leg(structure: Structure) -> int:
 
 
 def at_front_expiration(structure: Structure) -> Structure:
-    """The structure with every leg at the front expiration, where a later leg counts at what exercise pays."""
+    """Return the structure with every leg at the front expiration, where a later leg counts at what exercise pays."""
     return replace(structure, legs=tuple(replace(leg, expiry_rule="weekly") for leg in structure.legs))
 
 

@@ -21,7 +21,7 @@ from trading_dag.day_count import DAYS_PER_YEAR
 
 @dataclass(frozen=True)
 class PositionGreeks:
-    """Greeks of the trades that were taken, one structure, a share; (trades, sessions since entry).
+    """Holds Greeks of the trades that were taken, one structure, a share; (trades, sessions since entry).
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class PositionGreeks:
 
 @dataclass(frozen=True)
 class ProfitAttribution:
-    """Profit before fees by cause, (n,) USD by entry; NaN where skipped or open. The parts add up to it.
+    """Holds profit before fees by cause, (n,) USD by entry; NaN where skipped or open.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class ProfitAttribution:
 
 @dataclass(frozen=True)
 class AccountGreeks:
-    """Greeks of all positions held over each session's close, (sessions,); 0 without positions.
+    """Holds Greeks of all positions held over each session's close, (sessions,); 0 without positions.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class AccountGreeks:
 
 
 def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield: float = 0.0) -> PositionGreeks:
-    """Greeks of every trade at every session of its path, the exit's included.
+    """Return the Greeks of every trade at every session of its path, the exit's included.
 
     Parameters
     ----------
@@ -204,7 +204,8 @@ def scenario_profit(
     rate: ArrayLike = 0.0,
     dividend_yield: float = 0.0,
 ) -> FloatArray:
-    """Instantaneous profit of the positions held over a session's close, (spot moves, volatility moves), USD.
+    """Return the instantaneous profit of the positions held over a session's close, (spot moves, volatility moves),
+    USD.
 
     Parameters
     ----------

@@ -58,25 +58,25 @@ class RoundTrips:
 
     @property
     def is_tradable(self) -> BoolArray:
-        """Trips without a reason to skip them."""
+        """Return which trips have no reason to be skipped."""
         tradable: BoolArray = self.skip_reason == ""
         return tradable
 
     def maximum_loss_usd(self, settings: BacktestSettings) -> FloatArray:
-        """Defined risk of one structure, fees not counted."""
+        """Return the defined risk of one structure, fees not counted."""
         return self.positions.maximum_loss * settings.multiplier
 
     def fees_one_way_usd(self, settings: BacktestSettings) -> float:
-        """Fees of one structure, in or out: every leg and every contract pays."""
+        """Return the fees of one structure, in or out: every leg and every contract pays."""
         return settings.fee_per_leg_contract_usd * self.structure.contracts_per_structure
 
     def profit_usd(self, settings: BacktestSettings) -> FloatArray:
-        """Profit of one structure after fees both ways; NaN where open or skipped."""
+        """Return the profit of one structure after fees both ways; NaN where open or skipped."""
         gross = (self.exit_premium - self.positions.premium) * settings.multiplier
         return np.where(self.is_tradable, gross - 2.0 * self.fees_one_way_usd(settings), np.nan)
 
     def contracts(self, size: float | FloatArray, settings: BacktestSettings) -> IntArray:
-        """Structures that the risk budget of that size allows; 0 where the trip cannot be made."""
+        """Return how many structures the risk budget of that size allows; 0 where the trip cannot be made."""
         allowed = contracts_for_risk(
             account_usd=settings.account_usd,
             risk_fraction=settings.risk_fraction,
@@ -161,7 +161,7 @@ def mark_positions(
     strikes: FloatArray,
     years: FloatArray,
 ) -> FloatArray:
-    """Middle value of positions at the closes ``at``, USD a share, within the arbitrage bounds of the structure.
+    """Return the middle value of positions at the closes ``at``, USD a share, within the structure's arbitrage bounds.
 
     Marks are bounded because a mark outside the bounds is known to be wrong; fills never are, because
     that is what the trade would have paid.

@@ -18,7 +18,7 @@ from trading_dag.options.structures.strike_selection import years_to_expiration
 
 @dataclass(frozen=True)
 class Book:
-    """Trades of one structure: round trips, and how many structures each trades (0: none).
+    """Holds trades of one structure: round trips, and how many structures each trades (0: none).
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Ledger:
-    """One entry for every session of the market, USD.
+    """Holds one entry for every session of the market, USD.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Ledger:
 
     @property
     def equity(self) -> FloatArray:
-        """Cash and marks."""
+        """Return cash and marks."""
         total: FloatArray = self.cash + self.marks
         return total
 

@@ -18,7 +18,7 @@ SHORT_SHARES_SHARE: Final = 1.50
 
 
 def margin_requirement(positions: OpenedPositions) -> FloatArray:
-    """Margin of one structure, USD a share, (n,); NaN where the position could not be opened.
+    """Return the margin of one structure, USD a share, (n,); NaN where the position could not be opened.
 
     A structure whose sold legs are all covered by bought ones of the same right (or by shares), or whose
     puts are secured by cash, needs its greatest loss. Otherwise each part needs its own, and what was received or paid

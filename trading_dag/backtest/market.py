@@ -20,7 +20,7 @@ from trading_dag.settings import Settings
 
 @dataclass(frozen=True)
 class Market:
-    """What the backtest may quote from.
+    """Holds what the backtest may quote from.
 
     Attributes
     ----------
@@ -45,7 +45,8 @@ class Market:
         return len(self.sessions)
 
     def entry_surface(self, entry: IntArray) -> ModelledSurface:
-        """Surface at the open of each entry: the index's open, or its close one session before where there is none.
+        """Return the surface at the open of each entry: the index's open, or its close one session before where there
+        is none.
 
         The rate is the one known at the close before. ``entry`` is at least 1.
         """
@@ -53,16 +54,16 @@ class Market:
         return self._surface(level, self.rate[entry - 1])
 
     def close_surface(self, positions: IntArray) -> ModelledSurface:
-        """Surface at the close of each session."""
+        """Return the surface at the close of each session."""
         return self._surface(self.index_close[positions], self.rate[positions])
 
     def marking_surface(self, positions: IntArray) -> ModelledSurface:
-        """Surface at the close of each session, from the last index level known by then."""
+        """Return the surface at the close of each session, from the last index level known by then."""
         last_known = _carried_forward(np.where(np.isnan(self.index_close), self.index_open, self.index_close))
         return self._surface(last_known[positions], self.rate[positions])
 
     def at_shifted_volatility(self, shift: float) -> Market:
-        """The same market with every modelled volatility so much higher, fraction."""
+        """Return the same market with every modelled volatility raised by so much, fraction."""
         surface = self.settings.surface
         moved = surface.model_copy(update={"level_shift": surface.level_shift + shift})
         return replace(self, settings=self.settings.model_copy(update={"surface": moved}))
@@ -72,13 +73,15 @@ class Market:
         return _carried_forward(self.close)
 
     def benchmark(self, window: slice) -> FloatArray:
-        """The starting cash held in the underlying from the first session of the window, dividends reinvested."""
+        """Return the starting cash held in the underlying from the first session of the window, dividends
+        reinvested."""
         value = _carried_forward(self.total_return_close)[window]
         grown: FloatArray = self.settings.backtest.account_usd * value / value[:1]
         return grown
 
     def first_quoted_close(self) -> IntArray:
-        """For each session the first position, not before it, with a close and an index close; ``len`` for none."""
+        """Return for each session the first position, not before it, with a close and an index close; ``len`` for
+        none."""
         rows = len(self)
         is_quoted = np.isfinite(self.close) & np.isfinite(self.index_close)
         position = np.where(is_quoted, np.arange(rows), rows)

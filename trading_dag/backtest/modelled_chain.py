@@ -36,7 +36,7 @@ def modelled_chain(
     days_to_expiration: int,
     first: int,
 ) -> ChainMarket:
-    """Quotes at every close, for the contracts that a weekly entry into any structure of the menu chooses.
+    """Return quotes at every close, for the contracts that a weekly entry into any structure of the menu chooses.
 
     Parameters
     ----------
@@ -74,13 +74,13 @@ def modelled_chain(
 
 
 def weekly_positions(market: Market, *, first: int) -> IntArray:
-    """First session of each week, which begins on Monday, from a position of the market on."""
+    """Return the first session of each week, which begins on Monday, from a position of the market on."""
     week = (_days(market.sessions)[first:] + _MONDAY_OFFSET) // 7
     return np.asarray(first + np.flatnonzero(np.diff(week, prepend=-1)), dtype=np.int64)
 
 
 def first_quoted_position(market: Market, *, years: float) -> int:
-    """First position with a close and an index level, at most so many years before the last session.
+    """Return the first position with a close and an index level, at most so many years before the last session.
 
     Raises
     ------

@@ -32,7 +32,7 @@ _MARKETS_KEPT: Final = 3
 
 @dataclass(frozen=True)
 class ModelledGround:
-    """What plans on modelled quotes follow from. Two of them are equal where every number of it is.
+    """Holds what plans on modelled quotes follow from.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class ModelledGround:
 
 
 class ModelledRuns:
-    """Trade plans on the quotes of one ground, with weekly entries.
+    """Runs trade plans on the quotes of one ground, with weekly entries.
 
     Raises
     ------
@@ -81,7 +81,7 @@ class ModelledRuns:
         self._known: dict[TradePlan, PlanResult] = {}
 
     def results(self, plans: Sequence[TradePlan]) -> list[PlanResult]:
-        """The results of these plans, in their order."""
+        """Return the results of these plans, in their order."""
         new = [plan for plan in dict.fromkeys(plans) if plan not in self._known]
         results = run_plans(
             self.chain, new, entries=self.entries, dividends=self.dividends, rate=self.rate, gathered=self._gathered
@@ -92,5 +92,5 @@ class ModelledRuns:
 
 @lru_cache(maxsize=_MARKETS_KEPT)
 def modelled_runs(ground: ModelledGround) -> ModelledRuns:
-    """The runs on a ground: those that this process has, or new ones."""
+    """Return the runs on a ground: those that this process has, or new ones."""
     return ModelledRuns(ground)

@@ -23,7 +23,7 @@ from trading_dag.options.chains.contracts import terms_of
 
 @dataclass(frozen=True)
 class PositionPaths:
-    """Values of positions, USD a share of one structure, (n, sessions since entry).
+    """Holds values of positions, USD a share of one structure, (n, sessions since entry).
 
     Attributes
     ----------
@@ -63,14 +63,14 @@ class PositionPaths:
 
     @cached_property
     def may_be_left(self) -> BoolArray:
-        """Later sessions of the holding, up to the front expiration."""
+        """Return the later sessions of the holding, up to the front expiration."""
         later = self.is_held & (self.at <= self.positions.settlement[:, np.newaxis])
         later[:, :1] = False
         return later
 
     @cached_property
     def can_close(self) -> BoolArray:
-        """Those on which every leg can be closed."""
+        """Return which of those sessions allow every leg to be closed."""
         return self.may_be_left & np.isfinite(self.closing_value)
 
     @cached_property

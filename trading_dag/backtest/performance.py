@@ -19,7 +19,7 @@ _NO_SPREAD: Final = 1e-12
 
 @dataclass(frozen=True)
 class EquityStatistics:
-    """Statistics of a curve; NaN where it is too short, constant, or has reached zero.
+    """Holds statistics of a curve; NaN where it is too short, constant, or has reached zero.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class EquityStatistics:
 def excess_returns(
     equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike, start: float | None = None
 ) -> FloatArray:
-    """Simple return of each session over what the risk-free rate of the session before earned, (n − 1,).
+    """Return the simple return of each session over what the risk-free rate of the session before earned, (n − 1,).
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def excess_returns(
 
 
 def drawdowns(equity: ArrayLike) -> FloatArray:
-    """Fraction below the highest value so far, at each session."""
+    """Return the fraction below the highest value so far, at each session."""
     values = np.asarray(equity, dtype=np.float64)
     if not len(values):
         return np.empty(0)
@@ -90,7 +90,7 @@ def sortino_ratio(excess: FloatArray) -> float:
 
 
 def sessions_per_year(sessions: pd.DatetimeIndex) -> float:
-    """How many returns a year a curve on these sessions has: 252 times the share of the exchange's that are there.
+    """Return how many returns a year a curve on these sessions has: 252 times the share of exchange sessions present.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def sessions_per_year(sessions: pd.DatetimeIndex) -> float:
 def equity_statistics(
     equity: ArrayLike, sessions: pd.DatetimeIndex, *, rate: ArrayLike, start: float | None = None
 ) -> EquityStatistics:
-    """Statistics of an equity curve, one value a session, USD.
+    """Return the statistics of an equity curve, one value per session, USD.
 
     A curve begins before its first cash flow. Where the first session's equity is after one (an entry at its close),
     ``start`` is the value before it, and every statistic is of the curve from there.
@@ -135,7 +135,7 @@ def equity_statistics(
 
 
 def expected_maximum_sharpe(*, trials: int, variance: float) -> float:
-    """Expected greatest Sharpe ratio of so many skill-less trials whose Sharpe ratios have this variance.
+    """Return the expected greatest Sharpe ratio of so many trials without skill whose Sharpe ratios have this variance.
 
     References
     ----------
@@ -154,7 +154,8 @@ def expected_maximum_sharpe(*, trials: int, variance: float) -> float:
 def probabilistic_sharpe(
     sharpe: float, benchmark: float, *, observations: int, skewness: float, kurtosis: float
 ) -> float:
-    """Probability that the true Sharpe ratio exceeds the benchmark; ratios of one period, kurtosis 3 if normal."""
+    """Return the probability that the true Sharpe ratio exceeds the benchmark; ratios of one period, kurtosis 3 if
+    normal."""
     from scipy.special import ndtr
 
     spread = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2

@@ -31,7 +31,7 @@ _SIGNAL_COLUMNS: Final = ("target_session", "strategy", "conviction", "direction
 
 @dataclass(frozen=True)
 class KnownDividends:
-    """Dividends of the underlying within a chain's sessions, and how much of them is known.
+    """Holds dividends of the underlying within a chain's sessions, and how much of them is known.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class KnownDividends:
 
     @property
     def assumption(self) -> str:
-        """What was assumed, in words."""
+        """Return what was assumed, in words."""
         if self.dividends is None:
             return f"unknown: {PRICES_DAILY.qualified_name} has none for these sessions; none is paid or owed"
         text = f"of {PRICES_DAILY.qualified_name}: {len(self.dividends.ex_dates)} with an ex-date in the period"
@@ -55,7 +55,7 @@ class KnownDividends:
 
 
 def known_dividends(prices: pd.DataFrame, sessions: DateArray, *, are_split_adjusted: bool = False) -> KnownDividends:
-    """Dividends whose ex-date lies within these sessions, also on a day of which the chain has no quotes.
+    """Return dividends whose ex-date lies within these sessions, also on a day for which the chain has no quotes.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def known_dividends(prices: pd.DataFrame, sessions: DateArray, *, are_split_adju
 
 
 def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFrame, *, structure: str) -> Entries:
-    """Entries of one structure at the signals that are for it, sized by conviction, with target and flip.
+    """Return entries of one structure at the signals that recommend it, sized by conviction, with target and flip.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFram
 
 
 def signals_in_words(structure: str, *, horizon: str) -> str:
-    """The rule of ``entries_of_recommendations``, as it is printed."""
+    """Return the rule of ``entries_of_recommendations`` in words."""
     whose = (
         f"signals of {horizon} that recommend {structure}"
         if structure in SELECTED_STRUCTURES

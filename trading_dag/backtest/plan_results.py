@@ -28,7 +28,7 @@ _CENT: Final = 0.01
 
 @dataclass(frozen=True)
 class PlanResult:
-    """One plan on one market. Arrays are (n,) by entry, rolled positions included, unless said otherwise.
+    """Holds the result of one plan on one market.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class PlanResult:
 
     @property
     def is_taken(self) -> BoolArray:
-        """Entries that became a trade."""
+        """Return which entries became a trade."""
         return np.asarray(self.contracts > 0, dtype=np.bool_)
 
     @property
     def is_closed(self) -> BoolArray:
-        """Trades that ended within the data."""
+        """Return which trades ended within the data."""
         return self.is_taken & (self.exits.exit >= 0)
 
     @property
@@ -67,7 +67,7 @@ class PlanResult:
 
     @cached_property
     def profit_usd(self) -> FloatArray:
-        """Profit after fees; NaN where skipped or open."""
+        """Return the profit after fees; NaN where skipped or open."""
         profit = profit_usd(
             self.paths.positions, self.exits, contracts=self.contracts, account=self.plan.account
         )  # fmt: skip
@@ -75,18 +75,19 @@ class PlanResult:
 
     @property
     def fees_usd(self) -> FloatArray:
-        """All legs and contracts, in and, where closed, out."""
+        """Return the fees of all legs and contracts, in and, where closed, out."""
         one_way = self.contracts * fees_one_way_usd(self.paths.positions, self.plan.account)
         return np.asarray(one_way * np.where(self.is_closed, 2.0, 1.0), dtype=np.float64)
 
     @property
     def max_loss_usd(self) -> FloatArray:
-        """Greatest loss at expiration without fees; infinite where unlimited, NaN where skipped."""
+        """Return the greatest loss at expiration without fees; infinite where unlimited, NaN where skipped."""
         return np.where(self.is_taken, self._usd(self.paths.positions.maximum_loss), np.nan)
 
     @property
     def spread_cost_usd(self) -> FloatArray:
-        """What natural prices cost beyond the marks, in and out, slippage and ticks included; NaN where unknown."""
+        """Return what natural prices cost beyond the marks, in and out, slippage and ticks included; NaN where
+        unknown."""
         positions, structure = self.paths.positions, self.plan.structure
         fair = positions.leg_marks @ structure.signed_ratios + structure.underlying_ratio * positions.entry_spot
         cost = self._usd(positions.premium - fair + self.exits.middle - self.exits.value)
@@ -94,7 +95,7 @@ class PlanResult:
 
     @property
     def excursions_usd(self) -> tuple[FloatArray, FloatArray]:
-        """Worst and best profit before fees at the marks while held and at the exit; entry counts as 0."""
+        """Return worst and best profit before fees at the marks while held and at the exit; entry counts as 0."""
         columns = np.arange(self.paths.at.shape[1])
         is_seen = self.paths.is_held & (columns > 0) & (columns < self._end[:, np.newaxis])
         worth = self.paths.mark + self.paths.dividends_received
@@ -109,7 +110,7 @@ class PlanResult:
 
     @property
     def exit_reason(self) -> TextArray:
-        """Why each trade ended; empty where open or skipped."""
+        """Return why each trade ended; empty where open or skipped."""
         names = np.array([*EXIT_ORDER, ""], dtype=object)
         return np.where(self.is_closed, names[self.exits.reason], "")
 
@@ -131,21 +132,21 @@ class PlanResult:
 
     @property
     def missed_exits(self) -> IntArray:
-        """Sessions at which a rule demanded the exit of a trade and a leg could not be closed; 0 where skipped."""
+        """Return at how many sessions a rule demanded a trade's exit and a leg could not be closed; 0 where skipped."""
         return np.where(self.is_taken, self.exits.missed, 0)
 
     @property
     def total_profit_usd(self) -> float:
-        """Summed profit of the closed trades after fees."""
+        """Return the summed profit of the closed trades after fees."""
         return float(np.nansum(self.profit_usd))
 
     def skip_reasons(self) -> dict[str, int]:
-        """How many entries were skipped for each reason, sorted by name."""
+        """Return how many entries were skipped for each reason, sorted by name."""
         names, counts = np.unique(self.skip_reason[~self.is_taken].astype(str), return_counts=True)
         return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
     def profit_by_exit_reason(self) -> dict[str, tuple[int, float]]:
-        """Closed trades and summed profit after fees of each exit reason, in the order of the rules."""
+        """Return closed trades and summed profit after fees of each exit reason, in the order of the rules."""
         reason, profit = self.exits.reason[self.is_closed], self.profit_usd[self.is_closed]
         return {
             name: (int((reason == place).sum()), float(profit[reason == place].sum()))
@@ -154,7 +155,8 @@ class PlanResult:
         }
 
     def trades(self) -> pd.DataFrame:
-        """One row an entry, taken or skipped: dates, prices, results; expirations, strikes and prices by leg as lists.
+        """Return one row per entry, taken or skipped: dates, prices, results; expirations, strikes and prices by leg as
+        lists.
 
         ``exit_value_usd`` is after ``dividend_owed_usd`` and without ``dividend_received_usd``; ``pnl_usd`` has both.
         Of an open trade fees and received dividends are those so far, so that the starting cash, less entry costs and
@@ -197,7 +199,8 @@ class PlanResult:
         })  # fmt: skip
 
     def equity(self) -> pd.DataFrame:
-        """The starting cash, then one row a session of the market: cash, marks, equity, interest, open positions.
+        """Return the starting cash, then one row per session of the market: cash, marks, equity, interest, open
+        positions.
 
         The first row is dated on the exchange's session before the market's first, at whose close trades may already
         have been paid for: a curve that begins there would leave their cost out of every statistic.

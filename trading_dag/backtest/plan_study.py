@@ -43,7 +43,7 @@ _POINTS: Final = 100.0
 
 @dataclass(frozen=True)
 class ScenarioGrid:
-    """Instantaneous profit at one session's close, by the model.
+    """Holds the instantaneous profit at one session's close, by the model.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class ScenarioGrid:
 
 @dataclass(frozen=True)
 class PlanStudy:
-    """One plan's result and what follows from it.
+    """Holds one plan's result and what follows from it.
 
     Attributes
     ----------
@@ -92,7 +92,8 @@ class PlanStudy:
 
     @cached_property
     def exits_table(self) -> pd.DataFrame:
-        """One row an exit reason, in the order of the rules, and ``all``; closed trades only, none without any.
+        """Return one row per exit reason, in the order of the rules, and ``all``; closed trades only, no rows without
+        any.
 
         exit_reason, trades, win_rate, pnl_usd, fees_usd, delta_usd … residual_usd (the causes of the profit before
         fees, so that their sum is pnl_usd + fees_usd), mean_mae_usd and mean_mfe_usd (before fees).
@@ -143,7 +144,7 @@ class PlanStudy:
 
     @cached_property
     def residual_share(self) -> float:
-        """How much of the closed trades' profit before fees no cause explains, at least 0; NaN without any.
+        """Return how much of the closed trades' profit before fees no cause explains, at least 0; NaN without any.
 
         The greater of two: the summed residual over the summed profit, and, because the residuals of trades may cancel,
         the sum of their sizes over that of all causes.
@@ -158,7 +159,7 @@ class PlanStudy:
 
     @property
     def random_runs_are_alike(self) -> bool:
-        """Every random run dealt the very same trades, so that the p-value says nothing."""
+        """Return whether every random run made the very same trades, so that the p-value says nothing."""
         totals = np.empty(0) if self.luck is None else self.luck.totals_usd
         return bool(len(totals) and np.ptp(totals) <= 1e-9 * max(1.0, float(np.abs(totals).max())))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """Figures of one plan; USD after fees, fractions elsewhere, NaN where there is nothing to judge.
+    """Holds figures of one plan; USD after fees, fractions elsewhere, NaN where there is nothing to judge.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class PlanSummary:
 
 
 def summarize(result: PlanResult, *, trials: int = 1) -> PlanSummary:
-    """The figures of one result; ``trials`` is how many plans were tried, for the deflated Sharpe ratio."""
+    """Return the figures of one result; ``trials`` is how many plans were tried, for the deflated Sharpe ratio."""
     import pandas as pd
 
     from trading_dag.backtest.performance import deflated_sharpe, equity_statistics, excess_returns
@@ -89,7 +89,7 @@ def summarize(result: PlanResult, *, trials: int = 1) -> PlanSummary:
 
 
 def comparison(results: Sequence[PlanResult]) -> pd.DataFrame:
-    """One row a plan, best total first; as many trials as there are plans.
+    """Return one row per plan, best total first; there are as many trials as plans.
 
     Picking the best of many on one stretch of data proves nothing, which the deflated Sharpe ratio is there to say.
     """

@@ -39,7 +39,7 @@ COSTS_NOTHING: Final = "costs_nothing"
 
 @dataclass(frozen=True)
 class OpenedPositions:
-    """One structure opened once for each entry, at that entry's own quotes; not yet sized.
+    """Holds one structure opened once for each entry, at that entry's own quotes; not yet sized.
 
     Attributes
     ----------
@@ -78,17 +78,17 @@ class OpenedPositions:
 
     @property
     def can_open(self) -> BoolArray:
-        """Positions without a reason to skip them."""
+        """Return which positions have no reason to be skipped."""
         return np.asarray(self.skip_reason == "", dtype=np.bool_)
 
     @property
     def settlement(self) -> IntArray:
-        """Position of the session whose price settles the front legs; ``len(market)`` beyond the data."""
+        """Return the position of the session whose price settles the front legs; ``len(market)`` beyond the data."""
         return self.leg_settlement[:, front_leg(self.plan.structure)]
 
     @property
     def maximum_loss(self) -> FloatArray:
-        """Loss at the front expiration, USD a share, positive; infinite where unlimited.
+        """Return the loss at the front expiration, USD a share, positive; infinite where unlimited.
 
         That of a calendar is its debit, and no guarantee: the bought leg may be sold below what exercise pays.
         """
@@ -96,7 +96,7 @@ class OpenedPositions:
 
     @property
     def maximum_profit(self) -> FloatArray:
-        """Profit at expiration, USD a share; infinite where unlimited."""
+        """Return the profit at expiration, USD a share; infinite where unlimited."""
         return self.greatest_payoff - self.premium
 
 

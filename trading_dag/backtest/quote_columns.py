@@ -18,7 +18,7 @@ STRIKE_LIMIT_USD: Final = 1_073_741.0
 
 
 def days_of(values: Any) -> NDArray[np.integer[Any]]:
-    """Days since 1970-01-01 of dates, time stamps or such integers."""
+    """Return days since 1970-01-01 of dates, time stamps or such integers."""
     array = np.asarray(values)
     if array.dtype.kind == "i":
         return array

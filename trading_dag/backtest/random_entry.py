@@ -37,7 +37,7 @@ MEAN_BLOCK_SESSIONS: Final = 21
 
 @dataclass(frozen=True)
 class RandomEntry:
-    """What random entry gave.
+    """Holds the results of random entry.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class RandomEntry:
 def profit_by_session(
     market: Market, *, kinds: Sequence[tuple[str, float]], signal: IntArray, holding_sessions: int
 ) -> FloatArray:
-    """Profit after fees of each kind of trade entered after each signal session, (kinds, sessions), USD.
+    """Return profit after fees of each kind of trade entered after each signal session, (kinds, sessions), USD.
 
     ``kinds`` are those of trades: structure and size (1 full, 0.5 half). NaN where the trade cannot be
     entered, exceeds the risk budget, or is still open at the end of data.

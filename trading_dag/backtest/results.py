@@ -33,7 +33,7 @@ def trades_frame(
     books: list[Book],
     market: Market,
 ) -> pd.DataFrame:
-    """``backtests.trades``: one row a signal."""
+    """Return ``backtests.trades``: one row per signal."""
     book_settings = market.settings.backtest
     rows = len(sessions)
     number = {
@@ -91,7 +91,8 @@ def trades_frame(
 
 
 def with_models_of(recommendations: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
-    """The trades with the versions of the models that their signals follow; both frames have the same rows in order."""
+    """Return the trades with the versions of the models that their signals follow; both frames have the same rows in
+    order."""
     names = ("model_version", "volatility_model_version")
     known = {name: recommendations[name].to_numpy() for name in names if name in recommendations.columns}
     return trades.assign(**{name: pd.Series(value, index=trades.index, dtype="str") for name, value in known.items()})
@@ -135,7 +136,7 @@ def _legs_json(book: Book, traded: IntArray) -> TextArray:
 
 
 def equity_frame(head: dict[str, str], ledger: Ledger, market: Market, *, window: slice) -> pd.DataFrame:
-    """``backtests.equity``: one row a session of the window."""
+    """Return ``backtests.equity``: one row per session of the window."""
     sessions = market.sessions[window]
     equity = ledger.equity[window]
     return table_frame(
@@ -156,7 +157,7 @@ def equity_frame(head: dict[str, str], ledger: Ledger, market: Market, *, window
 
 @dataclass(frozen=True)
 class Judgement:
-    """What speaks for a backtest and against it.
+    """Holds what speaks for a backtest and against it.
 
     Attributes
     ----------
@@ -185,7 +186,7 @@ def summary_frame(
     window: slice,
     ledger: Ledger,
 ) -> pd.DataFrame:
-    """``backtests.summary``: one row."""
+    """Return ``backtests.summary``: one row."""
     closed = trades[trades["status"] == "closed"]
     total = float(closed["pnl_usd"].to_numpy(dtype=np.float64).sum())
     return table_frame(

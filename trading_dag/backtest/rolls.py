@@ -69,7 +69,7 @@ def entries_with_rolls(
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
 ) -> tuple[Entries, IntArray]:
-    """The entries and those that rolls add, by session, and the row that each one replaces; −1 for none.
+    """Return the entries and those that rolls add, by session, and the row that each one replaces; −1 for none.
 
     On one session entries come before rolls, and what has rolled less often comes first.
 
@@ -102,7 +102,7 @@ def entries_with_rolls(
 
 
 def rows_of(entries: Entries, rows: IntArray) -> Entries:
-    """These rows of the entries."""
+    """Return these rows of the entries."""
     return Entries(
         signal=entries.signal[rows],
         entry=entries.entry[rows],

@@ -61,7 +61,7 @@ NO_HORIZON_EXIT: Final = "exit 'horizon' of 12h: it ends at an open, and quotes 
 
 @dataclass(frozen=True)
 class StructureComparison:
-    """What came of it.
+    """Holds the result of the comparison.
 
     Attributes
     ----------

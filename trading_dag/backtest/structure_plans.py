@@ -36,7 +36,7 @@ AT_THE_MONEY_DELTA: Final = 0.5
 
 
 def exit_rules(words: Mapping[str, float]) -> ExitRules:
-    """Exits such as ``{"profit_target": 0.5, "days_to_expiration": 7}``.
+    """Return the exits of a mapping such as ``{"profit_target": 0.5, "days_to_expiration": 7}``.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def exit_rules(words: Mapping[str, float]) -> ExitRules:
 def plan_of(
     structure: Structure, *, exits: ExitRules, days_to_expiration: int, settings: BacktestSettings
 ) -> TradePlan:
-    """The structure as a plan with the account, deltas and fees of the settings.
+    """Return the structure as a plan with the account, deltas and fees of the settings.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def settings_for_listed_contract(ticker: str, settings: BacktestSettings) -> Bac
 
 
 def fills_of(settings: BacktestSettings) -> FillAssumptions:
-    """The spread around last trades, slippage, tick and limits of the settings."""
+    """Return the spread around last trades, slippage, tick and limits of the settings."""
     return FillAssumptions(
         half_spread_fraction=settings.half_spread_fraction,
         half_spread_minimum_usd=settings.half_spread_minimum_usd,

@@ -19,7 +19,7 @@ GREATEST_USD: Final = 1e12
 
 @dataclass(frozen=True)
 class TargetDelta:
-    """The quoted strike whose absolute delta is nearest; none further away than ``tolerance``. Ties: the lower."""
+    """Picks the quoted strike whose absolute delta is nearest; none further away than ``tolerance``."""
 
     absolute_delta: float
     tolerance: float = 0.10
@@ -31,7 +31,7 @@ class TargetDelta:
 
 @dataclass(frozen=True)
 class Width:
-    """The quoted strike nearest to so far further out of the money (negative: in) than an earlier leg's.
+    """Picks the quoted strike nearest to so far further out of the money (negative: in) than an earlier leg's.
 
     The distance is in USD, or a share of the underlying price at each entry. Out of the money is up for calls
     and down for puts. On that side of the leg and no further from what was asked than half the width; a width
@@ -52,7 +52,7 @@ StrikeChoice = TargetDelta | Width
 
 @dataclass(frozen=True)
 class ExpirationChoice:
-    """The listed expiration whose calendar days are nearest to ``target_days`` within the bounds. Ties: the earlier."""
+    """Picks the listed expiration whose calendar days are nearest to ``target_days`` within the bounds."""
 
     target_days: int = 30
     minimum_days: int = 1
@@ -65,7 +65,7 @@ class ExpirationChoice:
 
 @dataclass(frozen=True)
 class FillAssumptions:
-    """How quotes become fills.
+    """Says how quotes become fills.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class FillAssumptions:
 
 @dataclass(frozen=True)
 class AccountRules:
-    """Size, fees and limits.
+    """Holds size, fees and limits.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class AccountRules:
 
 @dataclass(frozen=True)
 class TradePlan:
-    """What is traded: one choice of strike for each leg of the structure, an expiration, exits, an account.
+    """Says what is traded: one choice of strike for each leg of the structure, an expiration, exits, an account.
 
     The expiration is the front's. Legs that live longer (calendars) have theirs by the rule of the leg, counted from
     the front, and are sold at their quotes no later than the front expires.

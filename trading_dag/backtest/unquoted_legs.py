@@ -67,7 +67,7 @@ def fill_unquoted_marks(
 
 
 def carried_forward(values: FloatArray) -> FloatArray:
-    """NaNs replaced by the last value before them along the second axis."""
+    """Return the values with NaNs replaced by the last value before them along the second axis."""
     steps = np.arange(values.shape[1]).reshape(-1, *(1,) * (values.ndim - 2))
     column = np.where(np.isnan(values), 0, steps)
     np.maximum.accumulate(column, axis=1, out=column)

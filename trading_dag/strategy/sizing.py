@@ -45,7 +45,7 @@ def contracts_for_risk(
     maximum_loss_usd: ArrayLike,
     round_trip_fees_usd: ArrayLike,
 ) -> IntArray:
-    """Return how many structures' defined risk and fees together fit ``account · risk_fraction · size``.
+    """Return how many structures can be traded with risk and fees within ``account · risk_fraction · size``.
 
     Rounded down, so 0 where not even one fits. 0 where the risk is NaN, infinite or not positive: such
     a structure has no defined risk to size by.

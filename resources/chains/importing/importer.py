@@ -99,7 +99,7 @@ class FileImport:
 
     @property
     def stored(self) -> int:
-        """Return the rows of the file that are stored."""
+        """Return how many rows of the file are stored."""
         return self.appended + self.restated + self.completed + self.unchanged
 
     @property
