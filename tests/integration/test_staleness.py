@@ -72,6 +72,8 @@ def test_a_changed_fee_reaches_the_signals_and_the_backtests_and_nothing_else(ho
     assert stale(home, SPX, settings=settings) == []
     assert stale(home, SPX_24H, settings=settings) == [
         "signals.recommendation",
+        "predictions.log",
+        "evaluation.live",
         "backtests.recommended_structure",
         "backtests.comparison",
     ]
@@ -158,10 +160,14 @@ def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_r
         "models.volatility_forecaster",
         "models.inputs",
         "models.registry",
+        "models.coefficients",
         "predictions.direction",
         "predictions.volatility",
         "evaluation.metrics",
+        "evaluation.importance",
         "signals.recommendation",
+        "predictions.log",
+        "evaluation.live",
         "backtests.recommended_structure",
         "monitoring.drift",
     ]
@@ -214,7 +220,7 @@ def test_a_stricter_gate_reaches_the_backtests_and_nothing_else(home: Path) -> N
 
 def test_a_lost_slice_is_computed_again_with_what_follows(home: Path) -> None:
     ParquetStore(home).path(METRICS, SPX_24H).unlink()
-    assert stale(home, SPX_24H) == ["evaluation.metrics", "backtests.recommended_structure"]
+    assert stale(home, SPX_24H) == ["evaluation.metrics", "evaluation.live", "backtests.recommended_structure"]
 
 
 def test_new_features_refit_no_model_unless_asked(home: Path) -> None:
