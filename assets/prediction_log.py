@@ -66,8 +66,7 @@ def log(
     volatility: pd.DataFrame,
     implied_volatility: pd.DataFrame,
 ) -> Result:
-    """The newest session's forecast and recommendation, appended to what was said before. The time is that of the
-    clock; a row that comes after its outcome could be known is kept and marked."""
+    """The newest session's forecast and recommendation are appended to what was recorded before."""
     from trading_dag.strategy.prediction_log import with_newest
 
     told = mend(at.store, PREDICTIONS_LOG, at.key)
@@ -94,8 +93,7 @@ def log(
     uses=("bootstrap", "live"),
 )
 def live(at: Slice, log: pd.DataFrame, targets: pd.DataFrame, metrics: pd.DataFrame) -> Result:
-    """Scores of the forecasts that were recorded before their outcome could be known, beside the walk-forward scores.
-    Too few of them are no evidence, and say so."""
+    """Forecasts that were recorded before their outcome could be known are scored, beside the walk-forward scores."""
     from trading_dag import plots
     from trading_dag.validation.live import score_log, scored_rows
 

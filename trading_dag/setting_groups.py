@@ -19,7 +19,7 @@ class _Frozen(BaseModel):
 
 
 class WalkForwardSettings(_Frozen):
-    """Folds and what each fold may see."""
+    """Holds the folds and what each fold may see."""
 
     folds: int = Field(5, ge=2, le=20, description="expanding test folds")
     inner_folds: int = Field(3, ge=2, le=10, description="purged folds inside a training part, for thresholds")
@@ -41,7 +41,7 @@ class WalkForwardSettings(_Frozen):
 
 
 class FamilyTraining(_Frozen):
-    """What one family of models learns from."""
+    """Says what one family of models learns from."""
 
     since: str = Field(ALL, description=f"since when: {FORMS}")
 
@@ -53,19 +53,19 @@ class FamilyTraining(_Frozen):
 
     @property
     def start(self) -> TrainingStart:
-        """The start, parsed."""
+        """Return the start, parsed."""
         return parse_start(self.since)
 
 
 class TrainingSettings(_Frozen):
-    """What each family of models learns from."""
+    """Says what each family of models learns from."""
 
     direction_classifier: FamilyTraining = FamilyTraining()
     volatility_forecaster: FamilyTraining = FamilyTraining()
 
 
 class RegimeSettings(_Frozen):
-    """What the market states observe, and from when on."""
+    """Says what the market states observe, and from when on."""
 
     inputs: tuple[RegimeInput, ...] = Field(
         REGIME_INPUTS,
@@ -97,7 +97,7 @@ class AugmentationSettings(_Frozen):
 
 
 class BootstrapSettings(_Frozen):
-    """Stationary bootstrap of the evaluation."""
+    """Sets the stationary bootstrap of the evaluation."""
 
     draws: int = Field(1_000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -105,7 +105,7 @@ class BootstrapSettings(_Frozen):
 
 
 class LiveSettings(_Frozen):
-    """How the forecasts in the prediction log are scored."""
+    """Says how the forecasts in the prediction log are scored."""
 
     minimum_outcomes: int = Field(60, ge=30, description="sessions with a known outcome below which nothing is scored")
 
@@ -132,7 +132,7 @@ class SurfaceSettings(_Frozen):
 
 
 class BacktestSettings(_Frozen):
-    """What a backtest assumes. Printed with every result.
+    """Says what a backtest assumes.
 
     Upper bounds lie far beyond any desk; they keep every count of contracts within an integer.
     """
@@ -191,7 +191,7 @@ class BacktestSettings(_Frozen):
 
 
 class GateSettings(_Frozen):
-    """What the models of a slice must show before a backtest of it may be called admissible."""
+    """Says what the models of a slice must show before a backtest of it may be called admissible."""
 
     rule: Literal["skill", "tolerance"] = Field(
         "skill", description="skill: no worse than the baseline; tolerance: price forecasts within the bands in USD"
@@ -202,7 +202,7 @@ class GateSettings(_Frozen):
 
 
 class SelectorSettings(_Frozen):
-    """Thresholds of the strategy selector (contract, section 11)."""
+    """Sets the thresholds of the strategy selector."""
 
     direction_minimum: float = 0.52
     iv_minimum: float = 0.35
@@ -214,7 +214,7 @@ class SelectorSettings(_Frozen):
 
 
 class DriftSettings(_Frozen):
-    """When drift asks for retraining."""
+    """Says when drift asks for retraining."""
 
     window_sessions: int = Field(60, ge=20)
     bins: int = Field(10, ge=4)
@@ -225,7 +225,7 @@ class DriftSettings(_Frozen):
 
 
 class HttpSettings(_Frozen):
-    """How vendors are asked."""
+    """Says how vendors are asked."""
 
     timeout_seconds: float = Field(60.0, gt=0, description="until all of an answer must have come")
     answer_megabytes: float = Field(32.0, gt=0, le=1000, description="size from which an answer is refused")

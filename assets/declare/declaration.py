@@ -216,7 +216,7 @@ class Declaration:
 
     @property
     def builds_on_what_is_stored(self) -> bool:
-        """Whether its slices are locked from the reading of what is stored to the write."""
+        """Return whether its slices stay locked from the reading of what is stored to the write."""
         return self.is_fetched or any(table.is_append_only for table in self.tables)
 
     @property

@@ -66,7 +66,7 @@ WORKER_LOST: Final = (
 
 @dataclass(frozen=True)
 class Refit:
-    """What ``train`` refits.
+    """Says what ``train`` refits.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class WorkItem:
     kinds: frozenset[str] = frozenset()
 
     def wants(self, *names: str) -> bool:
-        """Whether a raw table, or one of several, is to be fetched."""
+        """Return whether a raw table, or one of several, is to be fetched."""
         return not self.kinds or not self.kinds.isdisjoint(names)
 
     def __str__(self) -> str:
@@ -410,7 +410,7 @@ def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mo
 
 
 def to_refit(staleness: Staleness, key: SliceKey, refit: Refit) -> list[Declaration]:
-    """What ``train`` computes of a slice of which some models are named, or nothing is to follow."""
+    """Return what ``train`` computes of a slice if only some models are named, or if nothing is to follow."""
     families = frozenset(refit.models or (declaration.name for declaration in DECLARATIONS if declaration.is_model))
     if refit.follows:
         return staleness.stale("ticker_horizon", key, refit=False, forced=families)

@@ -20,7 +20,7 @@ from trading_dag.schemas import Table
 
 
 class StoredSlices(Protocol):
-    """What is needed of the store that holds the slices."""
+    """Describes the parts that are needed of the store that holds the slices."""
 
     def slice_folder(self, table: Table, key: SliceKey) -> Path: ...
     def path(self, table: Table, key: SliceKey) -> Path: ...
