@@ -2,8 +2,6 @@
 
 Years of chains come in through ``trading-dag import-chains``, which records them here; this asset adds one session
 from a source that offers chains. A date becomes a partition as soon as it has a chain.
-- # Who wants to know how far chain_history is: the command line that runs it in its own process.
-+ # Called with the progress of chain_history: set by the command line that runs it in its own process.
 """
 
 import warnings
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from resources.io_managers.chains import StoredChain
     from trading_dag.options.chains.history import HistoryProgress
 
-# Who wants to know how far chain_history is: the command line that runs it in its own process.
+# Called with the progress of chain_history: set by the command line that runs it in its own process.
 ANALYSIS_PROGRESS: Final[ContextVar["Callable[[HistoryProgress], None] | None"]] = ContextVar(
     "analysis_progress", default=None
 )

@@ -47,8 +47,6 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
     Raises
     ------
     SourceMismatchError : where the stored rows come from another source.
-    - # Not in the shape of the table, so nothing to merge: the checks refuse it by name.
-    + # The frame does not have the table's shape, so there is nothing to merge: the checks refuse it by name.
     """
     from resources.merging.restatement import merge_history, overlap_start
 
@@ -60,7 +58,7 @@ def load_incrementally(at: Slice, table: Table, fetch: Callable[[pd.Timestamp | 
         return kept_while_off(table, stored=stored, fresh=fresh)
     fresh.attrs["source"] = at.source.name
     if cast_frame(fresh, table)[1]:
-        # Not in the shape of the table, so nothing to merge: the checks refuse it by name.
+        # The frame does not have the table's shape, so there is nothing to merge: the checks refuse it by name.
         return Result({table.name: fresh}, left_out_of(fresh))
     merged = merge_history(stored, fresh, table=table)
     metadata: dict[str, Any] = {"appended rows": merged.appended, "restated values": len(merged.restated)}

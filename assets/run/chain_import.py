@@ -4,8 +4,6 @@ for any other: a materialization and the verdicts of its checks. A run that refu
 Reading and storing is done by ``resources.chains.importing.importer``; this module only reports it to the UI, and to
 every condition that asks for the checks. The verdicts describe what is stored, and are found for a whole year of a
 ticker at once.
-- tickers : the universe; chains of other tickers are stored and can be queried, but are no partitions.
-+ tickers : the universe; chains of other tickers are stored and can be queried, but are not partitions.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,7 +48,7 @@ def run_import(
 
     Parameters
     ----------
-    tickers : the universe; chains of other tickers are stored and can be queried, but are no partitions.
+    tickers : the universe; chains of other tickers are stored and can be queried, but are not partitions.
     ticker, date_order : as ``import_chains`` takes them.
 
     Raises

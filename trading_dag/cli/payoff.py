@@ -28,10 +28,6 @@ def indication_of(
     Raises
     ------
     InsufficientDataError : where neither can quote it, with what is missing and which sessions have a chain.
-    - chains are stored of {len(sessions)} sessions from
-    + chains are stored for {len(sessions)} sessions from
-    - {sessions[-1]:%Y-%m-%d}: --date {sessions[-1]:%Y-%m-%d} takes the last
-    + {sessions[-1]:%Y-%m-%d}; --date {sessions[-1]:%Y-%m-%d} shows the last
     """
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
@@ -53,8 +49,8 @@ def indication_of(
         if not len(sessions) or is_modelled:
             raise
         raise InsufficientDataError(
-            f"{error}; chains are stored of {len(sessions)} sessions from {sessions[0]:%Y-%m-%d} to "
-            f"{sessions[-1]:%Y-%m-%d}: --date {sessions[-1]:%Y-%m-%d} takes the last"
+            f"{error}; chains are stored for {len(sessions)} sessions from {sessions[0]:%Y-%m-%d} to "
+            f"{sessions[-1]:%Y-%m-%d}; --date {sessions[-1]:%Y-%m-%d} shows the last"
         ) from error
 
 
