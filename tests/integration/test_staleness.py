@@ -67,7 +67,7 @@ def test_nothing_is_stale_after_a_run(home: Path) -> None:
     assert stale(home, SPX_24H) == []
 
 
-def test_a_changed_fee_reaches_the_signals_and_the_backtests_and_nothing_else(home: Path) -> None:
+def test_a_changed_fee_reaches_the_signals_their_record_and_the_backtests_and_nothing_else(home: Path) -> None:
     settings = Settings(_env_file=None, home=home, backtest=BacktestSettings(fee_per_leg_contract_usd=1.0))
     assert stale(home, SPX, settings=settings) == []
     assert stale(home, SPX_24H, settings=settings) == [
