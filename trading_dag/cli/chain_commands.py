@@ -58,7 +58,10 @@ def fetch_chains(
     tickers: Tickers = "",
     source: Source = "",
     first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session; simulated sources only.")
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="First session; not for live vendors, which show only the present."
+        ),
     ] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
     analyse: Annotated[
