@@ -135,6 +135,9 @@ class Settings(BaseSettings):
     )
     horizons: Annotated[tuple[str, ...], NoDecode] = HORIZON_KEYS
     workers: int = Field(2, ge=1, le=64, description="slices that are worked on at once")
+    log_level: Literal["error", "warning", "info", "debug"] | None = Field(
+        None, description="what commands log to stderr, as -v (info), -vv (debug) and -q (error) do; empty: warnings"
+    )
     yahoo_url: str = "https://query2.finance.yahoo.com"
     fred_url: str = "https://api.stlouisfed.org"
     fred_csv_url: str = "https://fred.stlouisfed.org/graph/fredgraph.csv"

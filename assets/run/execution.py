@@ -26,6 +26,7 @@ from assets.jobs import MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
 from assets.run.chain_fetch import is_stored, run_chain, wanted_chains
 from assets.run.in_process import RunOutcome, run_job
+from assets.run.log_output import log_to_stderr
 from assets.run.staleness import Staleness
 from assets.run.workers import enter_worker, interrupts_left_to_the_parent, worker_pool
 from resources.chains.store import ChainStore
@@ -435,6 +436,8 @@ class _Worker:
 
 def _start_worker(settings: Settings, build: DefinitionsFactory, environment: dict[str, str]) -> None:
     enter_worker(environment)
+    if settings.log_level is not None:
+        log_to_stderr(settings.log_level)
     try:
         _Worker.runner = SliceRunner(build(settings), dg.DagsterInstance.get(), settings)
     except Exception as error:  # noqa: BLE001  # raised here it would only be known that the worker is gone

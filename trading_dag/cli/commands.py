@@ -20,6 +20,7 @@ from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, mat
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.train_command import train
+from trading_dag.cli.verbosity import TalkativeCommand
 
 app = typer.Typer(
     name="trading-dag",
@@ -177,3 +178,7 @@ def doctor(
             context.console.print(marked(finding.state, colours.get(finding.state, "yellow"), told))
     if any(finding.state in FAILING for finding in findings):
         raise typer.Exit(WORK_FAILED)
+
+
+for registered in app.registered_commands:
+    registered.cls = TalkativeCommand

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from assets.run.log_output import log_to_stderr
 from trading_dag.errors import ConfigurationError
 from trading_dag.reporting.visible_text import visible
 from trading_dag.settings import ENVIRONMENT_FILE_ENCODING, Settings, unknown_variables
@@ -38,6 +39,8 @@ class CommandContext:
         of_source = {"source": source} if source else {}
         self.settings = _with_folder(read_settings({**of_source, **(given or {})}))
         _warn_of_typos()
+        if self.settings.log_level is not None:
+            log_to_stderr(self.settings.log_level)
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         self.state = self.settings.home / ".dagster"
         self.state.mkdir(parents=True, exist_ok=True)
@@ -58,12 +61,25 @@ class CommandContext:
 
     @property
     def console(self) -> Console:
-        """Return the console for progress and tables."""
+        """Return the console for progress and tables; with ``-q`` it prints nothing."""
+        return self._console(is_quiet=self.is_quiet)
+
+    @property
+    def failure_console(self) -> Console:
+        """Return the console for what went wrong, which prints with ``-q`` too."""
+        return self._console(is_quiet=False)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Return whether only failures and JSON are to be printed."""
+        return self.settings.log_level == "error"
+
+    def _console(self, *, is_quiet: bool) -> Console:
         from trading_dag.cli.plain_console import PlainConsole
 
         columns = os.environ.get("COLUMNS", "")
         width = None if sys.stdout.isatty() else max(int(columns) if columns.isdecimal() else PLAIN_WIDTH, 80)
-        return PlainConsole(width=min(width, WIDEST) if width else None, highlight=False)
+        return PlainConsole(width=min(width, WIDEST) if width else None, highlight=False, quiet=is_quiet)
 
     @property
     def warehouse(self) -> Warehouse:

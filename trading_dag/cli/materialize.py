@@ -238,7 +238,8 @@ def _with_progress(context: CommandContext, outcomes: Any, *, total: int, quiet:
             finished.append(outcome)
             progress.update(task, advance=1, description=f"slices (last: {outcome.item})")
             if not quiet:
-                progress.console.print(_line(outcome))
+                console = progress.console if outcome.is_success else context.failure_console
+                console.print(_line(outcome))
                 for line in outcome.repaired:
                     progress.console.print(marked("repaired", "yellow", f" {line}"))
     return finished
@@ -261,9 +262,11 @@ def _print_outcomes(context: CommandContext, outcomes: list[Outcome], *, has_res
         from trading_dag.cli.plain_console import marked
 
         told = f"{len(failed)} of {len(outcomes)} slices are not up to date"
-        context.console.print(marked(told, "red", "; what they held before is untouched."))
+        context.failure_console.print(marked(told, "red", "; what they held before is untouched."))
     if not has_result:
-        context.console.print("No slice has a result to show. What is set up and what is missing: trading-dag doctor")
+        context.failure_console.print(
+            "No slice has a result to show. What is set up and what is missing: trading-dag doctor"
+        )
         return
     context.console.print(
         "Look next:  trading-dag signal --all  |  trading-dag evaluate  |  trading-dag backtest  |  "

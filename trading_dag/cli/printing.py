@@ -139,4 +139,6 @@ def progress_bar(context: CommandContext, *, quiet: bool) -> Progress:
     from trading_dag.cli.plain_console import PlainDescription
 
     columns = (PlainDescription(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=context.console, disable=quiet)
+    # Log lines and a bar that is drawn again and again would run into each other.
+    is_logged = context.settings.log_level is not None
+    return Progress(*columns, console=context.console, disable=quiet or is_logged)
