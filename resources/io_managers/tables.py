@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 import pandas as pd
 
+from resources.io_managers.preview import preview_of
 from resources.storage.parquet_store import ParquetStore, PreparedSlice, Provenance, SliceKey
 from resources.storage.peers import benchmark_digest, benchmark_records
 from trading_dag.errors import ModelNotFoundError, StorageError
@@ -73,6 +74,7 @@ class ParquetIOManager(dg.IOManager):
                 "source": stored.source or "–",
                 "content hash": stored.content_hash,
                 "stored at": stored.fetched_at,
+                "first and last rows": preview_of(obj.frame if isinstance(obj, PreparedSlice) else obj),
             }
         )
 

@@ -71,6 +71,8 @@ def test_a_materialization_tells_its_rows_and_sessions(resources: dict[str, obje
     metadata = result.asset_materializations_for_node("raw__prices_daily")[0].metadata
     assert metadata["dagster/row_count"].value == 5
     assert metadata["last session"].value == "2024-01-08"
+    preview = metadata["first and last rows"].records
+    assert [record.data["session"] for record in preview] == [f"2024-01-0{day}" for day in (2, 3, 4, 5, 8)]
 
 
 def test_a_slice_that_was_never_made_fails_the_step_that_wants_it(resources: dict[str, object]) -> None:
