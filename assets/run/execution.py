@@ -35,7 +35,7 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.slice_check import problem_of
 from trading_dag.errors import TradingDagError
-from trading_dag.schemas import OPTION_CHAIN, PREDICTIONS_LOG, SliceKind
+from trading_dag.schemas import LIVE, METRICS, OPTION_CHAIN, PREDICTIONS_LOG, SliceKind
 from trading_dag.settings import Settings
 
 Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest", "record", "fetch"]
@@ -50,9 +50,11 @@ JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
 REFRESHED: Final[frozenset[str]] = frozenset(
     {"raw", "features", "options", "labels", "models", "predictions", "signals"}
 )
+# Scores follow the forecasts as stored; importance forecasts anew, so it follows the features with a run.
+SCORES: Final[frozenset[str]] = frozenset({METRICS.qualified_name, LIVE.qualified_name})
 REPORTS: Final[dict[Mode, frozenset[str]]] = {
-    "evaluate": frozenset({"evaluation"}),
-    "backtest": frozenset({"evaluation", "backtests"}),
+    "evaluate": SCORES,
+    "backtest": SCORES | {"backtests"},
     "record": frozenset({PREDICTIONS_LOG.qualified_name}),
 }
 # What ``fetch`` may be confined to.
