@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trading_dag.regime_observations import NAMING_REGIME_INPUTS, REGIME_INPUT_CHOICES, REGIME_INPUTS, RegimeInput
 from trading_dag.training_start import ALL, FORMS, TrainingStart, parse_start
@@ -222,6 +222,25 @@ class DriftSettings(_Frozen):
     breached_share: float = Field(0.2, gt=0, le=1, description="share of safe features beyond their limit")
     consecutive_breaches: int = Field(2, ge=1)
     rest_sessions: int = Field(20, ge=0)
+
+
+class PolygonHistorySettings(_Frozen):
+    """Which contracts of earlier sessions Polygon is asked for: one request each, so a strip at the money."""
+
+    minimum_days: int = Field(14, ge=0, le=1_200, description="least calendar days to expiration")
+    maximum_days: int = Field(60, ge=0, le=1_200, description="most calendar days to expiration")
+    strike_fraction: float = Field(
+        0.02, gt=0, le=1, description="strikes within such a share of the session's stored close"
+    )
+    cache_days: float = Field(
+        365.0, ge=1, le=10_000, description="how long answers are kept, so that a fetch that was broken off goes on"
+    )
+
+    @model_validator(mode="after")
+    def _days_are_a_range(self) -> PolygonHistorySettings:
+        if self.minimum_days > self.maximum_days:
+            raise ValueError(f"minimum_days {self.minimum_days} are more than maximum_days {self.maximum_days}")
+        return self
 
 
 class HttpSettings(_Frozen):

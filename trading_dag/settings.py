@@ -27,6 +27,7 @@ from trading_dag.setting_groups import (
     GateSettings,
     HttpSettings,
     LiveSettings,
+    PolygonHistorySettings,
     RegimeSettings,
     SelectorSettings,
     SurfaceSettings,
@@ -171,6 +172,7 @@ class Settings(BaseSettings):
     polygon_url: str = "https://api.polygon.io"
     polygon_api_key: SecretStr | None = Field(None, validation_alias="POLYGON_API_KEY")
     polygon_requests_per_minute: float = Field(5.0, gt=0, description="the free tier allows 5")
+    polygon_history: PolygonHistorySettings = PolygonHistorySettings()
     tradier_url: str = Field("https://api.tradier.com", description="or https://sandbox.tradier.com, 15 minutes late")
     tradier_token: SecretStr | None = Field(None, validation_alias="TRADIER_TOKEN")
     tradier_requests_per_minute: float = Field(60.0, gt=0, description="the sandbox allows 60, production 120")

@@ -73,7 +73,8 @@ def wanted_chains(
     if not source.has_earlier_chains:
         raise ConfigurationError(
             f"source {source.name} has no chains of earlier sessions, so --from and --to cannot be asked of it; "
-            "files of earlier chains come in by trading-dag import-chains"
+            "files of earlier chains come in by trading-dag import-chains, and daily bars of earlier contracts with "
+            "TRADING_DAG_SOURCE=live, TRADING_DAG_CHAIN_VENDOR=polygon and POLYGON_API_KEY"
         )
     keys = []
     for ticker in tickers:
@@ -124,6 +125,49 @@ class FetchedChains:
         return self._held.pop((ticker, session))
 
 
+class ChainRuns:
+    """Stores fetched chains, each in a run of its own.
+
+    Parameters
+    ----------
+    source : where they were fetched.
+    build : makes the definitions, with some resources replaced.
+
+    Attributes
+    ----------
+    stored : number of contracts by partition key.
+    refused : why a chain is not stored, by partition key.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        build: Callable[[Settings, dict[str, object]], dg.Definitions],
+    ) -> None:
+        self.stored: dict[str, int] = {}
+        self.refused: dict[str, str] = {}
+        self._instance = instance
+        self._fetched = FetchedChains(source)
+        self._job = build(settings, {"source": self._fetched}).resolve_job_def(OPTION_CHAIN_JOB)
+
+    def store(self, partition: str, chain: pd.DataFrame) -> None:
+        """Store a chain, or note why not."""
+        off = chain.attrs.get("source_off")
+        if off:
+            self.refused[partition] = str(off)
+            return
+        session, ticker = chain_slice_of(partition)
+        self._fetched.hold(ticker, session, chain)
+        errors = run_chain(self._job, self._instance, partition).errors
+        if errors:
+            self.refused[partition] = "; ".join(errors)
+        else:
+            self.stored[partition] = len(chain)
+
+
 def fetch_chains(
     wanted: Iterable[str],
     *,
@@ -153,23 +197,7 @@ def fetch_chains(
     store = ChainStore(settings.home)
     keys = list(wanted)
     kept = () if again else tuple(key for key in keys if is_stored(store, key))
-    fetched = FetchedChains(source)
-    job = build(settings, {"source": fetched}).resolve_job_def(OPTION_CHAIN_JOB)
-    stored: dict[str, int] = {}
-    refused: dict[str, str] = {}
-
-    def receive(partition: str, chain: pd.DataFrame) -> None:
-        off = chain.attrs.get("source_off")
-        if off:
-            refused[partition] = str(off)
-            return
-        session, ticker = chain_slice_of(partition)
-        fetched.hold(ticker, session, chain)
-        errors = run_chain(job, instance, partition).errors
-        if errors:
-            refused[partition] = "; ".join(errors)
-        else:
-            stored[partition] = len(chain)
+    runs = ChainRuns(source, settings=settings, instance=instance, build=build)
 
     def fetch(partition: str) -> pd.DataFrame:
         session, ticker = chain_slice_of(partition)
@@ -180,7 +208,7 @@ def fetch_chains(
         [key for key in keys if key not in set(kept)],
         fetch,
         workers=FETCHING_THREADS if asks_a_vendor else 1,
-        receive=receive,
+        receive=runs.store,
         progress=progress,
     )
-    return ChainFetch(stored, kept, {**refused, **{key: str(error) for key, error in unanswered.items()}})
+    return ChainFetch(runs.stored, kept, {**runs.refused, **{key: str(error) for key, error in unanswered.items()}})

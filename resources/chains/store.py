@@ -15,6 +15,7 @@ import pandas as pd
 
 from resources.chains.filter import ChainFilter, as_day, within
 from resources.chains.merge import OUTCOMES, MergeCounts, MergedPieces, merge_pieces
+from resources.chains.one_kind import require_one_kind
 from resources.chains.year_file import (
     BY_TICKER,
     ChainPart,
@@ -106,6 +107,12 @@ class ChainStore:
             return None
         return provenance_of(file.schema_arrow, BY_TICKER, SliceKey(ticker), path)
 
+    def sources(self, ticker: str) -> tuple[str, ...]:
+        """Return the names of the sources of a ticker's stored chains, of whatever year, each once."""
+        records = (self.provenance(ticker, year) for year in self.years(ticker))
+        names = (name for record in records if record for name in (record.source or "").split("+"))
+        return tuple(dict.fromkeys(names))
+
     def merge(self, ticker: str, year: int, fresh: pd.DataFrame, *, source: str) -> MergeCounts:
         """Merge rows of one source into the slice of a ticker and year, as ``merge_all`` does with several."""
         return self.merge_all(ticker, year, [(fresh, source)])[0]
@@ -139,6 +146,7 @@ class ChainStore:
         ------
         SchemaError : where the rows break the schema or belong to another ticker; what is stored stays.
         StorageError : for rows of another year, or a stored file that cannot be read.
+        SourceMismatchError : for last trades of daily bars beside quotes, whichever of them is stored.
         """
         for fresh, _ in pieces:
             strangers = fresh.loc[fresh["quote_date"].dt.year != year, "quote_date"]
@@ -150,6 +158,8 @@ class ChainStore:
         unique = [fresh[~(copies | other)] for (fresh, _), (copies, other) in zip(pieces, repeated, strict=True)]
         refused: dict[pd.Timestamp, tuple[str, ...]] = {}
         with self.lock(ticker):
+            named = [source for fresh, source in pieces if len(fresh)]
+            require_one_kind(ticker, stored=self.sources(ticker), fresh=named)
             before = self.provenance(ticker, year)
             days = pd.concat([fresh["quote_date"] for fresh in unique]) if unique else pd.Series(dtype="datetime64[us]")
             part = None if before is None or days.empty else self._part(ticker, year, days.min(), days.max())

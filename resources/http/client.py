@@ -102,7 +102,7 @@ class HttpClient:
         SourceFormatError : for an answer that is too large, or of somebody to whom the vendor redirects.
         SourceError : whatever ``check`` raises.
         """
-        key = f"{request}#{request.edition}"
+        key = _cache_key(request)
         cached = self._cache.get(key)
         if cached is not None:
             return HttpAnswer(200, {}, cached)
@@ -117,6 +117,10 @@ class HttpClient:
         if outcome.status == http.HTTPStatus.OK:
             self._cache.put(key, outcome.body)
         return outcome
+
+    def has_kept(self, request: HttpRequest) -> bool:
+        """Return whether a request would be answered from the cache now."""
+        return self._cache.get(_cache_key(request)) is not None
 
     def _ask(self, request: HttpRequest) -> Outcome:
         retrying = tenacity.Retrying(
@@ -159,6 +163,10 @@ class HttpClient:
         if asked is not None:
             problem += "; it asks to wait for ever" if asked == inf else f"; it asks to wait {asked:.0f} s"
         return SourceUnavailableError(source=request.source, request=str(request), problem=problem, remedy=remedy)
+
+
+def _cache_key(request: HttpRequest) -> str:
+    return f"{request}#{request.edition}"
 
 
 def retry_after_seconds(outcome: Outcome) -> float | None:

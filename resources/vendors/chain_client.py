@@ -52,6 +52,9 @@ class KeyedChainClient:
     """
 
     _vendor: ClassVar[Vendor]
+    # Where the vendor has several clients that keep answers for different times.
+    _cache_name: ClassVar[str | None] = None
+    _asks_by_date: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, *, clock: Callable[[], pd.Timestamp]) -> None:
         access = self._access(settings)
@@ -61,15 +64,26 @@ class KeyedChainClient:
         self._clock = clock
         pace = {
             "requests_per_second": access.requests_per_minute / 60.0,
-            "cache_seconds": settings.chain_cache_seconds,
+            "cache_seconds": self._cache_seconds(settings),
         }
         http = settings.http.model_copy(update=pace)
-        self._client = HttpClient(self._vendor.source, home=settings.home, http=http, rate_setting=access.rate_setting)
+        self._client = HttpClient(
+            self._vendor.source,
+            home=settings.home,
+            http=http,
+            rate_setting=access.rate_setting,
+            cache_name=self._cache_name,
+        )
 
     @staticmethod
     def _access(settings: Settings) -> Access:
         """Return the vendor's access out of the settings."""
         raise NotImplementedError
+
+    @staticmethod
+    def _cache_seconds(settings: Settings) -> float:
+        """Return the age at which a kept answer is asked again."""
+        return settings.chain_cache_seconds
 
     @property
     def has_key(self) -> bool:
@@ -102,8 +116,8 @@ class KeyedChainClient:
             secret_headers={"Authorization": f"Bearer {self._key.get_secret_value()}"},
             # Tradier answers in XML otherwise.
             headers={"Accept": "application/json"},
-            # Quotes of another session are never served from the cache.
-            edition=f"{question.session:%Y-%m-%d}",
+            # Present quotes of another session are never served from the cache; what names its days is.
+            edition="" if self._asks_by_date else f"{question.session:%Y-%m-%d}",
         )
 
     def _records(self, request: HttpRequest, read: Reader) -> Records:

@@ -8,16 +8,14 @@ and what is stored is decided in ``chain_snapshot.py``.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 import pandas as pd
 
-from resources.http.json_answer import FieldKind, Records, Vendor, objection_to
+from resources.http.json_answer import FieldKind, objection_to
 from resources.http.message import HttpAnswer, HttpRequest
 from resources.left_out import BadRecord, LeftOut
-from resources.vendors.chain_client import Access, KeyedChainClient
 from resources.vendors.chain_snapshot import (
     ENOUGH_CONTRACTS,
     ChainQuestion,
@@ -27,18 +25,12 @@ from resources.vendors.chain_snapshot import (
     new_york_day,
     require_fresh,
 )
-from trading_dag.settings import Settings
+from resources.vendors.polygon_access import SOURCE, VENDOR, Page, PolygonPages, link_of
 
-SOURCE: Final = "polygon"
-KEY_VARIABLE: Final = "POLYGON_API_KEY"
 PATH: Final = "/v3/snapshot/options/"
 # What the vendor gives at most.
 PAGE_ROWS: Final = 250
-# SPX lists some thirty thousand contracts.
-MAXIMUM_PAGES: Final = 400
-MAXIMUM_LINK_FIELDS: Final = 20
 SYMBOL_OF: Final = {"SPX": "I:SPX"}
-_VENDOR: Final = Vendor(SOURCE, "Polygon", KEY_VARIABLE)
 _DETAILS: Final[dict[str, FieldKind]] = {
     "ticker": "text",
     "contract_type": "text",
@@ -68,32 +60,11 @@ _PARTS: Final = {
     "last_trade": _TRADE,
 }
 _OF_EVERY_PLAN: Final = ("day", "underlying_asset")
-# Some of the vendor's links carry the key.
-_KEY_PARAMETER: Final = "apiKey"
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Page:
-    """One page: its contracts, and the link to the next page, None on the last."""
-
-    records: Records
-    following: str | None
-
-
-class PolygonClient(KeyedChainClient):
+class PolygonClient(PolygonPages):
     """Asks Polygon for chains."""
-
-    _vendor = _VENDOR
-
-    @staticmethod
-    def _access(settings: Settings) -> Access:
-        return Access(
-            settings.polygon_url,
-            settings.polygon_api_key,
-            settings.polygon_requests_per_minute,
-            "TRADING_DAG_POLYGON_REQUESTS_PER_MINUTE",
-        )
 
     def chain(self, ticker: str, *, session: pd.Timestamp, source: str) -> pd.DataFrame:
         """Return rows of ``raw.option_chain`` of the last closed session.
@@ -114,7 +85,7 @@ class PolygonClient(KeyedChainClient):
         SourceUnavailableError, SourceFormatError : as the answer is.
         """
         question = self._question(ticker, session=session)
-        rows, bad = self._pages(question)
+        rows, bad = self._present_contracts(question)
         left_out = LeftOut(SOURCE, f"contracts of the {question}")
         left_out.add(bad)
         if not rows:
@@ -128,68 +99,25 @@ class PolygonClient(KeyedChainClient):
             _require_trades_of_session(question, rows)
         return chain_rows(question, contracts, given=(), source=source, left_out=left_out)
 
-    def _pages(self, question: ChainQuestion) -> tuple[list[dict[str, Any]], list[BadRecord]]:
-        """Return every row of every page, and what cannot be read.
-
-        Raises
-        ------
-        SourceFormatError : for pages that come round to one that was read, or do not end.
-        """
+    def _present_contracts(self, question: ChainQuestion) -> tuple[list[dict[str, Any]], list[BadRecord]]:
         path = f"{PATH}{quote(SYMBOL_OF.get(question.ticker, question.ticker), safe=':')}"
-        request = self._request(
-            question,
-            path,
-            {
-                "expiration_date.gte": f"{question.session:%Y-%m-%d}",
-                "expiration_date.lte": f"{question.last_expiration:%Y-%m-%d}",
-                "limit": str(PAGE_ROWS),
-            },
-        )
-        rows, bad = list[dict[str, Any]](), list[BadRecord]()
-        read: set[str] = set()
-        while True:
-            if str(request) in read:
-                raise _VENDOR.format_error(request, "the pages go in a circle: next_url is a page that was read")
-            if len(read) >= MAXIMUM_PAGES:
-                raise _VENDOR.format_error(request, f"more than {MAXIMUM_PAGES} pages are no chain")
-            read.add(str(request))
-            page = _page_of(request, self._client.get(request, check=_check))
-            rows += page.records.rows
-            bad += page.records.bad
-            if not page.following:
-                return rows, bad
-            request = self._next(question, request, page.following, path=path)
-
-    def _next(self, question: ChainQuestion, request: HttpRequest, following: str, *, path: str) -> HttpRequest:
-        """Return the request for the next page, at our address whatever host the link names: the key goes nowhere
-        else.
-        """
-        try:
-            parts = urlsplit(following)
-            params = dict(parse_qsl(parts.query, max_num_fields=MAXIMUM_LINK_FIELDS))
-        except ValueError as error:
-            raise _VENDOR.format_error(request, f"next_url {following[:60]!r} is no address") from error
-        if parts.path != path:
-            raise _VENDOR.format_error(request, f"next_url leads to {parts.path[:60]!r}")
-        params.pop(_KEY_PARAMETER, None)
-        return self._request(question, path, params)
+        params = {
+            "expiration_date.gte": f"{question.session:%Y-%m-%d}",
+            "expiration_date.lte": f"{question.last_expiration:%Y-%m-%d}",
+            "limit": str(PAGE_ROWS),
+        }
+        return self._pages(question, path, params, read=_page_of)
 
 
-def _check(request: HttpRequest, answer: HttpAnswer) -> None:
-    _page_of(request, answer)
-
-
-def _page_of(request: HttpRequest, answer: HttpAnswer) -> _Page:
-    page = _VENDOR.read_object(request, answer)
+def _page_of(request: HttpRequest, answer: HttpAnswer) -> Page:
+    page = VENDOR.read_object(request, answer)
     if "results" not in page:
-        raise _VENDOR.format_error(request, "field results is missing")
-    records = _VENDOR.records(request, page["results"], {}, objection=_objection_to)
+        raise VENDOR.format_error(request, "field results is missing")
+    records = VENDOR.records(request, page["results"], {}, objection=_objection_to)
     for name, always in (("underlying_asset", ()), ("day", tuple(_DAY)), ("last_quote", tuple(_QUOTE)),
                          ("last_trade", tuple(_TRADE))):  # fmt: skip
         _require_fields_somewhere(request, records.rows, name, always=always)
-    link = {"next_url": page.get("next_url")}
-    _VENDOR.require_fields(request, link, {"next_url": "text or null"}, where="the page")
-    return _Page(records, link["next_url"])
+    return Page(records, link_of(request, page))
 
 
 def _objection_to(row: dict[str, Any]) -> str | None:
@@ -218,12 +146,12 @@ def _require_fields_somewhere(
     The part itself may be missing of all where the key's plan does not have it.
     """
     if len(rows) >= ENOUGH_CONTRACTS and name in _OF_EVERY_PLAN and not any(name in row for row in rows):
-        raise _VENDOR.format_error(request, f"field {name} is missing")
+        raise VENDOR.format_error(request, f"field {name} is missing")
     values = [row[name] for row in rows if row.get(name)]
     if len(values) >= ENOUGH_CONTRACTS:
         for field in always:
             if not any(field in part for part in values):
-                raise _VENDOR.format_error(request, f"{name}: field {field} is missing")
+                raise VENDOR.format_error(request, f"{name}: field {field} is missing")
 
 
 def _require_open_interest(question: ChainQuestion, rows: list[dict[str, Any]]) -> None:

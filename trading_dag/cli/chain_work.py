@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from assets.run.chain_fetch import ChainFetch
+    from assets.run.chain_history import RequestsLeft
     from resources.chains.importing.importer import ChainImport, ImportProgress
     from resources.chains.store import ChainStore
     from resources.http.parallel_fetch import FetchProgress
@@ -60,10 +61,13 @@ class OptionWork:
         import pandas as pd
 
         from assets.run.chain_fetch import fetch_chains, wanted_chains
+        from assets.run.chain_history import has_daily_bars
         from resources.sources.choose import build_source
         from trading_dag.definitions import build_for_command
 
         settings = self.context.settings
+        if has_daily_bars(settings) and not (first is None and last is None):
+            return self._fetch_history(tickers, first=first, last=last, quiet=quiet)
         source = build_source(settings)
         wanted = wanted_chains(source, tickers, now=pd.Timestamp.now("UTC"), first=first, last=last)
         with progress_bar(self.context, quiet=quiet or not wanted) as bar:
@@ -75,6 +79,35 @@ class OptionWork:
             return fetch_chains(
                 wanted, source=source, settings=settings, instance=self.instance, build=build_for_command, progress=show
             )
+
+    def _fetch_history(
+        self, tickers: tuple[str, ...], *, first: pd.Timestamp | None, last: pd.Timestamp | None, quiet: bool
+    ) -> ChainFetch:
+        """Fetch and store chains made of daily bars; say how many requests it takes before they are sent, and while
+        they are."""
+        import pandas as pd
+
+        from assets.run.chain_history import fetch_history, wanted_history
+        from resources.sources.choose import build_source
+        from trading_dag.definitions import build_for_command
+
+        settings, now = self.context.settings, pd.Timestamp.now("UTC")
+        wanted = wanted_history(tickers, now=now, first=first, last=last)
+        with progress_bar(self.context, quiet=quiet or not wanted) as bar:
+            task = bar.add_task("asking for daily bars", total=None)
+
+            def announce(left: RequestsLeft) -> None:
+                if not quiet:
+                    self.context.console.print(str(left))
+                bar.reset(task, total=left.total, description=str(left))
+
+            def show(left: RequestsLeft) -> None:
+                bar.update(task, advance=1, description=str(left))
+
+            return fetch_history(
+                wanted, source=build_source(settings), settings=settings, instance=self.instance,
+                build=build_for_command, now=now, announce=announce, progress=show,
+            )  # fmt: skip
 
     def analyse(self, tickers: Iterable[str], *, quiet: bool) -> list[str]:
         """Bring ``options`` up to date for those of the tickers that are in the universe; return one line per

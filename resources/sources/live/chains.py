@@ -14,8 +14,8 @@ import pandas as pd
 from resources.raw_frames import IMPORT_CHAINS, switched_off
 from resources.sources.status import SourceStatus
 from resources.vendors.chain_snapshot import WITHOUT_OPTIONS, snapshot_period
-from resources.vendors.polygon import KEY_VARIABLE as POLYGON_KEY
 from resources.vendors.polygon import PolygonClient
+from resources.vendors.polygon_access import KEY_VARIABLE as POLYGON_KEY
 from resources.vendors.tradier import KEY_VARIABLE as TRADIER_KEY
 from resources.vendors.tradier import TradierClient
 from resources.vendors.yahoo.bars import YahooClient

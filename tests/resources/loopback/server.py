@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pandas as pd
 
+from tests.resources.loopback.chain_history_shape import ChainHistory
 from tests.resources.loopback.chain_shapes import ChainVendors
 from tests.resources.loopback.event_shapes import EventVendor
 from tests.resources.loopback.fred_shape import FredData, csv_answer, xml_answer
@@ -159,6 +160,7 @@ class LoopbackVendor:
         self.fred = FredData.invented(last=pd.Timestamp(self.market.calendar[-1]), seed=seed)
         self.events = EventVendor()
         self.chains = ChainVendors(self.market)
+        self.chain_history = ChainHistory()
         self.requests: list[LoggedRequest] = []
         self.shows_open_session = False
         self._faults: list[tuple[str, Fault, int]] = []
@@ -336,6 +338,9 @@ class LoopbackVendor:
         about_chains = self.chains.answer(path, query, headers, is_empty=is_empty)
         if about_chains:
             return about_chains
+        about_earlier_chains = self.chain_history.answer(path, query, headers, is_empty=is_empty)
+        if about_earlier_chains:
+            return about_earlier_chains
         if path.startswith(CHART) and query.get("interval") == "60m":
             return hourly_chart(
                 self.market,
