@@ -56,7 +56,7 @@ class RequestsLeft:
 
     def __str__(self) -> str:
         minutes = self.left / self.per_minute
-        time = f"{minutes / 60.0:.1f} hours" if minutes >= 90.0 else f"{np.ceil(minutes):.0f} minutes"
+        time = f"{minutes / 60.0:.1f} hours" if minutes >= 90.0 else f"{np.ceil(minutes):.0f} min"
         return f"{self.what}: {self.left:,} requests, {time} at {self.per_minute:g} a minute"
 
 

@@ -17,6 +17,7 @@ from trading_dag.setting_groups import (
     BacktestSettings,
     DriftSettings,
     HttpSettings,
+    PolygonHistorySettings,
     SurfaceSettings,
     WalkForwardSettings,
 )
@@ -188,6 +189,9 @@ def test_settings_are_frozen_all_the_way_down() -> None:
         lambda: WalkForwardSettings(seed=-1),
         lambda: DriftSettings(quantile=1.0),
         lambda: HttpSettings(attempts=0),
+        lambda: PolygonHistorySettings(minimum_days=61),
+        lambda: PolygonHistorySettings(strike_fraction=0.0),
+        lambda: PolygonHistorySettings(cache_days=0.0),
         lambda: SurfaceSettings(atm_ratio=0),
         lambda: DriftSettings(windows=60),  # type: ignore[call-arg]
     ],

@@ -60,7 +60,7 @@ def fetch_chains(
     first: Annotated[
         datetime | None,
         typer.Option(
-            "--from", formats=["%Y-%m-%d"], help="First session; not for live vendors, which show only the present."
+            "--from", formats=["%Y-%m-%d"], help="First session; of live vendors polygon alone has earlier ones."
         ),
     ] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,

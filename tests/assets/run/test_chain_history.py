@@ -67,8 +67,9 @@ def store_prices(home: Path, *, split: float = 1.0, without: str | None = None) 
     close = np.array([shape.close_of(day) for day in sessions]) / np.where(sessions < "2026-03-16", split, 1.0)
     frame = pd.DataFrame(
         {
-            "ticker": "SPY", "session": sessions, "open": close, "high": close, "low": close, "close": close, "adj_close": close,
-            "volume": 1e6, "dividend": 0.0, "split_factor": np.where(sessions == "2026-03-16", split, 1.0),
+            "ticker": "SPY", "session": sessions, "open": close, "high": close, "low": close, "close": close,
+            "adj_close": close, "volume": 1e6, "dividend": 0.0,
+            "split_factor": np.where(sessions == "2026-03-16", split, 1.0),
         }
     )  # fmt: skip
     prices = raw_frame(frame[frame["session"] != without], PRICES_DAILY, source="live")
@@ -146,7 +147,7 @@ def test_the_volatility_at_the_money_is_that_at_which_the_bars_were_priced(
 
 def test_what_is_left_is_told_in_requests_and_time() -> None:
     assert str(RequestsLeft(CONTRACTS, 2_000, 1_932, 5.0)) == "contracts: 1,932 requests, 6.4 hours at 5 a minute"
-    assert str(RequestsLeft(LISTS, 32, 32, 5.0)) == "lists of contracts: 32 requests, 7 minutes at 5 a minute"
+    assert str(RequestsLeft(LISTS, 32, 32, 5.0)) == "lists of contracts: 32 requests, 7 min at 5 a minute"
 
 
 def test_contracts_without_a_trade_have_no_row_and_are_counted(
@@ -366,3 +367,27 @@ def test_requests_keep_the_rate_of_the_plan(
     moments = [one.at for one in vendor.requests]
     assert len(moments) > 40
     assert moments[-1] - moments[0] >= (len(moments) - 1) / 40.0 - 0.05
+
+
+def test_the_command_says_how_many_requests_it_takes_and_stores_the_range(
+    vendor: LoopbackVendor, tmp_path: Path
+) -> None:
+    store_prices(tmp_path)
+    given = {
+        "TRADING_DAG_HOME": str(tmp_path), "TRADING_DAG_CHAIN_VENDOR": "polygon", "TRADING_DAG_POLYGON_URL": vendor.url,
+        "TRADING_DAG_POLYGON_REQUESTS_PER_MINUTE": "3000", "POLYGON_API_KEY": POLYGON_KEY,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "trading_dag.cli", "fetch-chains", "--tickers", "SPY", "--no-analyse"]
+    done = subprocess.run(
+        [*command, "--from", "2026-03-02", "--to", "2026-03-03"],
+        env={**os.environ, **vendor.environment(), **given}, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = {
+        one.name for day in sessions_between(FIRST, FIRST + pd.Timedelta(days=1)) for one in expected(day).values()
+    }
+    assert "lists of contracts: 2 requests, 1 min at 3000 a minute" in done.stdout
+    assert f"contracts: {len(names)} requests, 1 min at 3000 a minute" in done.stdout
+    assert "2 chains stored" in done.stdout
+    assert POLYGON_KEY not in done.stdout + done.stderr
+    assert ChainStore(tmp_path).sources("SPY") == ("live:polygon:daily_bars",)

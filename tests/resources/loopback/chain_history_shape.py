@@ -1,8 +1,9 @@
 """Polygon's answers about earlier days, invented: lists of contracts as of a date, and daily bars of one contract.
 
-Contracts expire on Fridays and are listed for ten weeks; those that have expired are still known. A bar is priced by
-Black and Scholes at one volatility without dividends and rates, so that what is computed from chains has a value known
-beforehand. A contract without a trade on any day has an answer without a list, as the vendor gives it.
+Contracts expire on Fridays, or on the session before a holiday, and are listed for ten weeks; those that have expired
+are still known. A bar is priced by Black and Scholes at one volatility without dividends and rates, so that what is
+computed from chains has a value known beforehand. A contract without a trade on any day has an answer without a list,
+as the vendor gives it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from urllib.parse import urlencode
 import pandas as pd
 
 from tests.resources.loopback.chain_shapes import POLYGON_KEY
-from trading_dag.sessions import sessions_between
+from trading_dag.sessions import session_before, sessions_between
 
 LISTS: Final = "/v3/reference/options/contracts"
 BARS: Final = "/v2/aggs/ticker/"
@@ -133,7 +134,8 @@ class ChainHistory:
 
 def listed_on(symbol: str, day: pd.Timestamp) -> Iterator[Listed]:
     """Yield every contract that is listed on a day, those of earlier days among them that had not expired then."""
-    for expiration in pd.date_range(day, day + pd.Timedelta(days=LISTED_DAYS), freq="W-FRI"):
+    for friday in pd.date_range(day, day + pd.Timedelta(days=LISTED_DAYS), freq="W-FRI"):
+        expiration = session_before(friday + pd.Timedelta(days=1))
         for step in range(80, 160):
             for right in "CP":
                 yield Listed(symbol, expiration, right, step * STEP)
