@@ -61,10 +61,11 @@ def settings_of(vendor: LoopbackVendor, home: Path, *, http: Any = None, **given
     )
 
 
-def store_prices(home: Path, *, split: float = 1.0, without: str | None = None) -> None:
+def store_prices(home: Path, *, split: float = 1.0, without: str | None = None, wrong_by: float = 1.0) -> None:
     """Closes of the sessions; after them the share is split, and the stored ones are adjusted for it."""
     sessions = sessions_between("2026-02-23", "2026-03-20")
     close = np.array([shape.close_of(day) for day in sessions]) / np.where(sessions < "2026-03-16", split, 1.0)
+    close *= wrong_by
     frame = pd.DataFrame(
         {
             "ticker": "SPY", "session": sessions, "open": close, "high": close, "low": close, "close": close,
@@ -177,6 +178,17 @@ def test_sessions_without_a_stored_close_or_whose_bars_are_not_final_are_named_a
     late = fetch(settings_of(vendor, tmp_path), instance, first=pd.Timestamp("2026-11-30"), last=NOW.tz_localize(None))
     assert late.failed == {"2026-11-30|SPY": "its bars are final a day after its close"}
     assert vendor.requests == []
+
+
+def test_last_trades_that_contradict_the_stored_close_are_refused_like_any_chain(
+    vendor: LoopbackVendor, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """A stored close that is 6 % too high puts the strip there; by parity its trades are of the true one."""
+    store_prices(tmp_path, wrong_by=1.06)
+    done = fetch(settings_of(vendor, tmp_path), instance, last=FIRST)
+    assert done.stored == {}
+    assert "parity_is_near_spot: the stored price of the underlying is +6.0% away" in done.failed[KEYS[0]]
+    assert ChainStore(tmp_path).years("SPY") == []
 
 
 def test_without_a_last_day_the_last_session_whose_bars_are_final_is_the_last_one_wanted() -> None:
