@@ -64,11 +64,12 @@ layers: install-dev
 checked: install-dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync types style layers browser
 
+# Three processes on two cores: many tests wait for processes of their own, and for the disc.
 test: checked  ## Lint and every test but the longest few
-	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-all: checked  ## Those too: killed servers and daemons, every signal at every moment
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # Only what runs in the process of the tests is seen: what a command runs in workers of its own is not.
 # SUMMARY=FILE appends the same table to a file as Markdown.
