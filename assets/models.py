@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.augmentation import Augmentation
     from trading_dag.models.fitted import FittedModel
+    from trading_dag.training_start import TrainingStart
 
 _LEARNT_FROM: Final = {
     "features": FEATURE_TABLE,
@@ -51,6 +53,28 @@ def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFram
     return Augmentation(prices, volatility_index, at.settings.augmentation)
 
 
+def _fit(
+    fit: Callable[..., FittedModel],
+    at: Slice,
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    augmentation: Augmentation,
+    *,
+    start: TrainingStart,
+) -> FittedModel:
+    """Return a model family fitted as the settings say; each has its own function and training start."""
+    _require_rows(at, features)
+    return fit(
+        features,
+        targets,
+        horizon=at.horizon,
+        settings=at.settings.walk_forward,
+        augmentation=augmentation,
+        start=start,
+        chosen=at.settings.features,
+    )
+
+
 @model_asset(
     reads=_LEARNT_FROM,
     code_version="3",
@@ -68,18 +92,8 @@ def direction_classifier(
     own feature selection, scaling and threshold. Bars and index serve augmentation, which is off by default."""
     from trading_dag.models.direction_classifier import fit
 
-    _require_rows(at, features)
     drawn = _augmentation(at, prices, volatility_index)
-    start = at.settings.training.direction_classifier.start
-    return fit(
-        features,
-        targets,
-        horizon=at.horizon,
-        settings=at.settings.walk_forward,
-        augmentation=drawn,
-        start=start,
-        chosen=at.settings.features,
-    )
+    return _fit(fit, at, features, targets, drawn, start=at.settings.training.direction_classifier.start)
 
 
 @model_asset(
@@ -99,18 +113,8 @@ def volatility_forecaster(
     and index serve augmentation, which is off by default."""
     from trading_dag.models.volatility_forecaster import fit
 
-    _require_rows(at, features)
     drawn = _augmentation(at, prices, volatility_index)
-    start = at.settings.training.volatility_forecaster.start
-    return fit(
-        features,
-        targets,
-        horizon=at.horizon,
-        settings=at.settings.walk_forward,
-        augmentation=drawn,
-        start=start,
-        chosen=at.settings.features,
-    )
+    return _fit(fit, at, features, targets, drawn, start=at.settings.training.volatility_forecaster.start)
 
 
 @table_asset(INPUTS, SELECTION_STABILITY, reads=_MODELS, code_version="1", uses=("walk_forward",))

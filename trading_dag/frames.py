@@ -6,7 +6,7 @@ ascending, unique sessions. Bounds and rules across tables are checked where sli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -59,6 +59,19 @@ def table_frame(table: Table, values: Mapping[str, Any], *, rows: int) -> pd.Dat
             value = value.to_numpy()
         columns[column.name] = pd.Series(value, index=index, dtype=dtype)
     return pd.DataFrame(columns, index=index)
+
+
+def frame_of_records(table: Table, records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return records as rows of a table, in their order; what a record does not have is NULL.
+
+    Raises
+    ------
+    SchemaError : as for ``table_frame``.
+    """
+    if not records:
+        return table_frame(table, {}, rows=0)
+    values = {name: [record.get(name) for record in records] for name in table.column_names}
+    return table_frame(table, values, rows=len(records))
 
 
 def values_at_sessions(frame: pd.DataFrame, sessions: pd.DatetimeIndex, *, column: str, table: str) -> FloatArray:

@@ -7,13 +7,12 @@ from typing import Any, Final
 import dagster as dg
 import pandas as pd
 
-from trading_dag.reporting.visible_text import visible
+from trading_dag.reporting.text import cell_text, days_or_values
 
 EDGE_ROWS: Final = 3
 # Every materialization keeps its preview in the event log for as long as it is recorded.
 MOST_COLUMNS: Final = 12
 LONGEST_TEXT: Final = 60
-MISSING: Final = "–"
 
 
 def preview_of(frame: pd.DataFrame) -> dg.TableMetadataValue:
@@ -27,22 +26,17 @@ def preview_of(frame: pd.DataFrame) -> dg.TableMetadataValue:
     else:
         rows, places = frame, list(range(len(frame)))
     shown = rows.iloc[:, :MOST_COLUMNS]
+    columns = [days_or_values(shown.iloc[:, place]) for place in range(shown.shape[1])]
     left_out = frame.shape[1] - shown.shape[1]
     names = ["row", *map(str, shown.columns), *([f"and {left_out} more columns"] if left_out else [])]
     records = [
-        dg.TableRecord(dict(zip(names, [f"{place:,}", *map(_text, values), *([""] if left_out else [])], strict=True)))
-        for place, values in zip(places, shown.itertuples(index=False, name=None), strict=True)
+        dg.TableRecord(dict(zip(names, [f"{place:,}", *map(_short, values), *([""] if left_out else [])], strict=True)))
+        for place, *values in zip(places, *columns, strict=True)
     ]
     schema = dg.TableSchema(columns=[dg.TableColumn(name, type="string") for name in names])
     return dg.MetadataValue.table(records=records, schema=schema)
 
 
-def _text(value: Any) -> str:
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return MISSING
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, pd.Timestamp) and value.tz is None and value == value.normalize():
-        return f"{value:%Y-%m-%d}"
-    text = visible(value)
+def _short(value: Any) -> str:
+    text = cell_text(value)
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -7,6 +7,7 @@ and what the answers must look like, is in the vendor's own module, which sessio
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -42,7 +43,7 @@ class Access:
     rate_setting: str
 
 
-class KeyedChainClient:
+class KeyedChainClient(ABC):
     """Asks one vendor for chains.
 
     Parameters
@@ -76,9 +77,9 @@ class KeyedChainClient:
         )
 
     @staticmethod
+    @abstractmethod
     def _access(settings: Settings) -> Access:
         """Return the vendor's access out of the settings."""
-        raise NotImplementedError
 
     @staticmethod
     def _cache_seconds(settings: Settings) -> float:

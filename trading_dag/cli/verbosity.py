@@ -5,7 +5,9 @@ The level stands in the environment, so that the worker processes of a command l
 
 from __future__ import annotations
 
+import copy
 import os
+from functools import cache
 from typing import Annotated, Any, Final
 
 import typer
@@ -20,17 +22,18 @@ class TalkativeCommand(TyperCommand):
     """Adds ``-q`` and ``-v`` to the options of a command."""
 
     def __init__(self, *arguments: Any, params: list[Any] | None = None, **options: Any) -> None:
-        super().__init__(*arguments, params=[*(params or []), *_options()], **options)
+        super().__init__(*arguments, params=[*(params or []), *map(copy.copy, _options())], **options)
 
 
-def _options() -> list[Any]:
-    """Return new options, as typer makes them of a function's; the commands themselves do not receive them."""
+@cache
+def _options() -> tuple[Any, ...]:
+    """Return the options as typer makes them of a function's; the commands themselves do not receive them."""
     app = typer.Typer(add_completion=False)
     app.command()(_talk)
     options = [option for option in typer.main.get_command(app).params if option.name in ("quiet", "verbose")]
     for option in options:
         option.expose_value = False
-    return options
+    return tuple(options)
 
 
 def _be_quiet(value: bool) -> None:

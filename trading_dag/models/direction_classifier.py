@@ -23,7 +23,7 @@ from trading_dag.models.fitting import fit_model
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import AugmentedRows, Learner, logistic_learner, weighted_rows
-from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
+from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe
 from trading_dag.schemas import ALL_FEATURES, TABLES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
@@ -165,20 +165,14 @@ def predict(
 def importance(
     fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon, settings: BootstrapSettings
 ) -> pd.DataFrame:
-    """Return what the out-of-sample forecasts lose where a feature is shuffled: rows of evaluation.importance.
+    """Return what the out-of-sample forecasts lose where a feature is shuffled, as ``permutation_importance`` tells it.
 
     Scored are the sessions whose move left the dead band.
-
-    Raises
-    ------
-    SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
     """
-    sessions = require_sessions(features, (), table="features.feature_table")
-    codes = label_codes(
-        targets, sessions=sessions, label="direction", classes=CLASSES, horizon=horizon, ticker=fitted.ticker
-    )
-    forecasts = forecast(fitted, features)
-    return permutation_importance(forecasts, codes, task="direction", fitted=fitted, horizon=horizon, settings=settings)
+    return permutation_importance(
+        fitted, features, targets, task="direction", label="direction", classes=CLASSES, horizon=horizon,
+        settings=settings,
+    )  # fmt: skip
 
 
 def _block(

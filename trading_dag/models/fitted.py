@@ -20,12 +20,11 @@ from trading_dag.arrays import BoolArray
 from trading_dag.errors import UntrustedModelError
 from trading_dag.frames import table_frame
 from trading_dag.models.gaps import INDICATOR_PREFIX
-from trading_dag.schemas import FEATURE_GROUPS, INPUTS, TABLES
+from trading_dag.schemas import GROUP_OF_FEATURE, INPUTS, TABLES
 
 # Why a feature is not among those that a row is judged by.
 NO_CANDIDATE: Final = ("not_chosen", "not_safe", "not_listed")
 _ABSENT: Final = ("below_presence", *NO_CANDIDATE)
-_GROUP_OF: Final = {name: group for group, names in FEATURE_GROUPS.items() for name in names}
 
 ModelName = Literal["direction_classifier", "volatility_forecaster"]
 FoldStatus = Literal["fitted", "insufficient_data"]
@@ -244,7 +243,7 @@ def _inputs_of(fold: FittedFold) -> pd.DataFrame:
     is_filled = "impute" in fold.hyperparameters
     filled = np.where(chosen["begins_late"].to_numpy(dtype=np.bool_), "median_and_indicator", "median")
     frame = chosen.drop(columns="selected").assign(
-        feature_group=chosen["feature"].map(_GROUP_OF),
+        feature_group=chosen["feature"].map(GROUP_OF_FEATURE),
         is_used=is_used,
         reason=chosen["reason"].replace({"selected": "used"}),
         gaps=pd.Series(filled if is_filled else "as_gaps", index=chosen.index, dtype="object").where(is_used),

@@ -16,10 +16,9 @@ from typing import Final
 import numpy as np
 
 from trading_dag.arrays import FloatArray
-from trading_dag.schemas import FEATURE_GROUPS
+from trading_dag.schemas import GROUP_OF_FEATURE
 
 INDICATOR_PREFIX: Final = "missing_"
-_GROUP_OF: Final = {name: group for group, names in FEATURE_GROUPS.items() for name in names}
 
 
 def indicators_of(late_features: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -31,7 +30,7 @@ def indicators_of(late_features: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """
     groups: dict[str, tuple[str, ...]] = {}
     for name in late_features:
-        indicator = INDICATOR_PREFIX + _GROUP_OF.get(name, name)
+        indicator = INDICATOR_PREFIX + GROUP_OF_FEATURE.get(name, name)
         groups[indicator] = (*groups.get(indicator, ()), name)
     return groups
 

@@ -7,22 +7,21 @@ Here belongs what describes fitted models by their features. Which features a fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.frames import table_frame
+from trading_dag.frames import frame_of_records, require_sessions
 from trading_dag.models.fitted import FittedFold, FittedModel
-from trading_dag.models.forecasting import FoldForecast, class_probabilities
-from trading_dag.schemas import COEFFICIENTS, FEATURE_GROUPS, IMPORTANCE
+from trading_dag.models.forecasting import FoldForecast, class_probabilities, forecast
+from trading_dag.models.rows import FEATURES_TABLE, label_codes
+from trading_dag.schemas import COEFFICIENTS, GROUP_OF_FEATURE, IMPORTANCE
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import Horizon
-from trading_dag.validation.metrics import multiclass_brier_losses
+from trading_dag.validation.metrics import multiclass_brier_losses, weighted_sums
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
-
-_GROUP_OF: Final = {name: group for group, names in FEATURE_GROUPS.items() for name in names}
 
 
 def learnt_coefficients(fitted: FittedModel) -> pd.DataFrame:
@@ -36,18 +35,16 @@ def learnt_coefficients(fitted: FittedModel) -> pd.DataFrame:
     -------
     models.coefficients; no rows of folds that could not be fitted.
     """
-    rows = [
-        {"model": fold.model, "fold": fold.fold, "class_name": name, "feature": feature, **numbers}
+    records = [
+        {
+            "ticker": fitted.ticker, "horizon": fitted.horizon, "model": fold.model, "fold": fold.fold,
+            "class_name": name, "feature": feature, **numbers,
+        }
         for fold in fitted.folds
         if fold.estimator is not None
         for name, feature, numbers in _numbers_of(fold)
-    ]
-    values: dict[str, Any] = {
-        name: [row.get(name) for row in rows] for name in COEFFICIENTS.column_names if name not in ("ticker", "horizon")
-    }
-    return table_frame(
-        COEFFICIENTS, {"ticker": fitted.ticker, "horizon": fitted.horizon, **values} if rows else {}, rows=len(rows)
-    )
+    ]  # fmt: skip
+    return frame_of_records(COEFFICIENTS, records)
 
 
 def _numbers_of(fold: FittedFold) -> Iterator[tuple[str, str, dict[str, float]]]:
@@ -65,11 +62,14 @@ def _numbers_of(fold: FittedFold) -> Iterator[tuple[str, str, dict[str, float]]]
 
 
 def permutation_importance(
-    forecasts: Sequence[FoldForecast],
-    codes: IntArray,
+    fitted: FittedModel,
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
     *,
     task: str,
-    fitted: FittedModel,
+    label: str,
+    classes: tuple[str, ...],
+    required: str | None = None,
     horizon: Horizon,
     settings: BootstrapSettings,
 ) -> pd.DataFrame:
@@ -82,10 +82,10 @@ def permutation_importance(
 
     Parameters
     ----------
-    forecasts : of every fold of the model family, as ``forecasting.forecast`` gives them.
-    codes : (sessions,) position of the outcome among the classes, −1 where there is none to score.
+    fitted, features, targets : a model family, and the features.feature_table and labels.targets of its slice.
     task : direction or volatility.
-    fitted : the model family that made them.
+    label, classes : column of the outcome, and its values. A session with another value, or none, is not scored.
+    required : feature without which a session is not forecast; None for none.
     horizon, settings : block lengths, draws and seed of the intervals, which are those of a stationary bootstrap over
         sessions.
 
@@ -93,35 +93,43 @@ def permutation_importance(
     -------
     evaluation.importance; no rows without a scored session. Known at the last target session.
 
+    Raises
+    ------
+    SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
+
     References
     ----------
     Breiman, "Random forests", Machine Learning 45 (2001), 5–32, section 10; Fisher, Rudin and Dominici, Journal of
     Machine Learning Research 20 (2019), 177.
     """
-    rows: list[dict[str, Any]] = []
-    for model in fitted.models:
-        increases, n, folds = _loss_increases([made for made in forecasts if made.fold.model == model], codes, settings)
-        if not n:
-            continue
-        total = np.sum(list(increases.values()), axis=0)
-        weights = bootstrap_weights(n, mean_block=mean_block_length(total, horizon=horizon), settings=settings)
-        names = sorted(increases)
-        means = weights.astype(np.float64) @ np.column_stack([increases[name] for name in names]) / n
-        for position, (kind, name) in enumerate(names):
-            low, high = percentile_interval(means[:, position], confidence=settings.confidence)
-            rows.append(
-                {
-                    "task": task, "model": model, "kind": kind, "feature": name, "n": n,
-                    "folds": folds[kind, name], "importance": float(increases[kind, name].mean()),
-                    "ci_low": low, "ci_high": high,
-                }
-            )  # fmt: skip
-    values: dict[str, Any] = {
-        name: [row[name] for row in rows] for name in IMPORTANCE.column_names if name not in ("ticker", "horizon")
-    }
-    return table_frame(
-        IMPORTANCE, {"ticker": fitted.ticker, "horizon": fitted.horizon, **values} if rows else {}, rows=len(rows)
-    )
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    sessions = require_sessions(features, (), table=FEATURES_TABLE)
+    codes = label_codes(targets, sessions=sessions, label=label, classes=classes, horizon=horizon, ticker=fitted.ticker)
+    forecasts = forecast(fitted, features, required=required)
+    records: list[dict[str, Any]] = []
+    with threadpool_limits(limits=1):  # sums in the same order, whoever calls it
+        for model in fitted.models:
+            increases, n, folds = _loss_increases(
+                [made for made in forecasts if made.fold.model == model], codes, settings
+            )
+            if not n:
+                continue
+            total = np.sum(list(increases.values()), axis=0)
+            weights = bootstrap_weights(n, mean_block=mean_block_length(total, horizon=horizon), settings=settings)
+            names = sorted(increases)
+            means = weighted_sums(weights, np.column_stack([increases[name] for name in names])) / n
+            for position, (kind, name) in enumerate(names):
+                low, high = percentile_interval(means[:, position], confidence=settings.confidence)
+                records.append(
+                    {
+                        "ticker": fitted.ticker, "horizon": fitted.horizon, "task": task, "model": model,
+                        "kind": kind, "feature": name, "n": n,
+                        "folds": folds[kind, name], "importance": float(increases[kind, name].mean()),
+                        "ci_low": low, "ci_high": high,
+                    }
+                )  # fmt: skip
+    return frame_of_records(IMPORTANCE, records)
 
 
 def _loss_increases(
@@ -157,7 +165,7 @@ def _shuffled_together(columns: Sequence[str]) -> dict[tuple[str, str], list[int
     """Return the positions of each column alone, and of all columns of each group."""
     together: dict[tuple[str, str], list[int]] = {("feature", name): [at] for at, name in enumerate(columns)}
     for at, name in enumerate(columns):
-        group = _GROUP_OF.get(name)
+        group = GROUP_OF_FEATURE.get(name)
         if group is not None:
             together.setdefault(("group", group), []).append(at)
     return together

@@ -23,7 +23,7 @@ from trading_dag.models.fitting import fit_model
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import Learner, logistic_learner
-from trading_dag.models.rows import collect_rows, label_codes, labels_by_session
+from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
@@ -147,22 +147,14 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
 def importance(
     fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon, settings: BootstrapSettings
 ) -> pd.DataFrame:
-    """Return what the out-of-sample forecasts lose where a feature is shuffled: rows of evaluation.importance.
+    """Return what the out-of-sample forecasts lose where a feature is shuffled, as ``permutation_importance`` tells it.
 
     Scored are the sessions whose target has an IV regime.
-
-    Raises
-    ------
-    SchemaError : for frames that are not of the fitted slice or not in the shape of their tables.
     """
-    sessions = require_sessions(features, (), table="features.feature_table")
-    codes = label_codes(
-        targets, sessions=sessions, label="iv_regime", classes=IV_REGIMES, horizon=horizon, ticker=fitted.ticker
-    )
-    forecasts = forecast(fitted, features, required=_CURRENT)
     return permutation_importance(
-        forecasts, codes, task="volatility", fitted=fitted, horizon=horizon, settings=settings
-    )
+        fitted, features, targets, task="volatility", label="iv_regime", classes=IV_REGIMES, required=_CURRENT,
+        horizon=horizon, settings=settings,
+    )  # fmt: skip
 
 
 def _block(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.reporting.text import new_table, number_text
+from trading_dag.reporting.text import cell_text, days_or_values, new_table, number_text
 from trading_dag.reporting.visible_text import visible
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
@@ -155,7 +155,7 @@ def signal_table(frame: pd.DataFrame) -> Table:
             row["horizon"],
             f"{row['session']:%Y-%m-%d}",
             str(row["strategy"]).replace("_", " "),
-            _text(row["strikes"]),
+            cell_text(row["strikes"]),
             _day(row["expiration"]),
             f"{row['position_size']:g}",
             number_text(row["contracts"], "{:.0f}"),
@@ -322,19 +322,11 @@ def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:
     """Return the rows of a query as a table, at most ``limit`` of them."""
     table = new_table("", tuple(map(visible, frame.columns)))
     shown = frame.head(limit)
-    for row in zip(*(_days_or_values(shown.iloc[:, place]) for place in range(shown.shape[1])), strict=True):
-        table.add_row(*(_text(value) for value in row))
+    for row in zip(*(days_or_values(shown.iloc[:, place]) for place in range(shown.shape[1])), strict=True):
+        table.add_row(*(cell_text(value) for value in row))
     if len(frame) > limit:
         table.caption = f"{limit} of {len(frame)} rows; --limit shows more"
     return table
-
-
-def _days_or_values(column: pd.Series) -> list[Any]:
-    """Return the values of a column; days where none of its moments has an hour, as DuckDB's DATE comes to pandas."""
-    if not pd.api.types.is_datetime64_dtype(column):
-        return column.to_list()
-    known = column.dropna()
-    return (column.dt.date if (known == known.dt.normalize()).all() else column).to_list()
 
 
 def _called(name: Any, confidence: Any) -> str:
@@ -348,7 +340,7 @@ def _against_usual(probability: Any, usual: Any) -> str:
 def _skill(row: Mapping[Hashable, Any], task: str, *, scale: float, digits: int) -> str:
     difference = row[f"{task}_skill"]
     if pd.isna(difference):
-        return _text(row[f"{task}_verdict"]).replace("_", " ")
+        return cell_text(row[f"{task}_verdict"]).replace("_", " ")
     form = f"{{:+.{digits}f}}"
     low, high = row[f"{task}_skill_low"], row[f"{task}_skill_high"]
     star = " *" if row[f"{task}_verdict"] == "skilled" else ""
@@ -357,7 +349,7 @@ def _skill(row: Mapping[Hashable, Any], task: str, *, scale: float, digits: int)
 
 def _backtest(row: Mapping[Hashable, Any]) -> str:
     if row["backtest"] != "backtested":
-        return _text(row["backtest"]).replace("_", " ")
+        return cell_text(row["backtest"]).replace("_", " ")
     refused = row["signals_without_capital"]
     return (
         f"{row['trades']:.0f} trades, {row['total_pnl_usd']:+,.0f} USD "
@@ -375,9 +367,3 @@ def _interval(low: Any, high: Any, form: str) -> str:
 
 def _day(value: Any) -> str:
     return "–" if pd.isna(value) else f"{value:%Y-%m-%d}"
-
-
-def _text(value: Any) -> str:
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return "–"
-    return f"{value:.6g}" if isinstance(value, float) else visible(value)

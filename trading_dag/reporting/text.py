@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from trading_dag.reporting.visible_text import visible
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -23,3 +25,18 @@ def new_table(title: str, columns: tuple[str, ...]) -> Table:
 def number_text(value: Any, form: str) -> str:
     """Return the number in that form, such as ``{:+.2f}``; a dash for a missing one."""
     return "–" if pd.isna(value) else form.format(value)
+
+
+def days_or_values(column: pd.Series) -> list[Any]:
+    """Return the values of a column; days where none of its moments has an hour, as DuckDB's DATE comes to pandas."""
+    if not pd.api.types.is_datetime64_dtype(column):
+        return column.to_list()
+    known = column.dropna()
+    return (column.dt.date if (known == known.dt.normalize()).all() else column).to_list()
+
+
+def cell_text(value: Any) -> str:
+    """Return the value of a cell as text that a terminal can show; a dash for a missing one."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else visible(value)

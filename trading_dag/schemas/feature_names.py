@@ -182,7 +182,8 @@ FEATURE_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "regime": REGIME_FEATURES,
     "cross": CROSS_ASSET_FEATURES,
 }
-ALL_FEATURES: Final = tuple(name for names in FEATURE_GROUPS.values() for name in names)
+GROUP_OF_FEATURE: Final = {name: group for group, names in FEATURE_GROUPS.items() for name in names}
+ALL_FEATURES: Final = tuple(GROUP_OF_FEATURE)
 _MARKS: Final = {
     name: marks
     for listing in (

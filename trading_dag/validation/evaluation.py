@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray
-from trading_dag.frames import require_columns, table_frame
+from trading_dag.frames import frame_of_records, require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import Horizon
@@ -98,9 +98,8 @@ def evaluate(
             if len(frame):
                 task = _Task(name, frame, scored, horizon, settings, minimum_class_rows)
                 found = [*task.rows(), *_augmentation_rows(name, frame, registry)]
-                rows += [{"ticker": frame["ticker"].iloc[0], **row} for row in found]
-    values = {column: [row.get(column) for row in rows] for column in METRICS.column_names} | {"horizon": horizon.key}
-    return table_frame(METRICS, values if rows else {}, rows=len(rows))
+                rows += [{"ticker": frame["ticker"].iloc[0], "horizon": horizon.key, **row} for row in found]
+    return frame_of_records(METRICS, rows)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,18 @@ def test_shuffling_again_gives_the_same_table(
     pd.testing.assert_frame_equal(again, direction_importance)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_changes_no_bit(research: Any, volatility_model: FittedModel, threads: int) -> None:
+    from threadpoolctl import threadpool_limits
+
+    given = {"horizon": research.horizon, "settings": SETTINGS}
+    with threadpool_limits(limits=1):
+        expected = volatility_forecaster.importance(volatility_model, research.features, research.targets, **given)
+    with threadpool_limits(limits=threads):
+        found = volatility_forecaster.importance(volatility_model, research.features, research.targets, **given)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
 def test_without_an_outcome_there_are_no_rows(research: Any, direction_model: FittedModel) -> None:
     none = direction_classifier.importance(
         direction_model, research.features, research.targets.iloc[:0], horizon=research.horizon, settings=SETTINGS
