@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 _BINS: Final = 10
-_HARD_CALLS: Final = ("previous_direction",)
+# A hard call has no probability to be right about, and climatology's is that of a rise in any move, clear or not.
+_NOT_OF_CLEAR_MOVES: Final = ("previous_direction", "climatology")
 _CLEAR: Final = ("UP", "DOWN")
 _NORMAL_QUANTILE: Final = 1.96
 _RARE: Final = 30
@@ -30,7 +31,8 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
     Parameters
     ----------
     direction_predictions : ``predictions.direction`` of one slice. Only clear outcomes (UP, DOWN) count, because the
-        probability is that of a rise given a clear move; baselines that only call a side are left out.
+        probability is that of a rise given a clear move; baselines that only call a side, or speak of all moves, are
+        left out.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
     """
     title = canvas.slice_title(direction_predictions, "calibration of P(UP) on clear moves")
     rows = direction_predictions[direction_predictions["y_true"].isin(_CLEAR)]
-    rows = rows[~rows["model"].isin(_HARD_CALLS)]
+    rows = rows[~rows["model"].isin(_NOT_OF_CLEAR_MOVES)]
     if rows.empty:
         return canvas.insufficient_data(title, "no forecast has a clear outcome yet")
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 25
 _ROW_INCHES: Final = 0.2
+_LONGEST_NAME: Final = 24  # letters that there is room for between two panels
 
 
 def importance_of_features(importance: pd.DataFrame) -> Figure:
@@ -30,7 +31,7 @@ def importance_of_features(importance: pd.DataFrame) -> Figure:
     shown = {model: _largest(importance[importance["model"] == model]) for model in models}
     figure = canvas.new_figure(
         1.7 + _ROW_INCHES * max(map(len, shown.values())),
-        margins=canvas.Margins(left=2.1, top=0.85, between_columns=0.95),
+        margins=canvas.Margins(left=2.1, top=0.85, between_columns=1.05),
     )
     panels = figure.subplots(1, len(models), squeeze=False)[0]
     colours = itertools.cycle(canvas.SERIES_COLOURS)
@@ -56,7 +57,8 @@ def _largest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _names_of(rows: pd.DataFrame) -> list[str]:
-    return [
+    names = [
         name.replace("_", " ").upper() if kind == "group" else name
         for kind, name in zip(rows["kind"], rows["feature"], strict=True)
     ]
+    return [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]

@@ -17,7 +17,7 @@ _NO_BASELINE: Final = "none"
 # Proper scores first: the ones a model cannot improve by saying what it does not believe.
 _SHOWN: Final = {
     "direction": ("brier_sign", "hit_rate", "brier_conditional", "auc_conditional", "balanced_accuracy_conditional"),
-    "volatility": ("brier", "accuracy", "balanced_accuracy", "macro_f1"),
+    "volatility": ("rps", "brier", "accuracy", "balanced_accuracy", "macro_f1"),
 }
 _ROW_INCHES: Final = 0.27
 
@@ -61,7 +61,10 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
             axes = figure.add_subplot(grid[line, column], sharey=first)
             part = rows[(rows["task"] == task) & (rows["baseline"] == baseline)]
             _intervals(axes, part, task, colours)
-            canvas.dress(axes, title=f"{task} against {baseline.replace('_', ' ')}", x_label="difference")
+            against = f"against {baseline.replace('_', ' ')}"
+            # Beyond two panels there is room for the task in the first title only.
+            is_short = first is not None and len(baselines[line]) > 2
+            canvas.dress(axes, title=against if is_short else f"{task} {against}", x_label="difference")
             axes.grid(visible=False, axis="y")
             if first is None:
                 first = axes
@@ -74,7 +77,7 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
     canvas.headline(
         figure,
         title,
-        "right of zero is better; filled: so is the whole 95% interval. Hedging alone beats a hard call's brier",
+        "right of zero is better; filled: so is the whole 95% interval. Hedging alone beats a hard call's brier, rps",
     )
     return figure
 
