@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         "volatility": PREDICTIONS_VOLATILITY,
         "registry": Read(REGISTRY, columns=("model", "fold", "hyperparameters")),
     },
-    code_version="3",
+    code_version="4",
     uses=("bootstrap", "walk_forward"),
 )
 def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame, registry: pd.DataFrame) -> Result:

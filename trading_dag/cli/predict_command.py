@@ -91,7 +91,7 @@ def _of_session(context: CommandContext, date: datetime | None) -> dict[str, Any
 def _of_given(context: CommandContext, path: Path) -> dict[str, Any]:
     from resources.storage.models.store import ModelStore
     from trading_dag.models.given_features import forecasts_of_given, unknown_columns
-    from trading_dag.strategy.recommendation import DIRECTION_MODEL
+    from trading_dag.served_models import SERVED_DIRECTION
 
     key = context.research_slices[0]
     ticker, horizon = str(key.ticker), str(key.horizon)
@@ -99,16 +99,16 @@ def _of_given(context: CommandContext, path: Path) -> dict[str, Any]:
     given = _read(path)
     if given.empty:
         raise ConfigurationError(f"{path} has no rows")
-    unknown = unknown_columns(fitted, DIRECTION_MODEL, given)
+    unknown = unknown_columns(fitted, SERVED_DIRECTION, given)
     if unknown:
         complain(f"{len(unknown)} columns of {path.name} are no features of the live model and are not read: "
                  f"{', '.join(unknown[:12])}")  # fmt: skip
-    rows = forecasts_of_given(fitted, DIRECTION_MODEL, given)
+    rows = forecasts_of_given(fitted, SERVED_DIRECTION, given)
     return {
         "ticker": ticker,
         "horizon": horizon,
         "features": str(path),
-        "model": {"name": DIRECTION_MODEL, "version": fitted.model_version, "fold": "live"},
+        "model": {"name": SERVED_DIRECTION, "version": fitted.model_version, "fold": "live"},
         "unknown_columns": unknown,
         "predictions": [{"row": number, **row} for number, row in enumerate(rows, start=1)],
         "note": "By the live model, which has learnt from every label: no out-of-sample forecast of a past session.",

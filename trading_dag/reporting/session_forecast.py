@@ -8,8 +8,8 @@ import pandas as pd
 
 from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.schemas import IV_REGIMES
+from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.sessions import all_sessions, last_closed_session
-from trading_dag.strategy.recommendation import DIRECTION_MODEL, VOLATILITY_MODEL
 from trading_dag.validation.baselines import CLASS_PRIOR
 
 _IV_COLUMNS = ("iv_rank", "iv_percentile", "iv_hv_spread", "vix_close")
@@ -72,11 +72,11 @@ def session_record(
     ------
     ConfigurationError, InsufficientDataError : see ``wanted_session``.
     """
-    own = direction[direction["model"] == DIRECTION_MODEL]
+    own = direction[direction["model"] == SERVED_DIRECTION]
     session = wanted_session(day, pd.DatetimeIndex(own["session"]), what=f"{ticker} {horizon}")
     call = _row(own, session)
     usual = _row(direction[direction["model"] == CLASS_PRIOR], session)
-    regime = _row(volatility[volatility["model"] == VOLATILITY_MODEL], session)
+    regime = _row(volatility[volatility["model"] == SERVED_VOLATILITY], session)
     level = _row(implied_volatility, session)
     said = _row(recommendation, session)
     return {
@@ -106,7 +106,7 @@ def session_record(
             "reason": said.get("reasoning"),
         },
         "model": {
-            "name": DIRECTION_MODEL,
+            "name": SERVED_DIRECTION,
             "version": call["model_version"],
             "fold": int(call["fold"]),
             "fitted_through": f"{call['fitted_through']:%Y-%m-%d}",

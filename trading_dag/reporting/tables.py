@@ -15,6 +15,7 @@ from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.reporting.text import cell_text, days_or_values, new_table, number_text
 from trading_dag.reporting.visible_text import visible
 from trading_dag.schemas import HORIZON_KEYS
+from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ WITH latest AS (
     QUALIFY row_number() OVER (PARTITION BY ticker, horizon ORDER BY session DESC) = 1
 ), forecast AS (
     SELECT ticker, horizon, session,
-        max(probability_up) FILTER (model = 'direction_logistic') AS probability_up,
+        max(probability_up) FILTER (model = '{SERVED_DIRECTION}') AS probability_up,
         max(probability_up) FILTER (model = 'class_prior') AS usual_probability_up
     FROM predictions.direction GROUP BY ALL
 ), direction AS (
     SELECT * FROM evaluation.metrics
-    WHERE model = 'direction_logistic' AND metric = 'brier_sign' AND baseline = 'climatology'
+    WHERE model = '{SERVED_DIRECTION}' AND metric = 'brier_sign' AND baseline = 'climatology'
 ), volatility AS (
     SELECT * FROM evaluation.metrics
-    WHERE model = 'volatility_logistic' AND metric = 'rps' AND baseline = 'markov'
+    WHERE model = '{SERVED_VOLATILITY}' AND metric = 'rps' AND baseline = 'markov'
 )
 SELECT ticker, horizon, latest.session, latest.direction, latest.direction_confidence,
     forecast.probability_up, forecast.usual_probability_up,

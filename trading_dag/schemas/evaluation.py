@@ -13,6 +13,7 @@ METRICS: Final = Table(
         TICKER, HORIZON,
         text("task", "direction or volatility", nullable=False, allowed=("direction", "volatility")),
         text("model", "model or baseline that is scored", nullable=False),
+        Column("is_served", "bool", "whether signals use the forecasts of this model"),
         text("metric", "metric name; _conditional means: on clear rows only", nullable=False),
         number("value", "pooled over the test folds; NULL where insufficient"),
         number("ci_low", "lower end of the 95 % stationary-bootstrap interval"),

@@ -20,10 +20,10 @@ from trading_dag.schemas import (
     PREDICTIONS_VOLATILITY,
     RECOMMENDATION,
 )
+from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.sessions import session_close, session_open, shift_sessions
 from trading_dag.simulation.simulation_settings import is_simulated
 from trading_dag.slices import Horizon
-from trading_dag.strategy.recommendation import DIRECTION_MODEL, VOLATILITY_MODEL
 from trading_dag.validation.baselines import CLASS_PRIOR
 
 NO_MODEL: Final = "none"
@@ -138,8 +138,8 @@ def _of_direction(direction: pd.DataFrame, session: pd.Timestamp) -> dict[str, A
     columns = ("probability_up", "threshold", "fitted_through")
     usual = _at(direction[direction["model"] == CLASS_PRIOR], session, columns=("probability_up",))
     return {
-        "direction_model": DIRECTION_MODEL,
-        **_at(direction[direction["model"] == DIRECTION_MODEL], session, columns=columns),
+        "direction_model": SERVED_DIRECTION,
+        **_at(direction[direction["model"] == SERVED_DIRECTION], session, columns=columns),
         "usual_probability_up": usual["probability_up"],
     }
 
@@ -148,14 +148,14 @@ def _of_volatility(volatility: pd.DataFrame, session: pd.Timestamp) -> dict[str,
     require_columns(volatility, PREDICTIONS_VOLATILITY.qualified_name, columns=PREDICTIONS_VOLATILITY.column_names)
     names = tuple(f"probability_{regime.lower()}" for regime in IV_REGIMES)
     own = _at(
-        volatility[volatility["model"] == VOLATILITY_MODEL],
+        volatility[volatility["model"] == SERVED_VOLATILITY],
         session,
         columns=("model_version", "current_regime", *names),
     )
     usual = _at(volatility[volatility["model"] == CLASS_PRIOR], session, columns=names)
     version = own.pop("model_version")
     return {
-        "volatility_model": None if version is None else VOLATILITY_MODEL,
+        "volatility_model": None if version is None else SERVED_VOLATILITY,
         "volatility_model_version": version or NO_MODEL,
         **own,
         **{f"usual_{name}": value for name, value in usual.items()},

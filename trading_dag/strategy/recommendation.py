@@ -16,6 +16,7 @@ import pandas as pd
 from trading_dag.arrays import BoolArray, FloatArray, IntArray, TextArray
 from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
 from trading_dag.schemas import RECOMMENDATION
+from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
@@ -32,8 +33,6 @@ from trading_dag.strategy.selector import Selection, select
 from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
 from trading_dag.validation.baselines import CLASS_PRIOR
 
-DIRECTION_MODEL: Final = "direction_logistic"
-VOLATILITY_MODEL: Final = "volatility_logistic"
 EDGE_UNKNOWN: Final = "insufficient_data"
 EDGES_WITH_SIZE: Final = ("skilled", "admissible")
 
@@ -113,7 +112,7 @@ def build_recommendations(
     ------
     SchemaError : for missing columns, more than one ticker, or sessions that repeat or do not ascend.
     """
-    calls = _rows_of_model(direction, DIRECTION_MODEL, table="predictions.direction")
+    calls = _rows_of_model(direction, SERVED_DIRECTION, table="predictions.direction")
     if calls.empty:
         return table_frame(RECOMMENDATION, {}, rows=0)
     forecasts = _forecasts_of(calls, direction, volatility, edge)
@@ -173,7 +172,7 @@ def _forecasts_of(
         ("target_session", "y_pred", "probability_up", "confidence", "fold", "fitted_through", "model_version"),
         table="predictions.direction",
     )
-    regimes = _rows_of_model(volatility, VOLATILITY_MODEL, table="predictions.volatility")
+    regimes = _rows_of_model(volatility, SERVED_VOLATILITY, table="predictions.volatility")
     require_sessions(
         regimes, ("y_pred", "confidence", "fold", "fitted_through", "model_version"), table="predictions.volatility"
     )
@@ -279,10 +278,10 @@ def _evidence(forecasts: _Forecasts, *, selection: Selection, has_chain: BoolArr
         [
             evidence_json(
                 shared_json(
-                    ("direction_model", DIRECTION_MODEL),
+                    ("direction_model", SERVED_DIRECTION),
                     ("direction_fold", direction_fold),
                     ("direction_fitted_through", direction_fitted),
-                    ("volatility_model", VOLATILITY_MODEL),
+                    ("volatility_model", SERVED_VOLATILITY),
                     ("volatility_fold", None if volatility_fold != volatility_fold else int(volatility_fold)),
                     ("volatility_fitted_through", volatility_fitted),
                 ),

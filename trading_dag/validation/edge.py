@@ -15,17 +15,16 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
+from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.setting_groups import GateSettings
 from trading_dag.validation.baselines import CLIMATOLOGY, MARKOV
 from trading_dag.validation.metrics import ranked_probability_losses
 from trading_dag.validation.scoring import VolatilityRows, lower_is_better
 
-DIRECTION_MODEL: Final = "direction_logistic"
-VOLATILITY_MODEL: Final = "volatility_logistic"
 # task, model, metric, baseline: what has to be no worse than its baseline
 GATES: Final = (
-    ("direction", DIRECTION_MODEL, "brier_sign", CLIMATOLOGY),
-    ("volatility", VOLATILITY_MODEL, "rps", MARKOV),
+    ("direction", SERVED_DIRECTION, "brier_sign", CLIMATOLOGY),
+    ("volatility", SERVED_VOLATILITY, "rps", MARKOV),
 )
 # What rule tolerance reads: the share of price forecasts within the dollars of the horizon, or within ±2 %.
 PRICE_MODEL: Final = "price_stack"
@@ -62,10 +61,10 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
     direction_gain = -((direction["probability_up"] - rises) ** 2)
     volatility_gain = pd.Series(-_ranked_losses(volatility), index=volatility.index)
     of_direction, n_direction = _mean_to_date(
-        direction, direction_gain, sessions=sessions, model=DIRECTION_MODEL, baseline=CLIMATOLOGY
+        direction, direction_gain, sessions=sessions, model=SERVED_DIRECTION, baseline=CLIMATOLOGY
     )
     of_volatility, n_volatility = _mean_to_date(
-        volatility, volatility_gain, sessions=sessions, model=VOLATILITY_MODEL, baseline=MARKOV
+        volatility, volatility_gain, sessions=sessions, model=SERVED_VOLATILITY, baseline=MARKOV
     )
     n_outcomes = np.minimum(n_direction, n_volatility)
     is_no_worse = (of_direction >= 0) & (of_volatility >= 0)

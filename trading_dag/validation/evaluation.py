@@ -24,6 +24,7 @@ import pandas as pd
 from trading_dag.arrays import FloatArray
 from trading_dag.frames import frame_of_records, require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
+from trading_dag.served_models import SERVED_MODELS
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY, HARD_CALLS
@@ -98,7 +99,8 @@ def evaluate(
             if len(frame):
                 task = _Task(name, frame, scored, horizon, settings, minimum_class_rows)
                 found = [*task.rows(), *_augmentation_rows(name, frame, registry)]
-                rows += [{"ticker": frame["ticker"].iloc[0], "horizon": horizon.key, **row} for row in found]
+                head = {"ticker": frame["ticker"].iloc[0], "horizon": horizon.key}
+                rows += [{**head, "is_served": row["model"] == SERVED_MODELS[name], **row} for row in found]
     return frame_of_records(METRICS, rows)
 
 

@@ -1,0 +1,13 @@
+"""The models that signals, the prediction log and the gates read, one for each task.
+
+Here belongs the name of a served model and nothing of what it does: the same rule for every ticker and horizon, chosen
+before its scores were seen. Other models of a task stand beside it in the predictions and scores.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SERVED_DIRECTION: Final = "direction_logistic"
+SERVED_VOLATILITY: Final = "volatility_logistic"
+SERVED_MODELS: Final = {"direction": SERVED_DIRECTION, "volatility": SERVED_VOLATILITY}
