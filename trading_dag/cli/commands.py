@@ -14,6 +14,7 @@ from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.backtest_command import backtest
 from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.context import CommandContext
+from trading_dag.cli.examples import add_examples
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, materialize, show_report
@@ -59,14 +60,7 @@ def fetch(
     source: Source = "",
     as_json: AsJson = False,
 ) -> None:
-    """Fetch raw data alone: what is new in the source is stored, and nothing is computed from it.
-
-    Examples:
-
-    trading-dag fetch --tickers SPY,QQQ
-
-    trading-dag fetch --kinds prices_daily,volatility_index --json
-    """
+    """Fetch raw data alone: what is new in the source is stored, and nothing is computed from it."""
     fetch_raw(CommandContext(source, tickers), kinds, as_json=as_json)
 
 
@@ -182,3 +176,6 @@ def doctor(
 
 for registered in app.registered_commands:
     registered.cls = TalkativeCommand
+
+
+add_examples(app)

@@ -17,12 +17,6 @@ from trading_dag.errors import ConfigurationError, SourceFormatError
 if TYPE_CHECKING:
     import pandas as pd
 
-EXAMPLES = """Examples:
-
-trading-dag predict SPY --date 2024-01-16 --json
-
-trading-dag predict SPY --horizon 24h --features today.csv"""
-
 
 def predict(
     ticker: Annotated[str, typer.Argument(help="One ticker, such as SPY.")],
@@ -157,6 +151,3 @@ def _unreadable(path: Path, problem: str) -> SourceFormatError:
     return SourceFormatError(
         source="features", request=str(path), problem=" ".join(problem.split()), remedy="Give CSV, JSON or Parquet."
     )
-
-
-predict.__doc__ = f"{predict.__doc__}\n\n{EXAMPLES}"

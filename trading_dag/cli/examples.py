@@ -1,0 +1,55 @@
+"""Examples that the help of each command ends with. A test reads every one with the command's own parser."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Final
+
+import typer
+
+EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "run": ("run", "run --tickers SPY,QQQ --horizons 24h,168h --source files", "run --force --json"),
+    "refresh": ("refresh", "refresh --tickers SPY --json"),
+    "fetch": ("fetch --tickers SPY,QQQ", "fetch --kinds prices_daily,volatility_index --json"),
+    "train": (
+        "train --tickers SPY --horizons 24h",
+        "train --model direction_classifier --since 5y --features technical,iv,macro --n-features 30",
+        "train --tickers QQQ --no-follow-up -vv",
+    ),
+    "signal": ("signal SPY", "signal --all --horizons 168h --json", "signal SPY --record"),
+    "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json"),
+    "backtest": (
+        "backtest --tickers SPY --horizons 168h",
+        "backtest --structure iron_condor --ticker SPY --entries weekly --days 30 --html condor.html",
+        "backtest --structure bull_put_spread --ticker SPY --set slippage_fraction=0.01",
+    ),
+    "accept": (
+        'accept SPY 2010-05-06 --reason "flash crash, seen on the tape"',
+        "accept SPY 2010-05-06 --withdraw",
+    ),
+    "predict": ("predict SPY --date 2024-01-16 --json", "predict SPY --horizon 24h --features today.csv"),
+    "fetch-chains": ("fetch-chains --tickers SPY,QQQ", "fetch-chains --tickers SPY --from 2024-01-02 --to 2024-01-31"),
+    "import-chains": (
+        "import-chains chains/ --ticker SPY",
+        "import-chains spy_eod_202401.txt --dates month-first --no-analyse",
+    ),
+    "chain": ("chain SPY", "chain SPY --date 2024-01-16 --picture smiles.png"),
+    "payoff": ("payoff iron_condor SPY", "payoff bull_put_spread SPY --date 2024-01-16 --picture payoff.png"),
+    "clean-history": ("clean-history --dry-run", "clean-history --keep-models 5 --days 90"),
+    "sql": (
+        'sql "from evaluation.metrics where is_served"',
+        "sql \"select session, iv_rank from features.implied_volatility where ticker = 'SPY'\" --limit 10",
+    ),
+    "ui": ("ui", "ui --port 3001 --webserver-only"),
+    "doctor": ("doctor", "doctor --source live --fast --json"),
+}
+
+
+def add_examples(app: typer.Typer) -> None:
+    """Append to the help of each registered command the examples of its name."""
+    for command in app.registered_commands:
+        function = command.callback
+        name = str(command.name or getattr(function, "__name__", ""))
+        lines = [f"trading-dag {example}" for example in EXAMPLES.get(name, ())]
+        text = inspect.cleandoc(function.__doc__ or "") if function else ""
+        command.help = "\n\n".join([" ".join(text.split()), "Examples:", *lines]) if lines else text
