@@ -96,6 +96,18 @@ class AugmentationSettings(_Frozen):
     seed: int = Field(42, ge=0, lt=2**32)
 
 
+class AllocationSettings(_Frozen):
+    """Says how a forecast becomes a share of the account in the underlying."""
+
+    least_position: float = Field(0.0, ge=0, le=1, description="share of the account, at least")
+    greatest_position: float = Field(2.0, ge=1, le=10, description="share of the account, at most")
+    smoothing_sessions: int = Field(5, ge=1, le=252, description="span of the mean over a position and those before it")
+    volatility_sessions: int = Field(22, ge=5, le=504, description="span over which volatility is measured")
+    least_mean_return: float = Field(
+        0.00008, gt=0, le=0.01, description="least mean return above cash a session that a forecast is held against"
+    )
+
+
 class BootstrapSettings(_Frozen):
     """Sets the stationary bootstrap of the evaluation."""
 
