@@ -6,12 +6,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --no-compile --progress-bar off --constraint constraints.txt --editable
 INSTALL_LOG := $(VENV)/install.log
+TORCH_LOG := $(VENV)/torch.log
+# The build of torch for processors. The + keeps every index from giving the one for graphics cards, which weighs gigabytes.
+TORCH_BUILD = $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)+cpu
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
 export TRADING_DAG_STATE ?= $(CURDIR)/.dagster
 export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY = yes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage lint style types layers checked bench ui clean install install-dev browser docs lock least-versions
+.PHONY: help run test test-all coverage lint style types layers checked bench ui clean install install-dev torch browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,8 +46,24 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(call install_pinned,'.[dev]')
 	@touch $@
 
-install: $(VENV)/.installed  ## The project and its pinned libraries, in .venv
-install-dev: $(VENV)/.installed-dev  ## The same with the development tools
+# First from wherever pip looks by itself, then from the index of PyTorch; a torch that is there, of any build, stays.
+# Without one everything but the deep models runs, so its absence fails nothing.
+$(VENV)/.torch: $(VENV)/.installed
+	@case "$(TORCH)" in no) echo "TORCH=no: the deep models stay off; make torch adds them";; *) \
+		$(BIN)/python -c 'import sys; from importlib.util import find_spec; sys.exit(find_spec("torch") is None)' || { \
+		echo "Installing torch for the deep models (its build for processors, 0.7 GB; TORCH=no leaves it out)"; \
+		$(PIP) install --no-compile --progress-bar off --constraint constraints.txt '$(TORCH_BUILD)' >$(TORCH_LOG) 2>&1 || \
+		$(PIP) install --no-compile --progress-bar off --constraint constraints.txt --retries 1 --timeout 20 \
+			--extra-index-url $(TORCH_INDEX) '$(TORCH_BUILD)' >>$(TORCH_LOG) 2>&1 || { \
+		echo "No build of torch for processors can be had here ($(TORCH_LOG) says why): the deep models stay off,"; \
+		echo "  everything else runs. They come with: make torch"; }; };; esac
+	@touch $@
+
+install: $(VENV)/.installed $(VENV)/.torch  ## The project and its pinned libraries, in .venv; TORCH=no leaves torch out
+install-dev: $(VENV)/.installed-dev $(VENV)/.torch  ## The same with the development tools
+torch:  ## Try again to install torch, which the deep models need
+	@rm -f $(VENV)/.torch
+	@$(MAKE) --no-print-directory $(VENV)/.torch
 
 run: install  ## The main job on the sample source: from bytes to backtest
 	$(BIN)/trading-dag run
@@ -82,7 +102,7 @@ coverage: install-dev  ## Lines and branches that the quick tests execute, by mo
 least-versions:  ## The lower bounds of pyproject.toml: tests of the domain and one slice on the oldest direct dependencies
 	$(PYTHON) -m venv .venv-least && .venv-least/bin/python -m pip install --quiet uv
 	.venv-least/bin/uv pip compile --quiet --resolution lowest-direct --only-binary :all: --all-extras --no-annotate \
-		--python .venv-least/bin/python pyproject.toml --output-file .venv-least/least.txt
+		--no-emit-package torch --python .venv-least/bin/python pyproject.toml --output-file .venv-least/least.txt
 	.venv-least/bin/uv pip sync --quiet --python .venv-least/bin/python .venv-least/least.txt
 	.venv-least/bin/python -m ensurepip && .venv-least/bin/python -m pip install --quiet --no-deps --editable .
 	.venv-least/bin/pytest -m "not slow and not browser" tests/trading_dag
@@ -102,7 +122,6 @@ lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project 
 	$(PIP) install --quiet uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --all-extras \
 		--no-annotate $(UPGRADE) pyproject.toml --output-file constraints.txt
-	@echo "torch==2.13.0  # no dependency yet; the pin keeps an optional install small" >> constraints.txt
 
 docs: install-dev  ## What is generated: the pages of tables, features and exits, and the snapshot of the asset graph
 	$(BIN)/python -m trading_dag.reporting.table_docs

@@ -18,8 +18,8 @@ from tests.conftest import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CLAIMED = SpecifierSet(PROJECT["requires-python"])
 LEAST, NEWEST = "3.11.2", "3.13"
-# What the lock names and no environment of the project holds: torch is pinned for an optional install.
-NEVER_INSTALLED = {"torch"}
+# What the lock names and an environment may lack: torch, which the deep models need, and what only torch demands.
+NOT_EVERYWHERE = {"torch", "networkx", "sympy", "setuptools"}
 
 
 def pins() -> Iterator[Requirement]:
@@ -75,11 +75,11 @@ def test_what_is_installed_is_what_the_lock_says() -> None:
     different = {
         f"{name}: {installed[name]} is installed, {version} is locked"
         for name, version in locked.items()
-        if name in installed and Version(installed[name]) != Version(version)
+        if name in installed and Version(installed[name].partition("+")[0]) != Version(version)  # +cpu names a build
     }
     assert different == set()
-    assert {name for name in locked if name not in installed} <= NEVER_INSTALLED
+    assert {name for name in locked if name not in installed} <= NOT_EVERYWHERE
 
 
 def test_the_lock_brings_no_library_for_graphics_cards() -> None:
-    assert [name for name in pins_of(LEAST) if name.startswith("nvidia")] == []
+    assert [name for name in pins_of(LEAST) if name.startswith(("nvidia", "cuda", "triton"))] == []

@@ -16,6 +16,7 @@ from resources.storage.stored_warnings import stored_warnings
 from resources.storage.warehouse import Warehouse
 from trading_dag.errors import StorageError, TradingDagError
 from trading_dag.library_versions import library_version
+from trading_dag.models.deep.torch_library import ADD_TORCH, why_deep_models_are_off
 from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.schemas import TABLES
 from trading_dag.settings import Settings
@@ -47,6 +48,7 @@ def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[Par
     return [
         _python(),
         _libraries(),
+        _deep_models(),
         _home(settings),
         *_environment_file(),
         *_source(settings),
@@ -64,6 +66,13 @@ def _libraries() -> PartStatus:
     names = ("dagster", "duckdb", "pandas", "scikit-learn", "xgboost", "TA-Lib", "great-expectations")
     versions = [f"{name} {library_version(name)}" for name in names]
     return PartStatus("libraries", "ok", ", ".join(versions))
+
+
+def _deep_models() -> PartStatus:
+    reason = why_deep_models_are_off()
+    if reason is not None:
+        return PartStatus("deep models", "off", "torch is not installed; everything else runs without it", ADD_TORCH)
+    return PartStatus("deep models", "ok", f"torch {library_version('torch')}")
 
 
 def _home(settings: Settings) -> PartStatus:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ echo "    The user requested (constraint) soupsieve==4.1.1"
 exit 1
 """
 LATE = "#!/bin/sh\nexit 1\n"
+# Installs whatever it is asked for but torch, and keeps what it was asked for.
+WITHOUT_TORCH = """#!/bin/sh
+echo "$@" >> asked
+case "$*" in *torch==*|*find_spec*) exit 1;; *) exit 0;; esac
+"""
 
 
 @pytest.fixture
@@ -77,3 +83,54 @@ def test_an_environment_that_could_not_be_made_is_not_taken_for_one_the_next_tim
     assert done.returncode == 2
     assert "python3-venv" in done.stdout
     assert not (checkout / ".venv").exists()
+
+
+def test_without_a_build_of_torch_for_processors_the_installation_goes_on_and_says_what_is_off(checkout: Path) -> None:
+    script(checkout / ".venv" / "bin" / "python", WITHOUT_TORCH)
+    done = make(checkout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the deep models stay off" in done.stdout
+    assert "make torch" in done.stdout
+    requests = [line for line in (checkout / "asked").read_text().splitlines() if "torch==" in line]
+    assert len(requests) == 2
+    assert all("torch==2.13.0+cpu" in line for line in requests)
+    assert "--extra-index-url" not in requests[0]
+    assert "--extra-index-url https://download.pytorch.org/whl/cpu" in requests[1]
+
+
+def test_torch_is_not_asked_for_where_it_is_not_wanted(checkout: Path) -> None:
+    script(checkout / ".venv" / "bin" / "python", WITHOUT_TORCH)
+    done = make(checkout, "TORCH=no")
+    assert done.returncode == 0
+    assert "make torch adds them" in done.stdout
+    assert "torch==" not in (checkout / "asked").read_text()
+
+
+def wheel(folder: Path, version: str, requires: str = "") -> None:
+    """A wheel of torch that holds one empty module."""
+    folder.mkdir(exist_ok=True)
+    info = f"torch-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"torch-{version}-py3-none-any.whl", "w") as archive:
+        archive.writestr("torch/__init__.py", "")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n{requires}")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
+@pytest.mark.slow
+def test_the_real_pip_takes_the_build_for_processors_and_never_the_one_for_graphics_cards(checkout: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", checkout / ".venv"], check=True)
+    (checkout / ".venv" / ".installed").touch()
+    folder = checkout / "wheels"
+    wheel(folder, "2.13.0", "Requires-Dist: nvidia-cudnn-cu13\n")
+    alone = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
+    installed = checkout / ".venv" / "lib"
+
+    without = make(checkout, **alone)
+    assert without.returncode == 0
+    assert "the deep models stay off" in without.stdout
+    assert not list(installed.rglob("torch-*.dist-info"))
+
+    wheel(folder, "2.13.0+cpu")
+    assert make(checkout, "torch", **alone).returncode == 0
+    assert [path.name for path in installed.rglob("torch-*.dist-info")] == ["torch-2.13.0+cpu.dist-info"]
