@@ -12,11 +12,10 @@ from trading_dag.schemas import (
     FEATURE_TABLE,
     IMPORTANCE,
     METRICS,
-    PREDICTIONS_DIRECTION,
-    PREDICTIONS_VOLATILITY,
     REGISTRY,
     TARGETS,
 )
+from trading_dag.validation.tasks import TASKS
 
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
@@ -25,22 +24,20 @@ if TYPE_CHECKING:
 @table_asset(
     METRICS,
     reads={
-        "direction": PREDICTIONS_DIRECTION,
-        "volatility": PREDICTIONS_VOLATILITY,
+        **{task.name: task.predictions for task in TASKS},
         "registry": Read(REGISTRY, columns=("model", "fold", "hyperparameters")),
     },
-    code_version="4",
+    code_version="5",
     uses=("bootstrap", "walk_forward"),
 )
-def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame, registry: pd.DataFrame) -> Result:
-    """Scores are pooled over the test folds and computed from the prediction tables alone; intervals come from a
-    stationary bootstrap. The registry says which models also learnt from augmented rows."""
+def metrics(at: Slice, registry: pd.DataFrame, **predictions: pd.DataFrame) -> Result:
+    """Scores of every task are pooled over the test folds and computed from the prediction tables alone; intervals come
+    from a stationary bootstrap. The registry says which models also learnt from augmented rows."""
     from trading_dag import plots
     from trading_dag.validation.evaluation import evaluate
 
     scores = evaluate(
-        direction,
-        volatility,
+        predictions,
         horizon=at.horizon,
         settings=at.settings.bootstrap,
         minimum_class_rows=at.settings.walk_forward.minimum_class_rows,
@@ -48,9 +45,9 @@ def metrics(at: Slice, direction: pd.DataFrame, volatility: pd.DataFrame, regist
     )
     figures = {
         "skill against baseline": plots.skill_against_baseline(scores),
-        "calibration": plots.calibration(direction),
-        "regime confusion": plots.regime_confusion(volatility),
-        "forecast against outcome": plots.forecast_against_outcome(direction),
+        "calibration": plots.calibration(predictions["direction"]),
+        "regime confusion": plots.regime_confusion(predictions["volatility"]),
+        "forecast against outcome": plots.forecast_against_outcome(predictions["direction"]),
     }
     return Result({"metrics": scores}, {name: picture(figure) for name, figure in figures.items()})
 

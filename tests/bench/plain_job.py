@@ -210,7 +210,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     versions = [models.save(classifier), models.save(forecaster)]
     direction = direction_classifier.predict(classifier, features, targets, horizon=horizon, prices=prices)
     volatility = volatility_forecaster.predict(forecaster, features, targets, horizon=horizon)
-    metrics = evaluate(direction, volatility, horizon=horizon, settings=settings.bootstrap)
+    metrics = evaluate({"direction": direction, "volatility": volatility}, horizon=horizon, settings=settings.bootstrap)
     importance = pd.concat(
         module.importance(fitted, features, targets, horizon=horizon, settings=settings.bootstrap)
         for module, fitted in ((direction_classifier, classifier), (volatility_forecaster, forecaster))

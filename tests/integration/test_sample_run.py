@@ -26,6 +26,7 @@ from trading_dag.schemas.feature_names import FEATURE_GROUPS
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate
+from trading_dag.validation.tasks import TASKS
 
 HORIZONS = SAMPLE_HORIZONS.split(",")
 
@@ -65,8 +66,7 @@ def test_a_second_run_computes_nothing_that_is_stored(sample_run: Workspace, sto
 def test_the_metrics_can_be_computed_again_from_the_stored_predictions(store: ParquetStore, horizon: str) -> None:
     key, defaults = SliceKey("SPX", horizon), Settings(_env_file=None)
     again = evaluate(
-        store.read(PREDICTIONS_DIRECTION, key),
-        store.read(PREDICTIONS_VOLATILITY, key),
+        {task.name: store.read(task.predictions, key) for task in TASKS},
         horizon=horizon_of(horizon),
         settings=defaults.bootstrap,
     )

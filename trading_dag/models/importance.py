@@ -116,7 +116,9 @@ def permutation_importance(
             if not n:
                 continue
             total = np.sum(list(increases.values()), axis=0)
-            weights = bootstrap_weights(n, mean_block=mean_block_length(total, horizon=horizon), settings=settings)
+            weights = bootstrap_weights(
+                n, mean_block=mean_block_length(total, steps=horizon.gap_sessions), settings=settings
+            )
             names = sorted(increases)
             means = weighted_sums(weights, np.column_stack([increases[name] for name in names])) / n
             for position, (kind, name) in enumerate(names):

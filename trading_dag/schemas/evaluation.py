@@ -5,26 +5,28 @@ from __future__ import annotations
 from typing import Final
 
 from trading_dag.schemas.table import HORIZON, TICKER, Column, Table, number, text
-from trading_dag.schemas.vocabulary import VERDICTS
+from trading_dag.schemas.vocabulary import TASKS, VERDICTS
 
 METRICS: Final = Table(
     "evaluation", "metrics", "ticker_horizon", ("ticker", "horizon", "task", "model", "metric", "baseline"),
     (
         TICKER, HORIZON,
-        text("task", "direction or volatility", nullable=False, allowed=("direction", "volatility")),
+        text("task", "what is forecast", nullable=False, allowed=TASKS),
         text("model", "model or baseline that is scored", nullable=False),
         Column("is_served", "bool", "whether signals use the forecasts of this model"),
-        text("metric", "metric name; _conditional means: on clear rows only", nullable=False),
+        text("metric", "metric name; _conditional means: on clear rows only, _10_sessions: that far ahead",
+             nullable=False),
         number("value", "pooled over the test folds; NULL where insufficient"),
         number("ci_low", "lower end of the 95 % stationary-bootstrap interval"),
         number("ci_high", "upper end"),
         text("baseline", "baseline it is held against; 'none' for a baseline's own row", nullable=False),
         number("baseline_value", "the baseline's value on the same rows"),
-        number("difference", "model against baseline, positive = better"),
+        number("difference", "model against baseline, positive = better; of a coverage: how much nearer to nominal"),
         number("difference_ci_low", "lower end of the paired interval"),
         number("difference_ci_high", "upper end"),
         text("verdict", "skilled, admissible, unskilled or insufficient_data; no_verdict: probabilities against a hard "
-             "call, which anybody beats who hedges", allowed=VERDICTS, nullable=False),
+             "call, which anybody beats who hedges, or the width of an interval, which is no merit alone",
+             allowed=VERDICTS, nullable=False),
         Column("n", "int64", "rows scored", nullable=False, minimum=0),
         Column("n_ambiguous", "int64", "rows within the dead band among the candidates", nullable=False, minimum=0),
         text("reason", "why data is insufficient"),
@@ -37,7 +39,7 @@ IMPORTANCE: Final = Table(
     "evaluation", "importance", "ticker_horizon", ("ticker", "horizon", "task", "model", "kind", "feature"),
     (
         TICKER, HORIZON,
-        text("task", "direction or volatility", nullable=False, allowed=("direction", "volatility")),
+        text("task", "what is forecast", nullable=False, allowed=TASKS),
         text("model", "model name", nullable=False),
         text("kind", "feature, or group: all features of a group at once", nullable=False,
              allowed=("feature", "group")),
@@ -58,7 +60,7 @@ LIVE: Final = Table(
     (
         TICKER, HORIZON,
         text("source", "source of the rows that are scored", nullable=False),
-        text("task", "direction or volatility", nullable=False, allowed=("direction", "volatility")),
+        text("task", "what is forecast", nullable=False, allowed=TASKS),
         text("model", "model whose forecasts were recorded", nullable=False),
         text("metric", "metric name, as in evaluation.metrics", nullable=False),
         text("baseline", "baseline it is held against, as recorded on the day", nullable=False),

@@ -10,6 +10,7 @@ IV_REGIMES: Final = ("LOW", "NORMAL", "HIGH")
 INDEX_SOURCES: Final = ("index", "proxy_index")
 IV_SOURCES: Final = ("index", "chain", "proxy_index")
 SPREAD_CLASSES: Final = ("PUT_CREDIT", "CALL_CREDIT", "HOLD")
+TASKS: Final = ("direction", "volatility", "volatility_level", "price", "spread", "allocation")  # what is forecast
 VERDICTS: Final = ("skilled", "admissible", "unskilled", "insufficient_data", "no_verdict")
 TIMINGS: Final = ("before_next_open", "before_target", "after_target", "clock_unsure")
 MACRO_SERIES: Final = (

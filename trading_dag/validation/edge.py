@@ -18,8 +18,9 @@ from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLA
 from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.setting_groups import GateSettings
 from trading_dag.validation.baselines import CLIMATOLOGY, MARKOV
+from trading_dag.validation.metric_meaning import gain
 from trading_dag.validation.metrics import ranked_probability_losses
-from trading_dag.validation.scoring import VolatilityRows, lower_is_better
+from trading_dag.validation.scoring import VolatilityRows
 
 # task, model, metric, baseline: what has to be no worse than its baseline
 GATES: Final = (
@@ -195,7 +196,7 @@ def _unmet_thresholds(metrics: pd.DataFrame, gate: GateSettings) -> list[str]:
     unmet = []
     for task, model, metric, baseline in GATES:
         found = _rows(metrics, task, model, metric, baseline=baseline)
-        gained = (found["value"] - found["baseline_value"]) * (-1.0 if lower_is_better(metric) else 1.0)
+        gained = gain(metric, found["value"].to_numpy(np.float64), found["baseline_value"].to_numpy(np.float64))
         has_too_few = (found["verdict"] == "insufficient_data").any()
         if not len(found) or has_too_few or not (gained >= -_ROUNDING).all():
             unmet.append(f"{model} is not shown to be as good as {baseline} by {metric}")

@@ -1,20 +1,21 @@
 """evaluation.metrics: every score of every model, beside its baselines, with interval and verdict.
 
 Here belongs what is compared with what, on which rows, and what may be said about it. It is a
-pure function of stored tables, so anybody can recompute it.
+pure function of stored tables, so anybody can recompute it. Which tasks there are stands in ``tasks``.
 
 A difference is positive where the model is better (baseline minus model where less is better).
 ``skilled``: its interval lies above 0. ``admissible``: it is not negative. ``unskilled``: it is,
 or the row stands alone (baseline ``none``), since skill is only ever shown against something.
 ``insufficient_data``: a class has too few rows, and the value is NULL. ``no_verdict``: a score of probabilities
-against a baseline that only calls, which anybody beats who hedges.
+against a baseline that only calls, which anybody beats who hedges; or the width of an interval, which is no merit
+alone.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,20 +24,15 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray
 from trading_dag.frames import frame_of_records, require_columns
-from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
-from trading_dag.served_models import SERVED_MODELS
+from trading_dag.schemas import METRICS
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import Horizon
-from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY, HARD_CALLS
+from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY
+from trading_dag.validation.metric_meaning import gain, says_nothing_alone, scores_probabilities
 from trading_dag.validation.metrics import Weights, point_weights
-from trading_dag.validation.scoring import (
-    DirectionRows,
-    ScoredRows,
-    VolatilityRows,
-    lower_is_better,
-    scores_probabilities,
-)
+from trading_dag.validation.scoring import ScoredRows
 from trading_dag.validation.significance import AccuracyTest, clark_west, diebold_mariano
+from trading_dag.validation.tasks import TASKS, Part, Task, task_of
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
 
 NO_BASELINE: Final = "none"
@@ -44,63 +40,66 @@ _CONSTANTS: Final = (CLIMATOLOGY, CLASS_PRIOR)  # one number a fold
 
 
 def evaluate(
-    direction: pd.DataFrame,
-    volatility: pd.DataFrame,
+    predictions: Mapping[str, pd.DataFrame],
     *,
     horizon: Horizon,
     settings: BootstrapSettings,
     minimum_class_rows: int = 30,
     registry: pd.DataFrame | None = None,
+    tasks: tuple[Task, ...] = TASKS,
 ) -> pd.DataFrame:
     """Score the models and baselines of one slice on the sessions whose outcome is known.
 
     Each model is held against each baseline on the sessions that both forecast, with the same
     bootstrap draws for both. Blocks are max(60, 2h, Politis–White) sessions long on average; of the
-    lengths that a task's differences of Brier losses ask for, the longest serves them all. Draws
+    lengths that a task's differences of losses ask for, the longest serves them all. Draws
     are made over all rows; conditional metrics then use the clear rows of each draw.
 
     ``diebold_mariano_p_…`` and ``clark_west_p_…`` rows carry a one-sided p-value as value and the
-    difference of the Brier losses as difference; Clark–West stands only beside ``climatology``
-    and ``class_prior``, which the direction models contain.
+    gain in the named loss as difference; Clark–West stands only beside baselines that the models contain,
+    such as ``climatology`` and ``class_prior`` for directions.
 
     ``climatology`` and ``class_prior`` rank nothing, so their AUC is ½, also where they differ from fold to fold.
 
-    The interval of a calibration error is shifted upwards, because resampling adds noise to every
-    bin; read its difference instead.
+    The interval of a calibration error, or of a coverage's distance from nominal, is shifted upwards, because
+    resampling adds noise to every bin; read its difference instead.
 
     Parameters
     ----------
-    direction, volatility : predictions.direction and predictions.volatility of one slice.
+    predictions : predictions tables of one slice by task, such as ``direction``; a task that is absent or has no
+        forecasts gets no rows.
     horizon : h, for block lengths and the lag of the tests.
     settings : draws, confidence and seed of the bootstrap.
     minimum_class_rows : a metric with fewer rows of a class is ``insufficient_data``.
     registry : models.registry of the slice. A model that learnt from augmented rows besides gets rows that say so:
         ``augmented_rows``, the sum over its folds, and ``augmentation_paths``, ``augmentation_seed`` and
         ``augmentation_weight``. They score nothing. None, or a registry without any, adds no row.
+    tasks : those that may be asked for.
 
     Returns
     -------
-    evaluation.metrics; no rows for a task without forecasts. Known at the last target session.
+    evaluation.metrics. Known at the last target session.
 
     Raises
     ------
-    SchemaError : for a missing column.
+    SchemaError : for a missing column, or a name that no task has.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     rows: list[dict[str, Any]] = []
-    tasks: tuple[tuple[str, pd.DataFrame, Table, Callable[[pd.DataFrame], ScoredRows]], ...] = (
-        ("direction", direction, PREDICTIONS_DIRECTION, DirectionRows.of),
-        ("volatility", volatility, PREDICTIONS_VOLATILITY, VolatilityRows.of),
-    )
     with threadpool_limits(limits=1):
-        for name, frame, table, scored in tasks:
-            require_columns(frame, table.qualified_name, columns=table.column_names)
+        for name, frame in predictions.items():
+            task = task_of(name, among=tasks)
+            require_columns(frame, task.predictions.qualified_name, columns=task.predictions.column_names)
             if len(frame):
-                task = _Task(name, frame, scored, horizon, settings, minimum_class_rows)
-                found = [*task.rows(), *_augmentation_rows(name, frame, registry)]
+                found = [
+                    row
+                    for part in task.parts(frame, horizon)
+                    for row in _Comparison(task, part, settings, minimum_class_rows).rows()
+                ]
+                found += _augmentation_rows(name, frame, registry)
                 head = {"ticker": frame["ticker"].iloc[0], "horizon": horizon.key}
-                rows += [{**head, "is_served": row["model"] == SERVED_MODELS[name], **row} for row in found]
+                rows += [{**head, "is_served": row["model"] == task.served_model, **row} for row in found]
     return frame_of_records(METRICS, rows)
 
 
@@ -114,29 +113,27 @@ class _Scoring:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One task of one slice: its forecasts and how they are scored."""
+class _Comparison:
+    """A task's forecasts that look equally far ahead, of one slice, and how they are scored."""
 
-    name: str
-    frame: pd.DataFrame
-    scored: Callable[[pd.DataFrame], ScoredRows]
-    horizon: Horizon
+    task: Task
+    part: Part
     settings: BootstrapSettings
     minimum_class_rows: int
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield rows of evaluation.metrics without ticker and horizon."""
-        kinds = self.frame.groupby("model")["is_baseline"].first()
+        kinds = self.part.frame.groupby("model")["is_baseline"].first()
         pairs = [(str(model), str(baseline)) for model in kinds.index[~kinds] for baseline in kinds.index[kinds]]
-        known = self.frame[self.frame["y_true"].notna()]
+        known = self.part.frame[self.part.frame[self.task.outcome].notna()]
         by_model = {
             str(model): known[known["model"] == model].set_index("session").sort_index() for model in kinds.index
         }
-        scored = {model: self.scored(part) for model, part in by_model.items()}
+        scored = {model: self.task.scored(part.reset_index()) for model, part in by_model.items()}
 
         def rows_on(model: str, sessions: pd.Index) -> ScoredRows:
             part = by_model[model]
-            return scored[model] if sessions.equals(part.index) else self.scored(part.loc[sessions])
+            return scored[model] if sessions.equals(part.index) else self.task.scored(part.loc[sessions].reset_index())
 
         shared = {(one, two): by_model[one].index.intersection(by_model[two].index) for one, two in pairs}
         block = self._block_length(rows_on, shared)
@@ -164,11 +161,15 @@ class _Task:
     def _block_length(
         self, rows_on: Callable[[str, pd.Index], ScoredRows], shared: dict[tuple[str, str], pd.Index]
     ) -> int:
-        """Return the expected block length of the task: the longest that any of its loss differences asks for."""
+        """Return the expected length of blocks: the longest that any difference of the task's losses asks for."""
         lengths = [1]
         for (model, baseline), sessions in shared.items():
-            gained = [rows_on(name, sessions).losses for name in (baseline, model)]
-            lengths.append(mean_block_length(gained[0] - gained[1], horizon=self.horizon))
+            theirs, ours = (rows_on(name, sessions).losses for name in (baseline, model))
+            lengths += [
+                mean_block_length(theirs[loss] - ours[loss], steps=self.part.steps)
+                for loss in self.task.block_losses
+                if loss in theirs and loss in ours
+            ]
         return max(lengths)
 
     def _alone(self, model: str, own: _Scoring) -> Iterator[dict[str, Any]]:
@@ -181,8 +182,10 @@ class _Task:
             yield row
 
     def _against(self, model: str, baseline: str, ours: _Scoring, theirs: _Scoring) -> Iterator[dict[str, Any]]:
-        """Return a model's scores held against a baseline's on the same sessions and draws."""
-        for metric in ours.values:
+        """Return a model's scores held against a baseline's on the same sessions and draws, as far as both have
+        them.
+        """
+        for metric in (name for name in ours.values if name in theirs.values):
             row = self._head(model, baseline, metric, ours.rows)
             if row["reason"] is None:
                 low, high = percentile_interval(ours.draws[metric], confidence=self.settings.confidence)
@@ -193,45 +196,53 @@ class _Task:
                     "baseline_value": float(theirs.values[metric][0]),
                     **self._difference(metric, ours, theirs),
                 }
-                if baseline in HARD_CALLS and scores_probabilities(metric):
+                if self._says_nothing(metric, baseline):
                     row["verdict"] = "no_verdict"
             yield row
-        loss = "brier_sign" if "brier_sign" in ours.values else "brier"
-        for test, outcome in self._tests(baseline, ours.rows, theirs.rows).items():
+        for (test, loss), outcome in self._tests(baseline, ours.rows, theirs.rows).items():
             row = self._head(model, baseline, f"{test}_p_{loss}", ours.rows)
             if row["reason"] is None:
                 row |= {"value": outcome.p_value, **self._difference(loss, ours, theirs)}
-                if baseline in HARD_CALLS:
+                if self._says_nothing(loss, baseline):
                     row["verdict"] = "no_verdict"
             yield row
 
-    def _tests(self, baseline: str, ours: ScoredRows, theirs: ScoredRows) -> dict[str, AccuracyTest]:
-        """Return the tests of equal accuracy that apply to this pair."""
-        steps = self.horizon.gap_sessions
-        tests = {"diebold_mariano": diebold_mariano(theirs.losses, ours.losses, steps=steps)}
-        if baseline in _CONSTANTS and isinstance(ours, DirectionRows) and isinstance(theirs, DirectionRows):
-            happened = (ours.forward_return > 0).astype(np.float64)
-            tests["clark_west"] = clark_west(happened, theirs.probability_up, ours.probability_up, steps=steps)
+    def _says_nothing(self, metric: str, baseline: str) -> bool:
+        """Return whether to be better than this baseline by this metric is no merit."""
+        return says_nothing_alone(metric) or (baseline in self.task.hard_calls and scores_probabilities(metric))
+
+    def _tests(self, baseline: str, ours: ScoredRows, theirs: ScoredRows) -> dict[tuple[str, str], AccuracyTest]:
+        """Return the tests of equal accuracy that apply to this pair, by name and loss."""
+        steps, nesting, model_losses = self.part.steps, self.task.nesting, ours.losses
+        tests = {
+            ("diebold_mariano", name): diebold_mariano(losses, model_losses[name], steps=steps)
+            for name, losses in theirs.losses.items()
+            if name in model_losses
+        }
+        if nesting is not None and baseline in nesting.baselines:
+            happened, forecast = nesting.outcome_and_forecast(ours)
+            tests["clark_west", nesting.loss] = clark_west(
+                happened, nesting.outcome_and_forecast(theirs)[1], forecast, steps=steps
+            )
         return tests
 
     def _head(self, model: str, baseline: str, metric: str, rows: ScoredRows) -> dict[str, Any]:
         """Return what every row says, and why it cannot say more."""
         return {
-            "task": self.name,
+            "task": self.task.name,
             "model": model,
-            "metric": metric,
+            "metric": metric + self.part.suffix,
             "baseline": baseline,
             "n": rows.rows_of(metric),
             "n_ambiguous": rows.n_ambiguous,
             "verdict": "insufficient_data",
-            "reason": rows.rare_classes(metric, least=self.minimum_class_rows),
+            "reason": rows.why_too_few(metric, least=self.minimum_class_rows),
         }
 
     def _difference(self, metric: str, ours: _Scoring, theirs: _Scoring) -> dict[str, Any]:
         """Return how much better the model is, the paired interval and the verdict they give."""
-        sign = -1.0 if lower_is_better(metric) else 1.0
-        difference = float(sign * (ours.values[metric][0] - theirs.values[metric][0]))
-        drawn = sign * (ours.draws[metric] - theirs.draws[metric])
+        difference = float(gain(metric, ours.values[metric], theirs.values[metric])[0])
+        drawn = gain(metric, ours.draws[metric], theirs.draws[metric])
         low, high = percentile_interval(drawn, confidence=self.settings.confidence)
         return {
             "difference": difference,

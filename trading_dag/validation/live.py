@@ -160,10 +160,7 @@ def _scores(
     task: str, taken: dict[str, pd.DataFrame], *, horizon: Horizon, bootstrap: BootstrapSettings
 ) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Scores by model, metric and baseline; the rule about rare classes gives way to the least number of outcomes."""
-    frames = {name: frame if name == task else frame.iloc[:0] for name, frame in taken.items()}
-    found = evaluate(
-        frames["direction"], frames["volatility"], horizon=horizon, settings=bootstrap, minimum_class_rows=1
-    )
+    found = evaluate({task: taken[task]}, horizon=horizon, settings=bootstrap, minimum_class_rows=1)
     return {
         (row["model"], row["metric"], row["baseline"]): {name: row[name] for name in _SCORES}
         for row in found.to_dict("records")

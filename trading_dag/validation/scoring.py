@@ -1,7 +1,9 @@
 """Which scores a direction and a volatility forecast get, from rows of their prediction tables.
 
-Here belongs the list of metrics of each task and how a table's columns become arrays. The
-arithmetic of a single score stands in ``metrics``; baselines, intervals and verdicts in ``evaluation``.
+Here belongs what scored rows of any task can say (``ScoredRows``), and for these two the list of metrics and how a
+table's columns become arrays. Rows of other tasks stand in modules of their own. The arithmetic of a single score
+stands in ``metrics``, what a metric's name means in ``metric_meaning``; baselines, intervals and verdicts in
+``evaluation``.
 """
 
 from __future__ import annotations
@@ -18,38 +20,35 @@ from trading_dag.schemas import IV_REGIMES
 from trading_dag.validation import metrics
 
 CONDITIONAL: Final = "_conditional"
-_LOWER_IS_BETTER: Final = ("brier", "rps", "calibration_error")
 
 
 class ScoredRows(Protocol):
-    """Forecasts of one model with their outcomes, in session order."""
+    """Forecasts of one model with their outcomes, in session order.
+
+    A class of a task without classes and dead band inherits ``n_ambiguous`` and ``why_too_few``.
+    """
 
     @property
-    def losses(self) -> FloatArray:
-        """Brier loss per row, on every row: what block lengths and Diebold–Mariano are computed from."""
+    def losses(self) -> dict[str, FloatArray]:
+        """Loss per row, on every row, by the metric that is its mean: Diebold–Mariano is computed from each, the
+        length of blocks from the one that the task names.
+        """
 
     @property
     def n_ambiguous(self) -> int:
-        """Rows within the dead band."""
+        """Rows within the dead band; 0 where a task has none."""
+        return 0
 
     def rows_of(self, metric: str) -> int:
         """Return how many rows a metric scores."""
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Return every metric of the task, one value per draw."""
+        """Return every metric of the task, one value per draw; ``weights`` is draws × rows."""
 
-    def rare_classes(self, metric: str, *, least: int) -> str | None:
-        """Return why a metric has too few rows of a class to go by, None if it has enough."""
-
-
-def lower_is_better(metric: str) -> bool:
-    """Return whether a smaller value of the metric is the better one."""
-    return metric.startswith(_LOWER_IS_BETTER)
-
-
-def scores_probabilities(metric: str) -> bool:
-    """Return whether the metric judges probabilities, so that against a hard call it says nothing."""
-    return lower_is_better(metric)
+    def why_too_few(self, metric: str, *, least: int) -> str | None:
+        """Return why a metric has too few rows, or rows of a class, to go by; None if it has enough."""
+        n = self.rows_of(metric)
+        return f"fewer than {least} rows: {n}" if n < least else None
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,14 @@ class DirectionRows:
         )
 
     @property
-    def losses(self) -> FloatArray:
-        """(P(UP) − whether the return was positive)² on every row."""
-        squared: FloatArray = (self.probability_up - (self.forward_return > 0)) ** 2
-        return squared
+    def rose(self) -> FloatArray:
+        """1 where the return was positive, else 0; on every row."""
+        return (self.forward_return > 0).astype(np.float64)
+
+    @property
+    def losses(self) -> dict[str, FloatArray]:
+        """``brier_sign``: (P(UP) − whether the return was positive)² on every row."""
+        return {"brier_sign": (self.probability_up - self.rose) ** 2}
 
     @property
     def n_ambiguous(self) -> int:
@@ -115,10 +118,10 @@ class DirectionRows:
             "brier_conditional": metrics.mean_of(clear, (probability - happened) ** 2, totals=held_clear),
             "calibration_error_conditional": metrics.calibration_error(clear, probability, happened, totals=held_clear),
             "hit_rate": metrics.mean_of(weights, hits, totals=held),
-            "brier_sign": metrics.mean_of(weights, self.losses, totals=held),
+            "brier_sign": metrics.mean_of(weights, self.losses["brier_sign"], totals=held),
         }
 
-    def rare_classes(self, metric: str, *, least: int) -> str | None:
+    def why_too_few(self, metric: str, *, least: int) -> str | None:
         """Return why UP or DOWN is too rare for conditional metrics, rises or falls for the others; None where
         neither is.
         """
@@ -148,9 +151,12 @@ class VolatilityRows:
         )
 
     @property
-    def losses(self) -> FloatArray:
-        """Squared distance of the three probabilities from the outcome, per row."""
-        return metrics.multiclass_brier_losses(self.probabilities, self.truth)
+    def losses(self) -> dict[str, FloatArray]:
+        """``brier``: squared distance of the three probabilities from the outcome; ``rps``: that of their sums."""
+        return {
+            "brier": metrics.multiclass_brier_losses(self.probabilities, self.truth),
+            "rps": metrics.ranked_probability_losses(self.probabilities, self.truth),
+        }
 
     @property
     def n_ambiguous(self) -> int:
@@ -168,7 +174,6 @@ class VolatilityRows:
         weights = weights.astype(np.float64, copy=False)
         counts = metrics.confusion(weights, self.truth, self.called, classes=len(IV_REGIMES))
         confidence = self.probabilities[np.arange(len(self.called)), self.called]
-        ranked = metrics.ranked_probability_losses(self.probabilities, self.truth)
         hits = (self.called == self.truth).astype(np.float64)
         held = counts.sum(axis=(1, 2))
         return {
@@ -178,12 +183,11 @@ class VolatilityRows:
             "macro_recall": metrics.class_recall(counts).mean(axis=1),
             "macro_f1": metrics.class_f1(counts).mean(axis=1),
             **_scores_by_class(counts, IV_REGIMES),
-            "brier": metrics.mean_of(weights, self.losses, totals=held),
-            "rps": metrics.mean_of(weights, ranked, totals=held),
+            **{name: metrics.mean_of(weights, losses, totals=held) for name, losses in self.losses.items()},
             "calibration_error": metrics.calibration_error(weights, confidence, hits, totals=held),
         }
 
-    def rare_classes(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002
+    def why_too_few(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002
         """Return why LOW, NORMAL or HIGH is too rare; None where none is."""
         counts = np.bincount(self.truth, minlength=len(IV_REGIMES))
         return _too_rare({name: int(count) for name, count in zip(IV_REGIMES, counts, strict=True)}, least=least)

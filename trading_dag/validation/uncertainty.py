@@ -18,7 +18,6 @@ from trading_dag.stationary_bootstrap import stationary_block_length, stationary
 
 if TYPE_CHECKING:
     from trading_dag.setting_groups import BootstrapSettings
-    from trading_dag.slices import Horizon
 
 SHORTEST_BLOCK: Final = 60  # sessions
 
@@ -54,7 +53,7 @@ def bootstrap_weights(n: int, *, mean_block: int, settings: BootstrapSettings) -
     return weights
 
 
-def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
+def mean_block_length(losses: FloatArray, *, steps: int) -> int:
     """Return the expected block length for a series: max(60, 2h, Politis–White), in whole rows, at most n.
 
     Slow forecasts err for months, which the rule of Politis and White, made for shorter dependence, does not see:
@@ -63,14 +62,14 @@ def mean_block_length(losses: FloatArray, *, horizon: Horizon) -> int:
     Parameters
     ----------
     losses : a loss, or a difference of losses, per session in order.
-    horizon : h is its number of sessions.
+    steps : h, sessions the forecast looks ahead.
 
     References
     ----------
     Politis and White, Econometric Reviews 23 (2004), 53–70; correction by Patton, Politis and White 28 (2009), 372–375.
     """
     n = len(losses)
-    least = max(SHORTEST_BLOCK, 2 * horizon.gap_sessions)
+    least = max(SHORTEST_BLOCK, 2 * steps)
     if n < 10 or np.ptp(losses) < 1e-12:
         return max(1, min(least, n))
     with np.errstate(divide="ignore", invalid="ignore"):

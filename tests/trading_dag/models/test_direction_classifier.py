@@ -227,9 +227,7 @@ def _auc_with_selection_outside_the_folds(noise: Any) -> float:
     return float(roc_auc_score(np.concatenate(truth), np.concatenate(scores)))
 
 
-def test_a_planted_leak_stands_out_of_the_evaluation(
-    slice_of: Callable[..., Any], volatility_forecasts: pd.DataFrame
-) -> None:
+def test_a_planted_leak_stands_out_of_the_evaluation(slice_of: Callable[..., Any]) -> None:
     noise = slice_of(700, seed=5, signal=0.0)
     honest = _predict(_fit(noise), noise)
     leaking = noise.features.copy()
@@ -238,9 +236,7 @@ def test_a_planted_leak_stands_out_of_the_evaluation(
     planted = _predict(_fit(noise, features=leaking), noise, features=leaking)
     scores = {}
     for name, forecasts in (("honest", honest), ("planted", planted)):
-        metrics = evaluate(
-            forecasts, volatility_forecasts.iloc[:0], horizon=noise.horizon, settings=BootstrapSettings(draws=200)
-        )
+        metrics = evaluate({"direction": forecasts}, horizon=noise.horizon, settings=BootstrapSettings(draws=200))
         row = metrics[
             (metrics["model"] == direction_classifier.LOGISTIC)
             & (metrics["metric"] == "auc_conditional")

@@ -18,7 +18,6 @@ from trading_dag.schemas import (
     ALL_FEATURES,
     FEATURE_TABLE,
     IV_REGIMES,
-    PREDICTIONS_DIRECTION,
     PREDICTIONS_VOLATILITY,
     TARGETS,
     VOLATILITY_FORECASTER_FEATURES,
@@ -191,8 +190,7 @@ def test_persistence_scores_what_was_measured_on_real_data(
     )
     model = volatility_forecaster.fit(features, targets, horizon=horizon, settings=SETTINGS)
     forecasts = volatility_forecaster.predict(model, features, targets, horizon=horizon)
-    no_direction = table_frame(PREDICTIONS_DIRECTION, {}, rows=0)
-    scores = evaluate(no_direction, forecasts, horizon=horizon, settings=BootstrapSettings(draws=100))
+    scores = evaluate({"volatility": forecasts}, horizon=horizon, settings=BootstrapSettings(draws=100))
     own = scores[(scores["model"] == "persistence") & (scores["baseline"] == "none")].set_index("metric")["value"]
     assert own["accuracy"] == pytest.approx(accuracy, abs=0.005)
     assert own["macro_f1"] == pytest.approx(macro_f1, abs=0.005)

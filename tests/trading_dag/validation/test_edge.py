@@ -17,6 +17,10 @@ from trading_dag.validation.evaluation import evaluate
 HORIZON = horizon_of("72h")
 
 
+def _by_task(direction: pd.DataFrame, volatility: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {"direction": direction, "volatility": volatility}
+
+
 def _tables(
     n: int = 400, *, skill: float = 0.2, knows: float = 0.3, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -81,7 +85,9 @@ def _tables(
 def test_at_the_last_session_the_differences_are_those_of_the_metrics() -> None:
     direction, volatility = _tables()
     last = edge_to_date(direction, volatility).iloc[-1]
-    scores = evaluate(direction, volatility, horizon=HORIZON, settings=BootstrapSettings(draws=100))
+    scores = evaluate(
+        {"direction": direction, "volatility": volatility}, horizon=HORIZON, settings=BootstrapSettings(draws=100)
+    )
     keyed = scores.set_index(["model", "metric", "baseline"])["difference"]
     assert last["direction_difference"] == pytest.approx(
         keyed["direction_logistic", "brier_sign", "climatology"], abs=1e-12
@@ -145,10 +151,10 @@ def test_without_forecasts_of_a_task_there_is_no_edge_to_speak_of() -> None:
 
 def test_a_backtest_is_admissible_where_both_models_are_no_worse_than_their_baselines() -> None:
     settings = BootstrapSettings(draws=100)
-    good = admissibility(evaluate(*_tables(), horizon=HORIZON, settings=settings))
+    good = admissibility(evaluate(_by_task(*_tables()), horizon=HORIZON, settings=settings))
     assert good.is_admissible
     assert "direction_logistic is skilled against climatology (brier_sign +0." in good.reason
-    bad = admissibility(evaluate(*_tables(skill=-0.2), horizon=HORIZON, settings=settings))
+    bad = admissibility(evaluate(_by_task(*_tables(skill=-0.2)), horizon=HORIZON, settings=settings))
     assert not bad.is_admissible
     assert "unskilled" in bad.reason
     nothing = admissibility(table_frame(METRICS, {}, rows=0))

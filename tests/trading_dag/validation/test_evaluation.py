@@ -112,7 +112,7 @@ def volatility() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def scores(direction: pd.DataFrame, volatility: pd.DataFrame) -> pd.DataFrame:
-    return evaluate(direction, volatility, horizon=HORIZON, settings=SETTINGS)
+    return evaluate({"direction": direction, "volatility": volatility}, horizon=HORIZON, settings=SETTINGS)
 
 
 def _calibration_by_hand(probability: np.ndarray, happened: np.ndarray) -> float:
@@ -246,7 +246,7 @@ def test_verdicts_follow_the_one_meaning() -> None:
 
 def test_a_model_with_skill_is_skilled_and_one_without_is_not() -> None:
     for skill, expected in ((0.15, {"skilled"}), (-0.15, {"unskilled"})):
-        scores = evaluate(direction_table(skill=skill), NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+        scores = evaluate({"direction": direction_table(skill=skill)}, horizon=HORIZON, settings=SETTINGS)
         pair = scores[(scores["baseline"] == "class_prior") & scores["metric"].isin(["auc_conditional", "brier_sign"])]
         assert set(pair["verdict"]) == expected
         tests = scores[scores["metric"].str.startswith(("diebold", "clark")) & (scores["baseline"] == "class_prior")]
@@ -259,7 +259,7 @@ def test_a_model_that_copies_its_baseline_is_admissible_with_a_difference_of_exa
 ) -> None:
     copied = volatility[volatility["model"] == "persistence"].assign(model="volatility_logistic", is_baseline=False)
     table = pd.concat([volatility[volatility["model"] != "volatility_logistic"], copied], ignore_index=True)
-    scores = evaluate(NO_DIRECTION, table, horizon=HORIZON, settings=SETTINGS)
+    scores = evaluate({"volatility": table}, horizon=HORIZON, settings=SETTINGS)
     pair = scores[(scores["baseline"] == "persistence") & ~scores["metric"].str.contains("_p_")]
     assert (pair[["difference", "difference_ci_low", "difference_ci_high"]] == 0).all(axis=None)
     judges_probabilities = pair["metric"].isin(["brier", "rps", "calibration_error"])
@@ -282,17 +282,17 @@ def test_a_score_of_probabilities_against_a_hard_call_is_shown_and_is_no_verdict
 
 
 def test_rows_without_an_outcome_and_the_order_of_rows_change_nothing(direction: pd.DataFrame) -> None:
-    scores = evaluate(direction, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+    scores = evaluate({"direction": direction}, horizon=HORIZON, settings=SETTINGS)
     shuffled = direction[direction["y_true"].notna()].sample(frac=1.0, random_state=1).reset_index(drop=True)
     pd.testing.assert_frame_equal(
-        evaluate(shuffled, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS), scores, check_exact=True
+        evaluate({"direction": shuffled}, horizon=HORIZON, settings=SETTINGS), scores, check_exact=True
     )
 
 
 def test_model_and_baseline_are_compared_on_the_sessions_both_have(direction: pd.DataFrame) -> None:
     sessions = np.sort(direction["session"].unique())
     gap = (direction["model"] == "class_prior") & (direction["session"] < sessions[200])
-    scores = evaluate(direction[~gap], NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+    scores = evaluate({"direction": direction[~gap]}, horizon=HORIZON, settings=SETTINGS)
     row = scores[(scores["baseline"] == "class_prior") & (scores["metric"] == "brier_sign")].iloc[0]
     later = direction[(direction["session"] >= sessions[200]) & direction["y_true"].notna()]
     happened = (later["forward_return"] > 0).to_numpy()
@@ -309,7 +309,7 @@ def test_a_prior_that_moves_from_fold_to_fold_ranks_nothing() -> None:
     rises = table.groupby("session")["forward_return"].first().gt(0).rolling(200).mean().bfill()
     prior = (table["model"] == "class_prior").to_numpy()
     table.loc[prior, "probability_up"] = 1.0 - rises.to_numpy()
-    scores = evaluate(table, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+    scores = evaluate({"direction": table}, horizon=HORIZON, settings=SETTINGS)
     ranking = scores[scores["metric"] == "auc_conditional"].set_index(["model", "baseline"])
     alone = ranking.loc[("class_prior", "none")]
     assert alone[["value", "ci_low", "ci_high"]].tolist() == [0.5, 0.5, 0.5]
@@ -331,7 +331,7 @@ def test_a_rare_class_gives_insufficient_data_and_no_value(
     direction: pd.DataFrame, thin: Callable[[pd.DataFrame], pd.DataFrame], reason: str
 ) -> None:
     table = thin(direction).astype({"y_true": "str"})
-    scores = evaluate(table, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+    scores = evaluate({"direction": table}, horizon=HORIZON, settings=SETTINGS)
     rows = scores[scores["metric"].str.endswith("_conditional")]
     assert set(rows["verdict"]) == {"insufficient_data"}
     assert set(rows["reason"]) == {reason}
@@ -340,7 +340,7 @@ def test_a_rare_class_gives_insufficient_data_and_no_value(
 
 
 def test_no_forecasts_give_no_rows_of_the_right_types() -> None:
-    scores = evaluate(NO_DIRECTION, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+    scores = evaluate({"direction": NO_DIRECTION, "volatility": NO_VOLATILITY}, horizon=HORIZON, settings=SETTINGS)
     assert len(scores) == 0
     assert tuple(scores.columns) == METRICS.column_names
     assert scores["value"].dtype == "float64"
@@ -349,13 +349,13 @@ def test_no_forecasts_give_no_rows_of_the_right_types() -> None:
 
 def test_a_missing_column_is_named(direction: pd.DataFrame) -> None:
     with pytest.raises(SchemaError, match="probability_up"):
-        evaluate(direction.drop(columns="probability_up"), NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
+        evaluate({"direction": direction.drop(columns="probability_up")}, horizon=HORIZON, settings=SETTINGS)
 
 
 def test_the_paired_interval_is_that_of_archs_bootstrap_with_the_politis_white_block() -> None:
     """Rebuilt from arch alone, on losses that depend on each other for far longer than two horizons."""
     table = volatility_table(1_000, stay=0.97)
-    scores = evaluate(NO_DIRECTION, table, horizon=HORIZON, settings=SETTINGS)
+    scores = evaluate({"volatility": table}, horizon=HORIZON, settings=SETTINGS)
     columns = [f"probability_{name.lower()}" for name in IV_REGIMES]
     losses = {}
     for model, rows in table.groupby("model"):
@@ -376,7 +376,7 @@ def test_intervals_are_wider_where_forecast_errors_last_longer() -> None:
     """The same share of errors, alone or in runs of twenty sessions: the runs carry less information."""
     widths = []
     for stay in (0.0, 0.97):
-        scores = evaluate(NO_DIRECTION, volatility_table(1_500, stay=stay), horizon=HORIZON, settings=SETTINGS)
+        scores = evaluate({"volatility": volatility_table(1_500, stay=stay)}, horizon=HORIZON, settings=SETTINGS)
         row = scores[(scores["model"] == "class_prior") & (scores["metric"] == "accuracy")].iloc[0]
         widths.append(row["ci_high"] - row["ci_low"])
     assert widths[1] > 2 * widths[0]
@@ -396,8 +396,8 @@ def test_a_model_that_learnt_from_augmented_rows_says_so_and_its_scores_stay_wha
             ],
         }
     )
-    plain = evaluate(forecasts, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS)
-    told = evaluate(forecasts, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS, registry=registry)
+    plain = evaluate({"direction": forecasts}, horizon=HORIZON, settings=SETTINGS)
+    told = evaluate({"direction": forecasts}, horizon=HORIZON, settings=SETTINGS, registry=registry)
     added = told[told["metric"].str.startswith("augment")]
     assert added.set_index(["model", "metric"])["value"].to_dict() == {
         ("direction_logistic", "augmented_rows"): 1_234.0,
@@ -409,5 +409,5 @@ def test_a_model_that_learnt_from_augmented_rows_says_so_and_its_scores_stay_wha
     pd.testing.assert_frame_equal(told.drop(index=added.index).reset_index(drop=True), plain)
     without = registry[registry["model"] == "direction_xgboost"]
     pd.testing.assert_frame_equal(
-        evaluate(forecasts, NO_VOLATILITY, horizon=HORIZON, settings=SETTINGS, registry=without), plain
+        evaluate({"direction": forecasts}, horizon=HORIZON, settings=SETTINGS, registry=without), plain
     )

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 
 from trading_dag.setting_groups import BootstrapSettings
-from trading_dag.slices import horizon_of
 from trading_dag.stationary_bootstrap import stationary_block_length
 from trading_dag.validation.metrics import mean_of
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
@@ -58,10 +57,10 @@ def test_neighbours_stay_together_as_often_as_the_block_length_says(block: int) 
 
 def test_the_block_is_at_least_sixty_sessions_and_grows_with_dependence() -> None:
     noise = np.random.default_rng(1).normal(size=3_000)
-    assert mean_block_length(noise, horizon=horizon_of("168h")) == 60
-    assert mean_block_length(np.zeros(3_000), horizon=horizon_of("24h")) == 60
-    assert mean_block_length(np.zeros(3), horizon=horizon_of("168h")) == 3
-    assert mean_block_length(_autoregressive(3_000, coefficient=0.98, seed=1), horizon=horizon_of("168h")) > 100
+    assert mean_block_length(noise, steps=5) == 60
+    assert mean_block_length(np.zeros(3_000), steps=1) == 60
+    assert mean_block_length(np.zeros(3), steps=5) == 3
+    assert mean_block_length(_autoregressive(3_000, coefficient=0.98, seed=1), steps=5) > 100
 
 
 def test_the_block_of_an_autoregression_is_near_the_one_that_theory_gives() -> None:
@@ -75,7 +74,7 @@ def test_the_interval_covers_the_mean_of_a_dependent_series_where_independent_dr
     simulations, covered, covered_by_rows = 120, 0, 0
     for seed in range(simulations):
         series = _autoregressive(500, coefficient=0.6, seed=seed)
-        block = mean_block_length(series, horizon=horizon_of("24h"))
+        block = mean_block_length(series, steps=1)
         for length in (block, 1):
             weights = bootstrap_weights(500, mean_block=length, settings=BootstrapSettings(draws=200, seed=seed))
             low, high = percentile_interval(mean_of(weights, series), confidence=0.95)
