@@ -5,7 +5,9 @@ TradingDagError
 │   ├── UnknownTickerError        a ticker that is not in the universe, or is no ticker at all
 │   ├── UnknownHorizonError       a horizon that is not one of the six
 │   ├── UnknownFeatureError       a group of features, or a feature, that does not exist; none of a model's inputs
-│   └── UnknownModelError         a model that does not exist
+│   ├── UnknownModelError         a model that does not exist
+│   ├── UnknownFamilyError        a learner that cannot be tuned
+│   └── NoBudgetError             a search that may neither take trials nor time
 ├── SourceError                   a source could not give what was asked (names source and request)
 │   ├── SourceUnavailableError    network, time-out, 5xx, 429 after the last retry
 │   ├── SourceFormatError         an answer that is not in the documented shape
@@ -21,7 +23,8 @@ TradingDagError
 ├── StorageError                  a stored file that is missing or unreadable
 │   ├── SliceNotFoundError
 │   ├── ModelNotFoundError
-│   └── UntrustedModelError       a stored model that holds a type nobody allowed, or was altered
+│   ├── UntrustedModelError       a stored model that holds a type nobody allowed, or was altered
+│   └── StudyJournalError         a journal of trials that is damaged, or is another search's
 ├── ServerError                   a server of the UI that ended by itself
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
@@ -52,6 +55,14 @@ class UnknownFeatureError(ConfigurationError):
 
 class UnknownModelError(ConfigurationError):
     """Raised for a model that does not exist."""
+
+
+class UnknownFamilyError(ConfigurationError):
+    """Raised for a learner that does not exist or has nothing to tune."""
+
+
+class NoBudgetError(ConfigurationError):
+    """Raised for a search that may neither take trials nor time."""
 
 
 class SourceError(TradingDagError):
@@ -144,6 +155,10 @@ class ModelNotFoundError(StorageError):
 
 class UntrustedModelError(StorageError):
     """Raised for a stored model with a type that is not allowed, or whose files differ from its spec."""
+
+
+class StudyJournalError(StorageError):
+    """Raised for a journal of trials that cannot be read, or that belongs to another search."""
 
 
 class ServerError(TradingDagError):

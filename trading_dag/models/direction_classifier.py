@@ -7,6 +7,7 @@ from its own training part; what each forecast knew is in its ``fitted_through``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import AugmentedRows, Learner, logistic_learner, weighted_rows
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe
+from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, NOTHING, UNTUNED, Tuned
 from trading_dag.schemas import ALL_FEATURES, TABLES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
@@ -42,6 +44,7 @@ NAME: Final = "direction_classifier"
 LOGISTIC: Final = "direction_logistic"
 XGBOOST: Final = "direction_xgboost"
 CLASSES: Final = ("DOWN", "UP")
+BOOST_ROUNDS: Final = 100
 _BASELINE_THRESHOLD: Final = 0.5
 _CALLS: Final = np.array(["DOWN", "UP"], dtype=object)
 
@@ -56,6 +59,7 @@ def fit(
     augmentation: Augmentation | None = None,
     start: TrainingStart = EVERYTHING,
     chosen: tuple[str, ...] = (),
+    tuned: Tuned = UNTUNED,
 ) -> FittedModel:
     """Fit both learners on every walk-forward fold, and once more on every label.
 
@@ -73,6 +77,7 @@ def fit(
     augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
     start : since when is learnt from.
     chosen : which features may be read, as ``choose_features`` takes them; empty for all.
+    tuned : hyperparameters that searches have found; what they have not keeps the learners' own values.
 
     Returns
     -------
@@ -90,7 +95,8 @@ def fit(
         collect_rows, names=candidates.names, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
     )
     recipe = Recipe(
-        learners=direction_learners(seed=settings.seed),
+        learners=direction_learners(seed=settings.seed, tuned=tuned.of_window(BEFORE_TESTS)),
+        live_learners=direction_learners(seed=settings.seed, tuned=tuned.of_window(ALL_ROWS)),
         classes=CLASSES,
         top_features=settings.top_features,
         tunes_threshold=settings.optimize_threshold,
@@ -98,7 +104,7 @@ def fit(
     )
     return fit_model(
         NAME, recipe, features, targets, collect=collect, horizon=horizon, settings=settings,
-        augmentation=augmentation, start=start, chosen=chosen,
+        augmentation=augmentation, start=start, chosen=chosen, tuned=tuned,
     )  # fmt: skip
 
 
@@ -201,14 +207,24 @@ def _block(
     )
 
 
-def direction_learners(*, seed: int) -> tuple[Learner, ...]:
-    """Returns the learners by name, as tables sort them. Each is fitted, scored and stored beside the others."""
-    learners = (logistic_learner(LOGISTIC), _xgboost(seed=seed))
+def direction_learners(*, seed: int, tuned: Mapping[str, Mapping[str, Any]] = NOTHING) -> tuple[Learner, ...]:
+    """Returns the learners by name, as tables sort them. Each is fitted, scored and stored beside the others.
+
+    Parameters
+    ----------
+    tuned : by learner, hyperparameters that a search has found.
+    """
+    learners = (
+        logistic_learner(LOGISTIC, tuned.get(LOGISTIC, NOTHING)),
+        _xgboost(seed=seed, tuned=tuned.get(XGBOOST, NOTHING)),
+    )
     return tuple(sorted(learners, key=lambda learner: learner.model))
 
 
-def _xgboost(*, seed: int) -> Learner:
+def _xgboost(*, seed: int, tuned: Mapping[str, Any]) -> Learner:
     """Small boosted trees; gaps stay gaps, one thread, so that the result does not depend on the machine's cores."""
+    named = dict(tuned)
+    rounds = named.pop("num_boost_round", BOOST_ROUNDS)
     parameters: dict[str, Any] = {
         "objective": "binary:logistic",
         "tree_method": "hist",
@@ -221,8 +237,8 @@ def _xgboost(*, seed: int) -> Learner:
         "max_bin": 64,
         "nthread": 1,
         "seed": seed,
+        **named,
     }
-    rounds = 100
 
     def fit_trees(values: FloatArray, codes: IntArray, augmented: AugmentedRows | None) -> Any:
         import xgboost

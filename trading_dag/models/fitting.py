@@ -13,6 +13,7 @@ from trading_dag.library_versions import library_version
 from trading_dag.models.augmentation import Augmentation, Collect, drawing_of
 from trading_dag.models.fitted import FittedModel, ModelName
 from trading_dag.models.training import Recipe, fit_folds
+from trading_dag.models.tuned import UNTUNED, Tuned
 from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import TrainingStart
@@ -30,13 +31,14 @@ def fit_model(
     augmentation: Augmentation | None,
     start: TrainingStart,
     chosen: tuple[str, ...],
+    tuned: Tuned = UNTUNED,
 ) -> FittedModel:
     """Return the model with its folds and the live one.
 
     Parameters
     ----------
     collect : feature and label frame → rows, of real sessions and of drawn ones alike.
-    horizon, settings, augmentation, start, chosen : as the ``fit`` of a model takes them.
+    horizon, settings, augmentation, start, chosen, tuned : as the ``fit`` of a model takes them.
     """
     rows = collect(features, targets)
     draw = drawing_of(augmentation, features, horizon=horizon, collect=collect)
@@ -48,12 +50,12 @@ def fit_model(
         minimum_presence=settings.minimum_presence,
         libraries=library_versions(),
         inputs=rows.inputs,
-        training=training_record(recipe, settings, start=start, chosen=chosen),
+        training=training_record(recipe, settings, start=start, chosen=chosen, tuned=tuned),
     )
 
 
 def training_record(
-    recipe: Recipe, settings: WalkForwardSettings, *, start: TrainingStart, chosen: tuple[str, ...]
+    recipe: Recipe, settings: WalkForwardSettings, *, start: TrainingStart, chosen: tuple[str, ...], tuned: Tuned
 ) -> dict[str, Any]:
     """What was chosen to be learnt from, as ``FittedModel.training`` keeps it."""
     return {
@@ -62,6 +64,7 @@ def training_record(
         "safe_features": settings.safe_features,
         "top_features": recipe.top_features,
         "optimize_threshold": recipe.tunes_threshold,
+        **tuned.record(tuple(learner.model for learner in recipe.learners)),
     }
 
 

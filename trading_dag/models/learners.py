@@ -10,13 +10,14 @@ may see, stands in ``training``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.models.tuned import NOTHING
 
 # Whatever a fitted scikit-learn pipeline of a learner consists of, and nothing else: a stored model that holds another
 # type is refused before it is built, and one that would be stored with it is not. Boosters have a format of their own.
@@ -86,8 +87,13 @@ def weighted_rows(
     return np.concatenate([values, augmented.values]), np.concatenate([codes, augmented.codes]), weights
 
 
-def logistic_learner(model: str) -> Learner:
-    """L2 logistic regression, C = 0.1, on median-filled and standardised columns; multinomial beyond two classes."""
+def logistic_learner(model: str, tuned: Mapping[str, Any] = NOTHING) -> Learner:
+    """L2 logistic regression, C = 0.1, on median-filled and standardised columns; multinomial beyond two classes.
+
+    Parameters
+    ----------
+    tuned : hyperparameters that a search has found, in place of these.
+    """
     hyperparameters: dict[str, Any] = {
         "impute": "median",
         "scale": "standard",
@@ -95,6 +101,7 @@ def logistic_learner(model: str) -> Learner:
         "C": 0.1,
         "solver": "lbfgs",
         "max_iter": 1_000,
+        **tuned,
     }
 
     def fit(values: FloatArray, codes: IntArray, augmented: AugmentedRows | None) -> Any:

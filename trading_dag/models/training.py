@@ -51,6 +51,7 @@ class Recipe:
     top_features : columns kept by mutual information, None for all that are present and vary.
     tunes_threshold : whether a decision threshold is chosen; needs two classes.
     left_out : features that are no candidates, and why: rows of ``models.inputs`` and nothing else.
+    live_learners : the same learners as the live model uses them, where it was tuned apart; empty for ``learners``.
     """
 
     learners: tuple[Learner, ...]
@@ -58,6 +59,11 @@ class Recipe:
     top_features: int | None
     tunes_threshold: bool
     left_out: Mapping[str, str] = field(default_factory=dict)
+    live_learners: tuple[Learner, ...] = ()
+
+    def of_part(self, *, is_live: bool) -> Recipe:
+        """What is fitted on a training part: of a fold, or of the live model."""
+        return replace(self, learners=self.live_learners) if is_live and self.live_learners else self
 
 
 def fit_folds(
@@ -107,7 +113,8 @@ def fit_folds(
         for number, (train, first_test) in enumerate(parts, start=1):
             started = time.perf_counter()
             part = _Part(rows, train[start.keeps(rows.sessions[train])], horizon, settings, draw)
-            folds = _fit_part(part, recipe, number=number, first_test=first_test)
+            fitted_here = recipe.of_part(is_live=number == len(parts))
+            folds = _fit_part(part, fitted_here, number=number, first_test=first_test)
             _tell(rows.ticker, horizon, folds, seconds=time.perf_counter() - started)
             fitted += folds
     order = {learner.model: position for position, learner in enumerate(recipe.learners)}
@@ -296,15 +303,45 @@ def _why_insufficient(
 
 
 @dataclass(frozen=True)
-class _InnerLesson:
+class InnerLesson:
     """One purged inner fold of a training part: what is learnt in it, and the real rows that are held out."""
 
     lesson: _Lesson
     augmented: AugmentedRows | None
     held_out: IntArray
 
+    def forecast(self, learner: Learner, rows: LabelledRows, *, classes: int) -> FloatArray:
+        """Class probabilities of the held-out rows by a learner's estimator, fitted here: (rows, classes)."""
+        estimator = self.lesson.teach(learner, self.augmented)
+        values = self.lesson.as_read_by(learner, rows.values[np.ix_(self.held_out, self.lesson.chosen)])
+        return class_probabilities(estimator, values, classes=classes)
 
-def _inner_lessons(part: _Part, *, top_features: int | None) -> list[_InnerLesson]:
+
+def inner_lessons(
+    rows: LabelledRows,
+    train: IntArray,
+    *,
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    top_features: int | None,
+) -> list[InnerLesson]:
+    """Return the purged inner folds of a training part, without augmented rows, to try hyperparameters on.
+
+    Parameters
+    ----------
+    train : positions of the part's rows.
+    top_features : as in ``Recipe``.
+
+    Returns
+    -------
+    Those that can be learnt from, in time order. Held out are all rows that are present enough, also those whose label
+    is in no class.
+    """
+    part = _Part(rows, train, horizon, settings, None)
+    return _inner_lessons(part, top_features=top_features, holds_out_unclear=True)
+
+
+def _inner_lessons(part: _Part, *, top_features: int | None, holds_out_unclear: bool = False) -> list[InnerLesson]:
     """The inner folds that can be learnt from and have rows to be judged on.
 
     Features are selected, and histories drawn, anew in each inner training part.
@@ -325,14 +362,14 @@ def _inner_lessons(part: _Part, *, top_features: int | None) -> list[_InnerLesso
         present = rows_with_presence(
             rows.values[np.ix_(held_out, lesson.steady)], minimum_presence=settings.minimum_presence
         )
-        held_out = held_out[present & (rows.codes[held_out] >= 0)]
+        held_out = held_out[present & (holds_out_unclear | (rows.codes[held_out] >= 0))]
         if len(held_out):
-            found.append(_InnerLesson(lesson, _augment(smaller, lesson)[0], held_out))
+            found.append(InnerLesson(lesson, _augment(smaller, lesson)[0], held_out))
     return found
 
 
 def _tune_threshold(
-    inner: list[_InnerLesson], rows: LabelledRows, *, learner: Learner, rule: str
+    inner: list[InnerLesson], rows: LabelledRows, *, learner: Learner, rule: str
 ) -> tuple[float, dict[str, float]]:
     """Decision threshold of a binary learner, from purged out-of-fold rows inside one training part.
 
@@ -341,9 +378,7 @@ def _tune_threshold(
     """
     probabilities, happened = [], []
     for part in inner:
-        estimator = part.lesson.teach(learner, part.augmented)
-        values = part.lesson.as_read_by(learner, rows.values[np.ix_(part.held_out, part.lesson.chosen)])
-        probabilities.append(class_probabilities(estimator, values, classes=2)[:, 1])
+        probabilities.append(part.forecast(learner, rows, classes=2)[:, 1])
         happened.append(rows.codes[part.held_out])
     pooled = np.concatenate(probabilities) if probabilities else np.empty(0)
     truth = np.concatenate(happened) if happened else np.empty(0, dtype=np.int64)

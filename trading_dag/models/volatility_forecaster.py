@@ -7,8 +7,9 @@ counts as skill is to beat how regimes have followed each other, which stands be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import Learner, logistic_learner
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe
+from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, NOTHING, UNTUNED, Tuned
 from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
@@ -48,6 +50,7 @@ def fit(
     augmentation: Augmentation | None = None,
     start: TrainingStart = EVERYTHING,
     chosen: tuple[str, ...] = (),
+    tuned: Tuned = UNTUNED,
 ) -> FittedModel:
     """Fit the regime classifier on every walk-forward fold, and once more on every label.
 
@@ -61,6 +64,7 @@ def fit(
     augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
     start : since when is learnt from.
     chosen : which features may be read, as ``choose_features`` takes them; empty for all.
+    tuned : hyperparameters that searches have found; what they have not keeps the learner's own values.
 
     Returns
     -------
@@ -84,7 +88,8 @@ def fit(
         required=_CURRENT,
     )
     recipe = Recipe(
-        learners=volatility_learners(),
+        learners=volatility_learners(tuned.of_window(BEFORE_TESTS)),
+        live_learners=volatility_learners(tuned.of_window(ALL_ROWS)),
         classes=IV_REGIMES,
         top_features=None,
         tunes_threshold=False,
@@ -92,7 +97,7 @@ def fit(
     )
     return fit_model(
         NAME, recipe, features, targets, collect=collect, horizon=horizon, settings=settings,
-        augmentation=augmentation, start=start, chosen=chosen,
+        augmentation=augmentation, start=start, chosen=chosen, tuned=tuned,
     )  # fmt: skip
 
 
@@ -176,6 +181,11 @@ def _block(
     )
 
 
-def volatility_learners() -> tuple[Learner, ...]:
-    """Return the ways in which the regime is learnt, each a model of its own."""
-    return (logistic_learner(LOGISTIC),)
+def volatility_learners(tuned: Mapping[str, Mapping[str, Any]] = NOTHING) -> tuple[Learner, ...]:
+    """Return the ways in which the regime is learnt, each a model of its own.
+
+    Parameters
+    ----------
+    tuned : by learner, hyperparameters that a search has found.
+    """
+    return (logistic_learner(LOGISTIC, tuned.get(LOGISTIC, NOTHING)),)
