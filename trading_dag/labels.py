@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from trading_dag.arrays import FloatArray
 from trading_dag.day_count import SESSIONS_PER_YEAR
 from trading_dag.features.doubtful_closes import lone_closes_of_index
 from trading_dag.frames import require_prices, require_sessions, ticker_of
@@ -86,12 +87,8 @@ def build_targets(
     iv_rows = require_sessions(implied_volatility, _OF_INDEX, table="features.implied_volatility")
 
     targets = target_sessions(sessions, horizon)
-    close = pd.Series(prices["close"].to_numpy(dtype="float64"), index=sessions)
-    target_prices = pd.Series(prices[horizon.target_field].to_numpy(dtype="float64"), index=sessions)
-    if horizon.target_field == "open":
-        target_prices = target_prices[~open_is_previous_close(prices).to_numpy()]
-    target_price = target_prices.reindex(targets).to_numpy()
-    forward_return = target_price / close.to_numpy() - 1
+    target_price = price_at_target(prices, horizon=horizon)
+    forward_return = target_price / prices["close"].to_numpy(dtype="float64") - 1
     hv_20 = pd.Series(technical["hv_20"].to_numpy(dtype="float64"), index=hv_rows).reindex(sessions).to_numpy()
     iv_rank = _published_rank(implied_volatility.set_axis(iv_rows), judge_closes=judge_closes).reindex(targets)
     frame = pd.DataFrame(
@@ -110,6 +107,28 @@ def build_targets(
     )
     known: pd.DataFrame = frame.loc[~np.isnan(target_price), list(TABLES["labels.targets"].column_names)]
     return known.reset_index(drop=True)
+
+
+def price_at_target(prices: pd.DataFrame, *, horizon: Horizon) -> FloatArray:
+    """Return the price at the end of the horizon for each session, split-adjusted USD: what a forecast is of.
+
+    Known at the target session's close. NaN where the target session's bar is missing or not there yet, and for 12h
+    where its open is no open (``open_is_previous_close``).
+
+    Parameters
+    ----------
+    prices : ``raw.prices_daily`` of one ticker.
+
+    Raises
+    ------
+    SchemaError, ValueError : as for ``build_targets``.
+    """
+    sessions = require_sessions(prices, ("open", "close"), table="raw.prices_daily")
+    ends = pd.Series(prices[horizon.target_field].to_numpy(dtype="float64"), index=sessions)
+    if horizon.target_field == "open":
+        ends = ends[~open_is_previous_close(prices).to_numpy()]
+    found: FloatArray = ends.reindex(target_sessions(sessions, horizon)).to_numpy()
+    return found
 
 
 def _published_rank(implied_volatility: pd.DataFrame, *, judge_closes: bool) -> pd.Series:

@@ -117,12 +117,16 @@ def _lookahead_verdict(
     for name, values in probe.late_values.items():
         cut[name] = cut[name].assign(**{LATE_KNOWN_AT: values.known_at(inputs[name])})
         late[name] = dict.fromkeys(values.columns, LATE_KNOWN_AT)
+    row_column = table.session_column or table.key[0]
+    others = {name: value for name, value in inputs.items() if name not in probe.times}
     violations = probe_lookahead(
-        partial(declaration.function, at, **{name: value for name, value in inputs.items() if name not in probe.times}),
+        partial(probe.part, at) if probe.part else partial(declaration.function, at, **others),
         cut,
         time_columns=time_columns,
         table=table.qualified_name,
-        row_column=table.session_column or table.key[0],
+        row_column=row_column,
+        also_by=tuple(name for name in table.key if name not in (*table.slice_columns, row_column)),
+        outcomes=probe.outcomes,
         late_columns=late,
     )
     examples = [f"{violation.feature} on {violation.session:%Y-%m-%d}" for violation in violations[:5]]

@@ -159,10 +159,15 @@ class Probe:
     ----------
     times : time column of each input that is probed, or a function that says when each of its rows was known.
     late_values : columns of a probed input that become known later than their row, and when.
+    outcomes : columns of the result that say what happened later, as forecasts carry them; they are not compared.
+    part : what is recomputed in place of the whole asset, given the slice and the probed inputs; None for all of it.
+        Rows of stored models, whose fits the prober cannot repeat, are left to the checks of their table.
     """
 
     times: Mapping[str, TimeColumn]
     late_values: Mapping[str, LateValues] = field(default_factory=dict)
+    outcomes: tuple[str, ...] = ()
+    part: Callable[..., pd.DataFrame] | None = None
 
 
 @dataclass(frozen=True)

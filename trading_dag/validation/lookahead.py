@@ -6,8 +6,9 @@ are probed, on which data and when, is decided where the checks are defined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -56,6 +57,8 @@ def probe_lookahead(
     cuts: int = 3,
     seed: int = 42,
     row_column: str = "session",
+    also_by: Sequence[str] = (),
+    outcomes: Sequence[str] = (),
     late_columns: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[LookaheadViolation]:
     """Recompute a table without, and with different, later data, and report every row that changes.
@@ -77,7 +80,9 @@ def probe_lookahead(
         row but one, the others are spread between, on a session where an input has a gap if there is one nearby
         (a gap filled from behind shows only there). One cut is the last of these.
     seed : of the random factors and drops.
-    row_column : the column of the result that says which session a row belongs to; unique.
+    row_column : the column of the result that says which session a row belongs to.
+    also_by : columns of the result that tell rows of one session apart, such as the model.
+    outcomes : columns of the result that say what happened later; they are not compared.
     late_columns : by input, columns of numbers that become known later than their row, as figures of an announcement
         do, each with the column that says when. Until then they are missing, or different.
 
@@ -88,11 +93,12 @@ def probe_lookahead(
     Raises
     ------
     ConfigurationError : for an input without a time column, a time column or row column that is not there,
-        rows of the result that share a session, or less than one cut.
+        rows of the result that share a session and ``also_by``, or less than one cut.
     """
     late = late_columns or {}
     _check_arguments(inputs, time_columns, cuts, late)
-    expected = _rows(build(**inputs), row_column)
+    shape = partial(_rows, row_column=row_column, also_by=list(also_by), outcomes=list(outcomes))
+    expected = shape(build(**inputs))
     violations: list[LookaheadViolation] = []
     for number, cut in enumerate(_cuts(pd.DatetimeIndex(expected.index), inputs, time_columns, cuts)):
         known = {name: _known_at(frame[time_columns[name]], cut) for name, frame in inputs.items()}
@@ -112,7 +118,7 @@ def probe_lookahead(
         }
         last_input = _last_known(truncated, time_columns)
         for kind, changed in _both_kinds(truncated, perturbed):
-            got = _rows(build(**changed), row_column)
+            got = shape(build(**changed))
             violations += [
                 LookaheadViolation(table, feature, session, kind, left, right)
                 for feature, session, left, right in _differences(
@@ -143,14 +149,19 @@ def _both_kinds(
     yield "perturbed", perturbed
 
 
-def _rows(result: pd.DataFrame, row_column: str) -> pd.DataFrame:
-    """Return the result indexed by its rows' sessions."""
-    if row_column not in result.columns:
-        raise ConfigurationError(f"the result has no column {row_column!r}")
+def _rows(result: pd.DataFrame, *, row_column: str, also_by: list[str], outcomes: list[str]) -> pd.DataFrame:
+    """Return the result with one row a session, the rows of ``also_by`` beside each other as columns."""
+    missing = [name for name in (row_column, *also_by, *outcomes) if name not in result.columns]
+    if missing:
+        raise ConfigurationError(f"the result has no column {', '.join(map(repr, missing))}")
     index = pd.DatetimeIndex(_times(result[row_column])).as_unit(TIME_UNIT)
-    if not index.is_unique:
-        raise ConfigurationError(f"the result has several rows of one {row_column}")
-    return result.drop(columns=row_column).set_axis(index, axis=0)
+    rows = result.drop(columns=[row_column, *outcomes]).set_axis(index, axis=0)
+    if rows.set_index(also_by, append=True).index.has_duplicates if also_by else not index.is_unique:
+        raise ConfigurationError(f"the result has several rows of one {', '.join((row_column, *also_by))}")
+    if not also_by:
+        return rows
+    parts = {" ".join(map(str, name)): part.drop(columns=also_by) for name, part in rows.groupby(also_by)}
+    return pd.concat([part.add_suffix(f" of {name}") for name, part in parts.items()], axis=1).sort_index()
 
 
 def _times(values: pd.Series) -> pd.Series:

@@ -44,6 +44,8 @@ def sound_frame(table: Table) -> pd.DataFrame:
         columns |= {"probability_low": 0.5, "probability_normal": 0.25, "probability_high": 0.25}
     if table.qualified_name == "predictions.regime":
         columns |= {f"probability_{state}": 0.2 for state in MARKET_STATES}
+    if table.qualified_name == "predictions.price":
+        columns["forward_return"] = 0.0
     if "news_id" in columns:
         columns["news_id"] = [f"article {row:02d}" for row in range(rows)]
     if table.qualified_name in ("raw.volatility_index", "raw.prices_daily"):
@@ -132,6 +134,14 @@ def test_a_switched_off_source_holds_every_rule(table: Table) -> None:
         ("predictions.volatility", "probability_high", 0.9, "probabilities_sum_to_one"),
         ("predictions.volatility", "is_out_of_sample", False, "all_out_of_sample"),
         ("predictions.volatility", "fold", 0, "values_in_bounds"),
+        ("predictions.price", "fitted_through", DAYS[-1] + pd.Timedelta(days=9), "fitted_before_session"),
+        ("predictions.price", "quantile_70", 0.2, "quantiles_ascend"),
+        ("predictions.price", "quantile_70", float("nan"), "quantiles_ascend"),
+        ("predictions.price", "interval_low", float("nan"), "interval_contains_median"),
+        ("predictions.price", "interval_high", 0.2, "interval_contains_median"),
+        ("predictions.price", "forward_return", 0.1, "return_matches_price"),
+        ("predictions.price", "y_true", float("nan"), "return_matches_price"),
+        ("predictions.price", "scale_source", "guess", "values_in_set"),
         ("signals.recommendation", "target_session", DAYS[0], "target_after_session"),
         ("backtests.trades", "entry_session", DAYS[0], "entry_after_signal"),
         ("backtests.trades", "exit_session", DAYS[0], "exit_not_before_entry"),
@@ -162,6 +172,7 @@ def test_a_row_that_knew_too_much_or_says_too_much_breaks_its_rule(
         ("labels.targets", "session", "target_session", "target_after_session", False),
         ("predictions.direction", "fitted_through", "session", "fitted_before_session", True),
         ("predictions.volatility", "fitted_through", "session", "fitted_before_session", True),
+        ("predictions.price", "fitted_through", "session", "fitted_before_session", True),
         ("backtests.trades", "signal_session", "entry_session", "entry_after_signal", False),
         ("backtests.trades", "entry_session", "exit_session", "exit_not_before_entry", True),
     ],
