@@ -19,7 +19,8 @@ TradingDagError
 │   ├── BadSliceError             a blocking check failed: the last good slice stays in place
 │   ├── PriceBaseError            stored and fresh prices that no one factor reconciles
 │   ├── SourceMismatchError       rows of one source merged into a slice of another
-│   └── AugmentedTestError        augmented rows where a model would be judged on them
+│   ├── AugmentedTestError        augmented rows where a model would be judged on them
+│   └── InFoldStackingError       forecasts of rows that were learnt from, where a blend would learn from them
 ├── StorageError                  a stored file that is missing or unreadable
 │   ├── SliceNotFoundError
 │   ├── ModelNotFoundError
@@ -139,6 +140,10 @@ class SourceMismatchError(DataQualityError):
 
 class AugmentedTestError(DataQualityError):
     """Raised for augmented rows in a test part, or made of sessions that a test part is judged on."""
+
+
+class InFoldStackingError(DataQualityError):
+    """Raised where a blend would learn from forecasts whose learners had seen the outcomes."""
 
 
 class StorageError(TradingDagError):

@@ -62,6 +62,17 @@ class TrainingSettings(_Frozen):
 
     direction_classifier: FamilyTraining = FamilyTraining()
     volatility_forecaster: FamilyTraining = FamilyTraining()
+    price_stack: FamilyTraining = FamilyTraining()
+
+
+class PriceStackSettings(_Frozen):
+    """Sets how much work the price stack does for each training part."""
+
+    trees: int = Field(40, ge=1, le=5_000, description="trees of each forest and each boosting")
+    stack_folds: int = Field(
+        4, ge=2, le=20, description="purged folds inside a training part whose held-out forecasts the blend learns from"
+    )
+    minimum_rows: int = Field(250, ge=50, description="fewer training rows give insufficient_data")
 
 
 class RegimeSettings(_Frozen):

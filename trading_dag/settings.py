@@ -28,6 +28,7 @@ from trading_dag.setting_groups import (
     HttpSettings,
     LiveSettings,
     PolygonHistorySettings,
+    PriceStackSettings,
     RegimeSettings,
     SelectorSettings,
     SurfaceSettings,
@@ -204,6 +205,7 @@ class Settings(BaseSettings):
     )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     training: TrainingSettings = TrainingSettings()
+    price_stack: PriceStackSettings = PriceStackSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     regime: RegimeSettings = RegimeSettings()

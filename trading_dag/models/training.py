@@ -102,23 +102,33 @@ def fit_folds(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     rows = rows.since(start.first)
+    parts = training_parts(rows, horizon, settings, start)
+    fitted: list[FittedFold] = []
+    with threadpool_limits(limits=1):
+        for number, (train, first_test) in enumerate(parts, start=1):
+            started = time.perf_counter()
+            part = _Part(rows, train, horizon, settings, draw)
+            fitted_here = recipe.of_part(is_live=number == len(parts))
+            folds = _fit_part(part, fitted_here, number=number, first_test=first_test)
+            tell_folds(rows.ticker, horizon, folds, seconds=time.perf_counter() - started)
+            fitted += folds
+    order = {learner.model: position for position, learner in enumerate(recipe.learners)}
+    return tuple(sorted(fitted, key=lambda fold: (order[fold.model], fold.fold)))
+
+
+def training_parts(
+    rows: LabelledRows, horizon: Horizon, settings: WalkForwardSettings, start: TrainingStart
+) -> list[tuple[IntArray, pd.Timestamp | None]]:
+    """Return the training part of each walk-forward fold and, last, of the live model: positions, and the first session
+    of the test part, None where there is none. The parts are empty where the rows are too few for the folds.
+    """
     splits = walk_forward_folds(
         len(rows.sessions), folds=settings.folds, gap=horizon.gap_sessions, is_augmented=rows.is_augmented
     )
     everything = np.arange(len(rows.sessions), dtype=np.int64)
     parts = [(fold.train, rows.sessions[fold.test[0]]) for fold in splits] or [(everything[:0], None)] * settings.folds
     parts.append((everything if splits else everything[:0], None))
-    fitted: list[FittedFold] = []
-    with threadpool_limits(limits=1):
-        for number, (train, first_test) in enumerate(parts, start=1):
-            started = time.perf_counter()
-            part = _Part(rows, train[start.keeps(rows.sessions[train])], horizon, settings, draw)
-            fitted_here = recipe.of_part(is_live=number == len(parts))
-            folds = _fit_part(part, fitted_here, number=number, first_test=first_test)
-            _tell(rows.ticker, horizon, folds, seconds=time.perf_counter() - started)
-            fitted += folds
-    order = {learner.model: position for position, learner in enumerate(recipe.learners)}
-    return tuple(sorted(fitted, key=lambda fold: (order[fold.model], fold.fold)))
+    return [(train[start.keeps(rows.sessions[train])], first_test) for train, first_test in parts]
 
 
 @dataclass(frozen=True)
@@ -166,7 +176,7 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
                 class_counts={name: int(count) for name, count in zip(classes, counts, strict=True)},
                 status="insufficient_data" if reason else "fitted",
                 reason=reason,
-                selection=_with_left_out(lesson.selection, recipe.left_out),
+                selection=with_left_out(lesson.selection, recipe.left_out),
                 hyperparameters=learner.hyperparameters,
                 metrics=scores,
                 augmentation=record,
@@ -176,7 +186,7 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
     return folds
 
 
-def _tell(ticker: str, horizon: Horizon, folds: list[FittedFold], *, seconds: float) -> None:
+def tell_folds(ticker: str, horizon: Horizon, folds: list[FittedFold], *, seconds: float) -> None:
     """Say in the log, for whoever debugs a training, what each learner of a fold has learnt from."""
     for fold in folds:
         through = [
@@ -191,7 +201,7 @@ def _tell(ticker: str, horizon: Horizon, folds: list[FittedFold], *, seconds: fl
         )  # fmt: skip
 
 
-def _with_left_out(selection: pd.DataFrame, left_out: Mapping[str, str]) -> pd.DataFrame:
+def with_left_out(selection: pd.DataFrame, left_out: Mapping[str, str]) -> pd.DataFrame:
     """The selection, followed by the features that were no candidates; without candidates there is nothing to tell."""
     if not left_out or selection.empty:
         return selection
