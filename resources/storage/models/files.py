@@ -1,4 +1,4 @@
-"""The files of one model version: JSON specs, scikit-learn by skops, xgboost in its own format. No pickle.
+"""The files of one model version: JSON specs, scikit-learn by skops, xgboost and torch in their own formats. No pickle.
 
 How a ``FittedModel`` is written to a folder and read back belongs here. Which folder,
 and when it counts, stands in ``models.store``. Files::
@@ -8,6 +8,7 @@ and when it counts, stands in ``models.store``. Files::
     selection.json             what each fold chose, from what, and why the rest was left out
     direction_logistic.skops   pipelines of the fitted folds of one model, in fold order
     direction_xgboost-1.ubj    booster of one fold
+    spread_lstm-1.pt           network of one fold, tensors by name
 
 What comes back is checked: each file against its digest, everything together against the content
 hash, and each skops file against the types that ``models.learners`` lists before anything in it is built.
@@ -30,8 +31,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from resources.storage.models.networks import read_network, write_network
 from trading_dag.errors import StorageError, UntrustedModelError
 from trading_dag.features.selection import SELECTION_COLUMNS
+from trading_dag.models.deep.network_estimator import NetworkEstimator
 from trading_dag.models.fitted import FittedFold, FittedModel, canonical_json, fold_spec
 from trading_dag.models.learners import ESTIMATOR_TYPES
 from trading_dag.sessions import TIME_UNIT
@@ -119,9 +122,12 @@ def _restore(folder: Path, spec: dict[str, Any]) -> FittedModel:
             raise StorageError(f"{folder / SPEC_FILE}: {model!r} is no model name")
         estimator = None
         if entry["status"] == "fitted":
-            booster_file = f"{model}-{number}.ubj"
+            booster_file, network_file = f"{model}-{number}.ubj", f"{model}-{number}.pt"
             if booster_file in spec["files"]:
                 estimator = _booster(_checked_bytes(folder, booster_file, spec))
+            elif network_file in spec["files"]:
+                content = _checked_bytes(folder, network_file, spec)
+                estimator = read_network(content, str(folder / network_file))
             else:
                 if model not in pipelines:
                     content = _checked_bytes(folder, f"{model}.skops", spec)
@@ -180,8 +186,14 @@ def _estimator_files(fitted: FittedModel) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for model in fitted.models:
         estimators = [(fold.fold, fold.estimator) for fold in fitted.folds_of(model) if fold.status == "fitted"]
+        networks = [(number, estimator) for number, estimator in estimators if isinstance(estimator, NetworkEstimator)]
+        files |= {f"{model}-{number}.pt": write_network(network) for number, network in networks}
         boosters = [(number, estimator) for number, estimator in estimators if hasattr(estimator, "save_raw")]
-        pipelines = [estimator for _, estimator in estimators if not hasattr(estimator, "save_raw")]
+        pipelines = [
+            estimator
+            for _, estimator in estimators
+            if not hasattr(estimator, "save_raw") and not isinstance(estimator, NetworkEstimator)
+        ]
         files |= {f"{model}-{number}.ubj": bytes(booster.save_raw(raw_format="ubj")) for number, booster in boosters}
         if pipelines:
             buffer = io.BytesIO()
