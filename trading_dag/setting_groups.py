@@ -111,7 +111,7 @@ class AllocationSettings(_Frozen):
     """Says how a forecast becomes a share of the account in the underlying."""
 
     least_position: float = Field(0.0, ge=0, le=1, description="share of the account, at least")
-    greatest_position: float = Field(2.0, ge=1, le=10, description="share of the account, at most")
+    greatest_position: float = Field(2.0, ge=1, le=2, description="share of the account, at most")
     smoothing_sessions: int = Field(5, ge=1, le=252, description="span of the mean over a position and those before it")
     volatility_sessions: int = Field(22, ge=5, le=504, description="span over which volatility is measured")
     least_mean_return: float = Field(

@@ -20,6 +20,7 @@ from trading_dag.feature_choice import choose_features
 from trading_dag.options.structures.user_structures import StructureSettings, parse_structures
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.setting_groups import (
+    AllocationSettings,
     AugmentationSettings,
     BacktestSettings,
     BootstrapSettings,
@@ -210,6 +211,7 @@ class Settings(BaseSettings):
     bootstrap: BootstrapSettings = BootstrapSettings()
     regime: RegimeSettings = RegimeSettings()
     live: LiveSettings = LiveSettings()
+    allocation: AllocationSettings = AllocationSettings()
     surface: SurfaceSettings = SurfaceSettings()
     backtest: BacktestSettings = BacktestSettings()
     gate: GateSettings = GateSettings()

@@ -220,6 +220,11 @@ def fit_blend(
     return FittedBlend(LinearBlend(weights), penalties[chosen], metrics)
 
 
+def least_squares_blend(held_out: OutOfFold, outcomes: FloatArray) -> LinearBlend:
+    """Return the weights of ordinary least squares without a constant: any sign, any size, no penalty."""
+    return LinearBlend(np.asarray(np.linalg.lstsq(held_out.forecasts, outcomes, rcond=None)[0], dtype=np.float64))
+
+
 def _weights(forecasts: FloatArray, outcomes: FloatArray, penalties: Sequence[Penalty]) -> list[FloatArray]:
     """Return the weights under each penalty.
 

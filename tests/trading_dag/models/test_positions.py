@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.models.positions import scaled_positions, smoothed_positions
 from trading_dag.setting_groups import AllocationSettings
-from trading_dag.strategy.allocation import scaled_positions, smoothed_positions
 
 SETTINGS = AllocationSettings()
 
