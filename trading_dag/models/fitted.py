@@ -21,6 +21,7 @@ from trading_dag.errors import UntrustedModelError
 from trading_dag.frames import table_frame
 from trading_dag.models.deep.network_estimator import NetworkEstimator
 from trading_dag.models.gaps import INDICATOR_PREFIX
+from trading_dag.models.light_trees import LightTrees
 from trading_dag.schemas import GROUP_OF_FEATURE, INPUTS, TABLES
 
 # Why a feature is not among those that a row is judged by.
@@ -39,8 +40,8 @@ class FittedFold:
     ----------
     model : model name as in the predictions, such as ``direction_logistic``.
     fold : 1 … for walk-forward folds; the last number is the live model, fitted on every label.
-    estimator : scikit-learn ``Pipeline``, xgboost ``Booster`` or ``NetworkEstimator``; None where the data were
-        insufficient.
+    estimator : scikit-learn ``Pipeline``, xgboost ``Booster``, ``LightTrees`` or ``NetworkEstimator``; None where the
+        data were insufficient.
     features : names the estimator reads, in its column order.
     classes : class names, in the order of the probabilities.
     threshold : P(UP) above which UP is called; None for a model that is not binary.
@@ -281,6 +282,9 @@ def _hash_estimator(digest: hashlib._Hash, estimator: Any) -> None:
         return
     if isinstance(estimator, NetworkEstimator):
         estimator.feed(digest)
+        return
+    if isinstance(estimator, LightTrees):
+        digest.update(estimator.text.encode())
         return
     if hasattr(estimator, "save_raw"):
         digest.update(bytes(estimator.save_raw(raw_format="ubj")))

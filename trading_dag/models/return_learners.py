@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from trading_dag.arrays import FloatArray
+from trading_dag.models.light_trees import LightTrees
 
 
 class LinearForecast:
@@ -54,13 +55,11 @@ class ReturnLearner:
 
 def forecasts_of(estimator: Any, values: FloatArray) -> FloatArray:
     """Return the forecast of each row by a fitted estimator of one of the learners."""
-    if isinstance(estimator, LinearForecast):
+    if isinstance(estimator, LinearForecast | LightTrees):
         return estimator.forecast(values)
-    if hasattr(estimator, "save_raw"):
-        from xgboost import DMatrix
+    from xgboost import DMatrix
 
-        return estimator.predict(DMatrix(values, nthread=1)).astype(np.float64)  # type: ignore[no-any-return]
-    forecasts: FloatArray = np.asarray(estimator.predict(values, num_threads=1), dtype=np.float64)
+    forecasts: FloatArray = estimator.predict(DMatrix(values, nthread=1)).astype(np.float64)
     return forecasts
 
 
@@ -117,11 +116,11 @@ def boosted_by_lightgbm(*, seed: int) -> ReturnLearner:
     }  # fmt: skip
     rounds: Final = 60
 
-    def fit(values: FloatArray, outcomes: FloatArray) -> Any:
+    def fit(values: FloatArray, outcomes: FloatArray) -> LightTrees:
         import lightgbm
 
         rows = lightgbm.Dataset(values, outcomes, params={"max_bin": 63, "verbosity": -1}, free_raw_data=True)
-        return lightgbm.train(parameters, rows, num_boost_round=rounds)
+        return LightTrees(lightgbm.train(parameters, rows, num_boost_round=rounds).model_to_string())
 
     return ReturnLearner("lightgbm", {**parameters, "num_boost_round": rounds}, fit)
 

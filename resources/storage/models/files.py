@@ -7,8 +7,7 @@ and when it counts, stands in ``models.store``. Files::
                                and the SHA-256 of every other file
     selection.json             what each fold chose, from what, and why the rest was left out
     direction_logistic.skops   pipelines of the fitted folds of one model, in fold order
-    direction_xgboost-1.ubj    booster of one fold
-    spread_lstm-1.pt           network of one fold, tensors by name
+    direction_xgboost-1.ubj    estimator of one fold in the format of its library (``fold_formats``)
 
 What comes back is checked: each file against its digest, everything together against the content
 hash, and each skops file against the types that ``models.learners`` lists before anything in it is built.
@@ -31,10 +30,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from resources.storage.models.networks import read_network, write_network
+from resources.storage.models.fold_formats import FOLD_FORMATS, format_of
 from trading_dag.errors import StorageError, UntrustedModelError
 from trading_dag.features.selection import SELECTION_COLUMNS
-from trading_dag.models.deep.network_estimator import NetworkEstimator
 from trading_dag.models.fitted import FittedFold, FittedModel, canonical_json, fold_spec
 from trading_dag.models.learners import ESTIMATOR_TYPES
 from trading_dag.sessions import TIME_UNIT
@@ -122,12 +120,10 @@ def _restore(folder: Path, spec: dict[str, Any]) -> FittedModel:
             raise StorageError(f"{folder / SPEC_FILE}: {model!r} is no model name")
         estimator = None
         if entry["status"] == "fitted":
-            booster_file, network_file = f"{model}-{number}.ubj", f"{model}-{number}.pt"
-            if booster_file in spec["files"]:
-                estimator = _booster(_checked_bytes(folder, booster_file, spec))
-            elif network_file in spec["files"]:
-                content = _checked_bytes(folder, network_file, spec)
-                estimator = read_network(content, str(folder / network_file))
+            own = next((form for form in FOLD_FORMATS if f"{model}-{number}.{form.ending}" in spec["files"]), None)
+            if own is not None:
+                name = f"{model}-{number}.{own.ending}"
+                estimator = own.read(_checked_bytes(folder, name, spec), str(folder / name))
             else:
                 if model not in pipelines:
                     content = _checked_bytes(folder, f"{model}.skops", spec)
@@ -186,15 +182,13 @@ def _estimator_files(fitted: FittedModel) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for model in fitted.models:
         estimators = [(fold.fold, fold.estimator) for fold in fitted.folds_of(model) if fold.status == "fitted"]
-        networks = [(number, estimator) for number, estimator in estimators if isinstance(estimator, NetworkEstimator)]
-        files |= {f"{model}-{number}.pt": write_network(network) for number, network in networks}
-        boosters = [(number, estimator) for number, estimator in estimators if hasattr(estimator, "save_raw")]
-        pipelines = [
-            estimator
-            for _, estimator in estimators
-            if not hasattr(estimator, "save_raw") and not isinstance(estimator, NetworkEstimator)
-        ]
-        files |= {f"{model}-{number}.ubj": bytes(booster.save_raw(raw_format="ubj")) for number, booster in boosters}
+        pipelines = []
+        for number, estimator in estimators:
+            own = format_of(estimator)
+            if own is None:
+                pipelines.append(estimator)
+            else:
+                files[f"{model}-{number}.{own.ending}"] = own.write(estimator)
         if pipelines:
             buffer = io.BytesIO()
             _skops().dump(pipelines, buffer)
@@ -214,17 +208,6 @@ def _checked_bytes(folder: Path, name: str, spec: dict[str, Any]) -> bytes:
     if hashlib.sha256(content).hexdigest() != expected:
         raise UntrustedModelError(f"{folder / name} is not the file that was saved")
     return content
-
-
-def _booster(content: bytes) -> Any:
-    import xgboost
-
-    try:
-        booster = xgboost.Booster(model_file=bytearray(content))
-    except xgboost.core.XGBoostError as problem:
-        raise StorageError(f"xgboost cannot read a stored model: {problem}") from problem
-    booster.set_param({"nthread": 1})
-    return booster
 
 
 def _skops() -> ModuleType:
