@@ -10,4 +10,5 @@ from typing import Final
 
 SERVED_DIRECTION: Final = "direction_logistic"
 SERVED_VOLATILITY: Final = "volatility_logistic"
-SERVED_MODELS: Final = {"direction": SERVED_DIRECTION, "volatility": SERVED_VOLATILITY}
+SERVED_PRICE: Final = "price_distribution"
+SERVED_MODELS: Final = {"direction": SERVED_DIRECTION, "volatility": SERVED_VOLATILITY, "price": SERVED_PRICE}

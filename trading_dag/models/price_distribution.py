@@ -26,7 +26,7 @@ from trading_dag.models.sequential_quantiles import (
 )
 from trading_dag.models.volatility_scale import expected_move
 from trading_dag.schemas import PREDICTIONS_PRICE, QUANTILE_COLUMNS, QUANTILE_LEVELS
-from trading_dag.schemas.vocabulary import SCALE_SOURCES
+from trading_dag.schemas.vocabulary import SCALE_SOURCES, VOLATILITY_THIRDS
 from trading_dag.sessions import target_sessions
 from trading_dag.slices import Horizon
 
@@ -104,6 +104,7 @@ def build_price_distribution(
     of_index = _at(sessions, implied_volatility, ("vix_close", "iv_source"), table="features.implied_volatility")
     if horizon.target_field == "open":
         of_index = of_index.shift(1)
+    thirds = _volatility_thirds(of_index["vix_close"], realized[:, 1])
     parts = []
     for ahead in horizons_of_slice(horizon):
         moves = _moves(prices, sessions, ahead)
@@ -121,7 +122,17 @@ def build_price_distribution(
             _rows(prices, moves, _rolling(moves), model=ROLLING_QUANTILE),
             _rows(prices, moves, _expanding(moves), model=RANDOM_WALK),
         ]
-    return price_table(parts)
+    return price_table([part.assign(volatility_third=thirds.reindex(part["session"]).to_numpy()) for part in parts])
+
+
+def _volatility_thirds(index: pd.Series, hv_20: FloatArray) -> pd.Series:
+    """Return the third of the past, today included, that the volatility of each session lies in; missing before 250
+    sessions of it. By session. Bounds taken from all sessions would know what was still to come."""
+    share = index.expanding(LEAST_OUTCOMES).rank(pct=True)
+    realized = pd.Series(hv_20, index=index.index).expanding(LEAST_OUTCOMES).rank(pct=True)
+    position = np.ceil(3.0 * share.fillna(realized).to_numpy()) - 1.0
+    names = np.array(VOLATILITY_THIRDS, dtype=object)[np.nan_to_num(position).astype(np.intp)]
+    return pd.Series(names, index=index.index, dtype="str").where(np.isfinite(position))
 
 
 def _at(sessions: pd.DatetimeIndex, frame: pd.DataFrame, columns: tuple[str, ...], *, table: str) -> pd.DataFrame:

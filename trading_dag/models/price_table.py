@@ -29,9 +29,12 @@ def price_table(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     Parameters
     ----------
-    parts : frames with the columns of predictions.price; those without rows do not count.
+    parts : frames with the columns of predictions.price; those without rows do not count. Where one leaves out
+        ``volatility_third``, which is a fact of the session, it takes that of the others.
     """
     filled = [part for part in parts if len(part)]
     if not filled:
         return table_frame(PREDICTIONS_PRICE, {}, rows=0)
-    return pd.concat(filled).sort_values(list(PREDICTIONS_PRICE.key), kind="stable", ignore_index=True)
+    rows = pd.concat(filled).sort_values(list(PREDICTIONS_PRICE.key), kind="stable", ignore_index=True)
+    of_session = rows.groupby("session")["volatility_third"].first()
+    return rows.assign(volatility_third=rows["volatility_third"].fillna(rows["session"].map(of_session)))

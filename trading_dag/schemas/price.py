@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, price, text
-from trading_dag.schemas.vocabulary import SCALE_SOURCES
+from trading_dag.schemas.vocabulary import SCALE_SOURCES, VOLATILITY_THIRDS
 
 # 19 quantiles in steps of 5 %: nineteen twentieths of the distribution are said, the tails beyond are not.
 QUANTILE_LEVELS: Final = tuple(percent / 100 for percent in range(5, 100, 5))
@@ -39,6 +39,8 @@ PREDICTIONS_PRICE: Final = Table(
         price("interval_high", "upper end of the 90 % interval", nullable=True),
         text("scale_source", "what the width follows: index and realised volatility, the index of another's options "
              "and realised volatility, realised volatility alone, or nothing; NULL for a point", allowed=SCALE_SOURCES),
+        text("volatility_third", "third of the past that the session's volatility lies in: of the index, or of hv_20 "
+             "where the index has no 250 sessions yet; NULL before", allowed=VOLATILITY_THIRDS),
         Column("is_baseline", "bool", "whether the row belongs to a naive baseline", nullable=False),
         Column("is_out_of_sample", "bool", "True by construction: fitted_through is not after session", nullable=False),
         text("model_version", "model of the forecast, as in models.registry; NULL for a baseline, and where every "

@@ -8,6 +8,7 @@ DIRECTIONS: Final = ("UP", "DOWN", "AMBIGUOUS")
 IV_REGIMES: Final = ("LOW", "NORMAL", "HIGH")
 # Whose options an implied volatility is of: the ticker's own, by its index or its chain, or another's.
 INDEX_SOURCES: Final = ("index", "proxy_index")
+VOLATILITY_THIRDS: Final = ("low", "middle", "high")
 # What the width of a distribution of prices follows.
 SCALE_SOURCES: Final = ("index", "proxy_index", "realized_volatility", "unscaled")
 IV_SOURCES: Final = ("index", "chain", "proxy_index")

@@ -20,6 +20,7 @@ from trading_dag.setting_groups import GateSettings
 from trading_dag.validation.baselines import CLIMATOLOGY, MARKOV
 from trading_dag.validation.metric_meaning import gain
 from trading_dag.validation.metrics import ranked_probability_losses
+from trading_dag.validation.price_scoring import HIT_RATE_IN_PERCENT_BAND, HIT_RATE_IN_USD_BAND
 from trading_dag.validation.scoring import VolatilityRows
 
 # task, model, metric, baseline: what has to be no worse than its baseline
@@ -29,8 +30,6 @@ GATES: Final = (
 )
 # What rule tolerance reads: the share of price forecasts within the dollars of the horizon, or within ±2 %.
 PRICE_MODEL: Final = "price_stack"
-HIT_RATE_IN_USD_BAND: Final = "hit_rate_within_usd_band"
-HIT_RATE_IN_PERCENT_BAND: Final = "hit_rate_within_2_percent"
 _ROUNDING: Final = 1e-9
 
 

@@ -32,7 +32,8 @@ from trading_dag.validation.metric_meaning import gain, says_nothing_alone, scor
 from trading_dag.validation.metrics import Weights, point_weights
 from trading_dag.validation.scoring import ScoredRows
 from trading_dag.validation.significance import AccuracyTest, clark_west, diebold_mariano
-from trading_dag.validation.tasks import TASKS, Part, Task, task_of
+from trading_dag.validation.task_parts import Part
+from trading_dag.validation.tasks import TASKS, Task, task_of
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
 
 NO_BASELINE: Final = "none"

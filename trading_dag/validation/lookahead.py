@@ -161,7 +161,7 @@ def _rows(result: pd.DataFrame, *, row_column: str, also_by: list[str], outcomes
     if not also_by:
         return rows
     parts = {" ".join(map(str, name)): part.drop(columns=also_by) for name, part in rows.groupby(also_by)}
-    return pd.concat([part.add_suffix(f" of {name}") for name, part in parts.items()], axis=1).sort_index()
+    return pd.concat([part.add_suffix(f" of {name}") for name, part in parts.items()], axis=1, sort=True)
 
 
 def _times(values: pd.Series) -> pd.Series:

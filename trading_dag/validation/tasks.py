@@ -15,32 +15,13 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray
 from trading_dag.errors import SchemaError
-from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, Table
+from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_PRICE, PREDICTIONS_VOLATILITY, Table
 from trading_dag.served_models import SERVED_MODELS
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY, HARD_CALLS
+from trading_dag.validation.price_scoring import PriceRows, by_sessions_ahead
 from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows
-
-
-@dataclass(frozen=True)
-class Part:
-    """Holds rows of a predictions table that are scored together.
-
-    Attributes
-    ----------
-    suffix : what follows the name of each metric, such as ``_10_sessions``; nothing for the slice's own horizon.
-    steps : sessions the forecasts look ahead, for block lengths and the lag of the tests.
-    frame : the rows.
-    """
-
-    suffix: str
-    steps: int
-    frame: pd.DataFrame
-
-
-def the_whole_table(frame: pd.DataFrame, horizon: Horizon) -> Iterator[Part]:
-    """Yield all rows as one part that looks as far ahead as the slice's horizon."""
-    yield Part("", horizon.gap_sessions, frame)
+from trading_dag.validation.task_parts import Part, the_whole_table
 
 
 @dataclass(frozen=True)
@@ -105,6 +86,14 @@ TASKS: Final[tuple[Task, ...]] = (
         nesting=Nesting((CLIMATOLOGY, CLASS_PRIOR), "brier_sign", _rise_and_its_probability),
     ),
     Task("volatility", PREDICTIONS_VOLATILITY, VolatilityRows.of, block_losses=("brier",)),
+    Task(
+        "price",
+        PREDICTIONS_PRICE,
+        PriceRows.of,
+        block_losses=("winkler_90", "mae_percent"),
+        hard_calls=frozenset(),
+        parts=by_sessions_ahead,
+    ),
 )
 
 

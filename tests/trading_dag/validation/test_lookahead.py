@@ -335,3 +335,45 @@ def test_a_late_column_that_is_not_there_is_an_error() -> None:
             table="t",
             late_columns={"events": {"figure": "figures_at"}},
         )
+
+
+def _of_two_models(prices: pd.DataFrame, *, leaks: bool) -> pd.DataFrame:
+    close = prices["close"]
+    later = close.shift(-1)
+    one = _table(prices, model="one", forecast=close.rolling(5).mean(), outcome=later)
+    other = _table(prices, model="other", forecast=later.ffill() if leaks else close, outcome=later)
+    return pd.concat([one, other], ignore_index=True)
+
+
+def test_rows_of_several_models_are_compared_each_with_its_own_and_outcomes_are_not() -> None:
+    probe = partial(
+        probe_lookahead, inputs={"prices": _prices()}, time_columns={"prices": "session"}, table="predictions.x",
+        also_by=("model",), outcomes=("outcome",),
+    )  # fmt: skip
+    assert probe(partial(_of_two_models, leaks=False)) == []
+    found = probe(partial(_of_two_models, leaks=True))
+    assert {violation.feature for violation in found} == {"forecast of other"}
+
+
+def test_an_outcome_that_is_compared_is_found_and_a_model_that_disappears_too() -> None:
+    probe = partial(
+        probe_lookahead, inputs={"prices": _prices()}, time_columns={"prices": "session"}, table="predictions.x",
+        also_by=("model",),
+    )  # fmt: skip
+    assert {v.feature for v in probe(partial(_of_two_models, leaks=False))} == {"outcome of one", "outcome of other"}
+
+    def only_with_the_last(prices: pd.DataFrame) -> pd.DataFrame:
+        both = _of_two_models(prices, leaks=False).drop(columns="outcome")
+        return both if len(prices) == N else both[both["model"] == "one"]
+
+    assert {v.feature for v in probe(only_with_the_last)} == {"forecast of other"}
+
+
+def test_rows_that_share_a_session_and_a_model_are_refused() -> None:
+    def doubled(prices: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([_table(prices, model="one", forecast=prices["close"])] * 2)
+
+    with pytest.raises(ConfigurationError, match="several rows of one session, model"):
+        probe_lookahead(
+            doubled, {"prices": _prices()}, time_columns={"prices": "session"}, table="x", also_by=("model",)
+        )

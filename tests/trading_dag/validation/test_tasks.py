@@ -20,7 +20,8 @@ from trading_dag.slices import Horizon, horizon_of
 from trading_dag.validation import metrics
 from trading_dag.validation.evaluation import evaluate
 from trading_dag.validation.scoring import ScoredRows
-from trading_dag.validation.tasks import TASKS, Nesting, Part, Task, task_of
+from trading_dag.validation.task_parts import Part
+from trading_dag.validation.tasks import TASKS, Nesting, Task, task_of
 
 DAY = horizon_of("24h")
 SETTINGS = BootstrapSettings(draws=200)
