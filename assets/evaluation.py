@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         **{task.name: task.predictions for task in TASKS},
         "registry": Read(REGISTRY, columns=("model", "fold", "hyperparameters")),
     },
-    code_version="5",
+    code_version="6",
     uses=("bootstrap", "walk_forward"),
 )
 def metrics(at: Slice, registry: pd.DataFrame, **predictions: pd.DataFrame) -> Result:
