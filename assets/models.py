@@ -98,7 +98,7 @@ def direction_classifier(
 
 @model_asset(
     reads=_LEARNT_FROM,
-    code_version="3",
+    code_version="4",
     kinds={"scikitlearn"},
     uses=("walk_forward", "augmentation", "training.volatility_forecaster", "features"),
 )
@@ -109,8 +109,9 @@ def volatility_forecaster(
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
 ) -> FittedModel:
-    """A multinomial logistic regression estimates P(LOW), P(NORMAL) and P(HIGH) of the IV regime at the target. Bars
-    and index serve augmentation, which is off by default."""
+    """A forecast of the index's level, an ordered regression on its rank and their mean estimate P(LOW), P(NORMAL) and
+    P(HIGH) of the IV regime at the target, beside a multinomial regression on 27 inputs. Bars and index serve
+    augmentation, which is off by default."""
     from trading_dag.models.volatility_forecaster import fit
 
     drawn = _augmentation(at, prices, volatility_index)

@@ -9,6 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 SERVED_DIRECTION: Final = "direction_logistic"
-SERVED_VOLATILITY: Final = "volatility_logistic"
+SERVED_VOLATILITY: Final = "volatility_blend"
 SERVED_PRICE: Final = "price_distribution"
 SERVED_MODELS: Final = {"direction": SERVED_DIRECTION, "volatility": SERVED_VOLATILITY, "price": SERVED_PRICE}

@@ -27,6 +27,7 @@ from trading_dag.schemas import (
     TRADES,
     VOLATILITY_INDEX,
 )
+from trading_dag.served_models import SERVED_VOLATILITY
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import Settings
 from trading_dag.validation import edge
@@ -35,7 +36,7 @@ KEY = SliceKey("SPY", "48h")
 SESSIONS = 120
 GATED = (
     ("direction", "direction_logistic", "brier_sign", "climatology"),
-    ("volatility", "volatility_logistic", "rps", "markov"),
+    ("volatility", SERVED_VOLATILITY, "rps", "markov"),
 )
 BACKTEST = ("trades", "equity", "summary")
 

@@ -124,7 +124,8 @@ class Block:
     ----------
     made : the fold and its rows.
     model : who forecasts.
-    columns : the other columns of the predictions table, an array entry a row or one value for all.
+    columns : the other columns of the predictions table, an array entry a row or one value for all. A baseline that
+        learns on after the fold was fitted gives its own ``fitted_through``.
     """
 
     made: FoldForecast
@@ -157,7 +158,10 @@ def finish_predictions(
     rank = _stacked(blocks, [names.index(block.model) for block in blocks])
     order = np.lexsort((rank, rows))
     days = sessions[rows[order]]
-    fitted_through = [np.datetime64(block.made.fold.fitted_through, TIME_UNIT) for block in blocks]
+    fitted_through = [
+        block.columns.get("fitted_through", np.datetime64(block.made.fold.fitted_through, TIME_UNIT))
+        for block in blocks
+    ]
     values: dict[str, Any] = {
         "model": np.array(names, dtype=object)[rank[order]],
         "fold": _stacked(blocks, [block.made.fold.fold for block in blocks])[order],

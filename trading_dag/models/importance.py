@@ -16,6 +16,7 @@ from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import frame_of_records, require_sessions
 from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.forecasting import FoldForecast, class_probabilities, forecast
+from trading_dag.models.regime_forecaster import RegimeForecaster
 from trading_dag.models.rows import FEATURES_TABLE, label_codes
 from trading_dag.schemas import COEFFICIENTS, GROUP_OF_FEATURE, IMPORTANCE
 from trading_dag.setting_groups import BootstrapSettings
@@ -29,7 +30,9 @@ def learnt_coefficients(fitted: FittedModel) -> pd.DataFrame:
 
     A regression has a coefficient for each class: the change of its log-odds (its score, where there are more than two
     classes) per standard deviation of the column over the training rows. Of two classes it is that of the second. Trees
-    have the mean gain of the splits on the column, 0 for one that no tree splits on.
+    have the mean gain of the splits on the column, 0 for one that no tree splits on. A forecast of the index has, as
+    class ``ln_index_at_target``, the change of that logarithm per standard deviation of the column. An ordered
+    regression on a spline of the rank has none: what it has learnt is a curve, and no number of the rank.
 
     Returns
     -------
@@ -53,6 +56,10 @@ def _numbers_of(fold: FittedFold) -> Iterator[tuple[str, str, dict[str, float]]]
         gains = fold.estimator.get_score(importance_type="gain")
         for position, column in enumerate(fold.columns):
             yield fold.classes[-1], column, {"gain": float(gains.get(f"f{position}", 0.0))}
+        return
+    if isinstance(fold.estimator, RegimeForecaster):
+        for of, column, coefficient in fold.estimator.coefficients():
+            yield of, column, {"coefficient": coefficient}
         return
     regression = fold.estimator[-1]
     codes = regression.classes_[-1:] if len(regression.coef_) == 1 else regression.classes_

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -34,6 +34,9 @@ ESTIMATOR_TYPES: Final = frozenset(
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.pipeline.Pipeline",
         "sklearn.preprocessing._data.StandardScaler",
+        "trading_dag.models.level_forecast.LevelForecaster",
+        "trading_dag.models.ordered_logit.OrderedLogit",
+        "trading_dag.models.regime_forecaster.RegimeForecaster",
     }
 )
 
@@ -72,6 +75,26 @@ class Learner:
     hyperparameters: dict[str, Any]
     fit: Callable[[FloatArray, IntArray, AugmentedRows | None], Any]
     reads_gaps: bool = False
+
+
+@dataclass(frozen=True)
+class OutcomeLearner:
+    """One way to learn a number that happened, and from it the class that a model forecasts.
+
+    Attributes
+    ----------
+    model, hyperparameters : as of a ``Learner``.
+    fit : (values without gaps, class codes, what happened as a number) → estimator, as that of a ``Learner``. It is
+        given no augmented rows.
+    """
+
+    model: str
+    hyperparameters: dict[str, Any]
+    fit: Callable[[FloatArray, IntArray, FloatArray], Any]
+    reads_gaps: ClassVar[bool] = False
+
+
+AnyLearner = Learner | OutcomeLearner
 
 
 def weighted_rows(

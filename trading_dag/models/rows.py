@@ -38,6 +38,7 @@ class LabelledRows:
     inputs : content hash of each input frame.
     is_augmented : which rows were drawn from others (``simulation.bootstrap``) and never happened: those of a feature
         frame that says so in a column of this name.
+    outcomes : a number that happened, beside the class; NaN where none was asked for.
     """
 
     ticker: str
@@ -48,6 +49,7 @@ class LabelledRows:
     codes: IntArray
     inputs: dict[str, str]
     is_augmented: BoolArray
+    outcomes: FloatArray
 
     def since(self, first: date | None) -> LabelledRows:
         """Returns the rows from a date on; all for None."""
@@ -61,6 +63,7 @@ class LabelledRows:
             values=self.values[begins:],
             codes=self.codes[begins:],
             is_augmented=self.is_augmented[begins:],
+            outcomes=self.outcomes[begins:],
         )
 
 
@@ -139,6 +142,7 @@ def collect_rows(
     horizon: Horizon,
     ticker: str | None = None,
     required: str | None = None,
+    outcome: str | None = None,
 ) -> LabelledRows:
     """Rows with a label and something to read.
 
@@ -148,6 +152,7 @@ def collect_rows(
     names, label, classes : what is read, what is learnt, and its values; other labels get code −1.
     ticker : the underlying; by default that of the feature rows.
     required : feature without which a row is none; by default any one of ``names``.
+    outcome : column of ``targets`` with a number that is learnt beside the label.
 
     Raises
     ------
@@ -157,13 +162,15 @@ def collect_rows(
     sessions, values = feature_values(features, read)
     owner = ticker_of(features) if ticker is None else ticker
     require_ticker(features, owner, table=FEATURES_TABLE)
-    labels = labels_by_session(
-        targets, sessions=sessions, columns=("target_session", label), horizon=horizon, ticker=owner
-    )
+    learnt = ("target_session", label, *(() if outcome is None else (outcome,)))
+    labels = labels_by_session(targets, sessions=sessions, columns=learnt, horizon=horizon, ticker=owner)
     readable = ~np.isnan(values[:, read.index(required)]) if required else ~np.isnan(values).all(axis=1)
     taken = readable & labels[label].notna().to_numpy()
     codes = pd.Index(classes, dtype="object").get_indexer(pd.Index(labels[label], dtype="object"))
     target_sessions = pd.DatetimeIndex(labels["target_session"]).as_unit(TIME_UNIT)
+    happened = np.full(len(sessions), np.nan)
+    if outcome is not None:
+        happened = labels[outcome].to_numpy(dtype=np.float64, na_value=np.nan)
     return LabelledRows(
         ticker=owner,
         sessions=sessions[taken],
@@ -173,9 +180,10 @@ def collect_rows(
         codes=codes[taken].astype(np.int64),
         inputs={
             "features": hash_of_columns(features, ("session", *read)),
-            "targets": hash_of_columns(targets, ("session", "target_session", label)),
+            "targets": hash_of_columns(targets, ("session", *learnt)),
         },
         is_augmented=_marked_as_augmented(features)[taken],
+        outcomes=happened[taken],
     )
 
 
@@ -189,6 +197,7 @@ def stack_rows(parts: Sequence[LabelledRows]) -> LabelledRows:
         values=np.concatenate([part.values for part in parts]),
         codes=np.concatenate([part.codes for part in parts]),
         is_augmented=np.concatenate([part.is_augmented for part in parts]),
+        outcomes=np.concatenate([part.outcomes for part in parts]),
     )
 
 

@@ -19,12 +19,18 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.features.selection import SELECTION_COLUMNS, PresenceRule, rows_with_presence, select_features
+from trading_dag.features.selection import (
+    SELECTION_COLUMNS,
+    PresenceRule,
+    presence_fractions,
+    rows_with_presence,
+    select_features,
+)
 from trading_dag.models.augmentation import Draw
 from trading_dag.models.fitted import FittedFold, is_steady
 from trading_dag.models.forecasting import class_probabilities
 from trading_dag.models.gaps import indicators_of, with_indicators
-from trading_dag.models.learners import AugmentedRows, Learner
+from trading_dag.models.learners import AnyLearner, AugmentedRows, Learner, OutcomeLearner
 from trading_dag.models.rows import LabelledRows
 from trading_dag.sessions import shift_sessions
 from trading_dag.setting_groups import WalkForwardSettings
@@ -52,13 +58,16 @@ class Recipe:
     tunes_threshold : whether a decision threshold is chosen; needs two classes.
     left_out : features that are no candidates, and why: rows of ``models.inputs`` and nothing else.
     live_learners : the same learners as the live model uses them, where it was tuned apart; empty for ``learners``.
+    reads_whole_rows : whether the estimators read every column and learn the outcome: no column is chosen or dropped,
+        and a row that lacks one, or the outcome, is not learnt from.
     """
 
-    learners: tuple[Learner, ...]
+    learners: tuple[AnyLearner, ...]
     classes: tuple[str, ...]
     top_features: int | None
     tunes_threshold: bool
     left_out: Mapping[str, str] = field(default_factory=dict)
+    reads_whole_rows: bool = False
     live_learners: tuple[Learner, ...] = ()
 
     def of_part(self, *, is_live: bool) -> Recipe:
@@ -145,7 +154,7 @@ class _Part:
 def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timestamp | None) -> list[FittedFold]:
     """Fit every learner on one training part."""
     rows, train, classes = part.rows, part.train, recipe.classes
-    lesson = _study(part, top_features=recipe.top_features)
+    lesson = _study_whole(part) if recipe.reads_whole_rows else _study(part, top_features=recipe.top_features)
     counts = np.bincount(lesson.codes, minlength=len(classes))
     reason = _why_insufficient(train, lesson, counts, classes=classes, least=part.settings.minimum_class_rows)
     fitted_through = rows.target_sessions[train].max() if len(train) else None
@@ -232,17 +241,20 @@ class _Lesson:
     values: FloatArray
     codes: IntArray
     indicators: dict[str, tuple[str, ...]]
+    outcomes: FloatArray
 
-    def indicators_for(self, learner: Learner) -> dict[str, tuple[str, ...]]:
+    def indicators_for(self, learner: AnyLearner) -> dict[str, tuple[str, ...]]:
         """The indicators that a learner's estimator reads."""
         return {} if learner.reads_gaps else self.indicators
 
-    def as_read_by(self, learner: Learner, values: FloatArray) -> FloatArray:
+    def as_read_by(self, learner: AnyLearner, values: FloatArray) -> FloatArray:
         """Chosen columns as a learner's estimator reads them."""
         return with_indicators(values, self.features, self.indicators_for(learner))
 
-    def teach(self, learner: Learner, augmented: AugmentedRows | None) -> Any:
+    def teach(self, learner: AnyLearner, augmented: AugmentedRows | None) -> Any:
         """The estimator that a learner makes of it."""
+        if isinstance(learner, OutcomeLearner):
+            return learner.fit(self.values, self.codes, self.outcomes)
         if augmented is not None:
             augmented = replace(augmented, values=self.as_read_by(learner, augmented.values))
         return learner.fit(self.as_read_by(learner, self.values), self.codes, augmented)
@@ -254,7 +266,8 @@ def _study(part: _Part, *, top_features: int | None) -> _Lesson:
     least = part.settings.minimum_presence
     if not len(part.train):
         empty = np.empty(0, dtype=np.int64)
-        return _Lesson(pd.DataFrame(columns=list(SELECTION_COLUMNS)), empty, empty, (), values[:, :0], empty, {})
+        none = pd.DataFrame(columns=list(SELECTION_COLUMNS))
+        return _Lesson(none, empty, empty, (), values[:, :0], empty, {}, np.empty(0))
     rule = PresenceRule(least, part.settings.presence_sessions, part.settings.late_sessions)
     selection = select_features(values, codes, names=part.rows.names, presence=rule, top_features=top_features)
     steady = np.flatnonzero(is_steady(selection))
@@ -269,6 +282,38 @@ def _study(part: _Part, *, top_features: int | None) -> _Lesson:
         values=values[np.ix_(learnt, chosen)],
         codes=codes[learnt],
         indicators=indicators_of(part.rows.names[position] for position in late),
+        outcomes=part.rows.outcomes[part.train][learnt],
+    )
+
+
+def _study_whole(part: _Part) -> _Lesson:
+    """Take every column, and the rows of a training part that have all of them; no column where there is no such
+    row."""
+    rows, train = part.rows, part.train
+    values, outcomes = rows.values[train], rows.outcomes[train]
+    learnt = ~np.isnan(values).any(axis=1) & (rows.codes[train] >= 0) & np.isfinite(outcomes)
+    chosen = np.arange(len(rows.names) if learnt.any() else 0, dtype=np.int64)
+    known = presence_fractions(values)
+    selection = pd.DataFrame(
+        {
+            "feature": pd.array(rows.names, dtype="str"),
+            "selected": bool(len(chosen)),
+            "reason": pd.array(["selected" if len(chosen) else "below_presence"] * len(rows.names), dtype="str"),
+            "score": np.nan,
+            "presence_fraction": known,
+            "known_fraction": known,
+            "begins_late": False,
+        }
+    )
+    return _Lesson(
+        selection=selection,
+        steady=chosen,
+        chosen=chosen,
+        features=tuple(rows.names[position] for position in chosen),
+        values=values[np.ix_(learnt, chosen)],
+        codes=rows.codes[train][learnt],
+        indicators={},
+        outcomes=outcomes[learnt],
     )
 
 
@@ -320,7 +365,7 @@ class InnerLesson:
     augmented: AugmentedRows | None
     held_out: IntArray
 
-    def forecast(self, learner: Learner, rows: LabelledRows, *, classes: int) -> FloatArray:
+    def forecast(self, learner: AnyLearner, rows: LabelledRows, *, classes: int) -> FloatArray:
         """Class probabilities of the held-out rows by a learner's estimator, fitted here: (rows, classes)."""
         estimator = self.lesson.teach(learner, self.augmented)
         values = self.lesson.as_read_by(learner, rows.values[np.ix_(self.held_out, self.lesson.chosen)])
@@ -379,7 +424,7 @@ def _inner_lessons(part: _Part, *, top_features: int | None, holds_out_unclear: 
 
 
 def _tune_threshold(
-    inner: list[InnerLesson], rows: LabelledRows, *, learner: Learner, rule: str
+    inner: list[InnerLesson], rows: LabelledRows, *, learner: AnyLearner, rule: str
 ) -> tuple[float, dict[str, float]]:
     """Decision threshold of a binary learner, from purged out-of-fold rows inside one training part.
 

@@ -1,13 +1,15 @@
-"""Volatility forecaster: P(LOW, NORMAL, HIGH) of the IV regime at a horizon, by multinomial logistic regression.
+"""Volatility forecaster: P(LOW, NORMAL, HIGH) of the IV regime at a horizon.
 
-Here belongs what is special about the IV regime: its 27 inputs, classes, learner and baselines.
-The protocol of the folds stands in ``training``. A regime persists for weeks, so what
-counts as skill is to beat how regimes have followed each other, which stands beside it in every row set.
+Here belongs what is special about the IV regime: its rows, classes, learners and baselines. A multinomial logistic
+regression reads 27 inputs; three learners of ``regime_forecaster`` read the index alone, forecast its level or rank,
+and are the better for it. The protocol of the folds stands in ``training``. A regime persists for weeks, so what counts
+as skill is to beat how regimes have followed each other, which stands beside it in every row set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -24,10 +26,12 @@ from trading_dag.models.fitting import fit_model
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import Learner, logistic_learner
+from trading_dag.models.level_inputs import LEVEL_INPUTS, OUTCOME, levels_at_target, with_level_inputs
+from trading_dag.models.regime_forecaster import level_learners
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe
 from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, NOTHING, UNTUNED, Tuned
-from trading_dag.schemas import IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
+from trading_dag.schemas import ALL_FEATURES, IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
@@ -52,7 +56,7 @@ def fit(
     chosen: tuple[str, ...] = (),
     tuned: Tuned = UNTUNED,
 ) -> FittedModel:
-    """Fit the regime classifier on every walk-forward fold, and once more on every label.
+    """Fit the regime's models on every walk-forward fold, and once more on every label.
 
     Parameters
     ----------
@@ -61,15 +65,17 @@ def fit(
         an IV regime, and sessions without an IV rank, are not learnt from.
     horizon, settings : gap between training and test part; folds, presence.
     ticker : the underlying; by default that of the feature rows.
-    augmentation : what each training part draws further rows from; None, or ``paths`` 0, for none.
+    augmentation : what each training part of ``volatility_logistic`` draws further rows from; None, or ``paths`` 0,
+        for none. The others learn three numbers and a curve, for which the real rows are many.
     start : since when is learnt from.
-    chosen : which features may be read, as ``choose_features`` takes them; empty for all.
+    chosen : which features ``volatility_logistic`` may read, as ``choose_features`` takes them; empty for all. The
+        others always read the index, and nothing else.
     tuned : hyperparameters that searches have found; what they have not keeps the learner's own values.
 
     Returns
     -------
-    Folds 1 to ``settings.folds`` and the live model of ``volatility_logistic``. Each is known
-    from the close of its ``fitted_through`` on.
+    Folds 1 to ``settings.folds`` and the live model of ``volatility_logistic``, ``volatility_har``,
+    ``volatility_ordered`` and ``volatility_blend``. Each is known from the close of its ``fitted_through`` on.
 
     Raises
     ------
@@ -95,14 +101,52 @@ def fit(
         tunes_threshold=False,
         left_out=candidates.left_out,
     )
-    return fit_model(
+    fitted = fit_model(
         NAME, recipe, features, targets, collect=collect, horizon=horizon, settings=settings,
         augmentation=augmentation, start=start, chosen=chosen, tuned=tuned,
+    )  # fmt: skip
+    of_index = _fit_on_the_index(features, targets, horizon=horizon, settings=settings, ticker=ticker, start=start)
+    inputs = fitted.inputs | {f"{name}_of_index": digest for name, digest in of_index.inputs.items()}
+    return replace(fitted, folds=fitted.folds + of_index.folds, inputs=inputs)
+
+
+def _fit_on_the_index(
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    *,
+    horizon: Horizon,
+    settings: WalkForwardSettings,
+    ticker: str | None,
+    start: TrainingStart,
+) -> FittedModel:
+    """Fit the models that read the index alone, on the sessions and folds of the logistic regression."""
+    collect = partial(
+        collect_rows,
+        names=LEVEL_INPUTS,
+        label="iv_regime",
+        classes=IV_REGIMES,
+        horizon=horizon,
+        ticker=ticker,
+        required=_CURRENT,
+        outcome=OUTCOME,
+    )
+    recipe = Recipe(
+        learners=level_learners(),
+        classes=IV_REGIMES,
+        top_features=None,
+        tunes_threshold=False,
+        left_out=dict.fromkeys(ALL_FEATURES, "not_listed"),
+        reads_whole_rows=True,
+    )
+    return fit_model(
+        NAME, recipe, with_level_inputs(features, horizon=horizon),
+        targets.assign(**{OUTCOME: levels_at_target(features, targets)}), collect=collect, horizon=horizon,
+        settings=settings, augmentation=None, start=start, chosen=(),
     )  # fmt: skip
 
 
 def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon) -> pd.DataFrame:
-    """Out-of-sample forecasts of the model and, on the same sessions, of the baselines.
+    """Out-of-sample forecasts of the models and of the baselines, which stand wherever a model does.
 
     ``markov`` gives how often each regime followed the session's in the serving fold's training rows. ``persistence``
     says that the regime of the session stays, with probability 1.
@@ -132,18 +176,26 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
     regimes = pd.Index(IV_REGIMES, dtype="object")
     later, now_everywhere = (regimes.get_indexer(pd.Index(names, dtype="object")) for names in (truth, current))
     blocks = []
-    for made in forecast(fitted, features, required=_CURRENT):
+    with_baselines = np.zeros(len(sessions), dtype=np.bool_)
+    for made in forecast(fitted, with_level_inputs(features, horizon=horizon), required=_CURRENT):
         now = now_everywhere[made.rows].astype(np.int64)
+        blocks.append(_block(made, truth[made.rows], now, model=made.fold.model, probabilities=made.probabilities))
+        fresh = ~with_baselines[made.rows]
+        if not fresh.any():
+            continue
+        with_baselines[made.rows] = True
+        only = FoldForecast(made.fold, made.rows[fresh], made.values[fresh], made.probabilities[fresh])
         seen = training_rows(made.fold, sessions, labels["target_session"])
         transitions = markov_transitions(now_everywhere[seen], later[seen], classes=len(IV_REGIMES))
-        prior = np.tile([made.fold.prior[name] for name in IV_REGIMES], (len(made.rows), 1))
-        for model, probabilities in (
-            (made.fold.model, made.probabilities),
-            (MARKOV, transitions[now]),
-            (PERSISTENCE, np.eye(len(IV_REGIMES))[now]),
-            (CLASS_PRIOR, prior),
-        ):
-            blocks.append(_block(made, truth[made.rows], now, model=model, probabilities=probabilities))
+        prior = np.tile([made.fold.prior[name] for name in IV_REGIMES], (len(only.rows), 1))
+        blocks += [
+            _block(only, truth[only.rows], now[fresh], model=model, probabilities=probabilities)
+            for model, probabilities in (
+                (MARKOV, transitions[now[fresh]]),
+                (PERSISTENCE, np.eye(len(IV_REGIMES))[now[fresh]]),
+                (CLASS_PRIOR, prior),
+            )
+        ]
     return finish_predictions(
         blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.volatility"]
     )
@@ -157,8 +209,8 @@ def importance(
     Scored are the sessions whose target has an IV regime.
     """
     return permutation_importance(
-        fitted, features, targets, task="volatility", label="iv_regime", classes=IV_REGIMES, required=_CURRENT,
-        horizon=horizon, settings=settings,
+        fitted, with_level_inputs(features, horizon=horizon), targets, task="volatility", label="iv_regime",
+        classes=IV_REGIMES, required=_CURRENT, horizon=horizon, settings=settings,
     )  # fmt: skip
 
 
@@ -182,7 +234,7 @@ def _block(
 
 
 def volatility_learners(tuned: Mapping[str, Mapping[str, Any]] = NOTHING) -> tuple[Learner, ...]:
-    """Return the ways in which the regime is learnt, each a model of its own.
+    """Return the ways in which the regime is learnt, from the 27 inputs; those of the index are ``level_learners``.
 
     Parameters
     ----------

@@ -88,9 +88,11 @@ COEFFICIENTS: Final = Table(
         TICKER, HORIZON,
         text("model", "model name", nullable=False),
         Column("fold", "int64", "walk-forward fold, 1 to 5; 6 is the live model", nullable=False, minimum=1),
-        text("class_name", "whose log-odds it moves; of two classes the second", nullable=False),
+        text("class_name", "whose log-odds it moves, of two classes the second; ln_index_at_target: that logarithm "
+             "itself", nullable=False),
         text("feature", "column that the model reads", nullable=False),
-        number("coefficient", "regressions: change of the log-odds per standard deviation of the training rows"),
+        number("coefficient", "regressions: change of the log-odds, or of the logarithm, per standard deviation of the "
+               "training rows"),
         number("gain", "trees: mean gain of the splits on the column, 0 without one", minimum=0.0),
     ),
     "What each fold has learnt of each of its columns.",

@@ -92,7 +92,7 @@ def build_recommendations(
     Parameters
     ----------
     direction, volatility : predictions.direction and predictions.volatility; the rows of
-        ``direction_logistic`` and ``volatility_logistic`` are read, those of ``class_prior`` only for the sentence.
+        the served models are read (``served_models.py``), those of ``class_prior`` only for the sentence.
         A session without a volatility forecast is a ``no_trade`` row with that reason.
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
     edge : session, edge, direction_difference, volatility_difference, n_outcomes, each computed from

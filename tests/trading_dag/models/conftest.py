@@ -31,7 +31,8 @@ class ResearchSlice:
 def make_slice(n: int = 900, *, seed: int = 0, horizon: str = "72h", signal: float = 1.0) -> ResearchSlice:
     """Features are standard normal; ``rsi_14`` and ``roc_5`` lean towards the label by ``signal``.
 
-    The IV rank cycles, unevenly, through all three regimes. The last sessions have no label yet.
+    The IV rank cycles, unevenly, through all three regimes, and the index with it. The last sessions have no label
+    yet.
     """
     generator = np.random.default_rng(seed)
     at = horizon_of(horizon)
@@ -40,6 +41,7 @@ def make_slice(n: int = 900, *, seed: int = 0, horizon: str = "72h", signal: flo
     values = pd.DataFrame(generator.normal(size=(n, len(names))), columns=list(names))
     rank = 50 + 45 * np.sin(np.arange(n) / 6 + np.cumsum(generator.normal(0, 0.05, n)))
     values["iv_rank"] = rank
+    values["vix_close"] = 10 + rank / 5
     values["iv_percentile"] = rank + generator.normal(0, 3, n)
     returns = generator.normal(0, 0.02, n)
     labelled = n - at.target_offset

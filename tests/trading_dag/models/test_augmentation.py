@@ -505,7 +505,8 @@ def test_the_forecaster_learns_from_drawn_regimes_with_all_its_inputs(market: Ma
         augmentation=market.augmentation(),
     )
     plain = volatility_forecaster.fit(market.features, market.targets, horizon=market.horizon, settings=FOLDS)
-    for fold, without in zip(model.folds, plain.folds, strict=True):
+    of_regression, without_any = (each.folds_of(volatility_forecaster.LOGISTIC) for each in (model, plain))
+    for fold, without in zip(of_regression, without_any, strict=True):
         assert len(fold.features) == 27
         # The part begins with the first IV rank; its histories have a label from their own first IV rank lag on.
         sessions = int((market.features["session"] >= fold.train_first_session).sum())

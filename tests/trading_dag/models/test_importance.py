@@ -35,7 +35,7 @@ def test_the_coefficients_are_a_valid_table_of_the_estimators_own_numbers(
         expected = fold.estimator.named_steps["classify"].coef_[0]
         found = [rows.loc[(fold.model, fold.fold, "UP", name), "coefficient"] for name in fold.columns]
         np.testing.assert_array_equal(found, expected)
-    for fold in volatility_model.folds:
+    for fold in volatility_model.folds_of("volatility_logistic"):
         for code, regime in enumerate(IV_REGIMES):
             found = [rows.loc[(fold.model, fold.fold, regime, name), "coefficient"] for name in fold.columns]
             np.testing.assert_array_equal(found, fold.estimator.named_steps["classify"].coef_[code])
@@ -83,8 +83,10 @@ def test_the_importance_of_a_feature_is_that_of_scikit_learn(research: Any, vola
     forecasts = volatility_forecaster.predict(
         volatility_model, research.features, research.targets, horizon=research.horizon
     )
+    folds = volatility_model.folds_of("volatility_logistic")
+    found = found[found["model"] == "volatility_logistic"]
     own = forecasts[(forecasts["model"] == "volatility_logistic") & forecasts["y_true"].notna()]
-    for fold in volatility_model.folds:
+    for fold in folds:
         sessions = own.loc[own["fold"] == fold.fold, "session"]
         if sessions.empty:
             continue

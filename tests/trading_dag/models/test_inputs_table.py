@@ -136,8 +136,9 @@ def test_the_forecaster_without_the_iv_rank_among_its_inputs_still_knows_the_cur
         settings=WalkForwardSettings(),
         chosen=("technical", "iv_percentile"),
     )
+    of_regression = model.folds_of(volatility_forecaster.LOGISTIC)
     assert "iv_rank" not in model.candidates
-    assert "iv_percentile" in model.folds[-1].features
+    assert "iv_percentile" in of_regression[-1].features
     forecasts = volatility_forecaster.predict(model, research.features, research.targets, horizon=research.horizon)
     assert forecasts["current_regime"].notna().all()
     assert len(forecasts)

@@ -28,6 +28,7 @@ from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate
 
 SETTINGS = WalkForwardSettings()
+OF_INDEX = ("volatility_har", "volatility_ordered", "volatility_blend")
 
 
 def test_the_forecasts_are_a_valid_table_whose_probabilities_sum_to_one(volatility_forecasts: pd.DataFrame) -> None:
@@ -81,19 +82,25 @@ def test_markov_says_how_regimes_followed_each_other_in_the_folds_training_rows(
             np.testing.assert_allclose(rows, np.tile(expected[code], (len(rows), 1)), atol=1e-12)
 
 
-def test_model_and_baselines_stand_on_the_same_sessions(volatility_forecasts: pd.DataFrame) -> None:
+def test_baselines_stand_wherever_a_model_does_and_those_of_the_index_once_its_window_is_full(
+    volatility_forecasts: pd.DataFrame,
+) -> None:
     by_model = volatility_forecasts.groupby("model")["session"].apply(tuple)
-    assert set(by_model.index) == {"volatility_logistic", "markov", "persistence", "class_prior"}
-    assert by_model.nunique() == 1
+    assert set(by_model.index) == {"volatility_logistic", *OF_INDEX, "markov", "persistence", "class_prior"}
+    assert by_model.drop(list(OF_INDEX)).nunique() == 1
+    assert by_model[list(OF_INDEX)].nunique() == 1
+    assert set(by_model["volatility_blend"]) < set(by_model["markov"])
+    assert by_model["volatility_blend"][-1] == by_model["markov"][-1]
+    assert not volatility_forecasts.duplicated(["session", "model"]).any()
 
 
 def test_all_its_inputs_are_read_and_recorded(volatility_model: FittedModel) -> None:
-    fitted = [fold for fold in volatility_model.folds if fold.status == "fitted"]
+    fitted = [fold for fold in volatility_model.folds_of("volatility_logistic") if fold.status == "fitted"]
     assert len(fitted) >= 5
     for fold in fitted:
         assert fold.features == VOLATILITY_FORECASTER_FEATURES
         assert fold.threshold is None
-    table = volatility_model.input_table()
+    table = volatility_model.input_table().query("model == 'volatility_logistic'")
     assert len(table) == 6 * len(ALL_FEATURES)
     assert table["is_used"].sum() == len(fitted) * 27
     assert set(table.loc[~table["is_used"], "reason"]) == {"not_listed"}
@@ -134,7 +141,7 @@ def test_folds_with_a_single_learnable_regime_are_insufficient_and_later_ones_ar
     assert model.folds[-1].status == "fitted"
     assert "0 of LOW" in str(model.folds[0].reason)
     forecasts = volatility_forecaster.predict(model, research.features, targets, horizon=research.horizon)
-    fitted = [fold.fold for fold in model.folds if fold.status == "fitted"]
+    fitted = sorted({fold.fold for fold in model.folds if fold.status == "fitted"})
     assert sorted(forecasts["fold"].unique()) == fitted
 
 

@@ -12,6 +12,7 @@ from trading_dag.schemas import (
     PREDICTIONS_VOLATILITY,
     RECOMMENDATION,
 )
+from trading_dag.served_models import SERVED_VOLATILITY
 from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.slices import Horizon
 
@@ -39,7 +40,7 @@ def forecasts(
     ]  # fmt: skip
     regimes = {"y_pred": "LOW", "current_regime": "NORMAL", "expected_change": "CONTRACTING"}
     volatility = [
-        {**made, **regimes, **of_model, "model": "volatility_logistic", "confidence": 0.7,
+        {**made, **regimes, **of_model, "model": SERVED_VOLATILITY, "confidence": 0.7,
          "probability_low": 0.7, "probability_normal": 0.2, "probability_high": 0.1},
         {**made, **regimes, "model": "class_prior", "confidence": 0.5, "is_baseline": True,
          "probability_low": 0.5, "probability_normal": 0.3, "probability_high": 0.2},

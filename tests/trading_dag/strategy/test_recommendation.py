@@ -11,6 +11,7 @@ import pytest
 
 from trading_dag.errors import SchemaError
 from trading_dag.schemas import RECOMMENDATION
+from trading_dag.served_models import SERVED_VOLATILITY
 from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 from trading_dag.settings import Settings
@@ -56,7 +57,7 @@ def inputs() -> dict[str, pd.DataFrame]:
             "model_version": "0123abcd",
         }),
         "volatility": pd.DataFrame({
-            **head, "model": "volatility_logistic", "fold": 3, "fitted_through": through,
+            **head, "model": SERVED_VOLATILITY, "fold": 3, "fitted_through": through,
             "y_pred": [case[2] for case in CASES], "confidence": [case[3] for case in CASES],
             "model_version": "4567cdef",
         }),

@@ -8,6 +8,7 @@ import pytest
 
 from trading_dag.frames import table_frame
 from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
+from trading_dag.served_models import SERVED_VOLATILITY
 from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import BootstrapSettings, GateSettings
 from trading_dag.slices import horizon_of
@@ -77,7 +78,7 @@ def _tables(
             },
             rows=n,
         )
-        for model, called in (("volatility_logistic", informed), ("markov", stayed))
+        for model, called in ((SERVED_VOLATILITY, informed), ("markov", stayed))
     ]
     return pd.concat(direction, ignore_index=True), pd.concat(volatility, ignore_index=True)
 
@@ -92,7 +93,7 @@ def test_at_the_last_session_the_differences_are_those_of_the_metrics() -> None:
     assert last["direction_difference"] == pytest.approx(
         keyed["direction_logistic", "brier_sign", "climatology"], abs=1e-12
     )
-    assert last["volatility_difference"] == pytest.approx(keyed["volatility_logistic", "rps", "markov"], abs=1e-12)
+    assert last["volatility_difference"] == pytest.approx(keyed[SERVED_VOLATILITY, "rps", "markov"], abs=1e-12)
     assert last["n_outcomes"] == 397
     assert last["edge"] == "admissible"
 
@@ -159,7 +160,7 @@ def test_a_backtest_is_admissible_where_both_models_are_no_worse_than_their_base
     assert "unskilled" in bad.reason
     nothing = admissibility(table_frame(METRICS, {}, rows=0))
     assert not nothing.is_admissible
-    assert "volatility_logistic has no rps against markov" in nothing.reason
+    assert f"{SERVED_VOLATILITY} has no rps against markov" in nothing.reason
 
 
 def _metrics(*rows: tuple[str, str, str, str, float, float], horizon: str = "72h") -> pd.DataFrame:
@@ -172,9 +173,9 @@ def _metrics(*rows: tuple[str, str, str, str, float, float], horizon: str = "72h
 
 DIRECTION_WINS = ("direction", "direction_logistic", "brier_sign", "climatology", 0.24, 0.25)
 DIRECTION_LOSES = ("direction", "direction_logistic", "brier_sign", "climatology", 0.26, 0.25)
-VOLATILITY_TIES = ("volatility", "volatility_logistic", "rps", "markov", 0.07, 0.07)
-VOLATILITY_LOSES = ("volatility", "volatility_logistic", "rps", "markov", 0.08, 0.07)
-VOLATILITY_UNKNOWN = ("volatility", "volatility_logistic", "rps", "markov", np.nan, np.nan)
+VOLATILITY_TIES = ("volatility", SERVED_VOLATILITY, "rps", "markov", 0.07, 0.07)
+VOLATILITY_LOSES = ("volatility", SERVED_VOLATILITY, "rps", "markov", 0.08, 0.07)
+VOLATILITY_UNKNOWN = ("volatility", SERVED_VOLATILITY, "rps", "markov", np.nan, np.nan)
 
 
 def _summary(*, is_admissible: bool = True, **changes: object) -> pd.DataFrame:
@@ -201,9 +202,9 @@ def test_a_label_is_not_earned_by_prices_that_are_not_to_be_believed() -> None:
     ("metrics", "objection"),
     [
         (_metrics(DIRECTION_LOSES, VOLATILITY_TIES), "direction_logistic is not shown"),
-        (_metrics(DIRECTION_WINS, VOLATILITY_LOSES), "volatility_logistic is not shown"),
-        (_metrics(DIRECTION_WINS, VOLATILITY_UNKNOWN), "volatility_logistic is not shown"),
-        (_metrics(DIRECTION_WINS), "volatility_logistic is not shown"),
+        (_metrics(DIRECTION_WINS, VOLATILITY_LOSES), f"{SERVED_VOLATILITY} is not shown"),
+        (_metrics(DIRECTION_WINS, VOLATILITY_UNKNOWN), f"{SERVED_VOLATILITY} is not shown"),
+        (_metrics(DIRECTION_WINS), f"{SERVED_VOLATILITY} is not shown"),
         (_metrics(DIRECTION_WINS, VOLATILITY_TIES, horizon="24h"), "direction_logistic is not shown"),
     ],
     ids=["direction loses", "volatility loses", "not scored", "missing", "scores of another slice"],

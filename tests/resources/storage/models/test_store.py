@@ -126,7 +126,7 @@ def test_the_record_of_augmented_rows_comes_back_and_only_where_there_is_one(
     assert loaded.folds[1].augmentation == {}
     folder = store.root / marked.name / "ticker=SPY" / "horizon=24h" / version
     folds = json.loads((folder / "spec.json").read_text())["folds"]
-    assert ["augmentation" in fold for fold in folds] == [True] + [False] * 5
+    assert ["augmentation" in fold for fold in folds] == [True] + [False] * (len(folds) - 1)
 
 
 def test_a_model_from_before_features_were_judged_by_their_last_years_still_forecasts(
