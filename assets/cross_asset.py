@@ -7,6 +7,7 @@ from typing import Any, Final
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Probe, Read, Slice, table_asset
+from resources.storage.parquet_store import SliceKey
 from resources.storage.peers import benchmark_records
 from trading_dag.schemas import CROSS_ASSET, PRICES_DAILY, TECHNICAL
 
@@ -15,7 +16,7 @@ def _benchmarks_at_hand(at: Slice, _: pd.DataFrame) -> dict[str, Any]:
     """Return which benchmarks are named, and which of them have no stored bars of this source."""
     named = at.settings.benchmark_tickers
     stored = benchmark_records(at.store, PRICES_DAILY, named, source=at.settings.source)
-    missing = [ticker for ticker in named if ticker not in stored]
+    missing = [ticker for ticker in named if SliceKey(ticker) not in stored]
     return {"benchmarks": ", ".join(named) or "none", "benchmarks not stored": ", ".join(missing) or "none"}
 
 

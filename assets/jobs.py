@@ -1,7 +1,7 @@
-"""Jobs: the three that make everything, and those that schedules and sensors start.
+"""Jobs: the four that make everything, and those that schedules and sensors start.
 
 One job cannot hold two partition definitions, so the way from raw data to backtest is split between what belongs to
-no ticker, to a ticker, and to a ticker and a horizon.
+no ticker, to a ticker, to a ticker and a horizon, and what reads all of those.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import dagster as dg
 
 from assets import option_chain
 from assets.catalog import DECLARATIONS
+from assets.declare.declaration import Stage
 from assets.option_chain import OPTION_CHAIN_KEY
 
 MACRO_JOB: Final = "macro"
 MARKET_JOB: Final = "market"
 RESEARCH_JOB: Final = "research"
+ALL_SLICES_JOB: Final = "all_slices"
 REFRESH_RAW_JOB: Final = "refresh_raw"
 REFRESH_MACRO_JOB: Final = "refresh_macro"
 RETRAIN_JOB: Final = "retrain"
@@ -28,21 +30,27 @@ HOUR_SECONDS: Final = 3600
 UNPARTITIONED: Final = {"trading_dag/unpartitioned": "yes"}
 
 
-def keys_of_slice(kind: str) -> list[dg.AssetKey]:
-    """Return the asset keys of every declaration with that slicing."""
-    return [key for declaration in DECLARATIONS if declaration.slice == kind for key in declaration.asset_keys]
+def keys_of_stage(stage: Stage) -> list[dg.AssetKey]:
+    """Return the asset keys of every declaration that is worked on together."""
+    return [key for declaration in DECLARATIONS if declaration.stage == stage for key in declaration.asset_keys]
 
 
 def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """Return every job of the project."""
     fetched = {kind: _fetched(kind) for kind in ("none", "ticker")}
-    research = keys_of_slice("ticker_horizon")
+    research = keys_of_stage("ticker_horizon")
     labels = [key for key in research if key.path[0] == "labels"]
     options = [key for declaration in option_chain.DECLARATIONS for key in declaration.asset_keys]
     return [
-        _job(MACRO_JOB, keys_of_slice("none"), "Macro series and their features.", tags=UNPARTITIONED),
-        _job(MARKET_JOB, keys_of_slice("ticker"), "Raw data and features of one ticker."),
+        _job(MACRO_JOB, keys_of_stage("none"), "Macro series and their features.", tags=UNPARTITIONED),
+        _job(MARKET_JOB, keys_of_stage("ticker"), "Raw data and features of one ticker."),
         _job(RESEARCH_JOB, research, "Everything from labels to backtests of one ticker and horizon."),
+        _job(
+            ALL_SLICES_JOB,
+            keys_of_stage("all_slices"),
+            "What is said of all tickers and horizons together.",
+            tags=UNPARTITIONED,
+        ),
         _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
         _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations.", tags=UNPARTITIONED),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import getitem
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import dagster as dg
 import pandas as pd
@@ -24,6 +24,8 @@ from trading_dag.sessions import last_closed_session
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon, horizon_of
 
+# What is worked on together. ``all_slices``: an unpartitioned asset that reads other assets' slices, so it comes last.
+Stage = SliceKind | Literal["all_slices"]
 TimeColumn = str | Callable[[pd.DataFrame], pd.Series]
 Describe = Callable[["Slice", pd.DataFrame], dict[str, Any]]
 # The name under which the state of the source is recorded beside the inputs.
@@ -89,6 +91,8 @@ class Read:
         read as empty, so that a run on one source never mixes in rows of another.
     of_benchmarks : whether the table is read for the named benchmarks, in one frame, not for the slice's own ticker.
         A benchmark that is not stored, or comes from another source than the settings name, is left out.
+    of_all_slices : whether every stored slice of the table is read, in one frame, active or not: what was tried once
+        counts, also where it was left out later. Those of another source than the settings name are left out.
     """
 
     table: Table | None = None
@@ -96,6 +100,7 @@ class Read:
     model: str | None = None
     same_source_as: str | None = None
     of_benchmarks: bool = False
+    of_all_slices: bool = False
 
     @property
     def is_chain(self) -> bool:
@@ -208,6 +213,11 @@ class Declaration:
         if not self.tables:
             return (dg.AssetKey([self.group, self.name]),)
         return tuple(dg.AssetKey([table.group, table.name]) for table in self.tables)
+
+    @property
+    def stage(self) -> Stage:
+        """Return what the declaration is worked on with: the slices of its kind, or all slices, once they are there."""
+        return "all_slices" if any(read.of_all_slices for read in self.reads.values()) else self.slice
 
     @property
     def is_model(self) -> bool:

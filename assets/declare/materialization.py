@@ -18,7 +18,13 @@ from assets.automation import RAW_FRESHNESS, condition_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
-from resources.io_managers.tables import BENCHMARKS_METADATA, COLUMNS_METADATA, SOURCE_METADATA, StoredModel
+from resources.io_managers.tables import (
+    ALL_SLICES_METADATA,
+    BENCHMARKS_METADATA,
+    COLUMNS_METADATA,
+    SOURCE_METADATA,
+    StoredModel,
+)
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule, empty_frame
@@ -99,6 +105,12 @@ def _in(read: Read, kind: SliceKind, partitions: Partitions, settings: Settings)
         )
         return dg.AssetIn(key=read.asset_key, input_manager_key=CHAIN_IO, partition_mapping=mapping)
     metadata: dict[str, Any] = {COLUMNS_METADATA: list(read.columns)} if read.columns else {}
+    if read.of_all_slices:
+        return dg.AssetIn(
+            key=read.asset_key,
+            metadata=metadata | {ALL_SLICES_METADATA: True, SOURCE_METADATA: settings.source},
+            partition_mapping=dg.AllPartitionMapping(),
+        )
     if not read.of_benchmarks:
         return dg.AssetIn(key=read.asset_key, metadata=metadata or None)
     named = settings.benchmark_tickers

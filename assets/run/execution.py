@@ -21,8 +21,8 @@ import pandas as pd
 from sqlalchemy.exc import DBAPIError
 
 from assets.catalog import DECLARATIONS
-from assets.declare.declaration import Declaration
-from assets.jobs import MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
+from assets.declare.declaration import Declaration, Stage
+from assets.jobs import ALL_SLICES_JOB, MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
 from assets.run.chain_fetch import is_stored, run_chain, wanted_chains
 from assets.run.in_process import RunOutcome, run_job
@@ -35,23 +35,24 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.slice_check import problem_of
 from trading_dag.errors import TradingDagError
-from trading_dag.schemas import LIVE, METRICS, OPTION_CHAIN, PREDICTIONS_LOG, SliceKind
+from trading_dag.schemas import LIVE, METRICS, MULTIPLICITY, OPTION_CHAIN, PREDICTIONS_LOG
 from trading_dag.settings import Settings
 
 Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest", "record", "fetch"]
 Part = Literal["all", "fetch", "follow_up"]
 DefinitionsFactory = Callable[[Settings], dg.Definitions]
-JOB_OF_SLICE: Final[dict[SliceKind, str]] = {
+JOB_OF_STAGE: Final[dict[Stage, str]] = {
     "none": MACRO_JOB,
     "ticker": MARKET_JOB,
     "ticker_horizon": RESEARCH_JOB,
+    "all_slices": ALL_SLICES_JOB,
 }
 # Asset groups, or tables, to which a mode is confined; the others have no such bounds. A refresh goes to the signals.
 REFRESHED: Final[frozenset[str]] = frozenset(
     {"raw", "features", "options", "labels", "models", "predictions", "signals"}
 )
 # Scores follow the forecasts as stored; importance forecasts anew, so it follows the features with a run.
-SCORES: Final[frozenset[str]] = frozenset({METRICS.qualified_name, LIVE.qualified_name})
+SCORES: Final[frozenset[str]] = frozenset(table.qualified_name for table in (METRICS, LIVE, MULTIPLICITY))
 REPORTS: Final[dict[Mode, frozenset[str]]] = {
     "evaluate": SCORES,
     "backtest": SCORES | {"backtests"},
@@ -92,7 +93,7 @@ class WorkItem:
     kinds : the raw tables that are fetched, by name; empty for all.
     """
 
-    kind: SliceKind
+    kind: Stage
     key: SliceKey
     mode: Mode
     part: Part = "all"
@@ -104,7 +105,8 @@ class WorkItem:
         return not self.kinds or not self.kinds.isdisjoint(names)
 
     def __str__(self) -> str:
-        return "macro" if self.kind == "none" else " ".join(filter(None, (self.key.ticker, self.key.horizon)))
+        named = {"none": "macro", "all_slices": "all slices"}
+        return named.get(self.kind) or " ".join(filter(None, (self.key.ticker, self.key.horizon)))
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,10 @@ class _WorkOrder:
         self.running: dict[Future[Outcome], WorkItem] = {}
 
     def outcomes(self) -> Generator[Outcome]:
-        """Yield each outcome as it comes: one for macro data, one per ticker, one per ticker and horizon."""
+        """Yield each outcome as it comes: one for macro data, one per ticker, one per ticker and horizon.
+
+        Where the mode concludes, one for all slices follows at the end, also where some of them failed.
+        """
         if self.mode == "fetch":
             yield from self._fetched()
             return
@@ -235,6 +240,9 @@ class _WorkOrder:
                 for following in held:
                     self._submit(following)
                 held.clear()
+        if concludes(self.mode, self.refit):
+            self._submit(WorkItem("all_slices", SliceKey(), self.mode))
+            yield from self._as_they_come()
 
     def _fetch_of(self, ticker: str) -> WorkItem:
         return WorkItem("ticker", SliceKey(ticker), self.mode, "fetch")
@@ -244,6 +252,9 @@ class _WorkOrder:
         self._submit(WorkItem("none", SliceKey(), self.mode, "fetch", kinds=self.kinds))
         for ticker in self.tickers:
             self._submit(WorkItem("ticker", SliceKey(ticker), self.mode, "fetch", kinds=self.kinds))
+        yield from self._as_they_come()
+
+    def _as_they_come(self) -> Generator[Outcome]:
         while self.running:
             done, _ = wait(self.running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -310,7 +321,7 @@ class SliceRunner:
     def bring_up_to_date(self, item: WorkItem) -> Outcome:
         """Fetch what is fetched, and compute what is stale, in as few runs as possible."""
         started = time.perf_counter()
-        everything = [declaration for declaration in DECLARATIONS if declaration.slice == item.kind]
+        everything = [declaration for declaration in DECLARATIONS if declaration.stage == item.kind]
         fetched = self._to_fetch(
             item,
             [entry for entry in everything if entry.is_fetched and item.wants(*(table.name for table in entry.tables))],
@@ -387,6 +398,9 @@ class SliceRunner:
                 yield f"{problem} It was set aside as {aside.name} and fetched anew."
 
     def _follow_up(self, item: WorkItem, derived: list[Declaration]) -> list[Declaration]:
+        if item.kind == "all_slices":
+            forced = frozenset(entry.name for entry in derived) if item.mode == "force" else frozenset[str]()
+            return self.staleness.stale(item.kind, item.key, refit=False, needs_inputs=True, forced=forced)
         if item.mode == "train" and item.kind == "ticker_horizon" and item.refit != Refit():
             return to_refit(self.staleness, item.key, item.refit)
         if item.mode == "force" or (item.mode == "train" and item.kind == "ticker_horizon"):
@@ -395,7 +409,7 @@ class SliceRunner:
 
     def _run(self, item: WorkItem, declarations: list[Declaration]) -> RunOutcome:
         return run_job(
-            self.definitions.resolve_job_def(JOB_OF_SLICE[item.kind]),
+            self.definitions.resolve_job_def(JOB_OF_STAGE[item.kind]),
             self.instance,
             partition=partition_key(item.key),
             selection=[key for declaration in declarations for key in declaration.asset_keys],
@@ -403,7 +417,12 @@ class SliceRunner:
         )
 
 
-def stale_in_mode(staleness: Staleness, kind: SliceKind, key: SliceKey, mode: Mode) -> list[Declaration]:
+def concludes(mode: Mode, refit: Refit | None = None) -> bool:
+    """Return whether a mode ends with what is said of all slices together: where it brings scores up to date."""
+    return mode in ("run", "force", "evaluate", "backtest") or (mode == "train" and (refit is None or refit.follows))
+
+
+def stale_in_mode(staleness: Staleness, kind: Stage, key: SliceKey, mode: Mode) -> list[Declaration]:
     """Return what a mode has to compute of a slice, besides fetching."""
     if mode in REPORTS:
         return staleness.stale(kind, key, refit=False, groups=REPORTS[mode], needs_inputs=True)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from assets.catalog import DECLARATIONS
-from assets.declare.declaration import SOURCE_STATE, Declaration, Read
+from assets.declare.declaration import SOURCE_STATE, Declaration, Read, Stage
 from resources.chains.store import ChainStore
 from resources.io_managers.chains import chain_digest
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
-from resources.storage.peers import benchmark_digest, benchmark_records
+from resources.storage.peers import benchmark_records, digest_of, records_of_all_slices
 from trading_dag.errors import SourceError, StorageError
 from trading_dag.schemas import SliceKind, Table
 from trading_dag.settings import Settings
@@ -41,7 +41,7 @@ class Staleness:
 
     def stale(
         self,
-        kind: SliceKind,
+        kind: Stage,
         key: SliceKey,
         *,
         refit: bool,
@@ -61,7 +61,7 @@ class Staleness:
         stale: list[Declaration] = []
         names: set[str] = set()
         for declaration in DECLARATIONS:
-            if declaration.slice != kind or declaration.is_fetched:
+            if declaration.stage != kind or declaration.is_fetched:
                 continue
             if groups is not None and not groups & {declaration.group, *_names(declaration)}:
                 continue
@@ -113,8 +113,8 @@ class Staleness:
             return self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=key.horizon or "")
         if read.is_chain:
             return chain_digest(ChainStore(self.store.root), key.ticker or "")
-        if read.of_benchmarks:
-            return self._current_of_benchmarks(read.table)
+        if read.of_benchmarks or read.of_all_slices:
+            return self._current_of_several(read, read.table)
         kind = _SLICING[read.table.qualified_name]
         upstream = {
             "none": SliceKey(),
@@ -124,12 +124,17 @@ class Staleness:
         provenance = self._provenance(read.table, upstream)
         return None if provenance is None else provenance.content_hash
 
-    def _current_of_benchmarks(self, table: Table) -> str | None:
+    def _current_of_several(self, read: Read, table: Table) -> str | None:
+        """Return what a read of several slices would find. None where one is damaged, and where all that are stored are
+        asked for and there is none."""
+        source = self.settings.source
         try:
-            records = benchmark_records(self.store, table, self.settings.benchmark_tickers, source=self.settings.source)
+            if read.of_benchmarks:
+                return digest_of(benchmark_records(self.store, table, self.settings.benchmark_tickers, source=source))
+            records = records_of_all_slices(self.store, table, source=source)
         except StorageError:
             return None
-        return benchmark_digest(records)
+        return digest_of(records) if records else None
 
     def _provenance(self, table: Table, key: SliceKey) -> Provenance | None:
         """Return what is recorded of a slice; None for one that cannot be read, so that it is computed again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from resources.io_managers.preview import preview_of
 from resources.storage.parquet_store import ParquetStore, PreparedSlice, Provenance, SliceKey
-from resources.storage.peers import benchmark_digest, benchmark_records
+from resources.storage.peers import benchmark_records, digest_of, records_of_all_slices
 from trading_dag.errors import ModelNotFoundError, StorageError
 from trading_dag.quality import empty_frame
 from trading_dag.schemas import Table, table_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS_METADATA: Final = "columns"
 BENCHMARKS_METADATA: Final = "benchmarks"
+ALL_SLICES_METADATA: Final = "all_slices"
 SOURCE_METADATA: Final = "source"
 
 
@@ -43,7 +45,8 @@ class ParquetIOManager(dg.IOManager):
     An asset that knows where its frame comes from returns a ``PreparedSlice``; bare frames are prepared here.
 
     An input reads only the columns named in its metadata: ``AssetIn(metadata={"columns": [...]})``. One whose metadata
-    name benchmarks is one frame of the slices of these tickers that are stored, of the source named there. Several
+    name benchmarks is one frame of the slices of these tickers that are stored, of the source named there; one whose
+    metadata ask for all slices, of every slice that is stored of that source. Several
     assets of a run read the same slices: what was read is kept for as long as this manager, one run, unless the run
     replaces it.
     """
@@ -93,7 +96,12 @@ class ParquetIOManager(dg.IOManager):
         columns = metadata.get(COLUMNS_METADATA)
         if BENCHMARKS_METADATA in metadata:
             named, source = tuple(metadata[BENCHMARKS_METADATA]), str(metadata[SOURCE_METADATA])
-            return self._load_benchmarks(table, named, tuple(columns or table.column_names), source=source)
+            records = benchmark_records(self.store, table, named, source=source)
+            return self._load_several(table, records, tuple(columns or table.column_names), source=source)
+        if ALL_SLICES_METADATA in metadata:
+            source = str(metadata[SOURCE_METADATA])
+            records = records_of_all_slices(self.store, table, source=source)
+            return self._load_several(table, records, tuple(columns or table.column_names), source=source)
         partitions = list(context.asset_partition_keys) if context.has_asset_partitions else [""]
         frames = {
             partition: self._load(table, slice_of_partition(partition), None if columns is None else tuple(columns))
@@ -101,14 +109,13 @@ class ParquetIOManager(dg.IOManager):
         }
         return frames[partitions[0]] if len(partitions) == 1 else frames
 
-    def _load_benchmarks(
-        self, table: Table, named: tuple[str, ...], columns: tuple[str, ...], *, source: str
+    def _load_several(
+        self, table: Table, records: Mapping[SliceKey, Provenance], columns: tuple[str, ...], *, source: str
     ) -> pd.DataFrame:
-        records = benchmark_records(self.store, table, named, source=source)
-        frames = [self._load(table, SliceKey(ticker), columns) for ticker in records]
-        benchmarks = pd.concat(frames, ignore_index=True) if frames else empty_frame(table)[list(columns)]
-        benchmarks.attrs = {"source": source, "content_hash": benchmark_digest(records)}
-        return benchmarks
+        frames = [self._load(table, key, columns) for key in records]
+        several = pd.concat(frames, ignore_index=True) if frames else empty_frame(table)[list(columns)]
+        several.attrs = {"source": source, "content_hash": digest_of(records)}
+        return several
 
     def _load(self, table: Table, key: SliceKey, columns: tuple[str, ...] | None) -> pd.DataFrame:
         cached = self._read.setdefault((table, key), {})

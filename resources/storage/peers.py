@@ -1,4 +1,4 @@
-"""Other tickers' stored slices: bars for rules that compare a ticker with its market, and the named benchmarks.
+"""Other slices that are stored: bars for rules that compare a ticker with its market, the named benchmarks, and all.
 
 They are only read, never written.
 """
@@ -6,7 +6,7 @@ They are only read, never written.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import pandas as pd
@@ -41,20 +41,37 @@ def peers_of(store: ParquetStore, ticker: str, *, source: str) -> dict[str, pd.D
 
 def benchmark_records(
     store: ParquetStore, table: Table, named: tuple[str, ...], *, source: str
-) -> dict[str, Provenance]:
-    """Return the provenance of those benchmarks that are stored from one source, by ticker in their order.
+) -> dict[SliceKey, Provenance]:
+    """Return the provenance of those benchmarks that are stored from one source, in their order.
 
     Raises
     ------
     StorageError : for a slice that cannot be read.
     """
-    records = {ticker: store.provenance(table, SliceKey(ticker)) for ticker in named}
-    return {ticker: record for ticker, record in records.items() if record is not None and record.source == source}
+    return _of_source(store, table, [SliceKey(ticker) for ticker in named], source=source)
 
 
-def benchmark_digest(records: Mapping[str, Provenance]) -> str:
+def records_of_all_slices(store: ParquetStore, table: Table, *, source: str) -> dict[SliceKey, Provenance]:
+    """Return the provenance of every slice of a table that is stored from one source, by ticker and horizon.
+
+    Raises
+    ------
+    StorageError : for a slice that cannot be read.
+    """
+    return _of_source(store, table, store.slices(table), source=source)
+
+
+def _of_source(
+    store: ParquetStore, table: Table, keys: Iterable[SliceKey], *, source: str
+) -> dict[SliceKey, Provenance]:
+    records = {key: store.provenance(table, key) for key in keys}
+    return {key: record for key, record in records.items() if record is not None and record.source == source}
+
+
+def digest_of(records: Mapping[SliceKey, Provenance]) -> str:
     """Return one hash for the contents of several slices; it also changes when a slice is added or removed."""
     digest = hashlib.sha256()
-    for ticker, record in records.items():
-        digest.update(f"{ticker}:{record.content_hash}".encode())
+    for key, record in records.items():
+        name = ":".join(filter(None, (key.ticker, key.horizon)))
+        digest.update(f"{name}:{record.content_hash}".encode())
     return digest.hexdigest()

@@ -332,3 +332,31 @@ def test_the_schedule_asks_for_the_chain_of_the_session_that_closed(
     sample = tick(build_definitions(settings), instance, "daily_chains", evening)
     assert not sample.run_requests
     assert "no option chains" in (sample.skip_message or "")
+
+
+METRICS = dg.AssetKey(["evaluation", "metrics"])
+MULTIPLICITY = dg.AssetKey(["evaluation", "multiplicity"])
+
+
+def test_what_is_said_of_all_slices_follows_the_scores_that_are_there_and_rests_while_they_do(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    def stored(key: dg.AssetKey, partition: str | None, contents: str) -> None:
+        tags = {DATA_VERSION_TAG: contents}
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
+
+    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+    asked = []
+    for made in (
+        [(METRICS, "24h|SPX", "one")],  # though every other slice is missing
+        [],
+        [(MULTIPLICITY, None, "one"), (METRICS, "24h|SPX", "one")],
+        [(METRICS, partition, "two") for partition in ("24h|SPX", "24h|COMP", "48h|COMP")],
+        [],
+    ):
+        for key, partition, contents in made:
+            stored(key, partition, contents)
+        result = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+        cursor = result.cursor
+        asked.append(result.get_num_requested(MULTIPLICITY))
+    assert asked == [1, 0, 0, 1, 0]

@@ -100,6 +100,10 @@ def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = ""
 
     context = CommandContext(source, tickers, horizons)
     show_report(context, "evaluate", tables.METRICS_SQL, tables.metrics_table, of="evaluation.metrics", as_json=as_json)
+    if not as_json:
+        from trading_dag.reporting.multiplicity_page import survivors_in_words
+
+        context.console.print(survivors_in_words(context.warehouse.query("from evaluation.multiplicity")))
 
 
 app.command()(backtest)

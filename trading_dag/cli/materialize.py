@@ -135,7 +135,7 @@ def _execute(
             instance, keys = _opened(context, mode, held)
 
             from assets.run.claims import bury_dead_runs
-            from assets.run.execution import REPORTS, execute
+            from assets.run.execution import REPORTS, concludes, execute
             from trading_dag.definitions import build_for_command
 
         work = execute(
@@ -149,7 +149,7 @@ def _execute(
         )
         with closing(work):
             try:
-                total = len(keys) + (mode not in REPORTS)  # macro data comes first
+                total = len(keys) + (mode not in REPORTS) + concludes(mode, refit)  # macro data first, conclusions last
                 outcomes = _with_progress(context, work, total=total, quiet=quiet)
             except BaseException:
                 work.close()
@@ -202,15 +202,16 @@ def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool
     ------
     SliceBusyError : where signals are to be recorded while another run works on them.
     """
-    from assets.run.execution import stale_in_mode
+    from assets.run.execution import concludes, stale_in_mode
     from assets.run.staleness import Staleness
     from resources.storage.models.store import ModelStore
-    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.parquet_store import ParquetStore, SliceKey
 
     staleness = Staleness(
         ParquetStore(context.settings.home), ModelStore(context.settings.home / "models"), context.settings
     )
-    if not any(stale_in_mode(staleness, "ticker_horizon", key, mode) for key in context.research_slices):
+    is_stale = any(stale_in_mode(staleness, "ticker_horizon", key, mode) for key in context.research_slices)
+    if not is_stale and not (concludes(mode) and stale_in_mode(staleness, "all_slices", SliceKey(), mode)):
         return True
     try:
         outcomes = _execute(context, mode, quiet=quiet)

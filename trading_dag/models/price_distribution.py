@@ -29,10 +29,9 @@ from trading_dag.schemas import PREDICTIONS_PRICE, QUANTILE_COLUMNS, QUANTILE_LE
 from trading_dag.schemas.vocabulary import SCALE_SOURCES, VOLATILITY_THIRDS
 from trading_dag.sessions import target_sessions
 from trading_dag.slices import Horizon
+from trading_dag.validation.baselines import RANDOM_WALK, ROLLING_QUANTILE
 
 PRICE_DISTRIBUTION: Final = "price_distribution"
-RANDOM_WALK: Final = "random_walk"
-ROLLING_QUANTILE: Final = "rolling_quantile_250"
 LEAST_OUTCOMES: Final = 250
 # γ of the correction, for outcomes that do not overlap: of those that do, h say nearly the same.
 STEP_SIZE: Final = 0.01

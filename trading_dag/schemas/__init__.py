@@ -10,7 +10,7 @@ from typing import Final
 from trading_dag.regime_observations import REGIME_INPUTS
 from trading_dag.schemas.allocation import HULL_ALLOCATION, HULL_SCORES
 from trading_dag.schemas.backtests import COMPARISON, EQUITY, SUMMARY, TRADES
-from trading_dag.schemas.evaluation import IMPORTANCE, LIVE, METRICS
+from trading_dag.schemas.evaluation import IMPORTANCE, LIVE, METRICS, MULTIPLICITY
 from trading_dag.schemas.feature_names import (
     ALL_FEATURES,
     CROSS_ASSET_FEATURES,
@@ -103,7 +103,8 @@ TABLES: Final[dict[str, Table]] = {
         OPTION_CHAIN_TABLE, REGIME, CROSS_ASSET, FEATURE_TABLE, HULL_MARKET_TABLE, HULL_ALLOCATION, HULL_SCORES,
         TARGETS, INPUTS, SELECTION_STABILITY, REGISTRY, COEFFICIENTS, REGIME_HMM,
         PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PREDICTIONS_PRICE, PREDICTIONS_REGIME,
-        METRICS, IMPORTANCE, RECOMMENDATION, PREDICTIONS_LOG, LIVE, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
+        METRICS, MULTIPLICITY, IMPORTANCE,
+        RECOMMENDATION, PREDICTIONS_LOG, LIVE, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
     )
 }  # fmt: skip
 
@@ -162,6 +163,7 @@ __all__ = [
     "MACRO_TABLE",
     "MARKET_STATES",
     "METRICS",
+    "MULTIPLICITY",
     "NEWS",
     "NEWS_SENTIMENT",
     "OPTION_CHAIN",

@@ -24,6 +24,8 @@ METRICS: Final = Table(
         number("difference", "model against baseline, positive = better; of a coverage: how much nearer to nominal"),
         number("difference_ci_low", "lower end of the paired interval"),
         number("difference_ci_high", "upper end"),
+        number("p_bootstrap", "share of bootstrap draws in which the model is no better, (1 + k) / (1 + draws)",
+               minimum=0.0, maximum=1.0),
         text("verdict", "skilled, admissible, unskilled or insufficient_data; no_verdict: probabilities against a hard "
              "call, which anybody beats who hedges, or the width of an interval, which is no merit alone",
              allowed=VERDICTS, nullable=False),
@@ -33,6 +35,40 @@ METRICS: Final = Table(
     ),
     "Every score beside its naive baseline, with a block-bootstrap interval and a verdict.",
     session_column=None,
+)  # fmt: skip
+
+MULTIPLICITY: Final = Table(
+    "evaluation", "multiplicity", "none", ("task", "metric", "baseline", "model", "ticker", "horizon"),
+    (
+        TICKER, HORIZON,
+        text("task", "what is forecast", nullable=False, allowed=TASKS),
+        text("model", "model that is scored", nullable=False),
+        Column("is_served", "bool", "whether signals use the forecasts of this model"),
+        text("metric", "metric of the comparison", nullable=False),
+        text("baseline", "baseline it is held against", nullable=False),
+        Column("n", "int64", "rows scored", nullable=False, minimum=0),
+        number("difference", "model against baseline, positive = better"),
+        number("difference_ci_low", "lower end of the paired interval"),
+        number("difference_ci_high", "upper end"),
+        text("verdict", "verdict of this slice alone, as in evaluation.metrics", allowed=VERDICTS, nullable=False),
+        number("p_diebold_mariano", "one-sided p-value, with the correction of Harvey, Leybourne and Newbold",
+               minimum=0.0, maximum=1.0),
+        number("p_bootstrap", "share of bootstrap draws in which the model is no better", minimum=0.0, maximum=1.0),
+        number("p_value", "the larger of the two; NULL: not tested", minimum=0.0, maximum=1.0),
+        Column("family", "int64", "distinct verdicts of the same task, metric and baseline that have a p-value",
+               nullable=False, minimum=0),
+        number("q_value", "p-value adjusted within the family, after Benjamini and Hochberg", minimum=0.0, maximum=1.0),
+        number("q_value_any_dependence", "the same after Benjamini and Yekutieli, whatever the dependence",
+               minimum=0.0, maximum=1.0),
+        number("q_value_of_all", "p-value adjusted among the verdicts of all tasks, after Benjamini and Hochberg",
+               minimum=0.0, maximum=1.0),
+        Column("survives", "bool", "whether q_value is at most 0.05", nullable=False),
+        Column("survives_any_dependence", "bool", "whether q_value_any_dependence is at most 0.05", nullable=False),
+        text("repeats", "slice whose very rows are scored once more here; such a verdict is counted once"),
+        text("shares_outcomes_with", "other tickers with the same volatility index: what is forecast is the same"),
+    ),
+    "Which verdicts stand once it is counted how many slices and models were tried.",
+    session_column=None, may_be_empty=True,
 )  # fmt: skip
 
 IMPORTANCE: Final = Table(

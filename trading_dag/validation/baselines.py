@@ -25,6 +25,8 @@ PREVIOUS_DIRECTION: Final = "previous_direction"
 PERSISTENCE: Final = "persistence"
 CLIMATOLOGY: Final = "climatology"
 MARKOV: Final = "markov"
+RANDOM_WALK: Final = "random_walk"
+ROLLING_QUANTILE: Final = "rolling_quantile_250"
 # Probability 1 or 0: whoever hedges beats their proper scores, so none of those against them is a verdict.
 HARD_CALLS: Final = frozenset({PREVIOUS_DIRECTION, PERSISTENCE})
 

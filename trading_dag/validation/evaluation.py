@@ -34,7 +34,12 @@ from trading_dag.validation.scoring import ScoredRows
 from trading_dag.validation.significance import AccuracyTest, clark_west, diebold_mariano
 from trading_dag.validation.task_parts import Part
 from trading_dag.validation.tasks import TASKS, Task, task_of
-from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
+from trading_dag.validation.uncertainty import (
+    bootstrap_weights,
+    mean_block_length,
+    percentile_interval,
+    share_no_better,
+)
 
 NO_BASELINE: Final = "none"
 _CONSTANTS: Final = (CLIMATOLOGY, CLASS_PRIOR)  # one number a fold
@@ -249,6 +254,7 @@ class _Comparison:
             "difference": difference,
             "difference_ci_low": low,
             "difference_ci_high": high,
+            "p_bootstrap": share_no_better(drawn),
             "verdict": verdict_of(difference, low),
         }
 

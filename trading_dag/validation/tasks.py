@@ -18,7 +18,14 @@ from trading_dag.errors import SchemaError
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_PRICE, PREDICTIONS_VOLATILITY, Table
 from trading_dag.served_models import SERVED_MODELS
 from trading_dag.slices import Horizon
-from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY, HARD_CALLS
+from trading_dag.validation.baselines import (
+    CLASS_PRIOR,
+    CLIMATOLOGY,
+    HARD_CALLS,
+    MARKOV,
+    RANDOM_WALK,
+    ROLLING_QUANTILE,
+)
 from trading_dag.validation.price_scoring import PriceRows, by_sessions_ahead
 from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows
 from trading_dag.validation.task_parts import Part, the_whole_table
@@ -54,6 +61,8 @@ class Task:
     outcome : the column that is NULL while the future is not there.
     hard_calls : baselines that give probability 1 or 0, or a point for a distribution; no verdict on a score of
         probabilities against them.
+    questions : metric and baseline of each comparison that is counted among the verdicts, such as the proper score
+        against the strongest soft baseline; None for every loss against every baseline.
     nesting : for Clark–West; None where no model contains a baseline.
     parts : divides the table where its rows look differently far ahead.
     """
@@ -64,8 +73,13 @@ class Task:
     block_losses: tuple[str, ...]
     outcome: str = "y_true"
     hard_calls: frozenset[str] = HARD_CALLS
+    questions: tuple[tuple[str, str], ...] | None = None
     nesting: Nesting | None = None
     parts: Callable[[pd.DataFrame, Horizon], Iterator[Part]] = the_whole_table
+
+    def asks(self, metric: str, baseline: str) -> bool:
+        """Return whether a comparison is one of those that are counted among the verdicts."""
+        return self.questions is None or (metric, baseline) in self.questions
 
     @property
     def served_model(self) -> str | None:
@@ -83,14 +97,18 @@ TASKS: Final[tuple[Task, ...]] = (
         PREDICTIONS_DIRECTION,
         DirectionRows.of,
         block_losses=("brier_sign",),
+        questions=(("brier_sign", CLIMATOLOGY),),
         nesting=Nesting((CLIMATOLOGY, CLASS_PRIOR), "brier_sign", _rise_and_its_probability),
     ),
-    Task("volatility", PREDICTIONS_VOLATILITY, VolatilityRows.of, block_losses=("brier",)),
+    Task(
+        "volatility", PREDICTIONS_VOLATILITY, VolatilityRows.of, block_losses=("brier",), questions=(("rps", MARKOV),)
+    ),
     Task(
         "price",
         PREDICTIONS_PRICE,
         PriceRows.of,
         block_losses=("winkler_90", "mae_percent"),
+        questions=(("winkler_90", ROLLING_QUANTILE), ("mae_percent", RANDOM_WALK)),
         hard_calls=frozenset(),
         parts=by_sessions_ahead,
     ),

@@ -77,6 +77,15 @@ def mean_block_length(losses: FloatArray, *, steps: int) -> int:
     return max(1, min(max(least, math.ceil(optimal) if math.isfinite(optimal) else least), n))
 
 
+def share_no_better(draws: FloatArray) -> float:
+    """Return a one-sided p-value of a gain: (1 + draws that are not above 0) / (1 + draws), undefined draws left out.
+
+    NaN where it is undefined in every draw.
+    """
+    defined = draws[np.isfinite(draws)]
+    return float((1 + np.count_nonzero(defined <= 0.0)) / (1 + len(defined))) if len(defined) else math.nan
+
+
 def percentile_interval(draws: FloatArray, *, confidence: float) -> tuple[float, float]:
     """Return the lower and upper percentile of the draws; draws in which the score is undefined are left out.
 

@@ -13,8 +13,6 @@ from trading_dag.errors import SchemaError
 from trading_dag.models.price_distribution import (
     LEAST_OUTCOMES,
     PRICE_DISTRIBUTION,
-    RANDOM_WALK,
-    ROLLING_QUANTILE,
     build_price_distribution,
 )
 from trading_dag.models.price_table import price_table
@@ -23,6 +21,7 @@ from trading_dag.quality import QualityContext, conform, examine
 from trading_dag.schemas import PREDICTIONS_PRICE, QUANTILE_COLUMNS, QUANTILE_LEVELS
 from trading_dag.sessions import shift_sessions
 from trading_dag.slices import HORIZONS, horizon_of
+from trading_dag.validation.baselines import RANDOM_WALK, ROLLING_QUANTILE
 from trading_dag.validation.lookahead import probe_lookahead
 
 NOW = QualityContext(now_session=pd.Timestamp("2016-12-30"))
