@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
 from assets.declare.pictures import picture
 from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import (
     COEFFICIENTS,
     FEATURE_TABLE,
     INPUTS,
+    PREDICTIONS_DIRECTION,
+    PREDICTIONS_VOLATILITY,
     PRICES_DAILY,
     REGISTRY,
     SAFE_FEATURES,
     SELECTION_STABILITY,
     TARGETS,
+    VERSIONS,
     VOLATILITY_INDEX,
 )
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.augmentation import Augmentation
     from trading_dag.models.fitted import FittedModel
+    from trading_dag.slices import Horizon
     from trading_dag.training_start import TrainingStart
 
 _LEARNT_FROM: Final = {
@@ -75,11 +79,24 @@ def _fit(
     )
 
 
+def _of_direction(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon) -> pd.DataFrame:
+    from trading_dag.models.direction_classifier import predict
+
+    return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon, prices=inputs["prices"])
+
+
+def _of_volatility(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon) -> pd.DataFrame:
+    from trading_dag.models.volatility_forecaster import predict
+
+    return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon)
+
+
 @model_asset(
     reads=_LEARNT_FROM,
     code_version="3",
     kinds={"scikitlearn", "xgboost"},
     uses=("walk_forward", "augmentation", "training.direction_classifier", "features"),
+    forecasts=Forecasts("direction", PREDICTIONS_DIRECTION, _of_direction),
 )
 def direction_classifier(
     at: Slice,
@@ -101,6 +118,7 @@ def direction_classifier(
     code_version="4",
     kinds={"scikitlearn"},
     uses=("walk_forward", "augmentation", "training.volatility_forecaster", "features"),
+    forecasts=Forecasts("volatility", PREDICTIONS_VOLATILITY, _of_volatility),
 )
 def volatility_forecaster(
     at: Slice,
@@ -144,11 +162,16 @@ def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, flo
     }
 
 
-@table_asset(REGISTRY, reads=_MODELS, code_version="3")
-def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
-    """The table has one row per fold of the latest version of each model."""
-    parts = [model.fitted.registry(model.version) for model in (direction_classifier, volatility_forecaster)]
-    return pd.concat(parts, ignore_index=True)
+@table_asset(REGISTRY, VERSIONS, reads=_MODELS, code_version="4")
+def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
+    """The table has one row per fold of the version of each model that serves; a second one has a row for each stored
+    version, which says whether it serves and why."""
+    from trading_dag.models.versions import versions_table
+
+    models = (direction_classifier, volatility_forecaster)
+    folds = pd.concat([model.fitted.registry(model.version) for model in models], ignore_index=True)
+    versions = versions_table([record for model in models for record in model.records])
+    return Result({REGISTRY.name: folds, VERSIONS.name: versions})
 
 
 @table_asset(COEFFICIENTS, reads=_MODELS, code_version="1")

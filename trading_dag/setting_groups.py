@@ -127,6 +127,23 @@ class BootstrapSettings(_Frozen):
     seed: int = Field(42, ge=0, lt=2**32)
 
 
+class ChampionSettings(_Frozen):
+    """Says when a new version of a model takes the place of the one that serves."""
+
+    rule: Literal["no_worse", "newest"] = Field(
+        "no_worse", description="no_worse: where it is no worse on the same sessions; newest: always"
+    )
+    tolerance: float = Field(
+        0.001, ge=0, le=1, description="how much worse it may be, as a share of the champion's score"
+    )
+    minimum_sessions: int = Field(
+        250, ge=1, description="common sessions with a known outcome below which the new version serves unasked"
+    )
+    restated_share: float = Field(
+        0.01, ge=0, le=1, description="share of the champion's forecasts that restated data may change unnoticed"
+    )
+
+
 class LiveSettings(_Frozen):
     """Says how the forecasts in the prediction log are scored."""
 

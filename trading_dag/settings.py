@@ -24,6 +24,7 @@ from trading_dag.setting_groups import (
     AugmentationSettings,
     BacktestSettings,
     BootstrapSettings,
+    ChampionSettings,
     DriftSettings,
     GateSettings,
     HttpSettings,
@@ -209,6 +210,7 @@ class Settings(BaseSettings):
     price_stack: PriceStackSettings = PriceStackSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
+    champion: ChampionSettings = ChampionSettings()
     regime: RegimeSettings = RegimeSettings()
     live: LiveSettings = LiveSettings()
     allocation: AllocationSettings = AllocationSettings()

@@ -176,6 +176,22 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Forecasts:
+    """Says how the versions of a model forecast, so that two of them can be held against each other.
+
+    Attributes
+    ----------
+    task : of evaluation.metrics; it names the served model and the score.
+    table : where the forecasts of the version that serves are stored.
+    make : given a fitted model, the inputs by parameter name and the horizon, returns rows of that table.
+    """
+
+    task: str
+    table: Table
+    make: Callable[[Any, Mapping[str, Any], Horizon], pd.DataFrame]
+
+
+@dataclass(frozen=True)
 class Declaration:
     """Describes an asset (or several that one computation makes) before the universe is known."""
 
@@ -193,6 +209,7 @@ class Declaration:
     probe: Probe | None = None
     cross_rules: tuple[CrossRule, ...] = ()
     describe: Describe | None = None
+    forecasts: Forecasts | None = None
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
         """Return the code version and a digest of the settings that are used: with the inputs, they decide what is
@@ -312,12 +329,23 @@ def table_asset(
 
 
 def model_asset(
-    *, reads: Mapping[str, Table | Read], code_version: str, kinds: Set[str], uses: tuple[str, ...]
+    *,
+    reads: Mapping[str, Table | Read],
+    code_version: str,
+    kinds: Set[str],
+    uses: tuple[str, ...],
+    forecasts: Forecasts | None = None,
 ) -> Callable[[Callable[..., Any]], Declaration]:
     """Return the decorator that declares a fitted model per ticker and horizon; the decorated function returns the
     model.
 
     New data does not refit it: only a missing model, a request (``train``, drift) or a person does.
+
+    Parameters
+    ----------
+    reads, code_version, kinds, uses : as ``table_asset`` takes them.
+    forecasts : how a version forecasts. With it a new version serves only where it is no worse than the one that does;
+        without it every new version serves, and the record says that nothing was compared.
     """
 
     def declare(function: Callable[..., Any]) -> Declaration:
@@ -332,6 +360,7 @@ def model_asset(
             kinds=frozenset(kinds),
             automation="on_missing",
             uses=uses,
+            forecasts=forecasts,
         )
 
     return declare

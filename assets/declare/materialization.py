@@ -69,7 +69,7 @@ def build_asset(declaration: Declaration, partitions: Partitions, settings: Sett
         ins={name: _in(read, declaration.slice, partitions, settings) for name, read in declaration.reads.items()},
         partitions_def=definition,
         check_specs=checks,
-        required_resource_keys=RESOURCES,
+        required_resource_keys=RESOURCES | ({MODEL_IO} if declaration.is_model else set()),
         group_name=declaration.group,
     )
     def compute(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
@@ -139,7 +139,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
                 held.enter_context(at.store.lock(table, at.key))
         produced = declaration.function(at, **inputs)
         if declaration.is_model:
-            yield _model_output(declaration, replace(produced, inputs=hashes))
+            yield _model_output(declaration, context, at, replace(produced, inputs=hashes), inputs)
             return
         result = produced if isinstance(produced, Result) else Result({declaration.name: produced})
         result = _with_reason_for_no_rows(result, [inputs[name] for name in declaration.reads])
@@ -279,15 +279,28 @@ def _in_words(verdict: "RuleVerdict") -> str:
     return "holds" if verdict.passed else "broken"
 
 
-def _model_output(declaration: Declaration, fitted: "FittedModel") -> dg.Output[StoredModel]:
-    """A fitted model under the version by which it will be stored, which is also its data version."""
+def _model_output(
+    declaration: Declaration,
+    context: dg.AssetExecutionContext,
+    at: Slice,
+    fitted: "FittedModel",
+    inputs: Mapping[str, Any],
+) -> dg.Output[StoredModel]:
+    """A fitted model, and whether it serves. The data version is the version that serves from now on, so that nothing
+    downstream counts as out of date because of one that does not."""
+    from assets.declare.succession import decision_of
     from resources.storage.models.store import new_version
 
     version = new_version(fitted)
+    models = getattr(context.resources, MODEL_IO).model_store
+    decision, champion = decision_of(declaration, at, fitted, inputs, models)
+    serves = version if decision.serves or champion is None else champion
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
         return dg.Output(
-            StoredModel(version, fitted), output_name=declaration.name, data_version=dg.DataVersion(version)
+            StoredModel(version, fitted, decision, champion),
+            output_name=declaration.name,
+            data_version=dg.DataVersion(serves),
         )
 
 

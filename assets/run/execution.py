@@ -118,6 +118,7 @@ class Outcome:
     materialized : names of the assets that were computed; empty where all was up to date.
     errors : one line for each failed asset.
     notes : what the source left out or assumed, and what is switched off.
+    versions : of each model that was fitted anew, which version serves and why.
     is_usable : whether downstream items can go on: nothing failed, or only optional data that are stored from before.
     blocked_by : the upstream item that failed, where this one was therefore not tried.
     repaired : one line for each damaged slice that was set aside and fetched anew.
@@ -131,6 +132,7 @@ class Outcome:
     is_usable: bool = True
     repaired: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:
@@ -291,6 +293,7 @@ def _joined(fetched: Outcome | None, followed: Outcome) -> Outcome:
         errors=fetched.errors + followed.errors,
         repaired=fetched.repaired + followed.repaired,
         notes=fetched.notes + followed.notes,
+        versions=fetched.versions + followed.versions,
     )
 
 
@@ -349,6 +352,7 @@ class SliceRunner:
             is_usable=is_usable,
             repaired=repaired,
             notes=tuple(note for run in runs for note in run.notes),
+            versions=tuple(line for run in runs for line in run.versions),
         )
 
     def _to_fetch(self, item: WorkItem, fetched: list[Declaration]) -> list[Declaration]:

@@ -10,11 +10,14 @@ from typing import Any, Final
 import dagster as dg
 
 from assets.run.stopping import raise_if_stopped
+from resources.io_managers.tables import DECISION_METADATA, SUCCESSION_METADATA
 from resources.left_out import LEFT_OUT
 from trading_dag.schemas import MACRO, VOLATILITY_INDEX
 
 QUIET_CONSOLE: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 OWN_ERRORS: Final = "trading_dag.errors."
+# That a model serves which is the first of its slice, or the same as before, is no news.
+UNREMARKABLE: Final = ("first", "same_model")
 # Inputs without which a result lacks something that its reader looks for; the other kinds are extras.
 MISSED_WHERE_OFF: Final = (VOLATILITY_INDEX.qualified_name, MACRO.qualified_name)
 
@@ -28,11 +31,13 @@ class RunOutcome:
     materialized : names of the assets that were stored, such as ``raw.prices_daily``.
     errors : one line for each step that failed.
     notes : what sources left out or assumed, and which of the important inputs are switched off.
+    versions : of each model that was fitted anew, which version serves and why; a first version is no news.
     """
 
     materialized: tuple[str, ...]
     errors: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
 
 def run_job(
@@ -67,7 +72,16 @@ def run_job(
         tuple(materialized),
         tuple(error_line(event) for event in result.all_events if event.is_step_failure),
         tuple(note for event in result.all_events if event.is_step_materialization for note in notes_of_event(event)),
+        tuple(said for event in result.all_events if event.is_step_materialization for said in version_of_event(event)),
     )
+
+
+def version_of_event(event: dg.DagsterEvent) -> list[str]:
+    """Return what the metadata of a fitted model say of which version serves, in a line."""
+    said = event.step_materialization_data.materialization.metadata
+    if SUCCESSION_METADATA not in said or said[DECISION_METADATA].value in UNREMARKABLE:
+        return []
+    return [str(said[SUCCESSION_METADATA].value)]
 
 
 def notes_of_event(event: dg.DagsterEvent) -> list[str]:

@@ -13,6 +13,7 @@ from assets.catalog import DECLARATIONS
 from assets.declare.declaration import SOURCE_STATE, Declaration, Read, Stage
 from resources.chains.store import ChainStore
 from resources.io_managers.chains import chain_digest
+from resources.storage.models.serving import inputs_of_last_fit
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
 from resources.storage.peers import benchmark_records, digest_of, records_of_all_slices
@@ -103,7 +104,7 @@ class Staleness:
 
     def _recorded(self, declaration: Declaration, key: SliceKey) -> dict[str, str] | None:
         if declaration.is_model:
-            return self.models.inputs(declaration.name, ticker=key.ticker or "", horizon=key.horizon or "")
+            return inputs_of_last_fit(self.models, declaration.name, ticker=key.ticker or "", horizon=key.horizon or "")
         records = [self._provenance(table, key) for table in declaration.tables]
         found = [record.inputs for record in records if record is not None]
         return found[0] if len(found) == len(records) and all(inputs == found[0] for inputs in found) else None

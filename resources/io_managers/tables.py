@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import pandas as pd
@@ -19,11 +20,16 @@ from trading_dag.schemas import Table, table_of
 if TYPE_CHECKING:
     from resources.storage.models.store import ModelStore
     from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.versions import VersionRecord
+    from trading_dag.validation.champion import Decision
 
 COLUMNS_METADATA: Final = "columns"
 BENCHMARKS_METADATA: Final = "benchmarks"
 ALL_SLICES_METADATA: Final = "all_slices"
 SOURCE_METADATA: Final = "source"
+SERVES_METADATA: Final = "version that serves"
+DECISION_METADATA: Final = "decision"
+SUCCESSION_METADATA: Final = "which version serves"
 
 
 def table_of_asset(key: dg.AssetKey) -> Table:
@@ -125,30 +131,49 @@ class ParquetIOManager(dg.IOManager):
 
 
 class ModelIOManager(dg.IOManager):
-    """Stores fitted models in the model store; loads the latest version of the slice.
+    """Stores fitted models in the model store; loads the version of the slice that serves.
 
     Several assets of a run read the same model: what was loaded is kept for as long as this manager, one run.
     """
 
     def __init__(self, model_store: ModelStore) -> None:
         self.model_store = model_store
-        self._loaded: dict[tuple[str, str, str, str], StoredModel] = {}
+        self._loaded: dict[tuple[str, str, str, str], FittedModel] = {}
 
     def handle_output(self, context: dg.OutputContext, obj: StoredModel) -> None:
-        """Save a new immutable version and make it the latest."""
-        fitted = obj.fitted
-        version = self.model_store.save(fitted, version=obj.version)
-        context.add_output_metadata(
-            {"version": version, "model_version": fitted.model_version, "folds": len(fitted.folds)}
+        """Save a new immutable version, which serves where that was decided, and say so."""
+        fitted, decision = obj.fitted, obj.decision
+        serves = decision is None or decision.serves
+        version = self.model_store.save(
+            fitted,
+            version=obj.version,
+            make_latest=serves,
+            decision=None if decision is None else decision.record(),
+            champion=obj.champion,
         )
+        told: dict[str, Any] = {
+            "version": version, "model_version": fitted.model_version, "folds": len(fitted.folds),
+            SERVES_METADATA: version if serves else str(obj.champion),
+        }  # fmt: skip
+        if decision is not None:
+            told |= {DECISION_METADATA: decision.kind, "why it serves or not": decision.reason}
+            if decision.comparison is not None:
+                figures = decision.record()["comparison"]
+                told |= {name.replace("_", " "): value for name, value in figures.items() if value is not None}
+            said = f"models.{fitted.name} of {fitted.ticker} {fitted.horizon}, version {version}"
+            told[SUCCESSION_METADATA] = f"{said} {'serves' if serves else 'does not serve'}: {decision.reason}"
+            context.log.info(told[SUCCESSION_METADATA])
+        context.add_output_metadata(told)
 
     def load_input(self, context: dg.InputContext) -> StoredModel:
-        """Return the latest version of the upstream model.
+        """Return the version of the upstream model that serves.
 
         Raises
         ------
         ModelNotFoundError : where it was never fitted.
         """
+        from resources.storage.models.serving import version_records
+
         key = slice_of_partition(context.asset_partition_key)
         name, ticker, horizon = context.asset_key.path[-1], key.ticker or "", key.horizon or ""
         version = self.model_store.latest_version(name, ticker=ticker, horizon=horizon)
@@ -156,14 +181,29 @@ class ModelIOManager(dg.IOManager):
             raise ModelNotFoundError(f"models.{name} [{key}] is not fitted yet: fit it first with trading-dag train")
         wanted = (name, ticker, horizon, version)
         if wanted not in self._loaded:
-            fitted = self.model_store.load(name, ticker=ticker, horizon=horizon, version=version)
-            self._loaded[wanted] = StoredModel(version, fitted)
-        return self._loaded[wanted]
+            self._loaded[wanted] = self.model_store.load(name, ticker=ticker, horizon=horizon, version=version)
+        listed = partial(version_records, self.model_store, name, ticker=ticker, horizon=horizon)
+        return StoredModel(version, self._loaded[wanted], list_versions=listed)
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """Holds a fitted model and the version under which it is stored, or will be."""
+    """Holds a fitted model and the version under which it is stored, or will be.
+
+    Attributes
+    ----------
+    decision : of one that is to be stored: whether it serves, and why; None where nothing was decided and it does.
+    champion : the version in use that the decision was made about.
+    list_versions : of one that was loaded: tells of every stored version of its slice.
+    """
 
     version: str
     fitted: FittedModel
+    decision: Decision | None = None
+    champion: str | None = None
+    list_versions: Callable[[], list[VersionRecord]] | None = None
+
+    @property
+    def records(self) -> list[VersionRecord]:
+        """Return what is told of every stored version of the slice, oldest first."""
+        return self.list_versions() if self.list_versions else []

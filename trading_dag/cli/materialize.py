@@ -55,6 +55,7 @@ def materialize(
         query, table, of = tables.MODELS_SQL, tables.models_table, "models.registry"
     frame = with_sources(context, context.query(query), of=of)
     all_notes = list(dict.fromkeys((*(note for outcome in outcomes for note in outcome.notes), *notes)))
+    versions = [line for outcome in outcomes for line in outcome.versions]
     has_result = any(outcome.is_success and outcome.item.kind == "ticker_horizon" for outcome in outcomes)
     if as_json:
         failures = [
@@ -66,6 +67,7 @@ def materialize(
             "failures": failures,
             "repaired": [line for outcome in outcomes for line in outcome.repaired],
             "notes": all_notes,
+            "versions": versions,
             "input_ends": input_ends(context),
             "warnings": [asdict(warning) for warning in warnings_of(context)],
         }
@@ -75,6 +77,7 @@ def materialize(
             context.console.print(table(frame))
             print_notice(context, zip(frame["ticker"], frame["source"], strict=True))
             print_input_ends(context)
+        _print_versions(context, versions)
         print_notes(context, all_notes)
         print_warnings(context)
         _print_outcomes(context, outcomes, has_result=has_result)
@@ -255,6 +258,14 @@ def _line(outcome: Outcome) -> Text:
         return marked("failed", "red", f"  {outcome.item}: {'; '.join(outcome.errors)}")
     done = f"{len(outcome.materialized)} assets" if outcome.materialized else "up to date"
     return marked("done", "green", f"    {outcome.item!s:<12} {done:<12} {outcome.seconds:6.1f} s")
+
+
+def _print_versions(context: CommandContext, versions: list[str]) -> None:
+    """Print which version of each model that was fitted anew serves, and why."""
+    if versions:
+        context.console.print("New versions of models:")
+        for line in versions:
+            context.console.print(f"  {line}")
 
 
 def _print_outcomes(context: CommandContext, outcomes: list[Outcome], *, has_result: bool) -> None:

@@ -51,17 +51,23 @@ def train(
             "--optimize-threshold/--no-optimize-threshold", help="Tune the decision threshold. Default: yes; else 0.5."
         ),
     ] = None,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Let the new versions serve, also where they are worse on the same sessions."),
+    ] = False,
     follow_up: Annotated[
         bool,
         typer.Option("--follow-up/--no-follow-up", help="Forecasts, scores, signals and backtests of the new models."),
     ] = True,
 ) -> None:
-    """Refit the models of the chosen slices and what follows from them."""
+    """Refit the models of the chosen slices and what follows from them. A new version serves where it is no worse than
+    the one that does, on the sessions that the folds of both forecast."""
     named = _families(models)
     given = _settings_of(
         named, since=since, features=features, top_features=top_features, safe_features=safe_features,
         optimize_threshold=optimize_threshold,
     )  # fmt: skip
+    given |= {"champion": {"rule": "newest"}} if serve else {}
     context = CommandContext(source, tickers, horizons, given=given)
     from assets.run.execution import Refit
 

@@ -31,7 +31,8 @@ def should_retrain(
     ----------
     reports : one row per report, in any order: as_of_session, share_breached (fraction of features). Rows without a
         share are left out.
-    last_retrained : last session the model in use has seen, None where there is no model yet.
+    last_retrained : last session that the newest version of a model has seen, whether it serves or not; None where
+        there is no model yet.
     settings : the limits.
     """
     known = reports.dropna(subset=["share_breached"]).drop_duplicates("as_of_session", keep="last")

@@ -78,8 +78,10 @@ BACKTEST_SQL: Final = f"SELECT * FROM backtests.summary WHERE {_SELECTED} {_ORDE
 
 MODELS_SQL: Final = f"""
 SELECT ticker, horizon, model, status, train_first_session, train_last_session, n_train, n_features, threshold,
-    training, version
-FROM models.registry WHERE {_SELECTED}
+    training, decision, version
+FROM models.registry
+LEFT JOIN (SELECT ticker, horizon, version, decision FROM models.versions) USING (ticker, horizon, version)
+WHERE {_SELECTED}
 QUALIFY row_number() OVER (PARTITION BY ticker, horizon, model ORDER BY fold DESC) = 1
 ORDER BY ALL
 """

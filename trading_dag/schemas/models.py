@@ -82,6 +82,44 @@ REGISTRY: Final = Table(
     session_column=None,
 )  # fmt: skip
 
+DECISIONS: Final = (
+    "first", "same_model", "newest", "other_code", "other_settings", "not_comparable", "too_few_sessions", "restated",
+    "no_worse", "worse", "not_recorded",
+)  # fmt: skip
+VERSIONS: Final = Table(
+    "models", "versions", "ticker_horizon", ("ticker", "horizon", "family", "version"),
+    (
+        TICKER, HORIZON,
+        text("family", "model family, such as direction_classifier", nullable=False),
+        text("version", "immutable version in the model store", nullable=False),
+        text("model_version", "what forecasts, signals and trades name it by: the last 8 digits", nullable=False),
+        Column("fitted_at", "timestamp", "when it was fitted, UTC", nullable=False),
+        Column("serves", "bool", "whether forecasts and signals use it: one version of a family does", nullable=False),
+        Column("train_first_session", "date", "first training session of its live model"),
+        Column("train_last_session", "date", "last training session of its live model"),
+        Column("fitted_through", "date", "last target session that its live model has seen"),
+        text("decision", "which rule decided whether it serves when it was fitted: no_worse and worse by comparison; "
+             "first, same_model, newest (the setting, or --serve), other_code, other_settings, not_comparable, "
+             "too_few_sessions and restated without; not_recorded for a version from before, or of a killed run",
+             nullable=False, allowed=DECISIONS),
+        text("reason", "the decision in words"),
+        text("compared_with", "the version that served when it was fitted, where the two were compared"),
+        text("metric", "the proper score that they were compared by; smaller is better"),
+        Column("compared_sessions", "int64", "sessions that the folds of both forecast out of sample, with a known "
+               "outcome", nullable=False, minimum=0),
+        number("score", "mean of the score on them"),
+        number("score_of_other", "mean of the other version's on the same sessions"),
+        number("difference", "that of the other less its own: positive where it is better"),
+        number("difference_ci_low", "lower end of the paired bootstrap interval of the difference"),
+        number("difference_ci_high", "upper end"),
+        text("last_event", "what happened to it last", allowed=("fitted", "promoted", "rolled_back")),
+        Column("last_event_at", "timestamp", "when, UTC"),
+        text("last_reason", "why; of a promotion or a rollback what the person said"),
+    ),
+    "Every stored version of every model: its data window, whether it serves, and why.",
+    session_column=None,
+)  # fmt: skip
+
 COEFFICIENTS: Final = Table(
     "models", "coefficients", "ticker_horizon", ("ticker", "horizon", "model", "fold", "class_name", "feature"),
     (

@@ -99,6 +99,24 @@ def read_inputs(folder: Path) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in inputs.items()}
 
 
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what is told of the model in a folder without loading it: data window of its live model, what was chosen
+    to be learnt from, libraries.
+
+    Raises
+    ------
+    StorageError : where the spec is unreadable.
+    """
+    spec = _read_spec(folder)
+    try:
+        live = max(spec["folds"], key=lambda fold: int(fold["fold"])) if spec["folds"] else {}
+        days = {name: live.get(name) for name in ("train_first_session", "train_last_session", "fitted_through")}
+        return {**days, "training": dict(spec.get("training", {})), "libraries": dict(spec["libraries"])}
+    except (KeyError, TypeError, ValueError) as problem:
+        told = f"{type(problem).__name__}: {problem}"
+        raise StorageError(f"{folder / SPEC_FILE} is no complete spec: {told}") from problem
+
+
 def _read_spec(folder: Path) -> dict[str, Any]:
     path = folder / SPEC_FILE
     try:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from resources.storage.models.serving import fitted_at, history_of, version_before
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.slices.format import open_parquet, readable
@@ -58,8 +59,9 @@ def named_digits(store: ParquetStore) -> set[str]:
 def superfluous_versions(models: ModelStore, store: ParquetStore, *, keep: int, now: dt.datetime) -> list[ModelVersion]:
     """Return the versions that may be removed, oldest first in each slice.
 
-    The version in use, everything newer, the ``keep`` newest, and all that anything stored names are kept. If a slice's
-    version in use changed within the last hour, all its versions are kept: a run may still work with the previous one.
+    The version in use, the one that a rollback goes back to, the ``keep`` newest, and all that anything stored names
+    are kept; so is what is newer than the version in use, but for those that were refused. If a slice's version in use
+    changed, or a version came, within the last hour, all its versions are kept: a run may still work with them.
 
     Raises
     ------
@@ -70,10 +72,14 @@ def superfluous_versions(models: ModelStore, store: ParquetStore, *, keep: int, 
     for name, ticker, horizon in models.slices():
         at = {"ticker": ticker, "horizon": horizon}
         latest, changed = models.latest_version(name, **at), models.latest_changed_at(name, **at)
-        if latest is None or changed is None or now - changed < SETTLED:
+        stored = models.versions(name, **at)
+        if latest is None or changed is None or now - max(changed, fitted_at(stored[-1])) < SETTLED:
             continue
-        for version in models.versions(name, **at)[:-keep]:
-            if version < latest and version.rpartition("-")[2] not in named:
+        refused = {event.version for event in history_of(models, name, **at) if event.kind == "worse"}
+        kept = {latest, version_before(models, name, **at)}
+        for version in stored[:-keep]:
+            is_past = version < latest or version in refused
+            if is_past and version not in kept and version.rpartition("-")[2] not in named:
                 size = models.size(name, version=version, **at)
                 versions.append(ModelVersion(name, ticker, horizon, version, size))
     return versions

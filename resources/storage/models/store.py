@@ -5,11 +5,12 @@ one version hold stands in ``models.files``. Layout::
 
     <root>/direction_classifier/ticker=SPY/horizon=24h/
         latest                                   name of the version in use
+        history.jsonl                            which version came when, whether it serves, and why
         20241231T213000123456Z-1a2b3c4d/         one immutable version
 
-A version is written under a temporary name, flushed, and renamed; then ``latest`` is replaced. A
-process killed at any moment leaves the previous latest version usable; what it left half written
-is ignored and swept away by the next save.
+A version is written under a temporary name, flushed, and renamed; then the event is recorded, and ``latest`` is
+replaced where the version is to serve. A process killed at any moment leaves the previous latest version usable; what
+it left half written is ignored and swept away by the next save.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ import datetime as dt
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from resources.storage.models.files import read_inputs, read_model, write_model
+from resources.storage.models.history import append_event
 from trading_dag.errors import ConfigurationError, ModelNotFoundError, SliceBusyError, StorageError
 from trading_dag.models.fitted import FittedModel
+from trading_dag.models.versions import ServingEvent
 from trading_dag.slices import horizon_of, validate_ticker
 
 LATEST: Final = "latest"
@@ -55,13 +59,23 @@ class ModelStore:
     root: Path
     clock: Callable[[], dt.datetime] = _utc_now
 
-    def save(self, fitted: FittedModel, *, make_latest: bool = True, version: str | None = None) -> str:
+    def save(
+        self,
+        fitted: FittedModel,
+        *,
+        make_latest: bool = True,
+        version: str | None = None,
+        decision: Mapping[str, Any] | None = None,
+        champion: str | None = None,
+    ) -> str:
         """Store a new immutable version.
 
         Parameters
         ----------
         version : from ``new_version``; by default made now.
         make_latest : whether it becomes the version in use; a challenger waits for ``promote``.
+        decision : why it serves or does not, as ``validation.champion`` records it; None leaves no record.
+        champion : the version in use that the decision was made about.
 
         Returns
         -------
@@ -69,41 +83,60 @@ class ModelStore:
 
         Raises
         ------
-        StorageError : where the model has a name or slice that may not stand in a path.
+        StorageError : where the model has a name or slice that may not stand in a path, or where another version than
+            ``champion`` came into use while it was decided; the new one is kept and does not serve.
         SliceBusyError : where another process keeps saving the same slice.
         """
-        folder = self._folder(fitted.name, ticker=fitted.ticker, horizon=fitted.horizon)
+        at = {"ticker": fitted.ticker, "horizon": fitted.horizon}
+        folder = self.folder(fitted.name, **at)
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
-                _sweep(folder)
-                version = version or new_version(fitted, at=self.clock())
-                if not (folder / version).exists():
-                    partial = folder / f"{_PARTIAL}{uuid4().hex}"
-                    partial.mkdir()
-                    write_model(fitted, partial)
-                    _flush_folder(partial)
-                    partial.rename(folder / version)
-                    _flush_folder(folder)
-                if make_latest:
-                    _point(folder, version)
-        except Timeout:
-            raise SliceBusyError(
-                f"{fitted.name} of {fitted.ticker} {fitted.horizon} is being saved elsewhere"
-            ) from None
+        with self._locked(folder, f"{fitted.name} of {fitted.ticker} {fitted.horizon}", timeout=LOCK_TIMEOUT_SECONDS):
+            _sweep(folder)
+            version = version or new_version(fitted, at=self.clock())
+            if not (folder / version).exists():
+                partial = folder / f"{_PARTIAL}{uuid4().hex}"
+                partial.mkdir()
+                write_model(fitted, partial)
+                _flush_folder(partial)
+                partial.rename(folder / version)
+                _flush_folder(folder)
+            if decision is not None:
+                serves = self.version_in_use(fitted.name, **at)
+                if serves != champion:
+                    raise StorageError(
+                        f"{fitted.name} of {fitted.ticker} {fitted.horizon}: {serves} came into use while {version} "
+                        "was held against another version; it is stored and does not serve. Train again"
+                    )
+                self._record(folder, "fitted", version, champion, decision, takes_over=make_latest)
+            if make_latest:
+                _point(folder, version)
         return version
 
-    def promote(self, name: str, *, ticker: str, horizon: str, version: str) -> None:
-        """Make an existing version the one in use; it may be newer or older than the present one.
+    def promote(
+        self,
+        name: str,
+        *,
+        ticker: str,
+        horizon: str,
+        version: str,
+        reason: str = "",
+        event: Literal["promoted", "rolled_back"] = "promoted",
+    ) -> None:
+        """Make an existing version the one in use, and record it; it may be newer or older than the present one.
 
         Raises
         ------
         ModelNotFoundError : where there is no such version.
+        UntrustedModelError : where a file of it differs from what was saved; what is in use stays.
+        SliceBusyError : where another process is saving the same slice.
         """
-        folder = self._folder(name, ticker=ticker, horizon=horizon)
-        if version not in self.versions(name, ticker=ticker, horizon=horizon):
-            raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
-        with FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
+        folder = self.folder(name, ticker=ticker, horizon=horizon)
+        self.load(name, ticker=ticker, horizon=horizon, version=version)
+        with self._locked(folder, f"{name} of {ticker} {horizon}", timeout=0):
+            if version not in self.versions(name, ticker=ticker, horizon=horizon):
+                raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
+            before = self.version_in_use(name, ticker=ticker, horizon=horizon)
+            self._record(folder, event, version, before, {"kind": "person", "reason": reason}, takes_over=True)
             _point(folder, version)
 
     def load(self, name: str, *, ticker: str, horizon: str, version: str | None = LATEST) -> FittedModel:
@@ -122,7 +155,7 @@ class ModelStore:
         chosen = self.latest_version(name, ticker=ticker, horizon=horizon) if version == LATEST else version
         if chosen is None:
             raise ModelNotFoundError(f"{name} of {ticker} {horizon} was never fitted; `trading-dag train` fits it")
-        folder = self._folder(name, ticker=ticker, horizon=horizon)
+        folder = self.folder(name, ticker=ticker, horizon=horizon)
         if not _VERSION.fullmatch(chosen) or not (folder / chosen).is_dir():
             raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {chosen!r}")
         fitted = read_model(folder / chosen)
@@ -132,7 +165,7 @@ class ModelStore:
 
     def versions(self, name: str, *, ticker: str, horizon: str) -> tuple[str, ...]:
         """Return every complete version, oldest first; an empty tuple where the model was never fitted."""
-        folder = self._folder(name, ticker=ticker, horizon=horizon)
+        folder = self.folder(name, ticker=ticker, horizon=horizon)
         if not folder.is_dir():
             return ()
         return tuple(sorted(path.name for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()))
@@ -144,7 +177,7 @@ class ModelStore:
         ------
         StorageError : where the pointer names no version that exists.
         """
-        pointer = self._folder(name, ticker=ticker, horizon=horizon) / LATEST
+        pointer = self.folder(name, ticker=ticker, horizon=horizon) / LATEST
         try:
             version = pointer.read_bytes().decode(errors="backslashreplace").strip()
         except FileNotFoundError:
@@ -156,12 +189,18 @@ class ModelStore:
             )
         return version
 
+    def version_in_use(self, name: str, *, ticker: str, horizon: str) -> str | None:
+        """Return the version in use; None also where the pointer names none that exists, which a new one mends."""
+        pointer = self.folder(name, ticker=ticker, horizon=horizon) / LATEST
+        text = pointer.read_bytes().decode(errors="backslashreplace").strip() if pointer.is_file() else ""
+        return text if _VERSION.fullmatch(text) and (pointer.parent / text).is_dir() else None
+
     def inputs(self, name: str, *, ticker: str, horizon: str) -> dict[str, str] | None:
         """Return the content hash of each input of the version in use; None where the model was never fitted."""
         version = self.latest_version(name, ticker=ticker, horizon=horizon)
         if version is None:
             return None
-        return read_inputs(self._folder(name, ticker=ticker, horizon=horizon) / version)
+        return read_inputs(self.folder(name, ticker=ticker, horizon=horizon) / version)
 
     def slices(self) -> list[tuple[str, str, str]]:
         """Return name, ticker and horizon of everything that was ever fitted, sorted; folders of other names are left
@@ -170,7 +209,7 @@ class ModelStore:
         for folder in self.root.glob("*/ticker=*/horizon=*"):
             name, ticker, horizon = folder.parts[-3], folder.parts[-2][len("ticker=") :], folder.parts[-1][8:]
             try:
-                self._folder(name, ticker=ticker, horizon=horizon)
+                self.folder(name, ticker=ticker, horizon=horizon)
             except (StorageError, ConfigurationError):
                 continue
             slices.append((name, ticker, horizon))
@@ -178,12 +217,12 @@ class ModelStore:
 
     def size(self, name: str, *, ticker: str, horizon: str, version: str) -> int:
         """Return the bytes of a version's files."""
-        folder = self._folder(name, ticker=ticker, horizon=horizon) / version
+        folder = self.folder(name, ticker=ticker, horizon=horizon) / version
         return sum(path.stat().st_size for path in folder.iterdir())
 
     def latest_changed_at(self, name: str, *, ticker: str, horizon: str) -> dt.datetime | None:
         """Return the UTC time at which the version in use last changed; None where there never was one."""
-        pointer = self._folder(name, ticker=ticker, horizon=horizon) / LATEST
+        pointer = self.folder(name, ticker=ticker, horizon=horizon) / LATEST
         return dt.datetime.fromtimestamp(pointer.stat().st_mtime, dt.UTC) if pointer.is_file() else None
 
     def remove(self, name: str, *, ticker: str, horizon: str, version: str) -> None:
@@ -195,21 +234,65 @@ class ModelStore:
         StorageError : for the version in use.
         SliceBusyError : where another process is saving the same slice.
         """
-        folder = self._folder(name, ticker=ticker, horizon=horizon)
-        try:
-            with FileLock(folder / ".lock", timeout=0):
-                if version not in self.versions(name, ticker=ticker, horizon=horizon):
-                    raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
-                if version == self.latest_version(name, ticker=ticker, horizon=horizon):
-                    raise StorageError(f"{name} of {ticker} {horizon}: version {version} is the one in use")
-                (folder / version).rename(folder / f"{_PARTIAL}{uuid4().hex}")
-                _flush_folder(folder)
-                _sweep(folder)
-        except Timeout:
-            raise SliceBusyError(f"{name} of {ticker} {horizon} is being saved elsewhere") from None
+        folder = self.folder(name, ticker=ticker, horizon=horizon)
+        with self._locked(folder, f"{name} of {ticker} {horizon}", timeout=0):
+            if version not in self.versions(name, ticker=ticker, horizon=horizon):
+                raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
+            if version == self.latest_version(name, ticker=ticker, horizon=horizon):
+                raise StorageError(f"{name} of {ticker} {horizon}: version {version} is the one in use")
+            (folder / version).rename(folder / f"{_PARTIAL}{uuid4().hex}")
+            _flush_folder(folder)
+            _sweep(folder)
 
-    def _folder(self, name: str, *, ticker: str, horizon: str) -> Path:
-        """Return where the versions of one slice lie; every part is checked before it becomes a path."""
+    def _record(
+        self,
+        folder: Path,
+        event: str,
+        version: str,
+        before: str | None,
+        decision: Mapping[str, Any],
+        *,
+        takes_over: bool,
+    ) -> None:
+        """Append what is about to take effect; the slice is locked."""
+        entry = ServingEvent(
+            at=f"{self.clock():%Y-%m-%dT%H:%M:%S.%fZ}",
+            event=event,
+            version=version,
+            serves=version if takes_over or before is None else before,
+            served_before=before,
+            kind=str(decision["kind"]),
+            reason=str(decision["reason"]),
+            comparison=decision.get("comparison"),
+        )
+        append_event(folder, entry)
+
+    @contextmanager
+    def _locked(self, folder: Path, what: str, *, timeout: float) -> Iterator[None]:
+        """Hold the lock of a slice's versions.
+
+        Raises
+        ------
+        SliceBusyError : where another process holds it for longer.
+        """
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=timeout)
+        except Timeout:
+            raise SliceBusyError(f"{what} is being saved elsewhere") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def folder(self, name: str, *, ticker: str, horizon: str) -> Path:
+        """Return where the versions of one slice lie; every part is checked before it becomes a path.
+
+        Raises
+        ------
+        StorageError : for a name that may not stand in a path.
+        UnknownTickerError, UnknownHorizonError : for such a slice.
+        """
         if not _NAME.fullmatch(name):
             raise StorageError(f"{name!r} is no model name: expected small letters, digits and underscores")
         return self.root / name / f"ticker={validate_ticker(ticker)}" / f"horizon={horizon_of(horizon).key}"

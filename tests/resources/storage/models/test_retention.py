@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from resources.storage.models.history import append_event
 from resources.storage.models.retention import named_digits, remove_versions, superfluous_versions
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.resources.storage.test_parquet_store import bars
 from trading_dag.errors import SliceBusyError, StorageError
 from trading_dag.frames import table_frame
+from trading_dag.models.versions import ServingEvent
 from trading_dag.schemas import PREDICTIONS_DIRECTION, PRICES_DAILY, RECOMMENDATION, Column, Table
 
 AT = {"ticker": "SPY", "horizon": "24h"}
@@ -69,8 +71,8 @@ def row(table: Table, **values: object) -> object:
     return table_frame(table, {**given, **{k: v for k, v in dates.items() if k in given}, **AT, **values}, rows=1)
 
 
-def test_all_but_the_newest_may_go_where_nothing_names_them(models: ModelStore, store: ParquetStore) -> None:
-    assert going(models, store) == [FIRST, SECOND, THIRD, FOURTH]
+def test_all_but_the_newest_and_what_a_rollback_goes_back_to_may_go(models: ModelStore, store: ParquetStore) -> None:
+    assert going(models, store) == [FIRST, SECOND, THIRD]
     assert going(models, store, keep=3) == [FIRST, SECOND]
     assert going(models, store, keep=9) == []
     remove_versions(models, superfluous_versions(models, store, keep=3, now=NOW))
@@ -80,7 +82,24 @@ def test_all_but_the_newest_may_go_where_nothing_names_them(models: ModelStore, 
 
 def test_the_version_in_use_and_newer_ones_stay(models: ModelStore, store: ParquetStore) -> None:
     use(models, THIRD, hours=24)
-    assert going(models, store) == [FIRST, SECOND]
+    assert going(models, store) == [FIRST]
+
+
+def test_newer_versions_that_were_refused_go_like_older_ones(models: ModelStore, store: ParquetStore) -> None:
+    use(models, SECOND, hours=24)
+    folder = models.root / NAME / "ticker=SPY" / "horizon=24h"
+    for version, served in ((SECOND, FIRST), (THIRD, SECOND), (FOURTH, SECOND)):
+        kind = "no_worse" if version == SECOND else "worse"
+        serves = version if kind == "no_worse" else SECOND
+        append_event(folder, ServingEvent("2025-01-05", "fitted", version, serves, served, kind, "compared"))
+    assert going(models, store) == [THIRD, FOURTH]
+    assert going(models, store, keep=2) == [THIRD]
+
+
+def test_nothing_goes_within_an_hour_of_a_new_version(models: ModelStore, store: ParquetStore) -> None:
+    fresh = f"{NOW - dt.timedelta(minutes=30):%Y%m%dT%H%M%S%fZ}-feedf00d"
+    (models.root / NAME / "ticker=SPY" / "horizon=24h" / fresh).mkdir()
+    assert going(models, store) == []
 
 
 def test_nothing_goes_within_an_hour_of_a_change(models: ModelStore, store: ParquetStore) -> None:
@@ -90,9 +109,9 @@ def test_nothing_goes_within_an_hour_of_a_change(models: ModelStore, store: Parq
 
 def test_what_a_forecast_a_signal_or_an_input_names_stays(models: ModelStore, store: ParquetStore) -> None:
     store.write(PREDICTIONS_DIRECTION, KEY, row(PREDICTIONS_DIRECTION, model_version="a1b2c3d4"))
-    assert going(models, store) == [SECOND, THIRD, FOURTH]
+    assert going(models, store) == [SECOND, THIRD]
     store.write(RECOMMENDATION, KEY, row(RECOMMENDATION, evidence='{"direction": "0badc0de, no edge"}'))
-    assert going(models, store) == [SECOND, FOURTH]
+    assert going(models, store) == [SECOND]
     store.write(PRICES_DAILY, SliceKey("SPY"), bars(), inputs={"models.direction_classifier": FOURTH})
     assert going(models, store) == [SECOND]
 
