@@ -12,7 +12,7 @@ import pandas as pd
 from assets.jobs import RETRAIN_JOB
 from assets.partitions import Partitions, partition_key
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from trading_dag.schemas import DRIFT, VERSIONS
+from trading_dag.schemas import DRIFT, REGISTRY, VERSIONS
 from trading_dag.settings import Settings
 
 DRIFT_INTERVAL_SECONDS: Final = 3600
@@ -71,7 +71,8 @@ def _due_on(store: ParquetStore, key: SliceKey, settings: Settings) -> pd.Timest
     if reports.empty:
         return None
     # The last training counts also where its result does not serve: what was tried is not asked for again at once.
-    trained = store.read_or_empty(VERSIONS, key)["fitted_through"].max()
+    ends = [store.read_or_empty(table, key)["fitted_through"] for table in (REGISTRY, VERSIONS)]
+    trained = pd.concat(ends).max()
     history = reports.groupby("as_of_session", as_index=False).agg(share_breached=("is_breached", "mean"))
     decision = should_retrain(history, last_retrained=None if pd.isna(trained) else trained, settings=settings.drift)
     return history["as_of_session"].max() if decision.is_due else None

@@ -19,7 +19,8 @@ from assets.run.chain_fetch import add_chain_date
 from assets.sensors import AUTOMATION_SENSOR
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
-from trading_dag.schemas import DRIFT
+from trading_dag.frames import table_frame
+from trading_dag.schemas import DRIFT, VERSIONS
 from trading_dag.sessions import sessions_between
 from trading_dag.setting_groups import SurfaceSettings
 from trading_dag.settings import Settings
@@ -268,6 +269,26 @@ def test_drift_in_two_reports_in_a_row_asks_to_retrain_just_that_slice(
     requests = sensor_tick(definitions, settings, instance)
     assert [(request.job_name, str(request.partition_key)) for request in requests] == [("retrain", "24h|SPX")]
     assert len({request.run_key for request in requests}) == 1
+
+
+def test_a_training_whose_result_does_not_serve_is_rested_from_too(
+    definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    store = ParquetStore(settings.home)
+    reports = drift_reports([0.9] * 30)
+    store.write(DRIFT, SliceKey("SPX", "24h"), reports)
+    sessions = reports["as_of_session"].unique()
+    version = {
+        "ticker": "SPX", "horizon": "24h", "family": "direction_classifier", "fitted_at": pd.Timestamp("2024-01-31Z"),
+        "compared_sessions": 500, "fitted_through": pd.DatetimeIndex([sessions[0], sessions[20]]),
+        "version": ["20240101T000000000000Z-a1b2c3d4", "20240131T000000000000Z-deadbeef"],
+        "model_version": ["a1b2c3d4", "deadbeef"], "serves": [True, False], "decision": ["first", "worse"],
+    }  # fmt: skip
+    table = table_frame(VERSIONS, version, rows=2)
+    store.write(VERSIONS, SliceKey("SPX", "24h"), table)
+    assert sensor_tick(definitions, settings, instance) == []
+    store.write(VERSIONS, SliceKey("SPX", "24h"), table.iloc[:1])
+    assert len(sensor_tick(definitions, settings, instance)) == 1
 
 
 def test_one_breach_is_not_enough(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -194,6 +195,37 @@ def test_other_features_make_both_models_stale(home: Path) -> None:
         "models.direction_classifier",
         "models.volatility_forecaster",
     }
+
+
+def test_a_version_that_was_refused_is_not_fitted_again_until_its_inputs_change_and_nothing_follows_from_it(
+    home: Path,
+) -> None:
+    shorten_features(home)
+    models, name, at = ModelStore(home / "models"), "volatility_forecaster", {"ticker": "SPX", "horizon": "24h"}
+    assert models_stale(home) == {"models.direction_classifier", "models.volatility_forecaster"}
+    champion, served = models.latest_version(name, **at), models.load(name, **at)
+    record = ParquetStore(home).provenance(FEATURE_TABLE, SPX)
+    assert record is not None
+    tried = replace(served, inputs={**served.inputs, "features.feature_table": record.content_hash})
+    decision = {"kind": "worse", "reason": "worse", "comparison": None}
+    models.save(tried, make_latest=False, decision=decision, champion=champion)
+    assert models_stale(home) == {"models.direction_classifier"}
+    store = ParquetStore(home)
+    store.write(
+        FEATURE_TABLE, SPX, store.read(FEATURE_TABLE, SPX).iloc[:-1], source=record.source, inputs=record.inputs
+    )
+    assert models_stale(home) == {"models.direction_classifier", "models.volatility_forecaster"}
+
+
+def test_after_a_promotion_what_reads_the_model_is_computed_again_and_no_model_is_refitted(home: Path) -> None:
+    models, name, at = ModelStore(home / "models"), "volatility_forecaster", {"ticker": "SPX", "horizon": "24h"}
+    served = models.load(name, **at)
+    other = models.save(replace(served, libraries={**served.libraries, "numpy": "another"}), make_latest=False)
+    models.promote(name, version=other, reason="a test", **at)
+    found = stale(home, SPX_24H)
+    assert not [label for label in found if label in ("models.direction_classifier", "models.volatility_forecaster")]
+    assert {"models.registry", "predictions.volatility", "signals.recommendation"} <= set(found)
+    assert "predictions.direction" not in found
 
 
 def test_a_named_model_is_refitted_and_what_reads_it_follows_where_that_is_asked_for(home: Path) -> None:
