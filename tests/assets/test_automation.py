@@ -271,6 +271,7 @@ def test_drift_in_two_reports_in_a_row_asks_to_retrain_just_that_slice(
     assert len({request.run_key for request in requests}) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
 def test_a_training_whose_result_does_not_serve_is_rested_from_too(
     definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance
 ) -> None:
@@ -279,7 +280,8 @@ def test_a_training_whose_result_does_not_serve_is_rested_from_too(
     store.write(DRIFT, SliceKey("SPX", "24h"), reports)
     sessions = reports["as_of_session"].unique()
     version = {
-        "ticker": "SPX", "horizon": "24h", "family": "direction_classifier", "fitted_at": pd.Timestamp("2024-01-31Z"),
+        "ticker": "SPX", "horizon": "24h", "family": "direction_classifier",
+        "fitted_at": pd.Timestamp("2024-01-31", tz="UTC"),
         "compared_sessions": 500, "fitted_through": pd.DatetimeIndex([sessions[0], sessions[20]]),
         "version": ["20240101T000000000000Z-a1b2c3d4", "20240131T000000000000Z-deadbeef"],
         "model_version": ["a1b2c3d4", "deadbeef"], "serves": [True, False], "decision": ["first", "worse"],
