@@ -157,10 +157,24 @@ def probability_of_profit(
         np.where(exists, points, 1.0),
         np.broadcast_to(np.asarray(years, dtype=np.float64), (len(k),))[:, np.newaxis],
     )
-    starts_in_profit = payoff(structure, k, spot=0.0) >= cost
+    return probability_from_crossings(structure, k, premium=cost, above=np.where(exists, above, np.nan))
+
+
+def probability_from_crossings(
+    structure: Structure, strikes: FloatArray, *, premium: FloatArray, above: FloatArray
+) -> FloatArray:
+    """Return the probability of a profit at expiration from those of ending above each breakeven, (n,).
+
+    Parameters
+    ----------
+    strikes, premium : (n, legs) and (n,).
+    above : (n, legs + 1) in the columns of ``breakevens``; NaN where there is none.
+    """
+    exists = np.isfinite(above)
+    starts_in_profit = payoff(structure, strikes, spot=0.0) >= premium
     # Crossing the first breakeven upward enters profit if the lowest prices lose, and leaves it if they win.
     alternating = np.where(np.cumsum(exists, axis=1) % 2 == 1, 1.0, -1.0)
     crossed = np.where(exists, alternating * above, 0.0).sum(axis=1)
     probability = np.where(starts_in_profit, 1.0 - crossed, crossed)
-    is_known = np.isfinite(k).all(axis=1) & np.isfinite(cost)
+    is_known = np.isfinite(strikes).all(axis=1) & np.isfinite(premium)
     return np.where(is_known, np.clip(probability, 0.0, 1.0), np.nan)
