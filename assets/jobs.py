@@ -11,9 +11,9 @@ from typing import Final
 
 import dagster as dg
 
-from assets import option_chain
+from assets import hyperparameters, option_chain
 from assets.catalog import DECLARATIONS
-from assets.declare.declaration import Stage
+from assets.declare.declaration import TUNING_TAG, Stage
 from assets.option_chain import OPTION_CHAIN_KEY
 
 MACRO_JOB: Final = "macro"
@@ -23,6 +23,7 @@ ALL_SLICES_JOB: Final = "all_slices"
 REFRESH_RAW_JOB: Final = "refresh_raw"
 REFRESH_MACRO_JOB: Final = "refresh_macro"
 RETRAIN_JOB: Final = "retrain"
+TUNE_JOB: Final = "tune"
 OPTION_CHAIN_JOB: Final = "option_chain"
 OPTIONS_JOB: Final = "options"
 HOUR_SECONDS: Final = 3600
@@ -55,6 +56,12 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations.", tags=UNPARTITIONED),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
         _job(OPTIONS_JOB, options, "Analytics of the stored option chains of one ticker."),
+        _job(
+            TUNE_JOB,
+            list(hyperparameters.hyperparameters.asset_keys),
+            "Search the hyperparameters of one ticker and horizon up to the budget of the settings.",
+            tags=TUNING_TAG,
+        ),
         _job(
             RETRAIN_JOB,
             [key for key in research if key not in labels],

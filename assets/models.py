@@ -11,6 +11,7 @@ from assets.declare.declaration import Declaration, Forecasts, Read, Result, Sli
 from assets.declare.pictures import picture
 from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import (
+    BEST_HYPERPARAMETERS,
     COEFFICIENTS,
     FEATURE_TABLE,
     INPUTS,
@@ -37,6 +38,7 @@ _LEARNT_FROM: Final = {
     "targets": TARGETS,
     "prices": PRICES_DAILY,
     "volatility_index": VOLATILITY_INDEX,
+    "tuned": BEST_HYPERPARAMETERS,
 }
 _PICTURED: Final = "direction_logistic"
 _MODELS: Final = {
@@ -65,8 +67,11 @@ def _fit(
     augmentation: Augmentation,
     *,
     start: TrainingStart,
+    tuned: pd.DataFrame,
 ) -> FittedModel:
     """Return a model family fitted as the settings say; each has its own function and training start."""
+    from trading_dag.models.tuned import tuned_from_table
+
     _require_rows(at, features)
     return fit(
         features,
@@ -76,6 +81,7 @@ def _fit(
         augmentation=augmentation,
         start=start,
         chosen=at.settings.features,
+        tuned=tuned_from_table(tuned),
     )
 
 
@@ -104,13 +110,15 @@ def direction_classifier(
     targets: pd.DataFrame,
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
+    tuned: pd.DataFrame,
 ) -> FittedModel:
     """A logistic regression and XGBoost estimate P(UP), in five walk-forward folds and a live model, each fold with its
-    own feature selection, scaling and threshold. Bars and index serve augmentation, which is off by default."""
+    own feature selection, scaling and threshold. Bars and index serve augmentation, which is off by default;
+    what was tuned is used."""
     from trading_dag.models.direction_classifier import fit
 
     drawn = _augmentation(at, prices, volatility_index)
-    return _fit(fit, at, features, targets, drawn, start=at.settings.training.direction_classifier.start)
+    return _fit(fit, at, features, targets, drawn, start=at.settings.training.direction_classifier.start, tuned=tuned)
 
 
 @model_asset(
@@ -126,6 +134,7 @@ def volatility_forecaster(
     targets: pd.DataFrame,
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
+    tuned: pd.DataFrame,
 ) -> FittedModel:
     """A forecast of the index's level, an ordered regression on its rank and their mean estimate P(LOW), P(NORMAL) and
     P(HIGH) of the IV regime at the target, beside a multinomial regression on 27 inputs. Bars and index serve
@@ -133,7 +142,7 @@ def volatility_forecaster(
     from trading_dag.models.volatility_forecaster import fit
 
     drawn = _augmentation(at, prices, volatility_index)
-    return _fit(fit, at, features, targets, drawn, start=at.settings.training.volatility_forecaster.start)
+    return _fit(fit, at, features, targets, drawn, start=at.settings.training.volatility_forecaster.start, tuned=tuned)
 
 
 @table_asset(INPUTS, SELECTION_STABILITY, reads=_MODELS, code_version="1", uses=("walk_forward",))

@@ -1,4 +1,5 @@
-"""The daily schedules: after the close, on exchange sessions only, they request raw data. Automation does the rest.
+"""The schedules. The daily ones request raw data after the close, on exchange sessions only; automation does the rest.
+A weekly one searches hyperparameters.
 
 A schedule belongs to one job, and a job to one partition definition, so tickers, macro series and option chains have
 one schedule each.
@@ -13,10 +14,13 @@ from typing import Final, Protocol
 import dagster as dg
 import pandas as pd
 
+from assets.partitions import partition_key
+from resources.storage.parquet_store import SliceKey
 from trading_dag.sessions import NEW_YORK, all_sessions
 from trading_dag.settings import Settings
 
 AFTER_THE_CLOSE: Final = "30 18 * * *"
+ON_SATURDAYS: Final = "0 9 * * 6"
 
 
 class Requests(Protocol):
@@ -33,13 +37,15 @@ def build_schedules(
     raw_job: dg.UnresolvedAssetJobDefinition,
     macro_job: dg.UnresolvedAssetJobDefinition,
     chain_job: dg.UnresolvedAssetJobDefinition,
+    tune_job: dg.UnresolvedAssetJobDefinition,
     tickers: tuple[str, ...],
+    horizons: tuple[str, ...],
 ) -> list[dg.ScheduleDefinition]:
-    """Return all three schedules. Run keys carry the session, so a repeated tick starts nothing twice.
+    """Return all four schedules. Run keys carry the session, so a repeated tick starts nothing twice.
 
     Parameters
     ----------
-    tickers : the tickers that are partitions.
+    tickers, horizons : those that are partitions.
     """
     chains = partial(_one_chain_a_ticker, tickers)
     return [
@@ -51,7 +57,26 @@ def build_schedules(
             "daily_chains", chain_job, chains, "The session's option chain of every active ticker.",
             needs=frozenset({"source"}),
         ),
+        _weekly_tuning(tune_job, [SliceKey(ticker, horizon) for ticker in tickers for horizon in horizons]),
     ]  # fmt: skip
+
+
+def _weekly_tuning(job: dg.UnresolvedAssetJobDefinition, keys: list[SliceKey]) -> dg.ScheduleDefinition:
+    """The schedule that searches hyperparameters of every slice, one run each, when no exchange is open."""
+
+    def evaluate(context) -> Iterator[dg.RunRequest]:  # type: ignore[no-untyped-def]
+        day = pd.Timestamp(context.scheduled_execution_time).tz_convert(NEW_YORK)
+        for key in keys:
+            partition = partition_key(key)
+            yield dg.RunRequest(run_key=f"{partition}-{day:%Y-%m-%d}", partition_key=partition)
+
+    return dg.schedule(
+        name="weekly_tuning",
+        job=job,
+        cron_schedule=ON_SATURDAYS,
+        execution_timezone=NEW_YORK,
+        description="Searches over hyperparameters of every ticker and horizon. On Saturdays at 9:00 New York.",
+    )(evaluate)
 
 
 def _one_run_a_ticker(

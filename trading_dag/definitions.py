@@ -13,7 +13,7 @@ import dagster as dg
 
 from assets.catalog import DECLARATIONS
 from assets.declare.materialization import build_asset
-from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, build_jobs
+from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, TUNE_JOB, build_jobs
 from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
@@ -50,7 +50,9 @@ def build_definitions(
             raw_job=jobs[REFRESH_RAW_JOB],
             macro_job=jobs[REFRESH_MACRO_JOB],
             chain_job=jobs[OPTION_CHAIN_JOB],
+            tune_job=jobs[TUNE_JOB],
             tickers=partitions.tickers,
+            horizons=partitions.horizons,
         ),
         sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB], partitions)],
         executor=dg.in_process_executor,

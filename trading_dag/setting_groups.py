@@ -75,6 +75,24 @@ class PriceStackSettings(_Frozen):
     minimum_rows: int = Field(250, ge=50, description="fewer training rows give insufficient_data")
 
 
+class TuningSettings(_Frozen):
+    """Sets the budget of each search over hyperparameters, where one is asked for: by ``tune``, by the job of that
+    name, by its schedule. ``run`` and ``train`` search nothing."""
+
+    trials: int | None = Field(
+        25,
+        ge=1,
+        le=10_000,
+        description="trials that each search is to have in all; empty: as many as the minutes allow",
+    )
+    minutes: float | None = Field(
+        None, gt=0, le=10_000, description="after which a search begins no trial; empty: no limit but the trials"
+    )
+    families: tuple[str, ...] = Field(
+        (), description="learners that are tuned; empty: all but published specifications"
+    )
+
+
 class RegimeSettings(_Frozen):
     """Says what the market states observe, and from when on."""
 

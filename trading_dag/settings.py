@@ -35,6 +35,7 @@ from trading_dag.setting_groups import (
     SelectorSettings,
     SurfaceSettings,
     TrainingSettings,
+    TuningSettings,
     WalkForwardSettings,
 )
 from trading_dag.simulation.simulation_settings import SimulationSettings
@@ -207,6 +208,7 @@ class Settings(BaseSettings):
     )
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     training: TrainingSettings = TrainingSettings()
+    tuning: TuningSettings = TuningSettings()
     price_stack: PriceStackSettings = PriceStackSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()

@@ -28,6 +28,8 @@ from trading_dag.slices import Horizon, horizon_of
 Stage = SliceKind | Literal["all_slices"]
 TimeColumn = str | Callable[[pd.DataFrame], pd.Series]
 Describe = Callable[["Slice", pd.DataFrame], dict[str, Any]]
+# Says in the tags of a run that it is to search hyperparameters within its budget, not only to read what was found.
+TUNING_TAG: Final = {"trading_dag/tuning": "yes"}
 # The name under which the state of the source is recorded beside the inputs.
 SOURCE_STATE: Final = "source_state"
 LOOKAHEAD_RULE: Final = Rule(
@@ -58,6 +60,7 @@ class Slice:
     ----------
     as_of : the last session that had closed when the computation began. Read once, so that the function and each
         recomputation by the look-ahead prober agree; what is computed here knows no other clock.
+    is_tuning : whether the run was started to search hyperparameters, by a job or a schedule that says so in a tag.
     """
 
     key: SliceKey
@@ -65,6 +68,7 @@ class Slice:
     source: Any
     store: ParquetStore
     as_of: pd.Timestamp = field(default_factory=last_closed_session)
+    is_tuning: bool = False
 
     @property
     def ticker(self) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from assets.automation import RAW_FRESHNESS, condition_of
 from assets.declare.checks import recorded_warnings, verdicts_of
-from assets.declare.declaration import SOURCE_STATE, Declaration, Read, Result, Slice
+from assets.declare.declaration import SOURCE_STATE, TUNING_TAG, Declaration, Read, Result, Slice
 from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
 from resources.io_managers.tables import (
     ALL_SLICES_METADATA,
@@ -127,6 +127,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         settings=context.resources.settings,
         source=context.resources.source,
         store=context.resources.store,
+        is_tuning=TUNING_TAG.items() <= context.run.tags.items(),
     )
     sources = _sources(inputs)
     hashes = {**input_hashes(declaration.reads, inputs), **declaration.fingerprint(at.settings)}

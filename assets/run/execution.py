@@ -35,10 +35,10 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.slice_check import problem_of
 from trading_dag.errors import TradingDagError
-from trading_dag.schemas import LIVE, METRICS, MULTIPLICITY, OPTION_CHAIN, PREDICTIONS_LOG
+from trading_dag.schemas import HYPERPARAMETERS, LIVE, METRICS, MULTIPLICITY, OPTION_CHAIN, PREDICTIONS_LOG
 from trading_dag.settings import Settings
 
-Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest", "record", "fetch"]
+Mode = Literal["run", "refresh", "train", "force", "evaluate", "backtest", "record", "fetch", "tune"]
 Part = Literal["all", "fetch", "follow_up"]
 DefinitionsFactory = Callable[[Settings], dg.Definitions]
 JOB_OF_STAGE: Final[dict[Stage, str]] = {
@@ -57,6 +57,7 @@ REPORTS: Final[dict[Mode, frozenset[str]]] = {
     "evaluate": SCORES,
     "backtest": SCORES | {"backtests"},
     "record": frozenset({PREDICTIONS_LOG.qualified_name}),
+    "tune": frozenset({HYPERPARAMETERS.qualified_name}),
 }
 # What ``fetch`` may be confined to.
 FETCHED_KINDS: Final = (
@@ -158,6 +159,7 @@ def execute(
         signals, but refits no model that exists. ``train`` refits every model. ``force`` computes everything.
         ``evaluate`` and ``backtest`` fetch nothing: they bring the scores, or the scores and the backtests, up to
         date with the forecasts and signals that are stored. ``record`` appends what those say to the prediction log.
+        ``tune`` makes tables of the searches over hyperparameters that are stored.
         ``fetch`` fetches raw data and computes nothing.
     build : makes the definitions in each worker.
     refit : of ``train``; None for every model and what follows from it.
@@ -429,7 +431,9 @@ def concludes(mode: Mode, refit: Refit | None = None) -> bool:
 def stale_in_mode(staleness: Staleness, kind: Stage, key: SliceKey, mode: Mode) -> list[Declaration]:
     """Return what a mode has to compute of a slice, besides fetching."""
     if mode in REPORTS:
-        return staleness.stale(kind, key, refit=False, groups=REPORTS[mode], needs_inputs=True)
+        # What was searched since is in no record that could be compared.
+        forced = frozenset({HYPERPARAMETERS.name}) if mode == "tune" else frozenset[str]()
+        return staleness.stale(kind, key, refit=False, groups=REPORTS[mode], needs_inputs=True, forced=forced)
     if mode == "refresh":
         return staleness.stale(kind, key, refit=False, groups=REFRESHED)
     return staleness.stale(kind, key, refit=True)

@@ -21,6 +21,7 @@ from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, mat
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.train_command import train
+from trading_dag.cli.tune_command import tune
 from trading_dag.cli.verbosity import TalkativeCommand
 
 app = typer.Typer(
@@ -65,6 +66,7 @@ def fetch(
 
 
 app.command()(train)
+app.command()(tune)
 
 
 @app.command()

@@ -44,7 +44,7 @@ def materialize(
     refit : which models ``train`` refits, and whether what reads them follows; None for all, and yes.
     notes : what is told at the end besides.
     """
-    outcomes = _execute(context, mode, quiet=as_json, refit=refit)
+    outcomes = execute_mode(context, mode, quiet=as_json, refit=refit)
 
     from trading_dag.reporting import tables
 
@@ -101,7 +101,7 @@ def fetch_raw(context: CommandContext, kinds: str, *, as_json: bool) -> None:
     unknown = sorted(wanted - set(FETCHED_KINDS))
     if unknown:
         raise ConfigurationError(f"no kind of raw data: {', '.join(unknown)}; choose from {', '.join(FETCHED_KINDS)}")
-    outcomes = _execute(context, "fetch", quiet=as_json, kinds=wanted)
+    outcomes = execute_mode(context, "fetch", quiet=as_json, kinds=wanted)
     if as_json:
         print_json(
             [
@@ -121,7 +121,7 @@ def fetch_raw(context: CommandContext, kinds: str, *, as_json: bool) -> None:
         raise typer.Exit(WORK_FAILED)
 
 
-def _execute(
+def execute_mode(
     context: CommandContext,
     mode: Mode,
     *,
@@ -217,7 +217,7 @@ def bring_reports_up_to_date(context: CommandContext, mode: Mode, *, quiet: bool
     if not is_stale and not (concludes(mode) and stale_in_mode(staleness, "all_slices", SliceKey(), mode)):
         return True
     try:
-        outcomes = _execute(context, mode, quiet=quiet)
+        outcomes = execute_mode(context, mode, quiet=quiet)
     except SliceBusyError as error:
         if mode == "record":
             raise

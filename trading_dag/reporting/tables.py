@@ -87,6 +87,18 @@ ORDER BY ALL
 """
 
 
+TUNED_SQL: Final = f"""
+SELECT ticker, horizon, family, study_window, score, value, own_value, reference_value, parameters, first_session,
+    last_session, n_rows, trial, study
+FROM models.best_hyperparameters WHERE {_SELECTED} ORDER BY ALL
+"""
+
+
+def tuned_table(frame: pd.DataFrame) -> Table:
+    """Return the hyperparameters that fits use, each with its score beside that of the learner's own values."""
+    return plain_table(frame.drop(columns=["source", "study", "trial"]), limit=len(frame))
+
+
 def models_table(frame: pd.DataFrame) -> Table:
     """Return the live models that are stored, each with what it was learnt from."""
     return plain_table(frame.drop(columns=["source", "version"]), limit=len(frame))

@@ -101,6 +101,12 @@ class TaskRows:
             return False
         return describe_rows(self.rows, positions, window=seen.window, outcomes=self.outcomes) == seen
 
+    def is_current(self, name: StudyName, space: Space) -> bool:
+        """Return whether a search of that name would be begun in the same way now, on rows that are there unchanged."""
+        expected = (self.rows.ticker, self.horizon.key, space.version, self.task.score, self._settings())
+        found = (name.ticker, name.horizon, name.space_version, name.score, dict(name.settings))
+        return found == expected and self.holds(name.rows)
+
     def _settings(self) -> dict[str, Any]:
         names = (
             "folds", "inner_folds", "minimum_presence", "presence_sessions", "late_sessions", "safe_features", "seed",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import UnknownFamilyError
 from trading_dag.models import direction_classifier, volatility_forecaster
 from trading_dag.models.learners import Learner
-from trading_dag.models.tuning.classifiers import Task
+from trading_dag.models.tuning.classifiers import Task, TaskRows, collect_task
+from trading_dag.models.tuning.record import StudyRecord
 from trading_dag.models.tuning.space import Dimension, Space
 from trading_dag.schemas import ALL_FEATURES, IV_REGIMES, VOLATILITY_FORECASTER_FEATURES
+from trading_dag.settings import Settings
+from trading_dag.slices import Horizon
 from trading_dag.validation.metrics import ranked_probability_losses
 
 
@@ -127,3 +131,47 @@ def require_families(names: tuple[str, ...]) -> tuple[Family, ...]:
         if name not in FAMILIES:
             raise UnknownFamilyError(f"{name!r} is no family that can be tuned; choose from {', '.join(FAMILIES)}")
     return tuple(FAMILIES[name] for name in dict.fromkeys(names or UNPUBLISHED))
+
+
+def family_rows(
+    family: Family, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon, settings: Settings
+) -> TaskRows:
+    """Return the rows that a search of a family sees, as the settings say.
+
+    Parameters
+    ----------
+    features, targets : features.feature_table and labels.targets of one slice.
+
+    Raises
+    ------
+    SchemaError, UnknownFeatureError : as for ``collect_task``.
+    """
+    return collect_task(
+        family.task,
+        features,
+        targets,
+        horizon=horizon,
+        settings=settings.walk_forward,
+        start=getattr(settings.training, family.task.model).start,
+        chosen=settings.features,
+    )
+
+
+def judge_of_studies(
+    features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon, settings: Settings
+) -> Callable[[StudyRecord], bool]:
+    """Return the function that says whether what a search saw is there unchanged, and its space and settings hold.
+
+    Rows are collected once for each family, and only where a search of it is asked about.
+    """
+    collected: dict[str, TaskRows] = {}
+
+    def is_current(study: StudyRecord) -> bool:
+        family = FAMILIES.get(study.name.family)
+        if family is None or features.empty:
+            return False
+        if family.name not in collected:
+            collected[family.name] = family_rows(family, features, targets, horizon=horizon, settings=settings)
+        return collected[family.name].is_current(study.name, family.space)
+
+    return is_current
