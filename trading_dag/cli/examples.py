@@ -16,6 +16,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "train --model direction_classifier --since 5y --features technical,iv,macro --n-features 30",
         "train --tickers QQQ --no-follow-up -vv",
     ),
+    "tune": (
+        "tune --tickers SPY --horizons 24h",
+        "tune --family direction_xgboost --trials 100 --minutes 30 --json",
+    ),
     "signal": ("signal SPY", "signal --all --horizons 168h --json", "signal SPY --record"),
     "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json"),
     "backtest": (

@@ -49,12 +49,6 @@ def tune(
 
     What was found is used by the next run or train, until the rows, the space or the settings change. A search that
     was stopped goes on where it was, and the same command on another terminal works on it too.
-
-    Examples:
-
-    trading-dag tune --tickers SPY --horizons 24h
-
-    trading-dag tune --family direction_xgboost --trials 100 --minutes 30 --json
     """
     from trading_dag.models.tuning.families import require_families
 
