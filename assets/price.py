@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Probe, Read, Slice, table_asset
+from assets.declare.pictures import picture
+from trading_dag.errors import StorageError
 from trading_dag.schemas import IMPLIED_VOLATILITY, PREDICTIONS_PRICE, PRICES_DAILY, TECHNICAL
 
 # What happened afterwards is told in the row of the session, and is no forecast.
@@ -22,6 +24,32 @@ def _distribution(
     return build_price_distribution(prices, technical, implied_volatility, horizon=at.horizon)
 
 
+def _described(at: Slice, forecasts: pd.DataFrame) -> dict[str, Any]:
+    """Return from when on there is a distribution and what its width follows; the picture, which takes a quarter of a
+    second, is drawn with the first slice of a month."""
+    from trading_dag.models.price_distribution import PRICE_DISTRIBUTION
+
+    own = forecasts[forecasts["model"] == PRICE_DISTRIBUTION].drop_duplicates("session")
+    sources = own["scale_source"].value_counts(sort=False)
+    described: dict[str, Any] = {
+        "first session with a distribution": "none" if own.empty else f"{own['session'].min():%Y-%m-%d}",
+        "width follows, in sessions": ", ".join(f"{name} {count:,}" for name, count in sources.items()) or "none",
+    }
+    if _month_of_stored(at) != (None if forecasts.empty else f"{forecasts['session'].max():%Y-%m}"):
+        from trading_dag.plots.price import price_fan
+
+        described["forecast prices and what came"] = picture(price_fan(forecasts))
+    return described
+
+
+def _month_of_stored(at: Slice) -> str | None:
+    try:
+        stored = at.store.provenance(PREDICTIONS_PRICE, at.key)
+    except StorageError:
+        return None  # what cannot be read is about to be replaced
+    return stored.last_session[:7] if stored and stored.last_session else None
+
+
 @table_asset(
     PREDICTIONS_PRICE,
     reads={
@@ -35,6 +63,7 @@ def _distribution(
         part=_distribution,
         outcomes=_OUTCOMES,
     ),
+    describe=_described,
 )
 def price(at: Slice, prices: pd.DataFrame, technical: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
     """Distributions rest on moves that were known at the session; they stand beside quantiles of the last 250 moves and
