@@ -20,6 +20,7 @@ from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, materialize, show_report
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
+from trading_dag.cli.results_file import write_results
 from trading_dag.cli.train_command import train
 from trading_dag.cli.tune_command import tune
 from trading_dag.cli.verbosity import TalkativeCommand
@@ -96,11 +97,22 @@ def signal(
 
 
 @app.command()
-def evaluate(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
+def evaluate(
+    tickers: Tickers = "",
+    horizons: Horizons = "",
+    source: Source = "",
+    results: Annotated[
+        str, typer.Option("--results", help="A Markdown file to write the scores of all slices into, as tables.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Score the stored forecasts if that is due, and show every score beside its baseline, with intervals."""
     from trading_dag.reporting import tables
 
     context = CommandContext(source, tickers, horizons)
+    if results:
+        write_results(context, results, quiet=as_json)
+        return
     show_report(context, "evaluate", tables.METRICS_SQL, tables.metrics_table, of="evaluation.metrics", as_json=as_json)
     if not as_json:
         from trading_dag.reporting.multiplicity_page import survivors_in_words

@@ -21,7 +21,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "tune --family direction_xgboost --trials 100 --minutes 30 --json",
     ),
     "signal": ("signal SPY", "signal --all --horizons 168h --json", "signal SPY --record"),
-    "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json"),
+    "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json", "evaluate --results results.md"),
     "backtest": (
         "backtest --tickers SPY --horizons 168h",
         "backtest --structure iron_condor --ticker SPY --entries weekly --days 30 --html condor.html",

@@ -100,7 +100,7 @@ class DirectionRows:
         return int(self.is_clear.sum()) if metric.endswith(CONDITIONAL) else len(self.is_clear)
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Return conditional metrics on clear rows, and hit rate and Brier of the sign on all."""
+        """Return conditional metrics on clear rows, and hit rate, Brier and calibration error of the sign on all."""
         clear = weights[:, self.is_clear].astype(np.float64)
         weights = weights.astype(np.float64, copy=False)
         up, calls = self.is_up[self.is_clear], self.calls_up[self.is_clear]
@@ -119,6 +119,7 @@ class DirectionRows:
             "calibration_error_conditional": metrics.calibration_error(clear, probability, happened, totals=held_clear),
             "hit_rate": metrics.mean_of(weights, hits, totals=held),
             "brier_sign": metrics.mean_of(weights, self.losses["brier_sign"], totals=held),
+            "calibration_error_sign": metrics.calibration_error(weights, self.probability_up, self.rose, totals=held),
         }
 
     def why_too_few(self, metric: str, *, least: int) -> str | None:

@@ -154,6 +154,9 @@ def test_direction_scores_are_recomputed_by_scikit_learn(
         "calibration_error_conditional": _calibration_by_hand(probability, up.to_numpy()),
         "hit_rate": np.mean(hits),
         "brier_sign": reference.brier_score_loss(rows["forward_return"] > 0, rows["probability_up"]),
+        "calibration_error_sign": _calibration_by_hand(
+            rows["probability_up"].to_numpy(), (rows["forward_return"] > 0).to_numpy()
+        ),
     }
     own = scores[(scores["task"] == "direction") & (scores["model"] == model) & (scores["baseline"] == "none")]
     found = own.set_index("metric")["value"].to_dict()
