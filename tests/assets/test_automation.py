@@ -227,6 +227,21 @@ def test_the_schedule_skips_days_without_a_session(
     assert "no session" in (data.skip_message or "")
 
 
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
+def test_the_weekly_schedule_tunes_every_slice_once_in_runs_that_say_so(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    saturday = dt.datetime(2024, 11, 30, 14, 0, tzinfo=dt.UTC)
+    asked = tick(definitions, instance, "weekly_tuning", saturday).run_requests or []
+    assert len(asked) == len({request.run_key for request in asked}) == 12
+    assert {str(request.partition_key) for request in asked} >= {"24h|SPX", "168h|COMP"}
+    job = definitions.resolve_job_def("tune")
+    assert job.tags["trading_dag/tuning"] == "yes"
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
+        "models/hyperparameters", "models/best_hyperparameters",
+    }  # fmt: skip
+
+
 def drift_reports(breached_share: list[float]) -> pd.DataFrame:
     """One report a session with a share of ten features beyond their limit."""
     sessions = sessions_between("2024-01-02", "2024-12-31")[: len(breached_share)]
