@@ -131,4 +131,4 @@ docs: install-dev  ## What is generated: the pages of tables, features and exits
 	@git --no-pager diff --stat -- docs tests/assets/graph.json  # read the whole diff before it is committed
 
 clean:  ## Remove everything that was made, but not the virtual environment
-	rm -rf data models warehouse.duckdb .dagster .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf data models training warehouse.duckdb .dagster .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,6 +25,7 @@ from assets import (
     raw,
     regime,
     signals,
+    spread,
 )
 from assets.declare.declaration import Declaration
 
@@ -43,6 +44,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *models.DECLARATIONS,
     *predictions.DECLARATIONS,
     *price.DECLARATIONS,
+    *spread.DECLARATIONS,
     *evaluation.DECLARATIONS,
     *multiplicity.DECLARATIONS,
     *signals.DECLARATIONS,

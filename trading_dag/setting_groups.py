@@ -63,6 +63,26 @@ class TrainingSettings(_Frozen):
     direction_classifier: FamilyTraining = FamilyTraining()
     volatility_forecaster: FamilyTraining = FamilyTraining()
     price_stack: FamilyTraining = FamilyTraining()
+    spread_lstm: FamilyTraining = FamilyTraining(since="2020-01-01")
+
+
+class DeepSettings(_Frozen):
+    """Says how the networks of the spread model are trained, and how much work that may be.
+
+    The architecture asks for up to 100 epochs; the default stops earlier, which the held-out rows do anyway.
+    """
+
+    epochs: int = Field(12, ge=1, le=1_000, description="most passes over the rows")
+    patience: int = Field(3, ge=1, description="epochs without a better loss on the rows held out, then it stops")
+    batch: int = Field(32, ge=1, le=65_536, description="rows between two steps of the optimiser")
+    learning_rate: float = Field(0.001, gt=0, le=1)
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="L2")
+    largest_gradient: float = Field(1.0, gt=0, description="norm at which gradients are clipped")
+    held_out_share: float = Field(
+        0.15, gt=0, lt=0.9, description="of a training part, the last sessions, which stop the training"
+    )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="cuda needs torch's build for graphics cards")
+    seed: int = Field(42, ge=0, lt=2**31)
 
 
 class PriceStackSettings(_Frozen):

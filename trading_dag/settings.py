@@ -25,6 +25,7 @@ from trading_dag.setting_groups import (
     BacktestSettings,
     BootstrapSettings,
     ChampionSettings,
+    DeepSettings,
     DriftSettings,
     GateSettings,
     HttpSettings,
@@ -210,6 +211,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     tuning: TuningSettings = TuningSettings()
     price_stack: PriceStackSettings = PriceStackSettings()
+    deep: DeepSettings = DeepSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     champion: ChampionSettings = ChampionSettings()

@@ -18,6 +18,7 @@ import pandas as pd
 from assets.automation import ConditionName
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import StorageError
+from trading_dag.models.deep.torch_library import why_deep_models_are_off
 from trading_dag.quality import Rule, rules_of
 from trading_dag.schemas import OPTION_CHAIN, SliceKind, Table
 from trading_dag.sessions import last_closed_session
@@ -220,6 +221,8 @@ class Declaration:
         stale."""
         values = settings.model_dump(mode="json", include={name.partition(".")[0] for name in self.uses})
         used = {name: reduce(getitem, name.split("."), values) for name in self.uses}
+        if "deep" in self.uses:  # what was switched off for want of torch is made once it is there
+            used["torch"] = why_deep_models_are_off() is None
         digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
         return {"code_version": self.code_version, "settings": digest}
 
@@ -339,9 +342,10 @@ def model_asset(
     kinds: Set[str],
     uses: tuple[str, ...],
     forecasts: Forecasts | None = None,
+    slicing: SliceKind = "ticker_horizon",
 ) -> Callable[[Callable[..., Any]], Declaration]:
-    """Return the decorator that declares a fitted model per ticker and horizon; the decorated function returns the
-    model.
+    """Return the decorator that declares a fitted model per ticker and horizon, or per ticker; the decorated function
+    returns the model.
 
     New data does not refit it: only a missing model, a request (``train``, drift) or a person does.
 
@@ -357,7 +361,7 @@ def model_asset(
             function=function,
             name=getattr(function, "__name__", ""),
             group="models",
-            slice="ticker_horizon",
+            slice=slicing,
             tables=(),
             reads=_as_reads(reads),
             code_version=code_version,

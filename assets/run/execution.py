@@ -446,7 +446,9 @@ def to_refit(staleness: Staleness, key: SliceKey, refit: Refit) -> list[Declarat
         return staleness.stale("ticker_horizon", key, refit=False, forced=families)
     found = staleness.stale("ticker_horizon", key, refit=False, forced=families, groups=frozenset({"labels", "models"}))
     there = families | {
-        name for name, ticker, horizon in staleness.models.slices() if (ticker, horizon) == (key.ticker, key.horizon)
+        name
+        for name, ticker, horizon in staleness.models.slices()
+        if ticker == key.ticker and horizon in (key.horizon, "")
     }
     return [
         declaration

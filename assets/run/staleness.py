@@ -111,7 +111,9 @@ class Staleness:
 
     def _current(self, read: Read, key: SliceKey) -> str | None:
         if read.table is None:
-            return self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=key.horizon or "")
+            kind = _SLICING[".".join(read.asset_key.path)]
+            horizon = key.horizon or "" if kind == "ticker_horizon" else ""
+            return self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=horizon)
         if read.is_chain:
             return chain_digest(ChainStore(self.store.root), key.ticker or "")
         if read.of_benchmarks or read.of_all_slices:

@@ -41,15 +41,19 @@ def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
     figure = canvas.new_figure(4.1, margins=canvas.Margins(left=0.9, top=0.85, between_columns=0.06))
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
-        _matrix(axes, rows[rows["model"] == name], name.replace("_", " "))
+        of_model = rows[rows["model"] == name]
+        confusion_matrix(axes, of_model, name.replace("_", " "), classes=IV_REGIMES, called="regime")
     panels[0].set_ylabel("regime that came", fontsize=9.5, color=canvas.INK)
     sessions = rows["session"].nunique()
     canvas.headline(figure, title, f"{sessions:,} sessions forecast out of sample; share of the row in brackets")
     return figure
 
 
-def _matrix(axes: Any, rows: pd.DataFrame, name: str) -> None:
-    counts = pd.crosstab(rows["y_true"], rows["y_pred"]).reindex(index=IV_REGIMES, columns=IV_REGIMES, fill_value=0)
+def confusion_matrix(axes: Any, rows: pd.DataFrame, name: str, *, classes: tuple[str, ...], called: str) -> None:
+    """Draw which class came when which was forecast, with the count and the share of the row; ``called`` is what the
+    classes are called.
+    """
+    counts = pd.crosstab(rows["y_true"], rows["y_pred"]).reindex(index=classes, columns=classes, fill_value=0)
     values = counts.to_numpy(dtype="float64")
     totals = values.sum(axis=1, keepdims=True)
     shares = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
@@ -60,11 +64,11 @@ def _matrix(axes: Any, rows: pd.DataFrame, name: str) -> None:
             column, row, f"{int(values[row, column]):,}\n({share:.0%})", ha="center", va="center", fontsize=9.5,
             color="white" if share > _DARK else canvas.INK,
         )  # fmt: skip
-    ticks = range(len(IV_REGIMES))
-    axes.set_xticks(ticks, IV_REGIMES)
-    axes.set_yticks(ticks, IV_REGIMES)
+    words = [word.replace("_", " ") for word in classes]
+    axes.set_xticks(range(len(classes)), words)
+    axes.set_yticks(range(len(classes)), words)
     axes.tick_params(labelsize=8.5, colors=canvas.INK, length=0)
-    axes.set_xlabel("regime forecast", fontsize=9.5, color=canvas.INK)
+    axes.set_xlabel(f"{called} forecast", fontsize=9.5, color=canvas.INK)
     accuracy = np.trace(values) / values.sum()
     axes.set_title(f"{name}: accuracy {accuracy:.3f}", fontsize=9.5, color=canvas.INK, loc="left")
     for spine in axes.spines.values():

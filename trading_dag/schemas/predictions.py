@@ -6,7 +6,7 @@ from typing import Final
 
 from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
-from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, TIMINGS
+from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, SPREAD_CLASSES, TIMINGS
 
 _PREDICTION_HEAD: Final = (
     TICKER, HORIZON, SESSION,
@@ -55,6 +55,24 @@ PREDICTIONS_VOLATILITY: Final = Table(
         *_PREDICTION_TAIL,
     ),
     "Out-of-sample IV-regime forecasts of the models and their baselines.",
+)  # fmt: skip
+
+PREDICTIONS_SPREAD: Final = Table(
+    "predictions", "spread", "ticker_horizon", _PREDICTION_KEY,
+    (
+        *_PREDICTION_HEAD,
+        text("y_true", "which credit spread the move paid, as in labels.targets; NULL while the future is not there",
+             allowed=SPREAD_CLASSES),
+        text("y_pred", "forecast class", allowed=SPREAD_CLASSES, nullable=False),
+        *(
+            number(f"probability_{name.lower()}", f"P({name})", minimum=0.0, maximum=1.0, nullable=False)
+            for name in SPREAD_CLASSES
+        ),
+        number("confidence", "probability of the forecast class", minimum=0.0, maximum=1.0, nullable=False),
+        *_PREDICTION_TAIL,
+    ),
+    "Out-of-sample forecasts of the credit spread that a move pays, by the networks, a logistic and their baselines.",
+    may_be_empty=True,
 )  # fmt: skip
 
 PREDICTIONS_REGIME: Final = Table(

@@ -130,7 +130,9 @@ class _Comparison:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield rows of evaluation.metrics without ticker and horizon."""
         kinds = self.part.frame.groupby("model")["is_baseline"].first()
-        pairs = [(str(model), str(baseline)) for model in kinds.index[~kinds] for baseline in kinds.index[kinds]]
+        models, baselines = map(str, kinds.index[~kinds]), [str(name) for name in kinds.index[kinds]]
+        held_against = [*baselines, *(name for name in self.task.rivals if name in kinds.index)]
+        pairs = [(model, other) for model in models for other in held_against if other != model]
         known = self.part.frame[self.part.frame[self.task.outcome].notna()]
         by_model = {
             str(model): known[known["model"] == model].set_index("session").sort_index() for model in kinds.index

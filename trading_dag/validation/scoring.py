@@ -107,7 +107,7 @@ class DirectionRows:
         probability = self.probability_up[self.is_clear]
         happened = up.astype(np.float64)
         counts = metrics.confusion(clear, up.astype(np.int64), calls.astype(np.int64), classes=2)
-        by_class = _scores_by_class(counts, ("DOWN", "UP"), ending=CONDITIONAL)
+        by_class = scores_by_class(counts, ("DOWN", "UP"), ending=CONDITIONAL)
         hits = np.where(self.calls_up, self.forward_return > 0, self.forward_return < 0).astype(np.float64)
         held, held_clear = metrics.total_weights(weights), counts.sum(axis=(1, 2))
         return {
@@ -130,7 +130,7 @@ class DirectionRows:
             counts = {"UP": self.is_up.sum(), "DOWN": (self.is_clear & ~self.is_up).sum()}
         else:
             counts = {"rises": (self.forward_return > 0).sum(), "falls": (self.forward_return < 0).sum()}
-        return _too_rare({name: int(count) for name, count in counts.items()}, least=least)
+        return too_rare({name: int(count) for name, count in counts.items()}, least=least)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class VolatilityRows:
             "macro_precision": metrics.class_precision(counts).mean(axis=1),
             "macro_recall": metrics.class_recall(counts).mean(axis=1),
             "macro_f1": metrics.class_f1(counts).mean(axis=1),
-            **_scores_by_class(counts, IV_REGIMES),
+            **scores_by_class(counts, IV_REGIMES),
             **{name: metrics.mean_of(weights, losses, totals=held) for name, losses in self.losses.items()},
             "calibration_error": metrics.calibration_error(weights, confidence, hits, totals=held),
         }
@@ -191,10 +191,10 @@ class VolatilityRows:
     def why_too_few(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002
         """Return why LOW, NORMAL or HIGH is too rare; None where none is."""
         counts = np.bincount(self.truth, minlength=len(IV_REGIMES))
-        return _too_rare({name: int(count) for name, count in zip(IV_REGIMES, counts, strict=True)}, least=least)
+        return too_rare({name: int(count) for name, count in zip(IV_REGIMES, counts, strict=True)}, least=least)
 
 
-def _scores_by_class(counts: FloatArray, classes: Sequence[str], *, ending: str = "") -> dict[str, FloatArray]:
+def scores_by_class(counts: FloatArray, classes: Sequence[str], *, ending: str = "") -> dict[str, FloatArray]:
     """Return precision, recall and F1 of each class, such as ``recall_down_conditional``; from ``confusion``."""
     scores = {
         "precision": metrics.class_precision(counts),
@@ -208,6 +208,6 @@ def _scores_by_class(counts: FloatArray, classes: Sequence[str], *, ending: str 
     }
 
 
-def _too_rare(counts: dict[str, int], *, least: int) -> str | None:
+def too_rare(counts: dict[str, int], *, least: int) -> str | None:
     rare = [f"{count} of {name}" for name, count in counts.items() if count < least]
     return f"fewer than {least} rows: {', '.join(rare)}" if rare else None

@@ -15,7 +15,14 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray
 from trading_dag.errors import SchemaError
-from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_PRICE, PREDICTIONS_VOLATILITY, Table
+from trading_dag.schemas import (
+    METRICS,
+    PREDICTIONS_DIRECTION,
+    PREDICTIONS_PRICE,
+    PREDICTIONS_SPREAD,
+    PREDICTIONS_VOLATILITY,
+    Table,
+)
 from trading_dag.served_models import SERVED_MODELS
 from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import (
@@ -28,6 +35,7 @@ from trading_dag.validation.baselines import (
 )
 from trading_dag.validation.price_scoring import PriceRows, by_sessions_ahead
 from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows
+from trading_dag.validation.spread_scoring import SpreadRows
 from trading_dag.validation.task_parts import Part, the_whole_table
 
 
@@ -59,6 +67,7 @@ class Task:
     block_losses : the metrics whose losses decide the length of the bootstrap's blocks: those of ``ScoredRows.losses``
         that a model and its baseline both have. Diebold–Mariano is computed for every loss that both have.
     outcome : the column that is NULL while the future is not there.
+    rivals : models that the others of the task are held against besides the baselines.
     hard_calls : baselines that give probability 1 or 0, or a point for a distribution; no verdict on a score of
         probabilities against them.
     questions : metric and baseline of each comparison that is counted among the verdicts, such as the proper score
@@ -72,6 +81,7 @@ class Task:
     scored: Callable[[pd.DataFrame], ScoredRows]
     block_losses: tuple[str, ...]
     outcome: str = "y_true"
+    rivals: tuple[str, ...] = ()
     hard_calls: frozenset[str] = HARD_CALLS
     questions: tuple[tuple[str, str], ...] | None = None
     nesting: Nesting | None = None
@@ -111,6 +121,14 @@ TASKS: Final[tuple[Task, ...]] = (
         questions=(("winkler_90", ROLLING_QUANTILE), ("mae_percent", RANDOM_WALK)),
         hard_calls=frozenset(),
         parts=by_sessions_ahead,
+    ),
+    Task(
+        "spread",
+        PREDICTIONS_SPREAD,
+        SpreadRows.of,
+        block_losses=("brier",),
+        rivals=("spread_logistic",),
+        questions=(("brier", CLASS_PRIOR),),
     ),
 )
 

@@ -7,6 +7,7 @@ one version hold stands in ``models.files``. Layout::
         latest                                   name of the version in use
         history.jsonl                            which version came when, whether it serves, and why
         20241231T213000123456Z-1a2b3c4d/         one immutable version
+    <root>/spread_trunk/ticker=SPY/              a model of all horizons of a ticker: horizon ""
 
 A version is written under a temporary name, flushed, and renamed; then the event is recorded, and ``latest`` is
 replaced where the version is to serve. A process killed at any moment leaves the previous latest version usable; what
@@ -204,10 +205,14 @@ class ModelStore:
 
     def slices(self) -> list[tuple[str, str, str]]:
         """Return name, ticker and horizon of everything that was ever fitted, sorted; folders of other names are left
-        out."""
+        out. The horizon is empty where a model is of all horizons of a ticker."""
         slices = []
-        for folder in self.root.glob("*/ticker=*/horizon=*"):
-            name, ticker, horizon = folder.parts[-3], folder.parts[-2][len("ticker=") :], folder.parts[-1][8:]
+        of_horizons = [
+            (*folder.parts[-3:-1], folder.parts[-1][8:]) for folder in self.root.glob("*/ticker=*/horizon=*")
+        ]
+        of_tickers = [(*pointer.parts[-3:-1], "") for pointer in self.root.glob(f"*/ticker=*/{LATEST}")]
+        for name, folder, horizon in of_horizons + of_tickers:
+            ticker = folder[len("ticker=") :]
             try:
                 self.folder(name, ticker=ticker, horizon=horizon)
             except (StorageError, ConfigurationError):
@@ -295,7 +300,8 @@ class ModelStore:
         """
         if not _NAME.fullmatch(name):
             raise StorageError(f"{name!r} is no model name: expected small letters, digits and underscores")
-        return self.root / name / f"ticker={validate_ticker(ticker)}" / f"horizon={horizon_of(horizon).key}"
+        of_ticker = self.root / name / f"ticker={validate_ticker(ticker)}"
+        return of_ticker / f"horizon={horizon_of(horizon).key}" if horizon else of_ticker
 
 
 def new_version(fitted: FittedModel, *, at: dt.datetime | None = None) -> str:

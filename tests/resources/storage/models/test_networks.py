@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,14 @@ def test_what_is_no_network_is_said(network: NetworkEstimator) -> None:
         read_network(save_tensors([1, 2]), "x.pt")  # type: ignore[arg-type]
     with pytest.raises(StorageError, match="describes no network"):
         read_network(save_tensors({"weights": torch.zeros(1)}), "x.pt")
+
+
+def test_a_model_of_all_horizons_of_a_ticker_lies_beside_none_of_them(
+    network: NetworkEstimator, tmp_path: Path
+) -> None:
+    store, model = ModelStore(tmp_path), replace(model_of(network), name="spread_trunk", horizon="")
+    version = store.save(model)
+    assert (tmp_path / "spread_trunk" / "ticker=SPY" / version / "spec.json").is_file()
+    assert store.load("spread_trunk", ticker="SPY", horizon="").content_hash() == model.content_hash()
+    store.save(model_of(network))
+    assert store.slices() == [("direction_classifier", "SPY", "24h"), ("spread_trunk", "SPY", "")]
