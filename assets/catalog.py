@@ -41,10 +41,10 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *hull_allocation.DECLARATIONS,
     *labels.DECLARATIONS,
     *hyperparameters.DECLARATIONS,
+    *spread.DECLARATIONS,  # the registry of the models reads it
     *models.DECLARATIONS,
     *predictions.DECLARATIONS,
     *price.DECLARATIONS,
-    *spread.DECLARATIONS,
     *evaluation.DECLARATIONS,
     *multiplicity.DECLARATIONS,
     *signals.DECLARATIONS,

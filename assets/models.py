@@ -171,13 +171,15 @@ def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, flo
     }
 
 
-@table_asset(REGISTRY, VERSIONS, reads=_MODELS, code_version="4")
-def registry(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
+@table_asset(REGISTRY, VERSIONS, reads={**_MODELS, "spread_lstm": Read(model="spread_lstm")}, code_version="5")
+def registry(
+    at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel, spread_lstm: StoredModel
+) -> Result:
     """The table has one row per fold of the version of each model that serves; a second one has a row for each stored
     version, which says whether it serves and why."""
     from trading_dag.models.versions import versions_table
 
-    models = (direction_classifier, volatility_forecaster)
+    models = (direction_classifier, volatility_forecaster, spread_lstm)
     folds = pd.concat([model.fitted.registry(model.version) for model in models], ignore_index=True)
     versions = versions_table([record for model in models for record in model.records])
     return Result({REGISTRY.name: folds, VERSIONS.name: versions})

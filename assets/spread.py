@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
 from assets.declare.pictures import picture
-from trading_dag.errors import InsufficientDataError
+from resources.left_out import LEFT_OUT
 from trading_dag.schemas import (
     FEATURE_TABLE,
     IMPLIED_VOLATILITY,
@@ -51,9 +51,6 @@ def spread_trunk(
     from trading_dag.models.spread_rows import targets_of_every_horizon
     from trading_dag.models.spread_trunk import fit
 
-    if features.empty:
-        reason = features.attrs.get("source_off") or "features.feature_table has no rows"
-        raise InsufficientDataError(f"nothing to fit {at.ticker} on: {reason}")
     settings = at.settings
     inputs = {
         name: str(frame.attrs.get("content_hash")) for name, frame in (("features", features), ("prices", prices))
@@ -68,6 +65,7 @@ def spread_trunk(
             deep=settings.deep,
             start=settings.training.spread_lstm.start,
             chosen=settings.features,
+            ticker=at.ticker,
             checkpoints=checkpoints,
         )
 
@@ -95,6 +93,7 @@ def spread_lstm(at: Slice, spread_trunk: StoredModel, features: pd.DataFrame, ta
 def spread(at: Slice, spread_lstm: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
     """Each session is forecast by the newest fold that had seen nothing after it, from the 60 sessions that end with
     it; class shares and the class that was known last stand beside the models."""
+    from trading_dag.models.deep.torch_library import why_deep_models_are_off
     from trading_dag.models.spread import predict
     from trading_dag.plots.spread import spread_confusion, training_history
 
@@ -103,7 +102,9 @@ def spread(at: Slice, spread_lstm: StoredModel, features: pd.DataFrame, targets:
         "training history": training_history(spread_lstm.fitted),
         "confusion of the spreads": spread_confusion(table),
     }
-    return Result({PREDICTIONS_SPREAD.name: table}, {name: picture(figure) for name, figure in figures.items()})
+    metadata: dict[str, Any] = {name: picture(figure) for name, figure in figures.items()}
+    off = why_deep_models_are_off()
+    return Result({PREDICTIONS_SPREAD.name: table}, metadata | ({LEFT_OUT: off} if off else {}))
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (spread_trunk, spread_lstm, spread)

@@ -220,7 +220,7 @@ class Declaration:
         """Return the code version and a digest of the settings that are used: with the inputs, they decide what is
         stale."""
         values = settings.model_dump(mode="json", include={name.partition(".")[0] for name in self.uses})
-        used = {name: reduce(getitem, name.split("."), values) for name in self.uses}
+        used: dict[str, Any] = {name: reduce(getitem, name.split("."), values) for name in self.uses}
         if "deep" in self.uses:  # what was switched off for want of torch is made once it is there
             used["torch"] = why_deep_models_are_off() is None
         digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()

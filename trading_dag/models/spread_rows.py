@@ -85,7 +85,11 @@ class TrainingPart:
 
 
 def collect_spread_rows(
-    features: pd.DataFrame, targets: Mapping[str, pd.DataFrame], *, names: tuple[str, ...]
+    features: pd.DataFrame,
+    targets: Mapping[str, pd.DataFrame],
+    *,
+    names: tuple[str, ...],
+    ticker: str | None = None,
 ) -> SpreadRows:
     """Return the rows of one ticker.
 
@@ -94,13 +98,14 @@ def collect_spread_rows(
     features : features.feature_table.
     targets : labels of every horizon by its key, as labels.targets has them.
     names : what is read.
+    ticker : the underlying; by default that of the feature rows.
 
     Raises
     ------
     SchemaError : for frames that are not of this ticker or not in the shape of their tables.
     """
     sessions, values = values_of(features, names)
-    ticker = ticker_of(features)
+    ticker = ticker_of(features) if ticker is None else ticker
     codes = {}
     last = pd.DatetimeIndex([pd.NaT] * len(sessions))
     for key, frame in targets.items():

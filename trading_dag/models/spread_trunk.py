@@ -21,7 +21,7 @@ from trading_dag.models.candidates import candidates_of
 from trading_dag.models.deep.network_estimator import WEIGHTS, NetworkEstimator
 from trading_dag.models.deep.price_network import split_off_the_last
 from trading_dag.models.deep.sequences import learn_scale, sequences_at
-from trading_dag.models.deep.torch_library import why_deep_models_are_off
+from trading_dag.models.deep.torch_library import why_deep_models_are_off, why_device_is_missing
 from trading_dag.models.fitted import FittedFold, FittedModel, is_steady
 from trading_dag.models.fitting import library_versions
 from trading_dag.models.spread_rows import (
@@ -56,6 +56,7 @@ def fit(
     deep: DeepSettings,
     start: TrainingStart,
     chosen: tuple[str, ...] = (),
+    ticker: str | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> FittedModel:
     """Fit both networks on every walk-forward fold, and once more on every label.
@@ -67,19 +68,20 @@ def fit(
     settings, deep : folds, presence; how networks are trained.
     start : since when is learnt from; a date that leaves less than five years is moved back.
     chosen : which features may be read; empty for all.
+    ticker : the underlying; by default that of the feature rows.
     checkpoints : where a training goes on if it was killed; None keeps nothing.
 
     Returns
     -------
-    Folds of ``spread_lstm`` and ``spread_attention``. Where torch is not installed, or the rows are too few, they have
-    status ``insufficient_data`` and the reason.
+    Folds of ``spread_lstm`` and ``spread_attention``. Where torch or the device is missing, or the rows are too few,
+    they have status ``insufficient_data`` and the reason: nothing is raised for it, so the ticker's other work goes on.
 
     Raises
     ------
     SchemaError : for frames that are not of one slice or not in the shape of their tables.
     """
     candidates = candidates_of(NAME, SPREAD_FEATURES, chosen=chosen, safe_only=settings.safe_features)
-    rows = collect_spread_rows(features, targets, names=candidates.names)
+    rows = collect_spread_rows(features, targets, names=candidates.names, ticker=ticker)
     start = start_with_enough(start, rows.sessions)
     folds = []
     for part in training_parts(rows, settings, start):
@@ -125,7 +127,7 @@ class _Lesson:
             return "no feature is present often enough and varies in the training part"
         if len(self.learnt) < LEAST_ROWS:
             return f"{len(self.learnt)} rows to learn from, fewer than {LEAST_ROWS}"
-        return why_deep_models_are_off()
+        return why_deep_models_are_off() or why_device_is_missing(self.deep.device)
 
     def teach(self, kind: str, checkpoints: Checkpoints | None) -> FittedFold:
         """Return the fold of one kind of network."""
@@ -159,10 +161,9 @@ class _Lesson:
         import torch
 
         from trading_dag.models.deep.networks import SPREAD_ATTENTION, build_network
-        from trading_dag.models.deep.training_loop import TrainingPlan, require_device, train
+        from trading_dag.models.deep.training_loop import TrainingPlan, train
 
         deep = self.deep
-        require_device(deep.device)
         scale = learn_scale(self.rows.values[np.ix_(self.ends[self.learnt], self.chosen)])
         codes = np.stack([codes[self.ends] for codes in self.rows.codes.values()], axis=1)
         weights = class_weights(codes[self.learnt])

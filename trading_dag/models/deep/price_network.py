@@ -70,13 +70,12 @@ def fit_price_network(
     InsufficientDataError : for too few rows, an outcome that does not vary, or an input that is never known.
     ConfigurationError : where torch is not installed, or has no such device.
     """
-    require_torch()
+    require_torch(settings.device)
     import torch
 
     from trading_dag.models.deep.networks import PRICE_LSTM, build_network
-    from trading_dag.models.deep.training_loop import TrainingPlan, require_device, train
+    from trading_dag.models.deep.training_loop import TrainingPlan, train
 
-    require_device(settings.device)
     learnt, held_out = split_off_the_last(len(outcomes), share=settings.held_out, gap=settings.gap)
     inputs, steps = sequences.shape[2], sequences.shape[1]
     if len(learnt) < LEAST_ROWS:

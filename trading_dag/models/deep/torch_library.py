@@ -21,13 +21,24 @@ def why_deep_models_are_off() -> str | None:
     return f"torch is not installed, so the deep models are switched off; {ADD_TORCH} adds it"
 
 
-def require_torch() -> None:
-    """Demand that torch is installed.
+def why_device_is_missing(device: str) -> str | None:
+    """The reason is returned why torch cannot compute on a device here; None where it can."""
+    if device == "cpu":
+        return None
+    import torch
+
+    if torch.cuda.is_available():
+        return None
+    return f"torch finds no device {device!r} here; TRADING_DAG_DEEP__DEVICE=cpu"
+
+
+def require_torch(device: str = "cpu") -> None:
+    """Demand that torch is installed and has a device.
 
     Raises
     ------
-    ConfigurationError : where it is not; says what adds it.
+    ConfigurationError : where it is not, or has not; says what adds it.
     """
-    reason = why_deep_models_are_off()
+    reason = why_deep_models_are_off() or why_device_is_missing(device)
     if reason is not None:
         raise ConfigurationError(reason)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from trading_dag.arrays import IntArray
-from trading_dag.errors import ConfigurationError, UntrustedModelError
+from trading_dag.errors import UntrustedModelError
 
 _logger = logging.getLogger(__name__)
 Loss = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
@@ -162,17 +162,6 @@ class _Run:
         self.optimizer.load_state_dict(kept["optimizer"])
         self.best = kept["best"]
         self.history = [(learnt, held_out) for learnt, held_out in kept["history"]]
-
-
-def require_device(device: str) -> None:
-    """Demand that torch has a device here.
-
-    Raises
-    ------
-    ConfigurationError : where it has not.
-    """
-    if device != "cpu" and not torch.cuda.is_available():
-        raise ConfigurationError(f"torch finds no device {device!r} here; TRADING_DAG_DEEP__DEVICE=cpu")
 
 
 @contextmanager
