@@ -78,7 +78,7 @@ def fit(
         positions = rows.learnt_by(fold, settings)
         counts = np.bincount(rows.codes[positions], minlength=len(SPREAD_CLASSES))
         rare = _why_too_rare(counts, least=settings.minimum_class_rows)
-        told = {
+        told: dict[str, Any] = {
             "prior": class_prior(_CLASSES[rows.codes[positions]], classes=SPREAD_CLASSES),
             "class_counts": dict(zip(SPREAD_CLASSES, map(int, counts), strict=True)),
         }
@@ -172,7 +172,7 @@ class _Rows:
 
     def learnt_by(self, fold: FittedFold, settings: WalkForwardSettings) -> IntArray:
         """Positions of the sessions of a fold's training part that have a class at this horizon."""
-        if fold.train_first_session is None:
+        if fold.train_first_session is None or fold.train_last_session is None:
             return self.ends[:0]
         inside = training_rows(fold, self.sessions, self.target_sessions) & (self.sessions <= fold.train_last_session)
         found = self.ends[inside[self.ends] & (self.codes[self.ends] >= 0)]
