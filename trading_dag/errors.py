@@ -66,6 +66,10 @@ class NoBudgetError(ConfigurationError):
     """Raised for a search that may neither take trials nor time."""
 
 
+class UnknownVersionError(ConfigurationError):
+    """Raised for a version of a model that is not stored."""
+
+
 class SourceError(TradingDagError):
     """A source could not give what was asked.
 

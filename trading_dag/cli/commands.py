@@ -18,6 +18,7 @@ from trading_dag.cli.examples import add_examples
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, materialize, show_report
+from trading_dag.cli.models_command import models
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.results_file import write_results
@@ -192,7 +193,9 @@ def doctor(
         raise typer.Exit(WORK_FAILED)
 
 
-for registered in app.registered_commands:
+app.add_typer(models)
+
+for registered in (*app.registered_commands, *models.registered_commands):
     registered.cls = TalkativeCommand
 
 

@@ -20,6 +20,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "tune --tickers SPY --horizons 24h",
         "tune --family direction_xgboost --trials 100 --minutes 30 --json",
     ),
+    "models": (
+        "models list volatility_forecaster --tickers SPY --horizons 24h",
+        "models compare volatility_forecaster SPY 24h",
+        "models compare volatility_forecaster SPY 24h 1a2b3c4d 5e6f7a8b --json",
+        'models promote volatility_forecaster SPY 24h 1a2b3c4d --reason "the newer one jumps about"',
+        'models rollback direction_classifier QQQ 168h --reason "fitted on a bad split"',
+    ),
     "signal": ("signal SPY", "signal --all --horizons 168h --json", "signal SPY --record"),
     "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json", "evaluate --results results.md"),
     "backtest": (
@@ -50,10 +57,26 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def add_examples(app: typer.Typer) -> None:
-    """Append to the help of each registered command the examples of its name."""
+    """Append to the help of each registered command, and of each command of a group, the examples of its name."""
     for command in app.registered_commands:
         function = command.callback
         name = str(command.name or getattr(function, "__name__", ""))
-        lines = [f"trading-dag {example}" for example in EXAMPLES.get(name, ())]
-        text = inspect.cleandoc(function.__doc__ or "") if function else ""
-        command.help = "\n\n".join([" ".join(text.split()), "Examples:", *lines]) if lines else text
+        command.help = _with_examples(function.__doc__ or "" if function else "", EXAMPLES.get(name, ()))
+    for group in app.registered_groups:
+        inner = group.typer_instance
+        if inner is None:
+            continue
+        examples = EXAMPLES.get(str(inner.info.name), ())
+        inner.info.help = _with_examples(str(inner.info.help), examples)
+        for command in inner.registered_commands:
+            function = command.callback
+            name = f"{inner.info.name} {command.name or getattr(function, '__name__', '')} "
+            own = tuple(example for example in examples if example.startswith(name))
+            command.help = _with_examples(function.__doc__ or "" if function else "", own)
+
+
+def _with_examples(text: str, examples: tuple[str, ...]) -> str:
+    text = inspect.cleandoc(text)
+    if not examples:
+        return text
+    return "\n\n".join([" ".join(text.split()), "Examples:", *(f"trading-dag {example}" for example in examples)])

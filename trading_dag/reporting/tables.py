@@ -104,6 +104,28 @@ def models_table(frame: pd.DataFrame) -> Table:
     return plain_table(frame.drop(columns=["source", "version"]), limit=len(frame))
 
 
+def versions_table(frame: pd.DataFrame) -> Table:
+    """Return one row per stored version of a model: its data window, whether it serves, and what was decided."""
+    table = new_table(
+        "Versions of models; gain: of the score over the version that served then, on the same sessions",
+        ("model", "slice", "version", "serves", "learnt to", "decision", "sessions", "gain"),
+    )
+    for row in frame.to_dict("records"):
+        low, high = row["difference_ci_low"], row["difference_ci_high"]
+        gain = "–" if pd.isna(row["difference"]) else f"{row['difference']:+.5f} [{low:+.5f}, {high:+.5f}]"
+        table.add_row(
+            row["family"],
+            f"{row['ticker']} {row['horizon']}",
+            row["version"],
+            "yes" if row["serves"] else "",
+            cell_text(row["fitted_through"].strftime("%Y-%m-%d") if pd.notna(row["fitted_through"]) else None),
+            row["decision"].replace("_", " "),
+            str(row["compared_sessions"]) if row["compared_sessions"] else "–",
+            gain if pd.isna(row["difference"]) else f"{row['metric']} {gain}",
+        )
+    return table
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as JSON-ready dictionaries: null for missing values, dates in ISO form."""
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso", date_unit="s"))
