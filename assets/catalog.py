@@ -22,6 +22,7 @@ from assets import (
     prediction_log,
     predictions,
     price,
+    price_stack,
     raw,
     regime,
     signals,
@@ -43,6 +44,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *hyperparameters.DECLARATIONS,
     *spread.DECLARATIONS,  # the registry of the models reads it
     *models.DECLARATIONS,
+    *price_stack.DECLARATIONS,
     *predictions.DECLARATIONS,
     *price.DECLARATIONS,
     *evaluation.DECLARATIONS,

@@ -45,6 +45,7 @@ _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
     "volatility_forecaster": Read(model="volatility_forecaster"),
 }
+_ALL_MODELS: Final = {**_MODELS, "price_stack": Read(model="price_stack")}
 
 
 def _require_rows(at: Slice, features: pd.DataFrame) -> None:
@@ -145,14 +146,17 @@ def volatility_forecaster(
     return _fit(fit, at, features, targets, drawn, start=at.settings.training.volatility_forecaster.start, tuned=tuned)
 
 
-@table_asset(INPUTS, SELECTION_STABILITY, reads=_MODELS, code_version="1", uses=("walk_forward",))
-def inputs(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> Result:
+@table_asset(INPUTS, SELECTION_STABILITY, reads=_ALL_MODELS, code_version="2", uses=("walk_forward",))
+def inputs(
+    at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel, price_stack: StoredModel
+) -> Result:
     """The table says what each fold reads and why it leaves out the rest, decided inside the fold's training part only;
     a second table says how far the folds agree."""
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.validation.selection_stability import selection_stability
 
-    parts = [model.fitted.input_table() for model in (direction_classifier, volatility_forecaster)]
+    models = (direction_classifier, volatility_forecaster, price_stack)
+    parts = [model.fitted.input_table() for model in models]
     selection = pd.concat(parts, ignore_index=True)
     live_fold = at.settings.walk_forward.folds + 1
     stability = selection_stability(selection, live_fold=live_fold)
@@ -171,15 +175,19 @@ def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, flo
     }
 
 
-@table_asset(REGISTRY, VERSIONS, reads={**_MODELS, "spread_lstm": Read(model="spread_lstm")}, code_version="5")
+@table_asset(REGISTRY, VERSIONS, reads={**_ALL_MODELS, "spread_lstm": Read(model="spread_lstm")}, code_version="6")
 def registry(
-    at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel, spread_lstm: StoredModel
+    at: Slice,
+    direction_classifier: StoredModel,
+    volatility_forecaster: StoredModel,
+    price_stack: StoredModel,
+    spread_lstm: StoredModel,
 ) -> Result:
     """The table has one row per fold of the version of each model that serves; a second one has a row for each stored
     version, which says whether it serves and why."""
     from trading_dag.models.versions import versions_table
 
-    models = (direction_classifier, volatility_forecaster, spread_lstm)
+    models = (direction_classifier, volatility_forecaster, price_stack, spread_lstm)
     folds = pd.concat([model.fitted.registry(model.version) for model in models], ignore_index=True)
     versions = versions_table([record for model in models for record in model.records])
     return Result({REGISTRY.name: folds, VERSIONS.name: versions})

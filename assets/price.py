@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Probe, Read, Slice, table_asset
 from assets.declare.pictures import picture
 from trading_dag.errors import StorageError
-from trading_dag.schemas import IMPLIED_VOLATILITY, PREDICTIONS_PRICE, PRICES_DAILY, TECHNICAL
+from trading_dag.schemas import FEATURE_TABLE, IMPLIED_VOLATILITY, PREDICTIONS_PRICE, PRICES_DAILY, TARGETS, TECHNICAL
+
+if TYPE_CHECKING:
+    from resources.io_managers.tables import StoredModel
 
 # What happened afterwards is told in the row of the session, and is no forecast.
 _OUTCOMES: Final = ("y_true", "forward_return")
@@ -56,8 +59,14 @@ def _month_of_stored(at: Slice) -> str | None:
         "prices": Read(PRICES_DAILY, columns=("ticker", "session", "open", "close")),
         "technical": Read(TECHNICAL, columns=("ticker", "session", "hv_5", "hv_20", "hv_60")),
         "implied_volatility": Read(IMPLIED_VOLATILITY, columns=("ticker", "session", "vix_close", "iv_source")),
+        "price_stack": Read(model="price_stack"),
+        "features": FEATURE_TABLE,
+        "targets": Read(
+            TARGETS,
+            columns=("ticker", "horizon", "session", "target_session", "target_price", "forward_return"),
+        ),
     },
-    code_version="1",
+    code_version="2",
     probe=Probe(
         {"prices": "session", "technical": "session", "implied_volatility": "session"},
         part=_distribution,
@@ -65,12 +74,23 @@ def _month_of_stored(at: Slice) -> str | None:
     ),
     describe=_described,
 )
-def price(at: Slice, prices: pd.DataFrame, technical: pd.DataFrame, implied_volatility: pd.DataFrame) -> pd.DataFrame:
-    """Distributions rest on moves that were known at the session; they stand beside quantiles of the last 250 moves and
-    the random walk. The slice 168h holds forecasts of 10 and 21 sessions ahead, too."""
+def price(
+    at: Slice,
+    prices: pd.DataFrame,
+    technical: pd.DataFrame,
+    implied_volatility: pd.DataFrame,
+    price_stack: StoredModel,
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+) -> pd.DataFrame:
+    """Distributions rest on moves that were known at the session; they stand beside quantiles of the last 250 moves,
+    the random walk, and the points of the price stack and its learners. The slice 168h holds forecasts of 10 and 21
+    sessions ahead, too."""
+    from trading_dag.models.price_stack_forecasts import predict
     from trading_dag.models.price_table import price_table
 
-    return price_table([_distribution(at, prices, technical, implied_volatility)])
+    points = predict(price_stack.fitted, features, targets, horizon=at.horizon, prices=prices)
+    return price_table([_distribution(at, prices, technical, implied_volatility), points])
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (price,)

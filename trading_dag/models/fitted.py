@@ -28,7 +28,7 @@ from trading_dag.schemas import GROUP_OF_FEATURE, INPUTS, TABLES
 NO_CANDIDATE: Final = ("not_chosen", "not_safe", "not_listed")
 _ABSENT: Final = ("below_presence", *NO_CANDIDATE)
 
-ModelName = Literal["direction_classifier", "volatility_forecaster", "spread_trunk", "spread_lstm"]
+ModelName = Literal["direction_classifier", "volatility_forecaster", "price_stack", "spread_trunk", "spread_lstm"]
 FoldStatus = Literal["fitted", "insufficient_data"]
 
 
@@ -111,7 +111,7 @@ class FittedModel:
 
     Attributes
     ----------
-    name : ``direction_classifier`` or ``volatility_forecaster``.
+    name : of the family, such as ``price_stack``.
     ticker, horizon : the slice; the horizon is empty for a model of all horizons of a ticker.
     folds : fitted folds, ordered by model, then fold.
     minimum_presence : share of ``steady_features`` that a row needs.

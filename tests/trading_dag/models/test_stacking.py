@@ -7,6 +7,7 @@ from math import inf
 import numpy as np
 import pytest
 from scipy.optimize import nnls
+from sklearn.linear_model import ElasticNet, Ridge
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import InFoldStackingError, InsufficientDataError
@@ -124,15 +125,30 @@ def test_without_a_penalty_the_weights_are_those_of_non_negative_least_squares()
         np.testing.assert_allclose(found.estimator.weights, expected, atol=2e-4)
 
 
-def test_ridge_weights_are_those_of_the_normal_equations() -> None:
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("strength", [0.02, 0.2])
+def test_weights_are_those_of_scikit_learns_elastic_net_and_ridge(strength: float, share: float) -> None:
     generator = np.random.default_rng(5)
-    said = generator.normal(size=(1_000, 2))
-    outcomes = said @ [0.4, 0.3] + generator.normal(size=1_000)
+    said = generator.normal(size=(1_000, 3))
+    outcomes = said @ [0.4, 0.3, -0.1] + generator.normal(size=1_000)
     size = np.sqrt((said**2).mean())
-    gram = said.T @ said / size**2 / 1_000
-    expected = np.linalg.solve(gram + 0.5 * np.eye(2), said.T @ outcomes / size / 1_000) / size
-    found = fit_blend(held_out_of(said), outcomes, folds=3, penalties=[Penalty(0.5, 0.0)])
-    np.testing.assert_allclose(found.estimator.weights, expected, rtol=1e-4)
+    regression = (
+        ElasticNet(alpha=strength, l1_ratio=share, fit_intercept=False, positive=True, tol=1e-10)
+        if share
+        else Ridge(alpha=strength * 1_000, fit_intercept=False, positive=True, tol=1e-10)
+    )
+    expected = regression.fit(said / size, outcomes).coef_ / size
+    found = fit_blend(held_out_of(said), outcomes, folds=3, penalties=[Penalty(strength, share)])
+    np.testing.assert_allclose(found.estimator.weights, expected, atol=1e-5)
+
+
+def test_learners_that_say_the_same_share_the_weight() -> None:
+    generator = np.random.default_rng(8)
+    said = generator.normal(size=(1_000, 1)).repeat(2, axis=1)
+    outcomes = 0.5 * said[:, 0] + generator.normal(size=1_000)
+    for share in (0.0, 1.0):
+        weights = fit_blend(held_out_of(said), outcomes, folds=3, penalties=[Penalty(0.01, share)]).estimator.weights
+        assert weights[0] == pytest.approx(weights[1], rel=1e-3)
 
 
 def test_weights_never_sum_to_more_than_one() -> None:

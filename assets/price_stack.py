@@ -1,0 +1,56 @@
+"""The price stack: the fitted model, and whom it believes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.pictures import picture
+from trading_dag.errors import InsufficientDataError
+from trading_dag.schemas import FEATURE_TABLE, STACK_WEIGHTS, TARGETS
+
+if TYPE_CHECKING:
+    from resources.io_managers.tables import StoredModel
+    from trading_dag.models.fitted import FittedModel
+
+
+@model_asset(
+    reads={"features": FEATURE_TABLE, "targets": TARGETS},
+    code_version="1",
+    kinds={"scikitlearn", "xgboost"},
+    uses=("walk_forward", "price_stack", "training.price_stack", "features"),
+)
+def price_stack(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
+    """A random forest, gradient boosting, XGBoost and the drift forecast returns. Their forecasts of rows that they had
+    not seen are blended with the random walk, which gets all the weight where nothing is better."""
+    from trading_dag.models.price_stack import fit
+
+    if features.empty:
+        reason = features.attrs.get("source_off") or "features.feature_table has no rows"
+        raise InsufficientDataError(f"nothing to fit {at.ticker} {at.horizon.key} on: {reason}")
+    return fit(
+        features,
+        targets,
+        horizon=at.horizon,
+        settings=at.settings.walk_forward,
+        stack=at.settings.price_stack,
+        start=at.settings.training.price_stack.start,
+        chosen=at.settings.features,
+    )
+
+
+@table_asset(STACK_WEIGHTS, reads={"price_stack": Read(model="price_stack")}, code_version="1", uses=("walk_forward",))
+def stack_weights(at: Slice, price_stack: StoredModel) -> Result:
+    """Each fold weighs its learners anew; what they leave is the weight of saying that the price stays."""
+    from trading_dag.models.price_stack import STACK
+    from trading_dag.models.stack_weights import stack_weights
+    from trading_dag.plots.stack_weights import weights_by_fold
+
+    weights = stack_weights(price_stack.fitted, STACK)
+    figure = weights_by_fold(weights, live_fold=at.settings.walk_forward.folds + 1)
+    return Result({STACK_WEIGHTS.name: weights}, {"weights by fold": picture(figure)})
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (price_stack, stack_weights)
