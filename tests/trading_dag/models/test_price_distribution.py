@@ -20,8 +20,10 @@ from trading_dag.models.volatility_scale import LEAST_MOVES
 from trading_dag.quality import QualityContext, conform, examine
 from trading_dag.schemas import PREDICTIONS_PRICE, QUANTILE_COLUMNS, QUANTILE_LEVELS
 from trading_dag.sessions import shift_sessions
+from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import HORIZONS, horizon_of
 from trading_dag.validation.baselines import RANDOM_WALK, ROLLING_QUANTILE
+from trading_dag.validation.evaluation import evaluate
 from trading_dag.validation.lookahead import probe_lookahead
 
 NOW = QualityContext(now_session=pd.Timestamp("2016-12-30"))
@@ -221,3 +223,26 @@ def test_rows_of_other_models_join_the_table_in_the_order_of_its_key(weekly: pd.
     pd.testing.assert_frame_equal(together, expected)
     thirds = together.pivot(index="session", columns="model", values="volatility_third")
     assert (thirds["price_stack"] == thirds[RANDOM_WALK]).all()
+
+
+def test_volatilities_in_shuffled_order_give_no_skill_over_the_random_walk() -> None:
+    inputs = price_inputs(1_700, seed=11)
+    order = np.random.default_rng(11).permutation(1_700)
+    for name, columns in (("technical", ["hv_5", "hv_20", "hv_60"]), ("implied_volatility", ["vix_close"])):
+        inputs[name][columns] = inputs[name][columns].to_numpy()[order]
+    true = build_price_distribution(**price_inputs(1_700, seed=11), horizon=horizon_of("24h"))
+    shuffled = build_price_distribution(**inputs, horizon=horizon_of("24h"))
+    settings = BootstrapSettings(draws=200)
+    gains = {}
+    for name, table in (("true", true), ("shuffled", shuffled)):
+        scores = evaluate({"price": table}, horizon=horizon_of("24h"), settings=settings)
+        key = (scores["metric"] == "winkler_90") & (scores["baseline"] == RANDOM_WALK)
+        gains[name] = scores[key].iloc[0]
+    assert gains["true"]["verdict"] == "skilled"
+    assert gains["shuffled"]["verdict"] != "skilled"
+
+
+def test_two_computations_are_equal_to_the_last_bit(weekly: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(
+        weekly, build_price_distribution(**price_inputs(), horizon=horizon_of("168h")), check_exact=True
+    )
