@@ -27,6 +27,7 @@ from assets import (
     regime,
     signals,
     spread,
+    volatility_level,
 )
 from assets.declare.declaration import Declaration
 
@@ -46,6 +47,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *models.DECLARATIONS,
     *price_stack.DECLARATIONS,
     *predictions.DECLARATIONS,
+    *volatility_level.DECLARATIONS,
     *price.DECLARATIONS,
     *evaluation.DECLARATIONS,
     *multiplicity.DECLARATIONS,

@@ -10,5 +10,11 @@ from typing import Final
 
 SERVED_DIRECTION: Final = "direction_logistic"
 SERVED_VOLATILITY: Final = "volatility_blend"
+SERVED_VOLATILITY_LEVEL: Final = "volatility_har"
 SERVED_PRICE: Final = "price_distribution"
-SERVED_MODELS: Final = {"direction": SERVED_DIRECTION, "volatility": SERVED_VOLATILITY, "price": SERVED_PRICE}
+SERVED_MODELS: Final = {
+    "direction": SERVED_DIRECTION,
+    "volatility": SERVED_VOLATILITY,
+    "volatility_level": SERVED_VOLATILITY_LEVEL,
+    "price": SERVED_PRICE,
+}

@@ -23,7 +23,7 @@ HAR: Final = "volatility_har"
 ORDERED: Final = "volatility_ordered"
 BLEND: Final = "volatility_blend"
 OF_LEVEL: Final = "ln_index_at_target"
-_LEVEL: Final = "level"
+LEVEL_PART: Final = "level"
 _ORDERED: Final = "ordered"
 _OF_LEVEL: Final[dict[str, Any]] = {"means_over": list(MEANS_OVER), "ridge": RIDGE, "quantiles": DRAWS}
 _OF_RANK: Final[dict[str, Any]] = {"knots": list(KNOTS), "spline_ridge": SPLINE_RIDGE}
@@ -65,7 +65,7 @@ def level_part(estimator: Any) -> LevelForecaster | None:
     """Return the part of an estimator that forecasts the level; None where it has none."""
     if not isinstance(estimator, RegimeForecaster):
         return None
-    part = dict(estimator.steps).get(_LEVEL)
+    part = dict(estimator.steps).get(LEVEL_PART)
     return part if isinstance(part, LevelForecaster) else None
 
 
@@ -91,7 +91,7 @@ def _learner(model: str, hyperparameters: dict[str, Any], *, level: bool, ordere
     def fit(values: FloatArray, codes: IntArray, levels: FloatArray) -> RegimeForecaster:
         steps: list[tuple[str, Any]] = []
         if level:
-            steps.append((_LEVEL, LevelForecaster().fit(values, levels)))
+            steps.append((LEVEL_PART, LevelForecaster().fit(values, levels)))
         if ordered:
             steps.append((_ORDERED, OrderedLogit().fit(values, codes)))
         return RegimeForecaster(steps)

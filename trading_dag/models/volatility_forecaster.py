@@ -31,7 +31,7 @@ from trading_dag.models.regime_forecaster import level_learners
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe
 from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, NOTHING, UNTUNED, Tuned
-from trading_dag.schemas import ALL_FEATURES, IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
+from trading_dag.schemas import ALL_FEATURES, IV_DIRECTIONS, IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
@@ -41,7 +41,7 @@ NAME: Final = "volatility_forecaster"
 LOGISTIC: Final = "volatility_logistic"
 _CURRENT: Final = "iv_rank"
 _REGIMES: Final = np.array(IV_REGIMES, dtype=object)
-_CHANGES: Final = np.array(["CONTRACTING", "STABLE", "EXPANDING"], dtype=object)
+_CHANGES: Final = np.array(IV_DIRECTIONS, dtype=object)
 
 
 def fit(

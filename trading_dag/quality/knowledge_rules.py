@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from trading_dag.quality.price_forecast_rules import price_forecast_checks
+from trading_dag.quality.price_forecast_rules import price_forecast_checks, quantile_check
 from trading_dag.quality.rules import POINT_IN_TIME, Check, Examined, Finding, Rule
 from trading_dag.schemas import MARKET_STATES
 
@@ -58,6 +58,7 @@ def knowledge_checks(qualified_name: str) -> tuple[Check, ...]:
                 needs=_REGIME_PROBABILITIES,
             ),
         ),
+        "predictions.volatility_level": (*_prediction_checks(), quantile_check()),
         "predictions.price": (*_prediction_checks(), *price_forecast_checks()),
         "signals.recommendation": (_in_order("target_after_session", "session", "<", "target_session"),),
         "backtests.trades": (

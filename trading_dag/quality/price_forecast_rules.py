@@ -1,4 +1,4 @@
-"""Rules of predictions.price: what must hold for any distribution of a price, whoever made it."""
+"""Rules of distributions: what must hold for that of a price or of an index, whoever made it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ _ROUNDING: Final = 1e-9
 def price_forecast_checks() -> tuple[Check, ...]:
     """Return the checks of the shape of each row's distribution; rows that are points alone break none."""
     return (
-        _check(
-            "quantiles_ascend", "The quantiles of a row do not descend, and none or all of them are there.",
-            _descending, QUANTILE_COLUMNS,
-        ),
+        quantile_check(),
         _check(
             "interval_contains_median", "The 90 % interval has both ends or none, in order, and contains the median.",
             _without_median, (*_ENDS, _MEDIAN),
@@ -32,6 +29,14 @@ def price_forecast_checks() -> tuple[Check, ...]:
             "return_matches_price", "forward_return is y_true over close, minus 1, and both are there or neither.",
             _other_return, ("close", "y_true", "forward_return"),
         ),
+    )  # fmt: skip
+
+
+def quantile_check() -> Check:
+    """Return the check of the 19 quantiles, of whatever they are."""
+    return _check(
+        "quantiles_ascend", "The quantiles of a row do not descend, and none or all of them are there.",
+        _descending, QUANTILE_COLUMNS,
     )  # fmt: skip
 
 

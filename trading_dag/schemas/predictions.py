@@ -6,7 +6,7 @@ from typing import Final
 
 from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
-from trading_dag.schemas.vocabulary import DIRECTIONS, IV_REGIMES, SPREAD_CLASSES, TIMINGS
+from trading_dag.schemas.vocabulary import DIRECTIONS, IV_DIRECTIONS, IV_REGIMES, SPREAD_CLASSES, TIMINGS
 
 _PREDICTION_HEAD: Final = (
     TICKER, HORIZON, SESSION,
@@ -50,8 +50,8 @@ PREDICTIONS_VOLATILITY: Final = Table(
             for name in IV_REGIMES
         ),
         number("confidence", "probability of the forecast regime", minimum=0.0, maximum=1.0, nullable=False),
-        text("expected_change", "forecast regime against the current one", nullable=False,
-              allowed=("EXPANDING", "CONTRACTING", "STABLE")),
+        text("expected_change", "forecast regime against the current one; which way the index itself is expected to go "
+             "stands in predictions.volatility_level", nullable=False, allowed=IV_DIRECTIONS),
         *_PREDICTION_TAIL,
     ),
     "Out-of-sample IV-regime forecasts of the models and their baselines.",

@@ -6,6 +6,7 @@ from typing import Final
 
 DIRECTIONS: Final = ("UP", "DOWN", "AMBIGUOUS")
 IV_REGIMES: Final = ("LOW", "NORMAL", "HIGH")
+IV_DIRECTIONS: Final = ("CONTRACTING", "STABLE", "EXPANDING")
 # Whose options an implied volatility is of: the ticker's own, by its index or its chain, or another's.
 INDEX_SOURCES: Final = ("index", "proxy_index")
 VOLATILITY_THIRDS: Final = ("low", "middle", "high")

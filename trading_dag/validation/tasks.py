@@ -21,6 +21,7 @@ from trading_dag.schemas import (
     PREDICTIONS_PRICE,
     PREDICTIONS_SPREAD,
     PREDICTIONS_VOLATILITY,
+    PREDICTIONS_VOLATILITY_LEVEL,
     Table,
 )
 from trading_dag.served_models import SERVED_MODELS
@@ -33,6 +34,7 @@ from trading_dag.validation.baselines import (
     RANDOM_WALK,
     ROLLING_QUANTILE,
 )
+from trading_dag.validation.level_scoring import LevelRows
 from trading_dag.validation.price_scoring import PriceRows, by_sessions_ahead
 from trading_dag.validation.scoring import DirectionRows, ScoredRows, VolatilityRows
 from trading_dag.validation.spread_scoring import SpreadRows
@@ -112,6 +114,14 @@ TASKS: Final[tuple[Task, ...]] = (
     ),
     Task(
         "volatility", PREDICTIONS_VOLATILITY, VolatilityRows.of, block_losses=("brier",), questions=(("rps", MARKOV),)
+    ),
+    Task(
+        "volatility_level",
+        PREDICTIONS_VOLATILITY_LEVEL,
+        LevelRows.of,
+        block_losses=("pinball", "winkler_90"),
+        questions=(("pinball", RANDOM_WALK), ("qlike", RANDOM_WALK)),
+        hard_calls=frozenset(),
     ),
     Task(
         "price",

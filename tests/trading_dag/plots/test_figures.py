@@ -25,6 +25,7 @@ from trading_dag.plots import (
     to_png,
 )
 from trading_dag.plots.canvas import BLUE, VERMILION
+from trading_dag.plots.volatility_level import fan_of_level
 from trading_dag.schemas import IV_REGIMES
 from trading_dag.sessions import all_sessions
 
@@ -302,3 +303,36 @@ assert state() == before
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def level_predictions() -> pd.DataFrame:
+    """Forty sessions: the index stays at 20; two outcomes leave the band of 15 to 25, three are not known."""
+    outcome = np.full(40, 20.0)
+    outcome[[3, 9]], outcome[37:] = (30.0, 10.0), np.nan
+    rows = pd.DataFrame(
+        {
+            "ticker": "SPY",
+            "horizon": "72h",
+            "session": SESSIONS[:40],
+            "target_session": SESSIONS[3:43],
+            "y_true": outcome,
+            "y_pred": 20.0,
+            "quantile_05": 15.0,
+            "quantile_25": 18.0,
+            "quantile_75": 22.0,
+            "quantile_95": 25.0,
+        }
+    )
+    walk = rows.assign(model="random_walk", is_baseline=True, y_pred=99.0)
+    return pd.concat([rows.assign(model="volatility_har", is_baseline=False), walk], ignore_index=True)
+
+
+def test_the_fan_of_the_index_shows_the_model_alone_and_counts_what_it_covered() -> None:
+    figure = fan_of_level(level_predictions())
+    assert "35 of 37 outcomes inside the 90 % band" in words(figure)
+    median, inside, missed = figure.axes[0].get_lines()[:3]
+    assert set(median.get_ydata()) == {20.0}
+    assert len(inside.get_ydata()) == 35
+    assert sorted(missed.get_ydata()) == [10.0, 30.0]
+    assert to_png(figure) == to_png(fan_of_level(level_predictions()))
+    assert "insufficient data" in words(fan_of_level(level_predictions().iloc[:0]))
