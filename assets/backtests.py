@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from assets.declare.declaration import CrossRule, Declaration, Result, Slice, table_asset
-from assets.declare.pictures import picture
 from assets.signals import RATES
 from trading_dag.quality import Rule
 from trading_dag.schemas import (
@@ -109,8 +108,10 @@ def recommended_structure(
         gate=admissibility(metrics, at.settings.gate),
     )
     frames = {"trades": result.trades, "equity": result.equity, "summary": result.summary}
-    figures = figures_of_backtest(result, ticker=at.ticker, horizon=at.horizon, settings=at.settings)
-    return Result(frames, {name: picture(figure) for name, figure in figures.items()})
+    return Result(
+        frames,
+        draw=lambda: figures_of_backtest(result, ticker=at.ticker, horizon=at.horizon, settings=at.settings),
+    )
 
 
 @table_asset(
@@ -121,7 +122,7 @@ def recommended_structure(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="4",
+    code_version="5",
     automation="none",
     uses=("backtest", "surface", "structures", "volatility_indices", "options_listed"),
 )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, table_asset
-from assets.declare.pictures import picture
 from trading_dag.schemas import (
     FEATURE_TABLE,
     IMPORTANCE,
@@ -18,22 +17,29 @@ from trading_dag.schemas import (
 from trading_dag.validation.tasks import TASKS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from resources.io_managers.tables import StoredModel
+
+
+# What the picture of the folds shows of the registry.
+FOLD_SPANS: Final = ("ticker", "horizon", "train_first_session", "fitted_through")
 
 
 @table_asset(
     METRICS,
     reads={
         **{task.name: task.predictions for task in TASKS},
-        "registry": Read(REGISTRY, columns=("model", "fold", "hyperparameters")),
+        "registry": Read(REGISTRY, columns=("model", "fold", "hyperparameters", *FOLD_SPANS)),
     },
-    code_version="6",
+    code_version="7",
     uses=("bootstrap", "walk_forward"),
 )
 def metrics(at: Slice, registry: pd.DataFrame, **predictions: pd.DataFrame) -> Result:
     """Scores of every task are pooled over the test folds and computed from the prediction tables alone; intervals come
     from a stationary bootstrap. The registry says which models also learnt from augmented rows."""
     from trading_dag import plots
+    from trading_dag.plots.folds import folds_in_time
     from trading_dag.validation.evaluation import evaluate
 
     scores = evaluate(
@@ -43,13 +49,17 @@ def metrics(at: Slice, registry: pd.DataFrame, **predictions: pd.DataFrame) -> R
         minimum_class_rows=at.settings.walk_forward.minimum_class_rows,
         registry=registry,
     )
-    figures = {
-        "skill against baseline": plots.skill_against_baseline(scores),
-        "calibration": plots.calibration(predictions["direction"]),
-        "regime confusion": plots.regime_confusion(predictions["volatility"]),
-        "forecast against outcome": plots.forecast_against_outcome(predictions["direction"]),
-    }
-    return Result({"metrics": scores}, {name: picture(figure) for name, figure in figures.items()})
+
+    def figures() -> dict[str, Figure]:
+        return {
+            "skill against baseline": plots.skill_against_baseline(scores),
+            "calibration": plots.calibration(predictions["direction"]),
+            "regime confusion": plots.regime_confusion(predictions["volatility"]),
+            "forecast against outcome": plots.forecast_against_outcome(predictions["direction"]),
+            "folds in time": folds_in_time(predictions["direction"], registry),
+        }
+
+    return Result({"metrics": scores}, draw=figures)
 
 
 @table_asset(
@@ -84,8 +94,9 @@ def importance(
         for module, model in models
     ]
     table = pd.concat(parts, ignore_index=True)
-    figure = importance_of_features(table)
-    return Result({IMPORTANCE.name: table}, {"what forecasts lose without a feature": picture(figure)})
+    return Result(
+        {IMPORTANCE.name: table}, draw=lambda: {"what forecasts lose without a feature": importance_of_features(table)}
+    )
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (metrics, importance)

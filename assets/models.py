@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
-from assets.declare.pictures import picture
 from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import (
     BEST_HYPERPARAMETERS,
@@ -160,9 +159,14 @@ def inputs(
     selection = pd.concat(parts, ignore_index=True)
     live_fold = at.settings.walk_forward.folds + 1
     stability = selection_stability(selection, live_fold=live_fold)
-    figure = selection_by_fold(selection, stability, model=_PICTURED, live_fold=live_fold)
     frames = {INPUTS.name: selection, SELECTION_STABILITY.name: stability}
-    return Result(frames, {"features by fold": picture(figure), **_shares_of_safe(selection, live_fold=live_fold)})
+    return Result(
+        frames,
+        dict(_shares_of_safe(selection, live_fold=live_fold)),
+        draw=lambda: {
+            "features by fold": selection_by_fold(selection, stability, model=_PICTURED, live_fold=live_fold)
+        },
+    )
 
 
 def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, float]:

@@ -7,7 +7,6 @@ from typing import Any, Final
 import pandas as pd
 
 from assets.declare.declaration import CrossRule, Declaration, Read, Result, Slice, table_asset
-from assets.declare.pictures import picture
 from resources.left_out import LEFT_OUT
 from resources.storage.append_only import altered_rows, files_set_aside, mend
 from trading_dag.quality import Rule
@@ -108,8 +107,8 @@ def live(at: Slice, log: pd.DataFrame, targets: pd.DataFrame, metrics: pd.DataFr
         settings=at.settings.live,
     )
     said = scored_rows(log, targets, source=source)["direction"]
-    figures = {"reliability of what was said": plots.calibration(said)} if len(said) else {}
-    return Result({LIVE.name: scores}, {name: picture(figure) for name, figure in figures.items()})
+    draw = (lambda: {"reliability of what was said": plots.calibration(said)}) if len(said) else None
+    return Result({LIVE.name: scores}, draw=draw)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (log, live)

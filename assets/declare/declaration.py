@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import getitem
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import dagster as dg
 import pandas as pd
@@ -24,6 +24,9 @@ from trading_dag.schemas import OPTION_CHAIN, SliceKind, Table
 from trading_dag.sessions import last_closed_session
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon, horizon_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # What is worked on together. ``all_slices``: an unpartitioned asset that reads other assets' slices, so it comes last.
 Stage = SliceKind | Literal["all_slices"]
@@ -122,12 +125,21 @@ class Read:
 
 @dataclass(frozen=True)
 class Result:
-    """Holds what an asset function may return instead of a bare frame: frames by table name, and metadata for the
-    UI."""
+    """Holds what an asset function may return instead of a bare frame.
+
+    Attributes
+    ----------
+    frames : by table name.
+    metadata : for the UI.
+    source_off : why there are no rows.
+    draw : draws the pictures by name. It is called once a version: where the stored materialization shows the same
+        contents of inputs and result, its pictures are carried over.
+    """
 
     frames: dict[str, pd.DataFrame]
     metadata: dict[str, Any] = field(default_factory=dict)
     source_off: str | None = None
+    draw: "Callable[[], Mapping[str, Figure]] | None" = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import pandas as pd
 from assets.automation import RAW_FRESHNESS, condition_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, TUNING_TAG, Declaration, Read, Result, Slice
-from assets.partitions import TICKER_DIMENSION, Partitions, slice_of
+from assets.declare.pictures import pictures_of
+from assets.partitions import TICKER_DIMENSION, Partitions, partition_key, slice_of
 from resources.io_managers.tables import (
     ALL_SLICES_METADATA,
     BENCHMARKS_METADATA,
@@ -159,8 +160,9 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         if declaration.describe is not None:
             described = declaration.describe(at, result.frames[declaration.tables[0].name])
             result = replace(result, metadata={**result.metadata, **described})
+        shown = [*declaration.fingerprint(at.settings).values(), *content_hashes(inputs)]
         for table in declaration.tables:
-            yield _output(declaration, table, result, at, hashes=hashes, sources=sources)
+            yield _output(declaration, context, table, result, at, hashes=hashes, sources=sources, shown=shown)
         # After the outputs: Dagster counts a verdict only for the materialization that precedes it.
         yield from checks
 
@@ -306,7 +308,15 @@ def _model_output(
 
 
 def _output(
-    declaration: Declaration, table: Table, result: Result, at: Slice, *, hashes: dict[str, str], sources: str | None
+    declaration: Declaration,
+    context: dg.AssetExecutionContext,
+    table: Table,
+    result: Result,
+    at: Slice,
+    *,
+    hashes: dict[str, str],
+    sources: str | None,
+    shown: list[str],
 ) -> dg.Output[PreparedSlice]:
     prepared = at.store.prepare(
         table,
@@ -318,6 +328,10 @@ def _output(
         inputs=hashes,
     )
     metadata = dict(result.metadata) if table is declaration.tables[0] else {}
+    if result.draw is not None and table is declaration.tables[0]:
+        contents = [*shown, prepared.provenance.content_hash]
+        key, partition = dg.AssetKey([table.group, table.name]), partition_key(at.key)
+        metadata |= pictures_of(context.instance, key, partition, contents=contents, draw=result.draw)
     if prepared.provenance.accepted:
         metadata[ACCEPTED_ATTRIBUTE] = prepared.provenance.accepted
     if result.source_off:
@@ -340,6 +354,15 @@ def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[s
         )
         for name, read in reads.items()
     }
+
+
+def content_hashes(inputs: Mapping[str, Any]) -> list[str]:
+    """Return the hash of each input's contents; of a model what it learnt, not when."""
+    return [
+        f"{name}: {value.fitted.model_version if isinstance(value, StoredModel) else value.attrs.get('content_hash')}"
+        for name, value in sorted(inputs.items())
+        if isinstance(value, StoredModel | pd.DataFrame)
+    ]
 
 
 def _sources(inputs: Mapping[str, Any]) -> str | None:

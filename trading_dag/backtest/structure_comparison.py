@@ -35,6 +35,7 @@ from trading_dag.setting_groups import BacktestSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.sizing import settings_for_contract
+from trading_dag.validation.overfitting import probability_of_overfitting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,12 +249,22 @@ def _table(
             "last_session": day[-1],
             "sessions": len(day),
             "programs_tried": len(results),
+            "probability_of_overfitting": _overfitting(results),
             "pnl_lower_volatility_usd": [lower.get(label, np.nan) for label in labels],
             "pnl_higher_volatility_usd": [higher.get(label, np.nan) for label in labels],
             "inadmissible_reason": _texts(reasons),
         },
         rows=len(table),
     )
+
+
+def _overfitting(results: Sequence[PlanResult]) -> float:
+    """Return how probable it is that the plan with the best mean daily profit is below the middle elsewhere; plans
+    without trades are not chosen among.
+    """
+    equity = [result.history.equity for result in results if result.is_closed.any()]
+    daily = np.diff(np.column_stack(equity), axis=0) if equity else np.empty((0, 0))
+    return probability_of_overfitting(daily).probability
 
 
 def _without_trades(skipped: Mapping[str, int]) -> str:

@@ -110,6 +110,9 @@ COMPARISON: Final = Table(
         Column("sessions", "int64", "sessions with quotes", nullable=False, minimum=0),
         Column("programs_tried", "int64", "rows of this table, which the deflated Sharpe ratio counts", nullable=False,
                minimum=1),
+        number("probability_of_overfitting", "of the choice of the best of those: share of the halvings of the "
+               "sessions in which the best of one half by mean daily profit is below the median in the other; about "
+               "0.5: a coin; NULL: undefined", minimum=0.0, maximum=1.0),
         Column("trades", "int64", "closed trades", nullable=False, minimum=0),
         Column("open", "int64", "positions open at the end of the quotes", nullable=False, minimum=0),
         Column("skipped", "int64", "entries without a trade", nullable=False, minimum=0),

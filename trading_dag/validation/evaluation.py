@@ -17,6 +17,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +31,7 @@ from trading_dag.slices import Horizon
 from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY
 from trading_dag.validation.metric_meaning import gain, says_nothing_alone, scores_probabilities
 from trading_dag.validation.metrics import Weights, point_weights
+from trading_dag.validation.overfitting import probability_of_overfitting
 from trading_dag.validation.scoring import ScoredRows
 from trading_dag.validation.significance import AccuracyTest, clark_west, diebold_mariano
 from trading_dag.validation.task_parts import Part
@@ -42,6 +44,7 @@ from trading_dag.validation.uncertainty import (
 )
 
 NO_BASELINE: Final = "none"
+BEST_IN_SAMPLE: Final = "best_in_sample"  # whichever model of a task does best where it is chosen
 _CONSTANTS: Final = (CLIMATOLOGY, CLASS_PRIOR)  # one number a fold
 
 
@@ -66,6 +69,9 @@ def evaluate(
     such as ``climatology`` and ``class_prior`` for directions.
 
     ``climatology`` and ``class_prior`` rank nothing, so their AUC is ½, also where they differ from fold to fold.
+
+    Where a task has several models, ``probability_of_overfitting`` of ``best_in_sample`` says how often the best of
+    them on half of the sessions is below their median on the other half.
 
     The interval of a calibration error, or of a coverage's distance from nominal, is shifted upwards, because
     resampling adds noise to every bin; read its difference instead.
@@ -165,6 +171,7 @@ class _Comparison:
             yield from self._alone(model, scoring(model, part.index))
         for (model, baseline), sessions in shared.items():
             yield from self._against(model, baseline, scoring(model, sessions), scoring(baseline, sessions))
+        yield from self._choice({model: part for model, part in by_model.items() if not kinds[model]}, rows_on)
 
     def _block_length(
         self, rows_on: Callable[[str, pd.Index], ScoredRows], shared: dict[tuple[str, str], pd.Index]
@@ -179,6 +186,29 @@ class _Comparison:
                 if loss in theirs and loss in ours
             ]
         return max(lengths)
+
+    def _choice(
+        self, by_model: Mapping[str, pd.DataFrame], rows_on: Callable[[str, pd.Index], ScoredRows]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield how probable it is that the best of several models, by the loss that matters, is no better elsewhere."""
+        loss = self.task.block_losses[0]
+        candidates = {model: part for model, part in by_model.items() if loss in rows_on(model, part.index).losses}
+        if len(candidates) < 2:
+            return
+        sessions = reduce(pd.Index.intersection, (part.index for part in candidates.values()))
+        gains = np.column_stack([-rows_on(model, sessions).losses[loss] for model in candidates])
+        found = probability_of_overfitting(gains)
+        yield {
+            "task": self.task.name,
+            "model": BEST_IN_SAMPLE,
+            "metric": f"probability_of_overfitting{self.part.suffix}",
+            "baseline": NO_BASELINE,
+            "value": found.probability,
+            "n": found.n,
+            "n_ambiguous": 0,
+            "verdict": "insufficient_data" if math.isnan(found.probability) else "unskilled",
+            "reason": "the models never differ, or are too few sessions" if math.isnan(found.probability) else None,
+        }
 
     def _alone(self, model: str, own: _Scoring) -> Iterator[dict[str, Any]]:
         """Return a model's or baseline's own scores."""

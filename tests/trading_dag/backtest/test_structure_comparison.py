@@ -24,6 +24,7 @@ from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.schemas import COMPARISON
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.slices import HORIZONS, horizon_of
+from trading_dag.validation.overfitting import probability_of_overfitting
 
 SETTINGS = BacktestSettings(risk_fraction=0.2)
 HORIZON = horizon_of("48h")
@@ -85,6 +86,21 @@ def test_a_row_is_the_plan_run_by_itself(market, name: str) -> None:
         assert row["trades"] == alone.closed
         assert row["total_pnl_usd"] == pytest.approx(alone.total_usd)
         assert row["fees_usd"] == pytest.approx(alone.fees_usd)
+
+
+def test_the_probability_of_overfitting_is_of_the_daily_profits_of_the_plans_that_traded(market) -> None:
+    menu = {name: structure_of(name) for name in ("bull_put_spread", "long_straddle")}
+    table = compare_structures(market, menu=menu, horizon=HORIZON, settings=SETTINGS).table
+    plans = [
+        plan_of(structure, exits=rules, days_to_expiration=DAYS_TO_EXPIRATION, settings=SETTINGS)
+        for structure in menu.values()
+        for rules in EXITS.values()
+    ]
+    runs = [run_plan(market, plan, entries=entries_weekly(market)) for plan in plans]
+    daily = [np.diff(run.history.equity) for run in runs if run.is_closed.any()]
+    expected = probability_of_overfitting(np.column_stack(daily)).probability
+    assert 0.0 <= expected <= 1.0
+    assert (table["probability_of_overfitting"] == expected).all()
 
 
 def test_dividends_reach_every_plan(market) -> None:

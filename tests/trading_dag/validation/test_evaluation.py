@@ -20,6 +20,7 @@ from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate, verdict_of
+from trading_dag.validation.overfitting import probability_of_overfitting
 
 HORIZON = horizon_of("48h")
 SETTINGS = BootstrapSettings(draws=200)
@@ -414,3 +415,21 @@ def test_a_model_that_learnt_from_augmented_rows_says_so_and_its_scores_stay_wha
     pd.testing.assert_frame_equal(
         evaluate({"direction": forecasts}, horizon=HORIZON, settings=SETTINGS, registry=without), plain
     )
+
+
+def test_the_choice_of_the_best_of_several_models_has_its_probability_of_overfitting(direction: pd.DataFrame) -> None:
+    own = direction[direction["model"] == "direction_logistic"]
+    generator = np.random.default_rng(5)
+    noise = own.assign(model="direction_noise", probability_up=generator.uniform(0.2, 0.8, len(own)))
+    both = pd.concat([direction, noise], ignore_index=True)
+    scores = evaluate({"direction": both}, horizon=HORIZON, settings=SETTINGS)
+    row = scores[scores["metric"] == "probability_of_overfitting"].iloc[0]
+    known = [frame[frame["y_true"].notna()] for frame in (own, noise)]
+    gains = np.column_stack([-((frame["probability_up"] - (frame["forward_return"] > 0)) ** 2) for frame in known])
+    assert (row["model"], row["n"], row["verdict"]) == ("best_in_sample", len(known[0]), "unskilled")
+    assert row["value"] == probability_of_overfitting(gains).probability
+    assert row["value"] < 0.01
+    assert not row["is_served"]
+    assert "probability_of_overfitting" not in set(
+        evaluate({"direction": direction}, horizon=HORIZON, settings=SETTINGS)["metric"]
+    )  # one model is no choice
