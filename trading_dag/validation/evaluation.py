@@ -190,7 +190,7 @@ class _Comparison:
     def _choice(
         self, by_model: Mapping[str, pd.DataFrame], rows_on: Callable[[str, pd.Index], ScoredRows]
     ) -> Iterator[dict[str, Any]]:
-        """Yield how probable it is that the best of several models, by the loss that matters, is no better elsewhere."""
+        """Yield how probable it is that the best of several models is below the middle of them elsewhere."""
         loss = self.task.block_losses[0]
         candidates = {model: part for model, part in by_model.items() if loss in rows_on(model, part.index).losses}
         if len(candidates) < 2:
