@@ -70,19 +70,22 @@ def open_study(journal: Path, name: StudyName, sampler: optuna.samplers.BaseSamp
     return study
 
 
-def stored_study(journal: Path) -> optuna.Study:
-    """Return the search of a file for reading.
+def stored_study(journal: Path) -> optuna.Study | None:
+    """Return the search of a file for reading; None where one is only being begun, or its process died while it was.
 
     Raises
     ------
-    StudyJournalError : for a file that cannot be read or holds no search.
+    StudyJournalError : for a file that cannot be read or holds several searches.
     """
     _hand_log_to_ours()
     storage = _storage(journal)
     names = [study.study_name for study in storage.get_all_studies()]
-    if len(names) != 1:
+    if len(names) > 1:
         raise StudyJournalError(f"{journal} holds {len(names)} searches where one is expected; {REMEDY}")
-    return optuna.load_study(study_name=names[0], storage=storage)
+    if not names:
+        return None
+    study = optuna.load_study(study_name=names[0], storage=storage)
+    return study if NAME in study.user_attrs or study.get_trials(deepcopy=False) else None
 
 
 def name_of(study: optuna.Study, journal: Path) -> StudyName:

@@ -36,17 +36,20 @@ def read_studies(home: Path, *, ticker: str, horizon: str) -> list[StudyRecord]:
     ------
     StudyJournalError : for a journal that cannot be read.
     """
-    return [read_study(journal) for journal in journals_of(home, ticker=ticker, horizon=horizon)]
+    read = (read_study(journal) for journal in journals_of(home, ticker=ticker, horizon=horizon))
+    return [study for study in read if study is not None]
 
 
-def read_study(journal: Path) -> StudyRecord:
-    """Return the search of a journal with its trials.
+def read_study(journal: Path) -> StudyRecord | None:
+    """Return the search of a journal with its trials; None for one that has not begun.
 
     Raises
     ------
     StudyJournalError : for a journal that cannot be read.
     """
     study = stored_study(journal)
+    if study is None:
+        return None
     attributes = study.user_attrs
     return StudyRecord(
         name=name_of(study, journal),

@@ -46,7 +46,7 @@ def test_every_trial_is_a_row_with_its_rows_and_the_best_is_told(tuned: tuple[Wo
     trials = trials_of(place.home)
     assert len(trials) == 8
     assert set(trials["study_window"]) == {BEFORE_TESTS, ALL_ROWS}
-    assert (trials.groupby("study_window")["trial"].agg(list).map(sorted) == [0, 1, 2, 3]).all()
+    assert all(sorted(rows["trial"]) == [0, 1, 2, 3] for _, rows in trials.groupby("study_window"))
     used = trials[trials["is_used"]].set_index("study_window")
     complete = trials[trials["state"] == "complete"].groupby("study_window")["value"].min()
     assert used["value"].to_dict() == complete.to_dict()
@@ -87,9 +87,12 @@ def test_a_search_that_is_stopped_keeps_its_trials_and_goes_on(sample_run: Works
     place = copy_of(sample_run, tmp_path)
     arguments = ("tune", *CHOSEN, "--family", "direction_xgboost", "--trials", "200")
     process = start(place.home, *arguments)
-    finished = wait_until(lambda: _finished(place.home), process)
-    process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=60)[0]
+    try:
+        finished = wait_until(lambda: _finished(place.home), process)
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
     assert process.returncode == 143, told
     assert "the same command goes on from here" in told
     assert "Traceback" not in told

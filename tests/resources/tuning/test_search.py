@@ -23,7 +23,9 @@ PATIENCE_SECONDS = 60.0
 
 
 def record(home: Path, bowl: Bowl | None = None) -> StudyRecord:
-    return read_study(journal_of(home, (bowl or Bowl()).name))
+    found = read_study(journal_of(home, (bowl or Bowl()).name))
+    assert found is not None
+    return found
 
 
 def told(trials: tuple[TrialRecord, ...]) -> list[tuple[Any, ...]]:
@@ -237,6 +239,19 @@ def test_a_journal_of_another_search_is_refused(tmp_path: Path) -> None:
     strange.write_bytes(journal_of(tmp_path, Bowl(seed=7).name).read_bytes())
     with pytest.raises(StudyJournalError, match="holds another search than its name says"):
         search(Bowl(), home=tmp_path, budget=Budget(2))
-    strange.write_bytes(b"")
-    with pytest.raises(StudyJournalError, match="holds 0 searches"):
+    lines = journal_of(tmp_path, Bowl(seed=7).name).read_bytes().splitlines(keepends=True)
+    strange.write_bytes(lines[0] + lines[0].replace(b'"study_name":"', b'"study_name":"another'))
+    with pytest.raises(StudyJournalError, match="holds 2 searches"):
         read_studies(tmp_path, ticker="SPY", horizon="24h")
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_search_that_is_only_being_begun_is_none_yet_and_can_be_begun(
+    tmp_path: Path, uninterrupted: StudyRecord, lines: int
+) -> None:
+    search(Bowl(), home=tmp_path, budget=Budget(1))
+    journal = journal_of(tmp_path, Bowl().name)
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:lines]))
+    assert read_studies(tmp_path, ticker="SPY", horizon="24h") == []
+    search(Bowl(), home=tmp_path, budget=Budget(4))
+    assert told(record(tmp_path).trials) == told(uninterrupted.trials)[:4]
