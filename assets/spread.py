@@ -32,7 +32,7 @@ _OF_INDEX: Final = ("ticker", "session", "iv_rank", "vix_close", "vix_filled_ses
         "technical": Read(TECHNICAL, columns=("ticker", "session", "hv_20")),
         "implied_volatility": Read(IMPLIED_VOLATILITY, columns=_OF_INDEX),
     },
-    code_version="1",
+    code_version="2",
     kinds={"pytorch"},
     uses=("walk_forward", "training.spread_lstm", "features", "deep"),
     slicing="ticker",
@@ -72,7 +72,7 @@ def spread_trunk(
 
 @model_asset(
     reads={"spread_trunk": Read(model="spread_trunk"), "features": FEATURE_TABLE, "targets": TARGETS},
-    code_version="1",
+    code_version="2",
     kinds={"pytorch", "scikitlearn"},
     uses=("walk_forward", "deep"),
 )

@@ -37,6 +37,7 @@ from trading_dag.models.spread_rows import (
 from trading_dag.models.training import with_left_out
 from trading_dag.schemas import SPREAD_CLASSES
 from trading_dag.setting_groups import DeepSettings, WalkForwardSettings
+from trading_dag.slices import HORIZONS
 from trading_dag.training_start import TrainingStart
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
 NAME: Final = "spread_trunk"
 NETWORKS: Final = ("spread_lstm", "spread_attention")
 CLASS_WEIGHTS: Final = "class_weights"
+CLASS_SHARES: Final = "class_shares"
+TRUST: Final = "trust"
+OF_EACH_HORIZON: Final = (CLASS_WEIGHTS, CLASS_SHARES, TRUST)
+TRUST_GRID: FloatArray = np.arange(21) / 20.0
+LEAST_PROBABILITY: Final = 1e-6
 LEAST_ROWS: Final = 100
 
 
@@ -199,7 +205,15 @@ class _Lesson:
         )  # fmt: skip
         arrays = {f"{WEIGHTS}{name}": tensor.numpy() for name, tensor in done.state.items()}
         arrays |= {"scale.mean": scale.mean, "scale.deviation": scale.deviation, CLASS_WEIGHTS: weights}
-        return NetworkEstimator(kind, layers, arrays, STEPS, done.history)
+        return self._trusted(NetworkEstimator(kind, layers, arrays, STEPS, done.history), codes)
+
+    def _trusted(self, network: NetworkEstimator, codes: IntArray) -> NetworkEstimator:
+        """Return the network with how far it is trusted beside the classes' shares, judged on the rows held out."""
+        shares = np.stack([_shares(column) for column in codes[self.learnt].T])
+        said = _unweighted(network, self.rows.values[:, self.chosen], self.ends[self.held_out])
+        happened = codes[self.held_out]
+        trust = np.array([trust_of(said[:, at], shares[at], happened[:, at]) for at in range(len(shares))])
+        return replace(network, arrays={**network.arrays, CLASS_SHARES: shares, TRUST: trust})
 
 
 def class_weights(codes: IntArray) -> FloatArray:
@@ -222,33 +236,69 @@ def head_of(estimator: NetworkEstimator, place: int) -> NetworkEstimator:
     arrays = dict(estimator.arrays)
     for name in ("output.weight", "output.bias"):
         arrays[f"{WEIGHTS}{name}"] = arrays[f"{WEIGHTS}{name}"][own].copy()
-    arrays[CLASS_WEIGHTS] = arrays[CLASS_WEIGHTS][place : place + 1].copy()
+    for name in OF_EACH_HORIZON:
+        arrays[name] = arrays[name][place : place + 1].copy()
     return replace(estimator, arrays=arrays, layers={**estimator.layers, "outputs": classes})
 
 
 def class_probabilities(estimator: NetworkEstimator, values: FloatArray, ends: IntArray) -> FloatArray:
     """Return the probability of each class at one horizon for the sequences that end at the positions, (ends, classes).
 
-    The network learnt as if all classes were equally frequent, which is what its class weights do; dividing by them
-    gives back how frequent they are.
+    They are the network's, mixed with the shares of the classes by how far the network is trusted.
 
     Parameters
     ----------
     values : all sessions × the estimator's features, NaN where not known.
     """
-    scaled = estimator.scale.apply(values)
-    logits = estimator.raw(sequences_at(scaled, ends, steps=estimator.steps)) - np.log(estimator.arrays[CLASS_WEIGHTS])
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: FloatArray = odds / odds.sum(axis=1, keepdims=True)
+    said = _unweighted(estimator, values, ends)[:, 0]
+    trust, shares = estimator.arrays[TRUST][0], estimator.arrays[CLASS_SHARES][0]
+    probabilities: FloatArray = trust * said + (1.0 - trust) * shares
+    return probabilities
+
+
+def trust_of(said: FloatArray, shares: FloatArray, happened: IntArray) -> float:
+    """Return the weight of a network, 0 to 1 by twentieths, with which it and the shares of the classes together have
+    the least log loss; the least weight of several, and 0 where nothing is known.
+
+    Parameters
+    ----------
+    said, happened : probabilities of rows that were not learnt from, (rows, classes), and their classes; −1 for none.
+    shares : of the classes among the rows that were.
+    """
+    known = happened >= 0
+    if not known.any():
+        return 0.0
+    of_network, of_shares = said[known, happened[known]], shares[happened[known]]
+    mixed = TRUST_GRID[:, None] * of_network + (1.0 - TRUST_GRID[:, None]) * of_shares
+    return float(TRUST_GRID[np.log(np.maximum(mixed, LEAST_PROBABILITY)).mean(axis=1).argmax()])
+
+
+def _shares(codes: IntArray) -> FloatArray:
+    counts = np.bincount(codes[codes >= 0], minlength=len(SPREAD_CLASSES)).astype(np.float64)
+    return counts / counts.sum() if counts.sum() else np.full(len(counts), 1.0 / len(counts))
+
+
+def _unweighted(estimator: NetworkEstimator, values: FloatArray, ends: IntArray) -> FloatArray:
+    """What a network says of each horizon, (ends, horizons, classes).
+
+    It learnt as if all classes were equally frequent, which is what the class weights do; dividing by them gives back
+    how frequent they are.
+    """
+    weights = estimator.arrays[CLASS_WEIGHTS]
+    read = sequences_at(estimator.scale.apply(values), ends, steps=estimator.steps)
+    logits = estimator.raw(read).reshape(len(ends), *weights.shape) - np.log(weights)
+    odds = np.exp(logits - logits.max(axis=2, keepdims=True))
+    probabilities: FloatArray = odds / odds.sum(axis=2, keepdims=True)
     return probabilities
 
 
 def _scores(estimator: NetworkEstimator | None) -> dict[str, float]:
-    """Epochs run, and the losses of the one whose weights were kept."""
+    """Epochs run, the losses of the one whose weights were kept, and how far it is trusted at each horizon."""
     if estimator is None:
         return {}
     best = min(estimator.history, key=lambda losses: losses[1])
-    return {"epochs": float(len(estimator.history)), "loss_learnt": best[0], "loss_held_out": best[1]}
+    trust = {f"trust_{key}": float(trust) for key, trust in zip(HORIZONS, estimator.arrays[TRUST], strict=True)}
+    return {"epochs": float(len(estimator.history)), "loss_learnt": best[0], "loss_held_out": best[1], **trust}
 
 
 def _version_of_torch() -> dict[str, str]:

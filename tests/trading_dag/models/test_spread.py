@@ -185,7 +185,8 @@ def test_a_horizon_s_network_gives_what_the_trunk_gives_for_it(given: Example, t
 
     logits = whole.raw(sequences_at(whole.scale.apply(values), ends, steps=STEPS)).reshape(2, 6, 3)
     weighted = np.exp(logits[:, 2]) / whole.arrays["class_weights"][2]
-    expected = weighted / weighted.sum(axis=1, keepdims=True)
+    trust, shares = whole.arrays["trust"][2], whole.arrays["class_shares"][2]
+    expected = trust * weighted / weighted.sum(axis=1, keepdims=True) + (1 - trust) * shares
     found = spread_trunk.class_probabilities(spread_trunk.head_of(whole, 2), values, ends)
     assert found == pytest.approx(expected, rel=1e-5)
 
@@ -194,6 +195,21 @@ def test_a_class_counts_as_much_as_any_other() -> None:
     codes = np.array([[0, 0], [0, 1], [0, -1], [1, -1]])
     weights = spread_trunk.class_weights(codes)
     assert weights == pytest.approx(np.array([[4 / 9, 4 / 3, 1.0], [2 / 3, 2 / 3, 1.0]]))
+
+
+def test_a_network_is_trusted_as_far_as_the_rows_held_out_say() -> None:
+    shares, happened = np.array([0.5, 0.3, 0.2]), np.array([0, 1, 2, 0, -1])
+    right = np.eye(3)[np.maximum(happened, 0)]
+    assert spread_trunk.trust_of(right, shares, happened) == 1.0
+    assert spread_trunk.trust_of(np.roll(right, 1, axis=1), shares, happened) == 0.0
+    assert spread_trunk.trust_of(right, shares, np.full(5, -1)) == 0.0
+    # Right on three rows of four, certain each time. With weight w the mean log likelihood is
+    # [2 ln(.5 + .5 w) + ln(.3 + .7 w) + ln(.2 (1 − w))] / 4: largest where 2/(1 + w) + .7/(.3 + .7 w) = 1/(1 − w).
+    wrong_once = right.copy()
+    wrong_once[2] = [1.0, 0.0, 0.0]
+    best = max(np.arange(0, 1, 0.05), key=lambda w: 2 * np.log(0.5 + 0.5 * w) + np.log(0.3 + 0.7 * w) + np.log(1 - w))
+    assert spread_trunk.trust_of(wrong_once, shares, happened) == pytest.approx(best)
+    assert 0 < best < 1
 
 
 def test_without_torch_the_networks_are_off_with_the_reason_and_the_logistic_stays(without_torch: FittedModel) -> None:
