@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
-from assets.declare.pictures import picture
 from resources.left_out import LEFT_OUT
 from trading_dag.schemas import (
     FEATURE_TABLE,
@@ -19,6 +18,8 @@ from trading_dag.schemas import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.fitted import FittedModel
 
@@ -98,13 +99,15 @@ def spread(at: Slice, spread_lstm: StoredModel, features: pd.DataFrame, targets:
     from trading_dag.plots.spread import spread_confusion, training_history
 
     table = predict(spread_lstm.fitted, features, targets, horizon=at.horizon)
-    figures = {
-        "training history": training_history(spread_lstm.fitted),
-        "confusion of the spreads": spread_confusion(table),
-    }
-    metadata: dict[str, Any] = {name: picture(figure) for name, figure in figures.items()}
     off = why_deep_models_are_off()
-    return Result({PREDICTIONS_SPREAD.name: table}, metadata | ({LEFT_OUT: off} if off else {}))
+
+    def figures() -> dict[str, Figure]:
+        return {
+            "training history": training_history(spread_lstm.fitted),
+            "confusion of the spreads": spread_confusion(table),
+        }
+
+    return Result({PREDICTIONS_SPREAD.name: table}, {LEFT_OUT: off} if off else {}, draw=figures)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (spread_trunk, spread_lstm, spread)
