@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import dagster as dg
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
@@ -194,7 +195,20 @@ def registry(
     models = (direction_classifier, volatility_forecaster, price_stack, spread_lstm)
     folds = pd.concat([model.fitted.registry(model.version) for model in models], ignore_index=True)
     versions = versions_table([record for model in models for record in model.records])
-    return Result({REGISTRY.name: folds, VERSIONS.name: versions})
+    cards = {f"card of {model.fitted.name}": dg.MetadataValue.md(_card(model)) for model in models}
+    return Result({REGISTRY.name: folds, VERSIONS.name: versions}, cards)
+
+
+def _card(model: StoredModel) -> str:
+    """The card of a model that serves, without the scores, which come after it."""
+    from assets.catalog import DECLARATIONS as EVERYTHING
+    from trading_dag.reporting.model_card import model_card
+
+    described = next(entry.function.__doc__ for entry in EVERYTHING if entry.name == model.fitted.name)
+    events = sorted((event for record in model.records for event in record.events), key=lambda event: event.at)
+    return model_card(
+        model.fitted, version=model.version, description=" ".join((described or "").split()), events=events
+    )
 
 
 @table_asset(COEFFICIENTS, reads=_MODELS, code_version="1")

@@ -24,6 +24,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "models list volatility_forecaster --tickers SPY --horizons 24h",
         "models compare volatility_forecaster SPY 24h",
         "models compare volatility_forecaster SPY 24h 1a2b3c4d 5e6f7a8b --json",
+        "models card direction_classifier SPY 168h",
         'models promote volatility_forecaster SPY 24h 1a2b3c4d --reason "the newer one jumps about"',
         'models rollback direction_classifier QQQ 168h --reason "fitted on a bad split"',
     ),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from assets.declare.declaration import Declaration
     from resources.storage.models.store import ModelStore
+    from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.models.fitted import FittedModel
     from trading_dag.validation.champion import Comparison
 
@@ -55,13 +56,13 @@ def list_versions(
 
     context = CommandContext("", tickers, horizons)
     store = _store(context)
-    families = [_declaration(model).name] if model else [entry.name for entry in _families()]
+    families = [_declaration(model)] if model else _families()
     records = [
         record
-        for name in families
+        for family in families
         for ticker in context.tickers
-        for horizon in context.horizons
-        for record in version_records(store, name, ticker=ticker, horizon=horizon)
+        for horizon in (("",) if family.slice == "ticker" else context.horizons)
+        for record in version_records(store, family.name, ticker=ticker, horizon=horizon)
     ]
     frame = versions_table(records)
     if as_json:
@@ -124,6 +125,24 @@ def rollback(model: Model, ticker: Ticker, horizon: OneHorizon, reason: Reason =
     place.let_serve(target, reason=_checked(reason), event="rolled_back", as_json=as_json)
 
 
+@models.command()
+def card(
+    model: Model,
+    ticker: Ticker,
+    horizon: OneHorizon,
+    version: Annotated[str, typer.Argument(metavar="[VERSION]", help="Default: the one that serves.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Print the card of a model in Markdown: what it is, what it has learnt from, its scores beside each baseline, and
+    how to make it again."""
+    place = _Place(model, ticker, horizon)
+    text = place.card(place.version(version) if version else place.serving)
+    if as_json:
+        print_json({**place.named, "card": text})
+    else:
+        typer.echo(text, nl=False)
+
+
 class _Place:
     """One model of one ticker and horizon, with its stored versions."""
 
@@ -132,14 +151,16 @@ class _Place:
         self.context = CommandContext("", ticker, horizon)
         if len(self.context.tickers) != 1 or len(self.context.horizons) != 1:
             raise ConfigurationError("one ticker and one horizon are needed, such as SPY 24h")
-        self.name, self.ticker, self.horizon = self.declaration.name, self.context.tickers[0], self.context.horizons[0]
+        self.name, self.ticker = self.declaration.name, self.context.tickers[0]
+        # A family of a ticker has one model for all horizons.
+        self.horizon = "" if self.declaration.slice == "ticker" else self.context.horizons[0]
         self.store = _store(self.context)
         self.versions = self.store.versions(self.name, ticker=self.ticker, horizon=self.horizon)
         if not self.versions:
             raise UnknownVersionError(f"{self} has no stored version; trading-dag train fits one")
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.ticker} {self.horizon}"
+        return f"{self.name} of {self.ticker} {self.horizon}".strip()
 
     @property
     def named(self) -> dict[str, str]:
@@ -173,12 +194,14 @@ class _Place:
     def compare(self, champion: str, challenger: str) -> Comparison:
         """Return how two versions did on common sessions."""
         from assets.declare.succession import compared
+        from resources.storage.parquet_store import ParquetStore
         from trading_dag.slices import horizon_of
 
-        forecasts, horizon = self.declaration.forecasts, horizon_of(self.horizon)
+        forecasts = self.declaration.forecasts
         if forecasts is None:
             raise ConfigurationError(f"how versions of {self.name} are compared is not declared")
-        inputs = self.inputs()
+        horizon = horizon_of(self.horizon)
+        inputs = _StoredInputs(self.declaration, ParquetStore(self.context.settings.home), self.ticker, self.horizon)
         made = []
         for version in (champion, challenger):
             fitted = self.load(version)
@@ -190,32 +213,38 @@ class _Place:
             made.append((fitted, forecasts.make(fitted, inputs, horizon)))
         return compared(forecasts, *made, horizon=horizon, settings=self.context.settings.bootstrap)
 
-    def inputs(self) -> dict[str, pd.DataFrame]:
-        """Return what the model reads, as it is stored."""
+    def card(self, version: str) -> str:
+        """Return the card of a version; with scores for the one that serves, whose forecasts are stored."""
+        from resources.storage.models.serving import history_of
         from resources.storage.parquet_store import ParquetStore, SliceKey
+        from trading_dag.reporting.model_card import model_card
+        from trading_dag.schemas import METRICS
+        from trading_dag.validation.tasks import task_of
 
-        store = ParquetStore(self.context.settings.home)
-        keys = {
-            "none": SliceKey(),
-            "ticker": SliceKey(self.ticker),
-            "ticker_horizon": SliceKey(self.ticker, self.horizon),
-        }
-        return {
-            name: store.read(read.table, keys[read.table.slice], columns=read.columns or None)
-            for name, read in self.declaration.reads.items()
-            if read.table is not None
-        }
+        scores = ParquetStore(self.context.settings.home).read_or_empty(METRICS, SliceKey(self.ticker, self.horizon))
+        forecasts = self.declaration.forecasts
+        return model_card(
+            self.load(version),
+            version=version,
+            description=" ".join((self.declaration.function.__doc__ or "").split()),
+            events=history_of(self.store, self.name, ticker=self.ticker, horizon=self.horizon),
+            task=None if forecasts is None else task_of(forecasts.task),
+            scores=scores if version == self.serving else None,
+        )
 
     def let_serve(self, version: str, *, reason: str, event: Any, as_json: bool) -> None:
         """Point to a version and record it, while nobody works on the slice."""
+        from resources.storage.parquet_store import SliceKey
+
         before = self.store.version_in_use(self.name, ticker=self.ticker, horizon=self.horizon)
         if version == before:
             raise ConfigurationError(f"{self}: {version} serves already")
-        with _nobody_working(self.context):
+        key = SliceKey(self.ticker, self.horizon or None)
+        with _nobody_working(self.context, key):
             self.store.promote(
                 self.name, ticker=self.ticker, horizon=self.horizon, version=version, reason=reason, event=event
             )
-        following = f"trading-dag run --tickers {self.ticker} --horizons {self.horizon}"
+        following = f"trading-dag run --tickers {self.ticker}" + (f" --horizons {self.horizon}" if self.horizon else "")
         if as_json:
             print_json({**self.named, "event": event, "serves": version, "served_before": before, "reason": reason,
                         "next": following})  # fmt: skip
@@ -224,8 +253,30 @@ class _Place:
             self.context.console.print(f"Forecasts and signals still are the other version's. Next: {following}")
 
 
+class _StoredInputs(dict[str, "pd.DataFrame"]):
+    """The inputs of a model by parameter name; each is read when it is asked for, and what is not needed never is."""
+
+    def __init__(self, declaration: Declaration, store: ParquetStore, ticker: str, horizon: str) -> None:
+        super().__init__()
+        self.reads, self.store, self.ticker, self.horizon = declaration.reads, store, ticker, horizon
+
+    def __missing__(self, name: str) -> pd.DataFrame:
+        from resources.storage.parquet_store import SliceKey
+
+        read = self.reads[name]
+        if read.table is None:
+            raise ConfigurationError(f"{name} is a model and no table")
+        keys = {
+            "none": SliceKey(),
+            "ticker": SliceKey(self.ticker),
+            "ticker_horizon": SliceKey(self.ticker, self.horizon),
+        }
+        self[name] = self.store.read(read.table, keys[read.table.slice], columns=read.columns or None)
+        return self[name]
+
+
 @contextmanager
-def _nobody_working(context: CommandContext) -> Iterator[None]:
+def _nobody_working(context: CommandContext, key: SliceKey) -> Iterator[None]:
     """Hold the slice: no command, and no run of the automation, works on it.
 
     Raises
@@ -238,17 +289,16 @@ def _nobody_working(context: CommandContext) -> Iterator[None]:
     from assets.run.claims import bury_dead_runs, claim, refuse_if_busy
     from resources.storage.slices.lock import lock_file
 
-    keys = context.research_slices
     with claim(context.state, context.tickers), opened_instance(context) as instance:
         bury_dead_runs(instance)
-        refuse_if_busy(instance, keys)
-        path = lock_file(context.state, str(partition_key(keys[0])))
+        refuse_if_busy(instance, [key])
+        path = lock_file(context.state, str(partition_key(key)))
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(path, timeout=0):
                 yield
         except Timeout:
-            raise SliceBusyError(f"a run is working on {partition_key(keys[0])}; wait for it, or end it") from None
+            raise SliceBusyError(f"a run is working on {partition_key(key)}; wait for it, or end it") from None
 
 
 def _checked(reason: str) -> str:

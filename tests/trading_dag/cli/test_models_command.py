@@ -180,3 +180,24 @@ def test_a_version_of_another_definition_is_not_compared(place: Workspace) -> No
     done = place.run("models", "compare", *WHERE)
     assert done.returncode == 1
     assert "fitted by another definition of the model (code version 0" in done.stderr
+
+
+def test_the_card_says_what_was_learnt_from_what_it_reads_and_how_to_make_it_again(place: Workspace) -> None:
+    serves, refused = versions(place)
+    done = place.run("models", "card", *WHERE)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        f"# {FAMILY}, SPY 72h",
+        f"Version `{serves}`",
+        "it is first",
+        "| volatility_blend | 6 (live) |",
+        "`iv_rank`",
+        "Nothing is scored yet",
+        f"--model {FAMILY}",
+        serves[-8:],
+        "Libraries: numpy",
+    ):
+        assert part in done.stdout
+    other = json.loads(place.run("models", "card", *WHERE, refused, "--json").stdout)
+    assert "it is worse" in other["card"]
+    assert "trading-dag models card" in other["card"], "scores are those of the version that serves"
