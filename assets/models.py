@@ -201,14 +201,10 @@ def registry(
 
 def _card(model: StoredModel) -> str:
     """The card of a model that serves, without the scores, which come after it."""
-    from assets.catalog import DECLARATIONS as EVERYTHING
     from trading_dag.reporting.model_card import model_card
 
-    described = next(entry.function.__doc__ for entry in EVERYTHING if entry.name == model.fitted.name)
     events = sorted((event for record in model.records for event in record.events), key=lambda event: event.at)
-    return model_card(
-        model.fitted, version=model.version, description=" ".join((described or "").split()), events=events
-    )
+    return model_card(model.fitted, version=model.version, events=events)
 
 
 @table_asset(COEFFICIENTS, reads=_MODELS, code_version="1")

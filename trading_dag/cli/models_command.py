@@ -226,7 +226,6 @@ class _Place:
         return model_card(
             self.load(version),
             version=version,
-            description=" ".join((self.declaration.function.__doc__ or "").split()),
             events=history_of(self.store, self.name, ticker=self.ticker, horizon=self.horizon),
             task=None if forecasts is None else task_of(forecasts.task),
             scores=scores if version == self.serving else None,

@@ -15,6 +15,7 @@ import pandas as pd
 
 from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.versions import ServingEvent, challenges_since_first
+from trading_dag.reporting.model_families import FAMILIES
 from trading_dag.validation.champion import score_of
 from trading_dag.validation.tasks import Task
 
@@ -32,7 +33,6 @@ def model_card(
     fitted: FittedModel,
     *,
     version: str,
-    description: str,
     events: Sequence[ServingEvent] = (),
     task: Task | None = None,
     scores: pd.DataFrame | None = None,
@@ -42,14 +42,13 @@ def model_card(
     Parameters
     ----------
     fitted, version : the model and its name in the store.
-    description : what the family is, in a sentence.
     events : all that happened to the versions of its slice.
     task : what it forecasts; None where no scores belong to it.
     scores : evaluation.metrics of the slice; None where they are not to be shown, so that they cannot be out of date.
     """
     parts = [
         f"# {fitted.name}, {fitted.ticker} {fitted.horizon}",
-        description,
+        *_family(fitted.name),
         *_serving(version, events),
         *_data(fitted),
         *_scores(fitted, task, scores),
@@ -57,6 +56,13 @@ def model_card(
         *_reproduction(fitted, version),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _family(name: str) -> Iterator[str]:
+    family = FAMILIES.get(name)
+    if family is not None:
+        yield family.what
+        yield f"**Limits:** {family.limits}"
 
 
 def _serving(version: str, events: Sequence[ServingEvent]) -> Iterator[str]:

@@ -41,9 +41,7 @@ def scores(*verdicts: tuple[str, str, float]) -> pd.DataFrame:
 
 
 def card(fitted: FittedModel, table: pd.DataFrame | None, *events: ServingEvent) -> str:
-    return model_card(
-        fitted, version=VERSION, description="What it is.", events=events, task=task_of("volatility"), scores=table
-    )
+    return model_card(fitted, version=VERSION, events=events, task=task_of("volatility"), scores=table)
 
 
 def test_each_score_stands_beside_its_baseline_with_an_interval_and_a_verdict_in_words(fitted: FittedModel) -> None:
