@@ -30,6 +30,12 @@ class WalkForwardSettings(_Frozen):
     late_sessions: int = Field(
         252, ge=1, description="a feature that begins within those is judged from its beginning, once it is so old"
     )
+    evidence_sessions: int = Field(
+        1_260,
+        ge=1,
+        description="sessions that inner folds have to hold out before a learner of a rise may answer anything but "
+        "climatology; five years, so that the skill of one phase of the market is not taken for one that lasts",
+    )
     minimum_class_rows: int = Field(30, ge=2, description="rarer classes give insufficient_data")
     top_features: int = Field(40, ge=1, description="features kept by mutual information")
     safe_features: bool = Field(True, description="whether levels of price, volume and the like are left out")

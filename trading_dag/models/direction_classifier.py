@@ -1,33 +1,33 @@
-"""Direction classifier: P(UP) at a horizon, by a logistic regression and by boosted trees.
+"""Direction classifier: the probability of a rise at a horizon, and of UP where the move is clear.
 
-Here belongs what is special about direction: its features, classes, two learners and two
-baselines. The protocol of the folds stands in ``training``. Everything a fold learns, it learns
-from its own training part; what each forecast knew is in its ``fitted_through``.
+Here belongs what is special about direction: its features, its two questions with their rows and classes, and its
+baselines. The learners stand in ``direction_learners``, the protocol of the folds in ``training``. Everything a fold
+learns, it learns from its own training part; what each forecast knew is in its ``fitted_through``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.arrays import FloatArray
 from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation
 from trading_dag.models.candidates import candidates_of
+from trading_dag.models.direction_learners import published_learners, sign_learners
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.fitting import fit_model
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
-from trading_dag.models.learners import AugmentedRows, Learner, logistic_learner, weighted_rows
-from trading_dag.models.rows import collect_rows, labels_by_session
+from trading_dag.models.rows import collect_rows, labels_by_session, sign_codes
 from trading_dag.models.training import Recipe
-from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, NOTHING, UNTUNED, Tuned
-from trading_dag.schemas import ALL_FEATURES, TABLES
+from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, UNTUNED, Tuned
+from trading_dag.schemas import ALL_FEATURES, RISE, TABLES, UP_IF_CLEAR
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
@@ -41,11 +41,9 @@ from trading_dag.validation.baselines import (
 )
 
 NAME: Final = "direction_classifier"
-LOGISTIC: Final = "direction_logistic"
-XGBOOST: Final = "direction_xgboost"
 CLASSES: Final = ("DOWN", "UP")
-BOOST_ROUNDS: Final = 100
-_BASELINE_THRESHOLD: Final = 0.5
+SIGN_CLASSES: Final = ("NO_RISE", "RISE")
+_UNTUNED_THRESHOLD: Final = 0.5
 _CALLS: Final = np.array(["DOWN", "UP"], dtype=object)
 
 
@@ -61,12 +59,16 @@ def fit(
     chosen: tuple[str, ...] = (),
     tuned: Tuned = UNTUNED,
 ) -> FittedModel:
-    """Fit both learners on every walk-forward fold, and once more on every label.
+    """Fit all learners on every walk-forward fold, and once more on every label.
 
-    Per training part: the top features by mutual information among the safe ones; L2 logistic
-    regression on medians-filled, standardised values and an indicator for each group that begins
-    late; boosted trees on the same columns, gaps included; a decision threshold each, from purged
-    inner out-of-fold rows. Ambiguous rows are left out of the learning, not of the folds.
+    Of a clear move's direction (``direction_logistic``), per training part: the top features by mutual information
+    among the safe ones; L2 logistic regression on medians-filled, standardised values and an indicator for each group
+    that begins late; a decision threshold from purged inner out-of-fold rows. Ambiguous rows are left out of the
+    learning, not of the folds.
+
+    Of a rise (``direction_shrunk``, ``direction_xgboost``), per training part, on all rows: the candidate that purged
+    inner folds choose, which may be climatology, drawn towards climatology as far as the same rows ask for
+    (``inner_search``). UP is called above one half.
 
     Parameters
     ----------
@@ -81,8 +83,8 @@ def fit(
 
     Returns
     -------
-    Folds 1 to ``settings.folds`` and the live model, for ``direction_logistic`` and
-    ``direction_xgboost``. Each is known from the close of its ``fitted_through`` on.
+    Folds 1 to ``settings.folds`` and the live model, for each learner. Each is known from the close of its
+    ``fitted_through`` on.
 
     Raises
     ------
@@ -92,20 +94,39 @@ def fit(
     """
     candidates = candidates_of(NAME, ALL_FEATURES, chosen=chosen, safe_only=settings.safe_features)
     collect = partial(
-        collect_rows, names=candidates.names, label="direction", classes=CLASSES, horizon=horizon, ticker=ticker
+        collect_rows, names=candidates.names, horizon=horizon, ticker=ticker, hashed=("direction", "forward_return")
     )
-    recipe = Recipe(
-        learners=direction_learners(seed=settings.seed, tuned=tuned.of_window(BEFORE_TESTS)),
-        live_learners=direction_learners(seed=settings.seed, tuned=tuned.of_window(ALL_ROWS)),
-        classes=CLASSES,
-        top_features=settings.top_features,
-        tunes_threshold=settings.optimize_threshold,
-        left_out=candidates.left_out,
-    )
-    return fit_model(
-        NAME, recipe, features, targets, collect=collect, horizon=horizon, settings=settings,
+    make = partial(
+        fit_model, NAME, features=features, targets=targets, horizon=horizon, settings=settings,
         augmentation=augmentation, start=start, chosen=chosen, tuned=tuned,
     )  # fmt: skip
+    before, lately = tuned.of_window(BEFORE_TESTS), tuned.of_window(ALL_ROWS)
+    learn_sign = partial(sign_learners, seed=settings.seed, top_features=settings.top_features)
+    published = make(
+        Recipe(
+            learners=published_learners(before),
+            live_learners=published_learners(lately),
+            classes=CLASSES,
+            top_features=settings.top_features,
+            tunes_threshold=settings.optimize_threshold,
+            left_out=candidates.left_out,
+        ),
+        collect=partial(collect, label="direction", classes=CLASSES),
+    )
+    sign = make(
+        Recipe(
+            learners=learn_sign(tuned=before),
+            live_learners=learn_sign(tuned=lately),
+            classes=SIGN_CLASSES,
+            top_features=None,
+            tunes_threshold=False,
+            left_out=candidates.left_out,
+        ),
+        collect=partial(collect, label="forward_return", classes=SIGN_CLASSES, coded=sign_codes),
+    )
+    folds = sorted((*published.folds, *sign.folds), key=lambda fold: (fold.model, fold.fold))
+    models = tuple(dict.fromkeys(fold.model for fold in folds))
+    return replace(published, folds=tuple(folds), training={**published.training, **tuned.record(models)})
 
 
 def predict(
@@ -114,9 +135,9 @@ def predict(
     """Out-of-sample forecasts of the models and, on the same sessions, of the baselines.
 
     ``climatology`` is the share of rises among all training rows of the serving fold, ``class_prior`` P(UP) among the
-    clear ones. ``previous_direction``
-    is a hard call, probability 1 or 0: the sign of the return over the horizon's length that
-    ends at the session (0.5 where that return is zero or not known).
+    clear ones. ``previous_direction`` is a hard call, probability 1 or 0: the sign of the return over the horizon's
+    length that ends at the session (0.5 where that return is zero or not known). What each probability is one of, its
+    ``probability_event`` says.
 
     Parameters
     ----------
@@ -145,6 +166,7 @@ def predict(
     truth = labels["direction"].to_numpy(dtype=object)
     forward_return = labels["forward_return"].to_numpy(dtype=np.float64, na_value=np.nan)
     past = previous_direction(previous_returns(prices, horizon=horizon).reindex(sessions).to_numpy())
+    clear_prior = {fold.fold: fold.prior["UP"] for fold in fitted.folds if fold.classes == CLASSES}
     blocks = []
     with_baselines: set[int] = set()
     for made in forecast(fitted, features):
@@ -156,12 +178,13 @@ def predict(
             seen = training_rows(made.fold, sessions, labels["target_session"])
             baselines = {
                 CLIMATOLOGY: np.full(len(made.rows), climatology(forward_return[seen])),
-                CLASS_PRIOR: np.full(len(made.rows), made.fold.prior["UP"]),
+                CLASS_PRIOR: np.full(len(made.rows), clear_prior[made.fold.fold]),
                 PREVIOUS_DIRECTION: past[made.rows],
             }
             blocks += [
                 _block(made, truth, forward_return, model=name, probability_up=probability)
                 for name, probability in baselines.items()
+                if np.isfinite(probability).all()
             ]
     return finish_predictions(
         blocks, fitted=fitted, sessions=sessions, horizon=horizon, table=TABLES["predictions.direction"]
@@ -173,12 +196,22 @@ def importance(
 ) -> pd.DataFrame:
     """Return what the out-of-sample forecasts lose where a feature is shuffled, as ``permutation_importance`` tells it.
 
-    Scored are the sessions whose move left the dead band.
+    Each model is scored on what it is asked: that of a rise on all sessions, that of a clear move's direction on the
+    sessions whose move left the dead band.
     """
-    return permutation_importance(
-        fitted, features, targets, task="direction", label="direction", classes=CLASSES, horizon=horizon,
-        settings=settings,
-    )  # fmt: skip
+    asked = (
+        (CLASSES, {"label": "direction"}),
+        (SIGN_CLASSES, {"label": "forward_return", "coded": sign_codes}),
+    )
+    parts = [
+        permutation_importance(
+            fitted.of_models({fold.model for fold in fitted.folds if fold.classes == classes}), features, targets,
+            task="direction", classes=classes, horizon=horizon, settings=settings, **label,
+        )
+        for classes, label in asked
+    ]  # fmt: skip
+    found = [part for part in parts if len(part)]
+    return pd.concat(found, ignore_index=True) if found else parts[0]
 
 
 def _block(
@@ -191,8 +224,10 @@ def _block(
 ) -> Block:
     """Forecasts of one model, or of one baseline, on the sessions that one fold serves."""
     is_baseline = model != made.fold.model
-    threshold = _BASELINE_THRESHOLD if is_baseline or made.fold.threshold is None else made.fold.threshold
+    threshold = _UNTUNED_THRESHOLD if is_baseline or made.fold.threshold is None else made.fold.threshold
     is_up = probability_up > threshold
+    is_of_clear_moves = model == CLASS_PRIOR or (not is_baseline and made.fold.classes == CLASSES)
+    before = None if is_baseline or made.uncalibrated is None else made.uncalibrated[:, 1]
     return Block(
         made,
         model,
@@ -201,52 +236,9 @@ def _block(
             "forward_return": forward_return[made.rows],
             "y_pred": _CALLS[is_up.astype(np.intp)],
             "probability_up": probability_up,
+            "probability_event": UP_IF_CLEAR if is_of_clear_moves else RISE,
+            "uncalibrated_probability_up": np.nan if before is None else before,
             "threshold": threshold,
             "confidence": np.where(is_up, probability_up, 1.0 - probability_up),
         },
     )
-
-
-def direction_learners(*, seed: int, tuned: Mapping[str, Mapping[str, Any]] = NOTHING) -> tuple[Learner, ...]:
-    """Returns the learners by name, as tables sort them. Each is fitted, scored and stored beside the others.
-
-    Parameters
-    ----------
-    tuned : by learner, hyperparameters that a search has found.
-    """
-    learners = (
-        logistic_learner(LOGISTIC, tuned.get(LOGISTIC, NOTHING)),
-        _xgboost(seed=seed, tuned=tuned.get(XGBOOST, NOTHING)),
-    )
-    return tuple(sorted(learners, key=lambda learner: learner.model))
-
-
-def _xgboost(*, seed: int, tuned: Mapping[str, Any]) -> Learner:
-    """Small boosted trees; gaps stay gaps, one thread, so that the result does not depend on the machine's cores."""
-    named = dict(tuned)
-    rounds = named.pop("num_boost_round", BOOST_ROUNDS)
-    parameters: dict[str, Any] = {
-        "objective": "binary:logistic",
-        "tree_method": "hist",
-        "max_depth": 3,
-        "eta": 0.05,
-        "min_child_weight": 10,
-        "subsample": 0.8,
-        "colsample_bytree": 0.8,
-        "lambda": 10.0,
-        "max_bin": 64,
-        "nthread": 1,
-        "seed": seed,
-        **named,
-    }
-
-    def fit_trees(values: FloatArray, codes: IntArray, augmented: AugmentedRows | None) -> Any:
-        import xgboost
-
-        weights = None
-        if augmented is not None:
-            values, codes, weights = weighted_rows(values, codes, augmented)
-        rows = xgboost.DMatrix(values, codes, weight=weights, nthread=1)
-        return xgboost.train(parameters, rows, num_boost_round=rounds)
-
-    return Learner(XGBOOST, {**parameters, "num_boost_round": rounds}, fit_trees, reads_gaps=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -61,6 +62,8 @@ class FittedFold:
         weight, mean_block, drawn_from, drawn_through. Empty where none were asked for.
     indicators : columns that the estimator reads behind the features, and the features that each stands for: 1 where
         none of these is known. Empty where nothing begins late, or the estimator reads gaps itself.
+    calibration : how far the estimator is believed, as ``calibration.calibrated`` takes it: ``climatology``, the share
+        of the second class in the training part, and ``shrink``. Empty where it is believed as it is.
     """
 
     model: str
@@ -83,6 +86,7 @@ class FittedFold:
     metrics: dict[str, float] = field(default_factory=dict)
     augmentation: dict[str, Any] = field(default_factory=dict)
     indicators: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    calibration: dict[str, float] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -140,6 +144,10 @@ class FittedModel:
         """Names of the features that its folds chose from, in order."""
         kept = (fold.selection.loc[~fold.selection["reason"].isin(NO_CANDIDATE), "feature"] for fold in self.folds)
         return tuple(dict.fromkeys(name for names in kept for name in names))
+
+    def of_models(self, models: Collection[str]) -> FittedModel:
+        """Returns the same with the folds of these models alone; its content hash is another."""
+        return replace(self, folds=tuple(fold for fold in self.folds if fold.model in models))
 
     def folds_of(self, model: str) -> tuple[FittedFold, ...]:
         """Folds of one model, ascending."""
@@ -236,6 +244,7 @@ def fold_spec(fold: FittedFold) -> dict[str, Any]:
         "metrics": fold.metrics,
         **_augmentation_of(fold),
         **_indicators_of(fold),
+        **({"calibration": fold.calibration} if fold.calibration else {}),
     }
 
 

@@ -17,6 +17,7 @@ from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import DataQualityError
 from trading_dag.features.selection import rows_with_presence
 from trading_dag.frames import table_frame
+from trading_dag.models.calibration import calibrated
 from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.gaps import with_indicators
 from trading_dag.models.rows import FEATURES_TABLE, feature_values, require_ticker
@@ -54,13 +55,25 @@ class FoldForecast:
     fold : the fold.
     rows : positions in the feature frame, ascending.
     values : rows × the columns that the estimator reads, NaN where not known.
-    probabilities : rows × classes.
+    probabilities : rows × classes, as the fold states them.
+    uncalibrated : the same as its estimator says it; None where that is no different by construction.
     """
 
     fold: FittedFold
     rows: IntArray
     values: FloatArray
     probabilities: FloatArray
+    uncalibrated: FloatArray | None = None
+
+
+def stated_probabilities(fold: FittedFold, values: FloatArray) -> FloatArray:
+    """Probability of each class per row as a fold states it: what its estimator says, calibrated.
+
+    Parameters
+    ----------
+    values : rows × the columns that the fold reads, NaN where not known.
+    """
+    return calibrated(class_probabilities(fold.estimator, values, classes=len(fold.classes)), fold.calibration)
 
 
 def forecast(fitted: FittedModel, features: pd.DataFrame, *, required: str | None = None) -> list[FoldForecast]:
@@ -99,8 +112,9 @@ def forecast(fitted: FittedModel, features: pd.DataFrame, *, required: str | Non
                 if len(rows):
                     taken = values[rows][:, [position[name] for name in fold.features]]
                     taken = with_indicators(taken, fold.features, fold.indicators)
-                    probabilities = class_probabilities(fold.estimator, taken, classes=len(fold.classes))
-                    forecasts.append(FoldForecast(fold, rows, taken, probabilities))
+                    said = class_probabilities(fold.estimator, taken, classes=len(fold.classes))
+                    uncalibrated = said if fold.calibration else None
+                    forecasts.append(FoldForecast(fold, rows, taken, calibrated(said, fold.calibration), uncalibrated))
     return forecasts
 
 

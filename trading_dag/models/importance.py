@@ -15,9 +15,9 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.frames import frame_of_records, require_sessions
 from trading_dag.models.fitted import FittedFold, FittedModel
-from trading_dag.models.forecasting import FoldForecast, class_probabilities, forecast
+from trading_dag.models.forecasting import FoldForecast, forecast, stated_probabilities
 from trading_dag.models.regime_forecaster import RegimeForecaster
-from trading_dag.models.rows import FEATURES_TABLE, label_codes
+from trading_dag.models.rows import FEATURES_TABLE, Coding, label_codes
 from trading_dag.schemas import COEFFICIENTS, GROUP_OF_FEATURE, IMPORTANCE
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.slices import Horizon
@@ -61,6 +61,8 @@ def _numbers_of(fold: FittedFold) -> Iterator[tuple[str, str, dict[str, float]]]
         for of, column, coefficient in fold.estimator.coefficients():
             yield of, column, {"coefficient": coefficient}
         return
+    if not fold.columns:
+        return
     regression = fold.estimator[-1]
     codes = regression.classes_[-1:] if len(regression.coef_) == 1 else regression.classes_
     for code, coefficients in zip(codes, regression.coef_, strict=True):
@@ -77,6 +79,7 @@ def permutation_importance(
     label: str,
     classes: tuple[str, ...],
     required: str | None = None,
+    coded: Coding | None = None,
     horizon: Horizon,
     settings: BootstrapSettings,
 ) -> pd.DataFrame:
@@ -93,6 +96,7 @@ def permutation_importance(
     task : direction or volatility.
     label, classes : column of the outcome, and its values. A session with another value, or none, is not scored.
     required : feature without which a session is not forecast; None for none.
+    coded : how a label that is no class name becomes a class.
     horizon, settings : block lengths, draws and seed of the intervals, which are those of a stationary bootstrap over
         sessions.
 
@@ -112,7 +116,9 @@ def permutation_importance(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     sessions = require_sessions(features, (), table=FEATURES_TABLE)
-    codes = label_codes(targets, sessions=sessions, label=label, classes=classes, horizon=horizon, ticker=fitted.ticker)
+    codes = label_codes(
+        targets, sessions=sessions, label=label, classes=classes, horizon=horizon, ticker=fitted.ticker, coded=coded
+    )
     forecasts = forecast(fitted, features, required=required)
     records: list[dict[str, Any]] = []
     with threadpool_limits(limits=1):  # sums in the same order, whoever calls it
@@ -120,7 +126,7 @@ def permutation_importance(
             increases, n, folds = _loss_increases(
                 [made for made in forecasts if made.fold.model == model], codes, settings
             )
-            if not n:
+            if not increases:  # no session is scored, or no fold reads anything
                 continue
             total = np.sum(list(increases.values()), axis=0)
             weights = bootstrap_weights(
@@ -161,8 +167,7 @@ def _loss_increases(
         for key, columns in _shuffled_together(made.fold.columns).items():
             shuffled = values.copy()
             shuffled[:, columns] = values[order][:, columns]
-            probabilities = class_probabilities(made.fold.estimator, shuffled, classes=len(made.fold.classes))
-            after = multiclass_brier_losses(probabilities, outcome)
+            after = multiclass_brier_losses(stated_probabilities(made.fold, shuffled), outcome)
             own = increases.setdefault(key, np.zeros(n))
             own[start : start + len(taken)] = after - before
             folds[key] = folds.get(key, 0) + 1

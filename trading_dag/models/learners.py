@@ -10,7 +10,7 @@ may see, stands in ``training``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -30,6 +30,7 @@ ESTIMATOR_TYPES: Final = frozenset(
         "numpy.dtype",
         "numpy.float64",
         "numpy.ndarray",
+        "sklearn.dummy.DummyClassifier",
         "sklearn.impute._base.SimpleImputer",
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.pipeline.Pipeline",
@@ -40,6 +41,7 @@ ESTIMATOR_TYPES: Final = frozenset(
         "trading_dag.models.level_forecast.LevelForecaster",
         "trading_dag.models.ordered_logit.OrderedLogit",
         "trading_dag.models.regime_forecaster.RegimeForecaster",
+        "trading_dag.models.clipped_scaler.ClippedScaler",
     }
 )
 
@@ -97,7 +99,40 @@ class OutcomeLearner:
     reads_gaps: ClassVar[bool] = False
 
 
-AnyLearner = Learner | OutcomeLearner
+# What one estimator is given: ``top_features`` (how many columns by their score, None for all), and its parameters.
+Candidate = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchedLearner:
+    """A learner that has several candidates, one of which is chosen inside each training part.
+
+    Attributes
+    ----------
+    model : name in the predictions, such as ``direction_shrunk``.
+    hyperparameters : what all candidates have in common, as it is recorded.
+    candidates : from the most shrunk to the least. The share of the classes itself, which reads no column, is one
+        beside them, and the most shrunk of all.
+    fit_all : (values with NaN gaps, class codes, augmented rows or None, candidates) → an estimator for each. They
+        share the columns, so that what they have in common is fitted once.
+    reads_gaps: as of a ``Learner``.
+    """
+
+    model: str
+    hyperparameters: dict[str, Any]
+    candidates: tuple[Candidate, ...]
+    fit_all: Callable[[FloatArray, IntArray, AugmentedRows | None, Sequence[Candidate]], list[Any]]
+    reads_gaps: bool = False
+
+    def fit(self, values: FloatArray, codes: IntArray, augmented: AugmentedRows | None) -> Any:
+        """The estimator of the first candidate, the only one where a search has found it; as ``fit`` of a ``Learner``.
+
+        It reads the columns that it is given, however many the candidate asks for.
+        """
+        return self.fit_all(values, codes, augmented, self.candidates[:1])[0]
+
+
+AnyLearner = Learner | OutcomeLearner | SearchedLearner
 
 
 def weighted_rows(

@@ -7,7 +7,7 @@ drops a row because of what a fold knows; that happens in ``training`` and ``for
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -21,6 +21,8 @@ from trading_dag.sessions import TIME_UNIT
 from trading_dag.simulation.bootstrap import IS_AUGMENTED
 from trading_dag.slices import Horizon
 
+# Labels, one a row → position of each among the classes, −1 for none.
+Coding = Callable[[pd.Series], IntArray]
 FEATURES_TABLE = "features.feature_table"
 TARGETS_TABLE = "labels.targets"
 
@@ -121,15 +123,32 @@ def label_codes(
     classes: tuple[str, ...],
     horizon: Horizon,
     ticker: str,
+    coded: Coding | None = None,
 ) -> IntArray:
     """Return the position of each session's label among the classes, (sessions,); −1 without one, or for another.
+
+    Parameters
+    ----------
+    coded : how a label that is no class name becomes a class, as ``collect_rows`` takes it.
 
     Raises
     ------
     SchemaError : as for ``labels_by_session``.
     """
     labels = labels_by_session(targets, sessions=sessions, columns=(label,), horizon=horizon, ticker=ticker)
-    return pd.Index(classes, dtype="object").get_indexer(pd.Index(labels[label], dtype="object")).astype(np.int64)
+    return _codes(labels[label], classes, coded)
+
+
+def sign_codes(returns: pd.Series) -> IntArray:
+    """Return 1 for a rise, 0 for no rise (a return of exactly 0 is none), −1 where the return is not known."""
+    values = returns.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isnan(values), -1, (values > 0).astype(np.int64))
+
+
+def _codes(labels: pd.Series, classes: tuple[str, ...], coded: Coding | None) -> IntArray:
+    if coded is not None:
+        return coded(labels)
+    return pd.Index(classes, dtype="object").get_indexer(pd.Index(labels, dtype="object")).astype(np.int64)
 
 
 def collect_rows(
@@ -143,6 +162,8 @@ def collect_rows(
     ticker: str | None = None,
     required: str | None = None,
     outcome: str | None = None,
+    coded: Coding | None = None,
+    hashed: tuple[str, ...] = (),
 ) -> LabelledRows:
     """Rows with a label and something to read.
 
@@ -153,6 +174,8 @@ def collect_rows(
     ticker : the underlying; by default that of the feature rows.
     required : feature without which a row is none; by default any one of ``names``.
     outcome : column of ``targets`` with a number that is learnt beside the label.
+    coded : labels, one a row → position of each among the classes, −1 for none; by default the label is a class name.
+    hashed : label columns that the content hash of the labels counts; by default the label.
 
     Raises
     ------
@@ -166,7 +189,6 @@ def collect_rows(
     labels = labels_by_session(targets, sessions=sessions, columns=learnt, horizon=horizon, ticker=owner)
     readable = ~np.isnan(values[:, read.index(required)]) if required else ~np.isnan(values).all(axis=1)
     taken = readable & labels[label].notna().to_numpy()
-    codes = pd.Index(classes, dtype="object").get_indexer(pd.Index(labels[label], dtype="object"))
     target_sessions = pd.DatetimeIndex(labels["target_session"]).as_unit(TIME_UNIT)
     happened = np.full(len(sessions), np.nan)
     if outcome is not None:
@@ -177,10 +199,10 @@ def collect_rows(
         target_sessions=target_sessions[taken],
         names=names,
         values=values[taken, : len(names)],
-        codes=codes[taken].astype(np.int64),
+        codes=_codes(labels[label], classes, coded)[taken],
         inputs={
             "features": hash_of_columns(features, ("session", *read)),
-            "targets": hash_of_columns(targets, ("session", *learnt)),
+            "targets": hash_of_columns(targets, ("session", *(("target_session", *hashed) if hashed else learnt))),
         },
         is_augmented=_marked_as_augmented(features)[taken],
         outcomes=happened[taken],

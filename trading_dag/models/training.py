@@ -19,22 +19,13 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.features.selection import (
-    SELECTION_COLUMNS,
-    PresenceRule,
-    presence_fractions,
-    rows_with_presence,
-    select_features,
-)
 from trading_dag.models.augmentation import Draw
-from trading_dag.models.fitted import FittedFold, is_steady
-from trading_dag.models.forecasting import class_probabilities
-from trading_dag.models.gaps import indicators_of, with_indicators
-from trading_dag.models.learners import AnyLearner, AugmentedRows, Learner, OutcomeLearner
+from trading_dag.models.fitted import FittedFold
+from trading_dag.models.inner_search import search
+from trading_dag.models.learners import AnyLearner, AugmentedRows, SearchedLearner
+from trading_dag.models.lessons import InnerLesson, Lesson, Part, augment, inner_lessons, study, study_whole
 from trading_dag.models.rows import LabelledRows
-from trading_dag.sessions import shift_sessions
 from trading_dag.setting_groups import WalkForwardSettings
-from trading_dag.simulation.bootstrap import require_drawn_within
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
 from trading_dag.validation.baselines import class_prior
@@ -52,7 +43,8 @@ class Recipe:
 
     Attributes
     ----------
-    learners : estimators, each fitted on the same rows and columns.
+    learners : estimators, each fitted on the same rows and columns. One that has candidates chooses among them inside
+        each training part, and may read fewer columns.
     classes : class names, in the order of the codes.
     top_features : columns kept by mutual information, None for all that are present and vary.
     tunes_threshold : whether a decision threshold is chosen; needs two classes.
@@ -68,11 +60,16 @@ class Recipe:
     tunes_threshold: bool
     left_out: Mapping[str, str] = field(default_factory=dict)
     reads_whole_rows: bool = False
-    live_learners: tuple[Learner, ...] = ()
+    live_learners: tuple[AnyLearner, ...] = ()
 
     def of_part(self, *, is_live: bool) -> Recipe:
         """What is fitted on a training part: of a fold, or of the live model."""
         return replace(self, learners=self.live_learners) if is_live and self.live_learners else self
+
+    @property
+    def needs_inner_folds(self) -> bool:
+        """Whether something is chosen inside a training part."""
+        return self.tunes_threshold or any(isinstance(learner, SearchedLearner) for learner in self.learners)
 
 
 def fit_folds(
@@ -116,7 +113,7 @@ def fit_folds(
     with threadpool_limits(limits=1):
         for number, (train, first_test) in enumerate(parts, start=1):
             started = time.perf_counter()
-            part = _Part(rows, train, horizon, settings, draw)
+            part = Part(rows, train, horizon, settings, draw)
             fitted_here = recipe.of_part(is_live=number == len(parts))
             folds = _fit_part(part, fitted_here, number=number, first_test=first_test)
             tell_folds(rows.ticker, horizon, folds, seconds=time.perf_counter() - started)
@@ -140,42 +137,29 @@ def training_parts(
     return [(train[start.keeps(rows.sessions[train])], first_test) for train, first_test in parts]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One training part: row positions, and what may be asked of them."""
-
-    rows: LabelledRows
-    train: IntArray
-    horizon: Horizon
-    settings: WalkForwardSettings
-    draw: Draw | None
-
-
-def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timestamp | None) -> list[FittedFold]:
+def _fit_part(part: Part, recipe: Recipe, *, number: int, first_test: pd.Timestamp | None) -> list[FittedFold]:
     """Fit every learner on one training part."""
     rows, train, classes = part.rows, part.train, recipe.classes
-    lesson = _study_whole(part) if recipe.reads_whole_rows else _study(part, top_features=recipe.top_features)
+    lesson = study_whole(part) if recipe.reads_whole_rows else study(part, top_features=recipe.top_features)
     counts = np.bincount(lesson.codes, minlength=len(classes))
     reason = _why_insufficient(train, lesson, counts, classes=classes, least=part.settings.minimum_class_rows)
     fitted_through = rows.target_sessions[train].max() if len(train) else None
     served = [day for day in (first_test, fitted_through) if day is not None]
-    augmented, record = (None, {}) if reason else _augment(part, lesson)
-    inner = [] if reason or not recipe.tunes_threshold else _inner_lessons(part, top_features=recipe.top_features)
+    augmented, record = (None, {}) if reason else augment(part, lesson)
+    inner = [] if reason or not recipe.needs_inner_folds else inner_lessons(part, top_features=recipe.top_features)
     folds = []
     for learner in recipe.learners:
-        estimator = None if reason else lesson.teach(learner, augmented)
-        threshold: float | None = None
-        scores: dict[str, float] = {}
-        if recipe.tunes_threshold and not reason:
-            threshold, scores = _tune_threshold(inner, rows, learner=learner, rule=part.settings.threshold_rule)
+        taught = (
+            _Taught(lesson) if reason else _teach(learner, lesson, augmented, recipe=recipe, part=part, inner=inner)
+        )
         folds.append(
             FittedFold(
                 model=learner.model,
                 fold=number,
-                estimator=estimator,
-                features=() if reason else lesson.features,
+                estimator=taught.estimator,
+                features=() if reason else taught.lesson.features,
                 classes=classes,
-                threshold=threshold,
+                threshold=taught.threshold,
                 prior=class_prior(np.array(classes, dtype=object)[lesson.codes], classes=classes),
                 train_first_session=rows.sessions[train[0]] if len(train) else None,
                 train_last_session=rows.sessions[train[-1]] if len(train) else None,
@@ -185,14 +169,53 @@ def _fit_part(part: _Part, recipe: Recipe, *, number: int, first_test: pd.Timest
                 class_counts={name: int(count) for name, count in zip(classes, counts, strict=True)},
                 status="insufficient_data" if reason else "fitted",
                 reason=reason,
-                selection=with_left_out(lesson.selection, recipe.left_out),
-                hyperparameters=learner.hyperparameters,
-                metrics=scores,
+                selection=with_left_out(taught.lesson.selection, recipe.left_out),
+                hyperparameters=taught.hyperparameters or learner.hyperparameters,
+                metrics=taught.metrics,
                 augmentation=record,
-                indicators={} if reason else lesson.indicators_for(learner),
+                indicators={} if reason else taught.lesson.indicators_for(learner),
+                calibration=taught.calibration,
             )
         )
     return folds
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """What a learner has made of a training part; ``hyperparameters`` are empty where there was nothing to choose."""
+
+    lesson: Lesson
+    estimator: Any = None
+    threshold: float | None = None
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, float] = field(default_factory=dict)
+
+
+def _teach(
+    learner: AnyLearner,
+    lesson: Lesson,
+    augmented: AugmentedRows | None,
+    *,
+    recipe: Recipe,
+    part: Part,
+    inner: list[InnerLesson],
+) -> _Taught:
+    """Fit one learner on one training part, with what it learns on the inner folds."""
+    if isinstance(learner, SearchedLearner):
+        answer = search(
+            learner, lesson, augmented, inner=inner, rows=part.rows, train=part.train,
+            steps=part.horizon.gap_sessions, least_rows=part.settings.evidence_sessions,
+        )  # fmt: skip
+        return _Taught(
+            answer.lesson, answer.estimator, hyperparameters=answer.hyperparameters, metrics=answer.metrics,
+            calibration=answer.calibration,
+        )  # fmt: skip
+    estimator = lesson.teach(learner, augmented)
+    if not recipe.tunes_threshold:
+        return _Taught(lesson, estimator)
+    threshold, scores = _tune_threshold(inner, part.rows, learner=learner, rule=part.settings.threshold_rule)
+    return _Taught(lesson, estimator, threshold, metrics=scores)
 
 
 def tell_folds(ticker: str, horizon: Horizon, folds: list[FittedFold], *, seconds: float) -> None:
@@ -226,126 +249,8 @@ def with_left_out(selection: pd.DataFrame, left_out: Mapping[str, str]) -> pd.Da
     return pd.concat([selection, others], ignore_index=True)
 
 
-@dataclass(frozen=True)
-class _Lesson:
-    """What one training part offers to learn: chosen columns, and the rows that are clear and present enough.
-
-    ``steady`` columns are those by which a row is judged: present enough over the whole part. ``indicators`` says, of
-    the chosen columns that begin late, which stand together.
-    """
-
-    selection: pd.DataFrame
-    steady: IntArray
-    chosen: IntArray
-    features: tuple[str, ...]
-    values: FloatArray
-    codes: IntArray
-    indicators: dict[str, tuple[str, ...]]
-    outcomes: FloatArray
-
-    def indicators_for(self, learner: AnyLearner) -> dict[str, tuple[str, ...]]:
-        """The indicators that a learner's estimator reads."""
-        return {} if learner.reads_gaps else self.indicators
-
-    def as_read_by(self, learner: AnyLearner, values: FloatArray) -> FloatArray:
-        """Chosen columns as a learner's estimator reads them."""
-        return with_indicators(values, self.features, self.indicators_for(learner))
-
-    def teach(self, learner: AnyLearner, augmented: AugmentedRows | None) -> Any:
-        """The estimator that a learner makes of it."""
-        if isinstance(learner, OutcomeLearner):
-            return learner.fit(self.values, self.codes, self.outcomes)
-        if augmented is not None:
-            augmented = replace(augmented, values=self.as_read_by(learner, augmented.values))
-        return learner.fit(self.as_read_by(learner, self.values), self.codes, augmented)
-
-
-def _study(part: _Part, *, top_features: int | None) -> _Lesson:
-    """Choose features and rows from one training part, looking at nothing else."""
-    values, codes = part.rows.values[part.train], part.rows.codes[part.train]
-    least = part.settings.minimum_presence
-    if not len(part.train):
-        empty = np.empty(0, dtype=np.int64)
-        none = pd.DataFrame(columns=list(SELECTION_COLUMNS))
-        return _Lesson(none, empty, empty, (), values[:, :0], empty, {}, np.empty(0))
-    rule = PresenceRule(least, part.settings.presence_sessions, part.settings.late_sessions)
-    selection = select_features(values, codes, names=part.rows.names, presence=rule, top_features=top_features)
-    steady = np.flatnonzero(is_steady(selection))
-    chosen = np.flatnonzero(selection["selected"].to_numpy())
-    late = chosen[selection["begins_late"].to_numpy()[chosen]]
-    learnt = (codes >= 0) & rows_with_presence(values[:, steady], minimum_presence=least)
-    return _Lesson(
-        selection=selection,
-        steady=steady,
-        chosen=chosen,
-        features=tuple(part.rows.names[position] for position in chosen),
-        values=values[np.ix_(learnt, chosen)],
-        codes=codes[learnt],
-        indicators=indicators_of(part.rows.names[position] for position in late),
-        outcomes=part.rows.outcomes[part.train][learnt],
-    )
-
-
-def _study_whole(part: _Part) -> _Lesson:
-    """Take every column, and the rows of a training part that have all of them; no column where there is no such
-    row."""
-    rows, train = part.rows, part.train
-    values, outcomes = rows.values[train], rows.outcomes[train]
-    learnt = ~np.isnan(values).any(axis=1) & (rows.codes[train] >= 0) & np.isfinite(outcomes)
-    chosen = np.arange(len(rows.names) if learnt.any() else 0, dtype=np.int64)
-    known = presence_fractions(values)
-    selection = pd.DataFrame(
-        {
-            "feature": pd.array(rows.names, dtype="str"),
-            "selected": bool(len(chosen)),
-            "reason": pd.array(["selected" if len(chosen) else "below_presence"] * len(rows.names), dtype="str"),
-            "score": np.nan,
-            "presence_fraction": known,
-            "known_fraction": known,
-            "begins_late": False,
-        }
-    )
-    return _Lesson(
-        selection=selection,
-        steady=chosen,
-        chosen=chosen,
-        features=tuple(rows.names[position] for position in chosen),
-        values=values[np.ix_(learnt, chosen)],
-        codes=rows.codes[train][learnt],
-        indicators={},
-        outcomes=outcomes[learnt],
-    )
-
-
-def _augment(part: _Part, lesson: _Lesson) -> tuple[AugmentedRows | None, dict[str, Any]]:
-    """Augmented rows to learn the lesson from besides, and the record of them; None where there are none."""
-    if part.draw is None:
-        return None, {}
-    first, through = part.rows.sessions[part.train[0]], _last_drawable(part)
-    drawn = part.draw(first, through)
-    if drawn.rows is None:
-        return None, {**drawn.record, "rows": 0}
-    last_with_label = shift_sessions(part.rows.sessions[part.train[-1:]], -part.horizon.target_offset)[0]
-    require_drawn_within(drawn.bars, first=first, last=last_with_label)
-    is_present = rows_with_presence(
-        drawn.rows.values[:, lesson.steady], minimum_presence=part.settings.minimum_presence
-    )
-    learnt = (drawn.rows.codes >= 0) & is_present
-    record = {**drawn.record, "rows": int(learnt.sum())}
-    if not learnt.any():
-        return None, record
-    values = drawn.rows.values[np.ix_(learnt, lesson.chosen)]
-    return AugmentedRows(values, drawn.rows.codes[learnt], drawn.record["weight"]), record
-
-
-def _last_drawable(part: _Part) -> pd.Timestamp:
-    """The last session of a training part less the gap: its own label, too, ends inside the part."""
-    session: pd.Timestamp = part.rows.sessions[part.train[max(len(part.train) - 1 - part.horizon.gap_sessions, 0)]]
-    return session
-
-
 def _why_insufficient(
-    train: IntArray, lesson: _Lesson, counts: IntArray, *, classes: tuple[str, ...], least: int
+    train: IntArray, lesson: Lesson, counts: IntArray, *, classes: tuple[str, ...], least: int
 ) -> str | None:
     """The reason why a training part cannot be learnt from, None if it can."""
     if not len(train):
@@ -355,72 +260,6 @@ def _why_insufficient(
     rare = [f"{count} of {name}" for name, count in zip(classes, counts, strict=True) if count < least]
     learnable = len(classes) - len(rare)
     return f"fewer than {least} training rows: {', '.join(rare)}" if learnable < LEAST_CLASSES else None
-
-
-@dataclass(frozen=True)
-class InnerLesson:
-    """One purged inner fold of a training part: what is learnt in it, and the real rows that are held out."""
-
-    lesson: _Lesson
-    augmented: AugmentedRows | None
-    held_out: IntArray
-
-    def forecast(self, learner: AnyLearner, rows: LabelledRows, *, classes: int) -> FloatArray:
-        """Class probabilities of the held-out rows by a learner's estimator, fitted here: (rows, classes)."""
-        estimator = self.lesson.teach(learner, self.augmented)
-        values = self.lesson.as_read_by(learner, rows.values[np.ix_(self.held_out, self.lesson.chosen)])
-        return class_probabilities(estimator, values, classes=classes)
-
-
-def inner_lessons(
-    rows: LabelledRows,
-    train: IntArray,
-    *,
-    horizon: Horizon,
-    settings: WalkForwardSettings,
-    top_features: int | None,
-) -> list[InnerLesson]:
-    """Return the purged inner folds of a training part, without augmented rows, to try hyperparameters on.
-
-    Parameters
-    ----------
-    train : positions of the part's rows.
-    top_features : as in ``Recipe``.
-
-    Returns
-    -------
-    Those that can be learnt from, in time order. Held out are all rows that are present enough, also those whose label
-    is in no class.
-    """
-    part = _Part(rows, train, horizon, settings, None)
-    return _inner_lessons(part, top_features=top_features, holds_out_unclear=True)
-
-
-def _inner_lessons(part: _Part, *, top_features: int | None, holds_out_unclear: bool = False) -> list[InnerLesson]:
-    """The inner folds that can be learnt from and have rows to be judged on.
-
-    Features are selected, and histories drawn, anew in each inner training part.
-    """
-    rows, settings = part.rows, part.settings
-    found = []
-    for inner in walk_forward_folds(
-        len(part.train),
-        folds=settings.inner_folds,
-        gap=part.horizon.gap_sessions,
-        is_augmented=rows.is_augmented[part.train],
-    ):
-        smaller = replace(part, train=part.train[inner.train])
-        lesson = _study(smaller, top_features=top_features)
-        if not len(lesson.chosen) or len(np.unique(lesson.codes)) < 2:
-            continue
-        held_out = part.train[inner.test]
-        present = rows_with_presence(
-            rows.values[np.ix_(held_out, lesson.steady)], minimum_presence=settings.minimum_presence
-        )
-        held_out = held_out[present & (holds_out_unclear | (rows.codes[held_out] >= 0))]
-        if len(held_out):
-            found.append(InnerLesson(lesson, _augment(smaller, lesson)[0], held_out))
-    return found
 
 
 def _tune_threshold(

@@ -93,9 +93,11 @@ from trading_dag.schemas.vocabulary import (
     IV_DIRECTIONS,
     IV_REGIMES,
     MACRO_SERIES,
+    RISE,
     SCALE_SOURCES,
     SPREAD_CLASSES,
     TIMINGS,
+    UP_IF_CLEAR,
     VERDICTS,
 )
 from trading_dag.schemas.volatility_level import PREDICTIONS_VOLATILITY_LEVEL
@@ -198,6 +200,7 @@ __all__ = [
     "REGIME_HMM",
     "REGIME_INPUTS",
     "REGISTRY",
+    "RISE",
     "SAFE_FEATURES",
     "SCALE_SOURCES",
     "SELECTION_STABILITY",
@@ -215,6 +218,7 @@ __all__ = [
     "TICKER",
     "TIMINGS",
     "TRADES",
+    "UP_IF_CLEAR",
     "VERDICTS",
     "VERSIONS",
     "VOLATILITY_FORECASTER_FEATURES",

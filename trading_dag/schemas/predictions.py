@@ -6,7 +6,15 @@ from typing import Final
 
 from trading_dag.schemas.feature_names import MARKET_STATES
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
-from trading_dag.schemas.vocabulary import DIRECTIONS, IV_DIRECTIONS, IV_REGIMES, SPREAD_CLASSES, TIMINGS
+from trading_dag.schemas.vocabulary import (
+    DIRECTIONS,
+    IV_DIRECTIONS,
+    IV_REGIMES,
+    RISE,
+    SPREAD_CLASSES,
+    TIMINGS,
+    UP_IF_CLEAR,
+)
 
 _PREDICTION_HEAD: Final = (
     TICKER, HORIZON, SESSION,
@@ -30,7 +38,13 @@ PREDICTIONS_DIRECTION: Final = Table(
         text("y_true", "UP, DOWN or AMBIGUOUS; NULL while the future is not there", allowed=DIRECTIONS),
         number("forward_return", "return to the target; NULL while the future is not there"),
         text("y_pred", "UP or DOWN", allowed=("UP", "DOWN"), nullable=False),
-        number("probability_up", "P(UP | clear move)", minimum=0.0, maximum=1.0, nullable=False),
+        number("probability_up", "probability of what probability_event says", minimum=0.0, maximum=1.0,
+               nullable=False),
+        text("probability_event", "rise: the price at the target is above that of the session (all sessions count); "
+             "up_if_clear: it is, given that the move leaves the dead band", allowed=(RISE, UP_IF_CLEAR),
+             nullable=False),
+        number("uncalibrated_probability_up", "what the model's estimator says before it is drawn towards the share of "
+               "rises; NULL where nothing is drawn", minimum=0.0, maximum=1.0),
         number("threshold", "probability above which UP is called", minimum=0.0, maximum=1.0, nullable=False),
         number("confidence", "probability of the called direction", minimum=0.0, maximum=1.0, nullable=False),
         *_PREDICTION_TAIL,
@@ -108,10 +122,12 @@ PREDICTIONS_LOG: Final = Table(
         text("model_version", "its version, as in models.registry (direction_classifier)", nullable=False),
         Column("fitted_through", "date", "last target session it had seen", nullable=False),
         text("direction", "UP or DOWN", allowed=("UP", "DOWN"), nullable=False),
-        number("probability_up", "P(UP | clear move)", minimum=0.0, maximum=1.0, nullable=False),
+        number("probability_up", "P(rise) by a model of all moves, P(UP | clear move) by direction_logistic",
+               minimum=0.0, maximum=1.0, nullable=False),
         number("threshold", "probability above which UP is called", minimum=0.0, maximum=1.0, nullable=False),
         number("direction_confidence", "probability of the called direction", minimum=0.0, maximum=1.0, nullable=False),
-        number("usual_probability_up", "the baseline's: share of UP among the clear moves of the training",
+        number("usual_probability_up", "share of rises in the training; beside direction_logistic, that of UP "
+               "among its clear moves",
                minimum=0.0, maximum=1.0),
         text("volatility_model", "model of the regime forecast; NULL where there is none"),
         text("volatility_model_version", "its version, as in models.registry (volatility_forecaster); none where there "

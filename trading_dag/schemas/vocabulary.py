@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 DIRECTIONS: Final = ("UP", "DOWN", "AMBIGUOUS")
+# What a direction's probability is one of: of a price above today's at the target, or of that where the move leaves the
+# dead band.
+RISE: Final = "rise"
+UP_IF_CLEAR: Final = "up_if_clear"
 IV_REGIMES: Final = ("LOW", "NORMAL", "HIGH")
 IV_DIRECTIONS: Final = ("CONTRACTING", "STABLE", "EXPANDING")
 # Whose options an implied volatility is of: the ticker's own, by its index or its chain, or another's.

@@ -17,6 +17,8 @@ from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.slices import Horizon, horizon_of
 
+DIRECTION_SETTINGS = WalkForwardSettings(evidence_sessions=60)
+
 
 @dataclass(frozen=True)
 class ResearchSlice:
@@ -85,9 +87,9 @@ def research() -> ResearchSlice:
 
 @pytest.fixture(scope="session")
 def direction_model(research: ResearchSlice) -> FittedModel:
-    """Direction classifier fitted on ``research``."""
+    """Direction classifier fitted on ``research``, whose few inner rows are evidence enough of a strong signal."""
     return direction_classifier.fit(
-        research.features, research.targets, horizon=research.horizon, settings=WalkForwardSettings()
+        research.features, research.targets, horizon=research.horizon, settings=DIRECTION_SETTINGS
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.models import direction_classifier, volatility_forecaster
+from trading_dag.models import direction_classifier, direction_learners, volatility_forecaster
 from trading_dag.models.fitted import FittedModel
 from trading_dag.quality import conform
 from trading_dag.schemas import (
@@ -61,7 +61,7 @@ def test_every_feature_has_a_row_in_every_fold_with_the_reason(model: FittedMode
     by_fold = table[is_feature].groupby(["model", "fold"])["feature"]
     assert by_fold.nunique().eq(len(ALL_FEATURES)).all()
     assert by_fold.size().eq(len(ALL_FEATURES)).all()
-    live = live_of(model, direction_classifier.XGBOOST)
+    live = live_of(model, direction_learners.XGBOOST)
     assert live.loc["hv_5", "reason"] == "constant"
     assert live.loc["hv_10", ["reason", "presence_fraction"]].tolist() == ["below_presence", 0.0]
     last_group = list(FEATURE_GROUPS.values())[-1]
@@ -81,8 +81,8 @@ def test_what_is_used_is_what_the_estimator_reads_in_number_and_name(model: Fitt
 
 
 def test_it_says_how_gaps_reach_the_estimator(model: FittedModel) -> None:
-    linear = live_of(model, direction_classifier.LOGISTIC)
-    trees = live_of(model, direction_classifier.XGBOOST)
+    linear = live_of(model, direction_learners.LOGISTIC)
+    trees = live_of(model, direction_learners.XGBOOST)
     late = OPTION_CHAIN_FEATURES[0]
     assert linear.loc[late, ["gaps", "begins_late"]].tolist() == ["median_and_indicator", True]
     assert linear.loc["missing_option_chain", ["reason", "feature_group"]].tolist() == ["indicator", "option_chain"]
@@ -113,7 +113,7 @@ def test_stability_is_that_of_the_candidates_alone(model: FittedModel, research:
     assert set(model.candidates) < set(SAFE_FEATURES)
 
 
-@pytest.mark.parametrize("learner", [direction_classifier.LOGISTIC, direction_classifier.XGBOOST])
+@pytest.mark.parametrize("learner", [direction_learners.LOGISTIC, direction_learners.XGBOOST])
 def test_a_model_of_chosen_features_reads_no_other_and_forecasts_every_session(research: Any, learner: str) -> None:
     model = fit(research, chosen=("essential",), settings=WalkForwardSettings(top_features=10))
     live = live_of(model, learner)
@@ -147,7 +147,7 @@ def test_the_forecaster_without_the_iv_rank_among_its_inputs_still_knows_the_cur
 def test_levels_can_be_read_where_that_is_asked_for(research: Any) -> None:
     settings = WalkForwardSettings(safe_features=False, top_features=500)
     model = fit(research, settings=settings)
-    assert set(live_of(model, direction_classifier.LOGISTIC).query("is_used").index) == set(ALL_FEATURES)
+    assert set(live_of(model, direction_learners.LOGISTIC).query("is_used").index) == set(ALL_FEATURES)
 
 
 def test_without_tuning_the_threshold_is_a_half_and_no_inner_fold_is_fitted(research: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.models import direction_classifier, volatility_forecaster
+from trading_dag.models import direction_classifier, direction_learners, volatility_forecaster
 from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.gaps import indicators_of, with_indicators
 from trading_dag.schemas import OPTION_CHAIN_FEATURES, SAFE_FEATURES, SENTIMENT_FEATURES, VOLATILITY_FORECASTER_FEATURES
@@ -58,7 +58,7 @@ def live_of(model: FittedModel, learner: str) -> FittedFold:
     return model.folds_of(learner)[-1]
 
 
-@pytest.mark.parametrize("learner", [direction_classifier.LOGISTIC, direction_classifier.XGBOOST])
+@pytest.mark.parametrize("learner", [direction_learners.LOGISTIC, direction_learners.XGBOOST])
 def test_with_news_mentions_and_chains_of_two_years_the_models_learnt_from_them_use_them(
     late_model: FittedModel, learner: str
 ) -> None:
@@ -76,7 +76,7 @@ def test_over_the_whole_past_the_same_features_would_be_dropped(late: Any) -> No
 def test_news_of_the_future_change_no_earlier_fold(late: Any, late_model: FittedModel) -> None:
     """Presence is judged within the training part: of what comes later, a fold sees nothing."""
     without = fit(_with(late, late.features.assign(**dict.fromkeys(LATE, np.nan))))
-    for learner in (direction_classifier.LOGISTIC, direction_classifier.XGBOOST):
+    for learner in (direction_learners.LOGISTIC, direction_learners.XGBOOST):
         for one, other in zip(without.folds_of(learner)[:3], late_model.folds_of(learner)[:3], strict=True):
             pd.testing.assert_frame_equal(one.selection, other.selection)
             assert one.threshold == other.threshold
@@ -84,8 +84,8 @@ def test_news_of_the_future_change_no_earlier_fold(late: Any, late_model: Fitted
 
 def test_a_linear_model_gets_an_indicator_for_each_late_group_and_trees_get_the_gaps(late_model: FittedModel) -> None:
     linear, trees = (
-        live_of(late_model, direction_classifier.LOGISTIC),
-        live_of(late_model, direction_classifier.XGBOOST),
+        live_of(late_model, direction_learners.LOGISTIC),
+        live_of(late_model, direction_learners.XGBOOST),
     )
     assert set(linear.indicators) == {"missing_sentiment", "missing_option_chain"}
     assert set(linear.indicators["missing_sentiment"]) == set(linear.features) & set(SENTIMENT_FEATURES)
@@ -96,14 +96,14 @@ def test_a_linear_model_gets_an_indicator_for_each_late_group_and_trees_get_the_
 
 
 def test_gaps_are_filled_with_medians_of_the_training_part(late: Any, late_model: FittedModel) -> None:
-    fold = live_of(late_model, direction_classifier.LOGISTIC)
+    fold = live_of(late_model, direction_learners.LOGISTIC)
     clear = late.targets["direction"].isin(["UP", "DOWN"]).to_numpy()
     learnt = late.features.iloc[: len(clear)][clear]
     position = fold.features.index("sentiment_score")
     assert fold.estimator[0].statistics_[position] == pytest.approx(np.nanmedian(learnt["sentiment_score"]))
 
 
-@pytest.mark.parametrize("learner", [direction_classifier.LOGISTIC, direction_classifier.XGBOOST])
+@pytest.mark.parametrize("learner", [direction_learners.LOGISTIC, direction_learners.XGBOOST])
 def test_a_row_without_the_late_groups_is_forecast_by_a_fold_that_reads_them(
     late: Any, late_model: FittedModel, learner: str
 ) -> None:
@@ -146,7 +146,7 @@ def test_what_has_ended_is_no_longer_learnt_from(research: Any) -> None:
     features.loc[300:, "rsi_14"] = np.nan
     settings = WalkForwardSettings(presence_sessions=200)
     model = direction_classifier.fit(features, research.targets, horizon=research.horizon, settings=settings)
-    live = live_of(model, direction_classifier.LOGISTIC).selection.set_index("feature").loc["rsi_14"]
+    live = live_of(model, direction_learners.LOGISTIC).selection.set_index("feature").loc["rsi_14"]
     assert (live["reason"], live["presence_fraction"]) == ("below_presence", 0.0)
     assert live["known_fraction"] == pytest.approx(300 / 897)
 
@@ -174,9 +174,7 @@ def test_years_shorten_each_training_part_and_leave_the_test_parts_as_they_are(l
         two_years_before = one.train_last_session - pd.DateOffset(years=2)
         later = late.features["session"][late.features["session"] > two_years_before].iloc[0]
         assert other.train_first_session == max(later, one.train_first_session)
-    assert (
-        live_of(recent, direction_classifier.LOGISTIC).n_train < live_of(whole, direction_classifier.LOGISTIC).n_train
-    )
+    assert live_of(recent, direction_learners.LOGISTIC).n_train < live_of(whole, direction_learners.LOGISTIC).n_train
 
 
 def test_of_rows_before_a_date_nothing_is_learnt_and_none_is_forecast(late: Any) -> None:

@@ -24,7 +24,11 @@ def test_folds_use_what_was_found_before_the_tests_and_the_live_model_what_was_f
     research: Any, direction_model: FittedModel
 ) -> None:
     tuned = direction_classifier.fit(
-        research.features, research.targets, horizon=research.horizon, settings=WalkForwardSettings(), tuned=FOUND
+        research.features,
+        research.targets,
+        horizon=research.horizon,
+        settings=WalkForwardSettings(evidence_sessions=60),
+        tuned=FOUND,
     )
     *folds, live = tuned.folds_of("direction_xgboost")
     assert {fold.hyperparameters["max_depth"] for fold in folds} == {1}

@@ -18,9 +18,9 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import InsufficientDataError
 from trading_dag.models.candidates import candidates_of
-from trading_dag.models.learners import Learner
-from trading_dag.models.rows import LabelledRows, collect_rows, labels_by_session
-from trading_dag.models.training import InnerLesson, inner_lessons
+from trading_dag.models.learners import Learner, SearchedLearner
+from trading_dag.models.lessons import InnerLesson, Part, inner_lessons
+from trading_dag.models.rows import Coding, LabelledRows, collect_rows, labels_by_session
 from trading_dag.models.tuning.space import Space
 from trading_dag.models.tuning.study import StudyName, StudyRows, describe_rows, rows_between, rows_of_window
 from trading_dag.setting_groups import WalkForwardSettings
@@ -28,7 +28,7 @@ from trading_dag.slices import Horizon
 from trading_dag.training_start import TrainingStart
 
 Losses = Callable[[FloatArray, IntArray, FloatArray], FloatArray]
-LearnersOf = Callable[[Mapping[str, Mapping[str, Any]], int], tuple[Learner, ...]]
+LearnersOf = Callable[[Mapping[str, Mapping[str, Any]], int], tuple[Learner | SearchedLearner, ...]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Task:
     ----------
     model : the fitted model that the learners belong to.
     listed : the features it reads at most.
-    label, classes, required : as ``collect_rows`` takes them.
+    label, classes, required, coded : as ``collect_rows`` takes them.
     takes_top_features : whether the setting ``top_features`` bounds what is read.
     score : name of the score; less is better.
     losses : (class probabilities, codes, forward returns) → the score of each row; NaN for one that has none.
@@ -58,6 +58,7 @@ class Task:
     losses: Losses
     reference: Callable[[FloatArray, FloatArray], FloatArray] | None
     learners: LearnersOf
+    coded: Coding | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,9 +170,8 @@ class ClassifierStudy:
 
         top = self.of.settings.top_features if self.of.task.takes_top_features else None
         with threadpool_limits(limits=1):
-            return inner_lessons(
-                self.of.rows, self.positions, horizon=self.of.horizon, settings=self.of.settings, top_features=top
-            )
+            part = Part(self.of.rows, self.positions, self.of.horizon, self.of.settings, draw=None)
+            return inner_lessons(part, top_features=top, holds_out_unclear=True)
 
 
 def collect_task(
@@ -199,6 +199,7 @@ def collect_task(
         classes=task.classes,
         horizon=horizon,
         required=task.required,
+        coded=task.coded,
     )
     rows = collect(features, targets).since(start.first)
     outcomes = labels_by_session(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +11,9 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import UnknownFamilyError
-from trading_dag.models import direction_classifier, volatility_forecaster
-from trading_dag.models.learners import Learner
+from trading_dag.models import direction_classifier, direction_learners, volatility_forecaster
+from trading_dag.models.learners import SearchedLearner
+from trading_dag.models.rows import sign_codes
 from trading_dag.models.tuning.classifiers import Task, TaskRows, collect_task
 from trading_dag.models.tuning.record import StudyRecord
 from trading_dag.models.tuning.space import Dimension, Space
@@ -41,8 +42,12 @@ class Family:
     is_published: bool = False
 
 
-def _of_direction(tuned: Mapping[str, Mapping[str, Any]], seed: int) -> tuple[Learner, ...]:
-    return direction_classifier.direction_learners(seed=seed, tuned=tuned)
+def _of_direction(tuned: Mapping[str, Mapping[str, Any]], _seed: int) -> tuple[Learner, ...]:
+    return direction_learners.published_learners(tuned)
+
+
+def _of_sign(tuned: Mapping[str, Mapping[str, Any]], seed: int) -> tuple[SearchedLearner, ...]:
+    return direction_learners.sign_learners(seed=seed, top_features=None, tuned=tuned)
 
 
 def _of_volatility(tuned: Mapping[str, Mapping[str, Any]], _seed: int) -> tuple[Learner, ...]:
@@ -83,6 +88,14 @@ DIRECTION: Final = Task(
     reference=climatology_losses,
     learners=_of_direction,
 )
+SIGN: Final = replace(
+    DIRECTION,
+    label="forward_return",
+    classes=direction_classifier.SIGN_CLASSES,
+    coded=sign_codes,
+    learners=_of_sign,
+)
+SIGN_OF_ALL_FEATURES: Final = replace(SIGN, takes_top_features=False)
 VOLATILITY: Final = Task(
     model=volatility_forecaster.NAME,
     listed=VOLATILITY_FORECASTER_FEATURES,
@@ -107,13 +120,15 @@ _TREES: Final = Space(
         Dimension("lambda", 1.0, 1_000.0, is_log=True),
     ),
     {
-        "max_depth": 3, "eta": 0.05, "num_boost_round": direction_classifier.BOOST_ROUNDS, "min_child_weight": 10.0,
+        "max_depth": direction_learners.BOOST_DEPTHS[-1], "eta": 0.05,
+        "num_boost_round": direction_learners.BOOST_ROUNDS[-1], "min_child_weight": 10.0,
         "subsample": 0.8, "colsample_bytree": 0.8, "lambda": 10.0,
     },
 )  # fmt: skip
 _FAMILIES: Final = (
-    Family(direction_classifier.LOGISTIC, DIRECTION, Space((_PENALTY,), {"C": 0.1}), is_published=True),
-    Family(direction_classifier.XGBOOST, DIRECTION, _TREES),
+    Family(direction_learners.LOGISTIC, DIRECTION, Space((_PENALTY,), {"C": 0.1}), is_published=True),
+    Family(direction_learners.SHRUNK, SIGN_OF_ALL_FEATURES, Space((_PENALTY,), {"C": 1e-4})),
+    Family(direction_learners.XGBOOST, SIGN, _TREES),
     Family(volatility_forecaster.LOGISTIC, VOLATILITY, Space((_PENALTY,), {"C": 0.1}), is_published=True),
 )
 FAMILIES: Final = {family.name: family for family in _FAMILIES}
