@@ -25,6 +25,7 @@ from trading_dag.schemas import (
     VERSIONS,
     VOLATILITY_INDEX,
 )
+from trading_dag.served_models import SERVED_DIRECTION
 
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
@@ -40,7 +41,7 @@ _LEARNT_FROM: Final = {
     "volatility_index": VOLATILITY_INDEX,
     "tuned": BEST_HYPERPARAMETERS,
 }
-_PICTURED: Final = "direction_logistic"
+_PICTURED: Final = SERVED_DIRECTION
 _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
     "volatility_forecaster": Read(model="volatility_forecaster"),
@@ -100,7 +101,7 @@ def _of_volatility(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Hori
 
 @model_asset(
     reads=_LEARNT_FROM,
-    code_version="3",
+    code_version="4",
     kinds={"scikitlearn", "xgboost"},
     uses=("walk_forward", "augmentation", "training.direction_classifier", "features"),
     forecasts=Forecasts("direction", PREDICTIONS_DIRECTION, _of_direction),
@@ -113,9 +114,9 @@ def direction_classifier(
     volatility_index: pd.DataFrame,
     tuned: pd.DataFrame,
 ) -> FittedModel:
-    """A logistic regression and XGBoost estimate P(UP), in five walk-forward folds and a live model, each fold with its
-    own feature selection, scaling and threshold. Bars and index serve augmentation, which is off by default;
-    what was tuned is used."""
+    """Logistic regressions and XGBoost estimate the probability of a rise, in five walk-forward folds and a live model.
+    Each fold selects features, penalty and shrinkage on its own past, and may answer the share of rises. Bars and index
+    serve augmentation, which is off by default; what was tuned is used."""
     from trading_dag.models.direction_classifier import fit
 
     drawn = _augmentation(at, prices, volatility_index)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SERVED_DIRECTION: Final = "direction_logistic"
+SERVED_DIRECTION: Final = "direction_shrunk"
 SERVED_VOLATILITY: Final = "volatility_blend"
 SERVED_VOLATILITY_LEVEL: Final = "volatility_har"
 SERVED_PRICE: Final = "price_distribution"

@@ -52,13 +52,21 @@ def predict(
         told = each["prediction"] if features is None else each
         where = f"{ticker} {horizon} {each['date']}" if features is None else f"{ticker} {horizon} row {each['row']}"
         context.console.print(
-            f"{where}: {told['direction']}, P(up) {told['probability']:.1%}, confidence {told['confidence']:.1%}, "
-            f"threshold {told['threshold_used']:g}"
+            f"{where}: {told['direction']}, P(rise) {told['probability']:.1%} ({_against_usual(told)}), "
+            f"called UP above {told['threshold_used']:.0%}"
         )
     if features is None:
         context.console.print(str(record["strategy"]["reason"] or "No structure is stored for this session."))
     else:
         context.console.print(record["note"])
+
+
+def _against_usual(told: dict[str, Any]) -> str:
+    from trading_dag.strategy.explanation import NO_BETTER_THAN_USUAL
+
+    if told["is_no_better_than_usual"]:
+        return NO_BETTER_THAN_USUAL
+    return "usual share unknown" if told["usual_probability"] is None else f"usually {told['usual_probability']:.1%}"
 
 
 def _of_session(context: CommandContext, date: datetime | None) -> dict[str, Any]:

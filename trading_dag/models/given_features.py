@@ -13,7 +13,7 @@ import pandas as pd
 from trading_dag.errors import InsufficientDataError, SchemaError
 from trading_dag.features.selection import rows_with_presence
 from trading_dag.models.fitted import FittedFold, FittedModel
-from trading_dag.models.forecasting import class_probabilities
+from trading_dag.models.forecasting import stated_probabilities
 from trading_dag.models.gaps import with_indicators
 
 GIVEN: Final = "given features"
@@ -38,7 +38,8 @@ def live_fold(fitted: FittedModel, model: str) -> FittedFold:
 
 
 def forecasts_of_given(fitted: FittedModel, model: str, given: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a forecast for each row: direction, probability, confidence, threshold_used, missing_values.
+    """Return a forecast for each row: direction, probability, confidence, threshold_used, usual_probability (the share
+    in training), is_no_better_than_usual (the model reads no feature and states that share) and missing_values.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def forecasts_of_given(fitted: FittedModel, model: str, given: pd.DataFrame) -> 
         raise SchemaError(table=GIVEN, key=f"row {row + 1}", rule=f"{fold.features[column]} is infinite")
     steady = [position for position, name in enumerate(fold.features) if name in set(fold.steady_features)]
     enough = rows_with_presence(values[:, steady], minimum_presence=fitted.minimum_presence)
-    if not enough.all():
+    if fold.features and not enough.all():
         row = int(np.argmin(enough))
         least = f"{fitted.minimum_presence:.0%}"
         count = int(np.isnan(values[row]).sum())
@@ -76,7 +77,8 @@ def forecasts_of_given(fitted: FittedModel, model: str, given: pd.DataFrame) -> 
             "must have a value",
         )  # fmt: skip
     taken = with_indicators(values, fold.features, fold.indicators)
-    probability = class_probabilities(fold.estimator, taken, classes=len(fold.classes))[:, 1]
+    probability = stated_probabilities(fold, taken)[:, 1]
+    usual = fold.calibration.get("climatology", fold.prior[fold.classes[1]])
     threshold = 0.5 if fold.threshold is None else fold.threshold
     return [
         {
@@ -84,6 +86,8 @@ def forecasts_of_given(fitted: FittedModel, model: str, given: pd.DataFrame) -> 
             "probability": float(value),
             "confidence": float(value if value > threshold else 1.0 - value),
             "threshold_used": threshold,
+            "usual_probability": float(usual),
+            "is_no_better_than_usual": not fold.features,
             "missing_values": int(missing),
         }
         for value, missing in zip(probability, np.isnan(values).sum(axis=1), strict=True)

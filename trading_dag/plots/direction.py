@@ -11,6 +11,8 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray
 from trading_dag.plots import canvas
+from trading_dag.schemas import RISE
+from trading_dag.served_models import SERVED_DIRECTION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 
 _BINS: Final = 10
-# A hard call has no probability to be right about, and climatology's is that of a rise in any move, clear or not.
-_NOT_OF_CLEAR_MOVES: Final = ("previous_direction", "climatology")
+# A hard call has no probability to be right about.
+_HARD_CALL: Final = "previous_direction"
 _CLEAR: Final = ("UP", "DOWN")
 _NORMAL_QUANTILE: Final = 1.96
 _RARE: Final = 30
@@ -30,20 +32,22 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    direction_predictions : ``predictions.direction`` of one slice. Only clear outcomes (UP, DOWN) count, because the
-        probability is that of a rise given a clear move; baselines that only call a side, or speak of all moves, are
-        left out.
+    direction_predictions : ``predictions.direction`` of one slice. Each probability is held against what it is one of
+        (``probability_event``): that of a rise on all known outcomes, that of a clear move's direction on clear ones
+        (UP, DOWN). The baseline that only calls a side is left out.
 
     Returns
     -------
-    One curve per model, points for the class prior, in ten equally wide bins with 95 % Wilson intervals; bins of
-    fewer than 30 forecasts are hollow. The subtitle gives the Brier scores on the clear outcomes.
+    One curve per model, points for the baselines, in ten equally wide bins with 95 % Wilson intervals; bins of fewer
+    than 30 forecasts are hollow. Of the served model a second, dotted curve shows what it said before it was drawn
+    towards the share of rises. The subtitle gives the Brier scores, each on its own outcomes.
     """
-    title = canvas.slice_title(direction_predictions, "calibration of P(UP) on clear moves")
-    rows = direction_predictions[direction_predictions["y_true"].isin(_CLEAR)]
-    rows = rows[~rows["model"].isin(_NOT_OF_CLEAR_MOVES)]
+    title = canvas.slice_title(direction_predictions, "calibration of the probability of a rise")
+    rows = direction_predictions[direction_predictions["forward_return"].notna()]
+    rows = rows[(rows["model"] != _HARD_CALL)]
+    rows = rows[(rows["probability_event"] == RISE) | rows["y_true"].isin(_CLEAR)]
     if rows.empty:
-        return canvas.insufficient_data(title, "no forecast has a clear outcome yet")
+        return canvas.insufficient_data(title, "no forecast has an outcome yet")
 
     figure = canvas.new_figure(5.6, margins=canvas.Margins(top=1.0))
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -51,12 +55,17 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
     scores = []
     names = _models_first(rows)
     for position, (name, colour) in enumerate(zip(names, canvas.SERIES_COLOURS, strict=False)):
-        probability = rows.loc[rows["model"] == name, "probability_up"].to_numpy(dtype="float64")
-        rose = np.asarray(rows.loc[rows["model"] == name, "y_true"] == "UP", dtype="float64")
+        own = rows[rows["model"] == name]
+        probability = own["probability_up"].to_numpy(dtype="float64")
+        rose = np.asarray(own["forward_return"] > 0, dtype="float64")
         scores.append(f"{_spoken(name)} {np.mean((probability - rose) ** 2):.3f}")
-        is_baseline = bool(rows.loc[rows["model"] == name, "is_baseline"].iloc[0])
+        is_baseline = bool(own["is_baseline"].iloc[0])
         label = f"{_spoken(name)} (n = {len(rose):,})"
         _reliability(curve, probability, rose, label=label, colour=colour, line="none" if is_baseline else "-")
+        before = own["uncalibrated_probability_up"].to_numpy(dtype="float64")
+        if name == SERVED_DIRECTION and np.isfinite(before).any():
+            said = np.isfinite(before)
+            _reliability(curve, before[said], rose[said], label="before calibration", colour=colour, line=":")
         in_bin = np.bincount(_bin_of(probability), minlength=_BINS)
         width = 0.8 / _BINS / len(names)
         lefts = np.arange(_BINS) / _BINS + 0.1 / _BINS + position * width
@@ -108,7 +117,7 @@ def forecast_against_outcome(
     Parameters
     ----------
     direction_predictions : ``predictions.direction`` of one slice.
-    model : the model whose forecasts are drawn; default: the first by name that is no baseline.
+    model : the model whose forecasts are drawn; default: the served one, or the first by name that is no baseline.
     sessions : how many of the latest sessions to show.
 
     Returns
@@ -120,7 +129,8 @@ def forecast_against_outcome(
     candidates = direction_predictions
     if model is None:
         candidates = direction_predictions[~direction_predictions["is_baseline"].astype(bool)]
-        model = str(candidates["model"].min()) if len(candidates) else None
+        names = set(candidates["model"])
+        model = SERVED_DIRECTION if SERVED_DIRECTION in names else min(names, default=None)
     rows = candidates[candidates["model"] == model].sort_values("session").tail(sessions)
     if rows.empty:
         return canvas.insufficient_data(title, "there is no forecast")
@@ -129,7 +139,7 @@ def forecast_against_outcome(
 
     figure = canvas.new_figure(5.4, margins=canvas.Margins(top=1.0))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
-    upper.plot(rows["session"], rows["probability_up"], color=canvas.BLUE, linewidth=1.3, label="P(UP)")
+    upper.plot(rows["session"], rows["probability_up"], color=canvas.BLUE, linewidth=1.3, label="P(rise)")
     upper.plot(
         rows["session"], rows["threshold"], color=canvas.INK, linewidth=1, linestyle="--", label="threshold",
         drawstyle="steps-post",

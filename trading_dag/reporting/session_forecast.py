@@ -10,7 +10,8 @@ from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.schemas import IV_REGIMES
 from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.sessions import all_sessions, last_closed_session
-from trading_dag.validation.baselines import CLASS_PRIOR
+from trading_dag.strategy.explanation import says_no_more_than_usual
+from trading_dag.validation.baselines import CLIMATOLOGY
 
 _IV_COLUMNS = ("iv_rank", "iv_percentile", "iv_hv_spread", "vix_close")
 
@@ -75,7 +76,7 @@ def session_record(
     own = direction[direction["model"] == SERVED_DIRECTION]
     session = wanted_session(day, pd.DatetimeIndex(own["session"]), what=f"{ticker} {horizon}")
     call = _row(own, session)
-    usual = _row(direction[direction["model"] == CLASS_PRIOR], session)
+    usual = _row(direction[direction["model"] == CLIMATOLOGY], session)
     regime = _row(volatility[volatility["model"] == SERVED_VOLATILITY], session)
     level = _row(implied_volatility, session)
     said = _row(recommendation, session)
@@ -89,7 +90,9 @@ def session_record(
             "probability": call["probability_up"],
             "confidence": call["confidence"],
             "threshold_used": call["threshold"],
+            "probability_of": call["probability_event"],
             "usual_probability": usual.get("probability_up"),
+            "is_no_better_than_usual": says_no_more_than_usual(call["probability_up"], usual.get("probability_up")),
         },
         "iv_context": {
             **{name: level.get(name) for name in _IV_COLUMNS},

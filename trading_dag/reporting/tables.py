@@ -17,6 +17,7 @@ from trading_dag.reporting.visible_text import visible
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
+from trading_dag.strategy.explanation import says_no_more_than_usual
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +38,7 @@ WITH latest AS (
 ), forecast AS (
     SELECT ticker, horizon, session,
         max(probability_up) FILTER (model = '{SERVED_DIRECTION}') AS probability_up,
-        max(probability_up) FILTER (model = 'class_prior') AS usual_probability_up
+        max(probability_up) FILTER (model = 'climatology') AS usual_probability_up
     FROM predictions.direction GROUP BY ALL
 ), direction AS (
     SELECT * FROM evaluation.metrics
@@ -152,7 +153,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
     backtest."""
     table = new_table(
         "What the forecasts say, how good they have been, and what trading them would have earned",
-        ("ticker", "horizon", "as of", "P(up)", "IV regime", "direction skill", "IV skill", "structure",
+        ("ticker", "horizon", "as of", "P(rise)", "IV regime", "direction skill", "IV skill", "structure",
          "edge", "backtest"),
     )  # fmt: skip
     for row in frame.to_dict("records"):
@@ -371,7 +372,11 @@ def _called(name: Any, confidence: Any) -> str:
 
 
 def _against_usual(probability: Any, usual: Any) -> str:
-    return "–" if pd.isna(probability) else f"{probability:.0%} (usual {number_text(usual, '{:.0%}')})"
+    if pd.isna(probability):
+        return "–"
+    if says_no_more_than_usual(probability, usual):
+        return f"{probability:.0%} (no better than usual)"
+    return f"{probability:.0%} (usual {number_text(usual, '{:.0%}')})"
 
 
 def _skill(row: Mapping[Hashable, Any], task: str, *, scale: float, digits: int) -> str:

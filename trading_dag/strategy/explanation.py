@@ -20,12 +20,20 @@ INDICATIVE: Final = "indicative at the signal session's close on the modelled su
 INDICATIVE_OF_CHAIN: Final = "indicative at the signal session's close on the slices fitted to its option chain"
 
 
+NO_BETTER_THAN_USUAL: Final = "no better than the share of rising sessions"
+
+
+def says_no_more_than_usual(probability: float | None, usual: float | None) -> bool:
+    """Return whether a forecast is climatology itself: nothing better was found where the model was fitted."""
+    return probability is not None and probability == usual
+
+
 @dataclass(frozen=True)
 class Reasons:
     """Holds what the sentence of one row is made of.
 
     Probabilities and confidences are fractions, NaN where there is no forecast. ``usual_probability_up`` is the share
-    of rises among the clear moves that the model had learnt from.
+    of rises among all sessions that the model had learnt from.
     """
 
     strategy: str
@@ -73,7 +81,9 @@ def sentence(reasons: Reasons) -> str:
     forecasts = []
     if isinstance(reasons.direction, str) and not math.isnan(reasons.probability_up):
         usual = "" if math.isnan(reasons.usual_probability_up) else f", usually {reasons.usual_probability_up:.0%}"
-        forecasts.append(f"{reasons.direction} (P(up) {reasons.probability_up:.0%}{usual})")
+        if says_no_more_than_usual(reasons.probability_up, reasons.usual_probability_up):
+            usual = f", {NO_BETTER_THAN_USUAL}"
+        forecasts.append(f"{reasons.direction} (P(rise) {reasons.probability_up:.0%}{usual})")
     if isinstance(reasons.iv_regime, str) and not math.isnan(reasons.iv_confidence):
         forecasts.append(f"{reasons.iv_regime} implied volatility at {reasons.iv_confidence:.0%}")
     forecast = " and ".join(forecasts) or "no forecast"

@@ -24,7 +24,7 @@ from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.sessions import session_close, session_open, shift_sessions
 from trading_dag.simulation.simulation_settings import is_simulated
 from trading_dag.slices import Horizon
-from trading_dag.validation.baselines import CLASS_PRIOR
+from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY
 
 NO_MODEL: Final = "none"
 LIVE_TIMINGS: Final = ("before_next_open", "before_target")
@@ -136,7 +136,7 @@ def has_a_future(source: str) -> bool:
 def _of_direction(direction: pd.DataFrame, session: pd.Timestamp) -> dict[str, Any]:
     require_columns(direction, PREDICTIONS_DIRECTION.qualified_name, columns=PREDICTIONS_DIRECTION.column_names)
     columns = ("probability_up", "threshold", "fitted_through")
-    usual = _at(direction[direction["model"] == CLASS_PRIOR], session, columns=("probability_up",))
+    usual = _at(direction[direction["model"] == CLIMATOLOGY], session, columns=("probability_up",))
     return {
         "direction_model": SERVED_DIRECTION,
         **_at(direction[direction["model"] == SERVED_DIRECTION], session, columns=columns),

@@ -25,13 +25,14 @@ from trading_dag.strategy.explanation import (
     INDICATIVE_OF_CHAIN,
     Reasons,
     evidence_json,
+    says_no_more_than_usual,
     sentence,
     shared_json,
 )
 from trading_dag.strategy.quoting import QuotedStructures, quote_structures
 from trading_dag.strategy.selector import Selection, select
 from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
-from trading_dag.validation.baselines import CLASS_PRIOR
+from trading_dag.validation.baselines import CLIMATOLOGY
 
 EDGE_UNKNOWN: Final = "insufficient_data"
 EDGES_WITH_SIZE: Final = ("skilled", "admissible")
@@ -44,7 +45,7 @@ class _Forecasts:
     Attributes
     ----------
     calls, regimes : rows of the direction's and of the IV regime's model; NULL where the latter has none.
-    usual_probability_up : of the class prior, a fraction.
+    usual_probability_up : of climatology, a fraction.
     known_edge : edge, direction_difference, volatility_difference, n_outcomes.
     direction, iv_regime, edge : words; None without a forecast of the regime.
     direction_confidence, iv_confidence : fractions.
@@ -92,7 +93,7 @@ def build_recommendations(
     Parameters
     ----------
     direction, volatility : predictions.direction and predictions.volatility; the rows of
-        the served models are read (``served_models.py``), those of ``class_prior`` only for the sentence.
+        the served models are read (``served_models.py``), those of ``climatology`` for the sentence and the evidence.
         A session without a volatility forecast is a ``no_trade`` row with that reason.
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
     edge : session, edge, direction_difference, volatility_difference, n_outcomes, each computed from
@@ -103,8 +104,8 @@ def build_recommendations(
     Returns
     -------
     One row for every session with a direction forecast, ascending, known at that session's close.
-    ``conviction`` comes from confidence alone; ``position_size`` and ``contracts`` are 0 where the horizon
-    ends at its entry, where the edge is ``no_edge`` or ``insufficient_data``, and where nothing can be
+    ``conviction`` comes from confidence, and is NONE where the edge is ``no_edge`` or ``insufficient_data``;
+    ``position_size`` and ``contracts`` are 0 there too, where the horizon ends at its entry, and where nothing can be
     quoted. Premium, risk and probability are for one structure at its natural price (bought at the ask,
     sold at the bid), fees not counted; the number of contracts counts fees both ways.
 
@@ -135,7 +136,7 @@ def build_recommendations(
             "session": sessions,
             "target_session": calls["target_session"],
             "strategy": selection.strategy,
-            "conviction": selection.conviction,
+            "conviction": np.where(np.isin(forecasts.edge, EDGES_WITH_SIZE), selection.conviction, "NONE"),
             "edge": forecasts.edge,
             "position_size": sizes.position_size,
             "direction": forecasts.direction,
@@ -182,7 +183,7 @@ def _forecasts_of(
         table="signals.recommendation edge",
     )
     regimes = regimes.set_index("session").reindex(sessions)
-    usual = _rows_of_model(direction, CLASS_PRIOR, table="predictions.direction").set_index("session")
+    usual = _rows_of_model(direction, CLIMATOLOGY, table="predictions.direction").set_index("session")
     known_edge = edge.set_index("session").reindex(sessions)
     return _Forecasts(
         ticker=ticker_of(calls),
@@ -265,6 +266,7 @@ def _evidence(forecasts: _Forecasts, *, selection: Selection, has_chain: BoolArr
     rows = zip(
         calls["fold"].tolist(),
         days(calls["fitted_through"]),
+        map(says_no_more_than_usual, calls["probability_up"].tolist(), forecasts.usual_probability_up.tolist()),
         regimes["fold"].tolist(),
         days(regimes["fitted_through"]),
         edge["direction_difference"].to_numpy(dtype=np.float64).tolist(),
@@ -281,6 +283,7 @@ def _evidence(forecasts: _Forecasts, *, selection: Selection, has_chain: BoolArr
                     ("direction_model", SERVED_DIRECTION),
                     ("direction_fold", direction_fold),
                     ("direction_fitted_through", direction_fitted),
+                    ("direction_answer", CLIMATOLOGY if is_usual else "model"),
                     ("volatility_model", SERVED_VOLATILITY),
                     ("volatility_fold", None if volatility_fold != volatility_fold else int(volatility_fold)),
                     ("volatility_fitted_through", volatility_fitted),
@@ -293,7 +296,7 @@ def _evidence(forecasts: _Forecasts, *, selection: Selection, has_chain: BoolArr
                 shared_json(("selection", reason), ("quotes", quotes)),
             )
             for (
-                direction_fold, direction_fitted, volatility_fold, volatility_fitted,
+                direction_fold, direction_fitted, is_usual, volatility_fold, volatility_fitted,
                 direction_difference, volatility_difference, n_outcomes, reason, quotes,
             ) in rows
         ],

@@ -44,7 +44,7 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
     Returns
     -------
     One row per session that either table forecasts, ascending, plain index: session; edge
-    (``admissible`` where both differences are ≥ 0, ``no_edge``, ``insufficient_data``);
+    (``admissible`` where the direction's difference is > 0 and the regime's ≥ 0, ``no_edge``, ``insufficient_data``);
     direction_difference, mean of baseline less model Brier loss of the sign, against
     ``climatology``; volatility_difference, the same of the ranked probability score, against ``markov``;
     n_outcomes, the smaller of the two counts. Differences are NaN without outcomes. Known at the
@@ -67,8 +67,9 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
         volatility, volatility_gain, sessions=sessions, model=SERVED_VOLATILITY, baseline=MARKOV
     )
     n_outcomes = np.minimum(n_direction, n_volatility)
-    is_no_worse = (of_direction >= 0) & (of_volatility >= 0)
-    edge = np.where(n_outcomes < minimum_outcomes, "insufficient_data", np.where(is_no_worse, "admissible", "no_edge"))
+    # A model that only repeats climatology is no worse than it, and no reason to trade.
+    has_edge = (of_direction > 0) & (of_volatility >= 0)
+    edge = np.where(n_outcomes < minimum_outcomes, "insufficient_data", np.where(has_edge, "admissible", "no_edge"))
     return pd.DataFrame(
         {
             "session": sessions,

@@ -20,19 +20,22 @@ from trading_dag.schemas import (
     PREDICTIONS_DIRECTION,
     PREDICTIONS_LOG,
     PREDICTIONS_VOLATILITY,
+    RISE,
     TARGETS,
+    UP_IF_CLEAR,
 )
 from trading_dag.setting_groups import BootstrapSettings, LiveSettings
 from trading_dag.slices import Horizon
-from trading_dag.validation.baselines import CLASS_PRIOR, PERSISTENCE
+from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY, PERSISTENCE
 from trading_dag.validation.evaluation import evaluate
 
 _PROBABILITIES: Final = tuple(f"probability_{name.lower()}" for name in IV_REGIMES)
 # What is scored of each task: the metrics, the column that names the model, and the baselines in the log.
 _SCORED: Final[dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]]] = {
-    "direction": (("brier_sign", "brier_conditional", "hit_rate"), "direction_model", (CLASS_PRIOR,)),
+    "direction": (("brier_sign", "brier_conditional", "hit_rate"), "direction_model", (CLIMATOLOGY, CLASS_PRIOR)),
     "volatility": (("brier", "rps", "accuracy"), "volatility_model", (CLASS_PRIOR, PERSISTENCE)),
 }
+MODEL_OF_CLEAR_MOVES: Final = "direction_logistic"
 _SCORES: Final = ("value", "ci_low", "ci_high", "baseline_value", "difference", "difference_ci_low",
                   "difference_ci_high", "verdict", "reason")  # fmt: skip
 
@@ -176,14 +179,19 @@ def _direction_rows(taken: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame
     own = _head(taken, model=taken["direction_model"], is_baseline=False) | {
         "y_pred": taken["direction"].tolist(),
         "probability_up": taken["probability_up"].tolist(),
+        "probability_event": np.where(taken["direction_model"] == MODEL_OF_CLEAR_MOVES, UP_IF_CLEAR, RISE).tolist(),
         "threshold": taken["threshold"].tolist(),
         "confidence": taken["direction_confidence"].tolist(),
     }
     has_usual = taken[taken["usual_probability_up"].notna()]
     usual = has_usual["usual_probability_up"].to_numpy(dtype=np.float64)
-    prior = _head(has_usual, model=CLASS_PRIOR, is_baseline=True) | {
+    # What stands beside a model of clear moves is their prior; beside one of all moves, the share of rises.
+    of_clear_moves = has_usual["direction_model"] == MODEL_OF_CLEAR_MOVES
+    named = pd.Series(np.where(of_clear_moves, CLASS_PRIOR, CLIMATOLOGY), index=has_usual.index, dtype="object")
+    prior = _head(has_usual, model=named, is_baseline=True) | {
         "y_pred": np.where(usual > 0.5, "UP", "DOWN").tolist(),
         "probability_up": usual.tolist(),
+        "probability_event": np.where(of_clear_moves, UP_IF_CLEAR, RISE).tolist(),
         "threshold": [0.5] * len(usual),
         "confidence": np.maximum(usual, 1.0 - usual).tolist(),
     }

@@ -12,7 +12,7 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import UnknownFamilyError
 from trading_dag.models import direction_classifier, direction_learners, volatility_forecaster
-from trading_dag.models.learners import SearchedLearner
+from trading_dag.models.learners import Learner, SearchedLearner
 from trading_dag.models.rows import sign_codes
 from trading_dag.models.tuning.classifiers import Task, TaskRows, collect_task
 from trading_dag.models.tuning.record import StudyRecord
