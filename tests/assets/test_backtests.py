@@ -35,7 +35,7 @@ from trading_dag.validation import edge
 KEY = SliceKey("SPY", "48h")
 SESSIONS = 120
 GATED = (
-    ("direction", "direction_logistic", "brier_sign", "climatology"),
+    ("direction", "direction_shrunk", "brier_sign", "climatology"),
     ("volatility", SERVED_VOLATILITY, "rps", "markov"),
 )
 BACKTEST = ("trades", "equity", "summary")
@@ -131,7 +131,7 @@ def test_models_without_skill_stop_nothing_but_the_backtest_is_shown_to_be_inadm
     shown = checks["backtest_is_admissible"]
     assert not shown.passed
     assert shown.severity == dg.AssetCheckSeverity.WARN
-    assert "direction_logistic is unskilled against climatology" in str(shown.description)
+    assert "direction_shrunk is unskilled against climatology" in str(shown.description)
 
 
 def test_a_label_that_the_models_have_not_earned_blocks_the_run_and_the_last_good_slice_stays(

@@ -192,7 +192,7 @@ def test_scores_of_the_log_stand_beside_the_walk_forward_scores(desk: Desk) -> N
     }  # fmt: skip
     desk.store.write(TARGETS, KEY, table_frame(TARGETS, labels, rows=2), source="files")
     scored = {
-        **head, "task": "direction", "model": "direction_logistic", "metric": "brier_sign", "baseline": "class_prior",
+        **head, "task": "direction", "model": "direction_shrunk", "metric": "brier_sign", "baseline": "climatology",
         "value": 0.25, "difference": -0.01, "verdict": "unskilled", "n": 900, "n_ambiguous": 1,
     }  # fmt: skip
     desk.store.write(METRICS, KEY, table_frame(METRICS, scored, rows=1), source="files")

@@ -22,9 +22,9 @@ def served(sample_run: Workspace) -> tuple[pd.DataFrame, float]:
     """The features that the live model reads of the last session that it served, and what it had forecast of it."""
     store = ParquetStore(sample_run.home)
     said = store.read(PREDICTIONS_DIRECTION, KEY)
-    last = said[said["model"] == "direction_logistic"].iloc[-1]
+    last = said[said["model"] == "direction_shrunk"].iloc[-1]
     fold = ModelStore(sample_run.home / "models").load("direction_classifier", ticker="SPX", horizon="24h").folds_of(
-        "direction_logistic"
+        "direction_shrunk"
     )[-1]  # fmt: skip
     assert last["fold"] == fold.fold
     table = store.read(FEATURE_TABLE, SliceKey("SPX"))

@@ -50,7 +50,7 @@ def direction_predictions(rows: int = 400) -> pd.DataFrame:
     moves = generator.normal(0.0005, 0.015, rows)
     for model, is_baseline in (
         ("direction_xgboost", False),
-        ("direction_logistic", False),
+        ("direction_shrunk", False),
         ("class_prior", True),
         ("previous_direction", True),
     ):
@@ -70,6 +70,8 @@ def direction_predictions(rows: int = 400) -> pd.DataFrame:
                     "forward_return": returns,
                     "y_pred": np.where(probability > 0.5, "UP", "DOWN"),
                     "probability_up": probability,
+                    "probability_event": "up_if_clear" if model == "class_prior" else "rise",
+                    "uncalibrated_probability_up": probability**2 if model == "direction_shrunk" else np.nan,
                     "threshold": 0.5,
                 }
             )
@@ -105,7 +107,7 @@ def volatility_predictions() -> pd.DataFrame:
 
 def metrics() -> pd.DataFrame:
     rows = []
-    for model in ("direction_logistic", "direction_xgboost"):
+    for model in ("direction_shrunk", "direction_xgboost"):
         for baseline in ("class_prior", "previous_direction"):
             for metric in ("brier_sign", "hit_rate", "diebold_mariano_p_brier_sign"):
                 low = 0.01 if baseline == "previous_direction" else -0.02
@@ -166,7 +168,7 @@ def test_an_empty_table_gives_a_figure_that_says_so(name: str) -> None:
 
 
 def test_forecasts_without_outcomes_say_so() -> None:
-    assert "insufficient data" in words(calibration(direction_predictions().assign(y_true=None)))
+    assert "insufficient data" in words(calibration(direction_predictions().assign(y_true=None, forward_return=np.nan)))
     assert "insufficient data" in words(regime_confusion(volatility_predictions().assign(y_true=None)))
     pending = direction_predictions().assign(y_true=None, forward_return=np.nan)
     assert "none known yet" in words(forecast_against_outcome(pending))
@@ -175,15 +177,17 @@ def test_forecasts_without_outcomes_say_so() -> None:
 def test_a_calibration_point_is_the_mean_forecast_and_the_share_that_rose() -> None:
     predictions = direction_predictions()
     curve, counts = calibration(predictions).axes
-    drawn = line(curve, "direction logistic")
-    rows = predictions[(predictions["model"] == "direction_logistic") & predictions["y_true"].isin(["UP", "DOWN"])]
+    drawn = line(curve, "direction shrunk")
+    known = predictions[predictions["forward_return"].notna()]
+    rows = known[known["model"] == "direction_shrunk"]
     by_hand = []
     for low in range(10):
         part = rows[(rows["probability_up"] >= low / 10) & (rows["probability_up"] < (low + 1) / 10)]
         if len(part):
-            by_hand.append((part["probability_up"].mean(), (part["y_true"] == "UP").mean()))
+            by_hand.append((part["probability_up"].mean(), (part["forward_return"] > 0).mean()))
     np.testing.assert_allclose(np.column_stack(drawn.get_data()), by_hand, rtol=1e-12)
-    assert sum(height for height, _ in bars_of(counts)) == 3 * len(rows)
+    clear = known[(known["model"] == "class_prior") & known["y_true"].isin(["UP", "DOWN"])]
+    assert sum(height for height, _ in bars_of(counts)) == 2 * len(rows) + len(clear), "each on its own outcomes"
 
 
 def test_calibration_shows_models_and_prior_with_brier_scores_but_no_hard_calls() -> None:
@@ -192,7 +196,8 @@ def test_calibration_shows_models_and_prior_with_brier_scores_but_no_hard_calls(
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert [label.split(" (")[0] for label in labels] == [
         "perfect calibration",
-        "direction logistic",
+        "direction shrunk",
+        "before calibration",
         "direction xgboost",
         "class prior",
     ]
@@ -203,7 +208,7 @@ def test_calibration_shows_models_and_prior_with_brier_scores_but_no_hard_calls(
 
 def test_the_wilson_interval_of_seven_in_ten_is_that_of_the_book() -> None:
     """Newcombe (1998): 7 of 10 has the 95 % score interval 0.397 to 0.892."""
-    rows = direction_predictions()[:10].assign(probability_up=0.55, y_true=["UP"] * 7 + ["DOWN"] * 3)
+    rows = direction_predictions()[:10].assign(probability_up=0.55, forward_return=[0.01] * 7 + [-0.01] * 3)
     intervals = calibration(rows).axes[0].collections[0]
     heights = intervals.get_segments()[0][:, 1]
     np.testing.assert_allclose(sorted(heights), [0.397, 0.892], atol=1e-3)
@@ -212,8 +217,8 @@ def test_the_wilson_interval_of_seven_in_ten_is_that_of_the_book() -> None:
 def test_the_forecast_figure_shows_the_latest_sessions_of_one_model_and_marks_clear_outcomes() -> None:
     predictions = direction_predictions()
     upper, lower = forecast_against_outcome(predictions, sessions=100).axes
-    shown = predictions[predictions["model"] == "direction_logistic"].tail(100)
-    np.testing.assert_allclose(line(upper, "P(UP)").get_ydata(), shown["probability_up"])
+    shown = predictions[predictions["model"] == "direction_shrunk"].tail(100)
+    np.testing.assert_allclose(line(upper, "P(rise)").get_ydata(), shown["probability_up"])
     np.testing.assert_allclose(line(upper, "threshold").get_ydata(), 0.5)
     marks = {drawn.get_label(): len(drawn.get_xdata()) for drawn in upper.get_lines()[2:]}
     called, came = shown["y_pred"], shown["y_true"]
@@ -228,7 +233,7 @@ def test_the_forecast_figure_shows_the_latest_sessions_of_one_model_and_marks_cl
 
 def test_a_bar_is_blue_where_the_call_was_right_and_vermilion_where_it_was_wrong() -> None:
     rows = direction_predictions()
-    rows = rows[rows["model"] == "direction_logistic"].tail(5).head(2)
+    rows = rows[rows["model"] == "direction_shrunk"].tail(5).head(2)
     rows = rows.assign(forward_return=[0.01, -0.02], y_pred="UP", y_true=["UP", "DOWN"])
     figure = forecast_against_outcome(rows)
     heights = {round(height, 6): colour for height, colour in bars_of(figure.axes[1])}

@@ -25,14 +25,15 @@ def test_a_session_is_told_as_the_tables_have_it() -> None:
     found = record("2024-03-05")
     assert (found["ticker"], found["date"], found["target_session"]) == ("SPY", "2024-03-05", "2024-03-06")
     assert found["prediction"] == {
-        "direction": "UP", "probability": 0.6, "confidence": 0.6, "threshold_used": 0.45, "usual_probability": 0.55,
+        "direction": "UP", "probability": 0.6, "confidence": 0.6, "threshold_used": 0.5, "usual_probability": 0.55,
+        "probability_of": "rise", "is_no_better_than_usual": False,
     }  # fmt: skip
     assert found["iv_context"]["iv_rank"] == 25.0
     assert found["iv_context"]["probabilities"] == {"LOW": 0.7, "NORMAL": 0.2, "HIGH": 0.1}
     assert found["iv_context"]["vix_close"] is None
     assert (found["strategy"]["suggestion"], found["strategy"]["reason"]) == ("long_call", "Up.")
     assert found["model"] == {
-        "name": "direction_logistic", "version": "aaaa0001", "fold": 6, "fitted_through": "2024-02-27",
+        "name": "direction_shrunk", "version": "aaaa0001", "fold": 6, "fitted_through": "2024-02-27",
     }  # fmt: skip
     assert found["source"] == "files"
     json.dumps(found, allow_nan=False)

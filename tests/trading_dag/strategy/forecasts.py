@@ -31,12 +31,12 @@ def forecasts(
     rows = len(days)
     head = {"ticker": "SPY", "horizon": horizon.key, "session": days, "target_session": target_sessions(days, horizon)}
     made = {**head, "fold": 6, "fitted_through": days - pd.Timedelta(days=7), "is_out_of_sample": True}
-    up = {"y_pred": "UP", "threshold": 0.45}
+    up = {"y_pred": "UP", "threshold": 0.5, "probability_event": "rise"}
     of_model = {"is_baseline": False, "model_version": version}
     direction = [
-        {**made, **up, **of_model, "model": "direction_logistic", "probability_up": probability,
+        {**made, **up, **of_model, "model": "direction_shrunk", "probability_up": probability,
          "confidence": probability},
-        {**made, **up, "model": "class_prior", "probability_up": 0.55, "confidence": 0.55, "is_baseline": True},
+        {**made, **up, "model": "climatology", "probability_up": 0.55, "confidence": 0.55, "is_baseline": True},
     ]  # fmt: skip
     regimes = {"y_pred": "LOW", "current_regime": "NORMAL", "expected_change": "CONTRACTING"}
     volatility = [

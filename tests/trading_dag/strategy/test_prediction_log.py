@@ -31,7 +31,7 @@ def test_a_row_says_what_the_models_said_of_the_newest_session() -> None:
     row = appended(no_log(), at=FRIDAY_CLOSE + SECOND, through=6).iloc[0]
     assert (row["session"], row["target_session"]) == (FRIDAY, MONDAY)
     assert row["recorded_at"] == FRIDAY_CLOSE + SECOND
-    assert (row["probability_up"], row["threshold"], row["usual_probability_up"]) == (0.6, 0.45, 0.55)
+    assert (row["probability_up"], row["threshold"], row["usual_probability_up"]) == (0.6, 0.5, 0.55)
     assert (row["probability_low"], row["probability_normal"], row["probability_high"]) == (0.7, 0.2, 0.1)
     assert (row["usual_probability_low"], row["current_regime"], row["iv_regime"]) == (0.5, "NORMAL", "LOW")
     assert (row["iv_rank"], row["iv_hv_spread"]) == (25.0, -1.5)

@@ -51,8 +51,9 @@ def inputs() -> dict[str, pd.DataFrame]:
     through = SESSIONS - pd.Timedelta(days=7)
     return {
         "direction": pd.DataFrame({
-            **head, "model": "direction_logistic", "fold": 2, "fitted_through": through,
+            **head, "model": "direction_shrunk", "fold": 2, "fitted_through": through,
             "y_pred": [case[0] for case in CASES], "confidence": [case[1] for case in CASES],
+            "probability_event": "rise",
             "probability_up": [case[1] if case[0] == "UP" else 1.0 - case[1] for case in CASES],
             "model_version": "0123abcd",
         }),
@@ -82,7 +83,10 @@ def test_rows_are_the_table_in_stored_order_with_what_the_selector_chose(inputs,
     rows = build(inputs, flat)
     assert tuple(rows.columns) == RECOMMENDATION.column_names
     assert rows["strategy"].tolist() == [case[5] for case in CASES]
-    assert rows["conviction"].tolist() == [case[6] for case in CASES]
+    has_edge = [case[4] in ("skilled", "admissible") for case in CASES]
+    assert rows["conviction"].tolist() == [
+        case[6] if edge else "NONE" for case, edge in zip(CASES, has_edge, strict=True)
+    ]
     assert rows["position_size"].tolist() == [case[7] for case in CASES]
     assert rows["edge"].tolist() == [case[4] for case in CASES]
     for column in RECOMMENDATION.columns:
@@ -135,7 +139,7 @@ def test_a_structure_without_edge_is_shown_with_size_zero_and_says_why(inputs, f
     assert rows["legs"].notna().tolist() == [True] * 5 + [False]
     assert "no edge over the baselines" in rows["reasoning"][2]
     assert "too few outcomes are known" in rows["reasoning"][3]
-    assert rows["reasoning"][5].startswith("No trade on UP (P(up) 50%) and LOW implied volatility at 80%: direction")
+    assert rows["reasoning"][5].startswith("No trade on UP (P(rise) 50%) and LOW implied volatility at 80%: direction")
 
 
 def test_a_horizon_that_ends_at_its_entry_carries_no_size_and_says_why(inputs, flat):
@@ -229,16 +233,28 @@ def test_only_the_rows_of_the_two_logistic_models_are_read(inputs, flat):
     pd.testing.assert_frame_equal(build(inputs, flat), expected)
 
 
-def test_the_sentence_holds_p_up_against_its_usual_share_and_names_no_conviction_without_an_edge(inputs, flat):
+def test_the_sentence_holds_the_probability_of_a_rise_against_its_usual_share_and_names_no_conviction_without_an_edge(
+    inputs, flat
+):
     """A threshold of .30 calls UP at a probability of .33, below what is usual: the word alone misleads."""
     calls = inputs["direction"]
     calls.loc[0, "probability_up"] = 0.33
-    prior = calls.assign(model="class_prior", probability_up=0.54)
+    prior = calls.assign(model="climatology", probability_up=0.54)
     inputs["direction"] = pd.concat([calls, prior], ignore_index=True)
     sentences = build(inputs, flat)["reasoning"]
-    assert sentences[0].startswith("UP (P(up) 33%, usually 54%) and HIGH implied volatility at 80% selects")
+    assert sentences[0].startswith("UP (P(rise) 33%, usually 54%) and HIGH implied volatility at 80% selects")
     has_edge = [case[4] in ("skilled", "admissible") and case[5] != "no_trade" for case in CASES]
     assert sentences.str.contains("conviction").tolist() == has_edge
+
+
+def test_a_forecast_that_is_the_share_of_rises_itself_is_said_to_be_no_better(inputs, flat):
+    calls = inputs["direction"]
+    calls.loc[0, "probability_up"] = 0.54
+    usual = calls.assign(model="climatology", probability_up=0.54)
+    inputs["direction"] = pd.concat([calls, usual], ignore_index=True)
+    rows = build(inputs, flat)
+    assert "(P(rise) 54%, no better than the share of rising sessions)" in rows["reasoning"][0]
+    assert [json.loads(text)["direction_answer"] for text in rows["evidence"][:2]] == ["climatology", "model"]
 
 
 def test_a_row_does_not_change_when_later_data_does(inputs, flat):

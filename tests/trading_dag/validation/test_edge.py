@@ -51,13 +51,14 @@ def _tables(
                 "forward_return": returns,
                 "y_pred": np.where(probability > 0.5, "UP", "DOWN"),
                 "probability_up": probability,
+                "probability_event": "rise",
                 "threshold": 0.5,
                 "confidence": np.maximum(probability, 1 - probability),
                 "is_baseline": model == "climatology",
             },
             rows=n,
         )
-        for model, probability in (("direction_logistic", leaning), ("climatology", np.full(n, 0.52)))
+        for model, probability in (("direction_shrunk", leaning), ("climatology", np.full(n, 0.52)))
     ]
     names = np.array(IV_REGIMES, dtype=object)
     regime, stayed = generator.integers(0, 3, n), generator.integers(0, 3, n)
@@ -91,7 +92,7 @@ def test_at_the_last_session_the_differences_are_those_of_the_metrics() -> None:
     )
     keyed = scores.set_index(["model", "metric", "baseline"])["difference"]
     assert last["direction_difference"] == pytest.approx(
-        keyed["direction_logistic", "brier_sign", "climatology"], abs=1e-12
+        keyed["direction_shrunk", "brier_sign", "climatology"], abs=1e-12
     )
     assert last["volatility_difference"] == pytest.approx(keyed[SERVED_VOLATILITY, "rps", "markov"], abs=1e-12)
     assert last["n_outcomes"] == 397
@@ -102,7 +103,7 @@ def test_each_session_uses_the_outcomes_known_at_its_close_and_no_others() -> No
     """Against a loop over sessions."""
     direction, volatility = _tables(120)
     found = edge_to_date(direction, volatility, minimum_outcomes=20).set_index("session")
-    model = direction[direction["model"] == "direction_logistic"].set_index("session")
+    model = direction[direction["model"] == "direction_shrunk"].set_index("session")
     prior = direction[direction["model"] == "climatology"].set_index("session")
     for session in model.index[[2, 3, 4, 50, 119]]:
         gains = []
@@ -154,7 +155,7 @@ def test_a_backtest_is_admissible_where_both_models_are_no_worse_than_their_base
     settings = BootstrapSettings(draws=100)
     good = admissibility(evaluate(_by_task(*_tables()), horizon=HORIZON, settings=settings))
     assert good.is_admissible
-    assert "direction_logistic is skilled against climatology (brier_sign +0." in good.reason
+    assert "direction_shrunk is skilled against climatology (brier_sign +0." in good.reason
     bad = admissibility(evaluate(_by_task(*_tables(skill=-0.2)), horizon=HORIZON, settings=settings))
     assert not bad.is_admissible
     assert "unskilled" in bad.reason
@@ -171,8 +172,8 @@ def _metrics(*rows: tuple[str, str, str, str, float, float], horizon: str = "72h
     return table_frame(METRICS, head | columns, rows=len(rows))
 
 
-DIRECTION_WINS = ("direction", "direction_logistic", "brier_sign", "climatology", 0.24, 0.25)
-DIRECTION_LOSES = ("direction", "direction_logistic", "brier_sign", "climatology", 0.26, 0.25)
+DIRECTION_WINS = ("direction", "direction_shrunk", "brier_sign", "climatology", 0.24, 0.25)
+DIRECTION_LOSES = ("direction", "direction_shrunk", "brier_sign", "climatology", 0.26, 0.25)
 VOLATILITY_TIES = ("volatility", SERVED_VOLATILITY, "rps", "markov", 0.07, 0.07)
 VOLATILITY_LOSES = ("volatility", SERVED_VOLATILITY, "rps", "markov", 0.08, 0.07)
 VOLATILITY_UNKNOWN = ("volatility", SERVED_VOLATILITY, "rps", "markov", np.nan, np.nan)
@@ -201,11 +202,11 @@ def test_a_label_is_not_earned_by_prices_that_are_not_to_be_believed() -> None:
 @pytest.mark.parametrize(
     ("metrics", "objection"),
     [
-        (_metrics(DIRECTION_LOSES, VOLATILITY_TIES), "direction_logistic is not shown"),
+        (_metrics(DIRECTION_LOSES, VOLATILITY_TIES), "direction_shrunk is not shown"),
         (_metrics(DIRECTION_WINS, VOLATILITY_LOSES), f"{SERVED_VOLATILITY} is not shown"),
         (_metrics(DIRECTION_WINS, VOLATILITY_UNKNOWN), f"{SERVED_VOLATILITY} is not shown"),
         (_metrics(DIRECTION_WINS), f"{SERVED_VOLATILITY} is not shown"),
-        (_metrics(DIRECTION_WINS, VOLATILITY_TIES, horizon="24h"), "direction_logistic is not shown"),
+        (_metrics(DIRECTION_WINS, VOLATILITY_TIES, horizon="24h"), "direction_shrunk is not shown"),
     ],
     ids=["direction loses", "volatility loses", "not scored", "missing", "scores of another slice"],
 )
@@ -220,7 +221,7 @@ def test_an_admission_is_not_earned_by_models_below_their_baselines_whatever_the
 def test_neither_the_gate_nor_its_check_admits_scores_of_too_few_rows() -> None:
     metrics = _metrics(DIRECTION_WINS, VOLATILITY_TIES).assign(verdict="insufficient_data", reason="12 rows")
     assert not admissibility(metrics).is_admissible
-    assert "direction_logistic is not shown" in str(unearned_admission(_summary(), metrics))
+    assert "direction_shrunk is not shown" in str(unearned_admission(_summary(), metrics))
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,13 @@ def direction_table(n: int = 600, *, skill: float = 0.15, seed: int = 0, unlabel
     returns[5] = 0.0
     truth = np.where(np.abs(returns) < 0.004, "AMBIGUOUS", np.where(returns > 0, "UP", "DOWN")).astype(object)
     forecasts = {
-        "direction_logistic": np.clip(0.5 + skill * np.sign(returns) + generator.normal(0, 0.1, n), 0.01, 0.99),
+        "direction_shrunk": np.clip(0.5 + skill * np.sign(returns) + generator.normal(0, 0.1, n), 0.01, 0.99),
         "class_prior": np.full(n, 0.55),
         "previous_direction": generator.integers(0, 2, n).astype(float),
     }
     blocks = []
     for model, probability in forecasts.items():
-        threshold = 0.47 if model == "direction_logistic" else 0.5
+        threshold = 0.47 if model == "direction_shrunk" else 0.5
         values = {
             "ticker": "SPY",
             "horizon": HORIZON.key,
@@ -55,9 +55,10 @@ def direction_table(n: int = 600, *, skill: float = 0.15, seed: int = 0, unlabel
             "forward_return": np.where(np.arange(n) < n - unlabelled, returns, np.nan),
             "y_pred": np.where(probability > threshold, "UP", "DOWN"),
             "probability_up": probability,
+            "probability_event": "rise",
             "threshold": threshold,
             "confidence": np.where(probability > threshold, probability, 1 - probability),
-            "is_baseline": model != "direction_logistic",
+            "is_baseline": model != "direction_shrunk",
             "is_out_of_sample": True,
         }
         blocks.append(table_frame(PREDICTIONS_DIRECTION, values, rows=n))
@@ -130,7 +131,7 @@ def test_the_result_is_a_valid_table(scores: pd.DataFrame) -> None:
     assert len(stored) == len(scores)
 
 
-@pytest.mark.parametrize("model", ["direction_logistic", "class_prior", "previous_direction"])
+@pytest.mark.parametrize("model", ["direction_shrunk", "class_prior", "previous_direction"])
 def test_direction_scores_are_recomputed_by_scikit_learn(
     direction: pd.DataFrame, scores: pd.DataFrame, model: str
 ) -> None:
@@ -227,11 +228,11 @@ def test_a_difference_is_positive_where_the_model_is_better_and_lies_in_its_inte
 def test_every_model_stands_beside_every_baseline_and_every_baseline_has_its_own_rows(scores: pd.DataFrame) -> None:
     found = set(scores[["task", "model", "baseline"]].itertuples(index=False, name=None))
     assert found == {
-        ("direction", "direction_logistic", "none"),
+        ("direction", "direction_shrunk", "none"),
         ("direction", "class_prior", "none"),
         ("direction", "previous_direction", "none"),
-        ("direction", "direction_logistic", "class_prior"),
-        ("direction", "direction_logistic", "previous_direction"),
+        ("direction", "direction_shrunk", "class_prior"),
+        ("direction", "direction_shrunk", "previous_direction"),
         ("volatility", "volatility_logistic", "none"),
         ("volatility", "persistence", "none"),
         ("volatility", "class_prior", "none"),
@@ -300,7 +301,7 @@ def test_model_and_baseline_are_compared_on_the_sessions_both_have(direction: pd
     row = scores[(scores["baseline"] == "class_prior") & (scores["metric"] == "brier_sign")].iloc[0]
     later = direction[(direction["session"] >= sessions[200]) & direction["y_true"].notna()]
     happened = (later["forward_return"] > 0).to_numpy()
-    for column, model in (("value", "direction_logistic"), ("baseline_value", "class_prior")):
+    for column, model in (("value", "direction_shrunk"), ("baseline_value", "class_prior")):
         of_model = (later["model"] == model).to_numpy()
         expected = reference.brier_score_loss(happened[of_model], later.loc[of_model, "probability_up"])
         assert row[column] == pytest.approx(expected, abs=1e-9)
@@ -317,7 +318,7 @@ def test_a_prior_that_moves_from_fold_to_fold_ranks_nothing() -> None:
     ranking = scores[scores["metric"] == "auc_conditional"].set_index(["model", "baseline"])
     alone = ranking.loc[("class_prior", "none")]
     assert alone[["value", "ci_low", "ci_high"]].tolist() == [0.5, 0.5, 0.5]
-    against = ranking.loc[("direction_logistic", "class_prior")]
+    against = ranking.loc[("direction_shrunk", "class_prior")]
     assert against["baseline_value"] == 0.5
     assert against["difference"] == pytest.approx(against["value"] - 0.5, abs=1e-12)
     assert against["difference_ci_low"] == pytest.approx(against["ci_low"] - 0.5, abs=1e-12)
@@ -391,7 +392,7 @@ def test_a_model_that_learnt_from_augmented_rows_says_so_and_its_scores_stay_wha
     record = {"paths": 2, "seed": 7, "weight": 0.5}
     registry = pd.DataFrame(
         {
-            "model": ["direction_logistic", "direction_logistic", "direction_xgboost"],
+            "model": ["direction_shrunk", "direction_shrunk", "direction_xgboost"],
             "fold": [1, 2, 1],
             "hyperparameters": [
                 json.dumps({"C": 0.1, "augmentation": {**record, "rows": 1_000}}),
@@ -404,10 +405,10 @@ def test_a_model_that_learnt_from_augmented_rows_says_so_and_its_scores_stay_wha
     told = evaluate({"direction": forecasts}, horizon=HORIZON, settings=SETTINGS, registry=registry)
     added = told[told["metric"].str.startswith("augment")]
     assert added.set_index(["model", "metric"])["value"].to_dict() == {
-        ("direction_logistic", "augmented_rows"): 1_234.0,
-        ("direction_logistic", "augmentation_paths"): 2.0,
-        ("direction_logistic", "augmentation_seed"): 7.0,
-        ("direction_logistic", "augmentation_weight"): 0.5,
+        ("direction_shrunk", "augmented_rows"): 1_234.0,
+        ("direction_shrunk", "augmentation_paths"): 2.0,
+        ("direction_shrunk", "augmentation_seed"): 7.0,
+        ("direction_shrunk", "augmentation_weight"): 0.5,
     }
     assert len(conform(told, METRICS, slice_key="48h|SPY")) == len(plain) + 4
     pd.testing.assert_frame_equal(told.drop(index=added.index).reset_index(drop=True), plain)

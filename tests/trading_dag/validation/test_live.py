@@ -30,7 +30,7 @@ def log_of(rows: int = len(SESSIONS), **given) -> pd.DataFrame:
     values = {
         "ticker": "SPY", "horizon": "24h", "session": days, "target_session": target_sessions(days, DAY),
         "recorded_at": days.tz_localize("UTC") + pd.Timedelta(hours=22), "source": "live",
-        "timing": "before_next_open", "is_live": True, "direction_model": "direction_logistic",
+        "timing": "before_next_open", "is_live": True, "direction_model": "direction_shrunk",
         "model_version": "aaaa0001", "fitted_through": days - pd.Timedelta(days=7),
         "direction": np.where(PROBABILITY[:rows] > 0.5, "UP", "DOWN"), "probability_up": PROBABILITY[:rows],
         "threshold": 0.5, "direction_confidence": np.maximum(PROBABILITY, 1 - PROBABILITY)[:rows],
@@ -57,8 +57,8 @@ def targets_of(rows: int = len(SESSIONS)) -> pd.DataFrame:
 
 def metrics_of() -> pd.DataFrame:
     values = {
-        "ticker": "SPY", "horizon": "24h", "task": "direction", "model": "direction_logistic", "metric": "brier_sign",
-        "baseline": "class_prior", "value": 0.251, "difference": -0.002, "verdict": "unskilled", "n": 900,
+        "ticker": "SPY", "horizon": "24h", "task": "direction", "model": "direction_shrunk", "metric": "brier_sign",
+        "baseline": "climatology", "value": 0.251, "difference": -0.002, "verdict": "unskilled", "n": 900,
         "n_ambiguous": 100,
     }  # fmt: skip
     return table_frame(METRICS, values, rows=1)
@@ -71,7 +71,7 @@ def score(log: pd.DataFrame, targets: pd.DataFrame | None = None, *, source: str
     )  # fmt: skip
 
 
-def row_of(scores: pd.DataFrame, metric: str, baseline: str = "class_prior") -> pd.Series:
+def row_of(scores: pd.DataFrame, metric: str, baseline: str = "climatology") -> pd.Series:
     return scores[(scores["metric"] == metric) & (scores["baseline"] == baseline)].iloc[0]
 
 
@@ -88,7 +88,7 @@ def test_scores_are_those_of_the_definition_and_baselines_those_of_the_day() -> 
     assert (brier["walk_forward_value"], brier["walk_forward_verdict"]) == (0.251, "unskilled")
     outcome = np.eye(3)[REGIME]
     steps = ((FORECAST.cumsum(axis=1) - outcome.cumsum(axis=1)) ** 2)[:, :2].sum(axis=1) / 2
-    assert row_of(scores, "rps")["value"] == pytest.approx(steps.mean(), abs=1e-12)
+    assert row_of(scores, "rps", "class_prior")["value"] == pytest.approx(steps.mean(), abs=1e-12)
     assert row_of(scores, "accuracy", "persistence")["baseline_value"] == pytest.approx(np.mean(REGIME == 0))
     # A soft forecast proves nothing against the hard calls of persistence.
     is_hard = (scores["baseline"] == "persistence") & (scores["metric"] != "accuracy")
@@ -144,6 +144,6 @@ def test_an_empty_log_gives_no_rows() -> None:
 
 def test_what_is_pictured_is_what_is_scored() -> None:
     said = scored_rows(log_of(), targets_of(70), source="live")["direction"]
-    own = said[said["model"] == "direction_logistic"]
+    own = said[said["model"] == "direction_shrunk"]
     assert own["probability_up"].tolist() == PROBABILITY.tolist()
     assert own["y_true"].isna().sum() == 10
