@@ -236,7 +236,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     live_fold = settings.walk_forward.folds + 1
     stability = selection_stability(selection, live_fold=live_fold)
     for figure in (
-        selection_by_fold(selection, stability, model="direction_logistic", live_fold=live_fold),
+        selection_by_fold(selection, stability, model="direction_shrunk", live_fold=live_fold),
         plots.calibration(direction),
         plots.forecast_against_outcome(direction),
         plots.regime_confusion(volatility),

@@ -78,7 +78,7 @@ def test_it_is_told_what_was_fitted_and_that_the_choice_is_no_setting(
     assert told["failures"] == []
     rows = {row["model"]: row for row in told["slices"]}  # type: ignore[attr-defined]
     of_regime = {"volatility_logistic", "volatility_har", "volatility_ordered", "volatility_blend"}
-    assert set(rows) == {"direction_logistic", "direction_xgboost"} | of_regime
+    assert set(rows) == {"direction_logistic", "direction_shrunk", "direction_xgboost"} | of_regime
     assert rows["direction_logistic"]["n_features"] == 10
     assert any("--since, --features, --n-features, --optimize-threshold" in note for note in told["notes"])  # type: ignore[attr-defined]
 
