@@ -60,7 +60,8 @@ def _frames() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
             "session": sessions,
             "target_session": target_sessions(sessions, HORIZON),
             "target_price": 100.0,
-            "forward_return": generator.normal(0, 0.01, ROWS),
+            # told by one feature, so that trees are grown and stored
+            "forward_return": generator.normal(0, 0.01, ROWS) + 0.03 * np.nan_to_num(values["rsi_14"]),
             "direction": direction,
             "iv_regime": generator.choice(IV_REGIMES, ROWS),
         },
@@ -74,7 +75,9 @@ FEATURES, LABELS, PRICES = _frames()
 
 @pytest.fixture(scope="module")
 def fitted() -> FittedModel:
-    model = direction_classifier.fit(FEATURES, LABELS, horizon=HORIZON, settings=WalkForwardSettings())
+    model = direction_classifier.fit(
+        FEATURES, LABELS, horizon=HORIZON, settings=WalkForwardSettings(evidence_sessions=30)
+    )
     assert {fold.status for fold in model.folds} == {"fitted", "insufficient_data"}
     return model
 

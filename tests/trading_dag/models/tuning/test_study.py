@@ -38,7 +38,7 @@ def labelled(count: int) -> LabelledRows:
     sessions = pd.date_range("2000-01-03", periods=count, freq="B")
     return LabelledRows(
         "SPY", sessions, sessions, ("x",), np.zeros((count, 1)), np.zeros(count, dtype=np.int64), {},
-        np.zeros(count, dtype=np.bool_),
+        np.zeros(count, dtype=np.bool_), np.zeros(count),
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_the_score_is_the_brier_score_of_the_sign_on_purged_inner_folds(research
 
     from trading_dag.features.selection import PresenceRule, select_features
 
-    study = rows_of(research).study("direction_logistic", LOGISTIC.space, ALL_ROWS)
+    study = rows_of(research, family="direction_logistic").study("direction_logistic", LOGISTIC.space, ALL_ROWS)
     rows = research.targets.merge(research.features, on="session").reset_index(drop=True)
     codes = rows["direction"].map({"DOWN": 0, "UP": 1, "AMBIGUOUS": -1}).to_numpy()
     inner = walk_forward_folds(len(rows), folds=3, gap=3)
@@ -179,8 +179,10 @@ def test_a_space_needs_defaults_that_it_contains() -> None:
         Space((Dimension("C", 1e-5, 1.0),), {})
 
 
-def test_every_default_is_the_learners_own_value(research: Any) -> None:
+def test_every_default_is_the_learners_own_value_or_one_that_it_chooses_from(research: Any) -> None:
     for family in FAMILIES.values():
         learner = next(each for each in family.task.learners({}, 42) if each.model == family.name)
-        own = {dimension.name: learner.hyperparameters[dimension.name] for dimension in family.space.dimensions}
-        assert own == family.space.as_typed(family.space.defaults)
+        names = [dimension.name for dimension in family.space.dimensions]
+        offered = [{**learner.hyperparameters, **candidate} for candidate in getattr(learner, "candidates", ({},))]
+        own = [{name: values[name] for name in names} for values in offered]
+        assert family.space.as_typed(family.space.defaults) in own
