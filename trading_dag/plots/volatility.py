@@ -9,16 +9,18 @@ import pandas as pd
 
 from trading_dag.plots import canvas
 from trading_dag.schemas import IV_REGIMES
+from trading_dag.served_models import SERVED_VOLATILITY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PERSISTENCE: Final = "persistence"
 _DARK: Final = 0.55
+_MOST_PANELS: Final = 3
 
 
 def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
-    """Draw the confusion matrices of each model and of persistence on the same sessions, side by side.
+    """Draw the confusion matrices of the models and of persistence on the same sessions, side by side.
 
     Parameters
     ----------
@@ -27,12 +29,16 @@ def regime_confusion(volatility_predictions: pd.DataFrame) -> Figure:
     Returns
     -------
     A row is the regime that occurred, a column the regime that was forecast; each cell gives the count and its share of
-    the row. Only sessions that every shown model forecast and whose outcome is known are counted.
+    the row. Only sessions that every shown model forecast and whose outcome is known are counted. Of more than two
+    models the served one alone is shown; the scores of all stand in evaluation.metrics.
     """
     title = canvas.slice_title(volatility_predictions, "IV regime: forecast against outcome")
     is_shown = ~volatility_predictions["is_baseline"].astype(bool) | (volatility_predictions["model"] == _PERSISTENCE)
     rows = volatility_predictions[is_shown & volatility_predictions["y_true"].notna()]
     names = sorted(rows["model"].unique(), key=lambda name: (name == _PERSISTENCE, name))
+    if len(names) > _MOST_PANELS and SERVED_VOLATILITY in names:
+        names = [SERVED_VOLATILITY, *(name for name in names if name == _PERSISTENCE)]
+        rows = rows[rows["model"].isin(names)]
     per_session = rows.groupby("session")["model"].nunique()
     rows = rows[rows["session"].isin(per_session.index[per_session == len(names)])]
     if rows.empty:

@@ -310,6 +310,14 @@ assert "matplotlib.pyplot" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_of_many_models_the_confusion_shows_the_served_one_beside_persistence() -> None:
+    rows = volatility_predictions()
+    own = rows[rows["model"] == "volatility_logistic"]
+    others = [own.assign(model=name) for name in ("volatility_blend", "volatility_har")]
+    titles = [axes.get_title(loc="left") for axes in regime_confusion(pd.concat([rows, *others])).axes]
+    assert titles == ["volatility blend: accuracy 0.667", "persistence: accuracy 0.833"]
+
+
 def level_predictions() -> pd.DataFrame:
     """Forty sessions: the index stays at 20; two outcomes leave the band of 15 to 25, three are not known."""
     outcome = np.full(40, 20.0)
