@@ -20,7 +20,6 @@ _LEVEL: Final = LEVEL_INPUTS.index("index_level")
 _MEANS: Final = [LEVEL_INPUTS.index(name) for name in DISTANCES]
 _VOLATILITY: Final = LEVEL_INPUTS.index("index_volatility_20")
 _WINDOW: Final = [LEVEL_INPUTS.index("window_low"), LEVEL_INPUTS.index("window_high")]
-_ROWS_AT_ONCE: Final = 1_000
 _NO_SPREAD: Final = 1e-12  # a column that never varies is 0 wherever it is read
 
 
@@ -78,11 +77,11 @@ class LevelForecaster:
 
     def predict_proba(self, values: FloatArray) -> FloatArray:
         """Return P(LOW), P(NORMAL), P(HIGH) at the target: the shares of the levels that mean each, rows × 3."""
-        parts = [
-            regime_shares(self.draws(part), window=part[:, _WINDOW])
-            for part in np.split(values, range(_ROWS_AT_ONCE, len(values), _ROWS_AT_ONCE))
-        ]
-        return np.concatenate(parts)
+        limits = np.log(regime_limits(values[:, _WINDOW]) / values[:, [_LEVEL]])
+        needed = (limits - self._mean_change(values)[:, np.newaxis]) / self._width(values)[:, np.newaxis]
+        below = np.searchsorted(self.quantiles_, needed, side="left") / len(self.quantiles_)
+        shares: FloatArray = np.column_stack([below[:, 0], below[:, 1] - below[:, 0], 1.0 - below[:, 1]])
+        return shares
 
     def _mean_change(self, values: FloatArray) -> FloatArray:
         standard = (values[:, _MEANS] - self.center_) / self.scale_
@@ -99,27 +98,18 @@ def width_of(volatility: FloatArray, *, usual: FloatArray) -> FloatArray:
     return width
 
 
-def regime_shares(levels: FloatArray, *, window: FloatArray) -> FloatArray:
-    """Return which share of the levels at a target would be LOW, NORMAL and HIGH there.
+def regime_limits(window: FloatArray) -> FloatArray:
+    """Return the level below which the index is LOW at a target, and that from which it is HIGH there, rows × 2.
 
     The rank at the target is that of the level within the 252 sessions that end there. All but the last h of them are
     known. Between today and the target the index is taken to lie between today's close and the level, so that it adds
-    no extreme of its own; at one session there is nothing between.
+    no extreme of its own; at one session there is nothing between. A level beyond the known extremes is one itself and
+    has rank 0 or 100, so the limits are those of the known window.
 
     Parameters
     ----------
-    levels : rows × draws.
     window : lowest and highest close among the known sessions, today's included; rows × 2.
-
-    Returns
-    -------
-    rows × 3. A level that makes a window of no width has no rank, and counts as NORMAL.
     """
-    low, high = np.minimum(levels, window[:, [0]]), np.maximum(levels, window[:, [1]])
-    width = high - low
-    rank = np.where(width > 0, (levels - low) / np.where(width > 0, width, 1.0) * 100.0, 50.0)
-    is_low, is_high = rank < IV_RANK_NORMAL, rank >= IV_RANK_HIGH
-    shares = np.column_stack([is_low.mean(axis=1), np.zeros(len(levels)), is_high.mean(axis=1)])
-    shares[:, 1] = 1.0 - shares[:, 0] - shares[:, 2]
-    bounded: FloatArray = np.clip(shares, 0.0, 1.0)
-    return bounded
+    low, high = np.sort(window, axis=1).T
+    limits: FloatArray = low[:, np.newaxis] + np.outer(high - low, [IV_RANK_NORMAL / 100.0, IV_RANK_HIGH / 100.0])
+    return limits

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.models.simulated_index import NOISE, index_slice, simulate_logs
-from trading_dag.models.level_forecast import LevelForecaster, regime_shares
+from trading_dag.models.level_forecast import LevelForecaster, regime_limits
 from trading_dag.models.level_inputs import LEVEL_INPUTS, level_inputs, levels_at_target
 from trading_dag.slices import HORIZONS, Horizon, horizon_of
 
@@ -38,13 +38,25 @@ def test_a_level_becomes_the_regime_that_its_rank_has_in_the_window_at_the_targe
     generator = np.random.default_rng(1)
     for day in range(300, 700, 23):
         reached = closes[day] * np.exp(generator.normal(0.0, 0.4, size=40))
-        expected = np.zeros(3)
+        expected = []
         for level in reached:
             # The sessions in between lie on the way from today's close to the level.
             way = np.linspace(closes[day], level, horizon.target_offset + 1)[1:].tolist()
-            expected[regime_by_hand((closes[: day + 1] + way)[-252:])] += 1 / len(reached)
-        found = regime_shares(reached[np.newaxis], window=values[[day]][:, WINDOW])[0]
-        np.testing.assert_allclose(found, expected, atol=1e-12)
+            expected.append(regime_by_hand((closes[: day + 1] + way)[-252:]))
+        found = np.digitize(reached, regime_limits(values[[day]][:, WINDOW])[0])
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_probabilities_are_the_shares_of_the_drawn_levels_in_each_regime() -> None:
+    values, happened = rows_of(7)
+    fitted = LevelForecaster().fit(values, happened)
+    asked = values[::37]
+    draws, limits = fitted.draws(asked), regime_limits(asked[:, WINDOW])
+    below_low, below_high = ((draws < limits[:, [place]]).mean(axis=1) for place in (0, 1))
+    expected = np.column_stack([below_low, below_high - below_low, 1.0 - below_high])
+    # A draw that lies on a limit to the last bit may fall on either side of it.
+    np.testing.assert_allclose(fitted.predict_proba(asked), expected, atol=1 / 400 + 1e-12)
+    assert (np.abs(fitted.predict_proba(asked) - expected) < 1e-12).mean() > 0.99
 
 
 def test_one_session_ahead_the_level_that_came_is_the_regime_that_was_labelled() -> None:
@@ -52,9 +64,10 @@ def test_one_session_ahead_the_level_that_came_is_the_regime_that_was_labelled()
     values = level_inputs(features, horizon=horizon_of("24h")).to_numpy()[: len(targets)]
     happened = levels_at_target(features, targets)
     usable = ~np.isnan(values).any(axis=1)
-    shares = regime_shares(happened[usable][:, np.newaxis], window=values[usable][:, WINDOW])
+    limits = regime_limits(values[usable][:, WINDOW])
+    found = (happened[usable][:, np.newaxis] >= limits).sum(axis=1)
     codes = pd.Index(("LOW", "NORMAL", "HIGH")).get_indexer(pd.Index(targets["iv_regime"], dtype="object"))
-    np.testing.assert_array_equal(shares.argmax(axis=1), codes[usable])
+    np.testing.assert_array_equal(found, codes[usable])
     assert len(np.unique(codes[usable])) == 3
 
 
