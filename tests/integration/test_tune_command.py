@@ -7,16 +7,22 @@ import shutil
 import signal
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pytest
 
+from assets.jobs import RESEARCH_JOB, TUNE_JOB
+from assets.partitions import partition_key
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.tuning.stored import journals_of, read_studies
 from tests.conftest import Workspace
 from tests.integration.processes import start, wait_until
+from trading_dag.definitions import build_definitions
 from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS
 from trading_dag.schemas import BEST_HYPERPARAMETERS, FEATURE_TABLE, HYPERPARAMETERS
+from trading_dag.setting_groups import TuningSettings
+from trading_dag.settings import Settings
 
 SPX_24H = SliceKey("SPX", "24h")
 CHOSEN = ("--tickers", "SPX", "--horizons", "24h")
@@ -81,6 +87,27 @@ def test_nothing_is_refitted_by_the_search_and_the_next_run_uses_what_it_found(
     assert place.run("run", *CHOSEN).returncode == 0
     assert other.latest_version("direction_classifier", ticker="SPX", horizon="24h") == version
     assert len(trials_of(place.home)) == 8
+
+
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
+def test_the_job_of_the_schedule_searches_within_the_budget_of_the_settings_and_no_other_run_does(
+    tuned: tuple[Workspace, dict[str, object]], tmp_path: Path
+) -> None:
+    place = copy_of(tuned[0], tmp_path)
+    settings = Settings(
+        _env_file=None, home=place.home, source="sample",
+        tuning=TuningSettings(trials=5, families=("direction_xgboost",)),
+    )  # fmt: skip
+    definitions = build_definitions(settings)
+    keys = [dg.AssetKey(["models", table.name]) for table in (HYPERPARAMETERS, BEST_HYPERPARAMETERS)]
+    counts = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in (RESEARCH_JOB, TUNE_JOB):
+            job = definitions.resolve_job_def(name)
+            done = job.execute_in_process(instance=instance, partition_key=partition_key(SPX_24H), asset_selection=keys)
+            assert done.success
+            counts.append(len(trials_of(place.home)))
+    assert counts == [8, 10]
 
 
 def test_a_search_that_is_stopped_keeps_its_trials_and_goes_on(sample_run: Workspace, tmp_path: Path) -> None:

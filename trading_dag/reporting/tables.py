@@ -97,7 +97,11 @@ FROM models.best_hyperparameters WHERE {_SELECTED} ORDER BY ALL
 
 def tuned_table(frame: pd.DataFrame) -> Table:
     """Return the hyperparameters that fits use, each with its score beside that of the learner's own values."""
-    return plain_table(frame.drop(columns=["source", "study", "trial"]), limit=len(frame))
+    shown = frame.drop(columns=["source", "study", "trial"])
+    shown["parameters"] = [
+        ", ".join(f"{name} {value:.3g}" for name, value in json.loads(text).items()) for text in frame["parameters"]
+    ]
+    return plain_table(shown, limit=len(frame))
 
 
 def models_table(frame: pd.DataFrame) -> Table:
