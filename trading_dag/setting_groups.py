@@ -99,6 +99,10 @@ class PriceStackSettings(_Frozen):
         4, ge=2, le=20, description="purged folds inside a training part whose held-out forecasts the blend learns from"
     )
     minimum_rows: int = Field(250, ge=50, description="fewer training rows give insufficient_data")
+    lstm: bool = Field(False, description="whether an LSTM on daily bars is one of the learners; needs torch")
+    lstm_steps: int = Field(20, ge=2, le=252, description="sessions of a sequence")
+    lstm_epochs: int = Field(3, ge=1, le=100, description="most epochs of a fit")
+    lstm_rows: int = Field(2_000, ge=150, description="last rows of a training part that the LSTM learns from")
 
 
 class TuningSettings(_Frozen):

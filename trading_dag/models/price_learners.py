@@ -35,9 +35,11 @@ class RealLearner:
     model : name in the predictions, such as ``price_random_forest``.
     hyperparameters : what is recorded, and what ``fit`` uses.
     fit : (values with NaN gaps, outcomes) → estimator: a scikit-learn ``Pipeline`` whose one step has ``forecast`` and
-        keeps what it learnt in arrays of numbers, or an xgboost ``Booster``.
+        keeps what it learnt in arrays of numbers, an xgboost ``Booster``, or a ``NetworkEstimator``.
     reads_gaps : whether the estimator tells a gap from a value itself.
-    reads_features : whether it reads any column.
+    reads_features : whether it reads any column of a row.
+    reads_sequences : whether it reads the sequence of sessions that ends at a row instead. One whose sequence is not
+        there has nothing to say.
     """
 
     model: str
@@ -45,6 +47,7 @@ class RealLearner:
     fit: Callable[[FloatArray, FloatArray], Any]
     reads_gaps: bool = False
     reads_features: bool = True
+    reads_sequences: bool = False
 
 
 def price_learners(settings: PriceStackSettings, *, seed: int) -> tuple[RealLearner, ...]:
@@ -68,8 +71,15 @@ def forecasts_of(estimator: Any, values: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    values : rows × the columns that it reads, NaN where not known.
+    values : rows × the columns that it reads, NaN where not known; of a network rows × steps × inputs. It has nothing
+        to say of a row whose sequence is not there.
     """
+    if values.ndim == 3:
+        is_there = np.isfinite(values).any(axis=(1, 2))
+        of_network = np.full(len(values), np.nan)
+        if is_there.any():
+            of_network[is_there] = estimator.predict(values[is_there])
+        return of_network
     if hasattr(estimator, "steps"):
         said: FloatArray = estimator.steps[0][1].forecast(values)
         return said

@@ -32,17 +32,19 @@ class PriceRows:
     rows : features, sessions and target sessions; ``codes`` are not used.
     outcomes : (rows,) forward return over ``usual_size``, cut at ±3: one day of a crash is not to outweigh a year.
     volatility : (rows,) of ``recent_volatility``.
+    sequences : (rows, steps, inputs) of the sessions up to each row; without steps where nobody reads them.
     """
 
     rows: LabelledRows
     outcomes: FloatArray
     volatility: FloatArray
+    sequences: FloatArray
 
     def since(self, first: date | None) -> PriceRows:
         """Return the rows from a date on; all for None."""
         rows = self.rows.since(first)
         begins = len(self.outcomes) - len(rows.sessions)
-        return PriceRows(rows, self.outcomes[begins:], self.volatility[begins:])
+        return PriceRows(rows, self.outcomes[begins:], self.volatility[begins:], self.sequences[begins:])
 
 
 def recent_volatility(features: pd.DataFrame) -> FloatArray:
@@ -72,7 +74,13 @@ def scaled_outcomes(returns: FloatArray, volatility: FloatArray, *, horizon: Hor
 
 
 def collect_price_rows(
-    features: pd.DataFrame, targets: pd.DataFrame, *, names: tuple[str, ...], horizon: Horizon, ticker: str | None
+    features: pd.DataFrame,
+    targets: pd.DataFrame,
+    *,
+    names: tuple[str, ...],
+    horizon: Horizon,
+    ticker: str | None,
+    sequences: FloatArray | None = None,
 ) -> PriceRows:
     """Return the rows with a forward return and a volatility.
 
@@ -81,6 +89,7 @@ def collect_price_rows(
     features, targets : features.feature_table and labels.targets of one slice.
     names : candidate features.
     ticker : the underlying; by default that of the feature rows.
+    sequences : (rows of ``features``, steps, inputs); None where nobody reads them.
 
     Raises
     ------
@@ -99,4 +108,7 @@ def collect_price_rows(
         targets, sessions=rows.sessions, columns=("forward_return",), horizon=horizon, ticker=rows.ticker
     )
     returns = labels["forward_return"].to_numpy(dtype=np.float64, na_value=np.nan)
-    return PriceRows(rows, scaled_outcomes(returns, volatility, horizon=horizon), volatility)
+    taken = (
+        np.empty((len(rows.sessions), 0, 0)) if sequences is None else sequences[sessions.get_indexer(rows.sessions)]
+    )
+    return PriceRows(rows, scaled_outcomes(returns, volatility, horizon=horizon), volatility, taken)

@@ -8,7 +8,7 @@ are made of it in ``price_stack_forecasts``. Saying that the price stays is alwa
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from trading_dag.models.fitting import library_versions
 from trading_dag.models.gaps import indicators_of, with_indicators
 from trading_dag.models.price_learners import RealLearner, as_pipeline, forecasts_of, price_learners
 from trading_dag.models.price_rows import PriceRows, collect_price_rows
+from trading_dag.models.price_sequences import daily_sequences, lstm_learner, why_no_lstm
 from trading_dag.models.stacking import OutOfFold, fit_blend, out_of_fold
 from trading_dag.models.training import tell_folds, training_parts, with_left_out
 from trading_dag.setting_groups import PriceStackSettings, WalkForwardSettings
@@ -81,10 +82,15 @@ def fit(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     candidates = candidates_of(NAME, PRICE_STACK_FEATURES, chosen=chosen, safe_only=settings.safe_features)
-    found = collect_price_rows(features, targets, names=candidates.names, horizon=horizon, ticker=ticker)
-    found = found.since(start.first)
     stack = stack or PriceStackSettings()
-    school = _School(found, horizon, settings, stack, candidates, price_learners(stack, seed=settings.seed))
+    learners, sequences, no_lstm = price_learners(stack, seed=settings.seed), None, why_no_lstm(stack)
+    if no_lstm is None:
+        learners = tuple(sorted((*learners, lstm_learner(stack, seed=settings.seed)), key=lambda one: one.model))
+        sequences = daily_sequences(features, steps=stack.lstm_steps)
+    found = collect_price_rows(
+        features, targets, names=candidates.names, horizon=horizon, ticker=ticker, sequences=sequences
+    ).since(start.first)
+    school = _School(found, horizon, settings, stack, candidates, learners)
     folds: list[FittedFold] = []
     with threadpool_limits(limits=1):
         for number, (train, first_test) in enumerate(training_parts(found.rows, horizon, settings, start), start=1):
@@ -104,6 +110,7 @@ def fit(
         training={
             "since": str(start), "features": list(chosen), "safe_features": settings.safe_features,
             "top_features": None, "optimize_threshold": False, "stack_folds": stack.stack_folds,
+            "lstm": no_lstm or "daily",
         },
     )  # fmt: skip
 
@@ -127,6 +134,7 @@ class _Taught:
     school: _School
     lesson: _Lesson
     estimators: dict[str, Any]
+    refused: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, rows: IntArray) -> FloatArray:
         """Return what each learner says of each row, NaN for a row that is not present enough."""
@@ -135,6 +143,8 @@ class _Taught:
             return said
         present = np.flatnonzero(self.school.are_present(rows, self.lesson.steady))
         for column, learner in enumerate(self.school.learners):
+            if learner.model not in self.estimators:
+                continue
             values = self.school.as_read_by(learner, rows[present], self.lesson)
             said[present, column] = forecasts_of(self.estimators[learner.model], values)
         return said
@@ -160,6 +170,8 @@ class _School:
         return rows_with_presence(values, minimum_presence=self.settings.minimum_presence)
 
     def as_read_by(self, learner: RealLearner, rows: IntArray, lesson: _Lesson) -> FloatArray:
+        if learner.reads_sequences:
+            return self.found.sequences[rows]
         if not learner.reads_features:
             return np.empty((len(rows), 0))
         values = self.found.rows.values[np.ix_(rows, lesson.chosen)]
@@ -198,25 +210,34 @@ class _School:
         if not len(lesson.chosen) or not len(lesson.learnt):
             return _Taught(self, lesson, {})
         outcomes = self.found.outcomes[lesson.learnt]
-        fitted = {
-            learner.model: learner.fit(self.as_read_by(learner, lesson.learnt, lesson), outcomes)
-            for learner in self.learners
-        }
-        return _Taught(self, lesson, fitted)
+        fitted, refused = {}, {}
+        for learner in self.learners:
+            values, wanted = self.as_read_by(learner, lesson.learnt, lesson), outcomes
+            if learner.reads_sequences:
+                is_there = np.isfinite(values).any(axis=(1, 2))
+                values, wanted = values[is_there], outcomes[is_there]
+            try:
+                fitted[learner.model] = learner.fit(values, wanted)
+            except InsufficientDataError as problem:
+                refused[learner.model] = str(problem)
+        return _Taught(self, lesson, fitted, refused)
 
     def fold(self, train: IntArray, *, number: int, first_test: pd.Timestamp | None) -> list[FittedFold]:
         """Return the folds of all models that are made of one training part."""
         lesson = self.study(train)
         reason = self._why_insufficient(lesson)
         made: list[tuple[str, Any, dict[str, Any], dict[str, float]]] = []
+        refused: dict[str, str] = {}
         if not reason:
             held_out = out_of_fold(
                 self.teach, lesson.learnt, names=self.names, folds=self.stack.stack_folds,
                 gap=self.horizon.gap_sessions,
             )  # fmt: skip
             try:
+                taught = self.teach(lesson.learnt)
+                refused = taught.refused
                 made = [
-                    *((model, estimator, {}, {}) for model, estimator in self.teach(lesson.learnt).estimators.items()),
+                    *((model, taught.estimators.get(model), {}, {}) for model in self.names),
                     self._blend(held_out),
                     self._adaptive(held_out),
                 ]
@@ -224,7 +245,12 @@ class _School:
                 reason = str(problem)
         if reason:
             made = [(model, None, {}, {}) for model in (*self.names, STACK, ADAPTIVE)]
-        return [self._fold(lesson, train, entry, number=number, first_test=first_test, reason=reason) for entry in made]
+        return [
+            self._fold(
+                lesson, train, entry, number=number, first_test=first_test, reason=reason or refused.get(entry[0])
+            )
+            for entry in made
+        ]
 
     def _why_insufficient(self, lesson: _Lesson) -> str | None:
         """The reason why a training part cannot be learnt from, None if it can."""

@@ -22,6 +22,7 @@ from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.gaps import with_indicators
 from trading_dag.models.price_learners import DRIFT, forecasts_of
 from trading_dag.models.price_rows import recent_volatility, scaled_outcomes, usual_size
+from trading_dag.models.price_sequences import LSTM_DAILY, daily_sequences
 from trading_dag.models.price_stack import ADAPTIVE, STACK
 from trading_dag.models.rows import FEATURES_TABLE, feature_values, labels_by_session, require_ticker
 from trading_dag.schemas import PREDICTIONS_PRICE
@@ -156,7 +157,7 @@ def _said_by_learners(fitted: FittedModel, features: pd.DataFrame) -> _Said:
         rows = served[rows_with_presence(present, minimum_presence=fitted.minimum_presence)]
         if not len(rows):
             continue
-        said = np.column_stack([_forecast(fold, values[rows], position) for fold in folds])
+        said = np.column_stack([_forecast(fold, features, rows, values, position) for fold in folds])
         through = np.full(len(rows), np.datetime64(stack.fitted_through, TIME_UNIT))
         parts.append(_Said(names, rows, np.full(len(rows), stack.fold), through, said))
     return _Said(
@@ -173,8 +174,14 @@ def _reading(folds: Sequence[FittedFold]) -> FittedFold:
     return next(fold for fold in folds if fold.features)
 
 
-def _forecast(fold: FittedFold, values: FloatArray, position: dict[str, int]) -> FloatArray:
-    taken = values[:, [position[name] for name in fold.features]]
+def _forecast(
+    fold: FittedFold, features: pd.DataFrame, rows: IntArray, values: FloatArray, position: dict[str, int]
+) -> FloatArray:
+    if fold.status != "fitted":
+        return np.full(len(rows), np.nan)
+    if fold.model == LSTM_DAILY:
+        return forecasts_of(fold.estimator, daily_sequences(features, steps=fold.estimator.steps)[rows])
+    taken = values[rows][:, [position[name] for name in fold.features]]
     return forecasts_of(fold.estimator, with_indicators(taken, fold.features, fold.indicators))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 from trading_dag.errors import SchemaError, UnknownFeatureError
-from trading_dag.models import price_stack
+from trading_dag.models import price_sequences, price_stack
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.price_rows import collect_price_rows, recent_volatility
 from trading_dag.models.price_stack_forecasts import predict
@@ -319,3 +320,44 @@ def test_the_weights_of_every_fold_sum_to_one_with_the_random_walk(fitted: Fitte
     np.testing.assert_allclose(weights.groupby("fold")["weight"].sum(), 1.0)
     assert set(weights["learner"]) == LEARNERS | {"random_walk"}
     assert sorted(weights["fold"].unique()) == [1, 2, 3, 4, 5, 6]
+
+
+def test_without_the_setting_or_without_torch_the_lstm_is_no_learner_and_the_model_says_why(
+    fitted: FittedModel, quiet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fitted.training["lstm"] == "switched off by the settings (price_stack.lstm)"
+    monkeypatch.setattr(price_sequences, "why_deep_models_are_off", lambda: "torch is not installed; make torch")
+    without = fit(quiet, stack=SMALL.model_copy(update={"lstm": True}))
+    assert without.training["lstm"] == "torch is not installed; make torch"
+    assert set(without.models) == MODELS
+
+
+def test_a_sequence_ends_at_its_session_and_is_not_there_where_sessions_are_missing_before_it(quiet: Any) -> None:
+    sequences = price_sequences.daily_sequences(quiet.features, steps=20)
+    assert np.isnan(sequences[:19]).all()
+    values = quiet.features[list(price_sequences.DAILY_INPUTS)].to_numpy()
+    for row in (19, 500, len(values) - 1):
+        np.testing.assert_array_equal(sequences[row], values[row - 19 : row + 1])
+    assert np.isnan(price_sequences.daily_sequences(quiet.features.iloc[:5], steps=20)).all()
+
+
+def test_an_lstm_is_one_more_learner_stored_as_tensors_and_two_fits_are_alike(quiet: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from resources.storage.models.store import ModelStore
+
+    stack = SMALL.model_copy(update={"lstm": True, "lstm_epochs": 1, "lstm_rows": 300, "lstm_steps": 5})
+    model = fit(quiet, stack=stack)
+    assert set(model.models) == MODELS | {price_sequences.LSTM_DAILY}
+    by_fold = {fold.fold: fold for fold in model.folds_of(price_sequences.LSTM_DAILY)}
+    assert by_fold[6].status == "fitted"
+    assert fit(quiet, stack=stack).content_hash() == model.content_hash()
+    said = forecasts(model, quiet)
+    assert price_sequences.LSTM_DAILY in set(said["model"])
+    store = ModelStore(tmp_path / "models")
+    store.save(model)
+    loaded = store.load("price_stack", ticker="SPY", horizon="72h")
+    pd.testing.assert_frame_equal(forecasts(loaded, quiet), said, check_exact=True)
+    cut = forecasts(model, quiet, features=quiet.features.iloc[:1_000], targets=quiet.targets.iloc[:900])
+    same = said[said["session"].isin(cut["session"])].reset_index(drop=True)
+    is_point = same["model"] == price_sequences.LSTM_DAILY
+    pd.testing.assert_series_equal(same.loc[is_point, "y_pred"], cut.loc[is_point, "y_pred"])
