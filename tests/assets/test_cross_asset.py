@@ -183,7 +183,8 @@ class _Pool:
     def submit(self, _: object, item: WorkItem) -> Future[Outcome]:
         self.asked.append(f"{item} {item.part}")
         self.futures[item] = Future()
-        for other in self.ended_with.get(item, (item,) if item.part == "follow_up" else ()):
+        is_done_at_once = item.part == "follow_up" or item.kind == "all_slices"
+        for other in self.ended_with.get(item, (item,) if is_done_at_once else ()):
             self.end(other)
         return self.futures[item]
 
@@ -203,4 +204,4 @@ def test_features_wait_for_the_benchmarks_that_are_fetched_and_for_nobody_elses_
     assert set(pool.asked[4:]) == {"XLK follow_up", "SPY follow_up"}
     pool.end(fetch["GLD"])
     assert next(outcomes).item.key.ticker == "GLD"
-    assert list(outcomes) == []
+    assert [str(outcome.item) for outcome in outcomes] == ["all slices"]
