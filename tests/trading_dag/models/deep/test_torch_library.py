@@ -33,3 +33,16 @@ def test_with_torch_nothing_is_off() -> None:
     pytest.importorskip("torch", reason="torch is not installed: make torch")
     assert why_deep_models_are_off() is None
     require_torch()
+
+
+def test_what_was_off_for_want_of_torch_is_out_of_date_once_it_is_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assets import models, spread
+
+    monkeypatch.setattr(torch_library, "find_spec", lambda name: None)
+    without = [entry.fingerprint(settings) for entry in (spread.spread_trunk, models.direction_classifier)]
+    monkeypatch.setattr(torch_library, "find_spec", lambda name: object())
+    trunk, direction = (entry.fingerprint(settings) for entry in (spread.spread_trunk, models.direction_classifier))
+    assert trunk != without[0]
+    assert direction == without[1]
