@@ -59,7 +59,8 @@ def sound_frame(table: Table) -> pd.DataFrame:
     )  # fmt: skip
     if table.qualified_name in one_row:
         return pd.DataFrame(columns, index=range(rows))[:1]
-    return pd.DataFrame(columns, index=range(rows))
+    # A key of words alone is the same in every row.
+    return pd.DataFrame(columns, index=range(rows)).drop_duplicates(list(table.key))
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
