@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from trading_dag.errors import ConfigurationError
@@ -76,6 +77,7 @@ SECTIONS: Final = (
             Shown("gain over persistence", "rps", PERSISTENCE, "gain", 1000.0, 1),
         ),
         horizons=("24h", "72h", "168h"),
+        needs="rps",
     ),
     Section(
         "Level of the volatility index",
@@ -146,6 +148,7 @@ SECTIONS: Final = (
             Shown("±$3", "hit_rate_within_3_usd", "none", digits=3),
             Shown("±$5", "hit_rate_within_5_usd", "none", digits=3),
         ),
+        needs="mae_percent",
     ),
 )  # fmt: skip
 _SHOWN_TASKS: Final = frozenset(section.task for section in SECTIONS)
@@ -206,7 +209,8 @@ def _plain_section(metrics: pd.DataFrame, task: str) -> list[str]:
     """Return every question that the task asks, one row each."""
     asks = next(entry for entry in TASKS if entry.name == task)
     rows = metrics[(metrics["task"] == task) & metrics["baseline"].ne("none")]
-    asked = rows[[asks.asks(*pair) for pair in zip(rows["metric"], rows["baseline"], strict=True)]]
+    is_asked = [asks.asks(metric, baseline) for metric, baseline in zip(rows["metric"], rows["baseline"], strict=True)]
+    asked = rows[np.array(is_asked, dtype=np.bool_)]
     asked = asked[~asked["metric"].str.contains("_p_") & asked["verdict"].ne("no_verdict")]
     if asked.empty:
         return []

@@ -10,6 +10,7 @@ from trading_dag.errors import ConfigurationError
 from trading_dag.frames import frame_of_records
 from trading_dag.reporting.results_page import BEGIN, END, results_page, with_results
 from trading_dag.schemas import HULL_SCORES, METRICS, MULTIPLICITY
+from trading_dag.validation.tasks import TASKS
 
 NOTHING = frame_of_records(MULTIPLICITY, [])
 NO_HULL = frame_of_records(HULL_SCORES, [])
@@ -46,12 +47,16 @@ def test_the_served_model_comes_first_and_is_bold_and_horizons_go_by_length() ->
 
 
 def test_an_error_of_prices_stands_as_a_ratio_to_the_random_walks() -> None:
-    page = page_of(row("price", "served", "mae", "none", 1.5), row("price", "served", "mae", "random_walk", 1.5))
+    page = page_of(
+        row("price", "served", "mae", "none", 1.5),
+        row("price", "served", "mae", "random_walk", 1.5),
+        row("price", "served", "mae_percent", "random_walk", 0.4),
+    )
     assert "| SPY 24h | **served** | 1.50 | 0.5000 |" in page
 
 
 def test_tasks_that_are_not_stored_have_no_section() -> None:
-    page = page_of(row("volatility", "served", "accuracy", "persistence", 0.01))
+    page = page_of(row("volatility", "served", "rps", "markov", 0.01))
     assert "### IV regime" in page
     assert "### Direction" not in page
     assert "### Price" not in page
@@ -90,3 +95,15 @@ def test_a_score_without_a_value_is_a_dash() -> None:
     page = page_of(row("direction", "served", "brier_sign", "climatology", 0.1), missing)
     assert "| – | – |" in page
     assert "nan" not in page
+
+
+def test_every_task_has_its_section_where_it_is_stored() -> None:
+    rows = [
+        row(task.name, "served", metric, baseline, 0.1)
+        for task in TASKS
+        for metric, baseline in task.questions or ((task.block_losses[0], "class_prior"),)
+    ]
+    page = page_of(*rows)
+    for task in TASKS:
+        assert page_of(*(one for one in rows if one["task"] == task.name)).count("| SPY 24h |") >= 1, task.name
+    assert page.count("| SPY 24h |") >= len(TASKS)
