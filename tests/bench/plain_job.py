@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -54,7 +55,14 @@ class Place:
         """A slice without horizon."""
         return pd.read_parquet(self.path(table, ticker))
 
-    def probe(self, table: Table, build: Callable[..., pd.DataFrame], **inputs: pd.DataFrame) -> None:
+    def probe(
+        self,
+        table: Table,
+        build: Callable[..., pd.DataFrame],
+        *,
+        outcomes: tuple[str, ...] = (),
+        **inputs: pd.DataFrame,
+    ) -> None:
         """Hold a feature table against its own past."""
         from trading_dag.validation.lookahead import probe_lookahead
 
@@ -64,7 +72,10 @@ class Place:
             name: next(column for column in ("known_on", "known", "ts", "session") if column in frame)
             for name, frame in inputs.items()
         }
-        if probe_lookahead(build, inputs, time_columns=columns, table=table.qualified_name):
+        also_by = tuple(name for name in table.key if name not in (*table.slice_columns, table.session_column))
+        if probe_lookahead(
+            build, inputs, time_columns=columns, table=table.qualified_name, also_by=also_by, outcomes=outcomes
+        ):
             raise RuntimeError(f"{table.qualified_name} looks ahead")
 
 
@@ -187,9 +198,11 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     from trading_dag.labels import build_targets
     from trading_dag.models import direction_classifier, volatility_forecaster
     from trading_dag.models.importance import learnt_coefficients
+    from trading_dag.models.price_distribution import build_price_distribution
     from trading_dag.options.structures.user_structures import structures_by_name
     from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.plots.importance import importance_of_features
+    from trading_dag.plots.price import price_fan
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.slices import horizon_of
     from trading_dag.strategy.recommendation import build_recommendations
@@ -210,7 +223,15 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     versions = [models.save(classifier), models.save(forecaster)]
     direction = direction_classifier.predict(classifier, features, targets, horizon=horizon, prices=prices)
     volatility = volatility_forecaster.predict(forecaster, features, targets, horizon=horizon)
-    metrics = evaluate({"direction": direction, "volatility": volatility}, horizon=horizon, settings=settings.bootstrap)
+    price = build_price_distribution(prices, technical, implied, horizon=horizon)
+    place.probe(
+        schemas.PREDICTIONS_PRICE, partial(build_price_distribution, horizon=horizon),
+        outcomes=("y_true", "forward_return"), prices=prices[["ticker", "session", "open", "close"]],
+        technical=technical[["ticker", "session", "hv_5", "hv_20", "hv_60"]],
+        implied_volatility=implied[["ticker", "session", "vix_close", "iv_source"]],
+    )  # fmt: skip
+    forecasts = {"direction": direction, "volatility": volatility, "price": price}
+    metrics = evaluate(forecasts, horizon=horizon, settings=settings.bootstrap)
     importance = pd.concat(
         module.importance(fitted, features, targets, horizon=horizon, settings=settings.bootstrap)
         for module, fitted in ((direction_classifier, classifier), (volatility_forecaster, forecaster))
@@ -240,6 +261,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         plots.calibration(direction),
         plots.forecast_against_outcome(direction),
         plots.regime_confusion(volatility),
+        price_fan(price),
         plots.skill_against_baseline(metrics),
         importance_of_features(importance),
         *figures_of_backtest(result, ticker=ticker, horizon=horizon, settings=settings).values(),
@@ -253,6 +275,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         schemas.REGISTRY: pd.concat([classifier.registry(versions[0]), forecaster.registry(versions[1])]),
         schemas.PREDICTIONS_DIRECTION: direction,
         schemas.PREDICTIONS_VOLATILITY: volatility,
+        schemas.PREDICTIONS_PRICE: price,
         schemas.METRICS: metrics,
         schemas.IMPORTANCE: importance,
         schemas.COEFFICIENTS: pd.concat([learnt_coefficients(classifier), learnt_coefficients(forecaster)]),
