@@ -56,6 +56,12 @@ def predict(
             f"called UP above {told['threshold_used']:.0%}"
         )
     if features is None:
+        at = record["price"]
+        if at["median"] is not None:
+            context.console.print(
+                f"Price at the target: median {at['median']:,.2f}, nine times of ten between {at['interval_low']:,.2f} "
+                f"and {at['interval_high']:,.2f} USD (close {at['close']:,.2f})."
+            )
         context.console.print(str(record["strategy"]["reason"] or "No structure is stored for this session."))
     else:
         context.console.print(record["note"])
@@ -74,7 +80,13 @@ def _of_session(context: CommandContext, date: datetime | None) -> dict[str, Any
 
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.reporting.session_forecast import session_record
-    from trading_dag.schemas import IMPLIED_VOLATILITY, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, RECOMMENDATION
+    from trading_dag.schemas import (
+        IMPLIED_VOLATILITY,
+        PREDICTIONS_DIRECTION,
+        PREDICTIONS_PRICE,
+        PREDICTIONS_VOLATILITY,
+        RECOMMENDATION,
+    )
 
     store, key = ParquetStore(context.settings.home), context.research_slices[0]
     direction = store.read(PREDICTIONS_DIRECTION, key)
@@ -83,6 +95,7 @@ def _of_session(context: CommandContext, date: datetime | None) -> dict[str, Any
         store.read(PREDICTIONS_VOLATILITY, key),
         store.read_or_empty(RECOMMENDATION, key),
         store.read_or_empty(IMPLIED_VOLATILITY, SliceKey(key.ticker)),
+        store.read_or_empty(PREDICTIONS_PRICE, key),
         day=None if date is None else pd.Timestamp(date).as_unit("us"),
         ticker=str(key.ticker),
         horizon=str(key.horizon),

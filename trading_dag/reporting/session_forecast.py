@@ -8,7 +8,7 @@ import pandas as pd
 
 from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.schemas import IV_REGIMES
-from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
+from trading_dag.served_models import SERVED_DIRECTION, SERVED_PRICE, SERVED_VOLATILITY
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.strategy.explanation import says_no_more_than_usual
 from trading_dag.validation.baselines import CLIMATOLOGY
@@ -56,6 +56,7 @@ def session_record(
     volatility: pd.DataFrame,
     recommendation: pd.DataFrame,
     implied_volatility: pd.DataFrame,
+    price: pd.DataFrame | None = None,
     *,
     day: pd.Timestamp | None,
     ticker: str,
@@ -66,7 +67,8 @@ def session_record(
 
     Parameters
     ----------
-    direction, volatility, recommendation, implied_volatility : the stored tables of the slice.
+    direction, volatility, recommendation, implied_volatility, price : the stored tables of the slice; without
+        forecasts of the price theirs are None.
     day : the session; None for the last that has a forecast.
 
     Raises
@@ -80,6 +82,7 @@ def session_record(
     regime = _row(volatility[volatility["model"] == SERVED_VOLATILITY], session)
     level = _row(implied_volatility, session)
     said = _row(recommendation, session)
+    distribution = _row(pd.DataFrame({"session": []}) if price is None else _at_the_horizon(price), session)
     return {
         "ticker": ticker,
         "date": f"{session:%Y-%m-%d}",
@@ -101,6 +104,13 @@ def session_record(
             "confidence": regime.get("confidence"),
             "probabilities": {name: regime.get(f"probability_{name.lower()}") for name in IV_REGIMES},
         },
+        "price": {
+            "close": distribution.get("close"),
+            "median": distribution.get("y_pred"),
+            "interval_low": distribution.get("interval_low"),
+            "interval_high": distribution.get("interval_high"),
+            "width_follows": distribution.get("scale_source"),
+        },
         "strategy": {
             "suggestion": said.get("strategy"),
             "conviction": said.get("conviction"),
@@ -117,6 +127,13 @@ def session_record(
         "outcome": {"direction": call["y_true"], "forward_return": call["forward_return"]},
         "source": source,
     }
+
+
+def _at_the_horizon(price: pd.DataFrame) -> pd.DataFrame:
+    """Return the served forecasts that end where the slice's horizon does, not those further ahead."""
+    own = price[price["model"] == SERVED_PRICE]
+    nearest: pd.DataFrame = own[own["sessions_ahead"] == own["sessions_ahead"].min()]
+    return nearest
 
 
 def _row(frame: pd.DataFrame, session: pd.Timestamp) -> dict[str, Any]:

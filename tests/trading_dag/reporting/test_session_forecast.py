@@ -39,6 +39,25 @@ def test_a_session_is_told_as_the_tables_have_it() -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_the_price_is_that_of_the_horizon_and_not_of_those_further_ahead() -> None:
+    assert set(record("2024-03-05")["price"].values()) == {None}
+    served = pd.DataFrame(
+        {
+            "session": pd.to_datetime(["2024-03-05"] * 3), "model": ["price_distribution"] * 2 + ["random_walk"],
+            "sessions_ahead": [10, 5, 5], "close": 512.0, "y_pred": [515.0, 513.0, 512.0],
+            "interval_low": [480.0, 500.0, 490.0], "interval_high": [540.0, 524.0, 530.0], "scale_source": "index",
+        }
+    )  # fmt: skip
+    tables = forecasts(horizon_of("168h"))
+    found = session_record(
+        **tables, price=served, day=pd.Timestamp("2024-03-05"), ticker="SPY", horizon="168h", source=None
+    )
+    assert found["price"] == {
+        "close": 512.0, "median": 513.0, "interval_low": 500.0, "interval_high": 524.0, "width_follows": "index",
+    }  # fmt: skip
+    assert set(record("2024-03-05")["price"].values()) == {None}
+
+
 def test_without_a_date_it_is_the_last_session_with_a_forecast() -> None:
     assert record(None)["date"] == "2024-03-12"
 
