@@ -33,7 +33,7 @@ HYPERPARAMETERS: Final = Table(
     "models", "hyperparameters", "ticker_horizon", ("ticker", "horizon", "study", "trial"),
     (
         *_STUDY,
-        Column("trial", "int64", "number of the trial; 0 has the learner's own values", nullable=False, minimum=0),
+        Column("trial", "int64", "number of the trial; 0 has the starting values", nullable=False, minimum=0),
         text("state", "running, complete, pruned (ended early, for it was worse than half of the others), failed",
              nullable=False, allowed=TRIAL_STATES),
         text("parameters", "JSON", nullable=False),
@@ -61,7 +61,7 @@ BEST_HYPERPARAMETERS: Final = Table(
         Column("trial", "int64", "number of the trial in models.hyperparameters", nullable=False, minimum=0),
         text("parameters", "JSON", nullable=False),
         number("value", "mean score over the purged inner folds", nullable=False, minimum=0.0),
-        number("own_value", "the same of the learner's own values; NULL where that trial failed", minimum=0.0),
+        number("own_value", "the same of trial 0, the starting values; NULL where it failed", minimum=0.0),
         *_FOUND_ON,
     ),
     "The hyperparameters that fits use, and what they were found on; no row where a learner's own values hold.",
