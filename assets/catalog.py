@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from assets import (
+    allocation,
     backtests,
     chain_features,
     cross_asset,
@@ -48,6 +49,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *price_stack.DECLARATIONS,
     *predictions.DECLARATIONS,
     *volatility_level.DECLARATIONS,
+    *allocation.DECLARATIONS,
     *price.DECLARATIONS,
     *evaluation.DECLARATIONS,
     *multiplicity.DECLARATIONS,

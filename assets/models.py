@@ -46,7 +46,7 @@ _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
     "volatility_forecaster": Read(model="volatility_forecaster"),
 }
-_ALL_MODELS: Final = {**_MODELS, "price_stack": Read(model="price_stack")}
+_ALL_MODELS: Final = {**_MODELS, **{name: Read(model=name) for name in ("price_stack", "allocation_ensemble")}}
 
 
 def _require_rows(at: Slice, features: pd.DataFrame) -> None:
@@ -147,17 +147,14 @@ def volatility_forecaster(
     return _fit(fit, at, features, targets, drawn, start=at.settings.training.volatility_forecaster.start, tuned=tuned)
 
 
-@table_asset(INPUTS, SELECTION_STABILITY, reads=_ALL_MODELS, code_version="2", uses=("walk_forward",))
-def inputs(
-    at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel, price_stack: StoredModel
-) -> Result:
+@table_asset(INPUTS, SELECTION_STABILITY, reads=_ALL_MODELS, code_version="3", uses=("walk_forward",))
+def inputs(at: Slice, **models: StoredModel) -> Result:
     """The table says what each fold reads and why it leaves out the rest, decided inside the fold's training part only;
     a second table says how far the folds agree."""
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.validation.selection_stability import selection_stability
 
-    models = (direction_classifier, volatility_forecaster, price_stack)
-    parts = [model.fitted.input_table() for model in models]
+    parts = [model.fitted.input_table() for model in models.values()]
     selection = pd.concat(parts, ignore_index=True)
     live_fold = at.settings.walk_forward.folds + 1
     stability = selection_stability(selection, live_fold=live_fold)
@@ -181,22 +178,15 @@ def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, flo
     }
 
 
-@table_asset(REGISTRY, VERSIONS, reads={**_ALL_MODELS, "spread_lstm": Read(model="spread_lstm")}, code_version="6")
-def registry(
-    at: Slice,
-    direction_classifier: StoredModel,
-    volatility_forecaster: StoredModel,
-    price_stack: StoredModel,
-    spread_lstm: StoredModel,
-) -> Result:
+@table_asset(REGISTRY, VERSIONS, reads={**_ALL_MODELS, "spread_lstm": Read(model="spread_lstm")}, code_version="7")
+def registry(at: Slice, **models: StoredModel) -> Result:
     """The table has one row per fold of the version of each model that serves; a second one has a row for each stored
     version, which says whether it serves and why."""
     from trading_dag.models.versions import versions_table
 
-    models = (direction_classifier, volatility_forecaster, price_stack, spread_lstm)
-    folds = pd.concat([model.fitted.registry(model.version) for model in models], ignore_index=True)
-    versions = versions_table([record for model in models for record in model.records])
-    cards = {f"card of {model.fitted.name}": dg.MetadataValue.md(_card(model)) for model in models}
+    folds = pd.concat([model.fitted.registry(model.version) for model in models.values()], ignore_index=True)
+    versions = versions_table([record for model in models.values() for record in model.records])
+    cards = {f"card of {model.fitted.name}": dg.MetadataValue.md(_card(model)) for model in models.values()}
     return Result({REGISTRY.name: folds, VERSIONS.name: versions}, cards)
 
 

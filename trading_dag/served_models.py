@@ -12,9 +12,11 @@ SERVED_DIRECTION: Final = "direction_shrunk"
 SERVED_VOLATILITY: Final = "volatility_blend"
 SERVED_VOLATILITY_LEVEL: Final = "volatility_har"
 SERVED_PRICE: Final = "price_distribution"
+SERVED_ALLOCATION: Final = "allocation_ensemble"
 SERVED_MODELS: Final = {
     "direction": SERVED_DIRECTION,
     "volatility": SERVED_VOLATILITY,
     "volatility_level": SERVED_VOLATILITY_LEVEL,
     "price": SERVED_PRICE,
+    "allocation": SERVED_ALLOCATION,
 }

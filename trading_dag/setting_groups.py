@@ -69,6 +69,7 @@ class TrainingSettings(_Frozen):
     direction_classifier: FamilyTraining = FamilyTraining()
     volatility_forecaster: FamilyTraining = FamilyTraining()
     price_stack: FamilyTraining = FamilyTraining()
+    allocation_ensemble: FamilyTraining = FamilyTraining()
     spread_lstm: FamilyTraining = FamilyTraining(since="2020-01-01")
 
 

@@ -56,7 +56,7 @@ def test_every_table_is_an_asset_and_every_asset_but_the_models_is_a_table(defin
     keys = {".".join(key.path) for key in definitions.resolve_asset_graph().get_all_asset_keys()}
     assert keys - set(TABLES) == {
         "models.direction_classifier", "models.volatility_forecaster", "models.price_stack",
-        "models.spread_trunk", "models.spread_lstm",
+        "models.allocation_ensemble",         "models.spread_trunk", "models.spread_lstm",
     }  # fmt: skip
     assert set(TABLES) - keys == set()
 

@@ -29,7 +29,9 @@ from trading_dag.schemas import GROUP_OF_FEATURE, INPUTS, TABLES
 NO_CANDIDATE: Final = ("not_chosen", "not_safe", "not_listed")
 _ABSENT: Final = ("below_presence", *NO_CANDIDATE)
 
-ModelName = Literal["direction_classifier", "volatility_forecaster", "price_stack", "spread_trunk", "spread_lstm"]
+ModelName = Literal[
+    "direction_classifier", "volatility_forecaster", "price_stack", "allocation_ensemble", "spread_trunk", "spread_lstm"
+]
 FoldStatus = Literal["fitted", "insufficient_data"]
 
 

@@ -70,4 +70,4 @@ def training_record(
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries whose arithmetic decides a fit."""
-    return {name: library_version(name) for name in ("numpy", "pandas", "scikit-learn", "scipy", "xgboost")}
+    return {name: library_version(name) for name in ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy", "xgboost")}

@@ -18,18 +18,18 @@ from trading_dag.errors import InsufficientDataError, SchemaError
 from trading_dag.features.selection import PresenceRule, judge_presence, rows_with_presence
 from trading_dag.frames import table_frame
 from trading_dag.models.positions import scaled_positions, smoothed_positions
-from trading_dag.models.return_learners import ReturnLearner, forecasts_of, return_learners
+from trading_dag.models.price_learners import RealLearner, forecasts_of
+from trading_dag.models.return_learners import return_learners
 from trading_dag.models.stacking import Forecaster, fit_blend, least_squares_blend, out_of_fold
 from trading_dag.schemas import HULL_ALLOCATION, HULL_LABELS, HULL_MARKET, HULL_MARKET_TABLE
 from trading_dag.setting_groups import AllocationSettings, WalkForwardSettings
 from trading_dag.validation.allocation_score import strategy_returns
+from trading_dag.validation.baselines import BUY_AND_HOLD, VOLATILITY_MANAGED
 from trading_dag.validation.walk_forward import Fold, walk_forward_folds
 
 ENSEMBLE: Final = "allocation_ensemble"
 LINEAR: Final = "allocation_linear"
 PUBLISHED: Final = "hull_published"
-BUY_AND_HOLD: Final = "buy_and_hold"
-VOLATILITY_MANAGED: Final = "volatility_managed"
 BASELINES: Final = (BUY_AND_HOLD, PUBLISHED, VOLATILITY_MANAGED)
 LEAST_TRAINING_DAYS: Final = 126  # half a year
 GAP: Final = 1  # the return of a day is known one day later
@@ -165,7 +165,7 @@ def _fold_positions(
     def fit_learners(rows: IntArray) -> Forecaster:
         return _fitted(learners, days.values, scaled, rows, rule)
 
-    names = tuple(learner.name for learner in learners)
+    names = tuple(learner.model for learner in learners)
     held_out = out_of_fold(fit_learners, train, names=names, folds=settings.inner_folds, gap=GAP)
     beyond_usual = scaled[held_out.rows] - usual
     said = fit_learners(train)(test)
@@ -194,12 +194,11 @@ def _fold_positions(
 
 
 def _fitted(
-    learners: tuple[ReturnLearner, ...], values: FloatArray, scaled: FloatArray, rows: IntArray, rule: PresenceRule
+    learners: tuple[RealLearner, ...], values: FloatArray, scaled: FloatArray, rows: IntArray, rule: PresenceRule
 ) -> Forecaster:
     """Return what forecasts, of other rows, how far the scaled return lies from the mean of these."""
     columns = np.flatnonzero(judge_presence(values[rows], rule).is_present)
-    outcomes = scaled[rows] - scaled[rows].mean()
-    fitted: list[Any] = [learner.fit(values[np.ix_(rows, columns)], outcomes) for learner in learners]
+    fitted: list[Any] = [learner.fit(values[np.ix_(rows, columns)], scaled[rows]) for learner in learners]
 
     def forecast(later: IntArray) -> FloatArray:
         read = values[np.ix_(later, columns)]

@@ -37,6 +37,7 @@ ESTIMATOR_TYPES: Final = frozenset(
         "sklearn.preprocessing._data.StandardScaler",
         "trading_dag.models.adaptive_weights.AdaptiveWeights",
         "trading_dag.models.frozen_trees.FrozenTrees",
+        "trading_dag.models.return_learners.LinearForecast",
         "trading_dag.models.stacking.LinearBlend",
         "trading_dag.models.level_forecast.LevelForecaster",
         "trading_dag.models.ordered_logit.OrderedLogit",

@@ -19,6 +19,7 @@ def scaled_positions(
     mean_return: FloatArray,
     mean_volatility: FloatArray,
     settings: AllocationSettings,
+    sessions: float = 1.0,
 ) -> FloatArray:
     """Return the share of the account that each session's forecast asks for, before it is smoothed, within the bounds.
 
@@ -33,6 +34,7 @@ def scaled_positions(
     mean_return, mean_volatility : both on the average of the training part of the fold that forecasts. A mean below
         ``settings.least_mean_return`` counts as that.
     settings : bounds.
+    sessions : how many sessions the returns are of; ``least_mean_return`` is that of one.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def scaled_positions(
     Merton, Review of Economics and Statistics 51 (1969), 247–257, for the share; Moreira and Muir, Journal of Finance
     72 (2017), 1611–1644, for scaling by variance.
     """
-    usual = np.maximum(mean_return, settings.least_mean_return)
+    usual = np.maximum(mean_return, settings.least_mean_return * sessions)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = forecast / usual * (mean_volatility / volatility) ** 2
     position: FloatArray = np.clip(share, settings.least_position, settings.greatest_position)

@@ -15,6 +15,7 @@ import numpy as np
 
 from trading_dag.arrays import FloatArray
 from trading_dag.models.frozen_trees import FrozenTrees, constant, freeze_boosting, freeze_forest
+from trading_dag.models.light_trees import LightTrees
 from trading_dag.setting_groups import PriceStackSettings
 
 RANDOM_FOREST: Final = "price_random_forest"
@@ -83,6 +84,8 @@ def forecasts_of(estimator: Any, values: FloatArray) -> FloatArray:
     if hasattr(estimator, "steps"):
         said: FloatArray = estimator.steps[0][1].forecast(values)
         return said
+    if isinstance(estimator, LightTrees):
+        return estimator.forecast(values)
     from xgboost import DMatrix
 
     boosted: FloatArray = estimator.predict(DMatrix(values, nthread=1)).astype(np.float64)

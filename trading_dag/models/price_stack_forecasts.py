@@ -62,7 +62,7 @@ def predict(
     )
     close = values_at_sessions(prices, sessions, column="close", table="raw.prices_daily")
     with threadpool_limits(limits=1):
-        said = _said_by_learners(fitted, features)
+        said = said_by_learners(fitted, features, blends=(STACK, ADAPTIVE))
     if not len(said.rows):
         return table_frame(PREDICTIONS_PRICE, {}, rows=0)
     if not np.isfinite(close[said.rows]).all():
@@ -78,8 +78,10 @@ def predict(
     blended = {name: np.empty(len(days)) for name in (STACK, ADAPTIVE)}
     for number in np.unique(said.fold):
         of_fold = said.fold == number
-        blended[STACK][of_fold] = _step(fitted, STACK, number).forecast(said.forecasts[of_fold])
-        blended[ADAPTIVE][of_fold] = _step(fitted, ADAPTIVE, number).forecast(said.forecasts[of_fold], errors[of_fold])
+        blended[STACK][of_fold] = step_of(fitted, STACK, number).forecast(said.forecasts[of_fold])
+        blended[ADAPTIVE][of_fold] = step_of(fitted, ADAPTIVE, number).forecast(
+            said.forecasts[of_fold], errors[of_fold]
+        )
     by_model = {name: said.forecasts[:, column] for column, name in enumerate(said.names)} | blended
     newest = np.where(known > 0, aims.to_numpy()[np.maximum(known - 1, 0)], said.fitted_through)
     common = {
@@ -116,7 +118,7 @@ def predict(
 
 
 @dataclass(frozen=True)
-class _Said:
+class Said:
     """What the learners say of the sessions that fitted folds serve.
 
     Attributes
@@ -134,24 +136,28 @@ class _Said:
     forecasts: FloatArray
 
 
-def _said_by_learners(fitted: FittedModel, features: pd.DataFrame) -> _Said:
+def said_by_learners(fitted: FittedModel, features: pd.DataFrame, *, blends: tuple[str, ...]) -> Said:
     """Return what each learner of the newest fold in service says of each session.
 
     A session needs a volatility and ``minimum_presence`` of the features that were present all through the training.
+
+    Parameters
+    ----------
+    blends : models that are made of the learners; the folds of the first say which fold is in service.
     """
-    names = tuple(model for model in fitted.models if model not in (STACK, ADAPTIVE))
+    names = tuple(model for model in fitted.models if model not in blends)
     sessions, values = feature_values(features, fitted.candidates)
     position = {name: column for column, name in enumerate(fitted.candidates)}
     has_volatility = np.isfinite(recent_volatility(features))
-    stacks = fitted.folds_of(STACK)
+    stacks = fitted.folds_of(blends[0])
     starts = [fold.serves_from for fold in stacks if fold.serves_from is not None]
     service = fold_in_service(sessions, pd.DatetimeIndex(starts)) if len(starts) == len(stacks) else None
     no_rows = np.empty(0, dtype=np.int64)
-    parts = [_Said(names, no_rows, no_rows, no_rows.astype(f"datetime64[{TIME_UNIT}]"), np.empty((0, len(names))))]
+    parts = [Said(names, no_rows, no_rows, no_rows.astype(f"datetime64[{TIME_UNIT}]"), np.empty((0, len(names))))]
     for stack in stacks if service is not None else ():
         if stack.status != "fitted":
             continue
-        folds = [_fold(fitted, name, stack.fold) for name in names]
+        folds = [fold_of(fitted, name, stack.fold) for name in names]
         served = np.flatnonzero((service == stack.fold) & has_volatility)
         present = values[served][:, [position[name] for name in _reading(folds).steady_features]]
         rows = served[rows_with_presence(present, minimum_presence=fitted.minimum_presence)]
@@ -159,8 +165,8 @@ def _said_by_learners(fitted: FittedModel, features: pd.DataFrame) -> _Said:
             continue
         said = np.column_stack([_forecast(fold, features, rows, values, position) for fold in folds])
         through = np.full(len(rows), np.datetime64(stack.fitted_through, TIME_UNIT))
-        parts.append(_Said(names, rows, np.full(len(rows), stack.fold), through, said))
-    return _Said(
+        parts.append(Said(names, rows, np.full(len(rows), stack.fold), through, said))
+    return Said(
         names,
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.fold for part in parts]),
@@ -185,10 +191,11 @@ def _forecast(
     return forecasts_of(fold.estimator, with_indicators(taken, fold.features, fold.indicators))
 
 
-def _fold(fitted: FittedModel, model: str, number: int) -> FittedFold:
+def fold_of(fitted: FittedModel, model: str, number: int) -> FittedFold:
+    """Return the fold of a number of one of the models."""
     return next(fold for fold in fitted.folds_of(model) if fold.fold == number)
 
 
-def _step(fitted: FittedModel, model: str, number: int) -> Any:
-    """What the estimator of a blend consists of."""
-    return _fold(fitted, model, number).estimator.steps[0][1]
+def step_of(fitted: FittedModel, model: str, number: int) -> Any:
+    """Return what the estimator of a blend consists of."""
+    return fold_of(fitted, model, number).estimator.steps[0][1]

@@ -1,19 +1,23 @@
-"""Learners that forecast a return: a penalised regression, and two kinds of boosted trees.
+"""The learners under the allocation ensemble: a penalised regression, and two kinds of boosted trees.
 
-Here belongs how a number is learnt from rows that somebody else has chosen. Outcomes are of a size about one, such as a
-return over its volatility. Gaps stay gaps for trees; the regression fills them with the median of its training rows.
+Here belongs what each of them is fitted with. All forecast how far a return over its volatility lies from the mean of
+the rows that they learnt from, so that a learner with nothing to say says 0. Gaps stay gaps for trees; the regression
+fills them with the median of its training rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from trading_dag.arrays import FloatArray
 from trading_dag.models.light_trees import LightTrees
+from trading_dag.models.price_learners import RealLearner, as_pipeline
+
+ELASTIC_NET: Final = "allocation_elastic_net"
+LIGHTGBM: Final = "allocation_lightgbm"
+XGBOOST: Final = "allocation_xgboost"
 
 
 class LinearForecast:
@@ -22,52 +26,23 @@ class LinearForecast:
     Attributes
     ----------
     fill, mean, scale, weights : (columns,) what missing values become, what is taken off, divided by, and multiplied.
-    intercept : (1,).
     """
 
-    def __init__(
-        self, *, fill: FloatArray, mean: FloatArray, scale: FloatArray, weights: FloatArray, intercept: FloatArray
-    ) -> None:
-        self.fill, self.mean, self.scale, self.weights, self.intercept = fill, mean, scale, weights, intercept
+    def __init__(self, *, fill: FloatArray, mean: FloatArray, scale: FloatArray, weights: FloatArray) -> None:
+        self.fill, self.mean, self.scale, self.weights = fill, mean, scale, weights
 
     def forecast(self, values: FloatArray) -> FloatArray:
         """Return the forecast of each row, (rows,); ``values`` are rows × columns, NaN where not known."""
         filled = np.where(np.isnan(values), self.fill, values)
-        forecasts: FloatArray = ((filled - self.mean) / self.scale) @ self.weights + self.intercept[0]
+        forecasts: FloatArray = ((filled - self.mean) / self.scale) @ self.weights
         return forecasts
 
 
-@dataclass(frozen=True)
-class ReturnLearner:
-    """One way to learn a return.
-
-    Attributes
-    ----------
-    name : such as ``elastic_net``.
-    hyperparameters : what is recorded, and what ``fit`` uses.
-    fit : (values with NaN gaps, outcomes) → what ``forecasts_of`` takes.
-    """
-
-    name: str
-    hyperparameters: dict[str, Any]
-    fit: Callable[[FloatArray, FloatArray], Any]
-
-
-def forecasts_of(estimator: Any, values: FloatArray) -> FloatArray:
-    """Return the forecast of each row by a fitted estimator of one of the learners."""
-    if isinstance(estimator, LinearForecast | LightTrees):
-        return estimator.forecast(values)
-    from xgboost import DMatrix
-
-    forecasts: FloatArray = estimator.predict(DMatrix(values, nthread=1)).astype(np.float64)
-    return forecasts
-
-
-def elastic_net(*, alpha: float = 0.02, l1_share: float = 0.5) -> ReturnLearner:
+def elastic_net(*, alpha: float = 0.02, l1_share: float = 0.5) -> RealLearner:
     """Return a regression with both penalties; ``alpha`` is in units of the correlation of a column and the outcome."""
     hyperparameters = {"impute": "median", "scale": "standard", "alpha": alpha, "l1_ratio": l1_share}
 
-    def fit(values: FloatArray, outcomes: FloatArray) -> LinearForecast:
+    def fit(values: FloatArray, outcomes: FloatArray) -> Any:
         from sklearn.linear_model import ElasticNet
 
         known = ~np.isnan(values)
@@ -77,19 +52,16 @@ def elastic_net(*, alpha: float = 0.02, l1_share: float = 0.5) -> ReturnLearner:
         filled = np.where(known, values, fill)
         mean, deviation = filled.mean(axis=0), filled.std(axis=0)
         scale = np.where(deviation > 0, deviation, 1.0)
-        regression = ElasticNet(alpha=alpha, l1_ratio=l1_share, max_iter=10_000).fit((filled - mean) / scale, outcomes)
-        return LinearForecast(
-            fill=fill,
-            mean=mean,
-            scale=scale,
-            weights=np.asarray(regression.coef_, dtype=np.float64),
-            intercept=np.array([regression.intercept_], dtype=np.float64),
+        regression = ElasticNet(alpha=alpha, l1_ratio=l1_share, max_iter=10_000).fit(
+            (filled - mean) / scale, outcomes - outcomes.mean()
         )
+        weights = np.asarray(regression.coef_, dtype=np.float64)
+        return as_pipeline(LinearForecast(fill=fill, mean=mean, scale=scale, weights=weights))
 
-    return ReturnLearner("elastic_net", hyperparameters, fit)
+    return RealLearner(ELASTIC_NET, hyperparameters, fit)
 
 
-def boosted_by_xgboost(*, seed: int) -> ReturnLearner:
+def boosted_by_xgboost(*, seed: int) -> RealLearner:
     """Return small trees of XGBoost on one thread."""
     parameters: dict[str, Any] = {
         "objective": "reg:squarederror", "tree_method": "hist", "max_depth": 2, "eta": 0.03, "min_child_weight": 50,
@@ -100,14 +72,13 @@ def boosted_by_xgboost(*, seed: int) -> ReturnLearner:
     def fit(values: FloatArray, outcomes: FloatArray) -> Any:
         import xgboost
 
-        centre = float(outcomes.mean())
-        rows = xgboost.DMatrix(values, outcomes, nthread=1)
-        return xgboost.train({**parameters, "base_score": centre}, rows, num_boost_round=rounds)
+        rows = xgboost.DMatrix(values, outcomes - outcomes.mean(), nthread=1)
+        return xgboost.train({**parameters, "base_score": 0.0}, rows, num_boost_round=rounds)
 
-    return ReturnLearner("xgboost", {**parameters, "num_boost_round": rounds}, fit)
+    return RealLearner(XGBOOST, {**parameters, "num_boost_round": rounds}, fit, reads_gaps=True)
 
 
-def boosted_by_lightgbm(*, seed: int) -> ReturnLearner:
+def boosted_by_lightgbm(*, seed: int) -> RealLearner:
     """Return small trees of LightGBM on one thread."""
     parameters: dict[str, Any] = {
         "objective": "regression", "num_leaves": 4, "learning_rate": 0.03, "min_data_in_leaf": 50, "lambda_l2": 50.0,
@@ -119,12 +90,14 @@ def boosted_by_lightgbm(*, seed: int) -> ReturnLearner:
     def fit(values: FloatArray, outcomes: FloatArray) -> LightTrees:
         import lightgbm
 
-        rows = lightgbm.Dataset(values, outcomes, params={"max_bin": 63, "verbosity": -1}, free_raw_data=True)
+        rows = lightgbm.Dataset(
+            values, outcomes - outcomes.mean(), params={"max_bin": 63, "verbosity": -1}, free_raw_data=True
+        )
         return LightTrees(lightgbm.train(parameters, rows, num_boost_round=rounds).model_to_string())
 
-    return ReturnLearner("lightgbm", {**parameters, "num_boost_round": rounds}, fit)
+    return RealLearner(LIGHTGBM, {**parameters, "num_boost_round": rounds}, fit, reads_gaps=True)
 
 
-def return_learners(*, seed: int) -> tuple[ReturnLearner, ...]:
+def return_learners(*, seed: int) -> tuple[RealLearner, ...]:
     """Return the learners of the allocation ensemble."""
     return (elastic_net(), boosted_by_lightgbm(seed=seed), boosted_by_xgboost(seed=seed))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from trading_dag.regime_observations import REGIME_INPUTS
-from trading_dag.schemas.allocation import HULL_ALLOCATION, HULL_SCORES
+from trading_dag.schemas.allocation import HULL_ALLOCATION, HULL_SCORES, PREDICTIONS_ALLOCATION
 from trading_dag.schemas.backtests import COMPARISON, EQUITY, SUMMARY, TRADES
 from trading_dag.schemas.evaluation import IMPORTANCE, LIVE, METRICS, MULTIPLICITY
 from trading_dag.schemas.feature_names import (
@@ -112,6 +112,7 @@ TABLES: Final[dict[str, Table]] = {
         HYPERPARAMETERS, BEST_HYPERPARAMETERS,
         TARGETS, INPUTS, SELECTION_STABILITY, REGISTRY, COEFFICIENTS, STACK_WEIGHTS, REGIME_HMM,
         VERSIONS,
+        PREDICTIONS_ALLOCATION,
         PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PREDICTIONS_VOLATILITY_LEVEL, PREDICTIONS_PRICE,
         PREDICTIONS_SPREAD, PREDICTIONS_REGIME,
         METRICS, MULTIPLICITY, IMPORTANCE,
@@ -183,6 +184,7 @@ __all__ = [
     "OPTION_CHAIN",
     "OPTION_CHAIN_FEATURES",
     "OPTION_CHAIN_TABLE",
+    "PREDICTIONS_ALLOCATION",
     "PREDICTIONS_DIRECTION",
     "PREDICTIONS_LOG",
     "PREDICTIONS_PRICE",

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
+from trading_dag.schemas.predictions import PREDICTION_HEAD, PREDICTION_KEY, PREDICTION_TAIL
 from trading_dag.schemas.raw import HULL_DAY
 from trading_dag.schemas.table import Column, Table, number, text
 from trading_dag.schemas.vocabulary import VERDICTS
+
+PREDICTIONS_ALLOCATION: Final = Table(
+    "predictions", "allocation", "ticker_horizon", PREDICTION_KEY,
+    (
+        *PREDICTION_HEAD,
+        number("forecast", "return to the target less the interest of cash, fraction; NULL for a baseline"),
+        number("volatility", "standard deviation of that return, known at the session, fraction", minimum=0.0),
+        number("position", "share of the account in the underlying from the session's close to the target",
+               minimum=0.0, maximum=2.0, nullable=False),
+        number("cash_return", "interest of cash over the horizon, at the rate known at the session, fraction",
+               nullable=False),
+        number("y_true", "return of the underlying to the target, fraction; NULL while the future is not there"),
+        number("strategy_return", "what the account earns over the horizon, fraction; NULL likewise"),
+        *PREDICTION_TAIL,
+    ),
+    "Out-of-sample positions between 0 and 2 in the underlying, of the ensemble and of baselines.",
+    may_be_empty=True,
+)  # fmt: skip
 
 HULL_ALLOCATION: Final = Table(
     "predictions", "hull_allocation", "none", ("date_id", "model"),

@@ -16,7 +16,7 @@ from trading_dag.schemas.vocabulary import (
     UP_IF_CLEAR,
 )
 
-_PREDICTION_HEAD: Final = (
+PREDICTION_HEAD: Final = (
     TICKER, HORIZON, SESSION,
     Column("target_session", "date", "session at which the horizon ends", nullable=False),
     text("model", "model or baseline name", nullable=False),
@@ -24,17 +24,17 @@ _PREDICTION_HEAD: Final = (
     Column("fitted_through", "date", "last target session the forecasting model had seen; not after session",
            nullable=False),
 )  # fmt: skip
-_PREDICTION_TAIL: Final = (
+PREDICTION_TAIL: Final = (
     Column("is_baseline", "bool", "whether the row belongs to a naive baseline", nullable=False),
     Column("is_out_of_sample", "bool", "True by construction: fitted_through is not after session", nullable=False),
     text("model_version", "model of the forecast, as in models.registry; NULL for a baseline"),
 )
-_PREDICTION_KEY: Final = ("ticker", "horizon", "session", "model")
+PREDICTION_KEY: Final = ("ticker", "horizon", "session", "model")
 
 PREDICTIONS_DIRECTION: Final = Table(
-    "predictions", "direction", "ticker_horizon", _PREDICTION_KEY,
+    "predictions", "direction", "ticker_horizon", PREDICTION_KEY,
     (
-        *_PREDICTION_HEAD,
+        *PREDICTION_HEAD,
         text("y_true", "UP, DOWN or AMBIGUOUS; NULL while the future is not there", allowed=DIRECTIONS),
         number("forward_return", "return to the target; NULL while the future is not there"),
         text("y_pred", "UP or DOWN", allowed=("UP", "DOWN"), nullable=False),
@@ -47,15 +47,15 @@ PREDICTIONS_DIRECTION: Final = Table(
                "rises; NULL where nothing is drawn", minimum=0.0, maximum=1.0),
         number("threshold", "probability above which UP is called", minimum=0.0, maximum=1.0, nullable=False),
         number("confidence", "probability of the called direction", minimum=0.0, maximum=1.0, nullable=False),
-        *_PREDICTION_TAIL,
+        *PREDICTION_TAIL,
     ),
     "Out-of-sample direction forecasts of the models and their baselines.",
 )  # fmt: skip
 
 PREDICTIONS_VOLATILITY: Final = Table(
-    "predictions", "volatility", "ticker_horizon", _PREDICTION_KEY,
+    "predictions", "volatility", "ticker_horizon", PREDICTION_KEY,
     (
-        *_PREDICTION_HEAD,
+        *PREDICTION_HEAD,
         text("y_true", "IV regime at the target; NULL while the future is not there", allowed=IV_REGIMES),
         text("current_regime", "IV regime at the session itself", allowed=IV_REGIMES, nullable=False),
         text("y_pred", "forecast regime", allowed=IV_REGIMES, nullable=False),
@@ -66,15 +66,15 @@ PREDICTIONS_VOLATILITY: Final = Table(
         number("confidence", "probability of the forecast regime", minimum=0.0, maximum=1.0, nullable=False),
         text("expected_change", "forecast regime against the current one; which way the index itself is expected to go "
              "stands in predictions.volatility_level", nullable=False, allowed=IV_DIRECTIONS),
-        *_PREDICTION_TAIL,
+        *PREDICTION_TAIL,
     ),
     "Out-of-sample IV-regime forecasts of the models and their baselines.",
 )  # fmt: skip
 
 PREDICTIONS_SPREAD: Final = Table(
-    "predictions", "spread", "ticker_horizon", _PREDICTION_KEY,
+    "predictions", "spread", "ticker_horizon", PREDICTION_KEY,
     (
-        *_PREDICTION_HEAD,
+        *PREDICTION_HEAD,
         text("y_true", "which credit spread the move paid, as in labels.targets; NULL while the future is not there",
              allowed=SPREAD_CLASSES),
         text("y_pred", "forecast class", allowed=SPREAD_CLASSES, nullable=False),
@@ -83,7 +83,7 @@ PREDICTIONS_SPREAD: Final = Table(
             for name in SPREAD_CLASSES
         ),
         number("confidence", "probability of the forecast class", minimum=0.0, maximum=1.0, nullable=False),
-        *_PREDICTION_TAIL,
+        *PREDICTION_TAIL,
     ),
     "Out-of-sample forecasts of the credit spread that a move pays, by the networks, a logistic and their baselines.",
     may_be_empty=True,

@@ -22,7 +22,7 @@ _PROBABILITY_SCORES: Final = (
     "rps",
     "winkler",
 )
-_LOWER_IS_BETTER: Final = (*_PROBABILITY_SCORES, "mae", "qlike", "rmse", "width")
+_LOWER_IS_BETTER: Final = (*_PROBABILITY_SCORES, "lost_growth", "mae", "qlike", "rmse", "width")
 _COVERAGE: Final = re.compile(r"coverage_(\d{1,2})(?:_|$)")
 
 
@@ -37,8 +37,10 @@ def scores_probabilities(metric: str) -> bool:
 
 
 def says_nothing_alone(metric: str) -> bool:
-    """Return whether the metric is no merit by itself: a narrow interval is worth something only if it covers."""
-    return metric.startswith("width")
+    """Return whether the metric is no merit by itself: a narrow interval is worth something only if it covers, and a
+    large position only if it earns.
+    """
+    return metric.startswith(("width", "mean_position"))
 
 
 def nominal_coverage(metric: str) -> float | None:

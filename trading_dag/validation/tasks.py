@@ -17,6 +17,7 @@ from trading_dag.arrays import FloatArray
 from trading_dag.errors import SchemaError
 from trading_dag.schemas import (
     METRICS,
+    PREDICTIONS_ALLOCATION,
     PREDICTIONS_DIRECTION,
     PREDICTIONS_PRICE,
     PREDICTIONS_SPREAD,
@@ -26,6 +27,7 @@ from trading_dag.schemas import (
 )
 from trading_dag.served_models import SERVED_MODELS
 from trading_dag.slices import Horizon
+from trading_dag.validation.allocation_scoring import AllocationRows
 from trading_dag.validation.baselines import (
     CLASS_PRIOR,
     CLIMATOLOGY,
@@ -33,6 +35,7 @@ from trading_dag.validation.baselines import (
     MARKOV,
     RANDOM_WALK,
     ROLLING_QUANTILE,
+    VOLATILITY_MANAGED,
 )
 from trading_dag.validation.level_scoring import LevelRows
 from trading_dag.validation.price_scoring import PriceRows, by_sessions_ahead
@@ -139,6 +142,14 @@ TASKS: Final[tuple[Task, ...]] = (
         block_losses=("brier",),
         rivals=("spread_logistic",),
         questions=(("brier", CLASS_PRIOR),),
+    ),
+    Task(
+        "allocation",
+        PREDICTIONS_ALLOCATION,
+        AllocationRows.of,
+        block_losses=("lost_growth",),
+        questions=(("lost_growth", VOLATILITY_MANAGED),),
+        hard_calls=frozenset(),
     ),
 )
 

@@ -17,6 +17,7 @@ from trading_dag.models.fitted import FittedModel
 from trading_dag.models.price_rows import collect_price_rows, recent_volatility
 from trading_dag.models.price_stack_forecasts import predict
 from trading_dag.models.stack_weights import stack_weights
+from trading_dag.models.stacked_training import StackedSchool
 from trading_dag.quality import conform
 from trading_dag.schemas import PREDICTIONS_PRICE, REGISTRY, STACK_WEIGHTS
 from trading_dag.setting_groups import PriceStackSettings, WalkForwardSettings
@@ -172,8 +173,8 @@ def test_the_outcome_of_a_held_out_row_has_no_part_in_its_own_base_forecast(quie
     learners = price_learners(SMALL, seed=1)
 
     def held_out(outcomes: np.ndarray) -> Any:
-        school = price_stack._School(
-            replace(found, outcomes=outcomes), quiet.horizon, SETTINGS, SMALL, candidates, learners
+        school = StackedSchool(
+            replace(found, outcomes=outcomes), quiet.horizon, SETTINGS, SMALL, candidates.left_out, learners, ()
         )
         return out_of_fold(school.teach, np.arange(600), names=school.names, folds=4, gap=3)
 

@@ -13,7 +13,8 @@ from trading_dag.errors import StorageError, UntrustedModelError
 from trading_dag.features.selection import SELECTION_COLUMNS
 from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.light_trees import LightTrees
-from trading_dag.models.return_learners import boosted_by_lightgbm, forecasts_of
+from trading_dag.models.price_learners import forecasts_of
+from trading_dag.models.return_learners import boosted_by_lightgbm
 
 SLICE = {"ticker": "SPY", "horizon": "24h"}
 VALUES = np.random.default_rng(0).normal(size=(400, 3))

@@ -1,0 +1,86 @@
+"""How much of the underlying to hold: the fitted ensemble, and the positions that are made of its forecasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.pictures import picture
+from trading_dag.errors import InsufficientDataError
+from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_ALLOCATION, TARGETS
+
+if TYPE_CHECKING:
+    from resources.io_managers.tables import StoredModel
+    from trading_dag.models.fitted import FittedModel
+
+
+@model_asset(
+    reads={"features": FEATURE_TABLE, "targets": TARGETS},
+    code_version="1",
+    kinds={"scikitlearn", "xgboost", "lightgbm"},
+    uses=(
+        "walk_forward",
+        "price_stack.stack_folds",
+        "price_stack.minimum_rows",
+        "training.allocation_ensemble",
+        "features",
+    ),
+)
+def allocation_ensemble(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
+    """An elastic net, LightGBM and XGBoost forecast the return above cash. Their forecasts of rows that they had not
+    seen are blended, by penalised weights that may all be zero, and by plain least squares."""
+    from trading_dag.models.allocation_ensemble import fit
+
+    if features.empty:
+        reason = features.attrs.get("source_off") or "features.feature_table has no rows"
+        raise InsufficientDataError(f"nothing to fit {at.ticker} {at.horizon.key} on: {reason}")
+    return fit(
+        features,
+        targets,
+        horizon=at.horizon,
+        settings=at.settings.walk_forward,
+        stack=at.settings.price_stack,
+        start=at.settings.training.allocation_ensemble.start,
+        chosen=at.settings.features,
+    )
+
+
+@table_asset(
+    PREDICTIONS_ALLOCATION,
+    reads={
+        "allocation_ensemble": Read(model="allocation_ensemble"),
+        "features": FEATURE_TABLE,
+        "targets": Read(TARGETS, columns=("ticker", "horizon", "session", "target_session", "forward_return")),
+    },
+    code_version="1",
+    kinds={"scikitlearn", "xgboost", "lightgbm", "parquet"},
+    uses=("allocation",),
+)
+def allocation(at: Slice, allocation_ensemble: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
+    """A forecast becomes a position by what is known of volatility; holding, and scaling by volatility with no forecast
+    at all, stand beside it."""
+    from trading_dag.models.allocation_forecasts import predict
+
+    settings = at.settings.allocation
+    positions = predict(allocation_ensemble.fitted, features, targets, horizon=at.horizon, allocation=settings)
+    if positions.empty:
+        return Result({PREDICTIONS_ALLOCATION.name: positions})
+    return Result({PREDICTIONS_ALLOCATION.name: positions}, _described(positions, every=at.horizon.gap_sessions))
+
+
+def _described(positions: pd.DataFrame, *, every: int) -> dict[str, Any]:
+    """Return the picture of sessions whose horizons do not overlap, and the newest position."""
+    from trading_dag.models.allocation_ensemble import ENSEMBLE
+    from trading_dag.plots.allocation import growth_and_positions
+
+    sessions = positions["session"].drop_duplicates().sort_values()
+    apart = positions[positions["session"].isin(sessions.iloc[::every])]
+    title = f"{positions['ticker'].iloc[0]} {positions['horizon'].iloc[0]}: allocation"
+    figure = growth_and_positions(apart, time="session", title=title, model=ENSEMBLE)
+    newest = positions[positions["model"] == ENSEMBLE].sort_values("session").iloc[-1]
+    return {"growth and positions": picture(figure), "newest position": float(newest["position"])}
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (allocation_ensemble, allocation)
