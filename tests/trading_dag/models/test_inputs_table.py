@@ -43,7 +43,7 @@ def model(slice_of: Callable[..., Any]) -> FittedModel:
 
 
 def fit(research: Any, *, features: pd.DataFrame | None = None, **given: Any) -> FittedModel:
-    settings = given.pop("settings", WalkForwardSettings())
+    settings = given.pop("settings", WalkForwardSettings(evidence_sessions=60))
     frame = research.features if features is None else features
     return direction_classifier.fit(frame, research.targets, horizon=research.horizon, settings=settings, **given)
 

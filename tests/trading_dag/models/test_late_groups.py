@@ -20,7 +20,7 @@ ROWS = 1_500
 TWO_YEARS = 504
 LATE = [name for name in (*SENTIMENT_FEATURES, *OPTION_CHAIN_FEATURES) if name in SAFE_FEATURES]
 TELLING = ("sentiment_score", "reddit_momentum", "put_call_volume_ratio")
-SETTINGS = WalkForwardSettings()
+SETTINGS = WalkForwardSettings(evidence_sessions=60)
 # Presence as it would be judged over the whole training part.
 WHOLE_PART = WalkForwardSettings(presence_sessions=100_000, late_sessions=100_000)
 
