@@ -94,12 +94,12 @@ def spread_lstm(at: Slice, spread_trunk: StoredModel, features: pd.DataFrame, ta
 def spread(at: Slice, spread_lstm: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
     """Each session is forecast by the newest fold that had seen nothing after it, from the 60 sessions that end with
     it; class shares and the class that was known last stand beside the models."""
-    from trading_dag.models.deep.torch_library import why_deep_models_are_off
+    from trading_dag.models.deep.torch_library import why_networks_are_off
     from trading_dag.models.spread import predict
     from trading_dag.plots.spread import spread_confusion, training_history
 
     table = predict(spread_lstm.fitted, features, targets, horizon=at.horizon)
-    off = why_deep_models_are_off()
+    off = why_networks_are_off(at.settings.deep)
 
     def figures() -> dict[str, Figure]:
         return {

@@ -30,6 +30,8 @@ KEYS_OF_VENDORS = ("FRED_API_KEY", "FINNHUB_API_KEY", "POLYGON_API_KEY", "TRADIE
 SETTINGS_OF_TESTS = ("TRADING_DAG_TEST_DATA", "TRADING_DAG_KILLS", "TRADING_DAG_ACCEPT_GRAPH")
 # What a command sets in its own environment.
 SET_BY_COMMANDS = ("TRADING_DAG_STATE", "DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "PYTHONSAFEPATH")
+# Networks take minutes a ticker. Their own tests train small ones; a test of the whole job asks for them by name.
+QUICK = {"TRADING_DAG_DEEP__ENABLED": "false"}
 SAMPLE_TICKERS = "SPX"
 SAMPLE_HORIZONS = "12h,24h,168h"
 
@@ -72,7 +74,7 @@ class Workspace:
     def environment(self) -> dict[str, str]:
         """Environment of a command: the caller's without any setting of the project, then this home's."""
         kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
-        return {**kept, "TRADING_DAG_HOME": str(self.home), "COLUMNS": "200", **dict(self.variables)}
+        return {**kept, **QUICK, "TRADING_DAG_HOME": str(self.home), "COLUMNS": "200", **dict(self.variables)}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``trading-dag`` within this process, and what it printed.

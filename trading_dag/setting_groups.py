@@ -79,8 +79,9 @@ class DeepSettings(_Frozen):
     The architecture asks for up to 100 epochs; the default stops earlier, which the held-out rows do anyway.
     """
 
-    epochs: int = Field(12, ge=1, le=1_000, description="most passes over the rows")
-    patience: int = Field(3, ge=1, description="epochs without a better loss on the rows held out, then it stops")
+    enabled: bool = Field(True, description="whether networks are trained at all, where torch is installed")
+    epochs: int = Field(5, ge=1, le=1_000, description="most passes over the rows")
+    patience: int = Field(2, ge=1, description="epochs without a better loss on the rows held out, then it stops")
     batch: int = Field(32, ge=1, le=65_536, description="rows between two steps of the optimiser")
     learning_rate: float = Field(0.001, gt=0, le=1)
     weight_decay: float = Field(1e-4, ge=0, le=1, description="L2")

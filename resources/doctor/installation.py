@@ -48,7 +48,7 @@ def diagnose_installation(settings: Settings, *, fast: bool = False) -> list[Par
     return [
         _python(),
         _libraries(),
-        _deep_models(),
+        _deep_models(settings),
         _home(settings),
         *_environment_file(),
         *_source(settings),
@@ -68,9 +68,10 @@ def _libraries() -> PartStatus:
     return PartStatus("libraries", "ok", ", ".join(versions))
 
 
-def _deep_models() -> PartStatus:
-    reason = why_deep_models_are_off()
-    if reason is not None:
+def _deep_models(settings: Settings) -> PartStatus:
+    if not settings.deep.enabled:
+        return PartStatus("deep models", "off", "switched off by TRADING_DAG_DEEP__ENABLED", "")
+    if why_deep_models_are_off() is not None:
         return PartStatus("deep models", "off", "torch is not installed; everything else runs without it", ADD_TORCH)
     return PartStatus("deep models", "ok", f"torch {library_version('torch')}")
 

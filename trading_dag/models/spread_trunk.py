@@ -21,7 +21,11 @@ from trading_dag.models.candidates import candidates_of
 from trading_dag.models.deep.network_estimator import WEIGHTS, NetworkEstimator
 from trading_dag.models.deep.price_network import split_off_the_last
 from trading_dag.models.deep.sequences import learn_scale, sequences_at
-from trading_dag.models.deep.torch_library import why_deep_models_are_off, why_device_is_missing
+from trading_dag.models.deep.torch_library import (
+    why_deep_models_are_off,
+    why_device_is_missing,
+    why_networks_are_off,
+)
 from trading_dag.models.fitted import FittedFold, FittedModel, is_steady
 from trading_dag.models.fitting import library_versions
 from trading_dag.models.spread_rows import (
@@ -133,7 +137,7 @@ class _Lesson:
             return "no feature is present often enough and varies in the training part"
         if len(self.learnt) < LEAST_ROWS:
             return f"{len(self.learnt)} rows to learn from, fewer than {LEAST_ROWS}"
-        return why_deep_models_are_off() or why_device_is_missing(self.deep.device)
+        return why_networks_are_off(self.deep) or why_device_is_missing(self.deep.device)
 
     def teach(self, kind: str, checkpoints: Checkpoints | None) -> FittedFold:
         """Return the fold of one kind of network."""

@@ -6,8 +6,10 @@ from importlib.util import find_spec
 from typing import Final
 
 from trading_dag.errors import ConfigurationError
+from trading_dag.setting_groups import DeepSettings
 
 ADD_TORCH: Final = "make torch"
+OFF_BY_SETTING: Final = "the deep models are switched off by TRADING_DAG_DEEP__ENABLED"
 
 
 def why_deep_models_are_off() -> str | None:
@@ -19,6 +21,11 @@ def why_deep_models_are_off() -> str | None:
     if find_spec("torch") is not None:
         return None
     return f"torch is not installed, so the deep models are switched off; {ADD_TORCH} adds it"
+
+
+def why_networks_are_off(deep: DeepSettings) -> str | None:
+    """The reason is returned why no network is trained: a setting, or torch that is missing; None where one can be."""
+    return why_deep_models_are_off() if deep.enabled else OFF_BY_SETTING
 
 
 def why_device_is_missing(device: str) -> str | None:
