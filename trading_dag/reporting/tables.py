@@ -174,7 +174,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
             _backtest(row),
         )
     table.caption = (
-        "P(up): of a move that leaves the dead band; in brackets the share of rises among such moves in training.\n"
+        "P(rise): that the price is higher at the target; in brackets the share of rises in training.\n"
         "direction skill: Brier score gained over the share of rises among all moves. IV skill: ranked probability "
         "score gained over how regimes have followed each other.\nBoth with 95 % intervals; * = the interval lies "
         "above zero. Without an edge the structure is shown and its size is zero.\n"
