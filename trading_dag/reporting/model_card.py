@@ -164,7 +164,7 @@ def _figure(value: float) -> str:
 
 
 def _gain(difference: float, low: float, high: float) -> str:
-    return f"{difference:+.5f} [{low:+.5f}, {high:+.5f}]" if math.isfinite(difference) else "–"
+    return f"{difference:+z.5f} [{low:+z.5f}, {high:+z.5f}]" if math.isfinite(difference) else "–"
 
 
 def _day(day: pd.Timestamp | None) -> str:

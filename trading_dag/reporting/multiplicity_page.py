@@ -44,8 +44,8 @@ def multiplicity_page(table: pd.DataFrame) -> str:
             ("slice", "model", "metric", "against", "gain", "95 % interval", "p", "adjusted", "survives"),
             [
                 (f"{row['ticker']} {row['horizon']}", row["model"] + (" (served)" if row["is_served"] else ""),
-                 row["metric"], row["baseline"], f"{row['difference']:+.5f}",
-                 f"{row['difference_ci_low']:+.5f} … {row['difference_ci_high']:+.5f}", _chance(row["p_value"]),
+                 row["metric"], row["baseline"], f"{row['difference']:+z.5f}",
+                 f"{row['difference_ci_low']:+z.5f} … {row['difference_ci_high']:+z.5f}", _chance(row["p_value"]),
                  _chance(row["q_value"]), "yes" if row["survives"] else "no")
                 for row in told.to_dict("records")
             ],

@@ -268,7 +268,7 @@ def _cell(row: dict[str, Any] | None, column: Shown) -> str:
         return f"{row['value'] / row['baseline_value']:.{column.digits}f}"
     if column.what == "gain":
         figures = [row[name] for name in ("difference", "difference_ci_low", "difference_ci_high")]
-        mean, low, high = (f"{column.scale * figure:+.{column.digits}f}" for figure in figures)
+        mean, low, high = (f"{column.scale * figure:+z.{column.digits}f}" for figure in figures)
         return f"{mean} [{low}, {high}]"
     return f"{column.scale * row[column.what]:.{column.digits}f}"
 

@@ -117,7 +117,7 @@ def versions_table(frame: pd.DataFrame) -> Table:
     )
     for row in frame.to_dict("records"):
         low, high = row["difference_ci_low"], row["difference_ci_high"]
-        gain = "–" if pd.isna(row["difference"]) else f"{row['difference']:+.5f} [{low:+.5f}, {high:+.5f}]"
+        gain = "–" if pd.isna(row["difference"]) else f"{row['difference']:+z.5f} [{low:+z.5f}, {high:+z.5f}]"
         table.add_row(
             row["family"],
             f"{row['ticker']} {row['horizon']}",
@@ -320,8 +320,8 @@ def metrics_table(frame: pd.DataFrame) -> Table:
             number_text(row["value"], "{:.3f}"),
             row["baseline"],
             number_text(row["baseline_value"], "{:.3f}"),
-            number_text(row["difference"], "{:+.4f}"),
-            _interval(row["difference_ci_low"], row["difference_ci_high"], "{:+.4f}"),
+            number_text(row["difference"], "{:+z.4f}"),
+            _interval(row["difference_ci_low"], row["difference_ci_high"], "{:+z.4f}"),
             row["verdict"].replace("_", " "),
             f"{row['n']}",
         )
@@ -387,7 +387,7 @@ def _skill(row: Mapping[Hashable, Any], task: str, *, scale: float, digits: int)
     difference = row[f"{task}_skill"]
     if pd.isna(difference):
         return cell_text(row[f"{task}_verdict"]).replace("_", " ")
-    form = f"{{:+.{digits}f}}"
+    form = f"{{:+z.{digits}f}}"
     low, high = row[f"{task}_skill_low"], row[f"{task}_skill_high"]
     star = " *" if row[f"{task}_verdict"] == "skilled" else ""
     return f"{form.format(difference * scale)} {_interval(low * scale, high * scale, form)}{star}"
