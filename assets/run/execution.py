@@ -442,9 +442,12 @@ def stale_in_mode(staleness: Staleness, kind: Stage, key: SliceKey, mode: Mode) 
 def to_refit(staleness: Staleness, key: SliceKey, refit: Refit) -> list[Declaration]:
     """Return what ``train`` computes of a slice if only some models are named, or if nothing is to follow."""
     families = frozenset(refit.models or (declaration.name for declaration in DECLARATIONS if declaration.is_model))
+    searches = frozenset({HYPERPARAMETERS.qualified_name})
+    due = frozenset(one.name for one in staleness.stale("ticker_horizon", key, refit=True, groups=searches))
+    forced = families | due
     if refit.follows:
-        return staleness.stale("ticker_horizon", key, refit=False, forced=families)
-    found = staleness.stale("ticker_horizon", key, refit=False, forced=families, groups=frozenset({"labels", "models"}))
+        return staleness.stale("ticker_horizon", key, refit=False, forced=forced)
+    found = staleness.stale("ticker_horizon", key, refit=False, forced=forced, groups=frozenset({"labels", "models"}))
     there = families | {
         name
         for name, ticker, horizon in staleness.models.slices()

@@ -18,7 +18,7 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
 from resources.storage.peers import benchmark_records, digest_of, records_of_all_slices
 from trading_dag.errors import SourceError, StorageError
-from trading_dag.schemas import SliceKind, Table
+from trading_dag.schemas import BEST_HYPERPARAMETERS, HYPERPARAMETERS, SliceKind, Table
 from trading_dag.settings import Settings
 
 _SLICING: Final[dict[str, SliceKind]] = {
@@ -54,7 +54,8 @@ class Staleness:
 
         Parameters
         ----------
-        refit : whether a fitted model counts as stale when its inputs changed. A missing one always does.
+        refit : whether a fitted model, or the searches that fits use, count as stale when their inputs changed. A
+            missing one always does.
         groups : asset groups, or qualified names of assets, to look at; None for all.
         needs_inputs : whether to leave out what reads a slice that was never made.
         forced : names of declarations that count as stale whatever is recorded.
@@ -87,14 +88,23 @@ class Staleness:
         recorded = self._recorded(declaration, key)
         if recorded is None:
             return True
-        if declaration.is_model and not refit:
+        if not refit and (declaration.is_model or HYPERPARAMETERS in declaration.tables):
             return False
-        if any(".".join(read.asset_key.path) in stale for read in declaration.reads.values()):
+        reads = [read for read in declaration.reads.values() if self._passes_on(read, key)]
+        if any(".".join(read.asset_key.path) in stale for read in reads):
             return True
         expected = {
             ".".join(read.asset_key.path): self._current(read, key) for read in declaration.reads.values()
         } | declaration.fingerprint(self.settings)
         return recorded != expected
+
+    def _passes_on(self, read: Read, key: SliceKey) -> bool:
+        """Return whether what reads a stale input is stale with it. Where no search is in use, looking at the searches
+        again changes no fit; one that has been made since is found by its content, in the next run at the latest."""
+        if read.table is not BEST_HYPERPARAMETERS:
+            return True
+        provenance = self._provenance(BEST_HYPERPARAMETERS, key)
+        return provenance is None or provenance.rows > 0
 
     def _has_inputs(self, declaration: Declaration, key: SliceKey, stale: set[str]) -> bool:
         return all(

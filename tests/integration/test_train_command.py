@@ -41,7 +41,9 @@ def test_the_named_model_is_refitted_on_the_choice_and_the_other_is_left(
 ) -> None:
     home = trained[0].home
     model = latest(home, "direction_classifier")
-    assert {len(fold.features) for fold in model.folds if fold.status == "fitted"} == {10}
+    read = {len(fold.features) for fold in model.folds_of("direction_logistic") if fold.status == "fitted"}
+    assert read == {10}
+    assert all(len(fold.features) <= 10 for fold in model.folds)  # one that answers climatology reads none
     assert set(model.candidates) <= (choose_features(["essential", "iv"]) or set())
     assert model.training == {
         "since": "5y", "features": ["essential", "iv"], "safe_features": True, "top_features": 10,
@@ -78,7 +80,7 @@ def test_it_is_told_what_was_fitted_and_that_the_choice_is_no_setting(
     assert told["failures"] == []
     rows = {row["model"]: row for row in told["slices"]}  # type: ignore[attr-defined]
     of_regime = {"volatility_logistic", "volatility_har", "volatility_ordered", "volatility_blend"}
-    assert set(rows) == {"direction_logistic", "direction_shrunk", "direction_xgboost"} | of_regime
+    assert {"direction_logistic", "direction_shrunk", "direction_xgboost"} | of_regime <= set(rows)
     assert rows["direction_logistic"]["n_features"] == 10
     assert any("--since, --features, --n-features, --optimize-threshold" in note for note in told["notes"])  # type: ignore[attr-defined]
 
