@@ -195,7 +195,7 @@ def test_the_card_says_what_was_learnt_from_what_it_reads_and_how_to_make_it_aga
         "Nothing is scored yet",
         f"--model {FAMILY}",
         serves[-8:],
-        "Libraries: numpy",
+        "Libraries: lightgbm",
     ):
         assert part in done.stdout
     other = json.loads(place.run("models", "card", *WHERE, refused, "--json").stdout)

@@ -35,7 +35,14 @@ def loggers_as_before() -> Iterator[None]:
 def test_every_command_takes_both_options() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert len(commands) > 15
-    for name, command in commands.items():
+    below = [
+        (f"{name} {inner}", one)
+        for name, group in commands.items()
+        for inner, one in getattr(group, "commands", {}).items()
+    ]
+    alone = [(name, command) for name, command in commands.items() if not hasattr(command, "commands")]
+    assert below
+    for name, command in alone + below:
         flags = {flag for option in command.params for flag in option.opts}
         assert {"-q", "--quiet", "-v", "--verbose"} <= flags, name
 

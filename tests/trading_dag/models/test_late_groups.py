@@ -22,7 +22,7 @@ LATE = [name for name in (*SENTIMENT_FEATURES, *OPTION_CHAIN_FEATURES) if name i
 TELLING = ("sentiment_score", "reddit_momentum", "put_call_volume_ratio")
 SETTINGS = WalkForwardSettings(evidence_sessions=60)
 # Presence as it would be judged over the whole training part.
-WHOLE_PART = WalkForwardSettings(presence_sessions=100_000, late_sessions=100_000)
+WHOLE_PART = WalkForwardSettings(presence_sessions=100_000, late_sessions=100_000, evidence_sessions=60)
 
 
 @pytest.fixture(scope="module")
