@@ -228,6 +228,13 @@ def _checked_bytes(folder: Path, name: str, spec: dict[str, Any]) -> bytes:
     return content
 
 
+def _no_types(name: str) -> list[str]:
+    """Return the list of trusted types of a name: none. Whoever asks a module for its file or its like gets no list."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return []
+
+
 def _skops() -> ModuleType:
     """Return skops.io without its own list of trusted types.
 
@@ -235,7 +242,7 @@ def _skops() -> ModuleType:
     model two seconds, and trusts more than ``ESTIMATOR_TYPES``, which is passed by name instead.
     """
     trusts_nothing = ModuleType("skops.io._trusted_types")
-    vars(trusts_nothing)["__getattr__"] = lambda _: []
+    vars(trusts_nothing)["__getattr__"] = _no_types
     sys.modules.setdefault(trusts_nothing.__name__, trusts_nothing)
     import skops.io
 

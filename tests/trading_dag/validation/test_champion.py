@@ -45,7 +45,7 @@ def forecasts(probability_up: object, *, version: str = "a1b2c3d4", known: int =
             "model": SERVED_DIRECTION, "fold": np.where(np.arange(ROWS) < ROWS - 100, 1, 6), "is_baseline": False,
             "fitted_through": SESSIONS[0], "is_out_of_sample": True, "model_version": version,
             "y_true": happened, "forward_return": np.where(np.arange(ROWS) < known, RETURNS, np.nan), "y_pred": "UP",
-            "probability_up": probability_up, "threshold": 0.5, "confidence": 0.6,
+            "probability_up": probability_up, "probability_event": "rise", "threshold": 0.5, "confidence": 0.6,
         },
         rows=ROWS,
     )  # fmt: skip

@@ -419,7 +419,7 @@ def test_a_model_that_learnt_from_augmented_rows_says_so_and_its_scores_stay_wha
 
 
 def test_the_choice_of_the_best_of_several_models_has_its_probability_of_overfitting(direction: pd.DataFrame) -> None:
-    own = direction[direction["model"] == "direction_logistic"]
+    own = direction[direction["model"] == "direction_shrunk"]
     generator = np.random.default_rng(5)
     noise = own.assign(model="direction_noise", probability_up=generator.uniform(0.2, 0.8, len(own)))
     both = pd.concat([direction, noise], ignore_index=True)
