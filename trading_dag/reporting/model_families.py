@@ -68,6 +68,14 @@ FAMILIES: Final[dict[str, Family]] = {
         limits="The mean return of a few sessions is small beside its noise; where nothing beats the random walk the "
         "blend gives it all the weight. Versions are not compared: the newest serves.",
     ),
+    "allocation_ensemble": Family(
+        what="The return above cash to the target, from which a share of the account in the underlying is made.",
+        inputs="The inputs of the price stack, and the federal funds rate as the interest of cash.",
+        source="Stacked regression, as in the price stack; the position after Merton (Review of Economics and "
+        "Statistics 51, 1969) and Moreira and Muir (Journal of Finance 72, 2017).",
+        limits="Scaling by volatility alone has done better than its forecasts. Versions are not compared: the newest "
+        "serves.",
+    ),
     "spread_trunk": Family(
         what="The networks that all horizons of a ticker share: a recurrent one and an attention encoder.",
         inputs="Sequences of 60 sessions of market states, option and momentum indicators, volume and calendar.",
