@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.fitting import fit_family
 from assets.declare.pictures import picture
-from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_ALLOCATION, TARGETS
 
 if TYPE_CHECKING:
@@ -33,18 +33,8 @@ def allocation_ensemble(at: Slice, features: pd.DataFrame, targets: pd.DataFrame
     seen are blended, by penalised weights that may all be zero, and by plain least squares."""
     from trading_dag.models.allocation_ensemble import fit
 
-    if features.empty:
-        reason = features.attrs.get("source_off") or "features.feature_table has no rows"
-        raise InsufficientDataError(f"nothing to fit {at.ticker} {at.horizon.key} on: {reason}")
-    return fit(
-        features,
-        targets,
-        horizon=at.horizon,
-        settings=at.settings.walk_forward,
-        stack=at.settings.price_stack,
-        start=at.settings.training.allocation_ensemble.start,
-        chosen=at.settings.features,
-    )
+    start = at.settings.training.allocation_ensemble.start
+    return fit_family(fit, at, features, targets, start=start, stack=at.settings.price_stack)
 
 
 @table_asset(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
-from trading_dag.errors import InsufficientDataError
+from assets.declare.fitting import fit_family
 from trading_dag.schemas import (
     BEST_HYPERPARAMETERS,
     COEFFICIENTS,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from trading_dag.models.augmentation import Augmentation
     from trading_dag.models.fitted import FittedModel
     from trading_dag.slices import Horizon
-    from trading_dag.training_start import TrainingStart
 
 _LEARNT_FROM: Final = {
     "features": FEATURE_TABLE,
@@ -49,42 +48,10 @@ _MODELS: Final = {
 _ALL_MODELS: Final = {**_MODELS, **{name: Read(model=name) for name in ("price_stack", "allocation_ensemble")}}
 
 
-def _require_rows(at: Slice, features: pd.DataFrame) -> None:
-    if features.empty:
-        reason = features.attrs.get("source_off") or "features.feature_table has no rows"
-        raise InsufficientDataError(f"nothing to fit {at.ticker} {at.horizon.key} on: {reason}")
-
-
 def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFrame) -> Augmentation:
     from trading_dag.models.augmentation import Augmentation
 
     return Augmentation(prices, volatility_index, at.settings.augmentation)
-
-
-def _fit(
-    fit: Callable[..., FittedModel],
-    at: Slice,
-    features: pd.DataFrame,
-    targets: pd.DataFrame,
-    augmentation: Augmentation,
-    *,
-    start: TrainingStart,
-    tuned: pd.DataFrame,
-) -> FittedModel:
-    """Return a model family fitted as the settings say; each has its own function and training start."""
-    from trading_dag.models.tuned import tuned_from_table
-
-    _require_rows(at, features)
-    return fit(
-        features,
-        targets,
-        horizon=at.horizon,
-        settings=at.settings.walk_forward,
-        augmentation=augmentation,
-        start=start,
-        chosen=at.settings.features,
-        tuned=tuned_from_table(tuned),
-    )
 
 
 def _of_direction(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon) -> pd.DataFrame:
@@ -118,9 +85,17 @@ def direction_classifier(
     Each fold selects features, penalty and shrinkage on its own past, and may answer the share of rises. Bars and index
     serve augmentation, which is off by default; what was tuned is used."""
     from trading_dag.models.direction_classifier import fit
+    from trading_dag.models.tuned import tuned_from_table
 
-    drawn = _augmentation(at, prices, volatility_index)
-    return _fit(fit, at, features, targets, drawn, start=at.settings.training.direction_classifier.start, tuned=tuned)
+    return fit_family(
+        fit,
+        at,
+        features,
+        targets,
+        start=at.settings.training.direction_classifier.start,
+        augmentation=_augmentation(at, prices, volatility_index),
+        tuned=tuned_from_table(tuned),
+    )
 
 
 @model_asset(
@@ -141,10 +116,18 @@ def volatility_forecaster(
     """A forecast of the index's level, an ordered regression on its rank and their mean estimate P(LOW), P(NORMAL) and
     P(HIGH) of the IV regime at the target, beside a multinomial regression on 27 inputs. Bars and index serve
     augmentation, which is off by default."""
+    from trading_dag.models.tuned import tuned_from_table
     from trading_dag.models.volatility_forecaster import fit
 
-    drawn = _augmentation(at, prices, volatility_index)
-    return _fit(fit, at, features, targets, drawn, start=at.settings.training.volatility_forecaster.start, tuned=tuned)
+    return fit_family(
+        fit,
+        at,
+        features,
+        targets,
+        start=at.settings.training.volatility_forecaster.start,
+        augmentation=_augmentation(at, prices, volatility_index),
+        tuned=tuned_from_table(tuned),
+    )
 
 
 @table_asset(INPUTS, SELECTION_STABILITY, reads=_ALL_MODELS, code_version="3", uses=("walk_forward",))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.fitting import fit_family
 from assets.declare.pictures import picture
-from trading_dag.errors import InsufficientDataError
 from trading_dag.schemas import FEATURE_TABLE, STACK_WEIGHTS, TARGETS
 
 if TYPE_CHECKING:
@@ -27,18 +27,8 @@ def price_stack(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> Fit
     not seen are blended with the random walk, which gets all the weight where nothing is better."""
     from trading_dag.models.price_stack import fit
 
-    if features.empty:
-        reason = features.attrs.get("source_off") or "features.feature_table has no rows"
-        raise InsufficientDataError(f"nothing to fit {at.ticker} {at.horizon.key} on: {reason}")
-    return fit(
-        features,
-        targets,
-        horizon=at.horizon,
-        settings=at.settings.walk_forward,
-        stack=at.settings.price_stack,
-        start=at.settings.training.price_stack.start,
-        chosen=at.settings.features,
-    )
+    start = at.settings.training.price_stack.start
+    return fit_family(fit, at, features, targets, start=start, stack=at.settings.price_stack)
 
 
 @table_asset(STACK_WEIGHTS, reads={"price_stack": Read(model="price_stack")}, code_version="1", uses=("walk_forward",))

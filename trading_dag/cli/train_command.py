@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trading_dag.cli.arguments import AsJson, Horizons, Source
+from trading_dag.cli.arguments import AsJson, Horizons, Source, TickersOrOne
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.materialize import materialize
 from trading_dag.errors import UnknownModelError
@@ -21,9 +21,7 @@ KEPT_BY = (
 
 
 def train(
-    tickers: Annotated[
-        str, typer.Option("--tickers", "--ticker", help="Comma-separated, such as SPY,QQQ. Default: by source.")
-    ] = "",
+    tickers: TickersOrOne = "",
     horizons: Horizons = "",
     source: Source = "",
     as_json: AsJson = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from trading_dag.cli.arguments import AsJson, Horizons, Source
+from trading_dag.cli.arguments import AsJson, Horizons, Source, TickersOrOne
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.materialize import execute_mode
@@ -24,9 +24,7 @@ _PATIENCE_SECONDS: Final = 120.0  # while another command makes its tables of th
 
 
 def tune(
-    tickers: Annotated[
-        str, typer.Option("--tickers", "--ticker", help="Comma-separated, such as SPY,QQQ. Default: by source.")
-    ] = "",
+    tickers: TickersOrOne = "",
     horizons: Horizons = "",
     source: Source = "",
     as_json: AsJson = False,

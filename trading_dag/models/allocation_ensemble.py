@@ -19,14 +19,13 @@ from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.models.candidates import candidates_of
 from trading_dag.models.cash import CASH_RATE, cash_returns
 from trading_dag.models.fitted import FittedModel
-from trading_dag.models.hull_allocation import squared_losses
 from trading_dag.models.price_learners import as_pipeline
 from trading_dag.models.price_rows import PriceRows, collect_price_rows, scaled_outcomes, usual_size
 from trading_dag.models.price_stack import PRICE_STACK_FEATURES
 from trading_dag.models.return_learners import return_learners
 from trading_dag.models.rows import LabelledRows, hash_of_columns, labels_by_session
 from trading_dag.models.stacked_training import Blend, StackedSchool, fit_stacked_model
-from trading_dag.models.stacking import OutOfFold, fit_blend, least_squares_blend
+from trading_dag.models.stacking import OutOfFold, fit_blend, least_squares_blend, squared_losses
 from trading_dag.setting_groups import PriceStackSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
@@ -121,19 +120,13 @@ def _ensemble(
     blend = fit_blend(
         held_out, found.outcomes[held_out.rows] - usual, folds=settings.inner_folds, losses=squared_losses
     )
-    strength = blend.penalty.strength
-    chosen = {
-        "strength": strength if np.isfinite(strength) else "infinite",
-        "l1_share": blend.penalty.l1_share,
-        "out_of_fold_rows": len(held_out.rows),
-    }
     size = usual_size(found.volatility[learnt], horizon=horizon)
     means = {
         MEAN_SCALED: usual,
         MEAN_RETURN: float(excess[learnt].mean()),
         MEAN_SIZE: float(np.sqrt((size**2).mean())),
     }
-    return as_pipeline(blend.estimator), chosen, {**blend.metrics, **means}
+    return as_pipeline(blend.estimator), blend.chosen, {**blend.metrics, **means}
 
 
 def _linear(found: PriceRows, held_out: OutOfFold, learnt: IntArray) -> tuple[Any, dict[str, Any], dict[str, float]]:

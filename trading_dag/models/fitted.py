@@ -104,6 +104,13 @@ class FittedFold:
         return tuple(self.selection.loc[is_steady(self.selection), "feature"])
 
 
+def first_served(first_test: pd.Timestamp | None, fitted_through: pd.Timestamp | None) -> pd.Timestamp | None:
+    """Return the first session that a fold may forecast: of its test part, and never before what it has learnt from
+    was known; None where there is neither.
+    """
+    return max((day for day in (first_test, fitted_through) if day is not None), default=None)
+
+
 def is_steady(selection: pd.DataFrame) -> BoolArray:
     """Which rows of a selection are features that were present enough over the whole training part."""
     is_present = ~selection["reason"].isin(_ABSENT).to_numpy(dtype=np.bool_)

@@ -20,7 +20,7 @@ from trading_dag.frames import table_frame
 from trading_dag.models.positions import scaled_positions, smoothed_positions
 from trading_dag.models.price_learners import RealLearner, forecasts_of
 from trading_dag.models.return_learners import return_learners
-from trading_dag.models.stacking import Forecaster, fit_blend, least_squares_blend, out_of_fold
+from trading_dag.models.stacking import Forecaster, fit_blend, least_squares_blend, out_of_fold, squared_losses
 from trading_dag.schemas import HULL_ALLOCATION, HULL_LABELS, HULL_MARKET, HULL_MARKET_TABLE
 from trading_dag.setting_groups import AllocationSettings, WalkForwardSettings
 from trading_dag.validation.allocation_score import strategy_returns
@@ -205,12 +205,6 @@ def _fitted(
         return np.column_stack([forecasts_of(estimator, read) for estimator in fitted])
 
     return forecast
-
-
-def squared_losses(outcomes: FloatArray, forecasts: FloatArray) -> FloatArray:
-    """Return the squared error of each row."""
-    losses: FloatArray = (outcomes - forecasts) ** 2
-    return losses
 
 
 def published_forecast(

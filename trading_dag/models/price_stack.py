@@ -38,7 +38,6 @@ PRICE_STACK_FEATURES: Final = (
     "iv_hv_spread", "vix_zscore", "vix_change_1d", "vix_change_5d", "vix_term_slope", "yield_spread_10y_2y",
     "treasury_10y_change_20d", "fed_funds_change_60d", "days_to_fomc", "regime_probability_high_volatility_downtrend",
 )  # fmt: skip
-_OUTCOME_BINS: Final = 3
 
 
 def fit(
@@ -95,13 +94,7 @@ def _blend(
 ) -> tuple[Any, dict[str, Any], dict[str, float]]:
     """The stack's estimator, what was chosen for it, and its inner scores."""
     blend = fit_blend(held_out, found.outcomes[held_out.rows], folds=settings.inner_folds)
-    strength = blend.penalty.strength
-    chosen = {
-        "strength": strength if np.isfinite(strength) else "infinite",
-        "l1_share": blend.penalty.l1_share,
-        "out_of_fold_rows": len(held_out.rows),
-    }
-    return as_pipeline(blend.estimator), chosen, blend.metrics
+    return as_pipeline(blend.estimator), blend.chosen, blend.metrics
 
 
 def _adaptive(found: PriceRows, held_out: OutOfFold, _: IntArray) -> tuple[Any, dict[str, Any], dict[str, float]]:

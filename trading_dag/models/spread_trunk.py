@@ -26,7 +26,7 @@ from trading_dag.models.deep.torch_library import (
     why_device_is_missing,
     why_networks_are_off,
 )
-from trading_dag.models.fitted import FittedFold, FittedModel, is_steady
+from trading_dag.models.fitted import FittedFold, FittedModel, first_served, is_steady
 from trading_dag.models.fitting import library_versions
 from trading_dag.models.spread_rows import (
     LONGEST,
@@ -144,7 +144,6 @@ class _Lesson:
         rows, train, reason = self.rows, self.part.train, self.reason
         estimator = None if reason else self._network(kind, checkpoints)
         through = rows.target_sessions[train].max() if len(train) else None
-        served = [day for day in (self.part.first_test, through) if day is not None]
         return FittedFold(
             model=kind,
             fold=self.part.number,
@@ -156,7 +155,7 @@ class _Lesson:
             train_first_session=rows.sessions[train[0]] if len(train) else None,
             train_last_session=rows.sessions[train[-1]] if len(train) else None,
             fitted_through=through,
-            serves_from=max(served) if served else None,
+            serves_from=first_served(self.part.first_test, through),
             n_train=len(self.learnt),
             class_counts={key: int((codes[self.ends] >= 0).sum()) for key, codes in rows.codes.items()},
             status="insufficient_data" if reason else "fitted",

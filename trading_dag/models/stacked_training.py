@@ -17,7 +17,7 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import InsufficientDataError
 from trading_dag.features.selection import SELECTION_COLUMNS, PresenceRule, rows_with_presence, select_features
-from trading_dag.models.fitted import FittedFold, FittedModel, ModelName, is_steady
+from trading_dag.models.fitted import FittedFold, FittedModel, ModelName, first_served, is_steady
 from trading_dag.models.fitting import library_versions
 from trading_dag.models.gaps import indicators_of, with_indicators
 from trading_dag.models.price_learners import RealLearner, forecasts_of
@@ -189,7 +189,10 @@ class StackedSchool:
 
     def teach(self, train: IntArray) -> Taught:
         """Return the learners, fitted on the rows handed over: a ``stacking.FitLearners``."""
-        lesson = self.study(train)
+        return self.taught(self.study(train))
+
+    def taught(self, lesson: Lesson) -> Taught:
+        """Return the learners, fitted on the rows and columns of a lesson."""
         if not len(lesson.chosen) or not len(lesson.learnt):
             return Taught(self, lesson, {})
         outcomes = self.found.outcomes[lesson.learnt]
@@ -217,7 +220,7 @@ class StackedSchool:
                 gap=self.horizon.gap_sessions,
             )  # fmt: skip
             try:
-                taught = self.teach(lesson.learnt)
+                taught = self.taught(lesson)
                 refused = taught.refused
                 made = [
                     *((model, taught.estimators.get(model), {}, {}) for model in self.names),
@@ -260,7 +263,6 @@ class StackedSchool:
         rows = self.found.rows
         learner = next((known for known in self.learners if known.model == model), None)
         fitted_through = rows.target_sessions[train].max() if len(train) else None
-        served = [day for day in (first_test, fitted_through) if day is not None]
         reads = learner is not None and learner.reads_features
         read = lesson.features if reads else self.names if learner is None else ()
         no_selection = pd.DataFrame(columns=list(SELECTION_COLUMNS))
@@ -276,7 +278,7 @@ class StackedSchool:
             train_first_session=rows.sessions[train[0]] if len(train) else None,
             train_last_session=rows.sessions[train[-1]] if len(train) else None,
             fitted_through=fitted_through,
-            serves_from=max(served) if served else None,
+            serves_from=first_served(first_test, fitted_through),
             n_train=len(lesson.learnt),
             class_counts={},
             status="insufficient_data" if reason else "fitted",

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -158,16 +158,34 @@ class FittedBlend:
     penalty : what was chosen.
     metrics : mean losses on the rows of the search, of the chosen penalty (``inner_loss``) and of all weights zero
         (``inner_loss_of_zero``), and how many rows these are (``inner_rows``).
+    rows : out-of-fold rows that the weights were learnt from.
     """
 
     estimator: LinearBlend
     penalty: Penalty
     metrics: dict[str, float]
+    rows: int
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Return what was chosen, and on how many rows, in JSON types: what a fold records as its hyperparameters."""
+        strength = self.penalty.strength
+        return {
+            "strength": strength if np.isfinite(strength) else "infinite",
+            "l1_share": self.penalty.l1_share,
+            "out_of_fold_rows": self.rows,
+        }
 
 
 def absolute_losses(outcomes: FloatArray, forecasts: FloatArray) -> FloatArray:
     """Return the absolute error of each row."""
     losses: FloatArray = np.abs(outcomes - forecasts)
+    return losses
+
+
+def squared_losses(outcomes: FloatArray, forecasts: FloatArray) -> FloatArray:
+    """Return the squared error of each row."""
+    losses: FloatArray = (outcomes - forecasts) ** 2
     return losses
 
 
@@ -221,7 +239,7 @@ def fit_blend(
         "inner_rows": float(len(judged)),
     }
     weights = _weights(held_out.forecasts, outcomes, [penalties[chosen]])[0]
-    return FittedBlend(LinearBlend(weights), penalties[chosen], metrics)
+    return FittedBlend(LinearBlend(weights), penalties[chosen], metrics, len(held_out.rows))
 
 
 def least_squares_blend(held_out: OutOfFold, outcomes: FloatArray) -> LinearBlend:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.models.augmentation import Draw
-from trading_dag.models.fitted import FittedFold
+from trading_dag.models.fitted import FittedFold, first_served
 from trading_dag.models.inner_search import search
 from trading_dag.models.learners import AnyLearner, AugmentedRows, SearchedLearner
 from trading_dag.models.lessons import InnerLesson, Lesson, Part, augment, inner_lessons, study, study_whole
@@ -144,7 +144,6 @@ def _fit_part(part: Part, recipe: Recipe, *, number: int, first_test: pd.Timesta
     counts = np.bincount(lesson.codes, minlength=len(classes))
     reason = _why_insufficient(train, lesson, counts, classes=classes, least=part.settings.minimum_class_rows)
     fitted_through = rows.target_sessions[train].max() if len(train) else None
-    served = [day for day in (first_test, fitted_through) if day is not None]
     augmented, record = (None, {}) if reason else augment(part, lesson)
     inner = [] if reason or not recipe.needs_inner_folds else inner_lessons(part, top_features=recipe.top_features)
     folds = []
@@ -164,7 +163,7 @@ def _fit_part(part: Part, recipe: Recipe, *, number: int, first_test: pd.Timesta
                 train_first_session=rows.sessions[train[0]] if len(train) else None,
                 train_last_session=rows.sessions[train[-1]] if len(train) else None,
                 fitted_through=fitted_through,
-                serves_from=max(served) if served else None,
+                serves_from=first_served(first_test, fitted_through),
                 n_train=len(lesson.codes),
                 class_counts={name: int(count) for name, count in zip(classes, counts, strict=True)},
                 status="insufficient_data" if reason else "fitted",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from trading_dag.models.deep.network_estimator import NetworkEstimator
 from trading_dag.plots import canvas
-from trading_dag.plots.volatility import confusion_matrix
+from trading_dag.plots.confusion import confusion_figure
 from trading_dag.schemas import SPREAD_CLASSES
 
 if TYPE_CHECKING:
@@ -82,17 +82,7 @@ def spread_confusion(predictions: pd.DataFrame) -> Figure:
     title = canvas.slice_title(predictions, "spread: forecast against outcome")
     rows = predictions[~predictions["is_baseline"].astype(bool) & predictions["y_true"].notna()]
     names = sorted(rows["model"].unique(), reverse=True)[:_SHOWN]
-    per_session = rows.groupby("session")["model"].nunique()
-    rows = rows[rows["session"].isin(per_session.index[per_session == len(names)])]
-    if rows.empty:
-        return canvas.insufficient_data(title, "no forecast has a known outcome yet")
-    figure = canvas.new_figure(4.1, margins=canvas.Margins(left=1.05, top=0.85, between_columns=0.06))
-    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    for axes, name in zip(panels, names, strict=True):
-        of_model = rows[rows["model"] == name]
-        confusion_matrix(axes, of_model, name.replace("_", " "), classes=SPREAD_CLASSES, called="spread")
-        axes.tick_params(axis="x", labelsize=7)
-    panels[0].set_ylabel("spread that paid", fontsize=9.5, color=canvas.INK)
-    sessions = rows["session"].nunique()
-    canvas.headline(figure, title, f"{sessions:,} sessions forecast out of sample; share of the row in brackets")
-    return figure
+    return confusion_figure(
+        rows, names, title=title, classes=SPREAD_CLASSES, called="spread", came="spread that paid", left=1.05,
+        label_size=7,
+    )  # fmt: skip

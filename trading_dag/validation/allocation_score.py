@@ -28,7 +28,7 @@ def sharpe_ratio(weights: Weights, returns: FloatArray, cash: FloatArray, *, per
     Both as the competition counts them: the mean excess is the geometric one, and the deviation (ddof 1) is that of the
     returns themselves. NaN where the returns do not vary.
     """
-    mean, deviation = _geometric_excess(weights, returns, cash), _deviation(weights, returns)
+    mean, deviation = _geometric_excess(weights, returns, cash), deviation_of(weights, returns)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio: FloatArray = np.where(deviation > 0, mean / deviation, np.nan) * np.sqrt(periods_per_year)
     return ratio
@@ -55,7 +55,7 @@ def volatility_adjusted_sharpe(
     """
     own = strategy_returns(position, market, cash)
     excess, market_excess = _geometric_excess(weights, own, cash), _geometric_excess(weights, market, cash)
-    deviation, market_deviation = _deviation(weights, own), _deviation(weights, market)
+    deviation, market_deviation = deviation_of(weights, own), deviation_of(weights, market)
     with np.errstate(divide="ignore", invalid="ignore"):
         too_volatile = np.maximum(0.0, deviation / market_deviation - FREE_VOLATILITY)
         sharpe = np.where(deviation > 0, excess / deviation, np.nan) * np.sqrt(periods_per_year)
@@ -71,7 +71,7 @@ def _geometric_excess(weights: Weights, returns: FloatArray, cash: FloatArray) -
     return mean
 
 
-def _deviation(weights: Weights, returns: FloatArray) -> FloatArray:
+def deviation_of(weights: Weights, returns: FloatArray) -> FloatArray:
     """Return the sample standard deviation (ddof 1) of the returns."""
     held = total_weights(weights)
     centred = returns - returns.mean()

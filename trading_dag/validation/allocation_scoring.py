@@ -56,6 +56,7 @@ class AllocationRows(ScoredRows):
 
     def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
         """Return Sharpe ratios, plain and adjusted, what is lost against cash, and the mean position."""
+        weights = weights.astype(np.float64, copy=False)
         earned = strategy_returns(self.position, self.market, self.cash)
         return {
             "adjusted_sharpe": volatility_adjusted_sharpe(

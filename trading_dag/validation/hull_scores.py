@@ -16,15 +16,15 @@ from trading_dag.frames import frame_of_records, require_columns
 from trading_dag.schemas import HULL_ALLOCATION, HULL_SCORES
 from trading_dag.setting_groups import BootstrapSettings
 from trading_dag.validation.allocation_score import (
+    deviation_of,
     sharpe_ratio,
     strategy_returns,
     volatility_adjusted_sharpe,
 )
-from trading_dag.validation.evaluation import verdict_of
+from trading_dag.validation.evaluation import NO_BASELINE, verdict_of
 from trading_dag.validation.metrics import Weights, mean_of, point_weights
 from trading_dag.validation.uncertainty import bootstrap_weights, mean_block_length, percentile_interval
 
-NO_BASELINE: Final = "none"
 _DAYS_PER_YEAR: Final = 252.0
 _RANKED: Final = ("adjusted_sharpe", "sharpe")  # of which more is better
 
@@ -79,20 +79,14 @@ def score_hull_positions(positions: pd.DataFrame, *, settings: BootstrapSettings
 
 
 def _scores(weights: Weights, position: FloatArray, market: FloatArray, cash: FloatArray) -> dict[str, FloatArray]:
+    weights = weights.astype(np.float64, copy=False)
     own = strategy_returns(position, market, cash)
-    ratio = np.sqrt(_variance(weights, own) / _variance(weights, market))
     return {
         "adjusted_sharpe": volatility_adjusted_sharpe(weights, position, market, cash, periods_per_year=_DAYS_PER_YEAR),
         "sharpe": sharpe_ratio(weights, own, cash, periods_per_year=_DAYS_PER_YEAR),
         "mean_position": mean_of(weights, position),
-        "volatility_ratio": ratio,
+        "volatility_ratio": deviation_of(weights, own) / deviation_of(weights, market),
     }
-
-
-def _variance(weights: Weights, returns: FloatArray) -> FloatArray:
-    centred = returns - returns.mean()
-    variance: FloatArray = mean_of(weights, centred**2) - mean_of(weights, centred) ** 2
-    return variance
 
 
 def _record(

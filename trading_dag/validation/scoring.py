@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,11 @@ from trading_dag.schemas import IV_REGIMES
 from trading_dag.validation import metrics
 
 CONDITIONAL: Final = "_conditional"
+_OF_A_CLASS: Final = {
+    "precision": metrics.class_precision,
+    "recall": metrics.class_recall,
+    "f1": metrics.class_f1,
+}
 
 
 class ScoredRows(Protocol):
@@ -134,22 +139,64 @@ class DirectionRows:
 
 
 @dataclass(frozen=True)
-class VolatilityRows:
-    """IV-regime forecasts with outcomes: probabilities (rows × LOW, NORMAL, HIGH), called and true class."""
+class ClassRows(ScoredRows):
+    """Forecasts of one of several classes: probabilities (rows × classes), called and true class.
 
+    Attributes
+    ----------
+    CLASSES : the names of the classes, in the order of the codes.
+    MACRO : which scores of the classes alone are also averaged over all classes.
+    """
+
+    CLASSES: ClassVar[tuple[str, ...]]
+    MACRO: ClassVar[tuple[str, ...]]
     probabilities: FloatArray
     called: IntArray
     truth: IntArray
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> VolatilityRows:
-        """Return the forecasts from rows of predictions.volatility whose outcome is known."""
-        regimes = pd.Index(IV_REGIMES, dtype="object")
+    def of(cls, frame: pd.DataFrame) -> Self:
+        """Return the forecasts from rows of the predictions table whose outcome is known."""
+        classes = pd.Index(cls.CLASSES, dtype="object")
         return cls(
-            probabilities=frame[[f"probability_{name.lower()}" for name in IV_REGIMES]].to_numpy(dtype=np.float64),
-            called=regimes.get_indexer(pd.Index(frame["y_pred"], dtype="object")).astype(np.int64),
-            truth=regimes.get_indexer(pd.Index(frame["y_true"], dtype="object")).astype(np.int64),
+            probabilities=frame[[f"probability_{name.lower()}" for name in cls.CLASSES]].to_numpy(dtype=np.float64),
+            called=classes.get_indexer(pd.Index(frame["y_pred"], dtype="object")).astype(np.int64),
+            truth=classes.get_indexer(pd.Index(frame["y_true"], dtype="object")).astype(np.int64),
         )
+
+    def rows_of(self, metric: str) -> int:  # noqa: ARG002
+        """Return the number of all rows: every metric scores them."""
+        return len(self.truth)
+
+    def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
+        """Return every score: of all classes together, where calibration is that of the called class, and of each
+        class alone.
+        """
+        weights = weights.astype(np.float64, copy=False)
+        counts = metrics.confusion(weights, self.truth, self.called, classes=len(self.CLASSES))
+        confidence = self.probabilities[np.arange(len(self.called)), self.called]
+        hits = (self.called == self.truth).astype(np.float64)
+        held = counts.sum(axis=(1, 2))
+        return {
+            "accuracy": metrics.accuracy(counts),
+            "balanced_accuracy": metrics.balanced_accuracy(counts),
+            **{f"macro_{score}": _OF_A_CLASS[score](counts).mean(axis=1) for score in self.MACRO},
+            **scores_by_class(counts, self.CLASSES),
+            **{name: metrics.mean_of(weights, losses, totals=held) for name, losses in self.losses.items()},
+            "calibration_error": metrics.calibration_error(weights, confidence, hits, totals=held),
+        }
+
+    def why_too_few(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002
+        """Return which class is too rare; None where none is."""
+        counts = np.bincount(self.truth, minlength=len(self.CLASSES))
+        return too_rare({name: int(count) for name, count in zip(self.CLASSES, counts, strict=True)}, least=least)
+
+
+class VolatilityRows(ClassRows):
+    """IV-regime forecasts with outcomes; the regimes are ordered."""
+
+    CLASSES = IV_REGIMES
+    MACRO = ("precision", "recall", "f1")
 
     @property
     def losses(self) -> dict[str, FloatArray]:
@@ -159,48 +206,10 @@ class VolatilityRows:
             "rps": metrics.ranked_probability_losses(self.probabilities, self.truth),
         }
 
-    @property
-    def n_ambiguous(self) -> int:
-        """0: a regime has no dead band."""
-        return 0
-
-    def rows_of(self, metric: str) -> int:  # noqa: ARG002
-        """Return the number of all rows: every metric scores them."""
-        return len(self.truth)
-
-    def scores(self, weights: metrics.Weights) -> dict[str, FloatArray]:
-        """Return every score: of all classes together, where macro means run over all three and calibration is that of
-        the called class, and of each class alone.
-        """
-        weights = weights.astype(np.float64, copy=False)
-        counts = metrics.confusion(weights, self.truth, self.called, classes=len(IV_REGIMES))
-        confidence = self.probabilities[np.arange(len(self.called)), self.called]
-        hits = (self.called == self.truth).astype(np.float64)
-        held = counts.sum(axis=(1, 2))
-        return {
-            "accuracy": metrics.accuracy(counts),
-            "balanced_accuracy": metrics.balanced_accuracy(counts),
-            "macro_precision": metrics.class_precision(counts).mean(axis=1),
-            "macro_recall": metrics.class_recall(counts).mean(axis=1),
-            "macro_f1": metrics.class_f1(counts).mean(axis=1),
-            **scores_by_class(counts, IV_REGIMES),
-            **{name: metrics.mean_of(weights, losses, totals=held) for name, losses in self.losses.items()},
-            "calibration_error": metrics.calibration_error(weights, confidence, hits, totals=held),
-        }
-
-    def why_too_few(self, metric: str, *, least: int) -> str | None:  # noqa: ARG002
-        """Return why LOW, NORMAL or HIGH is too rare; None where none is."""
-        counts = np.bincount(self.truth, minlength=len(IV_REGIMES))
-        return too_rare({name: int(count) for name, count in zip(IV_REGIMES, counts, strict=True)}, least=least)
-
 
 def scores_by_class(counts: FloatArray, classes: Sequence[str], *, ending: str = "") -> dict[str, FloatArray]:
     """Return precision, recall and F1 of each class, such as ``recall_down_conditional``; from ``confusion``."""
-    scores = {
-        "precision": metrics.class_precision(counts),
-        "recall": metrics.class_recall(counts),
-        "f1": metrics.class_f1(counts),
-    }
+    scores = {score: compute(counts) for score, compute in _OF_A_CLASS.items()}
     return {
         f"{score}_{name.lower()}{ending}": values[:, position]
         for score, values in scores.items()

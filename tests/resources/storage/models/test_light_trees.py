@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from resources.storage.models.store import ModelStore
+from tests.resources.storage.models.one_fold import model_of_one_fold
 from trading_dag.errors import StorageError, UntrustedModelError
-from trading_dag.features.selection import SELECTION_COLUMNS
-from trading_dag.models.fitted import FittedFold, FittedModel
 from trading_dag.models.light_trees import LightTrees
 from trading_dag.models.price_learners import forecasts_of
 from trading_dag.models.return_learners import boosted_by_lightgbm
 
+model_of = partial(model_of_one_fold, name="some_lightgbm")
 SLICE = {"ticker": "SPY", "horizon": "24h"}
 VALUES = np.random.default_rng(0).normal(size=(400, 3))
 VALUES[::7, 1] = np.nan
@@ -26,17 +26,6 @@ def trees() -> LightTrees:
     fitted = boosted_by_lightgbm(seed=1).fit(VALUES, VALUES[:, 0] + 0.1)
     assert isinstance(fitted, LightTrees)
     return fitted
-
-
-def model_of(trees: LightTrees) -> FittedModel:
-    day = pd.Timestamp("2024-01-02")
-    fold = FittedFold(
-        model="some_lightgbm", fold=1, estimator=trees, features=(), classes=(), threshold=None, prior={},
-        train_first_session=day, train_last_session=day, fitted_through=day, serves_from=day, n_train=400,
-        class_counts={}, status="fitted", reason=None, hyperparameters={},
-        selection=pd.DataFrame(columns=list(SELECTION_COLUMNS)),
-    )  # fmt: skip
-    return FittedModel("direction_classifier", "SPY", "24h", (fold,), 0.8, {}, {})
 
 
 def test_what_comes_back_forecasts_bit_for_bit_the_same(trees: LightTrees, tmp_path: Path) -> None:

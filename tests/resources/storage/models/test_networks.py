@@ -6,22 +6,22 @@ import hashlib
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from resources.storage.models.networks import read_network, write_network
 from resources.storage.models.store import ModelStore
+from tests.resources.storage.models.one_fold import model_of_one_fold
 from trading_dag.errors import StorageError, UntrustedModelError
-from trading_dag.features.selection import SELECTION_COLUMNS
 from trading_dag.models.deep.network_estimator import NetworkEstimator
 from trading_dag.models.deep.price_network import PriceNetworkSettings, fit_price_network
-from trading_dag.models.fitted import FittedFold, FittedModel
 
 torch = pytest.importorskip("torch", reason="torch is not installed: make torch")
+model_of = partial(model_of_one_fold, name="direction_lstm")
 SLICE = {"ticker": "SPY", "horizon": "24h"}
 SEQUENCES = np.random.default_rng(0).normal(size=(200, 5, 2))
 
@@ -29,17 +29,6 @@ SEQUENCES = np.random.default_rng(0).normal(size=(200, 5, 2))
 @pytest.fixture(scope="module")
 def network() -> NetworkEstimator:
     return fit_price_network(SEQUENCES, SEQUENCES[:, -1, 0], PriceNetworkSettings(units=4, epochs=1))
-
-
-def model_of(network: NetworkEstimator) -> FittedModel:
-    day = pd.Timestamp("2024-01-02")
-    fold = FittedFold(
-        model="direction_lstm", fold=1, estimator=network, features=(), classes=(), threshold=None, prior={},
-        train_first_session=day, train_last_session=day, fitted_through=day, serves_from=day, n_train=200,
-        class_counts={}, status="fitted", reason=None, hyperparameters={},
-        selection=pd.DataFrame(columns=list(SELECTION_COLUMNS)),
-    )  # fmt: skip
-    return FittedModel("direction_classifier", "SPY", "24h", (fold,), 0.8, {}, {})
 
 
 def test_what_comes_back_forecasts_bit_for_bit_the_same(network: NetworkEstimator, tmp_path: Path) -> None:
@@ -126,7 +115,10 @@ def test_what_is_no_network_is_said(network: NetworkEstimator) -> None:
 def test_a_model_of_all_horizons_of_a_ticker_lies_beside_none_of_them(
     network: NetworkEstimator, tmp_path: Path
 ) -> None:
-    store, model = ModelStore(tmp_path), replace(model_of(network), name="spread_trunk", horizon="")
+    store, model = (
+        ModelStore(tmp_path),
+        replace(model_of(network), name="spread_trunk", horizon=""),
+    )
     version = store.save(model)
     assert (tmp_path / "spread_trunk" / "ticker=SPY" / version / "spec.json").is_file()
     assert store.load("spread_trunk", ticker="SPY", horizon="").content_hash() == model.content_hash()

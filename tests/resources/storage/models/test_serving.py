@@ -36,7 +36,7 @@ FAMILY = volatility_forecaster.NAME
 @pytest.fixture(scope="module")
 def small() -> FittedModel:
     model = volatility_forecaster.fit(FEATURES, LABELS, horizon=HORIZON, settings=WalkForwardSettings())
-    return replace(model, folds=(model.folds[-1],))
+    return replace(model, folds=model.folds_of(volatility_forecaster.LOGISTIC)[-1:])
 
 
 def ticking() -> Iterator[dt.datetime]:
