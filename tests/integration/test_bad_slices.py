@@ -15,13 +15,12 @@ from assets.run.execution import Outcome, SliceRunner, WorkItem
 from resources.sources.choose import build_source
 from resources.storage.accepted_bars import AcceptedBars
 from resources.storage.parquet_store import ParquetStore, SliceKey
+from tests.conftest import QUICK_GROUPS
 from trading_dag.definitions import build_definitions
 from trading_dag.quality.acceptance import accepted_bar
 from trading_dag.schemas import PRICES_DAILY, TECHNICAL, VOLATILITY_INDEX
-from trading_dag.setting_groups import DeepSettings
 from trading_dag.settings import Settings
 
-NO_NETWORKS = DeepSettings(enabled=False)
 SPX = SliceKey("SPX")
 FIRST = pd.Timestamp("2014-01-02")
 
@@ -73,7 +72,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("bench"), source="sample", deep=NO_NETWORKS)
+    settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("bench"), source="sample", **QUICK_GROUPS)
     with dg.instance_for_test() as instance:
         bench = Bench(settings, instance)
         assert bench.runner.bring_up_to_date(WorkItem("none", SliceKey(), "run")).is_success
@@ -216,7 +215,7 @@ def test_a_torn_raw_slice_is_reported_with_its_remedy_and_force_fetches_it_anew(
 def test_a_switched_off_price_source_is_the_reason_why_nothing_is_fitted(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
-    settings = Settings(_env_file=None, home=tmp_path, source="files", files=folder, deep=NO_NETWORKS)
+    settings = Settings(_env_file=None, home=tmp_path, source="files", files=folder, **QUICK_GROUPS)
     with dg.instance_for_test() as instance:
         runner = SliceRunner(build_definitions(settings), instance, settings)
         for kind, key in (("none", SliceKey()), ("ticker", SliceKey("SPY"))):

@@ -17,20 +17,18 @@ from assets.run.execution import Mode, Refit, stale_in_mode, to_refit
 from assets.run.staleness import Staleness
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.conftest import REPOSITORY, Workspace
+from tests.conftest import QUICK_GROUPS, REPOSITORY, Workspace
 from trading_dag.definitions import build_definitions
 from trading_dag.schemas import FEATURE_TABLE, METRICS, PRICES_DAILY, RECOMMENDATION, REGISTRY, TRADES
 from trading_dag.setting_groups import (
     AugmentationSettings,
     BacktestSettings,
-    DeepSettings,
     FamilyTraining,
     GateSettings,
     TrainingSettings,
 )
 from trading_dag.settings import Settings
 
-NO_NETWORKS: Final = DeepSettings(enabled=False)  # as in the run that is looked at
 SPX = SliceKey("SPX")
 SPX_24H = SliceKey("SPX", "24h")
 MULTI: Final = dg.MultiPartitionsDefinition
@@ -49,7 +47,7 @@ def home(sample_run: Workspace, tmp_path: Path) -> Path:
 
 
 def stale(home: Path, key: SliceKey, *, refit: bool = True, settings: Settings | None = None) -> list[str]:
-    chosen = settings or Settings(_env_file=None, home=home, deep=NO_NETWORKS)
+    chosen = settings or Settings(_env_file=None, home=home, **QUICK_GROUPS)
     kind = "ticker_horizon" if key.horizon else "ticker"
     found = Staleness(ParquetStore(home), ModelStore(home / "models"), chosen).stale(kind, key, refit=refit)
     return [f"{declaration.group}.{declaration.name}" for declaration in found]
@@ -72,7 +70,7 @@ def test_nothing_is_stale_after_a_run(home: Path) -> None:
 
 def test_a_changed_fee_reaches_the_signals_their_record_and_the_backtests_and_nothing_else(home: Path) -> None:
     settings = Settings(
-        _env_file=None, home=home, deep=NO_NETWORKS, backtest=BacktestSettings(fee_per_leg_contract_usd=1.0)
+        _env_file=None, home=home, **QUICK_GROUPS, backtest=BacktestSettings(fee_per_leg_contract_usd=1.0)
     )
     assert stale(home, SPX, settings=settings) == []
     assert stale(home, SPX_24H, settings=settings) == [
@@ -122,7 +120,7 @@ def stale_in_dagster(instance: dg.DagsterInstance, settings: Settings) -> set[st
 def test_the_ui_shows_as_stale_what_a_run_would_compute_again(
     home: Path, history: dg.DagsterInstance, changed: dict[str, Any]
 ) -> None:
-    settings = Settings(_env_file=None, home=home, deep=NO_NETWORKS, **changed)
+    settings = Settings(_env_file=None, home=home, **QUICK_GROUPS, **changed)
     staleness = Staleness(ParquetStore(home), ModelStore(home / "models"), settings)
     expected, following = set(), set()
     for kind, at in (("ticker", SPX), ("ticker_horizon", SPX_24H)):
@@ -163,7 +161,7 @@ def test_the_data_version_of_a_model_is_the_version_under_which_it_is_stored(
 
 
 def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_refitted(home: Path) -> None:
-    settings = Settings(_env_file=None, home=home, deep=NO_NETWORKS, augmentation=AugmentationSettings(paths=2))
+    settings = Settings(_env_file=None, home=home, **QUICK_GROUPS, augmentation=AugmentationSettings(paths=2))
     assert stale(home, SPX, settings=settings) == []
     assert stale(home, SPX_24H, settings=settings, refit=False) == []
     assert stale(home, SPX_24H, settings=settings) == [
@@ -186,7 +184,7 @@ def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_r
 
 
 def models_stale(home: Path, **changed: Any) -> set[str]:
-    found = stale(home, SPX_24H, settings=Settings(_env_file=None, home=home, deep=NO_NETWORKS, **changed))
+    found = stale(home, SPX_24H, settings=Settings(_env_file=None, home=home, **QUICK_GROUPS, **changed))
     return set(found) & {"models.direction_classifier", "models.volatility_forecaster"}
 
 
@@ -234,7 +232,7 @@ def test_after_a_promotion_what_reads_the_model_is_computed_again_and_no_model_i
 
 
 def test_a_named_model_is_refitted_and_what_reads_it_follows_where_that_is_asked_for(home: Path) -> None:
-    settings = Settings(_env_file=None, home=home, deep=NO_NETWORKS)
+    settings = Settings(_env_file=None, home=home, **QUICK_GROUPS)
     staleness = Staleness(ParquetStore(home), ModelStore(home / "models"), settings)
 
     def names(refit: Refit) -> list[str]:
@@ -252,12 +250,12 @@ def test_a_named_model_is_refitted_and_what_reads_it_follows_where_that_is_asked
 
 def test_a_structure_of_the_users_own_reaches_the_comparison_and_nothing_else(home: Path) -> None:
     legs = [{"option_right": "P", "side": "buy", "delta": 0.2}]
-    settings = Settings(_env_file=None, home=home, deep=NO_NETWORKS, structures=[{"name": "far_put", "legs": legs}])
+    settings = Settings(_env_file=None, home=home, **QUICK_GROUPS, structures=[{"name": "far_put", "legs": legs}])
     assert stale(home, SPX_24H, settings=settings) == ["backtests.comparison"]
 
 
 def test_a_stricter_gate_reaches_the_backtests_and_nothing_else(home: Path) -> None:
-    settings = Settings(_env_file=None, home=home, deep=NO_NETWORKS, gate=GateSettings(rule="tolerance"))
+    settings = Settings(_env_file=None, home=home, **QUICK_GROUPS, gate=GateSettings(rule="tolerance"))
     assert stale(home, SPX_24H, settings=settings) == ["backtests.recommended_structure"]
 
 
@@ -276,7 +274,7 @@ def test_new_features_refit_no_model_unless_asked(home: Path) -> None:
 
 def test_a_mode_looks_at_its_own_groups_only(home: Path) -> None:
     store = shorten_features(home)
-    staleness = Staleness(store, ModelStore(home / "models"), Settings(_env_file=None, home=home, deep=NO_NETWORKS))
+    staleness = Staleness(store, ModelStore(home / "models"), Settings(_env_file=None, home=home, **QUICK_GROUPS))
 
     def groups(mode: Mode) -> set[str]:
         return {declaration.group for declaration in stale_in_mode(staleness, "ticker_horizon", SPX_24H, mode)}
