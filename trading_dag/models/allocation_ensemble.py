@@ -19,9 +19,9 @@ from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.models.candidates import candidates_of
 from trading_dag.models.cash import CASH_RATE, cash_returns
 from trading_dag.models.fitted import FittedModel
-from trading_dag.models.price_learners import as_pipeline
 from trading_dag.models.price_rows import PriceRows, collect_price_rows, scaled_outcomes, usual_size
 from trading_dag.models.price_stack import PRICE_STACK_FEATURES
+from trading_dag.models.real_learners import as_pipeline
 from trading_dag.models.return_learners import return_learners
 from trading_dag.models.rows import LabelledRows, hash_of_columns, labels_by_session
 from trading_dag.models.stacked_training import Blend, StackedSchool, fit_stacked_model

@@ -16,8 +16,8 @@ from trading_dag.models.cash import cash_returns
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.positions import scaled_positions, smoothed_positions
 from trading_dag.models.price_rows import recent_volatility, usual_size
-from trading_dag.models.price_stack_forecasts import fold_of, said_by_learners, step_of
 from trading_dag.models.rows import FEATURES_TABLE, labels_by_session, require_ticker
+from trading_dag.models.stacked_forecasts import fold_of, said_by_learners, step_of
 from trading_dag.schemas import PREDICTIONS_ALLOCATION
 from trading_dag.sessions import target_sessions
 from trading_dag.setting_groups import AllocationSettings

@@ -18,7 +18,7 @@ from trading_dag.errors import InsufficientDataError, SchemaError
 from trading_dag.features.selection import PresenceRule, judge_presence, rows_with_presence
 from trading_dag.frames import table_frame
 from trading_dag.models.positions import scaled_positions, smoothed_positions
-from trading_dag.models.price_learners import RealLearner, forecasts_of
+from trading_dag.models.real_learners import RealLearner, forecasts_of
 from trading_dag.models.return_learners import return_learners
 from trading_dag.models.stacking import Forecaster, fit_blend, least_squares_blend, out_of_fold, squared_losses
 from trading_dag.schemas import HULL_ALLOCATION, HULL_LABELS, HULL_MARKET, HULL_MARKET_TABLE

@@ -13,7 +13,7 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray
 from trading_dag.models.deep.torch_library import why_deep_models_are_off
-from trading_dag.models.price_learners import RealLearner
+from trading_dag.models.real_learners import RealLearner
 from trading_dag.models.rows import feature_values
 from trading_dag.setting_groups import PriceStackSettings
 

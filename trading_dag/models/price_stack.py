@@ -17,9 +17,10 @@ from trading_dag.arrays import IntArray
 from trading_dag.models.adaptive_weights import BANDWIDTH, HALF_LIFE, WINDOW, choose_rate
 from trading_dag.models.candidates import candidates_of
 from trading_dag.models.fitted import FittedModel
-from trading_dag.models.price_learners import as_pipeline, price_learners
+from trading_dag.models.price_learners import price_learners
 from trading_dag.models.price_rows import PriceRows, collect_price_rows
 from trading_dag.models.price_sequences import daily_sequences, lstm_learner, why_no_lstm
+from trading_dag.models.real_learners import as_pipeline
 from trading_dag.models.stacked_training import Blend, StackedSchool, fit_stacked_model
 from trading_dag.models.stacking import OutOfFold, fit_blend
 from trading_dag.setting_groups import PriceStackSettings, WalkForwardSettings

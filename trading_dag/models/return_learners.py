@@ -13,7 +13,7 @@ import numpy as np
 
 from trading_dag.arrays import FloatArray
 from trading_dag.models.light_trees import LightTrees
-from trading_dag.models.price_learners import RealLearner, as_pipeline
+from trading_dag.models.real_learners import RealLearner, as_pipeline, filled_with_medians
 
 ELASTIC_NET: Final = "allocation_elastic_net"
 LIGHTGBM: Final = "allocation_lightgbm"
@@ -45,11 +45,7 @@ def elastic_net(*, alpha: float = 0.02, l1_share: float = 0.5) -> RealLearner:
     def fit(values: FloatArray, outcomes: FloatArray) -> Any:
         from sklearn.linear_model import ElasticNet
 
-        known = ~np.isnan(values)
-        fill = np.array(
-            [np.median(column[has]) if has.any() else 0.0 for column, has in zip(values.T, known.T, strict=True)]
-        )
-        filled = np.where(known, values, fill)
+        filled, fill = filled_with_medians(values)
         mean, deviation = filled.mean(axis=0), filled.std(axis=0)
         scale = np.where(deviation > 0, deviation, 1.0)
         regression = ElasticNet(alpha=alpha, l1_ratio=l1_share, max_iter=10_000).fit(

@@ -20,8 +20,8 @@ from trading_dag.features.selection import SELECTION_COLUMNS, PresenceRule, rows
 from trading_dag.models.fitted import FittedFold, FittedModel, ModelName, first_served, is_steady
 from trading_dag.models.fitting import library_versions
 from trading_dag.models.gaps import indicators_of, with_indicators
-from trading_dag.models.price_learners import RealLearner, forecasts_of
 from trading_dag.models.price_rows import PriceRows
+from trading_dag.models.real_learners import RealLearner, forecasts_of
 from trading_dag.models.stacking import OutOfFold, out_of_fold
 from trading_dag.models.training import tell_folds, training_parts, with_left_out
 from trading_dag.setting_groups import PriceStackSettings, WalkForwardSettings

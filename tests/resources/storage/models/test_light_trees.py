@@ -12,7 +12,7 @@ from resources.storage.models.store import ModelStore
 from tests.resources.storage.models.one_fold import model_of_one_fold
 from trading_dag.errors import StorageError, UntrustedModelError
 from trading_dag.models.light_trees import LightTrees
-from trading_dag.models.price_learners import forecasts_of
+from trading_dag.models.real_learners import forecasts_of
 from trading_dag.models.return_learners import boosted_by_lightgbm
 
 model_of = partial(model_of_one_fold, name="some_lightgbm")
