@@ -25,7 +25,6 @@ from trading_dag.schemas import (
     VERSIONS,
     VOLATILITY_INDEX,
 )
-from trading_dag.served_models import SERVED_DIRECTION
 
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
@@ -40,7 +39,7 @@ _LEARNT_FROM: Final = {
     "volatility_index": VOLATILITY_INDEX,
     "tuned": BEST_HYPERPARAMETERS,
 }
-_PICTURED: Final = SERVED_DIRECTION
+_PICTURED: Final = "direction_logistic"  # which chooses in every fold; others may answer climatology and read nothing
 _MODELS: Final = {
     "direction_classifier": Read(model="direction_classifier"),
     "volatility_forecaster": Read(model="volatility_forecaster"),

@@ -74,7 +74,7 @@ def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure
         lower.plot(rows["session"], drawdown, color=colour, linewidth=1.0)
         lower.fill_between(rows["session"], drawdown, 0.0, color=colour, alpha=0.18, linewidth=0)
         change = values.iloc[-1] / values.iloc[0] - 1
-        ends.append(f"{label} {change:+.1%}, deepest drawdown {-drawdown.min():.1f}%")
+        ends.append(f"{label} {change:+.1%}, deepest drawdown {-drawdown.min():z.1f}%")
     canvas.dress(upper, y_label="equity (thousand USD)")
     canvas.dress(lower, x_label="session", y_label="drawdown (%)")
     canvas.date_axis(lower)

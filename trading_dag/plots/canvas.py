@@ -38,6 +38,7 @@ _BODY: Final = 9.5
 _TITLE: Final = 11.5
 _MOST_STEPS: Final = 6
 _BELOW_AXIS: Final = 0.27  # inches
+_HALF_A_LINE: Final = 0.085
 _LEFT_OF_AXIS: Final = 0.48
 MAXIMUM_COLOURS: Final = 128
 
@@ -149,14 +150,14 @@ def date_axis(axes: Axes) -> None:
 
 
 def headline(figure: Figure, title: str, subtitle: str = "") -> None:
-    """Write the title of the figure, and a second line in smaller type."""
+    """Write the title of the figure, and a second line in smaller type, which may be several."""
     height = figure.get_figheight()
     if figure.get_layout_engine() is None:
         figure.text(0.01, 1.0 - 0.17 / height, title, fontsize=_TITLE, color=INK, ha="left", va="center")
     else:
         figure.suptitle(title if not subtitle else f"{title}\n", fontsize=_TITLE, color=INK, x=0.01, ha="left")
     if subtitle:
-        below_title = 1.0 - 0.38 / height
+        below_title = 1.0 - (0.38 + _HALF_A_LINE * subtitle.count("\n")) / height
         figure.text(0.01, below_title, subtitle, fontsize=_BODY, color=INK, ha="left", va="center")
 
 

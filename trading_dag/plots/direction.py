@@ -3,6 +3,7 @@ computed."""
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ _HARD_CALL: Final = "previous_direction"
 _CLEAR: Final = ("UP", "DOWN")
 _NORMAL_QUANTILE: Final = 1.96
 _RARE: Final = 30
+_LETTERS_A_LINE: Final = 110
 
 
 def calibration(direction_predictions: pd.DataFrame) -> Figure:
@@ -49,7 +51,7 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
     if rows.empty:
         return canvas.insufficient_data(title, "no forecast has an outcome yet")
 
-    figure = canvas.new_figure(5.6, margins=canvas.Margins(top=1.0))
+    figure = canvas.new_figure(6.2, margins=canvas.Margins(top=1.5))
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     curve.plot([0, 1], [0, 1], color=canvas.GREY, linewidth=1, linestyle="--", label="perfect calibration")
     scores = []
@@ -73,8 +75,8 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
     canvas.dress(curve, y_label="share of sessions that rose")
     canvas.dress(counts, x_label="forecast probability of a rise", y_label="forecasts")
     curve.set(xlim=(0, 1), ylim=(-0.02, 1.02))
-    canvas.legend_above(curve, columns=2)
-    canvas.headline(figure, title, "Brier score (lower is better): " + " · ".join(scores))
+    canvas.legend_above(curve, columns=3)
+    canvas.headline(figure, title, fill("Brier score (lower is better): " + " · ".join(scores), _LETTERS_A_LINE))
     return figure
 
 

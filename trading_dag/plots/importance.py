@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 25
 _ROW_INCHES: Final = 0.2
+_MOST_COLUMNS: Final = 3
 _LONGEST_NAME: Final = 24  # letters that there is room for between two panels
 
 
@@ -29,11 +31,16 @@ def importance_of_features(importance: pd.DataFrame) -> Figure:
         return canvas.insufficient_data(title, "no forecast has an outcome yet")
     models = sorted(importance["model"].unique())
     shown = {model: _largest(importance[importance["model"] == model]) for model in models}
+    # Names stand beside each panel, so a row has room for three.
+    columns = min(len(models), _MOST_COLUMNS)
+    lines = math.ceil(len(models) / columns)
     figure = canvas.new_figure(
-        1.7 + _ROW_INCHES * max(map(len, shown.values())),
-        margins=canvas.Margins(left=2.1, top=0.85, between_columns=1.05),
+        1.2 + lines * (0.5 + _ROW_INCHES * max(map(len, shown.values()))),
+        margins=canvas.Margins(left=2.1, top=0.85, between_columns=1.05, between_rows=0.15),
     )
-    panels = figure.subplots(1, len(models), squeeze=False)[0]
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for unused in panels[len(models) :]:
+        unused.remove()
     colours = itertools.cycle(canvas.SERIES_COLOURS)
     for axes, model, colour in zip(panels, models, colours, strict=False):
         rows = shown[model]

@@ -38,7 +38,7 @@ def selection_by_fold(selection: pd.DataFrame, stability: pd.DataFrame, *, model
     score = rows.pivot(index="feature", columns="fold", values="score").astype("float64").reindex(shown)
     chosen = rows.pivot(index="feature", columns="fold", values="is_used").fillna(False).astype(bool).reindex(shown)
     figure = canvas.new_figure(
-        1.6 + _ROW_INCHES * len(shown), margins=canvas.Margins(left=2.15, right=0.7, between_columns=0.12)
+        1.6 + _ROW_INCHES * len(shown), margins=canvas.Margins(left=2.5, right=0.7, between_columns=0.12)
     )
     axes, scale = figure.subplots(1, 2, width_ratios=(24, 1))
     image = axes.imshow(score.to_numpy(), aspect="auto", cmap="Blues", vmin=0.0)
