@@ -221,7 +221,13 @@ def test_a_switched_off_price_source_is_the_reason_why_nothing_is_fitted(tmp_pat
         for kind, key in (("none", SliceKey()), ("ticker", SliceKey("SPY"))):
             assert runner.bring_up_to_date(WorkItem(kind, key, "run")).is_success
         outcome = runner.bring_up_to_date(WorkItem("ticker_horizon", SliceKey("SPY", "24h"), "run"))
-    assert len(outcome.errors) == 2
+    # Every model that is fitted for a ticker and horizon says so itself.
+    assert {error.split(":")[0] for error in outcome.errors} == {
+        "models.direction_classifier",
+        "models.volatility_forecaster",
+        "models.price_stack",
+        "models.allocation_ensemble",
+    }
     assert all("prices_daily.parquet or prices_daily.csv is not in" in error for error in outcome.errors)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.conftest import SAMPLE_HORIZONS, Workspace
+from tests.conftest import QUICK_GROUPS, SAMPLE_HORIZONS, Workspace
 from trading_dag.schemas import (
     FEATURE_TABLE,
     METRICS,
@@ -64,11 +64,11 @@ def test_a_second_run_computes_nothing_that_is_stored(sample_run: Workspace, sto
 
 @pytest.mark.parametrize("horizon", HORIZONS)
 def test_the_metrics_can_be_computed_again_from_the_stored_predictions(store: ParquetStore, horizon: str) -> None:
-    key, defaults = SliceKey("SPX", horizon), Settings(_env_file=None)
+    key, quick = SliceKey("SPX", horizon), Settings(_env_file=None, **QUICK_GROUPS)
     again = evaluate(
         {task.name: store.read(task.predictions, key) for task in TASKS},
         horizon=horizon_of(horizon),
-        settings=defaults.bootstrap,
+        settings=quick.bootstrap,
     )
     order = list(METRICS.key)
     stored = store.read(METRICS, key).sort_values(order, ignore_index=True)
