@@ -30,7 +30,7 @@ LONGEST_DAYS: Final = 70
 
 
 def _unearned_admission(at: Slice, result: Result, inputs: Mapping[str, Any]) -> str | None:
-    from trading_dag.backtest.modelled_prices import price_objection
+    from trading_dag.backtest.markets.modelled_prices import price_objection
     from trading_dag.validation.edge import unearned_admission
 
     return unearned_admission(
@@ -94,7 +94,7 @@ def recommended_structure(
 ) -> Result:
     """The backtest enters each recommended structure at the open after the signal and leaves at the horizon, priced on
     the modelled surface. Buy and hold and random entries stand beside it."""
-    from trading_dag.backtest.engine import run_backtest
+    from trading_dag.backtest.runs.engine import run_backtest
     from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.validation.edge import admissibility
 
@@ -132,7 +132,7 @@ def comparison(
     """Every structure is entered weekly about 30 days before expiration, over the last five years of quotes. Stored
     chains are traded at bid and ask, or at last trades where there are no quotes; without a chain, prices come from the
     modelled surface, also two volatility points lower and higher."""
-    from trading_dag.backtest.structure_comparison import EVERYTHING, compare_modelled
+    from trading_dag.backtest.runs.structure_comparison import EVERYTHING, compare_modelled
     from trading_dag.options.structures.user_structures import structures_by_name
 
     menu = structures_by_name(at.settings.structures)
@@ -153,11 +153,11 @@ def _compared_on_chain(
     at: Slice, chain: StoredChain, prices: pd.DataFrame, rates: pd.DataFrame, menu: Mapping[str, Structure]
 ) -> Result:
     """Compare on the last years of the stored chain; short calls are assigned over the dividends that are known."""
-    from trading_dag.backtest.chain_market import chain_market
-    from trading_dag.backtest.corporate_actions import splits_of_prices
-    from trading_dag.backtest.plan_inputs import known_dividends
-    from trading_dag.backtest.structure_comparison import COMPARED_YEARS, compare_structures
-    from trading_dag.backtest.structure_plans import fills_of, settings_for_listed_contract
+    from trading_dag.backtest.markets.chain_market import chain_market
+    from trading_dag.backtest.markets.corporate_actions import splits_of_prices
+    from trading_dag.backtest.plans.structure_plans import fills_of, settings_for_listed_contract
+    from trading_dag.backtest.runs.plan_inputs import known_dividends
+    from trading_dag.backtest.runs.structure_comparison import COMPARED_YEARS, compare_structures
     from trading_dag.day_count import DAYS_PER_YEAR
     from trading_dag.options.chains.rates import rates_at_sessions, rates_of_quotes
 

@@ -1,7 +1,7 @@
 """Option quotes of one underlying from one Parquet file, as columns: only what a program needs of it.
 
 The file is read one row group at a time, so that memory holds the rows that are kept and little else. What
-the rows mean is ``trading_dag.backtest.chain_market``'s business; tables of the warehouse are ``parquet_store``'s.
+the rows mean is ``backtest.markets.chain_market``'s business; tables of the warehouse are ``parquet_store``'s.
 """
 
 from __future__ import annotations

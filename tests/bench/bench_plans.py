@@ -90,8 +90,8 @@ def simulate_chain(path: Path, *, sessions: int = SESSIONS, seed: int = 7) -> in
 
 def put_spread_plan() -> Any:
     """Weekly 30/10-delta put credit spread, about 30 days; leaves at 50 %, at twice the credit lost, at 7 days."""
-    from trading_dag.backtest.exit_rules import ExitRules
-    from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan
+    from trading_dag.backtest.plans.exit_rules import ExitRules
+    from trading_dag.backtest.plans.trade_plan import ExpirationChoice, TargetDelta, TradePlan
     from trading_dag.options.structures.structure import structure_of
 
     return TradePlan(
@@ -106,8 +106,8 @@ def put_spread_plan() -> Any:
 def simulated_market(path: Path) -> Any:
     """Puts of at most 38 days of the simulated file."""
     from tests.chain_quotes import QuoteFilter, read_chain_quotes
-    from trading_dag.backtest.chain_market import chain_market
-    from trading_dag.backtest.trade_plan import FillAssumptions
+    from trading_dag.backtest.markets.chain_market import chain_market
+    from trading_dag.backtest.plans.trade_plan import FillAssumptions
 
     quotes = read_chain_quotes(
         path, keep=QuoteFilter(option_rights=("P",), maximum_days=38), columns=("bid", "ask", "delta")
@@ -117,8 +117,8 @@ def simulated_market(path: Path) -> Any:
 
 def run_put_spreads(path: Path) -> dict[str, float]:
     """The weekly plan on the whole file, to the frames of trades and equity."""
-    from trading_dag.backtest.entries import entries_weekly
-    from trading_dag.backtest.plan_runs import run_plan
+    from trading_dag.backtest.runs.plan_runs import run_plan
+    from trading_dag.backtest.trades.entries import entries_weekly
 
     market = simulated_market(path)
     started = time.perf_counter()
@@ -136,11 +136,11 @@ def run_put_spreads(path: Path) -> dict[str, float]:
 def run_condors(path: Path) -> dict[str, float]:
     """450 named rule sets: 5 deltas × 5 widths × 18 exits, every session an entry."""
     from tests.chain_quotes import QuoteFilter, read_chain_quotes
-    from trading_dag.backtest.chain_market import chain_market
-    from trading_dag.backtest.entries import entries_every_session
-    from trading_dag.backtest.exit_rules import ExitRules
-    from trading_dag.backtest.plan_runs import run_plans
-    from trading_dag.backtest.trade_plan import ExpirationChoice, FillAssumptions, TargetDelta, TradePlan, Width
+    from trading_dag.backtest.markets.chain_market import chain_market
+    from trading_dag.backtest.plans.exit_rules import ExitRules
+    from trading_dag.backtest.plans.trade_plan import ExpirationChoice, FillAssumptions, TargetDelta, TradePlan, Width
+    from trading_dag.backtest.runs.plan_runs import run_plans
+    from trading_dag.backtest.trades.entries import entries_every_session
     from trading_dag.options.structures.structure import structure_of
 
     quotes = read_chain_quotes(
@@ -177,8 +177,8 @@ def run_condors(path: Path) -> dict[str, float]:
 
 def run_random_entries(path: Path) -> dict[str, float]:
     """The weekly plan against 1,000 runs on random sessions."""
-    from trading_dag.backtest.entries import entries_weekly
-    from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
+    from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
+    from trading_dag.backtest.trades.entries import entries_weekly
 
     market = simulated_market(path)
     result = run_plan(market, put_spread_plan(), entries=entries_weekly(market))
@@ -190,8 +190,8 @@ def run_growth(path: Path) -> dict[str, float]:
     """How processor seconds of the engine alone grow with entries: every session once, twice, four and eight times."""
     import numpy as np
 
-    from trading_dag.backtest.entries import entries_at
-    from trading_dag.backtest.plan_runs import run_plan
+    from trading_dag.backtest.runs.plan_runs import run_plan
+    from trading_dag.backtest.trades.entries import entries_at
 
     market = simulated_market(path)
     points = []
@@ -287,7 +287,7 @@ def _processor_seconds_of_children() -> float:
 def _seconds_of_imports() -> float:
     before = _processor_seconds_of_children()
     subprocess.run(
-        [sys.executable, "-c", "import pandas, pyarrow.parquet, trading_dag.backtest.plan_runs"],
+        [sys.executable, "-c", "import pandas, pyarrow.parquet, trading_dag.backtest.runs.plan_runs"],
         cwd=REPOSITORY, check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
     return _processor_seconds_of_children() - before

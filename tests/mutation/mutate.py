@@ -176,7 +176,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument(
-        "--modules", nargs="*", help="such as trading_dag.backtest.margin; default: all of the packages"
+        "--modules", nargs="*", help="such as trading_dag.backtest.trades.margin; default: all of the packages"
     )
     parser.add_argument("--results", type=Path, required=True)
     words = parser.parse_args()

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from trading_dag.backtest.exit_rules import exit_help
+from trading_dag.backtest.plans.exit_rules import exit_help
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.materialize import show_report

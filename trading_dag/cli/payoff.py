@@ -58,7 +58,7 @@ def _on_chain(
     context: CommandContext, structure: str, stored: StoredChain, *, session: pd.Timestamp
 ) -> tuple[Indication, str | None]:
     from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.backtest.chain_indication import indicate_on_chain
+    from trading_dag.backtest.runs.chain_indication import indicate_on_chain
     from trading_dag.schemas import MACRO_TABLE
 
     chosen = named_structure(context, structure)

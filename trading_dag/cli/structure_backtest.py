@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trading_dag.arrays import FloatArray
-    from trading_dag.backtest.chain_market import ChainMarket
-    from trading_dag.backtest.entries import Entries
-    from trading_dag.backtest.plan_study import PlanStudy
+    from trading_dag.backtest.markets.chain_market import ChainMarket
+    from trading_dag.backtest.results.plan_study import PlanStudy
+    from trading_dag.backtest.trades.entries import Entries
     from trading_dag.options.structures.structure import Structure
     from trading_dag.setting_groups import BacktestSettings
 
@@ -94,10 +94,10 @@ def run_study(context: CommandContext, ticker: str, request: PlanRequest) -> Pla
     ConfigurationError : for a word that names no structure, exit, entry rule or setting.
     StorageError, InsufficientDataError : where there is no chain, or no signal within it.
     """
-    from trading_dag.backtest.plan_inputs import known_dividends
-    from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
-    from trading_dag.backtest.plan_study import study_plan
-    from trading_dag.backtest.structure_plans import exit_rules, plan_of, settings_for_listed_contract
+    from trading_dag.backtest.plans.structure_plans import exit_rules, plan_of, settings_for_listed_contract
+    from trading_dag.backtest.results.plan_study import study_plan
+    from trading_dag.backtest.runs.plan_inputs import known_dividends
+    from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
 
     book = settings_for_listed_contract(ticker, changed_settings(context.settings.backtest, request.changes))
     structure = named_structure(context, request.structure)
@@ -222,9 +222,9 @@ def _market(
 
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
-    from trading_dag.backtest.chain_market import chain_market
-    from trading_dag.backtest.corporate_actions import splits_of_prices
-    from trading_dag.backtest.structure_plans import fills_of
+    from trading_dag.backtest.markets.chain_market import chain_market
+    from trading_dag.backtest.markets.corporate_actions import splits_of_prices
+    from trading_dag.backtest.plans.structure_plans import fills_of
     from trading_dag.options.chains.rates import rates_of_quotes
 
     first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
@@ -238,14 +238,14 @@ def _market(
 
 def _entries(context: CommandContext, market: ChainMarket, request: PlanRequest) -> tuple[Entries, str]:
     """Return the entries of the rule, and the rule in words."""
-    from trading_dag.backtest.entries import entries_every_session, entries_weekly
+    from trading_dag.backtest.trades.entries import entries_every_session, entries_weekly
 
     if request.entries == WEEKLY:
         return entries_weekly(market), "the chain's first session of each week"
     if request.entries == DAILY:
         return entries_every_session(market), "every session of the chain"
     from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.backtest.plan_inputs import entries_of_recommendations, signals_in_words
+    from trading_dag.backtest.runs.plan_inputs import entries_of_recommendations, signals_in_words
     from trading_dag.schemas import RECOMMENDATION
 
     key = SliceKey(market.ticker, request.horizon)

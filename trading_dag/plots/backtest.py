@@ -17,7 +17,7 @@ from trading_dag.strategy.sizing import settings_for_contract
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from trading_dag.backtest.engine import BacktestResult
+    from trading_dag.backtest.runs.engine import BacktestResult
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.backtest.chain_coverage import Hole, coverage_of
+from trading_dag.backtest.markets.chain_coverage import Hole, coverage_of
 from trading_dag.plots import canvas
 
 if TYPE_CHECKING:

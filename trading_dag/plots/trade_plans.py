@@ -18,7 +18,7 @@ from trading_dag.plots.options import payoff_at_expiration, value_at_front_expir
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from trading_dag.backtest.plan_study import PlanStudy
+    from trading_dag.backtest.results.plan_study import PlanStudy
 
 _GREEKS: Final = (
     ("delta", "delta\n(USD per USD)", canvas.BLUE),

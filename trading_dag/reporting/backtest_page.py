@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from trading_dag.backtest.plan_study import CAUSES
+from trading_dag.backtest.results.plan_study import CAUSES
 from trading_dag.reporting.backtest_record import sessions_text
 from trading_dag.reporting.backtest_tables import assumption_text, signed
 from trading_dag.reporting.text import number_text

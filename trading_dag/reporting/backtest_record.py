@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.backtest.chain_coverage import ChainCoverage, coverage_of
-from trading_dag.backtest.plan_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
-from trading_dag.backtest.trade_plan import TargetDelta
+from trading_dag.backtest.markets.chain_coverage import ChainCoverage, coverage_of
+from trading_dag.backtest.plans.trade_plan import TargetDelta
+from trading_dag.backtest.results.plan_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
 from trading_dag.options.structures.structure import BackExpiryRule
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 
 if TYPE_CHECKING:
-    from trading_dag.backtest.plan_study import PlanStudy
-    from trading_dag.backtest.trade_plan import StrikeChoice
+    from trading_dag.backtest.plans.trade_plan import StrikeChoice
+    from trading_dag.backtest.results.plan_study import PlanStudy
     from trading_dag.options.structures.structure import Leg
 
 SHORT: Final = "The chain has {sessions}. Nothing about so few can be significant."

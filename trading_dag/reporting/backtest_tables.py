@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trading_dag.backtest.plan_study import ALL_EXITS, CAUSES
+from trading_dag.backtest.results.plan_study import ALL_EXITS, CAUSES
 from trading_dag.reporting.text import new_table, number_text
 
 if TYPE_CHECKING:

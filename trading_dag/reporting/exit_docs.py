@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from trading_dag.backtest.exit_rules import EXIT_DEFINITIONS, EXIT_ORDER
+from trading_dag.backtest.plans.exit_rules import EXIT_DEFINITIONS, EXIT_ORDER
 
 _HEAD: Final = """\
 # Exits
 
-Written from `trading_dag/backtest/exit_rules.py` by `make docs`; do not edit by hand.
+Written from `trading_dag/backtest/plans/exit_rules.py` by `make docs`; do not edit by hand.
 
 `trading-dag backtest --structure … --exit WORD=NUMBER` leaves a position at the first quote on which one of its rules
 holds and every leg can be closed. Without a rule it is held to expiration.

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from trading_dag.backtest.chain_market import ChainMarket, chain_market
-from trading_dag.backtest.trade_plan import FillAssumptions
+from trading_dag.backtest.markets.chain_market import ChainMarket, chain_market
+from trading_dag.backtest.plans.trade_plan import FillAssumptions
 
 EXACT = FillAssumptions(half_spread_fraction=0.0, half_spread_minimum_usd=0.0)
 KEY = ["quote_date", "expiration", "option_right", "strike"]

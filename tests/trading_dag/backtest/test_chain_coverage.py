@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from trading_dag.backtest.chain_coverage import coverage_of
+from trading_dag.backtest.markets.chain_coverage import coverage_of
 from trading_dag.sessions import sessions_between
 
 

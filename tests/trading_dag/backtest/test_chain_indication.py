@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from resources.sources.simulated import SimulatedSource
-from trading_dag.backtest.chain_indication import indicate_on_chain
+from trading_dag.backtest.runs.chain_indication import indicate_on_chain
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.options.chains.session import analyse_session
 from trading_dag.options.structures.structure import structure_of

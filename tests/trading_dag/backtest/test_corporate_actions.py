@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame
-from trading_dag.backtest.chain_market import ChainMarket, chain_market
-from trading_dag.backtest.corporate_actions import NO_ACTIONS, CorporateActions, splits_of_prices
-from trading_dag.backtest.entries import entries_at
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_inputs import known_dividends
-from trading_dag.backtest.plan_results import PlanResult
-from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.markets.chain_market import ChainMarket, chain_market
+from trading_dag.backtest.markets.corporate_actions import NO_ACTIONS, CorporateActions, splits_of_prices
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.results.plan_results import PlanResult
+from trading_dag.backtest.runs.plan_inputs import known_dividends
+from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.trades.entries import entries_at
 from trading_dag.options.structures.structure import structure_of
 
 DAYS = [f"2024-06-{day:02}" for day in (3, 4, 5, 6, 7, 10, 11, 12, 13, 14)]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trading_dag.backtest.engine import run_backtest
-from trading_dag.backtest.fills import mark_positions
-from trading_dag.backtest.market import build_market
+from trading_dag.backtest.markets.market import build_market
+from trading_dag.backtest.runs.engine import run_backtest
+from trading_dag.backtest.trades.fills import mark_positions
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.schemas import EQUITY, SUMMARY, TRADES, Table

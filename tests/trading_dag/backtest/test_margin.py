@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
-from trading_dag.backtest.entries import entries_at
-from trading_dag.backtest.margin import margin_requirement
-from trading_dag.backtest.positions import open_positions
-from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.plans.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.trades.entries import entries_at
+from trading_dag.backtest.trades.margin import margin_requirement
+from trading_dag.backtest.trades.positions import open_positions
 from trading_dag.options.structures.structure import AtTheMoneyRule, Leg, Structure
 
 SPOT = 100.0

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import put_delta, put_price
-from trading_dag.backtest.chain_market import ChainMarket
-from trading_dag.backtest.entries import entries_weekly
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.market import Market, build_market
-from trading_dag.backtest.modelled_chain import first_quoted_position, modelled_chain
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.structure_plans import plan_of
+from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.backtest.markets.market import Market, build_market
+from trading_dag.backtest.markets.modelled_chain import first_quoted_position, modelled_chain
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.structure_plans import plan_of
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_weekly
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.structures.structure import STRUCTURES, Structure, structure_of
 

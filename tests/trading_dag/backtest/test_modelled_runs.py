@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from trading_dag.backtest import modelled_runs as runs
-from trading_dag.backtest.market import build_market
-from trading_dag.backtest.structure_comparison import compare_modelled
+from trading_dag.backtest.markets.market import build_market
+from trading_dag.backtest.runs import modelled_runs as runs
+from trading_dag.backtest.runs.structure_comparison import compare_modelled
 from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.slices import horizon_of
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kurtosis, skew
 
-from trading_dag.backtest.performance import (
+from trading_dag.backtest.results.performance import (
     deflated_sharpe,
     drawdowns,
     equity_statistics,

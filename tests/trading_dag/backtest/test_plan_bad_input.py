@@ -9,10 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
-from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import (
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import (
     AccountRules,
     ExpirationChoice,
     FillAssumptions,
@@ -20,6 +18,8 @@ from trading_dag.backtest.trade_plan import (
     TradePlan,
     Width,
 )
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at, entries_every_session, entries_from_signals
 from trading_dag.errors import ConfigurationError, SchemaError
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,

@@ -14,13 +14,9 @@ from hypothesis import strategies as st
 
 from tests.chain_quotes import QuoteFilter, read_chain_quotes
 from tests.trading_dag.backtest.plan_chains import chain_frame, fair_chain, small_market
-from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.entries import entries_at, entries_every_session
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.exits import adverse_moves
-from trading_dag.backtest.exposures import attribute_profit, position_greeks, scenario_profit
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import (
+from trading_dag.backtest.markets.chain_market import chain_market
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import (
     AccountRules,
     ExpirationChoice,
     FillAssumptions,
@@ -28,6 +24,10 @@ from trading_dag.backtest.trade_plan import (
     TradePlan,
     Width,
 )
+from trading_dag.backtest.results.exposures import attribute_profit, position_greeks, scenario_profit
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at, entries_every_session
+from trading_dag.backtest.trades.exits import adverse_moves
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
     BackExpiryRule,

@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame, fair_chain, small_market
-from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.dividends import Dividends
-from trading_dag.backtest.entries import entries_at, entries_every_session
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.exposures import attribute_profit, position_greeks
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.markets.chain_market import chain_market
+from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.results.exposures import attribute_profit, position_greeks
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at, entries_every_session
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import Leg, Structure, TargetDeltaRule, structure_of
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
-from trading_dag.backtest.entries import entries_at, entries_from_signals, entries_weekly
-from trading_dag.backtest.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
-from trading_dag.backtest.exits import adverse_moves
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.positions import open_positions
-from trading_dag.backtest.structure_plans import exit_rules
-from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.plans.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
+from trading_dag.backtest.plans.structure_plans import exit_rules
+from trading_dag.backtest.plans.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at, entries_from_signals, entries_weekly
+from trading_dag.backtest.trades.exits import adverse_moves
+from trading_dag.backtest.trades.positions import open_positions
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"

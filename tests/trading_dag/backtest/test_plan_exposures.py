@@ -7,11 +7,16 @@ import pytest
 from scipy.stats import norm
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, put_price, small_market
-from trading_dag.backtest.entries import entries_at, entries_every_session
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.exposures import attribute_profit, greeks_through_time, position_greeks, scenario_profit
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.results.exposures import (
+    attribute_profit,
+    greeks_through_time,
+    position_greeks,
+    scenario_profit,
+)
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at, entries_every_session
 from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.3

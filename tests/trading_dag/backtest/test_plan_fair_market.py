@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
-from trading_dag.backtest.entries import entries_at
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at
 from trading_dag.options.structures.structure import structure_of
 
 PATHS = 600

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
-from trading_dag.backtest.chain_market import ChainMarket
-from trading_dag.backtest.plan_inputs import (
+from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.backtest.runs.plan_inputs import (
     SELECTED_STRUCTURES,
     entries_of_recommendations,
     known_dividends,

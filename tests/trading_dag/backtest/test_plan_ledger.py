@@ -6,12 +6,8 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame, small_market
-from trading_dag.backtest.account import size_positions
-from trading_dag.backtest.entries import entries_at, entries_from_signals
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_results import PlanResult
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import (
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import (
     AccountRules,
     ExpirationChoice,
     FillAssumptions,
@@ -19,6 +15,10 @@ from trading_dag.backtest.trade_plan import (
     TradePlan,
     Width,
 )
+from trading_dag.backtest.results.plan_results import PlanResult
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.account import size_positions
+from trading_dag.backtest.trades.entries import entries_at, entries_from_signals
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"

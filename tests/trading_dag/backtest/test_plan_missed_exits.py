@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import chain_frame
-from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.entries import entries_at
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_results import PlanResult
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.plan_summary import summarize
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, FillAssumptions, TargetDelta, TradePlan
+from trading_dag.backtest.markets.chain_market import chain_market
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import (
+    AccountRules,
+    ExpirationChoice,
+    FillAssumptions,
+    TargetDelta,
+    TradePlan,
+)
+from trading_dag.backtest.results.plan_results import PlanResult
+from trading_dag.backtest.results.plan_summary import summarize
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"

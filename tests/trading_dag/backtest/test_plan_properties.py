@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
-from trading_dag.backtest import random_entry
-from trading_dag.backtest.entries import entries_at, entries_every_session, entries_from_signals, entries_weekly
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import random_entry_runs, run_plan, run_plans
-from trading_dag.backtest.random_entry import random_entry_test
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, FillAssumptions, TradePlan, Width
-from trading_dag.backtest.trade_plan import TargetDelta as Delta
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, FillAssumptions, TradePlan, Width
+from trading_dag.backtest.plans.trade_plan import TargetDelta as Delta
+from trading_dag.backtest.results import random_entry
+from trading_dag.backtest.results.random_entry import random_entry_test
+from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan, run_plans
+from trading_dag.backtest.trades.entries import entries_at, entries_every_session, entries_from_signals, entries_weekly
 from trading_dag.options.structures.structure import structure_of
 
 STRUCTURES = {

@@ -12,11 +12,9 @@ import pytest
 
 from tests.chain_quotes import QuoteFilter, read_chain_quotes
 from tests.trading_dag.backtest.plan_chains import fair_chain
-from trading_dag.backtest.chain_market import ChainMarket, chain_market
-from trading_dag.backtest.entries import entries_every_session
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import (
+from trading_dag.backtest.markets.chain_market import ChainMarket, chain_market
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import (
     AccountRules,
     ExpirationChoice,
     FillAssumptions,
@@ -24,6 +22,8 @@ from trading_dag.backtest.trade_plan import (
     TradePlan,
     Width,
 )
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_every_session
 from trading_dag.options.structures.structure import structure_of
 
 # (right, sign, target delta or (leg, width))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
-from trading_dag.backtest import plan_runs as chain_plans
-from trading_dag.backtest import rolls
-from trading_dag.backtest.entries import entries_every_session
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_results import PlanResult
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.results.plan_results import PlanResult
+from trading_dag.backtest.runs import plan_runs as chain_plans
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades import rolls
+from trading_dag.backtest.trades.entries import entries_every_session
 from trading_dag.options.structures.structure import structure_of
 
 ROLLED = TradePlan(

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
-from trading_dag.backtest.entries import entries_from_signals
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
-from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.trades.entries import entries_from_signals
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import structure_of
 

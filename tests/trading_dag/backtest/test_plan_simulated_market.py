@@ -17,13 +17,13 @@ from scipy import stats
 
 from tests.trading_dag.backtest.plan_chains import KEY, put_delta
 from tests.trading_dag.simulation.conftest import market_of, path_of
-from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.entries import entries_at
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_results import PlanResult
-from trading_dag.backtest.plan_runs import run_plans
-from trading_dag.backtest.structure_plans import fills_of, plan_of
-from trading_dag.backtest.trade_plan import FillAssumptions, TradePlan
+from trading_dag.backtest.markets.chain_market import chain_market
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.structure_plans import fills_of, plan_of
+from trading_dag.backtest.plans.trade_plan import FillAssumptions, TradePlan
+from trading_dag.backtest.results.plan_results import PlanResult
+from trading_dag.backtest.runs.plan_runs import run_plans
+from trading_dag.backtest.trades.entries import entries_at
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.simulation.chain import session_chain

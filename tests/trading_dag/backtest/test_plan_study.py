@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, put_delta, put_price, small_market
-from trading_dag.backtest.entries import entries_at, entries_every_session, entries_weekly
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
-from trading_dag.backtest.plan_study import (
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.results.plan_study import (
     ALL_EXITS,
     CAUSES,
     SPOT_MOVES,
@@ -19,7 +18,8 @@ from trading_dag.backtest.plan_study import (
     PlanStudy,
     study_plan,
 )
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.trades.entries import entries_at, entries_every_session, entries_weekly
 from trading_dag.options.structures.structure import structure_of
 
 VOLATILITY = 0.2

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
-from trading_dag.backtest.entries import entries_at
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import run_plan, run_plans
-from trading_dag.backtest.plan_summary import comparison, summarize
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.results.plan_summary import comparison, summarize
+from trading_dag.backtest.runs.plan_runs import run_plan, run_plans
+from trading_dag.backtest.trades.entries import entries_at
 from trading_dag.options.structures.structure import structure_of
 
 # A put bought at 2.00, 3.00, 1.00, 2.00 and sold the session after at 2.80, 0.80, 1.80.

@@ -9,12 +9,12 @@ import pytest
 
 from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame, fair_chain, small_market
 from tests.trading_dag.options.pricing.test_american import tree_price
-from trading_dag.backtest.chain_market import chain_market
-from trading_dag.backtest.dividends import Dividends
-from trading_dag.backtest.entries import entries_at, entries_every_session
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.markets.chain_market import chain_market
+from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_at, entries_every_session
 from trading_dag.options.pricing.black_scholes import price
 from trading_dag.options.structures.structure import structure_of
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.backtest.fills import make_round_trips
-from trading_dag.backtest.market import build_market
-from trading_dag.backtest.random_entry import profit_by_session, random_entry_test
+from trading_dag.backtest.markets.market import build_market
+from trading_dag.backtest.results.random_entry import profit_by_session, random_entry_test
+from trading_dag.backtest.trades.fills import make_round_trips
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.sessions import all_sessions
 from trading_dag.setting_groups import BacktestSettings

@@ -8,18 +8,18 @@ import pytest
 from scipy.special import ndtr
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, put_price, small_market
-from trading_dag.backtest.dividends import Dividends
-from trading_dag.backtest.entries import entries_weekly
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.plan_summary import summarize
-from trading_dag.backtest.structure_comparison import (
+from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.structure_plans import plan_of
+from trading_dag.backtest.results.plan_summary import summarize
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.runs.structure_comparison import (
     DAYS_TO_EXPIRATION,
     compare_modelled,
     compare_structures,
     exits_of,
 )
-from trading_dag.backtest.structure_plans import plan_of
+from trading_dag.backtest.trades.entries import entries_weekly
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.schemas import COMPARISON
 from trading_dag.setting_groups import BacktestSettings

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from trading_dag.backtest.exit_rules import EXIT_WORDS, ExitRules
-from trading_dag.backtest.structure_plans import (
+from trading_dag.backtest.plans.exit_rules import EXIT_WORDS, ExitRules
+from trading_dag.backtest.plans.structure_plans import (
     exit_rules,
     fills_of,
     plan_of,
     settings_for_listed_contract,
 )
-from trading_dag.backtest.trade_plan import TargetDelta, TradePlan, Width
+from trading_dag.backtest.plans.trade_plan import TargetDelta, TradePlan, Width
 from trading_dag.errors import ConfigurationError
 from trading_dag.options.structures.structure import (
     BackExpiryRule,

@@ -10,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, put_price, small_market
-from trading_dag.backtest.entries import entries_weekly
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import run_plan
-from trading_dag.backtest.plan_study import CAUSES, PlanStudy, study_plan
-from trading_dag.backtest.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.results.plan_study import CAUSES, PlanStudy, study_plan
+from trading_dag.backtest.runs.plan_runs import run_plan
+from trading_dag.backtest.trades.entries import entries_weekly
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.plots import profit_against_random_entry
 from trading_dag.plots.trade_plans import (

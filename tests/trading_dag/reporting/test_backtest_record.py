@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
-from trading_dag.backtest.entries import entries_weekly
-from trading_dag.backtest.exit_rules import ExitRules
-from trading_dag.backtest.plan_runs import random_entry_runs, run_plan
-from trading_dag.backtest.plan_study import CAUSES, PlanStudy, study_plan
-from trading_dag.backtest.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan, Width
+from trading_dag.backtest.results.plan_study import CAUSES, PlanStudy, study_plan
+from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
+from trading_dag.backtest.trades.entries import entries_weekly
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.reporting.backtest_page import plan_page
 from trading_dag.reporting.backtest_record import plan_record, strike_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trading_dag.backtest.exit_rules import EXIT_DEFINITIONS, exit_help
+from trading_dag.backtest.plans.exit_rules import EXIT_DEFINITIONS, exit_help
 from trading_dag.reporting.exit_docs import exit_reference
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "exits.md"

@@ -1,0 +1,1 @@
+"""What could be traded at which price: stored chains, the modelled surface, and what happens to the shares."""

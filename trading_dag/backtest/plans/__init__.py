@@ -1,0 +1,1 @@
+"""What would be traded and when it would be left, as data."""

@@ -1,0 +1,137 @@
+"""A structure by name as a trade plan on a chain: its strike rules as choices among quoted strikes, exits from words.
+
+Only the translation belongs here. What a trade plan may say is ``trade_plan``'s, how it is run ``plan_runs``'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from trading_dag.backtest.plans.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
+from trading_dag.backtest.plans.trade_plan import (
+    AccountRules,
+    ExpirationChoice,
+    FillAssumptions,
+    StrikeChoice,
+    TargetDelta,
+    TradePlan,
+    Width,
+)
+from trading_dag.errors import ConfigurationError
+from trading_dag.options.chains.contracts import terms_of
+from trading_dag.options.structures.structure import (
+    AtTheMoneyRule,
+    DeltaRule,
+    Leg,
+    SameStrikeRule,
+    Structure,
+    TargetDeltaRule,
+    WidthRule,
+)
+from trading_dag.setting_groups import BacktestSettings
+
+AT_THE_MONEY_DELTA: Final = 0.5
+
+
+def exit_rules(words: Mapping[str, float]) -> ExitRules:
+    """Return the exits of a mapping such as ``{"profit_target": 0.5, "days_to_expiration": 7}``.
+
+    Raises
+    ------
+    ConfigurationError : for a word that is none, or a number that a rule does not take.
+    """
+    rules: dict[str, float | int] = {}
+    for word, value in words.items():
+        if word not in EXIT_WORDS:
+            raise ConfigurationError(f"unknown exit {word!r}; choose from {', '.join(EXIT_WORDS)}")
+        if not math.isfinite(value):
+            raise ConfigurationError(f"exit {word} takes a finite number, not {value}")
+        name = EXIT_WORDS[word]
+        is_whole = EXIT_DEFINITIONS[name].is_whole
+        if is_whole and value != int(value):
+            raise ConfigurationError(f"exit {word} takes a whole number, not {value:g}")
+        rules[name] = int(value) if is_whole else value
+    return ExitRules(**rules)  # type: ignore[arg-type]
+
+
+def plan_of(
+    structure: Structure, *, exits: ExitRules, days_to_expiration: int, settings: BacktestSettings
+) -> TradePlan:
+    """Return the structure as a plan with the account, deltas and fees of the settings.
+
+    Parameters
+    ----------
+    days_to_expiration : calendar days aimed at; half to twice as many are accepted.
+
+    Raises
+    ------
+    ConfigurationError : for a strike rule that no choice among quoted strikes can express.
+    """
+    return TradePlan(
+        name=structure.name,
+        structure=structure,
+        strikes=tuple(
+            _choice(structure, position, leg, settings=settings) for position, leg in enumerate(structure.legs)
+        ),
+        expiration=ExpirationChoice(
+            days_to_expiration, max(days_to_expiration // 2, 1), max(2 * days_to_expiration, days_to_expiration + 7)
+        ),
+        exits=exits,
+        account=AccountRules(
+            account_usd=settings.account_usd,
+            risk_fraction=settings.risk_fraction,
+            fee_per_leg_contract_usd=settings.fee_per_leg_contract_usd,
+            multiplier=settings.multiplier,
+            maximum_open_positions=settings.maximum_open_positions,
+            interest_rate=settings.interest_rate,
+        ),
+    )
+
+
+def settings_for_listed_contract(ticker: str, settings: BacktestSettings) -> BacktestSettings:
+    """The settings with the multiplier that was set, otherwise that of the contracts a chain of that ticker quotes.
+
+    Mini contracts (10 shares) are not told apart in a chain: who has a chain of them sets ``multiplier``.
+    """
+    if settings.multiplier != BacktestSettings.model_fields["multiplier"].default:
+        return settings
+    return settings.model_copy(update={"multiplier": terms_of(ticker).multiplier})
+
+
+def fills_of(settings: BacktestSettings) -> FillAssumptions:
+    """Return the spread around last trades, slippage, tick and limits of the settings."""
+    return FillAssumptions(
+        half_spread_fraction=settings.half_spread_fraction,
+        half_spread_minimum_usd=settings.half_spread_minimum_usd,
+        slippage_fraction=settings.slippage_fraction,
+        price_tick_usd=settings.price_tick_usd,
+        minimum_volume=settings.minimum_volume,
+        minimum_open_interest=settings.minimum_open_interest,
+        volume_share=settings.volume_share,
+        open_interest_share=settings.open_interest_share,
+    )
+
+
+def _choice(structure: Structure, position: int, leg: Leg, *, settings: BacktestSettings) -> StrikeChoice:
+    rule = leg.strike_rule
+    if isinstance(rule, DeltaRule):
+        deltas = {
+            "long_leg": settings.long_leg_delta,
+            "short_leg": settings.short_leg_delta,
+            "wing": settings.wing_delta,
+        }
+        return TargetDelta(deltas[rule.role])
+    if isinstance(rule, TargetDeltaRule):
+        return TargetDelta(rule.absolute_delta)
+    if isinstance(rule, AtTheMoneyRule):
+        return TargetDelta(AT_THE_MONEY_DELTA)
+    if isinstance(rule, SameStrikeRule):
+        return Width(rule.leg, 0.0)
+    if isinstance(rule, WidthRule):
+        outward = 1.0 if leg.option_right == "C" else -1.0
+        return Width(rule.leg, outward * rule.width, rule.unit)
+    raise ConfigurationError(
+        f"structure {structure.name!r}, leg {position}: {rule} counts steps of a strike grid, and a chain has none"
+    )

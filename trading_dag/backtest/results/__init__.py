@@ -1,0 +1,1 @@
+"""What trades came to: figures, tables, exposures, and whether luck explains them."""

@@ -1,0 +1,1 @@
+"""Whole backtests, from plans and markets to results."""

@@ -1,0 +1,1 @@
+"""From an entry to its exit: contracts, paths, exits, margin, the account."""

@@ -1,0 +1,207 @@
+"""Which positions an account takes, how many of each, and its cash, marks and equity session by session.
+
+One linear pass in the order of the entries: a position needs its margin and fees of what is not already
+held against open positions. cash = starting cash + signed fills + settlements − fees + interest;
+equity = cash + marks. Dividends on shares are paid at their ex-date, not weeks later as in life.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from trading_dag.arrays import FloatArray, IntArray, TextArray
+from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.backtest.plans.trade_plan import AccountRules
+from trading_dag.backtest.trades.exits import Exits
+from trading_dag.backtest.trades.margin import margin_requirement
+from trading_dag.backtest.trades.paths import PositionPaths
+from trading_dag.backtest.trades.positions import OpenedPositions
+from trading_dag.day_count import DAYS_PER_YEAR
+
+EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
+EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"
+CAPITAL_LIMIT: Final = "capital_limit"
+POSITION_LIMIT: Final = "position_limit"
+_BEYOND_DATA: Final = 1 << 62
+# More than any contract was ever traded; a margin of next to nothing would otherwise ask for more than integers hold.
+_MOST_STRUCTURES: Final = 1e12
+
+
+@dataclass(frozen=True)
+class SizedPositions:
+    """Says how many structures each position would be, before the account's limits.
+
+    Attributes
+    ----------
+    contracts : (n,) structures; 0 where none.
+    margin_usd : (n,) of one structure, fees not counted; NaN where it could not be opened.
+    skip_reason : (n,) the positions' own, or why the size is 0.
+    """
+
+    contracts: IntArray
+    margin_usd: FloatArray
+    skip_reason: TextArray
+
+
+def size_positions(positions: OpenedPositions, account: AccountRules) -> SizedPositions:
+    """Return how many structures have margin and fees both ways within the risk budget, and within the volume shares.
+
+    Never more than 10¹² of them.
+    """
+    margin = margin_requirement(positions) * account.multiplier
+    one = margin + 2.0 * fees_one_way_usd(positions, account)
+    budget = account.account_usd * account.risk_fraction * positions.entries.size
+    is_sizable = positions.can_open & np.isfinite(one) & (margin > 0.0)
+    by_risk = np.where(is_sizable, np.floor(budget / np.where(is_sizable, one, 1.0) + 1e-9), 0.0)
+    by_risk = np.minimum(by_risk, _MOST_STRUCTURES)
+    contracts = np.minimum(by_risk, np.where(np.isnan(positions.contract_limit), 0.0, positions.contract_limit))
+    reason = np.where(
+        positions.can_open & (by_risk < 1.0),
+        EXCEEDS_RISK_BUDGET,
+        np.where(positions.can_open & (contracts < 1.0), EXCEEDS_VOLUME_SHARE, positions.skip_reason),
+    ).astype(object)
+    return SizedPositions(contracts.astype(np.int64), margin, reason)
+
+
+def fees_one_way_usd(positions: OpenedPositions, account: AccountRules) -> float:
+    """Return the fees of one structure, in or out: every leg and every contract pays."""
+    return account.fee_per_leg_contract_usd * positions.plan.structure.contracts_per_structure
+
+
+def profit_usd(positions: OpenedPositions, exits: Exits, *, contracts: IntArray, account: AccountRules) -> FloatArray:
+    """Return the profit of so many structures after fees both ways, dividends on shares included, (n,); NaN where
+    open."""
+    gross = (exits.value + exits.dividend_received - positions.premium) * account.multiplier
+    return np.asarray(contracts * (gross - 2.0 * fees_one_way_usd(positions, account)), dtype=np.float64)
+
+
+class CapitalBook:
+    """Keeps what an account has free while positions come and go; it is asked in the order of their entries.
+
+    Margin and fees both ways of open positions must stay within starting cash and realised profit. What
+    leaves at a session's quote frees its capital for what enters there; marks of open positions do not count.
+    """
+
+    def __init__(self, account: AccountRules) -> None:
+        self._free = account.account_usd
+        self._most = account.maximum_open_positions
+        self._held: list[tuple[int, float]] = []
+
+    def refusal(self, need: CapitalNeed) -> str:
+        """Take the position, or say why not: its capital or the number of positions. Empty where it is taken."""
+        while self._held and self._held[0][0] <= need.entry:
+            self._free += heapq.heappop(self._held)[1]
+        if self._most is not None and len(self._held) >= self._most:
+            return POSITION_LIMIT
+        if need.required_usd > self._free + 1e-9:
+            return CAPITAL_LIMIT
+        self._free -= need.required_usd
+        # An open position never returns its capital within the data.
+        returned = (need.exit, need.required_usd + need.profit_usd) if need.exit >= 0 else (_BEYOND_DATA, 0.0)
+        heapq.heappush(self._held, returned)
+        return ""
+
+
+class CapitalNeed(NamedTuple):
+    """Holds a position's row, sessions of entry and exit (−1 where open), margin and fees both ways, and its profit."""
+
+    row: int
+    entry: int
+    exit: int
+    required_usd: float
+    profit_usd: float
+
+
+def capital_needs(
+    positions: OpenedPositions, exits: Exits, *, sized: SizedPositions, account: AccountRules
+) -> list[CapitalNeed]:
+    """Return the need of every position that has a size, in the order of the rows."""
+    wanted = np.flatnonzero(sized.contracts > 0)
+    fees = 2.0 * fees_one_way_usd(positions, account)
+    required = sized.contracts * (sized.margin_usd + fees)
+    profit = profit_usd(positions, exits, contracts=sized.contracts, account=account)
+    columns = (wanted, *(values[wanted] for values in (positions.entry, exits.exit, required, profit)))
+    return [CapitalNeed(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def admit_positions(
+    positions: OpenedPositions, exits: Exits, *, sized: SizedPositions, account: AccountRules
+) -> tuple[IntArray, TextArray]:
+    """Contracts that the account takes, and why it takes none: its capital or its number of positions."""
+    contracts, reason = sized.contracts.copy(), sized.skip_reason.copy()
+    book = CapitalBook(account)
+    for need in capital_needs(positions, exits, sized=sized, account=account):
+        if refusal := book.refusal(need):
+            contracts[need.row], reason[need.row] = 0, refusal
+    return contracts, reason
+
+
+@dataclass(frozen=True)
+class AccountHistory:
+    """Holds one entry for every session of the market, USD.
+
+    Attributes
+    ----------
+    cash : after all fills, settlements, fees, dividends and interest of the session.
+    marks : value of the positions held over the close.
+    interest : paid into cash at the session.
+    open_positions : how many are held over the close.
+    """
+
+    cash: FloatArray
+    marks: FloatArray
+    interest: FloatArray
+    open_positions: IntArray
+
+    @property
+    def equity(self) -> FloatArray:
+        """Return cash and marks, after the session's fills."""
+        return self.cash + self.marks
+
+
+def account_history(
+    market: ChainMarket, paths: PositionPaths, exits: Exits, *, contracts: IntArray, account: AccountRules
+) -> AccountHistory:
+    """Add up the fills, settlements, fees, dividends and marks of every position that was taken."""
+    positions, sessions = paths.positions, len(market)
+    taken = np.flatnonzero(contracts > 0)
+    size = contracts[taken] * float(account.multiplier)
+    fees = contracts[taken] * fees_one_way_usd(positions, account)
+    leave = exits.exit[taken]
+    is_closed = leave >= 0
+    flow = np.zeros(sessions)
+    np.add.at(flow, positions.entry[taken], -size * positions.premium[taken] - fees)
+    np.add.at(flow, leave[is_closed], (size * exits.value[taken] - fees)[is_closed])
+    columns = np.arange(paths.at.shape[1])
+    is_marked = paths.is_held[taken] & (columns < np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
+    at = paths.at[taken][is_marked]
+    if positions.plan.structure.underlying_ratio:
+        is_paid = paths.is_held[taken] & (columns <= np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
+        dividends = size[:, np.newaxis] * np.diff(paths.dividends_received[taken], axis=1, prepend=0.0)
+        np.add.at(flow, paths.at[taken][is_paid], dividends[is_paid])
+    marks = np.zeros(sessions)
+    np.add.at(marks, at, (size[:, np.newaxis] * paths.mark[taken])[is_marked])
+    interest = _interest(market, flow, account)
+    return AccountHistory(
+        cash=account.account_usd + np.cumsum(flow + interest),
+        marks=marks,
+        interest=interest,
+        open_positions=np.bincount(at, minlength=sessions).astype(np.int64),
+    )
+
+
+def _interest(market: ChainMarket, flow: FloatArray, account: AccountRules) -> FloatArray:
+    """Interest paid at each session on the positive cash held since the one before."""
+    interest = np.zeros(len(flow))
+    if account.interest_rate == 0.0:
+        return interest
+    growth = np.expm1(account.interest_rate * np.diff(market.days) / DAYS_PER_YEAR)
+    cash = account.account_usd
+    for session in range(1, len(flow)):
+        cash += flow[session - 1] + interest[session - 1]
+        interest[session] = max(cash, 0.0) * growth[session - 1]
+    return interest

@@ -1,0 +1,171 @@
+"""What opened positions are worth at every session until they expire: gathered once, shared by all exit rules.
+
+Matrices have one row a position and one column a session since its entry (column 0 is the entry itself).
+Shares of a covered call count at the underlying's price, and what they are paid in dividends is kept apart.
+Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
+from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.trades.positions import OpenedPositions
+from trading_dag.backtest.trades.unquoted_legs import carried_forward, fill_unquoted_marks
+from trading_dag.options.chains.contracts import terms_of
+
+
+@dataclass(frozen=True)
+class PositionPaths:
+    """Holds values of positions, USD a share of one structure, (n, sessions since entry).
+
+    Attributes
+    ----------
+    positions : what was opened.
+    at : position of the session in the market; the last one repeated where the path has ended.
+    is_held : the session lies within data and not after the settlement of the last leg.
+    days_left : calendar days to the front expiration.
+    spot : underlying price.
+    leg_prices : (n, sessions, legs) what closing each leg pays or costs, NaN where it is not quoted or has expired.
+    leg_marks : (n, sessions, legs) the same at the marks; where a leg in the money is not quoted, its model price;
+        what it settled at once it has expired before the others.
+    settled_values : (n, legs) intrinsic value of each leg at its settlement; NaN beyond the data.
+    closing_value : signed value of closing every leg at those prices, NaN where a leg is not quoted.
+    mark : value at the marks of the legs, within the structure's arbitrage bounds; where a leg has none,
+        the value of the session before. Fills are never bounded.
+    dividends_received : paid since the entry on shares held over the ex-dates; negative on shares sold short.
+    dividend_owed : (sessions of the market,) of a share assigned at that session's close: it goes ex before the next
+        one. None where nothing can be assigned early (no dividends known, or contracts of European exercise).
+    short_delta : greatest absolute delta of the sold legs, NaN where unknown.
+    is_last : some leg's price is made from a last trade.
+    """
+
+    positions: OpenedPositions
+    at: IntArray
+    is_held: BoolArray
+    days_left: IntArray
+    spot: FloatArray
+    leg_prices: FloatArray
+    leg_marks: FloatArray
+    settled_values: FloatArray
+    closing_value: FloatArray
+    mark: FloatArray
+    dividends_received: FloatArray
+    dividend_owed: FloatArray | None
+    short_delta: FloatArray
+    is_last: BoolArray
+
+    @cached_property
+    def may_be_left(self) -> BoolArray:
+        """Return the later sessions of the holding, up to the front expiration."""
+        later = self.is_held & (self.at <= self.positions.settlement[:, np.newaxis])
+        later[:, :1] = False
+        return later
+
+    @cached_property
+    def can_close(self) -> BoolArray:
+        """Return which of those sessions allow every leg to be closed."""
+        return self.may_be_left & np.isfinite(self.closing_value)
+
+    @cached_property
+    def can_settle(self) -> BoolArray:
+        """Sessions from the front expiration on whose every leg has settled or can be closed."""
+        has_expired = self.is_held & (self.at >= self.positions.settlement[:, np.newaxis])
+        if self.positions.plan.structure.expires_together:
+            return has_expired
+        has_settled = self.at[:, :, np.newaxis] >= self.positions.leg_settlement[:, np.newaxis, :]
+        return np.asarray(has_expired & (has_settled | np.isfinite(self.leg_prices)).all(axis=2), dtype=np.bool_)
+
+
+def gather_paths(
+    market: ChainMarket, positions: OpenedPositions, *, dividends: Dividends | None = None, rate: ArrayLike = 0.0
+) -> PositionPaths:
+    """Look up every leg of every position at each session until it settles or the data ends.
+
+    Parameters
+    ----------
+    dividends : cash dividends of the underlying; None for none.
+    rate : continuously compounded, for the marks of legs in the money that are not quoted: one, or (sessions,) as
+        known at each session's close.
+    """
+    structure = positions.plan.structure
+    last = len(market) - 1
+    opened = positions.can_open
+    end = np.where(opened, np.minimum(positions.leg_settlement.max(axis=1), last), positions.entry)
+    columns = int((end - positions.entry).max(initial=0)) + 1
+    wanted = positions.entry[:, np.newaxis] + np.arange(columns)
+    is_held = (wanted <= end[:, np.newaxis]) & opened[:, np.newaxis]
+    at = np.minimum(wanted, last)
+    row = np.full((*at.shape, len(structure.legs)), -1, dtype=np.int64)
+    holder, _ = np.nonzero(is_held)
+    row[is_held] = market.rows_of(
+        at[is_held][:, np.newaxis],
+        positions.leg_expiration_day[holder],
+        is_call=structure.is_call,
+        strike=positions.strikes[holder],
+    )
+    is_sold = structure.signed_ratios < 0
+    leg_prices = np.where(is_sold, market.buy_price(row), market.sell_price(row))
+    settled = _settled_values(market, positions)
+    is_alive = is_held[:, :, np.newaxis] & (wanted[:, :, np.newaxis] <= positions.leg_settlement[:, np.newaxis, :])
+    marks = fill_unquoted_marks(
+        market,
+        positions,
+        at=at,
+        marks=market.mark(row),
+        is_alive=is_alive,
+        dividends=dividends,
+        rate=market.by_session(rate),
+    )
+    if not structure.expires_together:
+        has_settled = is_held[:, :, np.newaxis] & ~is_alive
+        marks = np.where(has_settled, settled[:, np.newaxis, :], marks)
+    spot = np.where(is_held, market.spot[at], np.nan)
+    shares = structure.underlying_ratio * spot
+    value = marks @ structure.signed_ratios + shares
+    is_american = terms_of(market.ticker).exercise == "American"
+    # That a later leg is worth at least its exercise is an arbitrage bound only where it may be exercised.
+    least = positions.least_payoff if is_american or structure.expires_together else np.full(len(opened), -np.inf)
+    bounded = np.clip(value, least[:, np.newaxis], positions.greatest_payoff[:, np.newaxis])
+    delta = np.where((row >= 0) & is_sold, np.abs(market.delta[np.maximum(row, 0)]), np.nan)
+    received = _dividends_received(market, positions, at=at, dividends=dividends)
+    return PositionPaths(
+        positions=positions,
+        at=at,
+        is_held=is_held,
+        days_left=positions.expiration_day[:, np.newaxis] - market.days[at],
+        spot=spot,
+        leg_prices=leg_prices,
+        leg_marks=marks,
+        settled_values=settled,
+        closing_value=leg_prices @ structure.signed_ratios + shares,
+        mark=carried_forward(bounded),
+        dividends_received=received,
+        dividend_owed=dividends.owed_after(market.days) if dividends is not None and is_american else None,
+        short_delta=np.fmax.reduce(delta, axis=2),
+        is_last=np.any(market.made_from_last(row), axis=2),
+    )
+
+
+def _settled_values(market: ChainMarket, positions: OpenedPositions) -> FloatArray:
+    is_within_data = positions.leg_settlement < len(market)
+    spot = np.where(is_within_data, market.spot[np.where(is_within_data, positions.leg_settlement, 0)], np.nan)
+    sign = np.where(positions.plan.structure.is_call, 1.0, -1.0)
+    return np.maximum(sign * (spot - positions.strikes), 0.0)
+
+
+def _dividends_received(
+    market: ChainMarket, positions: OpenedPositions, *, at: IntArray, dividends: Dividends | None
+) -> FloatArray:
+    """What the shares of a structure were paid since the entry along each path; paid on shares sold short."""
+    shares = positions.plan.structure.underlying_ratio
+    if dividends is None or not shares:
+        return np.zeros(at.shape)
+    cumulative = np.cumsum(dividends.going_ex(market.days))
+    return np.asarray(shares * (cumulative[at] - cumulative[positions.entry][:, np.newaxis]), dtype=np.float64)
