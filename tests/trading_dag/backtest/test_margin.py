@@ -1,19 +1,22 @@
-"""Margin of any legs against calculations by hand and against trying every pairing of contracts."""
+"""Margin of any legs: the exchange's published examples, calculations by hand, and trying every pairing."""
 
 from __future__ import annotations
 
-from itertools import permutations
+from collections.abc import Mapping, Sequence
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
+from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame
+from trading_dag.backtest.markets.chain_market import chain_market
 from trading_dag.backtest.plans.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
 from trading_dag.backtest.trades.entries import entries_at
 from trading_dag.backtest.trades.margin import margin_requirement
-from trading_dag.backtest.trades.positions import open_positions
+from trading_dag.backtest.trades.positions import OpenedPositions, open_positions
+from trading_dag.errors import StructureError
 from trading_dag.options.structures.structure import AtTheMoneyRule, Leg, Structure
 
 SPOT = 100.0
@@ -26,28 +29,37 @@ LegWords = tuple[str, str, float, int]  # right, side, strike, ratio
 
 def margin(*legs: LegWords, shares: int = 0) -> float:
     """Margin of one structure of legs at these strikes, USD a share."""
+    return margin_of(legs, spot=SPOT, prices={"C": CALLS, "P": PUTS}, shares=shares)
+
+
+def margin_of(
+    legs: Sequence[LegWords], *, spot: float, prices: Mapping[str, Mapping[float, float]], shares: int = 0,
+    ticker: str = "TEST",
+) -> float:  # fmt: skip
+    """Margin of one structure at these prices, USD a share; nobody pays a spread."""
+    return float(margin_requirement(opened(legs, spot=spot, prices=prices, shares=shares, ticker=ticker))[0])
+
+
+def opened(
+    legs: Sequence[LegWords], *, spot: float, prices: Mapping[str, Mapping[float, float]], shares: int = 0,
+    ticker: str = "TEST", expiration: str = "2024-03-22",
+) -> OpenedPositions:  # fmt: skip
+    """One position; the first leg is found by a delta that only its strike has, the others by their distances."""
     quotes = {
-        (right, strike): (price, price, sign * (0.5 if strike == SPOT else 0.99))
-        for right, prices, sign in (("C", CALLS, 1), ("P", PUTS, -1))
-        for strike, price in prices.items()
+        (right, strike): (price, price, (1 if right == "C" else -1) * (0.5 if strike == legs[0][2] else 0.99))
+        for right, of_right in prices.items()
+        for strike, price in of_right.items()
     }
-    market = small_market(chain_frame({"2024-03-04": (SPOT, quotes), "2024-03-05": (SPOT, quotes)},
-                                      expiration="2024-03-15"))  # fmt: skip
+    frame = chain_frame({"2024-03-04": (spot, quotes), "2024-03-05": (spot, quotes)}, expiration=expiration)
+    market = chain_market(frame, ticker=ticker, fills=EXACT)
     structure = Structure(
         "any", tuple(Leg(right, side, AtTheMoneyRule(), ratio=ratio) for right, side, _, ratio in legs),
         underlying_ratio=shares,
     )  # fmt: skip
-    plan = TradePlan("any", structure, _strikes(legs), ExpirationChoice(11, 5, 20))
-    return float(margin_requirement(open_positions(market, plan, entries=entries_at(market, [0])))[0])
-
-
-def _strikes(legs: tuple[LegWords, ...]) -> tuple[object, ...]:
-    """Choices that name the strikes exactly: a delta that only the strike at the money has, then distances."""
-    first = legs[0]
-    assert first[2] == SPOT, "the first leg is the one at the money"
     outward = [1.0 if right == "C" else -1.0 for right, _, _, _ in legs]
-    rest = [Width(0, sign * (leg[2] - SPOT)) for sign, leg in zip(outward[1:], legs[1:], strict=True)]
-    return (TargetDelta(0.5), *rest)
+    rest = [Width(0, sign * (leg[2] - legs[0][2])) for sign, leg in zip(outward[1:], legs[1:], strict=True)]
+    plan = TradePlan("any", structure, (TargetDelta(0.5), *rest), ExpirationChoice(11, 5, 60))
+    return open_positions(market, plan, entries=entries_at(market, [0]))
 
 
 @pytest.mark.parametrize(
@@ -57,8 +69,17 @@ def _strikes(legs: tuple[LegWords, ...]) -> tuple[object, ...]:
         ([("C", "sell", 100.0, 1)], 20.0),
         # A second one, covered 5 higher: 5 more, less 3.10 − 1.20 of credit.
         ([("C", "sell", 100.0, 2), ("C", "buy", 105.0, 1)], 20.0 + 5.0 - 1.90),
-        # A naked put (20) beside a call spread 5 wide for 1.20 − 0.40.
-        ([("P", "sell", 100.0, 1), ("C", "sell", 105.0, 1), ("C", "buy", 110.0, 1)], 20.0 + 5.0 - 0.80),
+        # A put and a call spread: the put with the sold call is 20, less than the 25 of a put beside a spread 5 wide.
+        # The bought call is paid.
+        ([("P", "sell", 100.0, 1), ("C", "sell", 105.0, 1), ("C", "buy", 110.0, 1)], 20.0 + 0.40),
+        # Two puts: one with the call, the other alone at 20; or both alone and the spread at 5.
+        ([("P", "sell", 100.0, 2), ("C", "sell", 105.0, 1), ("C", "buy", 110.0, 1)], 40.0 + 0.40),
+        # One put with the call, 20, the other in its spread, 5 less 3.00; the bought ones are paid.
+        ([("P", "sell", 100.0, 2), ("P", "buy", 95.0, 1), ("C", "sell", 100.0, 1), ("C", "buy", 110.0, 1)],
+         20.0 + 5.0 - 3.00 + 1.00 + 0.40),
+        # A put and a call spread, each 5 wide, of which only one can lose, and a call alone at 15.
+        ([("P", "sell", 100.0, 1), ("P", "buy", 95.0, 1), ("C", "sell", 105.0, 2), ("C", "buy", 110.0, 1)],
+         15.0 + 5.0 - 3.00 + 1.00 - 1.20 + 0.40),
         # The greater of the two: the call's 20 against the put's 20 − 10.
         ([("C", "sell", 100.0, 1), ("P", "sell", 90.0, 1)], 20.0),
         # And the other way round: the put's 20 against the call's 20 − 10.
@@ -75,12 +96,14 @@ def _strikes(legs: tuple[LegWords, ...]) -> tuple[object, ...]:
         ([("P", "sell", 100.0, 1), ("C", "sell", 80.0, 1)], 20.0),
         # A bought call so far out that it costs more than it saves covers nothing, and lowers nothing.
         ([("P", "sell", 100.0, 2), ("P", "buy", 50.0, 1)], 40.0 + 0.02),
-        # It covers the call at 100, with nothing between them and 3.10 of credit, rather than the one at 90, which then
-        # needs its 20 alone.
-        ([("C", "sell", 100.0, 1), ("C", "sell", 90.0, 1), ("C", "buy", 95.0, 1)], 20.0 + 7.20 - 3.10),
-        # Two bought at one strike cover two sold ones, 5 and 10 lower: 3.10 + 1.20 of credit less twice 0.40.
+        # It covers the call at 90: 5 apart, of which 11.80 − 7.20 were received; the call at 100 needs its 20 alone.
+        # Over the call at 100 it would leave the 20 of the one at 90, and cost the 4.10 that it is dearer.
+        ([("C", "sell", 100.0, 1), ("C", "sell", 90.0, 1), ("C", "buy", 95.0, 1)], 20.0 + 5.0 - 11.80 + 7.20),
+        # Two bought at one strike: one covers the call 5 lower, the other's sold call stands with the put, at 20.
         ([("P", "sell", 100.0, 1), ("C", "sell", 100.0, 1), ("C", "sell", 105.0, 1), ("C", "buy", 110.0, 2)],
-         20.0 + 10.0 + 5.0 - 4.30 + 0.80),
+         20.0 + 5.0 - 1.20 + 0.80),
+        # One covered 20 higher needs that distance less its credit, a credit less than alone.
+        ([("C", "sell", 100.0, 3), ("C", "buy", 120.0, 1)], 40.0 + 20.0 - 3.10 + 0.10),
     ],
 )  # fmt: skip
 def test_margin_of_legs_that_are_partly_covered_is_that_of_a_calculation_by_hand(legs, by_hand):
@@ -98,51 +121,94 @@ def test_shares_cover_the_calls_that_need_most():
     assert margin(("C", "sell", 100.0, 1), ("C", "sell", 120.0, 1), shares=1) == pytest.approx(10.0 + 100.0 - 3.1)
 
 
+# Cboe, "Margin Requirement Examples for Sample Options-based Positions" (2007): strategy-based requirement of 100
+# contracts of IBM at 97.73 and of SPX at 1,451.19, in which what was received is taken off already.
+IBM = {"C": {95.0: 4.53, 100.0: 1.68, 105.0: 0.40}, "P": {95.0: 1.02, 100.0: 3.18, 105.0: 7.50}}
+SPX = {"C": {1450.0: 27.57, 1460.0: 21.66, 1500.0: 5.96}, "P": {1450.0: 18.72, 1460.0: 22.55, 1500.0: 48.00}}
+
+
+@pytest.mark.parametrize(
+    ("ticker", "legs", "published_usd"),
+    [
+        ("IBM", [("C", "sell", 100.0, 1)], 172_760),
+        ("SPX", [("C", "sell", 1460.0, 1)], 2_088_685),
+        ("IBM", [("P", "sell", 100.0, 1)], 195_460),
+        ("SPX", [("P", "sell", 1460.0, 1)], 2_176_785),
+        # Synthetic long: a bought call beside a sold put.
+        ("IBM", [("C", "buy", 100.0, 1), ("P", "sell", 100.0, 1)], 212_260),
+        ("SPX", [("C", "buy", 1460.0, 1), ("P", "sell", 1460.0, 1)], 2_393_385),
+        # Risk reversal: a bought put beside a sold call.
+        ("IBM", [("P", "buy", 95.0, 1), ("C", "sell", 105.0, 1)], 132_960),
+        ("SPX", [("P", "buy", 1450.0, 1), ("C", "sell", 1500.0, 1)], 1_875_885),
+        # Long vertical: what was paid.
+        ("IBM", [("C", "buy", 95.0, 1), ("C", "sell", 105.0, 1)], 41_300),
+        ("SPX", [("C", "buy", 1450.0, 1), ("C", "sell", 1500.0, 1)], 216_100),
+    ],
+)  # fmt: skip
+def test_margin_is_what_the_exchange_publishes_for_its_sample_positions(ticker, legs, published_usd):
+    spot, prices = {"IBM": (97.73, IBM), "SPX": (1451.19, SPX)}[ticker]
+    assert margin_of(legs, spot=spot, prices=prices, ticker=ticker) * 10_000 == pytest.approx(published_usd, abs=0.01)
+
+
+def test_a_short_straddle_needs_what_the_margin_manual_says():
+    # Cboe, Strategy-based Margin, short straddle: 90 put and call at 3.70 and 7.00, the underlying at 92.63: the call
+    # needs 25.526 with its premium, the put 19.596; 25.526 + 3.70 = 29.226, of which 10.70 were received.
+    prices = {"C": {90.0: 7.00, 95.0: 3.0}, "P": {90.0: 3.70, 95.0: 6.0}}
+    legs = [("C", "sell", 90.0, 1), ("P", "sell", 90.0, 1)]
+    assert margin_of(legs, spot=92.63, prices=prices) == pytest.approx(29.226 - 10.70, abs=1e-9)
+
+
+def test_a_structure_with_more_pairings_than_can_be_tried_is_refused():
+    many = [("C", "sell", 100.0, 1_000), ("C", "sell", 105.0, 1_000), ("P", "sell", 100.0, 1_000)]
+    with pytest.raises(StructureError, match="more than 20,000 ways"):
+        margin(*many)
+    assert margin(("C", "sell", 100.0, 1_000), ("C", "buy", 105.0, 1)) == pytest.approx(999 * 20.0 + 5.0 - 3.10 + 1.20)
+
+
 def needs_alone(right: str, strike: float) -> float:
     away = max(strike - SPOT, 0.0) if right == "C" else max(SPOT - strike, 0.0)
     return max(20.0 - away, 10.0 if right == "C" else 0.1 * strike)
 
 
-def least_by_trying(legs: list[LegWords]) -> float:
-    """Every sold contract beside every bought one or none, and every naked call beside every naked put or none."""
-    units = {
-        (right, side): [strike for r, s, strike, ratio in legs for _ in range(ratio) if (r, s) == (right, side)]
-        for right in "CP"
-        for side in ("sell", "buy")
-    }
-    prices = {"C": CALLS, "P": PUTS}
-    paid = sum(prices[r][k] * n * (1 if s == "buy" else -1) for r, s, k, n in legs)
+def least_by_trying(legs: list[LegWords], prices: Mapping[str, Mapping[float, float]] | None = None) -> float:
+    """The least over every set of contracts that is left naked and every order in which calls meet puts."""
+    price = prices or {"C": CALLS, "P": PUTS}
+    sold = [(r, k) for r, side, k, ratio in legs if side == "sell" for _ in range(ratio)]
+    bought = [(r, k) for r, side, k, ratio in legs if side == "buy" for _ in range(ratio)]
+    best = np.inf
+    for is_naked in product((False, True), repeat=len(sold)):
+        covered = [unit for unit, alone in zip(sold, is_naked, strict=True) if not alone]
+        if any(sum(r == right for r, _ in covered) > sum(r == right for r, _ in bought) for right in "CP"):
+            continue
+        paid = sum(price[r][k] for r, k in bought) - sum(price[r][k] for r, k in covered)
+        worst = max(sum(exercised(r, k, at) for r, k in covered) - sum(exercised(r, k, at) for r, k in bought)
+                    for at in (0.0, *STRIKES, 1_000.0))  # fmt: skip
+        calls, puts = ([k for (r, k), alone in zip(sold, is_naked, strict=True) if alone and r == right]
+                       for right in "CP")  # fmt: skip
+        missing = max(len(calls) - len(puts), 0)
+        for order in permutations([*puts, *[None] * missing]):
+            together = list(zip(calls, order, strict=False))
+            left = [k for k in order[len(calls) :] if k is not None]
+            needed = sum(of_pair(call, put, price) for call, put in together) + sum(needs_alone("P", k) for k in left)
+            best = min(best, needed + max(worst, 0.0) + paid)
+    return best
 
-    def coverings(right: str):
-        sold, bought = units[right, "sell"], units[right, "buy"]
-        sign = 1 if right == "C" else -1
-        for order in set(permutations(bought + [None] * len(sold), len(sold))):
-            distances = [max(sign * (b - s), 0.0) for s, b in zip(sold, order, strict=True) if b is not None]
-            yield sum(distances), [s for s, b in zip(sold, order, strict=True) if b is None]
 
-    least = np.inf
-    for call_distance, calls in coverings("C"):
-        for put_distance, puts in coverings("P"):
-            pairs = sorted((needs_alone("C", k) + CALLS[k] for k in calls), reverse=True)
-            put_needs = sorted(puts, key=lambda k: -(needs_alone("P", k) + PUTS[k]))
-            calls_sorted = sorted(calls, key=lambda k: -(needs_alone("C", k) + CALLS[k]))
-            total = call_distance + put_distance
-            for place in range(max(len(pairs), len(put_needs))):
-                call = calls_sorted[place] if place < len(calls_sorted) else None
-                put = put_needs[place] if place < len(put_needs) else None
-                call_need = 0.0 if call is None else needs_alone("C", call) + CALLS[call]
-                put_need = 0.0 if put is None else needs_alone("P", put) + PUTS[put]
-                other = (PUTS[put] if put is not None else 0.0) if call_need >= put_need else (
-                    CALLS[call] if call is not None else 0.0
-                )  # fmt: skip
-                total += max(call_need, put_need) + other
-            least = min(least, total + paid)
-    return least
+def exercised(right: str, strike: float, at: float) -> float:
+    return max(at - strike, 0.0) if right == "C" else max(strike - at, 0.0)
+
+
+def of_pair(call: float, put: float | None, price: Mapping[str, Mapping[float, float]]) -> float:
+    """What the greater needs beyond what both brought."""
+    if put is None:
+        return needs_alone("C", call)
+    of_call, of_put = needs_alone("C", call) + price["C"][call], needs_alone("P", put) + price["P"][put]
+    return needs_alone("C", call) if of_call >= of_put else needs_alone("P", put)
 
 
 strikes_of_legs = st.sampled_from(STRIKES)
 further = st.lists(
-    st.tuples(st.sampled_from("CP"), st.sampled_from(["sell", "buy"]), strikes_of_legs, st.integers(1, 2)), max_size=2
+    st.tuples(st.sampled_from("CP"), st.sampled_from(["sell", "buy"]), strikes_of_legs, st.integers(1, 2)), max_size=3
 )
 
 
@@ -153,14 +219,12 @@ def is_partly_naked(legs: list[LegWords]) -> bool:
 
 @settings(max_examples=60)
 @given(first=st.sampled_from("CP"), ratio=st.integers(1, 2), rest=further)
-def test_margin_is_never_below_the_best_pairing_of_contracts_and_never_above_no_pairing(first, ratio, rest):
+def test_margin_is_that_of_the_best_of_all_pairings_of_whole_contracts(first, ratio, rest):
     legs = [(first, "sell", SPOT, ratio), *rest]
     found = margin(*legs)
     if not is_partly_naked(legs) or np.isnan(found):
         return
-    alone = sum(n * (needs_alone(r, k) + {"C": CALLS, "P": PUTS}[r][k]) for r, s, k, n in legs if s == "sell")
-    paid = sum({"C": CALLS, "P": PUTS}[r][k] * n * (1 if s == "buy" else -1) for r, s, k, n in legs)
-    assert least_by_trying(legs) - 1e-9 <= found <= alone + paid + 1e-9
+    assert found == pytest.approx(least_by_trying(legs), abs=1e-9)
 
 
 @settings(max_examples=40)

@@ -1,6 +1,7 @@
 """What an account must hold for a position: defined risk, cash for secured puts, Regulation T for naked legs.
 
-USD a share of one structure, from prices at the entry. Whether the account has it is ``account``'s question.
+USD a share of one structure, from prices at the entry. Whether the account has it is ``account``'s question, what a
+portfolio margin would be ``portfolio_margin``'s.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.arrays import FloatArray
+from trading_dag.backtest.trades.pairings import counts_of, has_naked_contracts, ways_of
 from trading_dag.backtest.trades.positions import OpenedPositions
+from trading_dag.options.chains.contracts import terms_of
 
-UNDERLYING_SHARE: Final = 0.20
 LEAST_SHARE: Final = 0.10
 SHORT_SHARES_SHARE: Final = 1.50
 
@@ -21,117 +23,68 @@ def margin_requirement(positions: OpenedPositions) -> FloatArray:
     """Return the margin of one structure, USD a share, (n,); NaN where the position could not be opened.
 
     A structure whose sold legs are all covered by bought ones of the same right (or by shares), or whose
-    puts are secured by cash, needs its greatest loss. Otherwise each part needs its own, and what was received or paid
-    for the whole is taken off or added, so that a leg that adds risk never lowers the margin:
+    puts are secured by cash, needs its greatest loss. Otherwise it needs the least of all ways to pair its contracts
+    (``pairings``), each of which adds up, and what was received or paid for the whole is taken off or added:
 
-    - a sold option that a bought one of the same right covers: what the bought one may pay less, the distance of the
-      strikes. A bought one covers whatever saves the most, and nothing where the sold one alone needs less;
-    - one that nothing covers: the premium and 20 % of the underlying less what the option is out of the money, at
-      least 10 % of the underlying (calls) or of the strike (puts);
-    - a short put and a short call, both uncovered: the greater of the two, and the other's premium, pair by pair;
+    - sold options that bought ones of the same right cover need what all of these together may lose at the front
+      expiration; of a call and a put spread only one can lose;
+    - one that nothing covers: the premium and 20 % of the underlying (15 % of a broad index) less what the option is
+      out of the money, at least 10 % of the underlying (calls) or of the strike (puts);
+    - a short put and a short call, both uncovered: the greater of the two, and the other's premium;
+    - one that shares cover: nothing beyond the shares, which are paid in full;
     - shares sold short: 150 % of their price.
+
+    Funds on a broad index count as shares (20 %), which is the stricter.
 
     References
     ----------
-    CBOE, *Margin Manual*, April 2000, pages 8-13: initial margin of short calls, puts, straddles, strangles and
-    spreads; FINRA rule 4210(f)(2); Federal Reserve, Regulation T, 12 CFR 220.12(c).
+    CBOE, *Margin Manual*, April 2000, pages 5-13: initial margin of short calls, puts, straddles, strangles and
+    spreads; Cboe Rule 10.3; FINRA rule 4210(f)(2); Federal Reserve, Regulation T, 12 CFR 220.12.
     """
     structure = positions.plan.structure
-    if structure.is_cash_secured or not _has_naked_legs(positions):
+    if structure.is_cash_secured or not has_naked_contracts(structure):
         return np.where(positions.can_open, positions.maximum_loss, np.nan)
-    calls, puts = (_Side(positions, is_call=is_call) for is_call in (True, False))
-    required = calls.cover() + puts.cover() + _of_naked(calls, puts)
     short_shares = max(-structure.underlying_ratio, 0) * SHORT_SHARES_SHARE * positions.entry_spot
-    return np.where(positions.can_open, required + short_shares + positions.premium, np.nan)
+    required = _least_requirement(positions) + short_shares
+    return np.where(positions.can_open, required + positions.premium, np.nan)
 
 
-def _has_naked_legs(positions: OpenedPositions) -> bool:
-    """More contracts of a right are sold than bought legs of it, or shares, can cover."""
-    structure = positions.plan.structure
-    for is_call in (True, False):
-        ratios = structure.signed_ratios[structure.is_call == is_call]
-        shares = structure.underlying_ratio if is_call else -structure.underlying_ratio
-        if -ratios[ratios < 0].sum() > ratios[ratios > 0].sum() + max(shares, 0):
-            return True
-    return False
+def naked_requirement(positions: OpenedPositions) -> FloatArray:
+    """Return what each leg would need if it were sold and nothing covered it, its premium included, (n, legs)."""
+    is_call, strikes = positions.plan.structure.is_call, positions.strikes
+    spot = positions.entry_spot[:, np.newaxis]
+    out_of_the_money = np.maximum(np.where(is_call, strikes - spot, spot - strikes), 0.0)
+    least = LEAST_SHARE * np.where(is_call, spot, strikes)
+    share = terms_of(positions.ticker).margin_share
+    return np.asarray(np.maximum(share * spot - out_of_the_money, least) + positions.leg_prices, dtype=np.float64)
 
 
-class _Side:
-    """Sold contracts of one right that are not covered yet, and what each would need alone.
+def _least_requirement(positions: OpenedPositions) -> FloatArray:
+    """The least of all ways, credits not taken off, (n,) USD a share."""
+    needed, premium = naked_requirement(positions), positions.leg_prices
+    spreads: dict[tuple[float, ...], FloatArray] = {}
+    least = np.full(len(needed), np.inf)
+    for way in ways_of(positions.plan.structure):
+        if way.spread not in spreads:
+            spreads[way.spread] = _greatest_loss(positions, counts_of(way.spread))
+        required = spreads[way.spread] + needed @ counts_of(way.naked)
+        for call, put, pairs in way.straddles:
+            is_call_greater = needed[:, call] >= needed[:, put]
+            lesser = np.where(is_call_greater, needed[:, put] - premium[:, put], needed[:, call] - premium[:, call])
+            required = required - pairs * lesser
+        least = np.minimum(least, required)
+    return least
 
-    Attributes
-    ----------
-    left : (n, sold legs) contracts without cover.
-    needed : (n, sold legs) of one contract without cover, its premium included, USD a share.
-    premium : (n, sold legs) received for one.
+
+def _greatest_loss(positions: OpenedPositions, contracts: FloatArray) -> FloatArray:
+    """What so many contracts of the legs may have to pay at the front expiration, at least 0, (n,) USD a share.
+
+    No more calls and puts are sold than bought, so that it is at one of the strikes, or where the underlying is
+    worth nothing.
     """
-
-    def __init__(self, positions: OpenedPositions, *, is_call: bool) -> None:
-        structure = positions.plan.structure
-        of_right: BoolArray = structure.is_call == is_call
-        sold, bought = of_right & (structure.signed_ratios < 0), of_right & (structure.signed_ratios > 0)
-        spot, self._strikes = positions.entry_spot[:, np.newaxis], positions.strikes[:, sold]
-        self._sign = 1.0 if is_call else -1.0
-        self._bought = [
-            (positions.strikes[:, leg], float(structure.signed_ratios[leg])) for leg in np.flatnonzero(bought)
-        ]
-        self._shares = float(max(self._sign * structure.underlying_ratio, 0.0))
-        self.premium = positions.leg_prices[:, sold]
-        least = LEAST_SHARE * (spot if is_call else self._strikes)
-        out_of_the_money = np.maximum(self._sign * (self._strikes - spot), 0.0)
-        self.needed = np.maximum(UNDERLYING_SHARE * spot - out_of_the_money, least) + self.premium
-        self.left = np.tile(np.maximum(-structure.signed_ratios[sold], 0.0), (len(spot), 1))
-
-    def cover(self) -> FloatArray:
-        """Let shares and bought legs cover what they save the most on; what the covered contracts need, (n,)."""
-        required = self._covered_by(np.zeros_like(self._strikes), contracts=self._shares)
-        for strike, contracts in self._bought:
-            distance = np.maximum(self._sign * (strike[:, np.newaxis] - self._strikes), 0.0)
-            required += self._covered_by(distance, contracts=contracts)
-        return required
-
-    def _covered_by(self, distance: FloatArray, *, contracts: float) -> FloatArray:
-        """(n,) distances of the contracts that so many contracts, or lots of shares, cover."""
-        rows, required = np.arange(len(self.left)), np.zeros(len(self.left))
-        free = np.full(len(self.left), contracts)
-        for _ in range(self.left.shape[1]):
-            # The premium is received, covered or not.
-            saved = np.where(self.left > 0.0, self.needed - self.premium - distance, -np.inf)
-            best = saved.argmax(axis=1)
-            taken = np.where(saved[rows, best] > 0.0, np.minimum(self.left[rows, best], free), 0.0)
-            required += taken * distance[rows, best]
-            self.left[rows, best] -= taken
-            free -= taken
-        return required
-
-    def take_greatest(self, most: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The uncovered contract that needs most: how many of it, at most so many, its need and premium, (n,) each."""
-        rows = np.arange(len(self.left))
-        needed = np.where(self.left > 0.0, self.needed, -np.inf)
-        best = needed.argmax(axis=1)
-        return np.minimum(self.left[rows, best], most), self.needed[rows, best], self.premium[rows, best]
-
-    def drop_greatest(self, contracts: FloatArray) -> None:
-        """Count so many of the contract that needs most as dealt with."""
-        rows = np.arange(len(self.left))
-        self.left[rows, np.where(self.left > 0.0, self.needed, -np.inf).argmax(axis=1)] -= contracts
-
-    def alone(self) -> FloatArray:
-        """What the contracts that are left need without anything beside them, (n,)."""
-        return np.asarray((self.left * self.needed).sum(axis=1), dtype=np.float64)
-
-
-def _of_naked(calls: _Side, puts: _Side) -> FloatArray:
-    """What uncovered contracts need: the greater of a call and a put and the other's premium, the rest alone."""
-    required = np.zeros(len(calls.left))
-    if calls.left.shape[1] and puts.left.shape[1]:
-        unlimited = np.full(len(required), np.inf)
-        for _ in range(calls.left.shape[1] + puts.left.shape[1]):
-            count, call_needs, call_premium = calls.take_greatest(unlimited)
-            count, put_needs, put_premium = puts.take_greatest(count)
-            is_call_greater = call_needs >= put_needs
-            pair = np.where(is_call_greater, call_needs + put_premium, put_needs + call_premium)
-            required += np.where(count > 0.0, count * pair, 0.0)
-            calls.drop_greatest(count)
-            puts.drop_greatest(count)
-    return required + calls.alone() + puts.alone()
+    strikes, sign = positions.strikes, np.where(positions.plan.structure.is_call, 1.0, -1.0)
+    loss = np.zeros(len(strikes))
+    for spot in (*strikes.T, np.zeros(len(strikes))):
+        paid = -np.maximum(sign * (spot[:, np.newaxis] - strikes), 0.0) @ contracts
+        loss = np.maximum(loss, paid)
+    return loss

@@ -57,6 +57,7 @@ class OpenedPositions:
         where unlimited. A bought leg that lives on counts at what exercise pays, and above it has no bound here.
     contract_limit : (n,) structures that the volume and open-interest shares allow; infinite without them.
     skip_reason : (n,) empty where the position can be opened.
+    ticker : name of the underlying.
     """
 
     plan: TradePlan
@@ -75,6 +76,7 @@ class OpenedPositions:
     greatest_payoff: FloatArray
     contract_limit: FloatArray
     skip_reason: TextArray
+    ticker: str = ""
 
     @property
     def can_open(self) -> BoolArray:
@@ -169,6 +171,7 @@ def open_positions(market: ChainMarket, plan: TradePlan, *, entries: Entries) ->
         greatest_payoff=bounds.greatest,
         contract_limit=_contract_limit(market, row, ratios=np.abs(structure.signed_ratios), fills=market.fills),
         skip_reason=reason,
+        ticker=market.ticker,
     )
 
 

@@ -36,17 +36,20 @@ class ContractTerms:
     exercise : when the holder may exercise.
     multiplier : shares, or USD an index point, for one contract.
     morning_settled : which expirations settle on the opening prices (AM) instead of the close (PM).
+    margin_share : of the underlying's price, that a sold option without cover needs under Regulation T.
     """
 
     delivery: Delivery = "physical"
     exercise: ExerciseStyle = "American"
     multiplier: int = 100
     morning_settled: MorningSettled = "never"
+    margin_share: float = 0.20
 
 
 EQUITY_TERMS: Final = ContractTerms()
-_CASH_MONTHLY_AM: Final = ContractTerms("cash", "European", morning_settled="monthly")
-_CASH_PM: Final = ContractTerms("cash", "European")
+_BROAD_INDEX_SHARE: Final = 0.15
+_CASH_MONTHLY_AM: Final = ContractTerms("cash", "European", morning_settled="monthly", margin_share=_BROAD_INDEX_SHARE)
+_CASH_PM: Final = ContractTerms("cash", "European", margin_share=_BROAD_INDEX_SHARE)
 INDEX_TERMS: Final[dict[str, ContractTerms]] = {
     "SPX": _CASH_MONTHLY_AM, "NDX": _CASH_MONTHLY_AM, "RUT": _CASH_MONTHLY_AM,
     "SPXW": _CASH_PM, "NDXP": _CASH_PM, "RUTW": _CASH_PM, "XSP": _CASH_PM,
