@@ -80,7 +80,7 @@ IS_ADMISSIBLE: Final = CrossRule(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="7",
+    code_version="8",
     uses=("surface", "backtest", "gate", "volatility_indices", "options_listed"),
     cross_rules=(ACCURACY_GATE, IS_ADMISSIBLE),
 )

@@ -30,7 +30,7 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
         "rates": RATES,
         "smiles": CHAIN_ANALYTICS,
     },
-    code_version="9",
+    code_version="10",
     uses=("selector", "surface", "backtest"),
 )
 def recommendation(

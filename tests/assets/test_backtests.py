@@ -65,7 +65,7 @@ class Desk:
         signals = self.sessions[10:100:3]
         recommended = {
             "session": signals, "target_session": self.sessions[12:102:3], "strategy": "long_call",
-            "conviction": "FULL", "edge": "admissible", "position_size": 1.0, "overall_confidence": 0.8,
+            "design_size": "FULL", "edge": "admissible", "position_size": 1.0, "overall_confidence": 0.8,
             "reasoning": "-", "evidence": "{}",
         }  # fmt: skip
         self._write(RECOMMENDATION, KEY, slice_head | recommended)
@@ -175,7 +175,7 @@ def test_a_backtest_that_traded_shows_equity_random_entry_and_payoff_and_an_idle
     desk.store_inputs(gain=0.01)
     shown = desk.pictures(desk.make(*BACKTEST), "trades")
     assert shown == {"equity", "profit against random entry", "payoff of the last trade"}
-    idle = desk.store.read(RECOMMENDATION, KEY).assign(strategy="no_trade", conviction="NONE", position_size=0.0)
+    idle = desk.store.read(RECOMMENDATION, KEY).assign(strategy="no_trade", design_size="NONE", position_size=0.0)
     desk.store.write(RECOMMENDATION, KEY, idle, source="files")
     assert desk.pictures(desk.make(*BACKTEST), "trades") == {"equity"}
     assert (desk.store.read(TRADES, KEY)["status"] == "skipped").all()

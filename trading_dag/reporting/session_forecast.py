@@ -113,7 +113,7 @@ def session_record(
         },
         "strategy": {
             "suggestion": said.get("strategy"),
-            "conviction": said.get("conviction"),
+            "design_size": said.get("design_size"),
             "edge": said.get("edge"),
             "position_size": said.get("position_size"),
             "reason": said.get("reasoning"),

@@ -49,7 +49,7 @@ WITH latest AS (
 )
 SELECT ticker, horizon, latest.session, latest.direction, latest.direction_confidence,
     forecast.probability_up, forecast.usual_probability_up,
-    latest.iv_regime, latest.iv_confidence, latest.strategy, latest.conviction, latest.edge, latest.position_size,
+    latest.iv_regime, latest.iv_confidence, latest.strategy, latest.design_size, latest.edge, latest.position_size,
     direction.difference AS direction_skill, direction.difference_ci_low AS direction_skill_low,
     direction.difference_ci_high AS direction_skill_high, direction.verdict AS direction_verdict,
     volatility.difference AS volatility_skill, volatility.difference_ci_low AS volatility_skill_low,

@@ -31,7 +31,7 @@ TRADES: Final = Table(
         number("pnl_usd", "exit value − entry cost − fees"),
         number("max_loss_usd", "defined risk of all contracts", minimum=0.0),
         number("return_on_risk", "pnl over defined risk"),
-        text("conviction", "FULL or HALF", allowed=("FULL", "HALF", "NONE")),
+        text("design_size", "of the signal, by confidence alone: FULL, HALF or NONE", allowed=("FULL", "HALF", "NONE")),
         text("model_version", "model of the direction forecast that the signal follows, as in models.registry"),
         text("volatility_model_version", "model of the regime forecast that the signal follows, as in models.registry"),
     ),

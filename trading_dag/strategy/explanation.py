@@ -37,7 +37,7 @@ class Reasons:
     """
 
     strategy: str
-    conviction: str
+    design_size: str
     edge: str
     direction: object
     iv_regime: object
@@ -105,7 +105,7 @@ def sentence(reasons: Reasons) -> str:
     if reasons.contracts == 0:
         return f"{what}, but one structure risks {reasons.maximum_loss_usd:,.0f} USD, more than the risk budget."
     risk = reasons.contracts * reasons.maximum_loss_usd
-    traded = f"{what} at {reasons.conviction} conviction: {reasons.contracts} to trade, {risk:,.0f} USD at risk"
+    traded = f"{what} at {reasons.design_size} size: {reasons.contracts} to trade, {risk:,.0f} USD at risk"
     return f"{traded}, because {reasons.selection_reason}."
 
 

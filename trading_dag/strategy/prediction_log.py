@@ -29,7 +29,7 @@ from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY
 NO_MODEL: Final = "none"
 LIVE_TIMINGS: Final = ("before_next_open", "before_target")
 SAMPLE: Final = "sample"
-_SAID: Final = ("direction", "iv_regime", "conviction", "edge", "position_size", "contracts", "legs", "expiration",
+_SAID: Final = ("direction", "iv_regime", "design_size", "edge", "position_size", "contracts", "legs", "expiration",
                 "max_loss_usd", "reasoning", "direction_confidence", "target_session", "model_version")  # fmt: skip
 
 

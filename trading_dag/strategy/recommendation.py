@@ -31,7 +31,7 @@ from trading_dag.strategy.explanation import (
 )
 from trading_dag.strategy.quoting import QuotedStructures, quote_structures
 from trading_dag.strategy.selector import Selection, select
-from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
+from trading_dag.strategy.sizing import contracts_for_risk, design_sizes, settings_for_contract
 from trading_dag.validation.baselines import CLIMATOLOGY
 
 EDGE_UNKNOWN: Final = "insufficient_data"
@@ -104,10 +104,10 @@ def build_recommendations(
     Returns
     -------
     One row for every session with a direction forecast, ascending, known at that session's close.
-    ``conviction`` comes from confidence, and is NONE where the edge is ``no_edge`` or ``insufficient_data``;
-    ``position_size`` and ``contracts`` are 0 there too, where the horizon ends at its entry, and where nothing can be
-    quoted. Premium, risk and probability are for one structure at its natural price (bought at the ask,
-    sold at the bid), fees not counted; the number of contracts counts fees both ways.
+    ``design_size`` comes from confidence alone. ``position_size`` and ``contracts`` are 0 where the edge is ``no_edge``
+    or ``insufficient_data``, where the horizon ends at its entry, and where nothing can be quoted. Premium, risk and
+    probability are for one structure at its natural price (bought at the ask, sold at the bid), fees not counted; the
+    number of contracts counts fees both ways.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def build_recommendations(
             "session": sessions,
             "target_session": calls["target_session"],
             "strategy": selection.strategy,
-            "conviction": np.where(np.isin(forecasts.edge, EDGES_WITH_SIZE), selection.conviction, "NONE"),
+            "design_size": selection.design_size,
             "edge": forecasts.edge,
             "position_size": sizes.position_size,
             "direction": forecasts.direction,
@@ -208,7 +208,7 @@ def _sizes_of(
     maximum_profit_usd = quoted.maximum_profit * book.multiplier
     premium_usd = quoted.premium * book.multiplier
     is_tradable = horizon.outlasts_entry & quoted.is_quoted & (quoted.maximum_profit > 0) & (quoted.maximum_loss > 0)
-    size = np.where(np.isin(edge, EDGES_WITH_SIZE) & is_tradable, conviction_sizes(selection.conviction), 0.0)
+    size = np.where(np.isin(edge, EDGES_WITH_SIZE) & is_tradable, design_sizes(selection.design_size), 0.0)
     contracts = contracts_for_risk(
         account_usd=book.account_usd,
         risk_fraction=book.risk_fraction,
@@ -232,7 +232,7 @@ def _reasoning(
 ) -> TextArray:
     """One sentence a row."""
     rows = zip(
-        selection.strategy, selection.conviction, forecasts.edge, forecasts.direction, forecasts.iv_regime,
+        selection.strategy, selection.design_size, forecasts.edge, forecasts.direction, forecasts.iv_regime,
         forecasts.calls["probability_up"].tolist(), forecasts.usual_probability_up.tolist(),
         forecasts.iv_confidence.tolist(), selection.reason, quoted.strikes, quoted.expiration,
         sizes.contracts.tolist(), sizes.maximum_loss_usd.tolist(), sizes.maximum_profit_usd.tolist(),

@@ -31,13 +31,13 @@ class Selection:
     Attributes
     ----------
     strategy : structure name or ``no_trade``.
-    conviction : FULL, HALF or NONE.
+    design_size : FULL, HALF or NONE by confidence alone.
     overall_confidence : NaN where a forecast is missing.
     reason : why, in words.
     """
 
     strategy: TextArray
-    conviction: TextArray
+    design_size: TextArray
     overall_confidence: FloatArray
     reason: TextArray
 
@@ -82,7 +82,7 @@ def select(
         strategy[is_directional & (called == row_direction) & (regime == row_regime)] = structure
     strategy[is_condor] = LOW_CONFIDENCE_STRUCTURE
     is_full = is_directional & (overall >= settings.full_minimum)
-    conviction = np.select([is_full, is_directional | is_condor], ["FULL", "HALF"], "NONE").astype(object)
+    design_size = np.select([is_full, is_directional | is_condor], ["FULL", "HALF"], "NONE").astype(object)
     reason = np.select(
         [
             ~has_direction,
@@ -106,7 +106,7 @@ def select(
     ).astype(object)
     return Selection(
         strategy=strategy,
-        conviction=conviction,
+        design_size=design_size,
         overall_confidence=np.where(has_both, overall, np.nan),
         reason=reason,
     )

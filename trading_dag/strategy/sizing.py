@@ -11,7 +11,7 @@ from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.settings import Settings
 
 CASH_INDICES: Final = frozenset({"SPX", "COMP"})
-CONVICTION_SIZE: Final[dict[str, float]] = {"FULL": 1.0, "HALF": 0.5, "NONE": 0.0}
+DESIGN_SIZES: Final[dict[str, float]] = {"FULL": 1.0, "HALF": 0.5, "NONE": 0.0}
 
 
 def settings_for_contract(ticker: str, settings: Settings) -> Settings:
@@ -25,15 +25,15 @@ def settings_for_contract(ticker: str, settings: Settings) -> Settings:
     return settings.model_copy(update={"backtest": book})
 
 
-def conviction_sizes(conviction: ArrayLike) -> FloatArray:
-    """Return the size of each conviction: 1 for FULL, 0.5 for HALF, 0 for NONE.
+def design_sizes(design_size: ArrayLike) -> FloatArray:
+    """Return the share of a full-size trade of each design size: 1 for FULL, 0.5 for HALF, 0 for NONE.
 
     Raises
     ------
     KeyError : for any other word.
     """
-    words, positions = np.unique(np.asarray(conviction, dtype=object).astype(str), return_inverse=True)
-    sizes: FloatArray = np.array([CONVICTION_SIZE[word] for word in words], dtype=np.float64)
+    words, positions = np.unique(np.asarray(design_size, dtype=object).astype(str), return_inverse=True)
+    sizes: FloatArray = np.array([DESIGN_SIZES[word] for word in words], dtype=np.float64)
     return sizes[positions] if len(sizes) else np.empty(0)
 
 

@@ -151,6 +151,20 @@ def test_a_column_that_the_log_gets_later_leaves_its_rows_as_they_were(store: Pa
     assert after["max_loss_usd"].isna().tolist() == [True, False]
 
 
+def test_a_log_of_before_the_design_size_is_read_and_keeps_what_it_said(store: ParquetStore) -> None:
+    """Its conviction was NONE without an edge: another meaning, so it is carried under its own name."""
+    without = tuple(column for column in PREDICTIONS_LOG.columns if column.name not in {"design_size", "rule"})
+    log = with_newest(
+        no_log(), **forecasts(horizon_of("24h"), through=2), source="live", horizon=horizon_of("24h"), recorded_at=NOW
+    )
+    before = log[[column.name for column in without]].assign(conviction="NONE")
+    store.write(replace(PREDICTIONS_LOG, columns=without), KEY, before)
+    after = append(store, 3)
+    assert after["conviction"].iloc[0] == "NONE"
+    assert after["conviction"].isna().tolist() == [False, True]
+    assert after["design_size"].isna().tolist() == [True, False]
+
+
 def test_every_column_beyond_the_first_version_may_be_null() -> None:
     """A required one would make every log that is stored unreadable."""
     first = {

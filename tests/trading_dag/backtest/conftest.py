@@ -63,7 +63,7 @@ def make_frames() -> Callable[..., Frames]:
         where = sorted(signals)
         recommended = pd.DataFrame({
             "ticker": "SPY", "session": sessions[where],
-            "strategy": [signals[row][0] for row in where], "conviction": [signals[row][1] for row in where],
+            "strategy": [signals[row][0] for row in where], "design_size": [signals[row][1] for row in where],
             "overall_confidence": 0.6,
         })  # fmt: skip
         rates = pd.DataFrame({"session": sessions, "treasury_3m": 0.0})
@@ -97,9 +97,10 @@ def random_frames() -> Callable[..., Frames]:
             "iron_condor", "no_trade",
         ]  # fmt: skip
         strategy = generator.choice(names, sessions)
-        conviction = np.where(strategy == "no_trade", "NONE", generator.choice(["FULL", "HALF"], sessions))
+        design_size = np.where(strategy == "no_trade", "NONE", generator.choice(["FULL", "HALF"], sessions))
         signals = pd.DataFrame({
-            "ticker": "SPY", "session": days, "strategy": strategy, "conviction": conviction, "overall_confidence": 0.6,
+            "ticker": "SPY", "session": days, "strategy": strategy, "design_size": design_size,
+            "overall_confidence": 0.6,
         })  # fmt: skip
         rates = pd.DataFrame({"session": days, "treasury_3m": 2.0})
         return Frames(prices, volatility_index, rates, signals)

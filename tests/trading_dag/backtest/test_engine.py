@@ -178,7 +178,7 @@ def test_the_12h_horizon_ends_at_its_entry_and_every_row_says_so(make_frames, fl
         assert_is_of_table(frame, table)
 
 
-def test_conviction_trades_whatever_the_edge_and_the_gate_alone_decides_admissibility(make_frames, flat):
+def test_a_design_size_trades_whatever_the_edge_and_the_gate_alone_decides_admissibility(make_frames, flat):
     frames = make_frames(**MARKET, signals={0: ("bull_put_spread", "FULL")})
     for edge in ("no_edge", "skilled"):
         run = frames.changed(signals=frames.signals.assign(edge=edge, position_size=0.0, contracts=0))
@@ -402,7 +402,7 @@ def test_no_trade_uses_a_price_of_its_signals_session_or_earlier_or_after_its_ex
     rich = flat.model_copy(update={"backtest": BacktestSettings(account_usd=1e9, risk_fraction=1e-4)})
     frames = random_frames(seed, sessions=60)
     strategy = frames.signals["strategy"].mask(frames.signals.index == cut, "iron_condor")
-    signals = frames.signals.assign(strategy=strategy, conviction=np.where(strategy == "no_trade", "NONE", "FULL"))
+    signals = frames.signals.assign(strategy=strategy, design_size=np.where(strategy == "no_trade", "NONE", "FULL"))
     frames = frames.changed(signals=signals)
     trade = frames.run(horizon, rich).trades.iloc[cut]
     assert trade["status"] == "closed"
@@ -470,7 +470,7 @@ def test_signals_outside_the_prices_are_skipped_and_counted(random_frames, flat)
 def test_a_missing_column_a_repeated_session_or_a_negative_price_is_a_typed_error(random_frames, flat):
     frames = random_frames(4, sessions=20)
     with pytest.raises(SchemaError, match=r"signals\.recommendation"):
-        frames.changed(signals=frames.signals.drop(columns="conviction")).run("24h", flat)
+        frames.changed(signals=frames.signals.drop(columns="design_size")).run("24h", flat)
     with pytest.raises(SchemaError, match=r"raw\.volatility_index"):
         frames.changed(volatility_index=pd.concat([frames.volatility_index] * 2, ignore_index=True)).run("24h", flat)
     with pytest.raises(SchemaError, match=r"raw\.prices_daily"):
@@ -492,7 +492,7 @@ def test_the_result_is_the_same_for_the_same_seed_and_prints_what_it_assumed(ran
 def test_statistics_and_random_entry_begin_where_both_forecasts_do(random_frames, flat):
     frames = random_frames(5, sessions=60)
     waiting = frames.signals.copy()
-    waiting.loc[:19, ["strategy", "conviction"]] = ["no_trade", "NONE"]
+    waiting.loc[:19, ["strategy", "design_size"]] = ["no_trade", "NONE"]
     waiting.loc[:19, "overall_confidence"] = np.nan
     whole = frames.changed(signals=waiting).run("72h", flat)
     late = frames.changed(signals=waiting.iloc[20:].reset_index(drop=True)).run("72h", flat)
@@ -514,7 +514,7 @@ def test_a_plan_on_fifteen_years_of_real_spy_prices_balances(real_data, flat):
     index = read("volatility_index.parquet", "symbol", "VIX")
     index = index[index["session"].isin(prices["session"])].reset_index(drop=True)
     signals = pd.DataFrame({
-        "ticker": "SPY", "session": prices["session"], "conviction": "HALF", "overall_confidence": 0.6,
+        "ticker": "SPY", "session": prices["session"], "design_size": "HALF", "overall_confidence": 0.6,
         "strategy": np.resize(["bull_put_spread", "iron_condor", "long_call", "bear_put_spread"], len(prices)),
     })  # fmt: skip
     real = flat.model_copy(update={"surface": SurfaceSettings()})

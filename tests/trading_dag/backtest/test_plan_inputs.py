@@ -30,7 +30,7 @@ def market() -> ChainMarket:
 
 def signals(sessions: pd.DatetimeIndex, strategies: list[str], **columns: object) -> pd.DataFrame:
     """FULL signals upward over five sessions, unless said otherwise."""
-    given = {"conviction": "FULL", "direction": "UP", "target_session": shift_sessions(sessions, 5), **columns}
+    given = {"design_size": "FULL", "direction": "UP", "target_session": shift_sessions(sessions, 5), **columns}
     return pd.DataFrame({"ticker": "TEST", "horizon": "168h", "session": sessions, "strategy": strategies, **given})
 
 
@@ -42,9 +42,9 @@ def test_a_structure_that_the_selector_recommends_enters_only_where_it_is_recomm
     assert entries.skip_reason.tolist() == ["", ""]
 
 
-def test_a_structure_that_no_signal_can_be_for_enters_at_every_conviction(market: ChainMarket) -> None:
+def test_a_structure_that_no_signal_can_be_for_enters_at_every_design_size(market: ChainMarket) -> None:
     frame = signals(
-        DAYS[[2, 4, 6]], ["bull_put_spread", "no_trade", "long_call"], conviction=["HALF", "NONE", "FULL"]
+        DAYS[[2, 4, 6]], ["bull_put_spread", "no_trade", "long_call"], design_size=["HALF", "NONE", "FULL"]
     )  # fmt: skip
     entries = entries_of_recommendations(market, frame, structure="short_strangle")
     assert entries.entry.tolist() == [3, 7]
@@ -53,7 +53,7 @@ def test_a_structure_that_no_signal_can_be_for_enters_at_every_conviction(market
 
 def test_a_position_flips_with_an_opposite_signal_for_another_structure(market: ChainMarket) -> None:
     frame = signals(DAYS[[2, 4, 6]], ["long_call", "long_put", "no_trade"], direction=["UP", "DOWN", None],
-                    conviction=["FULL", "FULL", "NONE"])  # fmt: skip
+                    design_size=["FULL", "FULL", "NONE"])  # fmt: skip
     entries = entries_of_recommendations(market, frame, structure="long_call")
     assert entries.flip.tolist() == [5]
 

@@ -157,9 +157,9 @@ def test_timing_that_knew_the_future_gets_the_smallest_p_value(random_frames, fl
     market = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=flat)
     profits = profit_by_session(market, kinds=[("long_call", 1.0)], signal=np.arange(190), holding_sessions=5)[0]
     best = np.argsort(np.nan_to_num(profits, nan=-1e9))[-20:]
-    conviction = np.where(np.isin(np.arange(200), best), "FULL", "NONE")
-    strategy = np.where(conviction == "FULL", "long_call", "no_trade")
-    clairvoyant = frames.changed(signals=frames.signals.assign(strategy=strategy, conviction=conviction))
+    design_size = np.where(np.isin(np.arange(200), best), "FULL", "NONE")
+    strategy = np.where(design_size == "FULL", "long_call", "no_trade")
+    clairvoyant = frames.changed(signals=frames.signals.assign(strategy=strategy, design_size=design_size))
     result = clairvoyant.run("168h", flat)
     assert result.summary["trades"].tolist() == [20]
     assert result.summary["total_pnl_usd"].iloc[0] == pytest.approx(profits[best].sum())

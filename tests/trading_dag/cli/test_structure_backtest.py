@@ -58,7 +58,7 @@ def recommendations(horizon: str) -> pd.DataFrame:
         "session": DAYS,
         "target_session": shift_sessions(DAYS, 5),
         "strategy": np.where(is_signal, "bull_put_spread", "no_trade"),
-        "conviction": np.where(is_signal, "FULL", "NONE"),
+        "design_size": np.where(is_signal, "FULL", "NONE"),
         "edge": "no_edge",
         "position_size": 0.0,
         "direction": "UP",

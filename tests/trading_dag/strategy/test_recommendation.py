@@ -19,7 +19,7 @@ from trading_dag.slices import horizon_of
 from trading_dag.strategy.recommendation import build_recommendations
 
 DAY = horizon_of("24h")
-# One row a case: direction, its confidence, regime, its confidence, edge → structure, conviction, size.
+# One row a case: direction, its confidence, regime, its confidence, edge → structure, design_size, size.
 CASES = [
     ("UP", 0.80, "HIGH", 0.80, "skilled", "bull_put_spread", "FULL", 1.0),
     ("DOWN", 0.60, "NORMAL", 0.60, "admissible", "bear_put_spread", "HALF", 0.5),
@@ -83,10 +83,7 @@ def test_rows_are_the_table_in_stored_order_with_what_the_selector_chose(inputs,
     rows = build(inputs, flat)
     assert tuple(rows.columns) == RECOMMENDATION.column_names
     assert rows["strategy"].tolist() == [case[5] for case in CASES]
-    has_edge = [case[4] in ("skilled", "admissible") for case in CASES]
-    assert rows["conviction"].tolist() == [
-        case[6] if edge else "NONE" for case, edge in zip(CASES, has_edge, strict=True)
-    ]
+    assert rows["design_size"].tolist() == [case[6] for case in CASES], "whatever the edge"
     assert rows["position_size"].tolist() == [case[7] for case in CASES]
     assert rows["edge"].tolist() == [case[4] for case in CASES]
     for column in RECOMMENDATION.columns:
@@ -176,7 +173,7 @@ def test_a_session_without_an_index_level_keeps_its_structure_unpriced_at_size_z
     inputs["volatility_index"] = inputs["volatility_index"].iloc[1:].reset_index(drop=True)
     rows = build(inputs, flat)
     assert rows["strategy"][0] == "bull_put_spread"
-    assert rows["conviction"][0] == "FULL"
+    assert rows["design_size"][0] == "FULL"
     assert rows["position_size"][0] == 0.0
     assert rows["contracts"][0] == 0
     assert rows.loc[0, ["legs", "expiration", "max_loss_usd", "probability_of_profit"]].isna().all()
@@ -233,7 +230,7 @@ def test_only_the_rows_of_the_two_logistic_models_are_read(inputs, flat):
     pd.testing.assert_frame_equal(build(inputs, flat), expected)
 
 
-def test_the_sentence_holds_the_probability_of_a_rise_against_its_usual_share_and_names_no_conviction_without_an_edge(
+def test_the_sentence_holds_the_probability_of_a_rise_against_its_usual_share_and_names_a_size_only_with_an_edge(
     inputs, flat
 ):
     """A threshold of .30 calls UP at a probability of .33, below what is usual: the word alone misleads."""
@@ -244,7 +241,7 @@ def test_the_sentence_holds_the_probability_of_a_rise_against_its_usual_share_an
     sentences = build(inputs, flat)["reasoning"]
     assert sentences[0].startswith("UP (P(rise) 33%, usually 54%) and HIGH implied volatility at 80% selects")
     has_edge = [case[4] in ("skilled", "admissible") and case[5] != "no_trade" for case in CASES]
-    assert sentences.str.contains("conviction").tolist() == has_edge
+    assert sentences.str.contains("at (?:FULL|HALF) size").tolist() == has_edge
 
 
 def test_a_forecast_that_is_the_share_of_rises_itself_is_said_to_be_no_better(inputs, flat):

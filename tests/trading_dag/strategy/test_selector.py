@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trading_dag.setting_groups import SelectorSettings
 from trading_dag.strategy.selector import select
 
-# direction, regime, direction confidence, IV confidence → structure, conviction; worked by hand.
+# direction, regime, direction confidence, IV confidence → structure, design_size; worked by hand.
 # overall = 0.6 · direction + 0.4 · iv is in the comment.
 TABLE = [
     ("UP", "LOW", 0.80, 0.80, "long_call", "FULL"),  # 0.80
@@ -42,12 +42,12 @@ TABLE = [
 
 
 def test_the_selection_is_the_contracts_table_with_inclusive_boundaries():
-    direction, regime, sure_direction, sure_iv, strategy, conviction = (
+    direction, regime, sure_direction, sure_iv, strategy, design_size = (
         list(column) for column in zip(*TABLE, strict=True)
     )
     ours = select(direction, regime, sure_direction, sure_iv, settings=SelectorSettings())
     assert ours.strategy.tolist() == strategy
-    assert ours.conviction.tolist() == conviction
+    assert ours.design_size.tolist() == design_size
 
 
 def test_overall_confidence_is_the_weighted_sum_and_unknown_without_both_forecasts():
@@ -89,10 +89,10 @@ def test_every_forecast_gets_exactly_what_the_rules_say_one_by_one(direction, re
         expected = "HALF"
     else:
         expected = "NONE"
-    assert ours.conviction[0] == expected
+    assert ours.design_size[0] == expected
     assert (ours.strategy[0] == "no_trade") == (expected == "NONE")
 
 
 def test_no_forecasts_select_nothing():
     ours = select([], [], [], [], settings=SelectorSettings())
-    assert len(ours.strategy) == len(ours.conviction) == len(ours.overall_confidence) == 0
+    assert len(ours.strategy) == len(ours.design_size) == len(ours.overall_confidence) == 0

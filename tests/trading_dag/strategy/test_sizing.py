@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from trading_dag.strategy.sizing import contracts_for_risk, conviction_sizes, settings_for_contract
+from trading_dag.strategy.sizing import contracts_for_risk, design_sizes, settings_for_contract
 
 
 def test_contracts_are_the_budget_over_risk_and_fees_rounded_down():
@@ -46,8 +46,8 @@ def test_a_cash_index_is_traded_in_contracts_on_a_tenth_and_an_etf_in_full_ones(
     assert settings.backtest.multiplier == 100
 
 
-def test_conviction_words_have_sizes_and_any_other_word_is_an_error():
-    assert conviction_sizes(["FULL", "NONE", "HALF", "FULL"]).tolist() == [1.0, 0.0, 0.5, 1.0]
-    assert conviction_sizes([]).tolist() == []
+def test_the_words_of_design_sizes_have_sizes_and_any_other_word_is_an_error():
+    assert design_sizes(["FULL", "NONE", "HALF", "FULL"]).tolist() == [1.0, 0.0, 0.5, 1.0]
+    assert design_sizes([]).tolist() == []
     with pytest.raises(KeyError):
-        conviction_sizes(["DOUBLE"])
+        design_sizes(["DOUBLE"])

@@ -38,7 +38,7 @@ def log_of(rows: int = len(SESSIONS), **given) -> pd.DataFrame:
         "iv_regime": REGIMES[FORECAST[:rows].argmax(axis=1)], "current_regime": "LOW",
         **{f"probability_{name.lower()}": FORECAST[:rows, code] for code, name in enumerate(REGIMES)},
         "usual_probability_low": 0.5, "usual_probability_normal": 0.3, "usual_probability_high": 0.2,
-        "structure": "no_trade", "conviction": "NONE", "edge": "no_edge", "position_size": 0.0, "contracts": 0,
+        "structure": "no_trade", "design_size": "NONE", "edge": "no_edge", "position_size": 0.0, "contracts": 0,
         "reasoning": "-",
     }  # fmt: skip
     return table_frame(PREDICTIONS_LOG, values | given, rows=rows)

@@ -22,7 +22,7 @@ _CONVENTIONS = {
     "dividends": "a continuous yield; no early exercise",
     "fills": "bought at the ask, sold at the bid, every leg both ways; not clipped to the defined risk",
     "fees": "a leg and contract, both ways, also at settlement",
-    "sizing": "defined risk and fees within account_usd x risk_fraction x conviction (FULL 1, HALF 0.5); "
+    "sizing": "defined risk and fees within account_usd x risk_fraction x design size (FULL 1, HALF 0.5); "
     "profits are not reinvested",
     "capital_limit": "defined risk and fees of open positions within starting cash plus realised profit, and at most "
     "maximum_open_positions at once where that is set",

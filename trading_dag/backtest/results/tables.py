@@ -28,7 +28,7 @@ def trades_frame(
     sessions: pd.DatetimeIndex,
     *,
     strategy: TextArray,
-    conviction: TextArray,
+    design_size: TextArray,
     reason: TextArray,
     books: list[Book],
     market: Market,
@@ -84,7 +84,7 @@ def trades_frame(
             "legs": legs,
             "contracts": contracts,
             "return_on_risk": number["pnl_usd"] / number["max_loss_usd"],
-            "conviction": conviction,
+            "design_size": design_size,
         },
         rows=rows,
     )

@@ -28,7 +28,7 @@ from trading_dag.setting_groups import BacktestSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.selector import NO_TRADE
-from trading_dag.strategy.sizing import conviction_sizes, settings_for_contract
+from trading_dag.strategy.sizing import design_sizes, settings_for_contract
 
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
 NOT_LISTED_YET: Final = "options_not_listed_yet"
@@ -60,11 +60,11 @@ def run_backtest(
     settings: Settings,
     gate: tuple[bool, str] = (False, "the accuracy gate was not asked"),
 ) -> BacktestResult:
-    """Trade every signal with conviction and return the result.
+    """Trade every signal with a design size and return the result.
 
     Parameters
     ----------
-    recommendations : signals.recommendation of one ticker and horizon. Rows of FULL and HALF conviction
+    recommendations : signals.recommendation of one ticker and horizon. Rows of FULL and HALF design size
         trade whatever their edge; the gate alone decides whether the result is admissible. Rows without
         ``overall_confidence`` lack a forecast: before the first that has one, no signal was possible.
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
@@ -84,7 +84,7 @@ def run_backtest(
     SchemaError : for missing columns, repeated or unsorted sessions, or prices that are not positive.
     """
     sessions = require_sessions(
-        recommendations, ("strategy", "conviction", "overall_confidence"), table="signals.recommendation"
+        recommendations, ("strategy", "design_size", "overall_confidence"), table="signals.recommendation"
     )
     has_forecasts = recommendations["overall_confidence"].notna().to_numpy()
     ticker = ticker_of(recommendations) or ticker_of(prices)
@@ -94,7 +94,7 @@ def run_backtest(
     tradable_sessions = sessions[can_trade]
     market = build_market(prices, volatility_index, rates=rates, settings=settings)
     strategy = recommendations["strategy"].to_numpy(dtype=object)
-    conviction = recommendations["conviction"].to_numpy(dtype=object)
+    design_size = recommendations["design_size"].to_numpy(dtype=object)
     head = {"ticker": ticker, "horizon": horizon.key}
 
     if not horizon.outlasts_entry:
@@ -104,12 +104,12 @@ def run_backtest(
         signal = _positions_of(sessions, market)
         reason = _reasons_before_quotes(sessions, signal, market, strategy=strategy, listed=listed)
         books = _quote_books(
-            strategy, market, signal=signal, reason=reason, size=conviction_sizes(conviction), horizon=horizon
+            strategy, market, signal=signal, reason=reason, size=design_sizes(design_size), horizon=horizon
         )
         books = _limit_capital(books, reason, settings=settings.backtest)
 
     trades = trades_frame(
-        head, sessions, strategy=strategy, conviction=conviction, reason=reason, books=books, market=market
+        head, sessions, strategy=strategy, design_size=design_size, reason=reason, books=books, market=market
     )
     trades = with_models_of(recommendations, trades)
     status = _status_of(trades, market, horizon=horizon)
@@ -125,8 +125,8 @@ def run_backtest(
         shift = settings.backtest.stress_volatility
         lower, higher = (market.at_shifted_volatility(sign * shift) for sign in (-1.0, 1.0))
         stress = (
-            _total_at(lower, sessions[listed], strategy[listed], conviction[listed], horizon),
-            _total_at(higher, sessions[listed], strategy[listed], conviction[listed], horizon),
+            _total_at(lower, sessions[listed], strategy[listed], design_size[listed], horizon),
+            _total_at(higher, sessions[listed], strategy[listed], design_size[listed], horizon),
         )
     judgement = Judgement(status, gate, luck, stress, price_objection(ticker, volatility_index, settings))
     summary = summary_frame(head, trades, equity, judgement=judgement, market=market, window=window, ledger=ledger)
@@ -134,7 +134,7 @@ def run_backtest(
 
 
 def _total_at(
-    market: Market, sessions: pd.DatetimeIndex, strategy: TextArray, conviction: TextArray, horizon: Horizon
+    market: Market, sessions: pd.DatetimeIndex, strategy: TextArray, design_size: TextArray, horizon: Horizon
 ) -> float:
     """Profit of all closed trades of the same signals in another market, USD."""
     signal = _positions_of(sessions, market)
@@ -142,7 +142,7 @@ def _total_at(
         sessions, signal, market, strategy=strategy, listed=np.ones(len(sessions), dtype=np.bool_)
     )
     books = _quote_books(
-        strategy, market, signal=signal, reason=reason, size=conviction_sizes(conviction), horizon=horizon
+        strategy, market, signal=signal, reason=reason, size=design_sizes(design_size), horizon=horizon
     )
     book_settings = market.settings.backtest
     admitted = _limit_capital(books, reason, settings=book_settings)
@@ -264,7 +264,7 @@ def _window(sessions: pd.DatetimeIndex, market: Market, *, books: list[Book]) ->
 def _random_entry(trades: pd.DataFrame, sessions: pd.DatetimeIndex, market: Market, *, horizon: Horizon) -> RandomEntry:
     """The random-entry test of the closed trades, drawn from the sessions on which a signal was possible."""
     closed = trades[trades["status"] == "closed"]
-    sizes = conviction_sizes(closed["conviction"].to_numpy(dtype=object))
+    sizes = design_sizes(closed["design_size"].to_numpy(dtype=object))
     kinds = list(zip(closed["structure"], sizes.tolist(), strict=True))
     distinct = sorted(set(kinds))
     signal = _positions_of(sessions, market)

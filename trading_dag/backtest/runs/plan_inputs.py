@@ -22,11 +22,11 @@ from trading_dag.options.chains.quoted_closes import dividends_as_paid
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import all_sessions
 from trading_dag.strategy.selector import LOW_CONFIDENCE_STRUCTURE, STRUCTURE_OF
-from trading_dag.strategy.sizing import conviction_sizes
+from trading_dag.strategy.sizing import design_sizes
 
 SELECTED_STRUCTURES: Final = frozenset({*STRUCTURE_OF.values(), LOW_CONFIDENCE_STRUCTURE})
 _SIGNS: Final = {"UP": 1.0, "DOWN": -1.0}
-_SIGNAL_COLUMNS: Final = ("target_session", "strategy", "conviction", "direction")
+_SIGNAL_COLUMNS: Final = ("target_session", "strategy", "design_size", "direction")
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ def known_dividends(prices: pd.DataFrame, sessions: DateArray, *, are_split_adju
 
 
 def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFrame, *, structure: str) -> Entries:
-    """Return entries of one structure at the signals that recommend it, sized by conviction, with target and flip.
+    """Return entries of one structure at the signals that recommend it, with their design size, target and flip.
 
     Parameters
     ----------
-    recommendations : signals.recommendation of one ticker and horizon. FULL and HALF conviction trade whatever
+    recommendations : signals.recommendation of one ticker and horizon. FULL and HALF design size trade whatever
         their edge, as in the backtest of the recommendations.
     structure : one that the selector recommends enters where it is recommended; any other, which no signal can
-        be for, enters at every signal with a conviction.
+        be for, enters at every signal with a design size.
 
     Signals of before the session that precedes the chain, or of after it, are left out. A position flips with the
     next signal of the other direction, whatever that one recommends.
@@ -105,7 +105,7 @@ def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFram
     sessions = require_sessions(recommendations, _SIGNAL_COLUMNS, table=RECOMMENDATION.qualified_name)
     within = _within_chain(market, sessions)
     rows, at = recommendations[within], sessions[within]
-    sizes = conviction_sizes(rows["conviction"].to_numpy(dtype=object))
+    sizes = design_sizes(rows["design_size"].to_numpy(dtype=object))
     is_meant = sizes > 0.0
     if structure in SELECTED_STRUCTURES:
         is_meant &= (rows["strategy"] == structure).to_numpy()
@@ -130,10 +130,10 @@ def signals_in_words(structure: str, *, horizon: str) -> str:
     whose = (
         f"signals of {horizon} that recommend {structure}"
         if structure in SELECTED_STRUCTURES
-        else f"every signal of {horizon} with a conviction, because the selector never recommends {structure}"
+        else f"every signal of {horizon} with a design size, because the selector never recommends {structure}"
     )
     return (
-        f"the first quote after {whose}; sized by conviction (FULL 1, HALF 0.5) whatever the edge; "
+        f"the first quote after {whose}; sized by design size (FULL 1, HALF 0.5) whatever the edge; "
         "left at the horizon's end at the latest"
     )
 
