@@ -162,7 +162,10 @@ def strike_text(leg: Leg, choice: StrikeChoice) -> str:
     if isinstance(leg.expiry_rule, BackExpiryRule):
         head += f" that expires {leg.expiry_rule.days_after_front} or more days later,"
     if isinstance(choice, TargetDelta):
-        return f"{head} at {choice.absolute_delta:.2f} delta (within {choice.tolerance:.2f})"
+        within = f"within {choice.tolerance:.2f}"
+        if choice.bounds is not None:
+            within = f"from {choice.bounds[0]:.2f} to {choice.bounds[1]:.2f}"
+        return f"{head} at {choice.absolute_delta:.2f} delta ({within})"
     if choice.distance == 0.0:
         return f"{head} at the strike of leg {choice.from_leg + 1}"
     size = abs(choice.distance)

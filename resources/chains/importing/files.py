@@ -136,6 +136,7 @@ def open_chain_file(
     ticker: str | None = None,
     closes: pd.DataFrame | None = None,
     date_order: DateOrder | None = None,
+    with_delta: bool = False,
 ) -> ChainFile:
     """Recognise a file by its columns.
 
@@ -146,6 +147,7 @@ def open_chain_file(
     closes : ``CLOSES_COLUMNS`` as traded, adjusted neither for dividends nor for later splits, one row a ticker and
         session; for layouts without the underlying's price. ``underlying.parquet`` beside the file comes first.
     date_order : of day and month in 01/02/2024.
+    with_delta : read the vendor's delta too, where there is one.
 
     Raises
     ------
@@ -161,7 +163,7 @@ def open_chain_file(
     if layout is None:
         raise format_error(path, f"no known layout: the columns are {', '.join(names) or 'none'}")
     try:
-        columns = layout.columns(names)
+        columns = layout.columns(names, with_delta=with_delta)
     except ValueError as error:
         raise format_error(path, str(error), expected=layout) from error
     file = ChainFile(path, layout, columns, text=text, date_order=date_order)

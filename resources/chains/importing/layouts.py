@@ -26,7 +26,7 @@ from typing import Final, Literal
 
 from resources.text_files.columns import Kind
 from trading_dag.errors import SourceFormatError, UnknownTickerError
-from trading_dag.options.chains.rows import ALIASES, CONTRACT_ID, ROOT
+from trading_dag.options.chains.rows import ALIASES, CONTRACT_ID, DELTA, ROOT
 from trading_dag.slices import validate_ticker
 
 SOURCE: Final = "import-chains"
@@ -48,17 +48,19 @@ class Layout:
     name : of the format.
     required : names of each column that must be there, lower case without brackets; the first comes before the others.
     optional : read where they are there.
+    deltas : the vendor's, which the table of chains does not have; read only for who asks for them.
     """
 
     name: LayoutName
     required: tuple[tuple[str, ...], ...]
     optional: tuple[tuple[str, ...], ...]
+    deltas: tuple[tuple[str, ...], ...]
 
     def fits(self, plain: list[str]) -> bool:
         """Return whether a file of these columns is in the layout."""
         return all(any(name in plain for name in names) for names in self.required)
 
-    def columns(self, names: list[str]) -> dict[str, str]:
+    def columns(self, names: list[str], *, with_delta: bool = False) -> dict[str, str]:
         """Return the file's own names of the columns to read, by plain name.
 
         Raises
@@ -69,7 +71,7 @@ class Layout:
         for name in names:
             own.setdefault(normalised_name(name), []).append(name)
         chosen: dict[str, str] = {}
-        for group in (*self.required, *self.optional):
+        for group in (*self.required, *self.optional, *(self.deltas if with_delta else ())):
             present = [name for name in group if name in own][: 1 if group[0] in own else None]
             written = [each for name in present for each in own[name]]
             if len(written) > 1:
@@ -91,16 +93,19 @@ LAYOUTS: Final = (
         "optionsdx",
         _each("quote_date", "underlying_last", "expire_date", "strike", "c_bid", "c_ask", "p_bid", "p_ask"),
         _each(TIME_OF_QUOTE, "c_last", "c_volume", "c_iv", "p_last", "p_volume", "p_iv"),
+        _each("c_delta", "p_delta"),
     ),
     Layout(
         "contract_id",
         _each("contract_id", "symbol", "date", "expiration", "strike", "type"),
         _each(*_QUOTES, "underlying_price"),
+        _each(DELTA),
     ),
     Layout(
         "files",
         _any_name("ticker", "quote_date", "underlying_price", "expiration", "strike", "option_right"),
         _any_name(*_QUOTES, CONTRACT_ID, ROOT),
+        _any_name(DELTA),
     ),
 )  # fmt: skip
 

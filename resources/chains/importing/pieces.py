@@ -28,7 +28,7 @@ class ChainRows:
 
     Attributes
     ----------
-    kept : rows of ``raw.option_chain``.
+    kept : rows of ``raw.option_chain``, with the vendor's delta where the file was opened for it.
     refused : the same columns and ``reason``.
     lines : of the file that each kept row stands on, (n,); of a Parquet file the row, from 1.
     left_out : what was left out or assumed, with the place of the first.
@@ -57,7 +57,7 @@ def chain_rows(piece: TextRows, layout: Layout, *, ticker: str | None, closes: p
     lost = {one.reason: one.count for one in piece.remarks if one.reason in (FEWER_FIELDS, MORE_FIELDS)}
     if layout.name != "optionsdx":
         rows, remarks = _without_carets(piece)
-        sifted = normalise_chain(rows.frame, ticker=ticker, unreadable=piece.unreadable)
+        sifted = normalise_chain(rows.frame, ticker=ticker, unreadable=piece.unreadable, with_delta=True)
         done = _chain_rows(sifted, piece.lines)
     else:
         remarks = ()
@@ -142,7 +142,7 @@ def _both_sides(piece: TextRows, ticker: str | None) -> tuple[SiftedChain, IntAr
         masks = [mask for name, mask in piece.unreadable_in.items() if name in own or name in shared]
         unreadable.append(np.logical_or.reduce([np.zeros(len(piece.lines), dtype=np.bool_), *masks]))
     rows = pd.concat(sides, ignore_index=True).drop(columns=TIME_OF_QUOTE, errors="ignore")
-    sifted = normalise_chain(rows, ticker=ticker, unreadable=np.concatenate(unreadable))
+    sifted = normalise_chain(rows, ticker=ticker, unreadable=np.concatenate(unreadable), with_delta=True)
     return sifted, np.concatenate([piece.lines] * len(SIDES))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trading_dag.backtest.plans.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
+from trading_dag.backtest.plans.strike_terms import StrikeTerms
 from trading_dag.backtest.plans.trade_plan import (
     AccountRules,
     ExpirationChoice,
@@ -57,36 +58,59 @@ def exit_rules(words: Mapping[str, float]) -> ExitRules:
 
 
 def plan_of(
-    structure: Structure, *, exits: ExitRules, days_to_expiration: int, settings: BacktestSettings
+    structure: Structure,
+    *,
+    exits: ExitRules,
+    days_to_expiration: int,
+    settings: BacktestSettings,
+    strikes: StrikeTerms | None = None,
 ) -> TradePlan:
     """Return the structure as a plan with the account, deltas and fees of the settings.
 
     Parameters
     ----------
     days_to_expiration : calendar days aimed at; half to twice as many are accepted.
+    strikes : what is asked of them beside the structure's own rules; None for nothing.
 
     Raises
     ------
     ConfigurationError : for a strike rule that no choice among quoted strikes can express.
     """
+    choices = strike_choices(structure, settings=settings)
     return TradePlan(
         name=structure.name,
         structure=structure,
-        strikes=tuple(
-            _choice(structure, position, leg, settings=settings) for position, leg in enumerate(structure.legs)
-        ),
-        expiration=ExpirationChoice(
-            days_to_expiration, max(days_to_expiration // 2, 1), max(2 * days_to_expiration, days_to_expiration + 7)
-        ),
+        strikes=choices if strikes is None else strikes.applied(structure, choices),
+        expiration=expiration_near(days_to_expiration),
         exits=exits,
-        account=AccountRules(
-            account_usd=settings.account_usd,
-            risk_fraction=settings.risk_fraction,
-            fee_per_leg_contract_usd=settings.fee_per_leg_contract_usd,
-            multiplier=settings.multiplier,
-            maximum_open_positions=settings.maximum_open_positions,
-            interest_rate=settings.interest_rate,
-        ),
+        account=account_of(settings),
+    )
+
+
+def strike_choices(structure: Structure, *, settings: BacktestSettings) -> tuple[StrikeChoice, ...]:
+    """Return the strike rules of a structure's legs as choices among quoted strikes.
+
+    Raises
+    ------
+    ConfigurationError : for a strike rule that no choice among quoted strikes can express.
+    """
+    return tuple(_choice(structure, position, leg, settings=settings) for position, leg in enumerate(structure.legs))
+
+
+def expiration_near(days: int) -> ExpirationChoice:
+    """Return the choice of an expiration so many calendar days ahead; half to twice as many are accepted."""
+    return ExpirationChoice(days, max(days // 2, 1), max(2 * days, days + 7))
+
+
+def account_of(settings: BacktestSettings) -> AccountRules:
+    """Return the size, fees and limits of the settings."""
+    return AccountRules(
+        account_usd=settings.account_usd,
+        risk_fraction=settings.risk_fraction,
+        fee_per_leg_contract_usd=settings.fee_per_leg_contract_usd,
+        multiplier=settings.multiplier,
+        maximum_open_positions=settings.maximum_open_positions,
+        interest_rate=settings.interest_rate,
     )
 
 

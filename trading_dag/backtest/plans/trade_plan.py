@@ -19,14 +19,24 @@ GREATEST_USD: Final = 1e12
 
 @dataclass(frozen=True)
 class TargetDelta:
-    """Picks the quoted strike whose absolute delta is nearest; none further away than ``tolerance``."""
+    """Picks the quoted strike whose absolute delta is nearest.
+
+    Attributes
+    ----------
+    absolute_delta : aimed at.
+    tolerance : no strike further away is taken; does not count where there are bounds.
+    bounds : least and greatest absolute delta of a strike that is taken; None for none.
+    """
 
     absolute_delta: float
     tolerance: float = 0.10
+    bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.absolute_delta < 1.0 or not self.tolerance > 0.0:
             raise ConfigurationError(f"{self}: delta must lie within 0 and 1, the tolerance be positive")
+        if self.bounds is not None and not 0.0 <= self.bounds[0] < self.bounds[1] <= 1.0:
+            raise ConfigurationError(f"{self}: the bounds must ascend within 0 and 1")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from trading_dag.arrays import BoolArray, DateArray, IntArray
 from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.dividends import Dividends
 from trading_dag.backtest.trades.entries import Entries, entries_from_signals
-from trading_dag.errors import InsufficientDataError
+from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.frames import require_columns, require_sessions, values_at_sessions
 from trading_dag.options.chains.quoted_closes import dividends_as_paid
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
@@ -123,6 +123,29 @@ def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFram
         sizes=sizes,
     )
     return _rows_of(entries, np.flatnonzero(is_meant))
+
+
+def entries_of_sessions(market: ChainMarket, sessions: object) -> Entries:
+    """Return entries after sessions at whose close something was known: each at the exchange's next session.
+
+    Parameters
+    ----------
+    sessions : dates in any order, as a sequence, a Series or an index; one that is named twice counts once. Those of
+        before the session that precedes the market, or of after it, are left out.
+
+    Raises
+    ------
+    ConfigurationError : for what are no dates.
+    InsufficientDataError : where none lies within the market.
+    """
+    try:
+        days = pd.DatetimeIndex(pd.to_datetime(pd.Series(list(sessions))))  # type: ignore[call-overload]
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"sessions of entries are dates, such as 2024-01-16: {error}") from None
+    if days.hasnans or days.tz is not None or (days != days.normalize()).any():
+        raise ConfigurationError("sessions of entries are dates: none missing, without times of day or zones")
+    distinct = pd.DatetimeIndex(days.unique()).sort_values().as_unit("us")
+    return entries_from_signals(market, distinct[_within_chain(market, distinct)].to_numpy())
 
 
 def signals_in_words(structure: str, *, horizon: str) -> str:

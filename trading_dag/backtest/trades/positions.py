@@ -28,6 +28,7 @@ from trading_dag.options.structures.structure import Leg, Structure
 
 NO_EXPIRATION: Final = "no_expiration"
 MISSING_LEG: Final = "missing_leg"
+OUTSIDE_DELTA_RANGE: Final = "outside_delta_range"
 NO_ENTRY_PRICE: Final = "no_entry_price"
 NO_UNDERLYING_PRICE: Final = "no_underlying_price"
 NO_POSSIBLE_PROFIT: Final = "no_possible_profit"
@@ -106,12 +107,13 @@ def open_positions(market: ChainMarket, plan: TradePlan, *, entries: Entries) ->
     """Choose expiration and strikes among the entry session's own quotes and price every leg there.
 
     All legs are quoted on that one date, or the entry is skipped: ``no_expiration`` (none listed within the
-    bounds), ``missing_leg`` (no quoted strike near the one that was asked), ``no_entry_price`` (a leg to be sold
-    has no bid), ``no_possible_profit`` (it costs at least what it can ever pay), ``costs_nothing`` (a bought leg
-    outlives a sold one and costs no more than it: no such quotes can stand), ``settles_at_entry`` (the front legs are
-    dated on a holiday or a Saturday, and this is their last trading day), ``no_settlement_price`` (the data has no
-    session of their last trading day), ``split_while_held: 10 for 1 on 2024-06-10`` (the underlying is split before
-    the last leg expires, which makes other contracts of these; that is known at the entry, for splits are announced).
+    bounds), ``outside_delta_range`` (no quoted strike of a leg lies within its bounds), ``missing_leg`` (no quoted
+    strike near the one that was asked), ``no_entry_price`` (a leg to be sold has no bid), ``no_possible_profit`` (it
+    costs at least what it can ever pay), ``costs_nothing`` (a bought leg outlives a sold one and costs no more than
+    it: no such quotes can stand), ``settles_at_entry`` (the front legs are dated on a holiday or a Saturday, and this
+    is their last trading day), ``no_settlement_price`` (the data has no session of their last trading day),
+    ``split_while_held: 10 for 1 on 2024-06-10`` (the underlying is split before the last leg expires, which makes
+    other contracts of these; that is known at the entry, for splits are announced).
     """
     structure = plan.structure
     tried = entries.skip_reason == ""
@@ -138,6 +140,7 @@ def open_positions(market: ChainMarket, plan: TradePlan, *, entries: Entries) ->
             ~tried,
             np.isnan(spot),
             (leg_days == 0).any(axis=1),
+            _misses_bounds(plan, row),
             ~has_legs,
             split != "",
             ~(leg_prices > 0.0).all(axis=1),
@@ -147,7 +150,8 @@ def open_positions(market: ChainMarket, plan: TradePlan, *, entries: Entries) ->
             settlement[:, front_leg(structure)] <= entry,
         ],
         [
-            entries.skip_reason.astype(str), NO_UNDERLYING_PRICE, NO_EXPIRATION, MISSING_LEG,
+            entries.skip_reason.astype(str), NO_UNDERLYING_PRICE, NO_EXPIRATION, OUTSIDE_DELTA_RANGE,
+            MISSING_LEG,
             np.char.add(f"{SPLIT_WHILE_HELD}: ", split), NO_ENTRY_PRICE, NO_POSSIBLE_PROFIT, COSTS_NOTHING,
             NO_SETTLEMENT_PRICE, SETTLES_AT_ENTRY,
         ],
@@ -202,7 +206,10 @@ def _choose_rows(
     allowed = market.may_open[candidate]
     if isinstance(choice, TargetDelta):
         miss = np.abs(np.abs(market.delta[candidate]) - choice.absolute_delta)
-        limit = np.full(len(entry), choice.tolerance)
+        limit = np.full(len(entry), choice.tolerance if choice.bounds is None else 1.0)
+        if choice.bounds is not None:
+            size = np.abs(market.delta[candidate])
+            allowed = allowed & (size >= choice.bounds[0]) & (size <= choice.bounds[1])
     else:
         sign = 1.0 if leg.option_right == "C" else -1.0
         unit = market.spot[entry] if choice.unit == "spot_fraction" else np.ones(len(entry))
@@ -226,6 +233,12 @@ def _choose_rows(
     nearest = np.flatnonzero(is_nearest)[::-1]
     chosen[group[nearest]] = candidate[nearest]
     return chosen
+
+
+def _misses_bounds(plan: TradePlan, row: IntArray) -> BoolArray:
+    """Entries of which a leg whose delta has bounds found no strike."""
+    bounded = [isinstance(choice, TargetDelta) and choice.bounds is not None for choice in plan.strikes]
+    return np.asarray((row[:, bounded] < 0).any(axis=1), dtype=np.bool_)
 
 
 def _is_apart(leg: Leg, strike: FloatArray, other: FloatArray) -> BoolArray:

@@ -25,6 +25,8 @@ CHAIN_TABLE: Final = OPTION_CHAIN.qualified_name
 # Not in the table: by the OCC identifier, or by a column of its own, is said which root a contract belongs to.
 CONTRACT_ID: Final = "contract_id"
 ROOT: Final = "root"
+# Not in the table either: a vendor's own, which a backtest of a file may choose strikes by.
+DELTA: Final = "delta"
 _OCC_TAIL: Final = 15  # yymmdd, C or P, strike in thousandths of a dollar on eight digits
 ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "quote_date": ("date", "quotedate", "quote_day", "trade_date", "as_of"),
@@ -41,6 +43,7 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "implied_volatility": ("iv", "impliedvol", "implied_vol", "impliedvolatility"),
     CONTRACT_ID: ("contractid", "contract_symbol", "contractsymbol", "option_symbol", "optionsymbol", "occ_symbol"),
     ROOT: ("option_root", "root_symbol", "optionroot", "rootsymbol"),
+    DELTA: ("option_delta",),
 }
 _RIGHTS: Final = {"c": "C", "call": "C", "calls": "C", "p": "P", "put": "P", "puts": "P"}
 _NUMBERS: Final = tuple(column.name for column in OPTION_CHAIN.columns if column.type == "float64")
@@ -48,7 +51,7 @@ _ZERO_IS_MISSING: Final = ("underlying_price", "implied_volatility")
 
 
 def normalise_chain(
-    frame: pd.DataFrame, *, ticker: str | None = None, unreadable: BoolArray | None = None
+    frame: pd.DataFrame, *, ticker: str | None = None, unreadable: BoolArray | None = None, with_delta: bool = False
 ) -> SiftedChain:
     """Return rows of any common layout as rows of ``raw.option_chain``.
 
@@ -59,6 +62,7 @@ def normalise_chain(
         or ISO text; rights C, P, call, put; numbers may be text, blank for missing.
     ticker : the underlying where no column says it.
     unreadable : rows of which whoever read the file could not read a value, (n,); None for none.
+    with_delta : keep the vendor's delta as one more column, where there is one; what is no number from -1 to 1 is NULL.
 
     Returns
     -------
@@ -84,6 +88,9 @@ def normalise_chain(
         columns[name], bad_of[name] = _numbers(named, name)
     bad = np.logical_or.reduce(list(bad_of.values()))
     result = pd.DataFrame({name: columns[name] for name in OPTION_CHAIN.column_names}, index=named.index)
+    if with_delta and DELTA in named:
+        delta, _ = _numbers(named, DELTA)
+        result[DELTA] = delta.where(delta.abs() <= 1.0)
     for name in _ZERO_IS_MISSING:
         result[name] = result[name].where(result[name] != 0.0)
     result["implied_volatility"] = result["implied_volatility"].where(~(result["implied_volatility"] < 0.0))
