@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from trading_dag.cli.chain_work import session_analysis
 from trading_dag.cli.context import CommandContext
+from trading_dag.cli.plan_request import named_structure
 from trading_dag.cli.printing import joined_source
-from trading_dag.cli.structure_backtest import named_structure
 from trading_dag.errors import InsufficientDataError
 
 if TYPE_CHECKING:

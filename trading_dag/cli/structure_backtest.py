@@ -1,146 +1,97 @@
-"""The work behind ``backtest --structure``: a trade plan on the stored chains of a ticker, and its report."""
+"""The work behind ``backtest --structure``: one trade plan from its words to a printed, or written, report."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from trading_dag.cli.context import CommandContext
-from trading_dag.cli.printing import joined_source, print_json, titled
-from trading_dag.errors import ConfigurationError, OptionPricingError, SliceNotFoundError
+from trading_dag.cli.plan_entries import entries_of
+from trading_dag.cli.plan_market import traded_market
+from trading_dag.cli.plan_request import PlanRequest, changed_settings
+from trading_dag.cli.printing import print_json, titled
+from trading_dag.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pandas as pd
 
-    from trading_dag.arrays import FloatArray
-    from trading_dag.backtest.markets.chain_market import ChainMarket
     from trading_dag.backtest.results.plan_study import PlanStudy
-    from trading_dag.backtest.trades.entries import Entries
-    from trading_dag.options.structures.structure import Structure
-    from trading_dag.setting_groups import BacktestSettings
-
-WEEKLY: Final = "weekly"
-DAILY: Final = "daily"
-SIGNALS: Final = "signals"
-ENTRY_RULES: Final = (WEEKLY, DAILY, SIGNALS)
-# What a plan on a chain reads of the backtest settings; the others would be accepted and change nothing.
-PLAN_SETTINGS: Final = (
-    "account_usd", "risk_fraction", "maximum_open_positions", "interest_rate", "fee_per_leg_contract_usd",
-    "slippage_fraction", "half_spread_fraction", "half_spread_minimum_usd", "price_tick_usd", "minimum_volume",
-    "minimum_open_interest", "volume_share", "open_interest_share", "long_leg_delta", "short_leg_delta", "wing_delta",
-    "multiplier", "random_entry_runs", "seed",
-)  # fmt: skip
+    from trading_dag.cli.plan_market import TradedMarket
 
 
 @dataclass(frozen=True)
-class PlanRequest:
-    """Holds what the command line asks for, still in the user's words.
+class StudiedPlan:
+    """Holds a plan's study, what it was traded on, and its results by days and delta where they were asked for."""
 
-    Attributes
-    ----------
-    structure : name of the structure.
-    first, last : sessions, inclusive; None for all.
-    entries : ``weekly``, ``daily`` or ``signals``.
-    horizon : horizon of the signals; empty where none is asked for.
-    days : desired calendar days to expiration.
-    exits : ``name=number`` each.
-    changes : ``name=value`` each, of the backtest settings.
-    """
-
-    structure: str
-    first: datetime | None
-    last: datetime | None
-    entries: str
-    horizon: str
-    days: int
-    exits: tuple[str, ...]
-    changes: tuple[str, ...]
+    study: PlanStudy
+    traded: TradedMarket
+    by_days_and_delta: pd.DataFrame | None
 
 
-def show_plan(context: CommandContext, ticker: str, request: PlanRequest, *, html: Path | None, as_json: bool) -> None:
-    """Run the plan on the stored chains, and print its result or write it to a file."""
-    from trading_dag.reporting.backtest_record import plan_record
-
+def show_plan(
+    context: CommandContext, ticker: str | None, request: PlanRequest, *, html: Path | None, as_json: bool
+) -> None:
+    """Run the plan, and print its result or write it to a file."""
     if html is not None and not html.absolute().parent.is_dir():
         raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
-    study = run_study(context, ticker, request)
-    source = source_of(context, ticker, request)
-    record = plan_record(study, source=source)
+    studied = run_study(context, ticker, request)
+    record = _record(studied)
     if html is not None:
         from trading_dag.reporting.backtest_page import plan_page
 
-        html.write_text(plan_page(record, pictures_of(study, source=source)), encoding="utf-8")
+        pictures = pictures_of(studied.study, source=studied.traded.source)
+        html.write_text(plan_page(record, pictures), encoding="utf-8")
     if as_json:
         print_json(record)
         return
-    from trading_dag.reporting.backtest_tables import plan_tables
-
-    for table in plan_tables(record):
-        context.console.print(table)
-    for note in record["notes"]:
-        context.console.print(note)
+    _print(context, studied, record)
     if html is not None:
         context.console.print(f"report: {html}")
 
 
-def run_study(context: CommandContext, ticker: str, request: PlanRequest) -> PlanStudy:
+def run_study(context: CommandContext, ticker: str | None, request: PlanRequest) -> StudiedPlan:
     """Return the plan's result together with what it is compared with.
+
+    Parameters
+    ----------
+    ticker : the underlying; None for that of a file which has but one.
 
     Raises
     ------
     ConfigurationError : for a word that names no structure, exit, entry rule or setting.
-    StorageError, InsufficientDataError : where there is no chain, or no signal within it.
+    StorageError, InsufficientDataError, SourceError : where there are no quotes, or no entry within them.
     """
-    from trading_dag.backtest.plans.structure_plans import exit_rules, plan_of, settings_for_listed_contract
+    from trading_dag.backtest.plans.structure_plans import fills_of, settings_for_listed_contract
     from trading_dag.backtest.results.plan_study import study_plan
-    from trading_dag.backtest.runs.plan_inputs import known_dividends
     from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
 
-    book = settings_for_listed_contract(ticker, changed_settings(context.settings.backtest, request.changes))
-    structure = named_structure(context, request.structure)
-    exits = exit_rules(dict(_exit(word) for word in request.exits))
-    if request.entries not in ENTRY_RULES:
-        raise ConfigurationError(f"unknown entry rule {request.entries!r}; choose from {', '.join(ENTRY_RULES)}")
-    if (request.entries == SIGNALS) != bool(request.horizon):
-        raise ConfigurationError("--entries signals and --horizon go together, such as --entries signals --horizon 24h")
-    plan = plan_of(structure, exits=exits, days_to_expiration=request.days, settings=book)
-    prices = _prices(context, ticker)
-    market = _market(context, ticker, request, book=book, prices=prices)
-    entries, entered = _entries(context, market, request)
-    payouts = known_dividends(prices, market.sessions)
-    rate = _rates(context, market)
-    result = run_plan(market, plan, entries=entries, dividends=payouts.dividends, rate=rate)
+    book = changed_settings(context.settings.backtest, request.changes)
+    request.plan(context, book=book)  # what cannot be is said before anything is read
+    traded = traded_market(context, ticker, request, fills=fills_of(book))
+    market, dividends = traded.market, traded.dividends.dividends
+    plan = request.plan(context, book=settings_for_listed_contract(market.ticker, book))
+    rule = entries_of(context, market, request)
+    result = run_plan(market, plan, entries=rule.entries, dividends=dividends, rate=traded.rate)
     luck = None
     if result.is_closed.any():
         luck = random_entry_runs(
-            market, result, runs=book.random_entry_runs, seed=book.seed, dividends=payouts.dividends, rate=rate
+            market, result, runs=book.random_entry_runs, seed=book.seed, dividends=dividends, rate=traded.rate
         )
-    return study_plan(
+    assumed = {"entries": rule.in_words, "dividends": traded.dividends.assumption}
+    study = study_plan(
         result,
         luck=luck,
-        rate=rate,
+        rate=traded.rate,
         dividend_yield=context.settings.surface.dividend_yield,
-        assumed={"entries": entered, "dividends": payouts.assumption},
+        assumed=assumed if traded.counts is None else {**assumed, "rows": traded.counts.in_words()},
     )
+    table = None
+    if request.by_delta:
+        from trading_dag.backtest.runs.cell_runs import run_cells
 
-
-def source_of(context: CommandContext, ticker: str, request: PlanRequest) -> str | None:
-    """Return the recorded source of all that a plan reads: chain, prices for their dividends, rates, signals."""
-    from resources.chains.store import ChainStore
-    from resources.io_managers.chains import StoredChain
-    from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.schemas import MACRO_TABLE, PRICES_DAILY, RECOMMENDATION
-
-    store = ParquetStore(context.settings.home)
-    read = [(PRICES_DAILY, SliceKey(ticker)), (MACRO_TABLE, SliceKey())]
-    if request.entries == SIGNALS:
-        read.append((RECOMMENDATION, SliceKey(ticker, request.horizon)))
-    records = [store.provenance(table, key) for table, key in read]
-    chain = StoredChain.of(ChainStore(context.settings.home), ticker).attrs["source"]
-    return joined_source([chain, *(record.source for record in records if record is not None)])
+        table = run_cells(result, entries=rule.entries, dividends=dividends, rate=traded.rate)
+    return StudiedPlan(study, traded, table)
 
 
 def pictures_of(study: PlanStudy, *, source: str | None) -> dict[str, bytes]:
@@ -171,115 +122,36 @@ def pictures_of(study: PlanStudy, *, source: str | None) -> dict[str, bytes]:
     return {name: to_png(figure) for name, figure in figures.items()}
 
 
-def named_structure(context: CommandContext, name: str) -> Structure:
-    """Return the structure of that name, built in or the user's own.
+def _record(studied: StudiedPlan) -> dict[str, Any]:
+    """Return the report as JSON holds it; of a file with the counts of its rows."""
+    from trading_dag.reporting.backtest_record import plan_record
 
-    Raises
-    ------
-    ConfigurationError : for an unknown name; it lists all known ones.
-    """
-    from trading_dag.options.structures.structure import structure_of
-    from trading_dag.options.structures.user_structures import structures_by_name
+    record = plan_record(studied.study, source=studied.traded.source)
+    counts = studied.traded.counts
+    if counts is not None:
+        record["rows"] = {
+            "rows": counts.rows, "used": counts.used, "refused": dict(counts.refused),
+            "no_quote": dict(counts.no_quote), "no_delta": counts.no_delta, "remarks": list(studied.traded.remarks),
+        }  # fmt: skip
+    if studied.by_days_and_delta is not None:
+        from trading_dag.reporting.tables import records
 
-    try:
-        return structure_of(name, menu=structures_by_name(context.settings.structures))
-    except OptionPricingError as error:
-        raise ConfigurationError(str(error)) from None
-
-
-def changed_settings(settings: BacktestSettings, changes: tuple[str, ...]) -> BacktestSettings:
-    """Return the settings changed by ``name=value`` words; an empty value switches a limit off.
-
-    Raises
-    ------
-    ConfigurationError : for a word of another form, or a name that is no setting of a plan.
-    ValidationError : for a value that a setting does not accept.
-    """
-    given: dict[str, str | None] = {}
-    for word in changes:
-        name, separator, value = (part.strip() for part in word.partition("="))
-        if not separator:
-            raise ConfigurationError(f"--set {word!r} is not of the form name=value, such as slippage_fraction=0.01")
-        if name not in PLAN_SETTINGS:
-            names = ", ".join(PLAN_SETTINGS)
-            raise ConfigurationError(f"--set {name!r} is no setting of a trade plan; choose from {names}")
-        given[name] = value or None
-    return type(settings).model_validate({**settings.model_dump(), **given})
+        record["by_days_and_delta"] = records(studied.by_days_and_delta)
+    return record
 
 
-def _exit(word: str) -> tuple[str, float]:
-    name, _, number = word.partition("=")
-    try:
-        return name.strip(), float(number)
-    except ValueError:
-        raise ConfigurationError(f"exit {word!r} is not of the form name=number, such as profit_target=0.5") from None
+def _print(context: CommandContext, studied: StudiedPlan, record: dict[str, Any]) -> None:
+    from trading_dag.reporting.backtest_tables import plan_tables
 
+    if studied.traded.counts is not None:
+        context.console.print(studied.traded.counts.in_words())
+    for remark in studied.traded.remarks:
+        context.console.print(remark)
+    for table in plan_tables(record):
+        context.console.print(table)
+    if studied.by_days_and_delta is not None:
+        from trading_dag.reporting.days_and_delta_table import days_and_delta_table
 
-def _market(
-    context: CommandContext, ticker: str, request: PlanRequest, *, book: BacktestSettings, prices: pd.DataFrame
-) -> ChainMarket:
-    import pandas as pd
-
-    from resources.chains.store import ChainStore
-    from resources.io_managers.chains import StoredChain
-    from trading_dag.backtest.markets.chain_market import chain_market
-    from trading_dag.backtest.markets.corporate_actions import splits_of_prices
-    from trading_dag.backtest.plans.structure_plans import fills_of
-    from trading_dag.options.chains.rates import rates_of_quotes
-
-    first, last = (None if day is None else pd.Timestamp(day) for day in (request.first, request.last))
-    if first is not None and last is not None and first > last:
-        raise ConfigurationError(f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}")
-    stored = StoredChain.of(ChainStore(context.settings.home), ticker)
-    rate = rates_of_quotes(_macro(context), fallback=context.settings.surface.risk_free_rate)
-    quotes = stored.quotes(rate=rate, first=first, last=last)
-    return chain_market(quotes, ticker=ticker, fills=fills_of(book), splits=splits_of_prices(prices))
-
-
-def _entries(context: CommandContext, market: ChainMarket, request: PlanRequest) -> tuple[Entries, str]:
-    """Return the entries of the rule, and the rule in words."""
-    from trading_dag.backtest.trades.entries import entries_every_session, entries_weekly
-
-    if request.entries == WEEKLY:
-        return entries_weekly(market), "the chain's first session of each week"
-    if request.entries == DAILY:
-        return entries_every_session(market), "every session of the chain"
-    from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.backtest.runs.plan_inputs import entries_of_recommendations, signals_in_words
-    from trading_dag.schemas import RECOMMENDATION
-
-    key = SliceKey(market.ticker, request.horizon)
-    signals = ParquetStore(context.settings.home).read_or_empty(RECOMMENDATION, key)
-    if signals.empty:
-        raise SliceNotFoundError(
-            f"no signals of {market.ticker} {request.horizon} are stored: "
-            f"trading-dag run --tickers {market.ticker} --horizons {request.horizon} makes them"
-        )
-    entries = entries_of_recommendations(market, signals, structure=request.structure)
-    return entries, signals_in_words(request.structure, horizon=request.horizon)
-
-
-def _prices(context: CommandContext, ticker: str) -> pd.DataFrame:
-    """Return the stored bars, for dividends and splits; no rows where there are none."""
-    from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.schemas import PRICES_DAILY
-
-    return ParquetStore(context.settings.home).read_or_empty(PRICES_DAILY, SliceKey(ticker))
-
-
-def _macro(context: CommandContext) -> pd.DataFrame:
-    from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.schemas import MACRO_TABLE
-
-    return ParquetStore(context.settings.home).read_or_empty(MACRO_TABLE, SliceKey())
-
-
-def _rates(context: CommandContext, market: ChainMarket) -> FloatArray:
-    """Return the Treasury bill rate as known at each session, for Greeks, scenarios and marks of legs without a
-    quote."""
-    import pandas as pd
-
-    from trading_dag.options.chains.rates import rates_at_sessions
-
-    sessions = pd.DatetimeIndex(market.sessions).as_unit("us")
-    return rates_at_sessions(_macro(context), sessions, fallback=context.settings.surface.risk_free_rate)
+        context.console.print(days_and_delta_table(record["by_days_and_delta"]))
+    for note in record["notes"]:
+        context.console.print(note)
