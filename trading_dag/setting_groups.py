@@ -301,6 +301,12 @@ class SelectorSettings(_Frozen):
     full_minimum: float = 0.70
     direction_weight: float = 0.6
     iv_weight: float = 0.4
+    expected_return_minimum: float = Field(
+        0.02,
+        ge=0,
+        le=1_000,
+        description="rule expected_value: margin of safety, least expected profit as a share of what is at risk",
+    )
 
 
 class DriftSettings(_Frozen):

@@ -59,6 +59,7 @@ from trading_dag.schemas.models import (
     VERSIONS,
 )
 from trading_dag.schemas.monitoring import DRIFT
+from trading_dag.schemas.opportunities import OPPORTUNITIES, OPPORTUNITY_CALIBRATION
 from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.schemas.predictions import (
     PREDICTIONS_DIRECTION,
@@ -116,7 +117,7 @@ TABLES: Final[dict[str, Table]] = {
         PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, PREDICTIONS_VOLATILITY_LEVEL, PREDICTIONS_PRICE,
         PREDICTIONS_SPREAD, PREDICTIONS_REGIME,
         METRICS, MULTIPLICITY, IMPORTANCE,
-        RECOMMENDATION, PREDICTIONS_LOG, LIVE, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
+        OPPORTUNITIES, RECOMMENDATION, PREDICTIONS_LOG, LIVE, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
     )
 }  # fmt: skip
 
@@ -181,6 +182,8 @@ __all__ = [
     "MULTIPLICITY",
     "NEWS",
     "NEWS_SENTIMENT",
+    "OPPORTUNITIES",
+    "OPPORTUNITY_CALIBRATION",
     "OPTION_CHAIN",
     "OPTION_CHAIN_FEATURES",
     "OPTION_CHAIN_TABLE",

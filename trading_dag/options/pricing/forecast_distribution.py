@@ -101,7 +101,8 @@ class ForecastDistribution:
         return paid[:, 0] if is_one_a_row else paid
 
     def probability_of_touching(self, level: ArrayLike, *, spot: ArrayLike, closes: int | None = None) -> FloatArray:
-        """Return the probability that the price reaches a level at any time up to the target, (n,).
+        """Return the probability that the price reaches a level at any time up to the target, (n,), or (n, m) for
+        levels (n, m).
 
         The path is taken for a Brownian motion of the logarithm whose drift is the median's and whose standard
         deviation is that of the 90 % range, with the forecast's own tails at the end: for a lognormal price this
@@ -110,8 +111,8 @@ class ForecastDistribution:
 
         Parameters
         ----------
-        level, spot : (n,) or one for all, positive. The price starts at ``spot``; at or beyond the level it has
-            touched it.
+        level, spot : (n,) or one for all, positive; levels (n, m) for several a row. The price starts at ``spot``; at
+            the level it has touched it. NaN for a missing level.
         closes : how many closes are looked at, the last of them the target's; None for the whole path. Closes alone
             see a level later than the path between them, as if it were 0.5826 s/√closes further away.
 
@@ -123,12 +124,12 @@ class ForecastDistribution:
         from scipy.special import ndtri
 
         rows = len(self.quantiles)
-        start = np.broadcast_to(np.asarray(spot, dtype=np.float64), (rows,))
-        barrier = np.broadcast_to(np.asarray(level, dtype=np.float64), (rows,))
+        start = np.broadcast_to(np.asarray(spot, dtype=np.float64), (rows,))[:, np.newaxis]
+        barrier, is_one_a_row = self._by_row(level)
         logs = np.log(self.quantiles)
-        middle = self._log_price_at(np.zeros((rows, 1)))[:, 0] - np.log(start)
+        middle = self.log_price_at(np.zeros((rows, 1))) - np.log(start)
         reach = ndtri(self.levels[-1]) - ndtri(self.levels[0])
-        deviation = (logs[:, -1] - logs[:, 0]) / reach
+        deviation = ((logs[:, -1] - logs[:, 0]) / reach)[:, np.newaxis]
         distance = np.log(barrier / start)
         side = np.where(distance >= 0, 1.0, -1.0)
         if closes is not None:
@@ -140,7 +141,8 @@ class ForecastDistribution:
         mirrored = self._beyond(start * np.exp(distance + 2.0 * middle), side)
         reflected = np.exp(np.minimum(exponent, _LARGEST_EXPONENT)) * mirrored * (deviation > 0)
         touched = np.clip(beyond + reflected, beyond, 1.0)
-        return np.where((barrier == start) & (closes is None), 1.0, touched)
+        told: FloatArray = np.where((barrier == start) & (closes is None), 1.0, touched)
+        return told[:, 0] if is_one_a_row else told
 
     def _beyond(self, price: FloatArray, side: FloatArray) -> FloatArray:
         below = self.probability_below(price)
@@ -163,7 +165,8 @@ class ForecastDistribution:
         slopes = np.diff(logs, axis=1) / np.diff(scores)
         return scores, logs[:, :-1] - slopes * scores[:-1], slopes
 
-    def _log_price_at(self, score: FloatArray) -> FloatArray:
+    def log_price_at(self, score: FloatArray) -> FloatArray:
+        """Return the logarithm of the price at each normal score, (n, m)."""
         scores, heights, slopes = self._lines()
         line = np.clip(np.searchsorted(scores, score, side="right") - 1, 0, len(scores) - 2)
         found: FloatArray = np.take_along_axis(heights, line, 1) + np.take_along_axis(slopes, line, 1) * score

@@ -18,6 +18,7 @@ from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
     BackExpiryRule,
     DeltaRule,
+    ExpiryRule,
     Leg,
     OffsetRule,
     SameStrikeRule,
@@ -30,6 +31,7 @@ from trading_dag.sessions import all_sessions
 from trading_dag.setting_groups import BacktestSettings
 
 QuoteTime = Literal["open", "close"]
+DeltaKey = tuple[str, float, ExpiryRule]
 SESSION_HOURS: Final = 6.5
 STRIKE_TICKS_USD: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0)
 _FRIDAY: Final = 4
@@ -124,6 +126,7 @@ def choose_strikes(
     spot: ArrayLike,
     years: ArrayLike,
     settings: BacktestSettings,
+    known_strikes: dict[DeltaKey, FloatArray] | None = None,
 ) -> FloatArray:
     """Return the strikes of every leg, (n, legs), in the order of the legs; NaN rows where spot or index is NaN.
 
@@ -133,7 +136,10 @@ def choose_strikes(
     ----------
     spot : (n,) USD.
     years : (n,) time to the one expiration, or (n, legs) where legs expire at different dates.
+    known_strikes : strikes by right, delta and expiration that were found before for the same arguments, and are not
+        searched again; what is found is added. None where each structure is asked for once.
     """
+    known = {} if known_strikes is None else known_strikes
     price = np.atleast_1d(np.asarray(spot, dtype=np.float64))
     term = np.asarray(years, dtype=np.float64)
     terms = np.broadcast_to(term if term.ndim == 2 else term[..., np.newaxis], (len(price), len(structure.legs)))
@@ -141,7 +147,7 @@ def choose_strikes(
     strikes: list[FloatArray] = []
     for leg, leg_years in zip(structure.legs, terms.T, strict=True):
         strike = _strike_by_rule(
-            leg, surface, spot=price, years=leg_years, step=step, earlier=strikes, settings=settings
+            leg, surface, spot=price, years=leg_years, step=step, earlier=strikes, settings=settings, known=known
         )
         if leg.apart_from is not None:
             other = strikes[leg.apart_from]
@@ -161,6 +167,7 @@ def _strike_by_rule(
     step: FloatArray,
     earlier: list[FloatArray],
     settings: BacktestSettings,
+    known: dict[DeltaKey, FloatArray],
 ) -> FloatArray:
     """Return what the leg's strike rule says, (n,), before legs are moved apart."""
     rule = leg.strike_rule
@@ -169,10 +176,13 @@ def _strike_by_rule(
     if isinstance(rule, SameStrikeRule):
         return earlier[rule.leg]
     if isinstance(rule, DeltaRule | TargetDeltaRule):
-        return strike_at_delta(
-            surface, spot, years=years, is_call=leg.option_right == "C",
-            absolute_delta=_absolute_delta(rule, settings=settings), step=step,
-        )  # fmt: skip
+        delta = _absolute_delta(rule, settings=settings)
+        key = (leg.option_right, delta, leg.expiry_rule)
+        if key not in known:
+            known[key] = strike_at_delta(
+                surface, spot, years=years, is_call=leg.option_right == "C", absolute_delta=delta, step=step
+            )
+        return known[key]
     return _strike_beside(rule, earlier[rule.leg], spot=spot, step=step)
 
 

@@ -1,0 +1,63 @@
+"""Structures valued under the forecasts' distribution, beside the market's."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from assets.declare.declaration import Declaration, Result, Slice, table_asset
+from assets.signals import RATES
+from trading_dag.schemas import (
+    CHAIN_ANALYTICS,
+    OPPORTUNITIES,
+    PREDICTIONS_PRICE,
+    PREDICTIONS_VOLATILITY_LEVEL,
+    PRICES_DAILY,
+    VOLATILITY_INDEX,
+)
+
+
+@table_asset(
+    OPPORTUNITIES,
+    reads={
+        "price": PREDICTIONS_PRICE,
+        "level": PREDICTIONS_VOLATILITY_LEVEL,
+        "prices": PRICES_DAILY,
+        "volatility_index": VOLATILITY_INDEX,
+        "rates": RATES,
+        "smiles": CHAIN_ANALYTICS,
+    },
+    code_version="1",
+    uses=("surface", "backtest", "structures", "options_listed"),
+)
+def opportunities(
+    at: Slice,
+    price: pd.DataFrame,
+    level: pd.DataFrame,
+    prices: pd.DataFrame,
+    volatility_index: pd.DataFrame,
+    rates: pd.DataFrame,
+    smiles: pd.DataFrame,
+) -> Result:
+    """Every structure is valued under the served forecasts of price and volatility level, net of spread and fees. Of
+    each earlier session the best candidate of each structure is stored, of the newest the whole grid."""
+    from trading_dag.options.structures.user_structures import structures_by_name
+    from trading_dag.strategy.opportunities.build import build_opportunities
+
+    found = build_opportunities(
+        price,
+        level,
+        prices,
+        volatility_index,
+        rates=rates,
+        horizon=at.horizon,
+        settings=at.settings,
+        menu=structures_by_name(at.settings.structures),
+        smiles=smiles,
+    )
+    told = ", ".join(f"{reason}: {count:,}" for reason, count in found.left_out.items())
+    return Result({OPPORTUNITIES.name: found.table}, {"sessions without a row": told or "none"})
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (opportunities,)

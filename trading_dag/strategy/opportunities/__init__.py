@@ -1,0 +1,1 @@
+"""Trades judged by the forecast's distribution: candidates, what each is expected to bring, and the choice."""

@@ -1,0 +1,99 @@
+"""The rule ``expected_value``: the best opportunity of each session that clears a margin of safety, or none.
+
+It reads what was computed at the session's close and nothing later. Prices, legs and sizes of the chosen one are the
+recommendation's business.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from trading_dag.arrays import BoolArray, TextArray
+from trading_dag.frames import require_columns
+from trading_dag.schemas import OPPORTUNITIES
+from trading_dag.setting_groups import SelectorSettings
+from trading_dag.strategy.selector import NO_TRADE
+
+EXPECTED_VALUE: Final = "expected_value"
+_READ: Final = ("session", "structure", "held_to", "back_expiration", "rank", "is_backtested",
+                "expected_return_on_risk", "expected_return_on_risk_low", "reason")  # fmt: skip
+_KEPT_WITHOUT_TRADE: Final = ("ticker", "horizon", "session", "target_session", "spot")
+
+
+def choose(opportunities: pd.DataFrame, settings: SelectorSettings) -> pd.DataFrame:
+    """Return what the rule ``expected_value`` trades at each session, one row a session, ascending.
+
+    Parameters
+    ----------
+    opportunities : ``signals.opportunities`` of one ticker and horizon.
+    settings : with ``expected_return_minimum``, the margin of safety.
+
+    Returns
+    -------
+    The columns of ``signals.opportunities``. Where nothing is traded ``structure`` is ``no_trade``, ``reason`` says
+    why, and all but ticker, horizon, sessions and spot is NULL. A session without opportunities has no row. What
+    is traded is held to the target, expires on one date, has a limit of loss, and is of the grid that every earlier
+    session was searched for; its expected return on risk reaches the margin, and the lower end of its interval
+    lies above 0.
+
+    Raises
+    ------
+    SchemaError : for missing columns.
+    """
+    require_columns(opportunities, OPPORTUNITIES.qualified_name, columns=_READ)
+    ranked = opportunities.sort_values(["session", "rank"], kind="stable").reset_index(drop=True)
+    possible = _is_tradable(ranked)
+    clears = possible & (
+        (ranked["expected_return_on_risk"] >= settings.expected_return_minimum)
+        & (ranked["expected_return_on_risk_low"] > 0.0)
+    ).to_numpy(dtype=np.bool_)
+    # The first that clears; else, for the sentence, the one that could be traded and promises most; else the first.
+    order = np.where(clears, 0, np.where(possible, 1, 2))
+    promise = np.where(order == 1, -ranked["expected_return_on_risk"].to_numpy(np.float64), ranked["rank"])
+    first = ranked.assign(_order=order, _promise=promise).sort_values(["session", "_order", "_promise"], kind="stable")
+    first = first.drop_duplicates("session").reset_index(drop=True)
+    place = first.pop("_order").to_numpy()
+    del first["_promise"]
+    return _without_trade(first, place, margin=settings.expected_return_minimum)
+
+
+def _is_tradable(rows: pd.DataFrame) -> BoolArray:
+    tradable: BoolArray = (
+        rows["is_backtested"].astype(bool)
+        & (rows["held_to"] == "target")
+        & rows["back_expiration"].isna()
+        & rows["expected_return_on_risk"].notna()
+    ).to_numpy(dtype=np.bool_)
+    return tradable
+
+
+def _without_trade(first: pd.DataFrame, place: np.ndarray, *, margin: float) -> pd.DataFrame:
+    """Return the rows with those that are not traded emptied."""
+    is_traded = place == 0
+    reason: TextArray = first["reason"].to_numpy(dtype=object)
+    refused = np.flatnonzero(~is_traded)
+    told = first.iloc[refused]
+    for row, name, order, expected, low in zip(
+        refused.tolist(), told["structure"], place[refused].tolist(),
+        told["expected_return_on_risk"].tolist(), told["expected_return_on_risk_low"].tolist(), strict=True,
+    ):  # fmt: skip
+        reason[row] = _why_not(name, order=order, expected=expected, low=low, margin=margin)
+    emptied = [name for name in first.columns if name not in (*_KEPT_WITHOUT_TRADE, "structure", "reason")]
+    wider = {"i": "float64", "u": "float64", "b": "object"}
+    integers = {name: wider[first[name].dtype.kind] for name in emptied if first[name].dtype.kind in wider}
+    chosen = first.astype(integers)
+    for name in emptied:
+        chosen[name] = chosen[name].where(is_traded)
+    return chosen.assign(structure=np.where(is_traded, first["structure"], NO_TRADE), reason=reason)
+
+
+def _why_not(name: str, *, order: int, expected: float, low: float, margin: float) -> str:
+    if order == 2:
+        return "no structure with a limit of loss and one expiration could be valued"
+    best = f"the best, {name.replace('_', ' ')}, is expected to bring {expected:+.1%} of its risk"
+    if expected < margin:
+        return f"{best}, less than the margin of {margin:.1%}"
+    return f"{best}, but its interval reaches down to {low:+.1%}"
