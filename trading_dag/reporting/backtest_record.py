@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.backtest.markets.chain_coverage import ChainCoverage, coverage_of
-from trading_dag.backtest.plans.trade_plan import TargetDelta
+from trading_dag.backtest.plans.trade_plan import OwnRule, TargetDelta
 from trading_dag.backtest.results.plan_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
 from trading_dag.options.structures.structure import BackExpiryRule
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
@@ -166,6 +166,8 @@ def strike_text(leg: Leg, choice: StrikeChoice) -> str:
         if choice.bounds is not None:
             within = f"from {choice.bounds[0]:.2f} to {choice.bounds[1]:.2f}"
         return f"{head} at {choice.absolute_delta:.2f} delta ({within})"
+    if isinstance(choice, OwnRule):
+        return f"{head} by its own rule on the strike grid"
     if choice.distance == 0.0:
         return f"{head} at the strike of leg {choice.from_leg + 1}"
     size = abs(choice.distance)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.arrays import BoolArray, DateArray, FloatArray, IntArray
+from trading_dag.backtest.markets.contract_quotes import ContractQuotes
 from trading_dag.backtest.markets.corporate_actions import NO_ACTIONS, CorporateActions, joined_actions, jumps_of_chain
 from trading_dag.backtest.markets.quote_columns import (
     TABLE,
@@ -32,6 +33,7 @@ from trading_dag.backtest.markets.quote_columns import (
 )
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import SchemaError
+from trading_dag.options.chains.contracts import ContractTerms, terms_of
 
 if TYPE_CHECKING:
     from trading_dag.backtest.plans.trade_plan import FillAssumptions
@@ -93,6 +95,63 @@ class ChainMarket:
     def by_session(self, values: ArrayLike) -> FloatArray:
         """Return one number for every session, or one each, as (sessions,)."""
         return np.broadcast_to(np.asarray(values, dtype=np.float64), (len(self),))
+
+    @property
+    def terms(self) -> ContractTerms:
+        """Return the terms of the contracts."""
+        return terms_of(self.ticker)
+
+    @property
+    def quote_source(self) -> str:
+        """Return what a trade is said to be priced from."""
+        return "chain"
+
+    @property
+    def has_open_marks(self) -> bool:
+        """Return whether a session has a mark at its open; every one of a chain is a close."""
+        return False
+
+    @property
+    def is_close(self) -> BoolArray:
+        """Return which marks are closes."""
+        return np.ones(len(self), dtype=np.bool_)
+
+    def close_positions(self, days: IntArray) -> IntArray:
+        """Return the first close at or after each day; ``len`` where the data ends first."""
+        return self.days.searchsorted(days).astype(np.int64)
+
+    def surely_quoted_from(self, positions: IntArray) -> IntArray:
+        """Return the first position from each on at which every contract is quoted; ``len`` where nobody knows."""
+        return np.full(len(positions), len(self), dtype=np.int64)
+
+    def bound_discount(self, at: IntArray, expiration_day: IntArray) -> FloatArray:
+        """Return what a payoff at the expiration is worth at each mark, as a share: all of it, if exercise may pay
+        now."""
+        return np.ones(np.broadcast_shapes(at.shape, expiration_day.shape))
+
+    def quotes_of(
+        self,
+        at: IntArray,
+        expiration_day: IntArray,
+        *,
+        is_call: BoolArray,
+        strike: FloatArray,
+        is_bought: BoolArray,
+        with_delta: bool = True,
+    ) -> ContractQuotes:
+        """Return the quotes of contracts at marks; NaN where the chain has none."""
+        rows = self.rows_of(at, expiration_day, is_call=is_call, strike=strike)
+        return self.quotes_at_rows(rows, is_bought=is_bought, with_delta=with_delta)
+
+    def quotes_at_rows(self, rows: IntArray, *, is_bought: BoolArray, with_delta: bool = True) -> ContractQuotes:
+        """Return the quotes of these rows; NaN for row −1."""
+        return ContractQuotes(
+            price=np.where(is_bought, self.buy_price(rows), self.sell_price(rows)),
+            mark=self.mark(rows),
+            delta=_values_at(self.delta, rows) if with_delta else np.full(rows.shape, np.nan),
+            volatility=np.full(rows.shape, np.nan),
+            is_last=self.made_from_last(rows),
+        )
 
     def sell_price(self, rows: IntArray) -> FloatArray:
         """Return what a seller gets, slippage taken off, rounded down to the tick and not below zero; NaN for row

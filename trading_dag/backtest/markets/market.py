@@ -59,7 +59,7 @@ class Market:
 
     def marking_surface(self, positions: IntArray) -> ModelledSurface:
         """Return the surface at the close of each session, from the last index level known by then."""
-        last_known = _carried_forward(np.where(np.isnan(self.index_close), self.index_open, self.index_close))
+        last_known = carried_forward(np.where(np.isnan(self.index_close), self.index_open, self.index_close))
         return self._surface(last_known[positions], self.rate[positions])
 
     def at_shifted_volatility(self, shift: float) -> Market:
@@ -70,12 +70,12 @@ class Market:
 
     def last_known_close(self) -> FloatArray:
         """Close of each session, or the last one before it where the session is absent."""
-        return _carried_forward(self.close)
+        return carried_forward(self.close)
 
     def benchmark(self, window: slice) -> FloatArray:
         """Return the starting cash held in the underlying from the first session of the window, dividends
         reinvested."""
-        value = _carried_forward(self.total_return_close)[window]
+        value = carried_forward(self.total_return_close)[window]
         grown: FloatArray = self.settings.backtest.account_usd * value / value[:1]
         return grown
 
@@ -121,8 +121,8 @@ def build_market(
     )
 
 
-def _carried_forward(values: FloatArray) -> FloatArray:
-    """Each value, or the last one before it that is not NaN."""
+def carried_forward(values: FloatArray) -> FloatArray:
+    """Return each value, or the last one before it that is not NaN."""
     known = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
     carried: FloatArray = values[known]
     return carried

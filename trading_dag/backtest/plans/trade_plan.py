@@ -57,7 +57,12 @@ class Width:
             raise ConfigurationError(f"{self}: a width must be finite")
 
 
-StrikeChoice = TargetDelta | Width
+@dataclass(frozen=True)
+class OwnRule:
+    """Leaves the strike to the rule of the leg itself, on a strike grid; a chain has none."""
+
+
+StrikeChoice = TargetDelta | Width | OwnRule
 
 
 @dataclass(frozen=True)

@@ -255,13 +255,15 @@ def _years_left(result: PlanResult, rows: IntArray, column: IntArray) -> FloatAr
 def _marks(result: PlanResult, rows: IntArray, column: IntArray) -> FloatArray:
     """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
     market, paths = result.market, result.paths
-    quotes = market.rows_of(
+    structure = result.plan.structure
+    return market.quotes_of(
         paths.at[rows, column][:, np.newaxis],
         paths.positions.leg_expiration_day[rows],
-        is_call=result.plan.structure.is_call,
+        is_call=structure.is_call,
         strike=paths.positions.strikes[rows],
-    )
-    return market.mark(quotes)
+        is_bought=structure.signed_ratios < 0,
+        with_delta=False,
+    ).mark
 
 
 def _by_entry(result: PlanResult, rows: IntArray, values: FloatArray) -> FloatArray:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from trading_dag.arrays import BoolArray, DateArray, FloatArray, IntArray, TextArray
-from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.plans.exit_rules import EXIT_ORDER
 from trading_dag.backtest.plans.trade_plan import TradePlan
 from trading_dag.backtest.trades.account import AccountHistory, fees_one_way_usd, profit_usd
+from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.exits import Exits
 from trading_dag.backtest.trades.paths import PositionPaths
 from trading_dag.sessions import session_before
@@ -41,7 +41,7 @@ class PlanResult:
     """
 
     plan: TradePlan
-    market: ChainMarket
+    market: QuotedMarket
     paths: PositionPaths
     exits: Exits
     contracts: IntArray
@@ -116,10 +116,10 @@ class PlanResult:
 
     @property
     def quote_source(self) -> TextArray:
-        """``last`` where a price of the entry or the exit is made from a last trade, otherwise ``chain``."""
+        """``last`` where a price of the entry or the exit is made from a last trade, otherwise what the market is."""
         rows = np.arange(len(self.contracts))
         at_exit = self.paths.is_last[rows, self.exits.column] & (self.exits.exit >= 0) & ~self._is_settled
-        source = np.where(self.paths.positions.is_last | at_exit, "last", "chain")
+        source = np.where(self.paths.positions.is_last | at_exit, "last", self.market.quote_source)
         return np.where(self.is_taken, source, "").astype(object)
 
     @property

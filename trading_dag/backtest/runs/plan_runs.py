@@ -1,29 +1,37 @@
-"""Trade plans on a chain, from entries to results, and what random entry would have given.
+"""Trade plans on a market, from entries to results, alone or several in one account, and what random entry would give.
 
+The one engine: the market is a stored chain or the modelled surface, and entries are signals, a calendar's or random.
 Trade plans that differ only in exits and account share one opening and one gathering of paths. The single
-steps are ``positions``, ``paths``, ``exits``, ``rolls`` and ``account``; modelled quotes are ``engine``'s backtest.
+steps are ``positions``, ``paths``, ``exits``, ``rolls`` and ``account``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.arrays import FloatArray
 from trading_dag.backtest.markets.dividends import Dividends
-from trading_dag.backtest.plans.trade_plan import TradePlan
+from trading_dag.backtest.plans.trade_plan import AccountRules, TradePlan
 from trading_dag.backtest.results.plan_results import PlanResult
-from trading_dag.backtest.trades.account import account_history, admit_positions, profit_usd, size_positions
+from trading_dag.backtest.trades.account import (
+    AccountHistory,
+    Part,
+    account_history,
+    admit_positions,
+    profit_usd,
+    size_positions,
+)
+from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.entries import Entries, EntryTerms, entries_every_session, terms_of_entries
 from trading_dag.backtest.trades.exits import leave_positions
 from trading_dag.backtest.trades.paths import PositionPaths, gather_paths
 from trading_dag.backtest.trades.positions import open_positions
-from trading_dag.backtest.trades.rolls import entries_with_rolls, rows_of
+from trading_dag.backtest.trades.rolls import EntriesWithRolls, entries_with_rolls, rows_of
 
 if TYPE_CHECKING:
     from trading_dag.backtest.results.random_entry import RandomEntry
@@ -32,7 +40,7 @@ Gathered = dict[object, PositionPaths]
 
 
 def run_plan(
-    market: ChainMarket,
+    market: QuotedMarket,
     plan: TradePlan,
     *,
     entries: Entries,
@@ -52,7 +60,7 @@ def run_plan(
 
 
 def run_plans(
-    market: ChainMarket,
+    market: QuotedMarket,
     plans: Sequence[TradePlan],
     *,
     entries: Entries,
@@ -68,30 +76,136 @@ def run_plans(
     ----------
     gathered : what earlier calls with the same market, entries, dividends and rate have gathered; added to.
     """
-    unrolled = np.full(len(entries), -1, dtype=np.int64)
     shared: Gathered = {} if gathered is None else gathered
-    results = []
-    for plan in plans:
-        contracts = (plan.structure, plan.strikes, plan.expiration)
-        if contracts not in shared:
-            opened = open_positions(market, plan, entries=entries)
-            shared[contracts] = gather_paths(market, opened, dividends=dividends, rate=rate)
-        paths, rolled_from = shared[contracts], unrolled
-        if plan.exits.rolls:
-            every, rolled_from = entries_with_rolls(
-                market, plan, entries, paths=paths, dividends=dividends, rate=rate
-            )  # fmt: skip
-            if len(every) > len(entries):
-                opened = open_positions(market, plan, entries=every)
-                paths = gather_paths(market, opened, dividends=dividends, rate=rate)
+    return [
+        run_account(
+            market, [PlannedEntries(plan, entries)], account=plan.account, dividends=dividends, rate=rate,
+            gathered=shared,
+        ).results[0]
+        for plan in plans
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlannedEntries:
+    """Holds one plan and when it would enter; its entries' sizes are multiplied by the weight."""
+
+    plan: TradePlan
+    entries: Entries
+    weight: float = 1.0
+
+    def weighted(self) -> Entries:
+        """Return the entries at their weight."""
+        return self.entries if self.weight == 1.0 else replace(self.entries, size=self.entries.size * self.weight)
+
+
+@dataclass(frozen=True)
+class AccountResult:
+    """Holds what several plans came to in one account.
+
+    Attributes
+    ----------
+    results : of each plan, in their order; the history of each is the whole account's.
+    account : starting cash, limits and interest.
+    history : cash, marks and equity of the account, mark by mark of the market.
+    """
+
+    results: list[PlanResult]
+    account: AccountRules
+    history: AccountHistory
+
+    @property
+    def total_profit_usd(self) -> float:
+        """Return the summed profit of all closed trades after fees."""
+        return float(sum(result.total_profit_usd for result in self.results))
+
+
+def run_account(
+    market: QuotedMarket,
+    planned: Sequence[PlannedEntries],
+    *,
+    account: AccountRules,
+    dividends: Dividends | None = None,
+    rate: ArrayLike = 0.0,
+    gathered: Gathered | None = None,
+) -> AccountResult:
+    """Run several plans in one account, whose capital and number of positions they share in the order of time.
+
+    Parameters
+    ----------
+    planned : plans with their entries; fees, multiplier and risk budget are each plan's own.
+    account : starting cash, positions at once and interest of the whole.
+    dividends, rate : as in ``run_plan``.
+    gathered : paths of earlier calls with the same market, entries, dividends and rate; added to. Plans that
+        differ only in exits and account share theirs.
+    """
+    plans = [part.plan for part in planned]
+    paths = [_gathered_paths(market, part, dividends=dividends, rate=rate, shared=gathered) for part in planned]
+    rolls: list[EntriesWithRolls | None] = [None] * len(plans)
+    if any(plan.exits.rolls for plan in plans):
+        rolls = [*entries_with_rolls(market, paths, plans, account=account, dividends=dividends, rate=rate)]
+        for number, (plan, rolled) in enumerate(zip(plans, rolls, strict=True)):
+            if rolled is not None and len(rolled.entries) > len(paths[number].positions.entries):
+                opened = open_positions(market, plan, entries=rolled.entries)
+                paths[number] = gather_paths(market, opened, dividends=dividends, rate=rate)
             else:
-                rolled_from = unrolled
-        results.append(_result(market, plan, paths, rolled_from=rolled_from))
-    return results
+                rolls[number] = None
+    parts = [
+        Part(
+            path,
+            leave_positions(path, plan.exits),
+            size_positions(path.positions, plan.account),
+            plan.account,
+            None if rolled is None else rolled.generation,
+        )
+        for plan, path, rolled in zip(plans, paths, rolls, strict=True)
+    ]
+    admitted = admit_positions(parts, account)
+    history = account_history(
+        market,
+        parts,
+        contracts=[contracts for contracts, _ in admitted],
+        account=account,
+    )
+    results = [
+        PlanResult(
+            plan=plan,
+            market=market,
+            paths=part.paths,
+            exits=part.exits,
+            contracts=contracts,
+            skip_reason=reason,
+            margin_usd=part.sized.margin_usd,
+            rolled_from=np.full(len(contracts), -1, dtype=np.int64) if rolled is None else rolled.rolled_from,
+            history=history,
+        )
+        for plan, part, (contracts, reason), rolled in zip(plans, parts, admitted, rolls, strict=True)
+    ]
+    return AccountResult(results, account, history)
+
+
+def _gathered_paths(
+    market: QuotedMarket,
+    part: PlannedEntries,
+    *,
+    dividends: Dividends | None,
+    rate: ArrayLike,
+    shared: Gathered | None,
+) -> PositionPaths:
+    """Paths of the plan's contracts; those that were gathered before for the very same entries."""
+    plan = part.plan
+    contracts = (plan.structure, plan.strikes, plan.expiration, plan.exits.roll_short_delta is not None)
+    if shared is not None and contracts in shared and shared[contracts].positions.entries is part.entries:
+        return shared[contracts]
+    opened = open_positions(market, plan, entries=part.weighted())
+    paths = gather_paths(market, opened, dividends=dividends, rate=rate)
+    if shared is not None:
+        shared[contracts] = paths
+    return paths
 
 
 def random_entry_runs(
-    market: ChainMarket,
+    market: QuotedMarket,
     result: PlanResult,
     *,
     runs: int,
@@ -118,7 +232,7 @@ def random_entry_runs(
     return random_entry_test(profits, kind=kind, at=own.entry, total_usd=result.total_profit_usd, runs=runs, seed=seed)
 
 
-def _profits_on_terms(market: ChainMarket, paths: PositionPaths, *, terms: EntryTerms) -> FloatArray:
+def _profits_on_terms(market: QuotedMarket, paths: PositionPaths, *, terms: EntryTerms) -> FloatArray:
     """Profit of these paths, which enter at every session, on each of the terms, (kinds, sessions), USD."""
     plan = paths.positions.plan
     profits = np.full((len(terms), len(market)), np.nan)
@@ -130,21 +244,3 @@ def _profits_on_terms(market: ChainMarket, paths: PositionPaths, *, terms: Entry
         profit = profit_usd(positions, exits, contracts=contracts, account=plan.account)
         profits[kind] = np.where((contracts > 0) & (exits.exit >= 0), profit, np.nan)
     return profits
-
-
-def _result(market: ChainMarket, plan: TradePlan, paths: PositionPaths, *, rolled_from: IntArray) -> PlanResult:
-    positions = paths.positions
-    exits = leave_positions(paths, plan.exits)
-    sized = size_positions(positions, plan.account)
-    contracts, reason = admit_positions(positions, exits, sized=sized, account=plan.account)
-    return PlanResult(
-        plan=plan,
-        market=market,
-        paths=paths,
-        exits=exits,
-        contracts=contracts,
-        skip_reason=reason,
-        margin_usd=sized.margin_usd,
-        rolled_from=rolled_from,
-        history=account_history(market, paths, exits, contracts=contracts, account=plan.account),
-    )

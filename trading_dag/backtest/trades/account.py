@@ -8,24 +8,27 @@ equity = cash + marks. Dividends on shares are paid at their ex-date, not weeks 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from trading_dag.arrays import FloatArray, IntArray, TextArray
-from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.backtest.plans.outcomes import (
+    CAPITAL_LIMIT,
+    EXCEEDS_RISK_BUDGET,
+    EXCEEDS_VOLUME_SHARE,
+    POSITION_LIMIT,
+)
 from trading_dag.backtest.plans.trade_plan import AccountRules
+from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.exits import Exits
 from trading_dag.backtest.trades.margin import margin_requirement
 from trading_dag.backtest.trades.paths import PositionPaths
 from trading_dag.backtest.trades.positions import OpenedPositions
 from trading_dag.day_count import DAYS_PER_YEAR
 
-EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
-EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"
-CAPITAL_LIMIT: Final = "capital_limit"
-POSITION_LIMIT: Final = "position_limit"
 _BEYOND_DATA: Final = 1 << 62
 # More than any contract was ever traded; a margin of next to nothing would otherwise ask for more than integers hold.
 _MOST_STRUCTURES: Final = 1e12
@@ -128,16 +131,36 @@ def capital_needs(
     return [CapitalNeed(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def admit_positions(
-    positions: OpenedPositions, exits: Exits, *, sized: SizedPositions, account: AccountRules
-) -> tuple[IntArray, TextArray]:
-    """Contracts that the account takes, and why it takes none: its capital or its number of positions."""
-    contracts, reason = sized.contracts.copy(), sized.skip_reason.copy()
+class Part(NamedTuple):
+    """Holds what one plan brings to an account: its paths, how each ends, its sizes, fees and multiplier.
+
+    ``generation`` is (n,) rolls from the entry; None where nothing rolls.
+    """
+
+    paths: PositionPaths
+    exits: Exits
+    sized: SizedPositions
+    rules: AccountRules
+    generation: IntArray | None = None
+
+
+def admit_positions(parts: Sequence[Part], account: AccountRules) -> list[tuple[IntArray, TextArray]]:
+    """Return for every plan the contracts that the one account takes, and why it takes none, in the order of time.
+
+    On one quote what has rolled less often comes first, then the earlier plan, then the earlier row.
+    """
+    admitted = [(part.sized.contracts.copy(), part.sized.skip_reason.copy()) for part in parts]
+    waiting = []
+    for number, (paths, exits, sized, rules, generation) in enumerate(parts):
+        needs = capital_needs(paths.positions, exits, sized=sized, account=rules)
+        rolled = [0] * len(sized.contracts) if generation is None else generation.tolist()
+        waiting += [(need.entry, rolled[need.row], number, need.row, need) for need in needs]
     book = CapitalBook(account)
-    for need in capital_needs(positions, exits, sized=sized, account=account):
+    for _, _, number, row, need in sorted(waiting):
         if refusal := book.refusal(need):
-            contracts[need.row], reason[need.row] = 0, refusal
-    return contracts, reason
+            contracts, reason = admitted[number]
+            contracts[row], reason[row] = 0, refusal
+    return admitted
 
 
 @dataclass(frozen=True)
@@ -164,16 +187,48 @@ class AccountHistory:
 
 
 def account_history(
-    market: ChainMarket, paths: PositionPaths, exits: Exits, *, contracts: IntArray, account: AccountRules
+    market: QuotedMarket,
+    parts: Sequence[Part],
+    *,
+    contracts: Sequence[IntArray],
+    account: AccountRules,
 ) -> AccountHistory:
-    """Add up the fills, settlements, fees, dividends and marks of every position that was taken."""
-    positions, sessions = paths.positions, len(market)
+    """Add up the fills, settlements, fees, dividends and marks of every position that was taken.
+
+    Parameters
+    ----------
+    parts, contracts : of each plan that trades in the account, and how many structures of each position it took.
+    account : starting cash and interest.
+    """
+    sessions = len(market)
+    flow, marks, open_positions = np.zeros(sessions), np.zeros(sessions), np.zeros(sessions, dtype=np.int64)
+    for part, of_part in zip(parts, contracts, strict=True):
+        _add_positions(part, of_part, flow=flow, marks=marks, open_positions=open_positions)
+    interest = _interest(market, flow, account)
+    return AccountHistory(
+        cash=account.account_usd + np.cumsum(flow + interest),
+        marks=marks,
+        interest=interest,
+        open_positions=open_positions,
+    )
+
+
+def _add_positions(
+    part: Part,
+    contracts: IntArray,
+    *,
+    flow: FloatArray,
+    marks: FloatArray,
+    open_positions: IntArray,
+) -> None:
+    """Add the cash, marks and counts of one plan's positions to those of the account, session by session."""
+    paths, exits, account = part.paths, part.exits, part.rules
+    positions, sessions = paths.positions, len(flow)
     taken = np.flatnonzero(contracts > 0)
     size = contracts[taken] * float(account.multiplier)
     fees = contracts[taken] * fees_one_way_usd(positions, account)
     leave = exits.exit[taken]
     is_closed = leave >= 0
-    flow = np.zeros(sessions)
     np.add.at(flow, positions.entry[taken], -size * positions.premium[taken] - fees)
     np.add.at(flow, leave[is_closed], (size * exits.value[taken] - fees)[is_closed])
     columns = np.arange(paths.at.shape[1])
@@ -183,18 +238,11 @@ def account_history(
         is_paid = paths.is_held[taken] & (columns <= np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
         dividends = size[:, np.newaxis] * np.diff(paths.dividends_received[taken], axis=1, prepend=0.0)
         np.add.at(flow, paths.at[taken][is_paid], dividends[is_paid])
-    marks = np.zeros(sessions)
     np.add.at(marks, at, (size[:, np.newaxis] * paths.mark[taken])[is_marked])
-    interest = _interest(market, flow, account)
-    return AccountHistory(
-        cash=account.account_usd + np.cumsum(flow + interest),
-        marks=marks,
-        interest=interest,
-        open_positions=np.bincount(at, minlength=sessions).astype(np.int64),
-    )
+    open_positions += np.bincount(at, minlength=sessions).astype(np.int64)
 
 
-def _interest(market: ChainMarket, flow: FloatArray, account: AccountRules) -> FloatArray:
+def _interest(market: QuotedMarket, flow: FloatArray, account: AccountRules) -> FloatArray:
     """Interest paid at each session on the positive cash held since the one before."""
     interest = np.zeros(len(flow))
     if account.interest_rate == 0.0:

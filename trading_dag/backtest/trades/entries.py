@@ -14,13 +14,16 @@ from numpy.typing import ArrayLike
 
 from trading_dag.arrays import DateArray, FloatArray, IntArray, TextArray
 from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.backtest.markets.modelled_market import ModelledMarket
+from trading_dag.backtest.plans.outcomes import (
+    ENTRY_AFTER_DATA,
+    FLIPPED_BEFORE_ENTRY,
+    HORIZON_BEFORE_ENTRY,
+    NO_QUOTE_NEXT_SESSION,
+)
 from trading_dag.errors import SchemaError
 from trading_dag.sessions import all_sessions
 
-ENTRY_AFTER_DATA: Final = "entry_after_data"
-HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
-NO_QUOTE_NEXT_SESSION: Final = "no_quote_next_session"
-FLIPPED_BEFORE_ENTRY: Final = "flipped_before_entry"
 _MONDAY_OFFSET: Final = 3
 
 
@@ -50,18 +53,18 @@ class Entries:
         return len(self.entry)
 
 
-def entries_every_session(market: ChainMarket) -> Entries:
+def entries_every_session(market: ChainMarket | ModelledMarket) -> Entries:
     """Return an entry at every session of the market."""
     return entries_at(market, np.arange(len(market)))
 
 
-def entries_weekly(market: ChainMarket) -> Entries:
+def entries_weekly(market: ChainMarket | ModelledMarket) -> Entries:
     """Return an entry at the market's first session of each week, which begins on Monday."""
     week = (market.days + _MONDAY_OFFSET) // 7
     return entries_at(market, np.flatnonzero(np.diff(week, prepend=-1)))
 
 
-def entries_at(market: ChainMarket, positions: ArrayLike) -> Entries:
+def entries_at(market: ChainMarket | ModelledMarket, positions: ArrayLike) -> Entries:
     """Return entries at these positions of the market's sessions, ascending."""
     entry = np.asarray(positions, dtype=np.int64)
     rows = len(entry)
@@ -93,7 +96,7 @@ class EntryTerms:
     def __len__(self) -> int:
         return len(self.size)
 
-    def at_every_session(self, market: ChainMarket, kind: int) -> Entries:
+    def at_every_session(self, market: ChainMarket | ModelledMarket, kind: int) -> Entries:
         """Return entries of one kind at every session of the market."""
         every = entries_every_session(market)
         target, flip = int(self.target_sessions[kind]), int(self.flip_sessions[kind])
@@ -105,7 +108,9 @@ class EntryTerms:
         )
 
 
-def terms_of_entries(market: ChainMarket, entries: Entries, *, longest: int) -> tuple[EntryTerms, IntArray]:
+def terms_of_entries(
+    market: ChainMarket | ModelledMarket, entries: Entries, *, longest: int
+) -> tuple[EntryTerms, IntArray]:
     """Return the distinct terms of these entries, and which of them each entry has, (n,).
 
     A target beyond the data counts as far as the data reaches.
@@ -123,7 +128,7 @@ def terms_of_entries(market: ChainMarket, entries: Entries, *, longest: int) -> 
 
 
 def entries_from_signals(
-    market: ChainMarket,
+    market: ChainMarket | ModelledMarket,
     sessions: ArrayLike,
     *,
     targets: ArrayLike | None = None,
@@ -167,8 +172,8 @@ def entries_from_signals(
         target = np.asarray(targets).astype("datetime64[D]")
         has_target = ~np.isnat(target)
         day = np.where(has_target, target, signal).astype(np.int64)
-        horizon = np.where(has_target, market.days.searchsorted(day), -1).astype(np.int64)
-        is_too_early = has_target & (day <= next_day)
+        horizon = np.where(has_target, market.close_positions(day), -1).astype(np.int64)
+        is_too_early = has_target & ((day < next_day) if market.has_open_marks else (day <= next_day))
     flip = _flip_positions(entry, signs, beyond=last)
     skip_reason = np.select(
         [is_too_early, entry >= last, market.days[np.minimum(entry, last - 1)] > next_day, flip <= entry],

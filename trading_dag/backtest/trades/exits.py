@@ -122,9 +122,12 @@ def _conditions(paths: PositionPaths, rules: ExitRules) -> list[tuple[int, BoolA
         conditions.append((_PLACE[PROFIT_TARGET_EXIT], profit >= rules.profit_target_fraction * best - _ROUNDING))
     horizon = positions.entries.horizon
     if rules.horizon_sessions is not None:
-        horizon = np.where(horizon >= 0, horizon, positions.entry + rules.horizon_sessions)
+        sessions = positions.entry + rules.horizon_sessions * paths.marks_per_session
+        horizon = np.where(horizon >= 0, horizon, sessions)
     if (horizon >= 0).any():
-        conditions.append((_PLACE[HORIZON_EXIT], (paths.at >= horizon[:, np.newaxis]) & (horizon >= 0)[:, np.newaxis]))
+        # A horizon ends at a close. Where that has no quote, it is the next close that has one, not the open between.
+        is_due = (paths.at >= horizon[:, np.newaxis]) & (horizon >= 0)[:, np.newaxis]
+        conditions.append((_PLACE[HORIZON_EXIT], is_due & paths.is_close))
     if rules.days_to_expiration is not None:
         conditions.append((_PLACE[DAYS_TO_EXPIRATION_EXIT], paths.days_left <= rules.days_to_expiration))
     if rules.on_signal_flip:

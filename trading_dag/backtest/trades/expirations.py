@@ -13,8 +13,9 @@ import pandas as pd
 
 from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.backtest.markets.chain_market import ChainMarket
+from trading_dag.backtest.markets.modelled_market import ModelledMarket
 from trading_dag.backtest.plans.trade_plan import ExpirationChoice
-from trading_dag.options.chains.contracts import is_morning_settled, last_trading_days, terms_of
+from trading_dag.options.chains.contracts import is_morning_settled, last_trading_days
 from trading_dag.options.structures.structure import BackExpiryRule, Structure
 
 _LEAST_ROOM_DAYS: Final = 7
@@ -70,7 +71,7 @@ def at_front_expiration(structure: Structure) -> Structure:
     return replace(structure, legs=tuple(replace(leg, expiry_rule="weekly") for leg in structure.legs))
 
 
-def settlement_positions(market: ChainMarket, expiration_day: IntArray) -> tuple[IntArray, BoolArray]:
+def settlement_positions(market: ChainMarket | ModelledMarket, expiration_day: IntArray) -> tuple[IntArray, BoolArray]:
     """Session whose price settles each expiration (any shape), and whether there is one or the data ends first.
 
     It is the contract's last trading day (``contracts.last_trading_days``): the expiration date, or the session before
@@ -94,8 +95,8 @@ def _last_trading_day(expiration_day: IntArray) -> IntArray:
     return np.asarray(days[place].reshape(expiration_day.shape), dtype=np.int64)
 
 
-def _is_settled_in_the_morning(market: ChainMarket, expiration_day: IntArray) -> BoolArray:
-    if terms_of(market.ticker).morning_settled == "never":
+def _is_settled_in_the_morning(market: ChainMarket | ModelledMarket, expiration_day: IntArray) -> BoolArray:
+    if market.terms.morning_settled == "never":
         return np.zeros(expiration_day.shape, dtype=np.bool_)
     expirations = pd.Series(expiration_day.ravel().astype("datetime64[D]").astype("datetime64[us]"))
     is_morning = is_morning_settled(pd.Series(market.ticker, index=expirations.index), expirations)

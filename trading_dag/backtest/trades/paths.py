@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
-from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.positions import OpenedPositions
 from trading_dag.backtest.trades.unquoted_legs import carried_forward, fill_unquoted_marks
-from trading_dag.options.chains.contracts import terms_of
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,10 @@ class PositionPaths:
     Attributes
     ----------
     positions : what was opened.
+    marks_per_session : of the market.
     at : position of the session in the market; the last one repeated where the path has ended.
     is_held : the session lies within data and not after the settlement of the last leg.
+    is_close : the mark is a close.
     days_left : calendar days to the front expiration.
     spot : underlying price.
     leg_prices : (n, sessions, legs) what closing each leg pays or costs, NaN where it is not quoted or has expired.
@@ -47,8 +49,10 @@ class PositionPaths:
     """
 
     positions: OpenedPositions
+    marks_per_session: int
     at: IntArray
     is_held: BoolArray
+    is_close: BoolArray
     days_left: IntArray
     spot: FloatArray
     leg_prices: FloatArray
@@ -84,7 +88,7 @@ class PositionPaths:
 
 
 def gather_paths(
-    market: ChainMarket, positions: OpenedPositions, *, dividends: Dividends | None = None, rate: ArrayLike = 0.0
+    market: QuotedMarket, positions: OpenedPositions, *, dividends: Dividends | None = None, rate: ArrayLike = 0.0
 ) -> PositionPaths:
     """Look up every leg of every position at each session until it settles or the data ends.
 
@@ -98,27 +102,34 @@ def gather_paths(
     last = len(market) - 1
     opened = positions.can_open
     end = np.where(opened, np.minimum(positions.leg_settlement.max(axis=1), last), positions.entry)
+    horizon = positions.entries.horizon
+    if (horizon >= 0).any():
+        # A signal's target always ends a position, so nothing is asked of later quotes.
+        end = np.where(horizon >= 0, np.minimum(end, market.surely_quoted_from(np.maximum(horizon, 0))), end)
     columns = int((end - positions.entry).max(initial=0)) + 1
     wanted = positions.entry[:, np.newaxis] + np.arange(columns)
     is_held = (wanted <= end[:, np.newaxis]) & opened[:, np.newaxis]
     at = np.minimum(wanted, last)
-    row = np.full((*at.shape, len(structure.legs)), -1, dtype=np.int64)
+    is_sold = structure.signed_ratios < 0
     holder, _ = np.nonzero(is_held)
-    row[is_held] = market.rows_of(
+    quotes = market.quotes_of(
         at[is_held][:, np.newaxis],
         positions.leg_expiration_day[holder],
         is_call=structure.is_call,
         strike=positions.strikes[holder],
+        is_bought=is_sold,
+        with_delta=positions.plan.exits.roll_short_delta is not None,
     )
-    is_sold = structure.signed_ratios < 0
-    leg_prices = np.where(is_sold, market.buy_price(row), market.sell_price(row))
+    leg_prices, marks, delta = (
+        _spread(values, is_held, fill=np.nan) for values in (quotes.price, quotes.mark, np.abs(quotes.delta))
+    )
     settled = _settled_values(market, positions)
     is_alive = is_held[:, :, np.newaxis] & (wanted[:, :, np.newaxis] <= positions.leg_settlement[:, np.newaxis, :])
     marks = fill_unquoted_marks(
         market,
         positions,
         at=at,
-        marks=market.mark(row),
+        marks=marks,
         is_alive=is_alive,
         dividends=dividends,
         rate=market.by_session(rate),
@@ -129,16 +140,18 @@ def gather_paths(
     spot = np.where(is_held, market.spot[at], np.nan)
     shares = structure.underlying_ratio * spot
     value = marks @ structure.signed_ratios + shares
-    is_american = terms_of(market.ticker).exercise == "American"
+    is_american = market.terms.exercise == "American"
     # That a later leg is worth at least its exercise is an arbitrage bound only where it may be exercised.
     least = positions.least_payoff if is_american or structure.expires_together else np.full(len(opened), -np.inf)
-    bounded = np.clip(value, least[:, np.newaxis], positions.greatest_payoff[:, np.newaxis])
-    delta = np.where((row >= 0) & is_sold, np.abs(market.delta[np.maximum(row, 0)]), np.nan)
+    discount = market.bound_discount(at, positions.expiration_day[:, np.newaxis])
+    bounded = np.clip(value, least[:, np.newaxis] * discount, positions.greatest_payoff[:, np.newaxis] * discount)
     received = _dividends_received(market, positions, at=at, dividends=dividends)
     return PositionPaths(
         positions=positions,
+        marks_per_session=2 if market.has_open_marks else 1,
         at=at,
         is_held=is_held,
+        is_close=market.is_close[at],
         days_left=positions.expiration_day[:, np.newaxis] - market.days[at],
         spot=spot,
         leg_prices=leg_prices,
@@ -148,12 +161,19 @@ def gather_paths(
         mark=carried_forward(bounded),
         dividends_received=received,
         dividend_owed=dividends.owed_after(market.days) if dividends is not None and is_american else None,
-        short_delta=np.fmax.reduce(delta, axis=2),
-        is_last=np.any(market.made_from_last(row), axis=2),
+        short_delta=np.fmax.reduce(np.where(is_sold, delta, np.nan), axis=2),
+        is_last=np.any(_spread(quotes.is_last, is_held, fill=False), axis=2),
     )
 
 
-def _settled_values(market: ChainMarket, positions: OpenedPositions) -> FloatArray:
+def _spread(values: NDArray[Any], where: BoolArray, *, fill: float | bool) -> NDArray[Any]:
+    """Values of the marked cells, (n, sessions, legs), the fill elsewhere."""
+    matrix = np.full((*where.shape, values.shape[1]), fill, dtype=values.dtype)
+    matrix[where] = values
+    return matrix
+
+
+def _settled_values(market: QuotedMarket, positions: OpenedPositions) -> FloatArray:
     is_within_data = positions.leg_settlement < len(market)
     spot = np.where(is_within_data, market.spot[np.where(is_within_data, positions.leg_settlement, 0)], np.nan)
     sign = np.where(positions.plan.structure.is_call, 1.0, -1.0)
@@ -161,7 +181,7 @@ def _settled_values(market: ChainMarket, positions: OpenedPositions) -> FloatArr
 
 
 def _dividends_received(
-    market: ChainMarket, positions: OpenedPositions, *, at: IntArray, dividends: Dividends | None
+    market: QuotedMarket, positions: OpenedPositions, *, at: IntArray, dividends: Dividends | None
 ) -> FloatArray:
     """What the shares of a structure were paid since the entry along each path; paid on shares sold short."""
     shares = positions.plan.structure.underlying_ratio

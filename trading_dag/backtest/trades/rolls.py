@@ -8,97 +8,135 @@ have been. What an account admits is ``account``'s rule; nothing else of a plan'
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from trading_dag.arrays import IntArray
-from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.dividends import Dividends
-from trading_dag.backtest.plans.trade_plan import TradePlan
+from trading_dag.backtest.plans.trade_plan import AccountRules, TradePlan
 from trading_dag.backtest.trades.account import CapitalBook, CapitalNeed, capital_needs, size_positions
+from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.entries import Entries
 from trading_dag.backtest.trades.exits import leave_positions
 from trading_dag.backtest.trades.paths import PositionPaths, gather_paths
 from trading_dag.backtest.trades.positions import open_positions
 
-# Session, how many rolls it is from its entry, row of that entry, row among all: the order of admission.
-_Place = tuple[int, int, int, int]
+# Session, how many rolls it is from its entry, plan, row of that entry, row among all: the order of admission.
+_Place = tuple[int, int, int, int, int]
+_Waiting = tuple[_Place, CapitalNeed, bool]
+
+
+@dataclass(frozen=True)
+class EntriesWithRolls:
+    """Holds the entries of one plan and those that its rolls add, by session.
+
+    Attributes
+    ----------
+    entries : every entry and roll.
+    rolled_from : (n,) row that each one replaces; −1 for none.
+    generation : (n,) rolls from the entry.
+    """
+
+    entries: Entries
+    rolled_from: IntArray
+    generation: IntArray
 
 
 @dataclass
 class _Candidates:
-    """Every entry and roll so far, one a row, and those that wait to be admitted, the next one first."""
+    """Every entry and roll of one plan so far, one a row."""
 
+    number: int
+    plan: TradePlan
+    first_entries: Entries
     generation: list[int] = field(default_factory=list)
     origin: list[int] = field(default_factory=list)
     parent: list[int] = field(default_factory=list)
     session: list[int] = field(default_factory=list)
-    waiting: list[tuple[_Place, CapitalNeed, bool]] = field(default_factory=list)
 
     def add(
-        self,
-        paths: PositionPaths,
-        plan: TradePlan,
-        *,
-        generations: list[int],
-        origins: list[int],
-        parents: list[int],
-    ) -> None:
-        """Candidates of these paths; what has no size keeps its row and never waits."""
+        self, paths: PositionPaths, *, generations: list[int], origins: list[int], parents: list[int]
+    ) -> list[_Waiting]:
+        """Keep the candidates of these paths; those that have a size wait to be admitted."""
         positions, first = paths.positions, len(self.origin)
-        exits = leave_positions(paths, plan.exits)
-        sized = size_positions(positions, plan.account)
+        exits = leave_positions(paths, self.plan.exits)
+        sized = size_positions(positions, self.plan.account)
         self.generation += generations
         self.origin += origins
         self.parent += parents
         self.session += positions.entries.entry.tolist()
         rolls = exits.is_roll.tolist()
-        for need in capital_needs(positions, exits, sized=sized, account=plan.account):
-            place = (need.entry, generations[need.row], origins[need.row], first + need.row)
-            heapq.heappush(self.waiting, (place, need, rolls[need.row]))
+        return [
+            (
+                (need.entry, generations[need.row], self.number, origins[need.row], first + need.row),
+                need,
+                rolls[need.row],
+            )
+            for need in capital_needs(positions, exits, sized=sized, account=self.plan.account)
+        ]
+
+    def sorted(self) -> EntriesWithRolls:
+        """Every candidate in the order of the sessions."""
+        order = np.lexsort((self.origin, self.generation, self.session))
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        parent = np.array(self.parent, dtype=np.int64)[order]
+        every = rows_of(self.first_entries, np.array(self.origin, dtype=np.int64)[order])
+        session = np.array(self.session, dtype=np.int64)[order]
+        return EntriesWithRolls(
+            replace(every, entry=session),
+            np.where(parent >= 0, place[parent], -1),
+            np.array(self.generation, dtype=np.int64)[order],
+        )
 
 
 def entries_with_rolls(
-    market: ChainMarket,
-    plan: TradePlan,
-    entries: Entries,
+    market: QuotedMarket,
+    paths: Sequence[PositionPaths],
+    plans: Sequence[TradePlan],
     *,
-    paths: PositionPaths,
+    account: AccountRules,
     dividends: Dividends | None = None,
     rate: ArrayLike = 0.0,
-) -> tuple[Entries, IntArray]:
-    """Return the entries and those that rolls add, by session, and the row that each one replaces; −1 for none.
+) -> list[EntriesWithRolls]:
+    """Return for each plan of one account its entries and those that rolls add.
 
     On one session entries come before rolls, and what has rolled less often comes first.
 
     Parameters
     ----------
-    paths : of ``entries``, gathered with the same dividends and rate.
+    paths : of the entries of each plan, gathered with the same dividends and rate.
+    plans : with the exits of each; its contracts are those of its paths.
     """
-    candidates, book = _Candidates(), CapitalBook(plan.account)
-    count = len(entries)
-    candidates.add(paths, plan, generations=[0] * count, origins=list(range(count)), parents=[-1] * count)
-    while candidates.waiting:
+    book, waiting = CapitalBook(account), list[_Waiting]()
+    candidates = [
+        _Candidates(number, plan, path.positions.entries)
+        for number, (plan, path) in enumerate(zip(plans, paths, strict=True))
+    ]
+    for of_plan, path in zip(candidates, paths, strict=True):
+        count = len(of_plan.first_entries)
+        waiting += of_plan.add(path, generations=[0] * count, origins=list(range(count)), parents=[-1] * count)
+    heapq.heapify(waiting)
+    while waiting:
         rolling: list[_Place] = []
         # What is due before the first roll that is not priced yet can be decided: nothing unknown precedes it.
-        while candidates.waiting and (not rolling or candidates.waiting[0][0] < rolling[0]):
-            (_, generation, origin, row), need, rolls = heapq.heappop(candidates.waiting)
+        while waiting and (not rolling or waiting[0][0] < rolling[0]):
+            (_, generation, number, origin, row), need, rolls = heapq.heappop(waiting)
             if not book.refusal(need) and rolls:
-                heapq.heappush(rolling, (need.exit, generation + 1, origin, row))
-        if rolling:
-            sessions, generations, origins, parents = (list(column) for column in zip(*sorted(rolling), strict=True))
-            anew = replace(rows_of(entries, np.array(origins)), entry=np.array(sessions, dtype=np.int64))
-            opened = gather_paths(market, open_positions(market, plan, entries=anew), dividends=dividends, rate=rate)
-            candidates.add(opened, plan, generations=generations, origins=origins, parents=parents)
-    order = np.lexsort((candidates.origin, candidates.generation, candidates.session))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    parent = np.array(candidates.parent, dtype=np.int64)[order]
-    every = rows_of(entries, np.array(candidates.origin, dtype=np.int64)[order])
-    session = np.array(candidates.session, dtype=np.int64)[order]
-    return replace(every, entry=session), np.where(parent >= 0, place[parent], -1)
+                heapq.heappush(rolling, (need.exit, generation + 1, number, origin, row))
+        for number in sorted({place[2] for place in rolling}):
+            of_plan = candidates[number]
+            due = sorted(place for place in rolling if place[2] == number)
+            sessions, generations, _, origins, parents = (list(column) for column in zip(*due, strict=True))
+            anew = replace(rows_of(of_plan.first_entries, np.array(origins)), entry=np.array(sessions, dtype=np.int64))
+            opened = open_positions(market, of_plan.plan, entries=anew)
+            opened_paths = gather_paths(market, opened, dividends=dividends, rate=rate)
+            for candidate in of_plan.add(opened_paths, generations=generations, origins=origins, parents=parents):
+                heapq.heappush(waiting, candidate)
+    return [of_plan.sorted() for of_plan in candidates]
 
 
 def rows_of(entries: Entries, rows: IntArray) -> Entries:

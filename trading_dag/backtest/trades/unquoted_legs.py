@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
-from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.positions import OpenedPositions
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.options.chains.contracts import terms_of
 
 
 def fill_unquoted_marks(
-    market: ChainMarket,
+    market: QuotedMarket,
     positions: OpenedPositions,
     *,
     at: IntArray,
@@ -58,7 +57,7 @@ def fill_unquoted_marks(
         dividends=dividends,
         rate=rate[at[holder, column]],
     )
-    if terms_of(market.ticker).exercise == "American":
+    if market.terms.exercise == "American":
         last = carried_forward(filled)[holder, column, leg]
         exercise = depth[holder, column, leg]
         is_proven_wrong = np.isnan(filled[holder, column, leg]) & (exercise > last)
@@ -75,7 +74,7 @@ def carried_forward(values: FloatArray) -> FloatArray:
 
 
 def _marks_by_the_other_right(
-    market: ChainMarket,
+    market: QuotedMarket,
     *,
     session: IntArray,
     expiration_day: IntArray,
@@ -89,7 +88,9 @@ def _marks_by_the_other_right(
     from trading_dag.options.pricing.black_scholes import price
     from trading_dag.options.pricing.implied_volatility import implied_volatility
 
-    other = market.mark(market.rows_of(session, expiration_day, is_call=~is_call, strike=strike))
+    other = market.quotes_of(
+        session, expiration_day, is_call=~is_call, strike=strike, is_bought=is_call, with_delta=False
+    ).mark
     day, spot = market.days[session], market.spot[session]
     years = (expiration_day - day) / DAYS_PER_YEAR
     following = np.append(market.days[1:], market.days[-1])[session]
@@ -99,7 +100,7 @@ def _marks_by_the_other_right(
     volatility = implied_volatility(
         price=other, spot=escrowed, dividend_yield=0.0, is_call=~is_call, **terms
     )  # fmt: skip
-    if terms_of(market.ticker).exercise == "European":
+    if market.terms.exercise == "European":
         return price(spot=escrowed, dividend_yield=0.0, volatility=volatility, is_call=is_call, **terms)
     return american_price(
         spot, volatility=volatility, is_call=is_call, ex_years=ex_years, dividends=amounts, **terms
