@@ -34,6 +34,12 @@ def _fit(research: Any, **changed: Any) -> FittedModel:
     return direction_classifier.fit(frames["features"], frames["targets"], horizon=research.horizon, settings=SETTINGS)
 
 
+@pytest.fixture
+def published_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published learner alone: the two that search take nine tenths of a fit, and not every test looks at them."""
+    monkeypatch.setattr(direction_classifier, "sign_learners", lambda **_: ())
+
+
 def _predict(model: FittedModel, research: Any, **changed: Any) -> pd.DataFrame:
     frames = {"features": research.features, "targets": research.targets} | changed
     return direction_classifier.predict(
@@ -190,6 +196,7 @@ def test_sessions_that_arrive_later_are_forecast_by_the_live_model_without_a_new
     assert (new["fitted_through"] == cut).all()
 
 
+@pytest.mark.usefixtures("published_only")
 def test_shuffled_labels_score_half_inside_the_folds_and_more_where_selection_saw_the_test_part(
     slice_of: Callable[..., Any],
 ) -> None:
@@ -227,6 +234,7 @@ def _auc_with_selection_outside_the_folds(noise: Any) -> float:
     return float(roc_auc_score(np.concatenate(truth), np.concatenate(scores)))
 
 
+@pytest.mark.usefixtures("published_only")
 def test_a_planted_leak_stands_out_of_the_evaluation(slice_of: Callable[..., Any]) -> None:
     noise = slice_of(700, seed=5, signal=0.0)
     honest = _predict(_fit(noise), noise)
@@ -268,6 +276,7 @@ def test_the_same_input_gives_the_same_bits_whatever_the_number_of_threads(
     assert again.content_hash() == direction_model.content_hash()
 
 
+@pytest.mark.usefixtures("published_only")
 def test_a_feature_that_is_often_missing_is_dropped_by_the_fold_and_recorded(slice_of: Callable[..., Any]) -> None:
     research = slice_of(500, seed=1)
     features = research.features.copy()
@@ -362,6 +371,7 @@ def test_frames_that_are_not_of_the_slice_are_refused(research: Any, direction_m
         _predict(direction_model, research, features=research.features.assign(ticker="QQQ"))
 
 
+@pytest.mark.usefixtures("published_only")
 def test_the_horizon_sets_the_distance_between_training_and_test_part(slice_of: Callable[..., Any]) -> None:
     for key in ("12h", "24h", "168h"):
         research = slice_of(400, horizon=key)

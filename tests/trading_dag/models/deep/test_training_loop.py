@@ -15,6 +15,7 @@ import pytest
 
 from resources.storage.models.checkpoints import FolderCheckpoints
 from trading_dag.errors import UntrustedModelError
+from trading_dag.models.deep.network_estimator import NetworkEstimator
 from trading_dag.models.deep.price_network import PriceNetworkSettings, fit_price_network
 from trading_dag.models.deep.sequences import ends_of_sequences, learn_scale, sequences_at
 
@@ -99,45 +100,62 @@ def test_a_training_that_was_interrupted_ends_with_the_weights_and_history_of_on
 KILLED = """
 import sys
 from pathlib import Path
-import numpy as np
-from resources.storage.models.checkpoints import FolderCheckpoints
-from trading_dag.models.deep.price_network import PriceNetworkSettings, fit_price_network
-random = np.random.default_rng(0)
-sequences = random.normal(size=(400, 20, 2))
-outcomes = sequences[:, -1, 0] + random.normal(size=400)
-settings = PriceNetworkSettings(units=16, epochs=40, patience=40)
-class Telling(FolderCheckpoints):
-    def save(self, name, content):
-        super().save(name, content)
-        print("saved", flush=True)
-estimator = fit_price_network(sequences, outcomes, settings, checkpoints=Telling(Path(sys.argv[1])))
-np.savez(sys.argv[2], **estimator.arrays, history=np.array(estimator.history))
+from tests.trading_dag.models.deep.test_training_loop import Waiting, fit_small
+fit_small(Waiting(Path(sys.argv[1])))
 """
+
+
+class Waiting(FolderCheckpoints):
+    """Checkpoints that say of each epoch that it is stored, and wait to be killed after the third."""
+
+    stored = 0
+
+    def save(self, name: str, content: bytes) -> None:
+        super().save(name, content)
+        self.stored += 1
+        print("saved", flush=True)
+        if self.stored == 3:
+            sys.stdin.read()
+
+
+def fit_small(checkpoints: FolderCheckpoints) -> NetworkEstimator:
+    """Twelve epochs of a small network."""
+    random = np.random.default_rng(0)
+    sequences = random.normal(size=(200, 8, 2))
+    outcomes = sequences[:, -1, 0] + random.normal(size=200)
+    settings = PriceNetworkSettings(units=6, epochs=12, patience=12)
+    return fit_price_network(sequences, outcomes, settings, checkpoints=checkpoints)
+
+
+class Counting(FolderCheckpoints):
+    """Checkpoints that count what they store."""
+
+    stored = 0
+
+    def save(self, name: str, content: bytes) -> None:
+        super().save(name, content)
+        self.stored += 1
 
 
 @pytest.mark.slow
 def test_a_training_killed_by_the_system_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    def start(folder: str, result: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", KILLED, str(tmp_path / folder), str(tmp_path / result)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    killed = start("one", "killed.npz")
-    assert killed.stdout is not None
-    for _ in range(3):
-        assert killed.stdout.readline() == "saved\n"
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "one")]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[4], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as killed:
+        assert killed.stdout is not None
+        for _ in range(3):
+            assert killed.stdout.readline() == "saved\n"
+        os.kill(killed.pid, signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
-    assert not (tmp_path / "killed.npz").exists()
 
-    again, whole = start("one", "resumed.npz"), start("two", "whole.npz")
-    said, _ = again.communicate()
-    whole.communicate()
-    assert said.count("saved") <= 37  # three at least were done
-    resumed, uninterrupted = np.load(tmp_path / "resumed.npz"), np.load(tmp_path / "whole.npz")
-    assert len(resumed["history"]) == 40
-    assert sorted(resumed.files) == sorted(uninterrupted.files)
-    assert all(np.array_equal(resumed[name], uninterrupted[name]) for name in resumed.files)
+    going_on, from_the_start = Counting(tmp_path / "one"), Counting(tmp_path / "two")
+    resumed, uninterrupted = fit_small(going_on), fit_small(from_the_start)
+    assert from_the_start.stored - going_on.stored == 3
+    assert len(resumed.history) == 12
+    assert resumed.history == uninterrupted.history
+    assert sorted(resumed.arrays) == sorted(uninterrupted.arrays)
+    assert all(np.array_equal(resumed.arrays[name], uninterrupted.arrays[name]) for name in resumed.arrays)
 
 
 def test_checkpoints_lie_in_a_folder_and_the_last_counts(tmp_path: Path) -> None:
