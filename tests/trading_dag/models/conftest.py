@@ -115,3 +115,9 @@ def volatility_forecasts(research: ResearchSlice, volatility_model: FittedModel)
     return volatility_forecaster.predict(
         volatility_model, research.features, research.targets, horizon=research.horizon
     )
+
+
+@pytest.fixture
+def published_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published learner alone: the two that search take nine tenths of a fit, and not every test looks at them."""
+    monkeypatch.setattr(direction_classifier, "sign_learners", lambda **_: ())

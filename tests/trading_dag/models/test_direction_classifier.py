@@ -34,12 +34,6 @@ def _fit(research: Any, **changed: Any) -> FittedModel:
     return direction_classifier.fit(frames["features"], frames["targets"], horizon=research.horizon, settings=SETTINGS)
 
 
-@pytest.fixture
-def published_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The published learner alone: the two that search take nine tenths of a fit, and not every test looks at them."""
-    monkeypatch.setattr(direction_classifier, "sign_learners", lambda **_: ())
-
-
 def _predict(model: FittedModel, research: Any, **changed: Any) -> pd.DataFrame:
     frames = {"features": research.features, "targets": research.targets} | changed
     return direction_classifier.predict(

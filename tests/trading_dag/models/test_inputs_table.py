@@ -116,11 +116,10 @@ def test_stability_is_that_of_the_candidates_alone(model: FittedModel, research:
     assert set(model.candidates) < set(SAFE_FEATURES)
 
 
-@pytest.mark.parametrize("learner", [direction_learners.LOGISTIC, direction_learners.XGBOOST])
-def test_a_model_of_chosen_features_reads_no_other_and_forecasts_every_session(research: Any, learner: str) -> None:
+def test_a_model_of_chosen_features_reads_no_other_and_forecasts_every_session(research: Any) -> None:
     model = fit(research, chosen=("essential",), settings=WalkForwardSettings(top_features=10, evidence_sessions=60))
-    live = live_of(model, learner)
-    assert live["is_used"].sum() == 10
+    for learner in (direction_learners.LOGISTIC, direction_learners.XGBOOST):
+        assert live_of(model, learner)["is_used"].sum() == 10, learner
     changed = research.features.copy()
     others = [name for name in ALL_FEATURES if name not in model.candidates]
     changed[others] = np.nan
@@ -147,12 +146,14 @@ def test_the_forecaster_without_the_iv_rank_among_its_inputs_still_knows_the_cur
     assert len(forecasts)
 
 
+@pytest.mark.usefixtures("published_only")
 def test_levels_can_be_read_where_that_is_asked_for(research: Any) -> None:
     settings = WalkForwardSettings(safe_features=False, top_features=500)
     model = fit(research, settings=settings)
     assert set(live_of(model, direction_learners.LOGISTIC).query("is_used").index) == set(ALL_FEATURES)
 
 
+@pytest.mark.usefixtures("published_only")
 def test_without_tuning_the_threshold_is_a_half_and_no_inner_fold_is_fitted_for_it(research: Any) -> None:
     model = fit(research, settings=WalkForwardSettings(optimize_threshold=False))
     assert {fold.threshold for fold in model.folds} == {None}
@@ -163,6 +164,7 @@ def test_without_tuning_the_threshold_is_a_half_and_no_inner_fold_is_fitted_for_
     assert set(forecasts["threshold"]) == {0.5}
 
 
+@pytest.mark.usefixtures("published_only")
 def test_the_registry_says_what_was_chosen_and_a_choice_makes_another_model(research: Any) -> None:
     plain = fit(research)
     chosen = fit(research, chosen=("technical", "iv"))

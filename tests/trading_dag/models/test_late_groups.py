@@ -68,6 +68,7 @@ def test_with_news_mentions_and_chains_of_two_years_the_models_learnt_from_them_
         assert not set(LATE) & set(fold.features)
 
 
+@pytest.mark.usefixtures("published_only")
 def test_over_the_whole_past_the_same_features_would_be_dropped(late: Any) -> None:
     model = fit(late, settings=WHOLE_PART)
     assert not set(LATE) & {name for fold in model.folds for name in fold.features}
@@ -141,6 +142,7 @@ def test_without_a_late_group_nothing_changes_to_the_last_bit(
     assert not any(fold.indicators for fold in judged.folds)
 
 
+@pytest.mark.usefixtures("published_only")
 def test_what_has_ended_is_no_longer_learnt_from(research: Any) -> None:
     features = research.features.copy()
     features.loc[300:, "rsi_14"] = np.nan
@@ -166,6 +168,7 @@ def test_the_forecaster_reads_all_its_inputs_though_three_begin_late(slice_of: C
 # Since when is learnt from
 
 
+@pytest.mark.usefixtures("published_only")
 def test_years_shorten_each_training_part_and_leave_the_test_parts_as_they_are(late: Any) -> None:
     whole, recent = fit(late, settings=WHOLE_PART), fit(late, settings=WHOLE_PART, start=TrainingStart(years=2))
     for one, other in zip(whole.folds, recent.folds, strict=True):
@@ -177,6 +180,7 @@ def test_years_shorten_each_training_part_and_leave_the_test_parts_as_they_are(l
     assert live_of(recent, direction_learners.LOGISTIC).n_train < live_of(whole, direction_learners.LOGISTIC).n_train
 
 
+@pytest.mark.usefixtures("published_only")
 def test_of_rows_before_a_date_nothing_is_learnt_and_none_is_forecast(late: Any) -> None:
     first = late.features["session"].iloc[400]
     model = fit(late, start=TrainingStart(first=first.date()))
