@@ -36,7 +36,7 @@ def definitions(settings: Settings) -> dg.Definitions:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
@@ -356,9 +356,12 @@ def test_a_failed_check_of_the_rates_stops_the_analysis_of_chains(
 
 
 @pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
-def test_the_schedule_asks_for_the_chain_of_the_session_that_closed(
-    instance: dg.DagsterInstance, settings: Settings
-) -> None:
+def test_the_schedule_asks_for_the_chain_of_the_session_that_closed(settings: Settings) -> None:
+    with dg.instance_for_test() as instance:  # a schedule wants one that another process could open
+        _assert_the_chain_is_asked_for(instance, settings)
+
+
+def _assert_the_chain_is_asked_for(instance: dg.DagsterInstance, settings: Settings) -> None:
     live = settings.model_copy(update={"source": "live", "chain_vendor": "yahoo"})
     evening = dt.datetime(2024, 11, 29, 23, 30, tzinfo=dt.UTC)
     asked = tick(build_definitions(live), instance, "daily_chains", evening).run_requests or []

@@ -97,7 +97,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path) -> Iterator[Desk]:
     settings = Settings(_env_file=None, home=tmp_path, source="files", files=tmp_path)
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield Desk(settings, instance)
 
 
@@ -159,7 +159,7 @@ def test_the_gate_blocks_and_its_verdict_on_the_backtest_does_not(desk: Desk) ->
 
 def test_the_rule_of_tolerance_admits_nothing_while_no_price_model_is_scored(tmp_path) -> None:
     settings = Settings(_env_file=None, home=tmp_path, source="files", files=tmp_path, gate={"rule": "tolerance"})
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         desk = Desk(settings, instance)
         desk.store_inputs(gain=0.01)
         result = desk.make(*BACKTEST)

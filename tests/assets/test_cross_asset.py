@@ -49,7 +49,7 @@ def store_bars(store: ParquetStore, ticker: str, *, seed: int, source: str = "fi
 
 def compute(settings: Settings, ticker: str) -> pd.DataFrame:
     """The slice as a run of its own makes and stores it."""
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         definitions = build_for_command(settings)
         outcome = run_job(
             definitions.resolve_job_def("market"), instance, partition=ticker, selection=[TECHNICAL_KEY, CROSS], tags={}
@@ -134,7 +134,7 @@ def test_other_benchmarks_make_the_slice_stale_and_a_larger_universe_does_not(
 def test_a_benchmark_that_is_not_what_was_stored_fails_the_slice_by_name(files: Settings, store: ParquetStore) -> None:
     path = store.path(PRICES_DAILY, SliceKey("SPY"))
     path.write_bytes(path.read_bytes()[:200])
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         job = build_for_command(files).resolve_job_def("market")
         outcome = run_job(job, instance, partition="XLK", selection=[TECHNICAL_KEY, CROSS], tags={})
     assert any("raw.prices_daily" in error and "SPY" in error for error in outcome.errors)
@@ -157,7 +157,7 @@ def test_new_prices_of_a_benchmark_ask_for_the_features_of_every_ticker(
     settings: Settings,
 ) -> None:
     definitions = build_definitions(settings)
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
         for key in (PRICES, TECHNICAL_KEY):
             report(definitions, instance, key, "SPX")

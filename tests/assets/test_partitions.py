@@ -25,7 +25,7 @@ EVENING = dt.datetime(2024, 11, 29, 23, 30, tzinfo=dt.UTC)
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 

@@ -37,7 +37,7 @@ def store(settings: Settings) -> ParquetStore:
 
 
 def fitted(settings: Settings) -> pd.DataFrame:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         job = build_for_command(settings).resolve_job_def("market")
         assert run_job(job, instance, partition="SPX", selection=[HMM], tags={}).errors == ()
     return ParquetStore(settings.home).read(REGIME_HMM, SPX)

@@ -73,7 +73,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("bench"), source="sample", **QUICK_GROUPS)
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         bench = Bench(settings, instance)
         assert bench.runner.bring_up_to_date(WorkItem("none", SliceKey(), "run")).is_success
         outcome = bench.market()
@@ -216,7 +216,7 @@ def test_a_switched_off_price_source_is_the_reason_why_nothing_is_fitted(tmp_pat
     folder = tmp_path / "files"
     folder.mkdir()
     settings = Settings(_env_file=None, home=tmp_path, source="files", files=folder, **QUICK_GROUPS)
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         runner = SliceRunner(build_definitions(settings), instance, settings)
         for kind, key in (("none", SliceKey()), ("ticker", SliceKey("SPY"))):
             assert runner.bring_up_to_date(WorkItem(kind, key, "run")).is_success

@@ -71,7 +71,7 @@ def test_what_a_source_left_out_is_told_by_the_outcome_and_is_metadata_of_the_sl
         "series_id,observation_date,value\nDGS10,2024-01-02,4.1\nDGS10,2024-01-03,.\nGDPC1,2024-01-01,1\n"
     )
     settings = Settings(_env_file=None, home=tmp_path, source="files", files=tmp_path)
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         outcome = SliceRunner(build_definitions(settings), instance, settings).bring_up_to_date(
             WorkItem("none", SliceKey(), "run")
         )

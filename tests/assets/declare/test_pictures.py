@@ -16,7 +16,7 @@ KEY = dg.AssetKey(["evaluation", "metrics"])
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
