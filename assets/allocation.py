@@ -44,7 +44,7 @@ def allocation_ensemble(at: Slice, features: pd.DataFrame, targets: pd.DataFrame
         "features": FEATURE_TABLE,
         "targets": Read(TARGETS, columns=("ticker", "horizon", "session", "target_session", "forward_return")),
     },
-    code_version="1",
+    code_version="2",
     kinds={"scikitlearn", "xgboost", "lightgbm", "parquet"},
     uses=("allocation",),
 )

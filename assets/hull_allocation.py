@@ -15,7 +15,7 @@ from trading_dag.schemas import HULL_ALLOCATION, HULL_MARKET, HULL_MARKET_TABLE,
 @table_asset(
     HULL_ALLOCATION,
     reads={"features": HULL_MARKET_TABLE, "market": HULL_MARKET},
-    code_version="1",
+    code_version="2",
     kinds={"scikitlearn", "xgboost", "lightgbm", "parquet"},
     uses=("walk_forward", "allocation"),
 )

@@ -69,30 +69,29 @@ def predict(
     size = usual_size(recent_volatility(features), horizon=horizon)[rows]
     cash = cash_returns(features, horizon=horizon)[rows]
     market = labels["forward_return"].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
-    forecasts = {model: np.empty(len(rows)) for model in (ENSEMBLE, LINEAR)}
+    forecasts, beyond_mean = ({model: np.empty(len(rows)) for model in (ENSEMBLE, LINEAR)} for _ in range(2))
     means = {name: np.empty(len(rows)) for name in (MEAN_RETURN, MEAN_SIZE)}
     for number in np.unique(said.fold):
         here = said.fold == number
         learnt = fold_of(fitted, ENSEMBLE, int(number)).metrics
         for model, forecast in forecasts.items():
-            beyond = step_of(fitted, model, int(number)).forecast(said.forecasts[here])
-            forecast[here] = (learnt[MEAN_SCALED] + beyond) * size[here]
+            beyond_mean[model][here] = step_of(fitted, model, int(number)).forecast(said.forecasts[here]) * size[here]
+            forecast[here] = learnt[MEAN_SCALED] * size[here] + beyond_mean[model][here]
         for name, mean in means.items():
             mean[here] = learnt[name]
     nothing = np.full(len(rows), np.nan)
-    of_mean = np.maximum(means[MEAN_RETURN], allocation.least_mean_return * horizon.scaling_sessions)
 
-    def held(forecast: FloatArray) -> FloatArray:
+    def held(beyond: FloatArray) -> FloatArray:
         position = scaled_positions(
-            forecast, size, mean_return=means[MEAN_RETURN], mean_volatility=means[MEAN_SIZE], settings=allocation,
+            beyond, size, mean_return=means[MEAN_RETURN], mean_volatility=means[MEAN_SIZE], settings=allocation,
             sessions=horizon.scaling_sessions,
         )  # fmt: skip
         return smoothed_positions(position, sessions=allocation.smoothing_sessions)
 
     made = {
-        **{model: (forecast, held(forecast)) for model, forecast in forecasts.items()},
+        **{model: (forecast, held(beyond_mean[model])) for model, forecast in forecasts.items()},
         BUY_AND_HOLD: (nothing, np.ones(len(rows))),
-        VOLATILITY_MANAGED: (nothing, held(of_mean)),
+        VOLATILITY_MANAGED: (nothing, held(np.zeros(len(rows)))),
     }
     frames = []
     for model in sorted(made):

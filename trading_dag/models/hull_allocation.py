@@ -174,22 +174,22 @@ def _fold_positions(
     mean = np.full(len(test), days.excess[train].mean())
     deviation = np.full(len(test), np.sqrt((days.volatility[train] ** 2).mean()))
 
-    def held(forecast: FloatArray) -> FloatArray:
+    def held(beyond: FloatArray) -> FloatArray:
         return scaled_positions(
-            forecast, days.volatility[test], mean_return=mean, mean_volatility=deviation, settings=allocation
+            beyond, days.volatility[test], mean_return=mean, mean_volatility=deviation, settings=allocation
         )
 
-    forecasts = {
-        model: (usual + estimator.forecast(said)) * days.volatility[test]
+    beyond_mean = {
+        model: estimator.forecast(said) * days.volatility[test]
         for model, estimator in ((ENSEMBLE, blend.estimator), (LINEAR, plain))
     }
     nothing = np.full(len(test), np.nan)
     recipe = published_forecast(days.values, days.target, train, test, names=days.names)
     return {
-        **{model: (forecast, held(forecast)) for model, forecast in forecasts.items()},
+        **{model: (usual * days.volatility[test] + beyond, held(beyond)) for model, beyond in beyond_mean.items()},
         PUBLISHED: (recipe, np.clip(1.0 + _PUBLISHED_MULTIPLIER * recipe, 0.0, 2.0)),
         BUY_AND_HOLD: (nothing, np.ones(len(test))),
-        VOLATILITY_MANAGED: (nothing, held(np.maximum(mean, allocation.least_mean_return))),
+        VOLATILITY_MANAGED: (nothing, held(np.zeros(len(test)))),
     }
 
 

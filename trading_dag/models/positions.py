@@ -13,7 +13,7 @@ from trading_dag.setting_groups import AllocationSettings
 
 
 def scaled_positions(
-    forecast: FloatArray,
+    beyond_mean: FloatArray,
     volatility: FloatArray,
     *,
     mean_return: FloatArray,
@@ -24,15 +24,18 @@ def scaled_positions(
     """Return the share of the account that each session's forecast asks for, before it is smoothed, within the bounds.
 
     The share is that of a mean–variance investor for whom holding exactly the underlying was right on the average of
-    the training part: (forecast / mean return) · (mean volatility / volatility)². A forecast that says no more than the
-    mean leaves a position that is scaled by volatility alone.
+    the training part: ((mean return + what the forecast says beyond it) / mean return) · (mean volatility /
+    volatility)². A forecast that says no more than the mean leaves a position that is scaled by volatility alone,
+    whatever the mean is.
 
     Parameters
     ----------
-    forecast : return over the horizon less the interest of cash, a fraction, known at each session's close.
+    beyond_mean : by how much the return over the horizon, a fraction, is forecast to exceed what is usual at the
+        session's volatility; known at each session's close. 0 for a forecast of the mean.
     volatility : standard deviation of the same return, known then; positive.
-    mean_return, mean_volatility : both on the average of the training part of the fold that forecasts. A mean below
-        ``settings.least_mean_return`` counts as that.
+    mean_return, mean_volatility : both on the average of the training part of the fold that forecasts; the return less
+        the interest of cash. A mean below ``settings.least_mean_return`` counts as that: it is an estimate with a
+        standard error of its own size, and nobody is paid for a risk by losing.
     settings : bounds.
     sessions : how many sessions the returns are of; ``least_mean_return`` is that of one.
 
@@ -47,7 +50,7 @@ def scaled_positions(
     """
     usual = np.maximum(mean_return, settings.least_mean_return * sessions)
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = forecast / usual * (mean_volatility / volatility) ** 2
+        share = (usual + beyond_mean) / usual * (mean_volatility / volatility) ** 2
     position: FloatArray = np.clip(share, settings.least_position, settings.greatest_position)
     return np.where(np.isfinite(share), position, np.nan)
 

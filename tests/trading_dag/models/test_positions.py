@@ -12,22 +12,30 @@ from trading_dag.setting_groups import AllocationSettings
 SETTINGS = AllocationSettings()
 
 
-def positions(forecast: float, volatility: float, *, mean: float = 0.001) -> float:
+def positions(beyond_mean: float, volatility: float, *, mean: float = 0.001) -> float:
     return float(
         scaled_positions(
-            np.array([forecast]), np.array([volatility]), mean_return=np.array([mean]),
+            np.array([beyond_mean]), np.array([volatility]), mean_return=np.array([mean]),
             mean_volatility=np.array([0.01]), settings=SETTINGS,
         )[0]
     )  # fmt: skip
 
 
 def test_the_mean_forecast_at_the_mean_volatility_is_the_market() -> None:
-    assert positions(0.001, 0.01) == pytest.approx(1.0)
+    assert positions(0.0, 0.01) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("mean", [0.001, 0.00001, 0.0, -0.002])
+def test_a_forecast_that_says_no_more_than_the_mean_leaves_volatility_scaling_whatever_the_mean_was(
+    mean: float,
+) -> None:
+    assert positions(0.0, 0.02, mean=mean) == pytest.approx(0.25)
+    assert positions(0.0, 0.008, mean=mean) == pytest.approx(1.5625)
 
 
 def test_twice_the_volatility_is_a_quarter_of_the_position_and_twice_the_forecast_twice() -> None:
-    assert positions(0.001, 0.02) == pytest.approx(0.25)
-    assert positions(0.002, 0.01) == pytest.approx(2.0)
+    assert positions(0.0, 0.02) == pytest.approx(0.25)
+    assert positions(0.001, 0.01) == pytest.approx(2.0)
 
 
 def test_a_position_stays_within_its_bounds() -> None:
@@ -36,7 +44,9 @@ def test_a_position_stays_within_its_bounds() -> None:
 
 
 def test_a_training_part_that_lost_does_not_turn_forecasts_around() -> None:
-    assert positions(0.0001, 0.01, mean=-0.002) == pytest.approx(0.0001 / SETTINGS.least_mean_return)
+    least = SETTINGS.least_mean_return
+    assert positions(least / 4, 0.01, mean=-0.002) == pytest.approx(1.25)
+    assert positions(-least / 4, 0.01, mean=-0.002) == pytest.approx(0.75)
 
 
 def test_without_a_forecast_or_a_volatility_there_is_no_position() -> None:
