@@ -67,7 +67,7 @@ def _of_volatility(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Hori
 
 @model_asset(
     reads=_LEARNT_FROM,
-    code_version="4",
+    code_version="5",
     kinds={"scikitlearn", "xgboost"},
     uses=("walk_forward", "augmentation", "training.direction_classifier", "features"),
     forecasts=Forecasts("direction", PREDICTIONS_DIRECTION, _of_direction),

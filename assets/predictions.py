@@ -23,7 +23,7 @@ _PRICES: Final = Read(PRICES_DAILY, columns=("ticker", "session", "open", "close
         "targets": TARGETS,
         "prices": _PRICES,
     },
-    code_version="4",
+    code_version="5",
     kinds={"scikitlearn", "xgboost", "parquet"},
 )
 def direction(

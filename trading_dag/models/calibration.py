@@ -33,6 +33,20 @@ def shrunk(probabilities: FloatArray, *, climatology: FloatArray | float, shrink
     return believed
 
 
+def moved_to(probabilities: FloatArray, *, usual: float, other: FloatArray) -> FloatArray:
+    """Return probabilities at the same distance, in log-odds, from another share as they had from the usual one.
+
+    Parameters
+    ----------
+    probabilities : (n,), P(second class).
+    usual, other : share of the second class from which they are told, and (n,) those to which they are moved.
+    """
+    moved: FloatArray = 1.0 / (
+        1.0 + np.exp(-(_log_odds(other) + _log_odds(probabilities) - _log_odds(np.asarray(usual, dtype=np.float64))))
+    )
+    return moved
+
+
 def calibrated(probabilities: FloatArray, calibration: Mapping[str, float]) -> FloatArray:
     """Return the probabilities of two classes, (n, 2), as a fold states them; unchanged without a calibration."""
     if not calibration:

@@ -18,16 +18,19 @@ import pandas as pd
 from trading_dag.arrays import FloatArray
 from trading_dag.frames import require_sessions
 from trading_dag.models.augmentation import Augmentation
+from trading_dag.models.calibration import moved_to
 from trading_dag.models.candidates import candidates_of
-from trading_dag.models.direction_learners import published_learners, sign_learners
+from trading_dag.models.direction_learners import ONLINE, SHRUNK, published_learners, sign_learners
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.fitting import fit_model
 from trading_dag.models.forecasting import Block, FoldForecast, finish_predictions, forecast, training_rows
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.rows import collect_rows, labels_by_session, sign_codes
+from trading_dag.models.running_share import KnownOutcomes
 from trading_dag.models.training import Recipe
 from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, UNTUNED, Tuned
 from trading_dag.schemas import ALL_FEATURES, RISE, TABLES, UP_IF_CLEAR
+from trading_dag.sessions import TIME_UNIT
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
@@ -35,6 +38,7 @@ from trading_dag.validation.baselines import (
     CLASS_PRIOR,
     CLIMATOLOGY,
     PREVIOUS_DIRECTION,
+    RUNNING_CLIMATOLOGY,
     climatology,
     previous_direction,
     previous_returns,
@@ -134,10 +138,13 @@ def predict(
 ) -> pd.DataFrame:
     """Out-of-sample forecasts of the models and, on the same sessions, of the baselines.
 
-    ``climatology`` is the share of rises among all training rows of the serving fold, ``class_prior`` P(UP) among the
-    clear ones. ``previous_direction`` is a hard call, probability 1 or 0: the sign of the return over the horizon's
-    length that ends at the session (0.5 where that return is zero or not known). What each probability is one of, its
-    ``probability_event`` says.
+    ``direction_online`` says what ``direction_shrunk`` says. In a fold that follows the running share it lies as far
+    from the share of rises among the last outcomes known at the session as the other lies from that of the training
+    rows: each outcome counts from the session at which it is known.
+    ``climatology`` is the share of rises among all training rows of the serving fold, ``running_climatology`` that
+    running share itself, ``class_prior`` P(UP) among the clear ones. ``previous_direction`` is a hard call, probability
+    1 or 0: the sign of the return over the horizon's length that ends at the session (0.5 where that return is zero or
+    not known). What each probability is one of, its ``probability_event`` says.
 
     Parameters
     ----------
@@ -167,12 +174,15 @@ def predict(
     forward_return = labels["forward_return"].to_numpy(dtype=np.float64, na_value=np.nan)
     past = previous_direction(previous_returns(prices, horizon=horizon).reindex(sessions).to_numpy())
     clear_prior = {fold.fold: fold.prior["UP"] for fold in fitted.folds if fold.classes == CLASSES}
+    ends = labels["target_session"].to_numpy(dtype=f"datetime64[{TIME_UNIT}]")
     blocks = []
     with_baselines: set[int] = set()
     for made in forecast(fitted, features):
         blocks.append(
             _block(made, truth, forward_return, model=made.fold.model, probability_up=made.probabilities[:, 1])
         )
+        if made.fold.model == SHRUNK:
+            blocks += _online(made, truth, forward_return, sessions=sessions, ends=ends)
         if made.fold.fold not in with_baselines:
             with_baselines.add(made.fold.fold)
             seen = training_rows(made.fold, sessions, labels["target_session"])
@@ -212,6 +222,33 @@ def importance(
     ]  # fmt: skip
     found = [part for part in parts if len(part)]
     return pd.concat(found, ignore_index=True) if found else parts[0]
+
+
+def _online(
+    made: FoldForecast,
+    truth: npt.NDArray[np.object_],
+    forward_return: FloatArray,
+    *,
+    sessions: pd.DatetimeIndex,
+    ends: npt.NDArray[np.datetime64],
+) -> list[Block]:
+    """Return what a fold says from the running share of rises, where it follows that, and the running share itself."""
+    fold, days = made.fold, sessions.to_numpy(dtype=ends.dtype)
+    rose = (forward_return > 0).astype(np.float64)
+    is_learnt = np.isfinite(forward_return) & (days >= np.datetime64(fold.train_first_session))
+    share, known_through = KnownOutcomes.of(rose, ends, counts=is_learnt).running_share(days[made.rows])
+    moved = made.probabilities[:, 1]
+    through = np.full(len(moved), np.datetime64(fold.fitted_through, TIME_UNIT))
+    if fold.calibration["follows_running_share"]:
+        moved, through = moved_to(moved, usual=fold.calibration["climatology"], other=share), known_through
+    online = replace(made, fold=replace(fold, model=ONLINE))
+    return [
+        replace(block, columns=block.columns | {"fitted_through": known})
+        for block, known in (
+            (_block(online, truth, forward_return, model=ONLINE, probability_up=moved), through),
+            (_block(made, truth, forward_return, model=RUNNING_CLIMATOLOGY, probability_up=share), known_through),
+        )
+    ]
 
 
 def _block(

@@ -27,6 +27,7 @@ from trading_dag.models.tuned import NOTHING
 
 LOGISTIC: Final = "direction_logistic"
 SHRUNK: Final = "direction_shrunk"
+ONLINE: Final = "direction_online"  # no learner of its own: the shrunk one, its base rate learnt on between retrains
 XGBOOST: Final = "direction_xgboost"
 PENALTIES: Final = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 WIDTHS: Final = (20, None)

@@ -138,8 +138,8 @@ class Block:
     ----------
     made : the fold and its rows.
     model : who forecasts.
-    columns : the other columns of the predictions table, an array entry a row or one value for all. A baseline that
-        learns on after the fold was fitted gives its own ``fitted_through``.
+    columns : the other columns of the predictions table, an array entry a row or one value for all. A model or
+        baseline that learns on after the fold was fitted gives its own ``fitted_through``.
     """
 
     made: FoldForecast
@@ -188,7 +188,8 @@ def finish_predictions(
         raise DataQualityError(
             table=table.qualified_name, key=f"session={early:%Y-%m-%d}", rule="the model had seen a later session"
         )
-    values |= {name: _stacked(blocks, [block.columns[name] for block in blocks])[order] for name in blocks[0].columns}
+    names_of_columns = [name for name in blocks[0].columns if name != "fitted_through"]
+    values |= {name: _stacked(blocks, [block.columns[name] for block in blocks])[order] for name in names_of_columns}
     values |= {
         "ticker": fitted.ticker,
         "horizon": horizon.key,

@@ -22,6 +22,7 @@ from trading_dag.models.forecasting import class_probabilities
 from trading_dag.models.learners import AugmentedRows, SearchedLearner
 from trading_dag.models.lessons import InnerLesson, Lesson
 from trading_dag.models.rows import LabelledRows
+from trading_dag.models.running_share import KnownOutcomes
 from trading_dag.validation.metrics import calibration_error, point_weights
 from trading_dag.validation.significance import long_run_variance, truncation_lag
 
@@ -42,7 +43,9 @@ class Answer:
     estimator : fitted on all rows of the training part.
     hyperparameters : the candidate, and ``answer``: ``model`` or ``climatology``.
     metrics : scores on the pooled rows that inner folds held out.
-    calibration : ``climatology``, a share, and ``shrink``, from 0 (only climatology) to 1 (as the estimator says).
+    calibration : ``climatology``, a share, and ``shrink``, from 0 (only climatology) to 1 (as the estimator says);
+        ``running_share``, that of the last outcomes known when it was fitted, and ``follows_running_share``, 1 where
+        the share that is known at a session was no worse than climatology on the rows held out, else 0.
     """
 
     lesson: Lesson
@@ -54,10 +57,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class _HeldOut:
-    """Pooled rows of the inner folds: P(second class) by candidate and by climatology, and what happened."""
+    """Pooled rows of the inner folds: P(second class) by candidate, by climatology and by the share known at each row,
+    and what happened."""
 
     probabilities: FloatArray
     climatology: FloatArray
+    running_share: FloatArray
     happened: FloatArray
 
 
@@ -94,10 +99,16 @@ def search(
     """
     codes = rows.codes[train]
     climatology = float((codes[codes >= 0] == 1).mean())
-    held_out = _forecast_held_out(learner, inner, rows)
+    known = KnownOutcomes.of((codes == 1).astype(np.float64), rows.target_sessions[train].to_numpy(), counts=codes >= 0)
+    held_out = _forecast_held_out(learner, inner, rows, known)
     chosen = _chosen(held_out, steps=steps, least_rows=least_rows) if held_out else -1
     shrink = _least_shrink(held_out, chosen, steps=steps) if held_out and chosen >= 0 else 0.0
-    calibration = {"climatology": climatology, "shrink": shrink}
+    calibration = {
+        "climatology": climatology,
+        "shrink": shrink,
+        "running_share": float(known.running_share(known.ends[-1:])[0][0]),
+        "follows_running_share": float(held_out is not None and _running_share_is_no_worse(held_out)),
+    }
     metrics = _scores(held_out, chosen, shrink=shrink, steps=steps) if held_out else {}
     if shrink == 0.0:
         nothing, _ = lesson.narrowed(0)
@@ -118,11 +129,21 @@ def climatology_estimator(codes: IntArray) -> Any:
     return Pipeline([("classify", DummyClassifier(strategy="prior"))]).fit(np.empty((len(codes), 0)), codes)
 
 
-def _forecast_held_out(learner: SearchedLearner, inner: Sequence[InnerLesson], rows: LabelledRows) -> _HeldOut | None:
+def _running_share_is_no_worse(held_out: _HeldOut) -> bool:
+    """Return whether the share known at each row has a Brier score no higher than that of the inner training rows."""
+    running, frozen = (
+        np.mean((said - held_out.happened) ** 2) for said in (held_out.running_share, held_out.climatology)
+    )
+    return bool(running <= frozen)
+
+
+def _forecast_held_out(
+    learner: SearchedLearner, inner: Sequence[InnerLesson], rows: LabelledRows, known: KnownOutcomes
+) -> _HeldOut | None:
     """Return what each candidate says of the rows held out; None without any."""
     if not inner:
         return None
-    parts, climatologies, happened = [], [], []
+    parts, climatologies, running, happened = [], [], [], []
     by_width: dict[int | None, list[int]] = {}
     for position, candidate in enumerate(learner.candidates):
         by_width.setdefault(candidate["top_features"], []).append(position)
@@ -137,8 +158,9 @@ def _forecast_held_out(learner: SearchedLearner, inner: Sequence[InnerLesson], r
                 said[:, position] = stated
         parts.append(said)
         climatologies.append(np.full(len(fold.held_out), (fold.lesson.codes == 1).mean()))
+        running.append(known.running_share(rows.sessions[fold.held_out].to_numpy())[0])
         happened.append((rows.codes[fold.held_out] == 1).astype(np.float64))
-    return _HeldOut(np.concatenate(parts), np.concatenate(climatologies), np.concatenate(happened))
+    return _HeldOut(*(np.concatenate(pooled) for pooled in (parts, climatologies, running, happened)))
 
 
 def _probabilities_of_all(estimators: Sequence[Any], values: FloatArray) -> Iterator[FloatArray]:
@@ -216,6 +238,7 @@ def _scores(held_out: _HeldOut, chosen: int, *, shrink: float, steps: int) -> di
         "inner_rows": float(len(happened)),
         "inner_gain_in_errors": _gain_in_errors(held_out, best if chosen < 0 else chosen, steps=steps),
         "inner_brier_climatology": float(np.mean((held_out.climatology - happened) ** 2)),
+        "inner_brier_running_share": float(np.mean((held_out.running_share - happened) ** 2)),
         **{
             f"inner_{name}_{when}": float(value)
             for when, stated in (("before", before), ("after", after))

@@ -26,6 +26,7 @@ PERSISTENCE: Final = "persistence"
 BUY_AND_HOLD: Final = "buy_and_hold"
 VOLATILITY_MANAGED: Final = "volatility_managed"
 CLIMATOLOGY: Final = "climatology"
+RUNNING_CLIMATOLOGY: Final = "running_climatology"  # learns on between retrains, as an online model does
 MARKOV: Final = "markov"
 RANDOM_WALK: Final = "random_walk"
 ROLLING_QUANTILE: Final = "rolling_quantile_250"

@@ -101,14 +101,13 @@ def test_the_forecasts_are_a_valid_table_with_baselines_on_the_models_sessions(
         conform(direction_forecasts, PREDICTIONS_DIRECTION, slice_key="72h|SPY"), direction_forecasts
     )
     by_model = direction_forecasts.groupby("model")
-    assert set(by_model.groups) == {*MODELS, "class_prior", "climatology", "previous_direction"}
+    baselines = {"class_prior", "climatology", "previous_direction", "running_climatology"}
+    assert set(by_model.groups) == {*MODELS, "direction_online", *baselines}
     assert {"direction_logistic", "direction_xgboost"} <= set(MODELS)
     assert by_model["session"].apply(tuple).nunique() == 1
     assert by_model["is_baseline"].first().to_dict() == {
-        "class_prior": True,
-        "climatology": True,
-        **dict.fromkeys(MODELS, False),
-        "previous_direction": True,
+        **dict.fromkeys(baselines, True),
+        **dict.fromkeys((*MODELS, "direction_online"), False),
     }
     called_up = direction_forecasts["y_pred"] == "UP"
     assert (called_up == (direction_forecasts["probability_up"] > direction_forecasts["threshold"])).all()
@@ -187,7 +186,9 @@ def test_sessions_that_arrive_later_are_forecast_by_the_live_model_without_a_new
     new = now[now["session"] > cut]
     assert new["session"].nunique() == 60
     assert (new["fold"] == 6).all()
-    assert (new["fitted_through"] == cut).all()
+    learns_on = new["model"].isin(("direction_online", "running_climatology"))
+    assert (new.loc[~learns_on, "fitted_through"] == cut).all()
+    assert (new.loc[learns_on, "fitted_through"] >= cut).all()
 
 
 @pytest.mark.usefixtures("published_only")
