@@ -122,7 +122,7 @@ def recommended_structure(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="5",
+    code_version="6",
     automation="none",
     uses=("backtest", "surface", "structures", "volatility_indices", "options_listed"),
 )
@@ -154,7 +154,7 @@ def _compared_on_chain(
 ) -> Result:
     """Compare on the last years of the stored chain; short calls are assigned over the dividends that are known."""
     from trading_dag.backtest.markets.chain_market import chain_market
-    from trading_dag.backtest.markets.corporate_actions import splits_of_prices
+    from trading_dag.backtest.markets.corporate_actions import actions_of_prices
     from trading_dag.backtest.plans.structure_plans import fills_of, settings_for_listed_contract
     from trading_dag.backtest.runs.plan_inputs import known_dividends
     from trading_dag.backtest.runs.structure_comparison import COMPARED_YEARS, compare_structures
@@ -165,7 +165,7 @@ def _compared_on_chain(
     fallback = at.settings.surface.risk_free_rate
     first = chain.sessions()[-1] - pd.Timedelta(days=COMPARED_YEARS * DAYS_PER_YEAR)
     quotes = chain.quotes(rate=rates_of_quotes(rates, fallback=fallback), first=first, maximum_days=LONGEST_DAYS)
-    market = chain_market(quotes, ticker=at.ticker, fills=fills_of(book), splits=splits_of_prices(prices))
+    market = chain_market(quotes, ticker=at.ticker, fills=fills_of(book), splits=actions_of_prices(prices))
     payouts = known_dividends(prices, market.sessions)
     rate = rates_at_sessions(rates, pd.DatetimeIndex(market.sessions).as_unit("us"), fallback=fallback)
     result = compare_structures(

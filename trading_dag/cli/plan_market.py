@@ -76,7 +76,7 @@ def _market_of_file(
     context: CommandContext, path: Path, ticker: str | None, request: PlanRequest, *, fills: FillAssumptions
 ) -> tuple[ChainMarket, QuoteCounts, tuple[str, ...]]:
     from resources.chains.quote_file import read_quote_file
-    from trading_dag.backtest.markets.corporate_actions import splits_of_prices
+    from trading_dag.backtest.markets.corporate_actions import actions_of_prices
     from trading_dag.backtest.markets.quote_frame import quoted_market
     from trading_dag.options.chains.rates import rates_of_quotes
 
@@ -85,7 +85,7 @@ def _market_of_file(
     quoted = quoted_market(
         file.rows, refused=file.refused, ticker=file.ticker, fills=fills,
         rate=rates_of_quotes(_macro(context), fallback=context.settings.surface.risk_free_rate),
-        splits=splits_of_prices(_prices(context, file.ticker)),
+        splits=actions_of_prices(_prices(context, file.ticker)),
     )  # fmt: skip
     return quoted.market, quoted.counts, tuple(map(str, file.remarks))
 
@@ -96,14 +96,14 @@ def _market_of_store(
     from resources.chains.store import ChainStore
     from resources.io_managers.chains import StoredChain
     from trading_dag.backtest.markets.chain_market import chain_market
-    from trading_dag.backtest.markets.corporate_actions import splits_of_prices
+    from trading_dag.backtest.markets.corporate_actions import actions_of_prices
     from trading_dag.options.chains.rates import rates_of_quotes
 
     first, last = _period(request)
     stored = StoredChain.of(ChainStore(context.settings.home), ticker)
     rate = rates_of_quotes(_macro(context), fallback=context.settings.surface.risk_free_rate)
     quotes = stored.quotes(rate=rate, first=first, last=last)
-    splits = splits_of_prices(_prices(context, ticker))
+    splits = actions_of_prices(_prices(context, ticker))
     return chain_market(quotes, ticker=ticker, fills=fills, splits=splits), stored.attrs["source"]
 
 

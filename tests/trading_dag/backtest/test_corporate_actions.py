@@ -1,4 +1,4 @@
-"""A split while a position would be held is a skip that names it; a crash is none."""
+"""Which splits a chain has, what they make of a strike, and which are a skip that names them; a crash is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import pytest
 
 from tests.trading_dag.backtest.plan_chains import EXACT, chain_frame
 from trading_dag.backtest.markets.chain_market import ChainMarket, chain_market
-from trading_dag.backtest.markets.corporate_actions import NO_ACTIONS, CorporateActions, splits_of_prices
+from trading_dag.backtest.markets.corporate_actions import (
+    NO_ACTIONS,
+    CorporateAction,
+    CorporateActions,
+    splits_of_prices,
+)
 from trading_dag.backtest.plans.exit_rules import ExitRules
 from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.backtest.results.plan_results import PlanResult
@@ -64,28 +69,16 @@ def run(found: ChainMarket, entry: int, *, name: str = "long_put", exits: ExitRu
 TEN_FOR_ONE = [1_200.0] * 5 + [120.0] * 5
 
 
-@pytest.mark.parametrize("name", ["long_put", "long_call", "covered_call", "cash_secured_put"])
-def test_a_split_before_the_expiration_is_a_skip_that_names_it(name):
-    recorded = splits_of_prices(prices({"2024-06-10": 10.0}))
-    result = run(market(chain_of(TEN_FOR_ONE), recorded), 0, name=name)
-    assert result.skip_reasons() == {"split_while_held: 10 for 1 on 2024-06-10": 1}
-    assert result.equity()["equity_usd"].nunique() == 1
-    # Nobody knows at the entry whether a rule would leave in time, so an early exit is no way around it.
-    early = run(market(chain_of(TEN_FOR_ONE), recorded), 0, name=name, exits=ExitRules(horizon_sessions=1))
-    assert early.skip_reasons() == result.skip_reasons()
-
-
 @pytest.mark.parametrize(
     ("spots", "named"),
     [
-        (TEN_FOR_ONE, "looks like 10 for 1 on 2024-06-10"),
         # 20 for 1 and a fall of 1 % on the day
         ([2_000.0] * 5 + [99.0] * 5, "looks like 20 for 1 on 2024-06-10"),
         ([10.0] * 5 + [80.5] * 5, "looks like 1 for 8 on 2024-06-10"),
         ([90.0] * 5 + [60.0] * 5, "looks like 1.5 for 1 on 2024-06-10"),
     ],
 )  # fmt: skip
-def test_a_split_that_only_the_chain_shows_is_found_by_its_contracts(spots, named):
+def test_a_split_whose_terms_only_a_jump_tells_is_a_skip_that_names_it(spots, named):
     assert run(market(chain_of(spots)), 0).skip_reasons() == {f"split_while_held: {named}": 1}
 
 
@@ -101,7 +94,7 @@ def test_whoever_enters_after_the_split_or_leaves_by_expiration_before_it_is_no_
     found = market(chain_of(TEN_FOR_ONE), splits_of_prices(prices({"2024-06-10": 10.0})))
     assert run(found, 5).skip_reasons() == {}
     # Recorded for the session after the expiration.
-    later = CorporateActions(np.array([np.datetime64("2024-06-17", "D").astype(np.int64)]), ("2 for 1 on 2024-06-17",))
+    later = CorporateActions((CorporateAction(int(np.datetime64("2024-06-17", "D").astype(int)), "later", 2.0),))
     assert run(market(chain_of([100.0] * 10), later), 0).skip_reasons() == {}
 
 
@@ -113,12 +106,49 @@ def test_a_split_within_a_hole_of_the_chain_is_named_once_by_what_the_prices_rec
     assert market(holed).actions.names == ("looks like 10 for 1 on 2024-06-12",)
 
 
-def test_random_entries_are_not_held_over_a_split_either():
+def test_random_entries_are_held_over_a_split_and_drawn_on_every_session():
     found = market(chain_of(TEN_FOR_ONE), splits_of_prices(prices({"2024-06-10": 10.0})))
-    result = run(found, 6)
-    luck = random_entry_runs(found, result, runs=100, seed=1)
+    luck = random_entry_runs(found, run(found, 6), runs=100, seed=1)
+    assert luck.sessions == 9
+
+
+def test_a_split_of_unknown_terms_is_no_session_to_be_held_over_by_random_entries_either():
+    found = market(chain_of([2_000.0] * 5 + [99.0] * 5))
+    luck = random_entry_runs(found, run(found, 6), runs=100, seed=1)
     # Of ten sessions only those from the split to the last that is not the expiration itself can be drawn.
     assert luck.sessions == 4
+
+
+def test_a_recorded_split_is_of_the_chain_only_where_its_underlying_jumps():
+    recorded = splits_of_prices(prices({"2024-06-10": 10.0}))
+    assert [action.is_known for action in market(chain_of(TEN_FOR_ONE), recorded).actions.actions] == [True]
+    # In new shares all along: nothing happens to its contracts.
+    assert market(chain_of([120.0] * 10), recorded).actions.actions == ()
+    # The contracts change, the price does not: nobody knows what this is.
+    unlike = market(chain_of([120.0] * 10, listed=[1_200.0] * 5 + [120.0] * 5), recorded)
+    assert run(unlike, 0, exits=ExitRules()).skip_reasons() == {"split_while_held: 10 for 1 on 2024-06-10": 1}
+
+
+def test_a_recorded_split_that_no_price_can_tell_from_a_days_trading_is_a_skip():
+    recorded = splits_of_prices(prices({"2024-06-10": 1.05}))
+    found = market(chain_of([105.0] * 5 + [100.0] * 5), recorded)
+    assert run(found, 0).skip_reasons() == {"split_while_held: 1.05 for 1 on 2024-06-10": 1}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "cash", "strikes"),
+    [
+        (10.0, 0.0, [120.50, 47.53]),  # ten contracts of a tenth, to the cent
+        (3.0, 0.0, [401.67, 158.44]),
+        (1.5, 0.0, [803.33, 316.89]),  # 150 shares at two thirds
+        (0.125, 0.0, [9_640.0, 3_802.64]),  # the same strike for an eighth of the shares
+        (1.0, 15.0, [1_190.0, 460.33]),  # a special dividend
+    ],
+)  # fmt: skip
+def test_strikes_become_what_the_clearing_house_makes_of_them(ratio, cash, strikes):
+    action = CorporateAction(0, "any", ratio, cash)
+    assert action.adjusted(np.array([1_205.0, 475.33])).tolist() == pytest.approx(strikes, abs=1e-9)
+    assert action.multiplies_contracts == (ratio in (10.0, 3.0))
 
 
 def test_dividends_of_a_listed_chain_are_those_of_its_day_and_of_a_modelled_one_those_of_its_prices():

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.arrays import BoolArray, DateArray, FloatArray, IntArray
 from trading_dag.backtest.markets.contract_quotes import ContractQuotes
-from trading_dag.backtest.markets.corporate_actions import NO_ACTIONS, CorporateActions, joined_actions, jumps_of_chain
+from trading_dag.backtest.markets.corporate_actions import NO_ACTIONS, CorporateActions, actions_of_chain
 from trading_dag.backtest.markets.quote_columns import (
     TABLE,
     days_of,
@@ -64,7 +64,7 @@ class ChainMarket:
     may_open : (rows,) a quote with as much volume and open interest as an entry demands.
     is_last : (rows,) the prices are made from the last trade.
     volume, open_interest : (rows,) contracts; NaN where unknown. Known after the session's close.
-    actions : splits of the underlying, after which other contracts are listed.
+    actions : splits and special dividends of the underlying, by which its contracts become others.
     """
 
     ticker: str
@@ -227,7 +227,8 @@ def chain_market(
         option_right, underlying_price, and bid and ask, or last. ``delta`` is used as it is; where the
         column is absent the Black–Scholes delta of implied_volatility is taken (no rate, no dividend).
     fills : how prices are made of quotes.
-    splits : those that are recorded (``corporate_actions.splits_of_prices``); what only the chain shows is added.
+    splits : and special dividends that are recorded (``corporate_actions.actions_of_prices``); splits that only the
+        chain shows are added.
 
     A row is a quote where bid and ask are given, not crossed and the ask is positive; otherwise, where the
     last trade is positive, not below intrinsic value by more than half a spread, and the volume of the session is not
@@ -265,7 +266,6 @@ def chain_market(
         may_open &= open_interest >= fills.minimum_open_interest
     spot = np.where((spot > 0) & np.isfinite(spot), spot, np.nan)
     first_row = np.append(starts, len(key)).astype(np.int64)
-    seen = jumps_of_chain(days, spot, first_row=first_row, key=key)
     return ChainMarket(
         ticker=ticker,
         fills=fills,
@@ -282,7 +282,7 @@ def chain_market(
         is_last=is_last,
         volume=volume,
         open_interest=open_interest,
-        actions=joined_actions(splits, seen, days=days),
+        actions=actions_of_chain(splits, days, spot, first_row=first_row, key=key),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import SchemaError
 
 _TABLE: Final = "dividends"
@@ -22,6 +22,7 @@ class Dividends:
     ----------
     ex_dates : (n,) dates, ascending.
     amounts : (n,) USD a share. Taken as known the session before the ex-date, as declared dividends are.
+    is_special : (n,) contracts are adjusted for it, so that nobody exercises early to receive it; None for none.
 
     Raises
     ------
@@ -30,6 +31,7 @@ class Dividends:
 
     ex_dates: NDArray[np.datetime64]
     amounts: FloatArray
+    is_special: BoolArray | None = None
 
     def __post_init__(self) -> None:
         dates, amounts = np.asarray(self.ex_dates, dtype="datetime64[D]"), np.asarray(self.amounts, dtype=np.float64)
@@ -54,13 +56,24 @@ class Dividends:
         -------
         (sessions,) USD a share; 0 at the first session, before which nothing was held.
         """
-        day = np.asarray(days, dtype=np.int64)
-        amount = np.zeros(len(day))
-        at = np.searchsorted(day, self.ex_days, side="left")
-        inside = (at > 0) & (at < len(day))
-        np.add.at(amount, at[inside], np.asarray(self.amounts, dtype=np.float64)[inside])
-        return amount
+        return _on_sessions(days, self.ex_days, np.asarray(self.amounts, dtype=np.float64))
 
     def owed_after(self, days: ArrayLike) -> FloatArray:
-        """Dividend whose ex-date is after each session and not after the next one, (sessions,) USD a share."""
-        return np.append(self.going_ex(days)[1:], np.zeros(min(len(np.atleast_1d(days)), 1)))
+        """Ordinary dividend whose ex-date is after each session and not after the next one, (sessions,) USD a share."""
+        return np.append(self.ordinary.going_ex(days)[1:], np.zeros(min(len(np.atleast_1d(days)), 1)))
+
+    @property
+    def ordinary(self) -> Dividends:
+        """Return those for which no contract is adjusted."""
+        if self.is_special is None:
+            return self
+        return Dividends(self.ex_dates[~self.is_special], np.asarray(self.amounts)[~self.is_special])
+
+
+def _on_sessions(days: ArrayLike, ex_days: IntArray, amounts: FloatArray) -> FloatArray:
+    day = np.asarray(days, dtype=np.int64)
+    amount = np.zeros(len(day))
+    at = np.searchsorted(day, ex_days, side="left")
+    inside = (at > 0) & (at < len(day))
+    np.add.at(amount, at[inside], amounts[inside])
+    return amount

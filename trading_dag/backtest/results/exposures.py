@@ -107,7 +107,7 @@ def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield
     trade, column = np.nonzero(is_seen)
     arguments: dict[str, Any] = {
         "spot": paths.spot[rows[trade], column][:, np.newaxis],
-        "strike": paths.positions.strikes[rows[trade]],
+        "strike": paths.contracts.strikes[rows[trade], column],
         "years": _years_left(result, rows[trade], column),
         "rate": result.market.by_session(rate)[paths.at[rows[trade], column]][:, np.newaxis],
         "dividend_yield": dividend_yield,
@@ -139,7 +139,8 @@ def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield
 def attribute_profit(result: PlanResult, positions: PositionGreeks) -> ProfitAttribution:
     """Split the profit before fees of each closed trade, session by session, with the Greeks at its start."""
     paths = result.paths
-    spot, days = paths.spot[positions.rows], paths.days_left[positions.rows]
+    # A special dividend moves the underlying and the strikes alike.
+    spot, days = (paths.spot + paths.contracts.special)[positions.rows], paths.days_left[positions.rows]
     move, years = np.diff(spot, axis=1), -np.diff(days, axis=1) / DAYS_PER_YEAR
     steps = positions.is_marked[:, :-1]
     change = np.diff(positions.volatility, axis=1)
@@ -183,6 +184,9 @@ def greeks_through_time(result: PlanResult, positions: PositionGreeks) -> Accoun
     is_known = positions.is_marked & np.isfinite(positions.delta + positions.gamma + positions.vega + positions.theta)
     at = result.paths.at[positions.rows]
 
+    # A share of the entry has become so many, so that a move of one of them moves it by as much.
+    shares = result.paths.contracts.shares[positions.rows]
+
     def summed(values: FloatArray) -> FloatArray:
         total = np.zeros(sessions)
         np.add.at(total, at[is_known], (positions.size[:, np.newaxis] * values)[is_known])
@@ -190,7 +194,8 @@ def greeks_through_time(result: PlanResult, positions: PositionGreeks) -> Accoun
 
     unexplained = np.bincount(at[positions.is_marked & ~is_known], minlength=sessions).astype(np.int64)
     return AccountGreeks(
-        summed(positions.delta), summed(positions.gamma), summed(positions.vega), summed(positions.theta), unexplained
+        summed(positions.delta * shares), summed(positions.gamma * shares**2), summed(positions.vega),
+        summed(positions.theta), unexplained,
     )  # fmt: skip
 
 
@@ -230,7 +235,7 @@ def scenario_profit(
     volatility = positions.volatility[trade, column][:, np.newaxis, np.newaxis, :]
     shocked = np.maximum(volatility + np.asarray(volatility_moves, dtype=np.float64)[:, np.newaxis], 0.0)
     arguments: dict[str, Any] = {
-        "strike": paths.positions.strikes[rows][:, np.newaxis, np.newaxis, :],
+        "strike": paths.contracts.strikes[rows, column][:, np.newaxis, np.newaxis, :],
         "years": _years_left(result, rows, column)[:, np.newaxis, np.newaxis, :],
         "rate": float(result.market.by_session(rate)[session]),
         "dividend_yield": dividend_yield,
@@ -256,14 +261,15 @@ def _marks(result: PlanResult, rows: IntArray, column: IntArray) -> FloatArray:
     """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
     market, paths = result.market, result.paths
     structure = result.plan.structure
-    return market.quotes_of(
+    quotes = market.quotes_of(
         paths.at[rows, column][:, np.newaxis],
         paths.positions.leg_expiration_day[rows],
         is_call=structure.is_call,
-        strike=paths.positions.strikes[rows],
+        strike=paths.contracts.listed[rows, column],
         is_bought=structure.signed_ratios < 0,
         with_delta=False,
-    ).mark
+    )
+    return quotes.mark * paths.contracts.shares[rows, column][:, np.newaxis]
 
 
 def _by_entry(result: PlanResult, rows: IntArray, values: FloatArray) -> FloatArray:

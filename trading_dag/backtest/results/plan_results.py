@@ -77,7 +77,7 @@ class PlanResult:
     def fees_usd(self) -> FloatArray:
         """Return the fees of all legs and contracts, in and, where closed, out."""
         one_way = self.contracts * fees_one_way_usd(self.paths.positions, self.plan.account)
-        return np.asarray(one_way * np.where(self.is_closed, 2.0, 1.0), dtype=np.float64)
+        return np.asarray(one_way * np.where(self.is_closed, 1.0 + self.exits.contracts, 1.0), dtype=np.float64)
 
     @property
     def max_loss_usd(self) -> FloatArray:
@@ -159,6 +159,9 @@ class PlanResult:
         lists.
 
         ``exit_value_usd`` is after ``dividend_owed_usd`` and without ``dividend_received_usd``; ``pnl_usd`` has both.
+        Exit prices, exit_spot and dividends are in shares of the entry: after a split of 10 for 1 a price counts ten
+        times, and as many contracts pay fees. ``adjusted_by`` names the splits and special dividends until the exit, or
+        the end of the data.
         Of an open trade fees and received dividends are those so far, so that the starting cash, less entry costs and
         fees, with exit values, dividends and interest is the cash at the end.
         """
@@ -196,6 +199,7 @@ class PlanResult:
             "mfe_usd": favourable,
             "missed_exits": self.missed_exits,
             "rolled_from": self.rolled_from,
+            "adjusted_by": self._adjusted_by(),
         })  # fmt: skip
 
     def equity(self) -> pd.DataFrame:
@@ -217,6 +221,16 @@ class PlanResult:
             "interest_usd": np.append(0.0, history.interest),
             "open_positions": np.append(0, history.open_positions),
         })  # fmt: skip
+
+    def _adjusted_by(self) -> TextArray:
+        """Names of the actions that each trade lived through; empty without any."""
+        days, entry = self.market.days, self.paths.positions.entry
+        end = days[np.where(self.exits.exit >= 0, self.exits.exit, len(days) - 1)]
+        names = np.full(len(entry), "", dtype=object)
+        for action in self.market.actions.known:
+            lived = self.is_taken & (days[entry] < action.day) & (end >= action.day)
+            names[lived] += np.where(names[lived] == "", "", ", ") + action.name
+        return names
 
     @property
     def _is_settled(self) -> BoolArray:

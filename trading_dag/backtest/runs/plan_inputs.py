@@ -15,10 +15,10 @@ import pandas as pd
 from trading_dag.arrays import BoolArray, DateArray, IntArray
 from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.markets.special_dividends import special_dividends
 from trading_dag.backtest.trades.entries import Entries, entries_from_signals
 from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.frames import require_columns, require_sessions, values_at_sessions
-from trading_dag.options.chains.quoted_closes import dividends_as_paid
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import all_sessions
 from trading_dag.strategy.selector import LOW_CONFIDENCE_STRUCTURE, STRUCTURE_OF
@@ -36,12 +36,14 @@ class KnownDividends:
     Attributes
     ----------
     dividends : None where nothing is known.
+    unjudged : how many are as large as a special one, and taken as ordinary because too few came before to tell.
     sessions_known, sessions : sessions of the chain for which a dividend, or that there is none, is stored; all.
     """
 
     dividends: Dividends | None
     sessions_known: int
     sessions: int
+    unjudged: int = 0
 
     @property
     def assumption(self) -> str:
@@ -49,6 +51,10 @@ class KnownDividends:
         if self.dividends is None:
             return f"unknown: {PRICES_DAILY.qualified_name} has none for these sessions; none is paid or owed"
         text = f"of {PRICES_DAILY.qualified_name}: {len(self.dividends.ex_dates)} with an ex-date in the period"
+        if self.dividends.is_special is not None and self.dividends.is_special.any():
+            text += f", {int(self.dividends.is_special.sum())} of them special, by which contracts are adjusted"
+        if self.unjudged:
+            text += f"; {self.unjudged} large ones taken as ordinary, for too few came before to tell"
         if self.sessions_known == self.sessions:
             return text
         return f"{text}; known for {self.sessions_known} of {self.sessions} sessions, none is assumed on the others"
@@ -77,11 +83,13 @@ def known_dividends(prices: pd.DataFrame, sessions: DateArray, *, are_split_adju
     if not is_known.any():
         return KnownDividends(None, 0, len(days))
     is_paid = ((prices["dividend"] > 0.0) & prices["session"].between(days[0], days[-1])).to_numpy(dtype=np.bool_)
-    amount = prices["dividend"].to_numpy(dtype=np.float64) if are_split_adjusted else dividends_as_paid(prices)
-    dividends = Dividends(
-        ex_dates=prices.loc[is_paid, "session"].to_numpy().astype("datetime64[D]"), amounts=amount[is_paid]
-    )
-    return KnownDividends(dividends, int(is_known.sum()), len(days))
+    ex_dates = prices.loc[is_paid, "session"].to_numpy().astype("datetime64[D]")
+    if are_split_adjusted:
+        amount = prices["dividend"].to_numpy(dtype=np.float64)[is_paid]
+        return KnownDividends(Dividends(ex_dates, amount), int(is_known.sum()), len(days))
+    found = special_dividends(prices)
+    dividends = Dividends(ex_dates, found.amounts[is_paid], found.is_special[is_paid])
+    return KnownDividends(dividends, int(is_known.sum()), len(days), int(found.is_unjudged[is_paid].sum()))
 
 
 def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFrame, *, structure: str) -> Entries:

@@ -79,7 +79,8 @@ def profit_usd(positions: OpenedPositions, exits: Exits, *, contracts: IntArray,
     """Return the profit of so many structures after fees both ways, dividends on shares included, (n,); NaN where
     open."""
     gross = (exits.value + exits.dividend_received - positions.premium) * account.multiplier
-    return np.asarray(contracts * (gross - 2.0 * fees_one_way_usd(positions, account)), dtype=np.float64)
+    fees = fees_one_way_usd(positions, account) * (1.0 + exits.contracts)
+    return np.asarray(contracts * (gross - fees), dtype=np.float64)
 
 
 class CapitalBook:
@@ -230,7 +231,8 @@ def _add_positions(
     leave = exits.exit[taken]
     is_closed = leave >= 0
     np.add.at(flow, positions.entry[taken], -size * positions.premium[taken] - fees)
-    np.add.at(flow, leave[is_closed], (size * exits.value[taken] - fees)[is_closed])
+    # A split into more contracts makes as many that pay a fee to leave.
+    np.add.at(flow, leave[is_closed], (size * exits.value[taken] - fees * exits.contracts[taken])[is_closed])
     columns = np.arange(paths.at.shape[1])
     is_marked = paths.is_held[taken] & (columns < np.where(is_closed, exits.column[taken], sessions)[:, np.newaxis])
     at = paths.at[taken][is_marked]

@@ -51,6 +51,7 @@ class Exits:
     dividend_owed : (n,) USD a share that assigned calls without shares owe. With the buying back it makes the
         intrinsic value at the assignment.
     dividend_received : (n,) USD a share paid on shares until the exit, or so far where open; apart from ``value``.
+    contracts : (n,) how many contracts each one of the entry had become at the exit, or at the end where open.
     missed : (n,) sessions before the exit at which a rule demanded it and a leg had no quote to be closed at. Premium
         rules are judged at the marks there.
     """
@@ -64,6 +65,7 @@ class Exits:
     spot: FloatArray
     dividend_owed: FloatArray
     dividend_received: FloatArray
+    contracts: FloatArray
     missed: IntArray
 
     @property
@@ -140,9 +142,10 @@ def _conditions(paths: PositionPaths, rules: ExitRules) -> list[tuple[int, BoolA
 
 
 def _has_moved_against(paths: PositionPaths, rules: ExitRules) -> BoolArray:
-    """The underlying has moved by the stop's fraction since the entry, the way that hurts."""
+    """The underlying has moved by the stop's fraction since the entry, the way that hurts; a special dividend, for
+    which contracts are adjusted, is no move."""
     entry_spot = paths.positions.entry_spot[:, np.newaxis]
-    move = paths.spot / entry_spot - 1.0
+    move = (paths.spot + paths.contracts.special) / entry_spot - 1.0
     if rules.adverse_move is None:
         adverse = adverse_moves(paths.positions)[:, np.newaxis]
     else:
@@ -169,9 +172,9 @@ def _assigned_legs(paths: PositionPaths) -> BoolArray | None:
     is_short_call = structure.is_call & (structure.signed_ratios < 0)
     if owed is None or not is_short_call.any() or not owed.any():
         return None
-    dividend = owed[paths.at][:, :, np.newaxis]
+    dividend = (owed[paths.at] * paths.contracts.shares)[:, :, np.newaxis]
     is_quoted = np.isfinite(paths.leg_prices)
-    intrinsic = paths.spot[:, :, np.newaxis] - paths.positions.strikes[:, np.newaxis, :]
+    intrinsic = paths.spot[:, :, np.newaxis] - paths.contracts.strikes
     extrinsic = np.where(is_quoted, paths.leg_prices, paths.leg_marks) - intrinsic
     is_due = (dividend > 0.0) & (intrinsic > 0.0) & (extrinsic < dividend) & is_short_call
     is_whole = paths.may_be_left & (is_quoted | is_due).all(axis=2)
@@ -199,9 +202,9 @@ def _exits_at(
         is_called = assigned[rows, column] & (reason == _PLACE[ASSIGNMENT_EXIT])[:, np.newaxis]
         called = np.where(is_called, np.abs(ratios), 0.0).sum(axis=1)
         without_shares = np.maximum(called - max(shares, 0), 0.0)
-        owed = paths.dividend_owed[at] * without_shares
+        owed = paths.dividend_owed[at] * paths.contracts.shares[rows, column] * without_shares
         off = np.divide(owed, called, out=np.zeros(len(first)), where=called > 0.0)
-        bought_back = spot[:, np.newaxis] - positions.strikes - off[:, np.newaxis]
+        bought_back = spot[:, np.newaxis] - paths.contracts.strikes[rows, column] - off[:, np.newaxis]
         leg_prices = np.where(is_called, bought_back, leg_prices)
         has_no_spread = has_settled | is_called
     is_open = reason < 0
@@ -217,5 +220,6 @@ def _exits_at(
         spot=np.where(is_open, np.nan, spot),
         dividend_owed=owed,
         dividend_received=paths.dividends_received[rows, column],
+        contracts=paths.contracts.contracts[rows, column],
         missed=missed,
     )

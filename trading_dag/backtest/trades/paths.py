@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.trades.adjusted_contracts import AdjustedContracts, adjusted_contracts
 from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.positions import OpenedPositions
 from trading_dag.backtest.trades.unquoted_legs import carried_forward, fill_unquoted_marks
@@ -41,6 +42,8 @@ class PositionPaths:
     closing_value : signed value of closing every leg at those prices, NaN where a leg is not quoted.
     mark : value at the marks of the legs, within the structure's arbitrage bounds; where a leg has none,
         the value of the session before. Fills are never bounded.
+    contracts : what the contracts have become by splits and special dividends. Everything else here is in shares of
+        the entry.
     dividends_received : paid since the entry on shares held over the ex-dates; negative on shares sold short.
     dividend_owed : (sessions of the market,) of a share assigned at that session's close: it goes ex before the next
         one. None where nothing can be assigned early (no dividends known, or contracts of European exercise).
@@ -60,6 +63,7 @@ class PositionPaths:
     settled_values: FloatArray
     closing_value: FloatArray
     mark: FloatArray
+    contracts: AdjustedContracts
     dividends_received: FloatArray
     dividend_owed: FloatArray | None
     short_delta: FloatArray
@@ -110,13 +114,16 @@ def gather_paths(
     wanted = positions.entry[:, np.newaxis] + np.arange(columns)
     is_held = (wanted <= end[:, np.newaxis]) & opened[:, np.newaxis]
     at = np.minimum(wanted, last)
+    contracts = adjusted_contracts(
+        market.actions, market.days, entry=positions.entry, at=at, strikes=positions.strikes
+    )  # fmt: skip
     is_sold = structure.signed_ratios < 0
     holder, _ = np.nonzero(is_held)
     quotes = market.quotes_of(
         at[is_held][:, np.newaxis],
         positions.leg_expiration_day[holder],
         is_call=structure.is_call,
-        strike=positions.strikes[holder],
+        strike=contracts.listed[is_held],
         is_bought=is_sold,
         with_delta=positions.plan.exits.roll_short_delta is not None,
     )
@@ -132,12 +139,14 @@ def gather_paths(
         marks=marks,
         is_alive=is_alive,
         dividends=dividends,
+        contracts=contracts,
         rate=market.by_session(rate),
     )
+    leg_prices = contracts.in_shares_of_entry(leg_prices)
     if not structure.expires_together:
         has_settled = is_held[:, :, np.newaxis] & ~is_alive
         marks = np.where(has_settled, settled[:, np.newaxis, :], marks)
-    spot = np.where(is_held, market.spot[at], np.nan)
+    spot = np.where(is_held, contracts.in_shares_of_entry(market.spot[at]), np.nan)
     shares = structure.underlying_ratio * spot
     value = marks @ structure.signed_ratios + shares
     is_american = market.terms.exercise == "American"
@@ -145,7 +154,7 @@ def gather_paths(
     least = positions.least_payoff if is_american or structure.expires_together else np.full(len(opened), -np.inf)
     discount = market.bound_discount(at, positions.expiration_day[:, np.newaxis])
     bounded = np.clip(value, least[:, np.newaxis] * discount, positions.greatest_payoff[:, np.newaxis] * discount)
-    received = _dividends_received(market, positions, at=at, dividends=dividends)
+    received = _dividends_received(market, positions, at=at, contracts=contracts, dividends=dividends)
     return PositionPaths(
         positions=positions,
         marks_per_session=2 if market.has_open_marks else 1,
@@ -159,6 +168,7 @@ def gather_paths(
         settled_values=settled,
         closing_value=leg_prices @ structure.signed_ratios + shares,
         mark=carried_forward(bounded),
+        contracts=contracts,
         dividends_received=received,
         dividend_owed=dividends.owed_after(market.days) if dividends is not None and is_american else None,
         short_delta=np.fmax.reduce(np.where(is_sold, delta, np.nan), axis=2),
@@ -175,17 +185,30 @@ def _spread(values: NDArray[Any], where: BoolArray, *, fill: float | bool) -> ND
 
 def _settled_values(market: QuotedMarket, positions: OpenedPositions) -> FloatArray:
     is_within_data = positions.leg_settlement < len(market)
-    spot = np.where(is_within_data, market.spot[np.where(is_within_data, positions.leg_settlement, 0)], np.nan)
+    at = np.where(is_within_data, positions.leg_settlement, positions.entry[:, np.newaxis])
+    terms = adjusted_contracts(
+        market.actions, market.days, entry=positions.entry, at=at, strikes=positions.strikes
+    )  # fmt: skip
+    leg = np.arange(at.shape[1])
+    spot = np.where(is_within_data, terms.in_shares_of_entry(market.spot[at]), np.nan)
     sign = np.where(positions.plan.structure.is_call, 1.0, -1.0)
-    return np.maximum(sign * (spot - positions.strikes), 0.0)
+    return np.maximum(sign * (spot - terms.strikes[:, leg, leg]), 0.0)
 
 
 def _dividends_received(
-    market: QuotedMarket, positions: OpenedPositions, *, at: IntArray, dividends: Dividends | None
+    market: QuotedMarket,
+    positions: OpenedPositions,
+    *,
+    at: IntArray,
+    contracts: AdjustedContracts,
+    dividends: Dividends | None,
 ) -> FloatArray:
     """What the shares of a structure were paid since the entry along each path; paid on shares sold short."""
-    shares = positions.plan.structure.underlying_ratio
-    if dividends is None or not shares:
+    lots = positions.plan.structure.underlying_ratio
+    if dividends is None or not lots:
         return np.zeros(at.shape)
-    cumulative = np.cumsum(dividends.going_ex(market.days))
-    return np.asarray(shares * (cumulative[at] - cumulative[positions.entry][:, np.newaxis]), dtype=np.float64)
+    paid = dividends.going_ex(market.days)[at] * contracts.shares
+    # The entry's own dividend went to whoever held before, and a path that has ended repeats its last session.
+    paid[:, :1] = 0.0
+    paid[:, 1:][np.diff(at, axis=1) == 0] = 0.0
+    return np.asarray(lots * np.cumsum(paid, axis=1), dtype=np.float64)

@@ -104,8 +104,9 @@ def open_positions(market: QuotedMarket, plan: TradePlan, *, entries: Entries) -
     """Choose expiration and strikes among the quotes of the entry's own mark and price every leg there.
 
     All legs are quoted on that one mark, or the entry is skipped with a word of ``outcomes``, the first that applies.
-    That a split makes other contracts of these before the last leg expires is known at the entry, for splits are
-    announced: ``split_while_held: 10 for 1 on 2024-06-10``.
+    That a split in a ratio that nobody knows makes other contracts of these before the last leg expires is known at the
+    entry, for splits are announced: ``split_while_held: looks like 1 for 8 on 2024-06-10``. One whose terms are known
+    changes nothing here, see ``adjusted_contracts``.
     """
     structure = plan.structure
     tried = entries.skip_reason == ""
@@ -117,7 +118,7 @@ def open_positions(market: QuotedMarket, plan: TradePlan, *, entries: Entries) -
     premium = leg_prices @ structure.signed_ratios + structure.underlying_ratio * spot
     bounds = _bounds_at_front(structure, np.where(has_legs[:, np.newaxis], strikes, np.nan))
     settlement, has_settlement = settlement_positions(market, leg_days)
-    split = market.actions.within(market.days[entry], leg_days.max(axis=1)).astype(str)
+    split = market.actions.unknown.within(market.days[entry], leg_days.max(axis=1)).astype(str)
     reason = np.select(
         [
             ~tried,

@@ -14,6 +14,7 @@ import numpy as np
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.markets.dividends import Dividends
+from trading_dag.backtest.trades.adjusted_contracts import AdjustedContracts
 from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.positions import OpenedPositions
 from trading_dag.day_count import DAYS_PER_YEAR
@@ -27,39 +28,42 @@ def fill_unquoted_marks(
     marks: FloatArray,
     is_alive: BoolArray,
     dividends: Dividends | None,
+    contracts: AdjustedContracts,
     rate: FloatArray,
 ) -> FloatArray:
-    """The marks with those of unquoted legs in the money put in, (n, sessions, legs), USD a share.
+    """The marks with those of unquoted legs in the money put in, (n, sessions, legs), USD a share of the entry.
 
     Parameters
     ----------
     at : (n, sessions) position in the market.
-    marks : (n, sessions, legs) of quotes; NaN where there is none.
+    marks : (n, sessions, legs) of quotes, USD a share of each session; NaN where there is none.
     is_alive : (n, sessions, legs) the leg is held and has not expired.
     dividends : of the underlying; None for none. A mark knows one from the session before its ex-date on.
+    contracts : what the contracts have become by then.
     rate : (sessions of the market,) continuously compounded, as known at each session's close.
 
     A leg stays NaN where it is not in the money. So it does where the other right at its strike is not quoted either,
     unless exercise pays more than its last mark: then that is proven wrong, and exercise is the least it is worth.
     """
     structure, spot = positions.plan.structure, market.spot[at][:, :, np.newaxis]
-    depth = np.where(structure.is_call, 1.0, -1.0) * (spot - positions.strikes[:, np.newaxis, :])
+    depth = np.where(structure.is_call, 1.0, -1.0) * (spot - contracts.listed)
     holder, column, leg = np.nonzero(is_alive & np.isnan(marks) & (depth > 0.0))
     if not len(holder):
-        return marks
+        return contracts.in_shares_of_entry(marks)
     filled = marks.copy()
     filled[holder, column, leg] = _marks_by_the_other_right(
         market,
         session=at[holder, column],
         expiration_day=positions.leg_expiration_day[holder, leg],
         is_call=structure.is_call[leg],
-        strike=positions.strikes[holder, leg],
+        strike=contracts.listed[holder, column, leg],
         dividends=dividends,
         rate=rate[at[holder, column]],
     )
+    filled = contracts.in_shares_of_entry(filled)
     if market.terms.exercise == "American":
         last = carried_forward(filled)[holder, column, leg]
-        exercise = depth[holder, column, leg]
+        exercise = contracts.in_shares_of_entry(depth)[holder, column, leg]
         is_proven_wrong = np.isnan(filled[holder, column, leg]) & (exercise > last)
         filled[holder[is_proven_wrong], column[is_proven_wrong], leg[is_proven_wrong]] = exercise[is_proven_wrong]
     return filled
