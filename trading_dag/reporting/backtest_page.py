@@ -101,6 +101,8 @@ def _cards(summary: dict[str, Any]) -> str:
         "deepest drawdown": number_text(statistics["max_drawdown"], "{:.1%}"),
         "random-entry p": number_text(summary["random_entry_p_value"], "{:.3f}"),
         "fees, USD": number_text(summary["fees_usd"], "{:,.0f}"),
+        "most margin held, USD": number_text(summary["greatest_margin_usd"], "{:,.0f}"),
+        "the same by portfolio margin, USD": number_text(summary["greatest_portfolio_margin_usd"], "{:,.0f}"),
         "beyond defined risk": f"{summary['losses_beyond_defined_risk']:,}",
         "exits delayed for want of a quote": f"{summary['delayed_exits']:,}",
     }
@@ -160,7 +162,7 @@ def _trades(rows: list[dict[str, Any]]) -> str:
     if not taken:
         return "<p>None.</p>"
     heads = ("entry", "exit", "why", "expiration", "strikes", "prices in", "prices out", "contracts", "fees", "profit",
-             "worst", "best", "max loss", *CAUSES, "quotes")  # fmt: skip
+             "worst", "best", "max loss", "margin", "portfolio margin", *CAUSES, "quotes")  # fmt: skip
     body = [([html.escape(cell) for cell in _trade(row)], "") for row in taken]
     return _grid(heads, body, css="small")
 
@@ -178,7 +180,7 @@ def _trade(row: dict[str, Any]) -> list[str]:
         f"{row['contracts']:,}",
         number_text(row["fees_usd"], "{:,.2f}"),
         *(number_text(row[name], _CENTS) for name in ("pnl_usd", "mae_usd", "mfe_usd")),
-        number_text(row["max_loss_usd"], "{:,.0f}"),
+        *(number_text(row[name], "{:,.0f}") for name in ("max_loss_usd", "margin_usd", "portfolio_margin_usd")),
         *(number_text(row[f"{cause}_usd"], _USD) for cause in CAUSES),
         row["quote_source"],
     ]

@@ -34,7 +34,7 @@ def _figures(record: dict[str, Any]) -> Table:
         f"{record['plan'].replace('_', ' ')} on {record['ticker']}, {record['first_session']} to "
         f"{record['last_session']}",
         ("trades", "open", "skipped", "win rate", "profit factor", "P&L", "fees", "Sharpe", "max drawdown",
-         "random-entry p", "beyond defined risk", "exits delayed"),
+         "margin held", "portfolio margin", "random-entry p", "beyond defined risk", "exits delayed"),
     )  # fmt: skip
     table.add_row(
         *(f"{summary[name]:,}" for name in ("closed", "open_at_end", "skipped")),
@@ -44,6 +44,8 @@ def _figures(record: dict[str, Any]) -> Table:
         f"${summary['fees_usd']:,.0f}",
         number_text(summary["statistics"]["sharpe"], "{:+.2f}"),
         number_text(summary["statistics"]["max_drawdown"], "{:.1%}"),
+        number_text(summary["greatest_margin_usd"], "${:,.0f}"),
+        number_text(summary["greatest_portfolio_margin_usd"], "${:,.0f}"),
         number_text(summary["random_entry_p_value"], "{:.3f}"),
         f"{summary['losses_beyond_defined_risk']:,}",
         f"{summary['delayed_exits']:,}",

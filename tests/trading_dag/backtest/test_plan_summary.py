@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
 
-from tests.trading_dag.backtest.plan_chains import chain_frame, small_market
+from tests.trading_dag.backtest.plan_chains import chain_frame, put_price, small_market
 from trading_dag.backtest.plans.exit_rules import ExitRules
 from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan
 from trading_dag.backtest.results.plan_summary import comparison, summarize
@@ -51,6 +52,34 @@ def test_the_summary_is_that_of_a_calculation_by_hand():
     equity = results()[0].history.equity
     assert equity[:3].tolist() == pytest.approx([first, second, third])
     assert summary.statistics.max_drawdown == pytest.approx(1 - third / second)
+
+
+def test_margin_is_the_most_that_was_held_over_one_close_and_portfolio_margin_that_of_the_same_trades():
+    result = results()[0]
+    trades, summary = result.trades(), summarize(result)
+    # One put at a time: 9 at 2.00, 6 at 3.00, 19 at 1.00, 9 at 2.00 again, each let go before the next is bought.
+    held = [9 * 200.0, 6 * 300.0, 19 * 100.0, 9 * 200.0]
+    assert trades["margin_usd"].tolist() == pytest.approx(held)
+    assert summary.greatest_margin_usd == pytest.approx(max(held))
+    # The worst is 15 % up, where a put that was worth its mark of 1.90, 2.90, 0.90 or 1.90 is next to nothing.
+    marks = zip((9, 6, 19, 9), (1.90, 2.90, 0.90, 1.90), (11, 10, 9, 8), strict=True)
+    lost = [100 * size * (mark - put_up_15_percent(mark, days=days)) for size, mark, days in marks]
+    assert trades["portfolio_margin_usd"].tolist() == pytest.approx(lost, abs=0.01)
+    assert summary.greatest_portfolio_margin_usd == pytest.approx(max(lost), abs=0.01)
+
+
+def put_up_15_percent(mark: float, *, days: int) -> float:
+    def put(spot: float, volatility: float) -> float:
+        return float(put_price(np.array(spot), np.array(100.0), years=np.array(days / 365), volatility=volatility))
+
+    return put(115.0, brentq(lambda volatility: put(100.0, volatility) - mark, 0.01, 3.0))
+
+
+def test_margins_of_trades_that_are_held_together_add_up_and_one_that_is_unknown_leaves_no_sum():
+    together = results(("one", "two"))[1]
+    assert summarize(together).greatest_margin_usd == pytest.approx(6 * 300.0 + 19 * 100.0)
+    assert together.greatest_held_usd(np.array([1.0, 2.0, 4.0, 8.0])) == 12.0
+    assert np.isnan(together.greatest_held_usd(np.array([1.0, np.nan, 4.0, 8.0])))
 
 
 def test_without_trades_nothing_is_judged():

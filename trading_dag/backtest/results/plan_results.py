@@ -85,6 +85,28 @@ class PlanResult:
         return np.where(self.is_taken, self._usd(self.paths.positions.maximum_loss), np.nan)
 
     @property
+    def portfolio_margin_usd(self) -> FloatArray:
+        """Return what a portfolio margin would ask for each trade (``trades.portfolio_margin``, without dividends); NaN
+        where skipped, or where a mark implies no volatility."""
+        return np.where(self.is_taken, self._usd(self.paths.portfolio_margin), np.nan)
+
+    def greatest_held_usd(self, margin_usd: FloatArray) -> float:
+        """Return the most that all trades held over one close need together; NaN where one of them is unknown.
+
+        Parameters
+        ----------
+        margin_usd : (n,) of each trade.
+        """
+        taken = np.flatnonzero(self.is_taken)
+        if not len(taken):
+            return 0.0
+        end = np.where(self.is_closed, self.exits.exit, len(self.market))[taken]
+        change = np.zeros(len(self.market) + 1)
+        np.add.at(change, self.paths.positions.entry[taken], margin_usd[taken])
+        np.add.at(change, end, -margin_usd[taken])
+        return float(np.cumsum(change)[:-1].max())
+
+    @property
     def spread_cost_usd(self) -> FloatArray:
         """Return what natural prices cost beyond the marks, in and out, slippage and ticks included; NaN where
         unknown."""
@@ -195,6 +217,7 @@ class PlanResult:
             "pnl_usd": self.profit_usd,
             "max_loss_usd": self.max_loss_usd,
             "margin_usd": np.where(taken, self.contracts * self.margin_usd, np.nan),
+            "portfolio_margin_usd": self.portfolio_margin_usd,
             "mae_usd": adverse,
             "mfe_usd": favourable,
             "missed_exits": self.missed_exits,

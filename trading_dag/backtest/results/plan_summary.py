@@ -32,6 +32,9 @@ class PlanSummary:
     statistics : of the account's equity, interest included. Sharpe and Sortino ratio are over what idle cash earns,
         so that interest is no skill.
     deflated_sharpe : probability that the Sharpe ratio exceeds the best of ``trials`` by luck alone.
+    greatest_margin_usd, greatest_portfolio_margin_usd : the most that was held over one close, by the rule that sizes
+        trades, and what a portfolio margin would have asked for the same trades one by one; NaN where a mark implies
+        no volatility.
     losses_beyond_defined_risk : closed trades that lost more than defined risk and fees.
     delayed_exits : trades that a rule demanded to leave at a session at which a leg had no quote; they were held on.
     delayed_to_expiration : those of them that no later quote let go before they expired.
@@ -50,6 +53,8 @@ class PlanSummary:
     exposure: float
     statistics: EquityStatistics
     deflated_sharpe: float
+    greatest_margin_usd: float
+    greatest_portfolio_margin_usd: float
     losses_beyond_defined_risk: int
     delayed_exits: int
     delayed_to_expiration: int
@@ -80,6 +85,8 @@ def summarize(result: PlanResult, *, trials: int = 1) -> PlanSummary:
         exposure=float((result.history.open_positions > 0).mean()),
         statistics=equity_statistics(equity, sessions, rate=rate, start=start),
         deflated_sharpe=deflated_sharpe(excess_returns(equity, sessions, rate=rate, start=start), trials=trials),
+        greatest_margin_usd=result.greatest_held_usd(result.contracts * result.margin_usd),
+        greatest_portfolio_margin_usd=result.greatest_held_usd(result.portfolio_margin_usd),
         losses_beyond_defined_risk=int(result.loss_beyond_defined_risk.sum()),
         delayed_exits=int((result.missed_exits > 0).sum()),
         delayed_to_expiration=int(((result.missed_exits > 0) & (result.exit_reason == EXPIRATION_EXIT)).sum()),

@@ -44,6 +44,7 @@ class PositionPaths:
         the value of the session before. Fills are never bounded.
     contracts : what the contracts have become by splits and special dividends. Everything else here is in shares of
         the entry.
+    rate : (sessions of the market,) as it was gathered with.
     dividends_received : paid since the entry on shares held over the ex-dates; negative on shares sold short.
     dividend_owed : (sessions of the market,) of a share assigned at that session's close: it goes ex before the next
         one. None where nothing can be assigned early (no dividends known, or contracts of European exercise).
@@ -64,6 +65,7 @@ class PositionPaths:
     closing_value: FloatArray
     mark: FloatArray
     contracts: AdjustedContracts
+    rate: FloatArray
     dividends_received: FloatArray
     dividend_owed: FloatArray | None
     short_delta: FloatArray
@@ -80,6 +82,14 @@ class PositionPaths:
     def can_close(self) -> BoolArray:
         """Return which of those sessions allow every leg to be closed."""
         return self.may_be_left & np.isfinite(self.closing_value)
+
+    @cached_property
+    def portfolio_margin(self) -> FloatArray:
+        """Return what a portfolio margin would ask for one structure at its entry, (n,) USD a share, without dividends
+        (``portfolio_margin``); looked up once for all rules that share these paths."""
+        from trading_dag.backtest.trades.portfolio_margin import portfolio_margin
+
+        return portfolio_margin(self.positions, rate=self.rate[self.positions.entry])
 
     @cached_property
     def can_settle(self) -> BoolArray:
@@ -169,6 +179,7 @@ def gather_paths(
         closing_value=leg_prices @ structure.signed_ratios + shares,
         mark=carried_forward(bounded),
         contracts=contracts,
+        rate=market.by_session(rate),
         dividends_received=received,
         dividend_owed=dividends.owed_after(market.days) if dividends is not None and is_american else None,
         short_delta=np.fmax.reduce(np.where(is_sold, delta, np.nan), axis=2),

@@ -55,6 +55,7 @@ class OpenedPositions:
     contract_limit : (n,) structures that the volume and open-interest shares allow; infinite without them.
     skip_reason : (n,) empty where the position can be opened.
     ticker : name of the underlying.
+    entry_day : (n,) of the entry, days since 1970-01-01.
     """
 
     plan: TradePlan
@@ -74,7 +75,8 @@ class OpenedPositions:
     greatest_payoff: FloatArray
     contract_limit: FloatArray
     skip_reason: TextArray
-    ticker: str = ""
+    ticker: str
+    entry_day: IntArray
 
     @property
     def can_open(self) -> BoolArray:
@@ -161,6 +163,7 @@ def open_positions(market: QuotedMarket, plan: TradePlan, *, entries: Entries) -
         contract_limit=chosen.contract_limit,
         skip_reason=reason,
         ticker=market.ticker,
+        entry_day=np.asarray(market.days, dtype=np.int64)[entry],
     )
 
 
