@@ -65,7 +65,7 @@ class QuoteCounts:
 
 
 @dataclass(frozen=True)
-class QuotedMarket:
+class CountedMarket:
     """Holds a market, and what became of the rows that it was made of."""
 
     market: ChainMarket
@@ -80,7 +80,7 @@ def quoted_market(
     fills: FillAssumptions,
     rate: float | RateCurve,
     splits: CorporateActions = NO_ACTIONS,
-) -> QuotedMarket:
+) -> CountedMarket:
     """Return the market of one underlying's rows, in any order.
 
     Parameters
@@ -112,7 +112,7 @@ def quoted_market(
         no_quote=_no_quotes(market, quotes),
         no_delta=int((np.isnan(market.delta) & np.isfinite(market.ask)).sum()),
     )
-    return QuotedMarket(market, counts)
+    return CountedMarket(market, counts)
 
 
 def quotes_of_frame(frame: pd.DataFrame, *, ticker: str | None) -> tuple[pd.DataFrame, dict[str, int], str]:
