@@ -76,7 +76,6 @@ SECTIONS: Final = (
             Shown("gain over Markov", "rps", MARKOV, "gain", 1000.0, 1),
             Shown("gain over persistence", "rps", PERSISTENCE, "gain", 1000.0, 1),
         ),
-        horizons=("24h", "72h", "168h"),
         needs="rps",
     ),
     Section(
