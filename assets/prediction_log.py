@@ -52,7 +52,7 @@ def _has_damaged_files(at: Slice, _: Result, __: Any) -> str | None:
         "volatility": PREDICTIONS_VOLATILITY,
         "implied_volatility": Read(IMPLIED_VOLATILITY, columns=("session", "iv_rank", "iv_hv_spread")),
     },
-    code_version="2",
+    code_version="3",
     cross_rules=(
         CrossRule(PREDICTIONS_LOG, APPEND_ONLY, _loses_a_row),
         CrossRule(PREDICTIONS_LOG, NOTHING_SET_ASIDE, _has_damaged_files),

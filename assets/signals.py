@@ -6,12 +6,17 @@ from typing import Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Slice, table_asset
+from assets.declare.declaration import Declaration, Read, Result, Slice, table_asset
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,
     MACRO_TABLE,
+    OPTION_CHAIN_TABLE,
+    PREDICTIONS_ALLOCATION,
     PREDICTIONS_DIRECTION,
+    PREDICTIONS_PRICE,
+    PREDICTIONS_SPREAD,
     PREDICTIONS_VOLATILITY,
+    PREDICTIONS_VOLATILITY_LEVEL,
     PRICES_DAILY,
     RECOMMENDATION,
     VOLATILITY_INDEX,
@@ -25,29 +30,41 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
     reads={
         "direction": PREDICTIONS_DIRECTION,
         "volatility": PREDICTIONS_VOLATILITY,
+        "level": PREDICTIONS_VOLATILITY_LEVEL,
+        "price": PREDICTIONS_PRICE,
+        "spread": PREDICTIONS_SPREAD,
+        "allocation": PREDICTIONS_ALLOCATION,
+        "iv_rank": Read(OPTION_CHAIN_TABLE, columns=("session", "iv_source", "own_iv_rank", "chain_iv_rank")),
         "prices": PRICES_DAILY,
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
         "smiles": CHAIN_ANALYTICS,
     },
-    code_version="10",
-    uses=("selector", "surface", "backtest"),
+    code_version="11",
+    uses=("selector", "signals", "surface", "backtest", "deep"),
 )
 def recommendation(
     at: Slice,
     direction: pd.DataFrame,
     volatility: pd.DataFrame,
+    level: pd.DataFrame,
+    price: pd.DataFrame,
+    spread: pd.DataFrame,
+    allocation: pd.DataFrame,
+    iv_rank: pd.DataFrame,
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
     rates: pd.DataFrame,
     smiles: pd.DataFrame,
-) -> pd.DataFrame:
-    """Each session gets one row, priced on the smiles fitted to its option chain where it has one. Without a proven
-    edge on outcomes known by then, the structure is shown and its size is zero."""
+) -> Result:
+    """Each session gets one row a rule, priced on the smiles fitted to its option chain where it has one. Without a
+    proven edge on outcomes known by then, the structure is shown and its size is zero, unless the gate is none."""
+    from trading_dag.models.deep.torch_library import why_networks_are_off
+    from trading_dag.strategy.beside import BesideTables
     from trading_dag.strategy.recommendation import build_recommendations
     from trading_dag.validation.edge import edge_to_date
 
-    return build_recommendations(
+    table = build_recommendations(
         direction,
         volatility,
         prices,
@@ -57,7 +74,20 @@ def recommendation(
         horizon=at.horizon,
         settings=at.settings,
         smiles=smiles,
+        beside=BesideTables(level, price, spread, allocation, iv_rank, why_networks_are_off(at.settings.deep)),
     )
+    return Result({RECOMMENDATION.name: table}, _newest(table))
+
+
+def _newest(table: pd.DataFrame) -> dict[str, str]:
+    """What the UI shows of the newest session: its sentence, and the size with whether an edge is shown."""
+    from trading_dag.strategy.explanation import size_text
+    from trading_dag.strategy.rules import served_rows
+
+    if table.empty:
+        return {}
+    last = served_rows(table).iloc[-1]
+    return {"newest": last["reasoning"], "size": size_text(last["position_size"], last["edge"])}
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (recommendation,)

@@ -13,6 +13,8 @@ SERVED_VOLATILITY: Final = "volatility_blend"
 SERVED_VOLATILITY_LEVEL: Final = "volatility_har"
 SERVED_PRICE: Final = "price_distribution"
 SERVED_ALLOCATION: Final = "allocation_ensemble"
+# Heard beside the others: it is asked about credit spreads alone, and decides nothing.
+SECOND_OPINION_SPREAD: Final = "spread_lstm"
 SERVED_MODELS: Final = {
     "direction": SERVED_DIRECTION,
     "volatility": SERVED_VOLATILITY,

@@ -307,6 +307,26 @@ class SelectorSettings(_Frozen):
         le=1_000,
         description="rule expected_value: margin of safety, least expected profit as a share of what is at risk",
     )
+    volatility_rows: bool = Field(
+        True, description="whether straddles, strangles and butterflies enter where volatility favours them"
+    )
+    volatility_probability_minimum: float = Field(
+        0.6, ge=0.5, le=1, description="least probability that the volatility index rises, or falls, for such a row"
+    )
+    volatility_cost_multiple: float = Field(
+        1.5, ge=1, description="how many times its costs the expected change of volatility must earn on such a row"
+    )
+
+
+class SignalSettings(_Frozen):
+    """Says which recommendations are served, and whether a position needs an edge."""
+
+    rule: Literal["matrix", "expected_value"] = Field(
+        "matrix", description="the rule whose recommendations are served: matrix, or expected_value"
+    )
+    gate: Literal["edge", "none"] = Field(
+        "edge", description="edge: no size without an edge on known outcomes; none: sizes follow the design size"
+    )
 
 
 class DriftSettings(_Frozen):

@@ -34,6 +34,7 @@ from trading_dag.setting_groups import (
     PriceStackSettings,
     RegimeSettings,
     SelectorSettings,
+    SignalSettings,
     SurfaceSettings,
     TrainingSettings,
     TuningSettings,
@@ -222,6 +223,7 @@ class Settings(BaseSettings):
     backtest: BacktestSettings = BacktestSettings()
     gate: GateSettings = GateSettings()
     selector: SelectorSettings = SelectorSettings()
+    signals: SignalSettings = SignalSettings()
     simulation: SimulationSettings = SimulationSettings()
     drift: DriftSettings = DriftSettings()
     http: HttpSettings = HttpSettings()

@@ -65,7 +65,8 @@ class Desk:
         signals = self.sessions[10:100:3]
         recommended = {
             "session": signals, "target_session": self.sessions[12:102:3], "strategy": "long_call",
-            "design_size": "FULL", "edge": "admissible", "position_size": 1.0, "overall_confidence": 0.8,
+            "design_size": "FULL", "rule": "matrix",
+            "is_served": True, "edge": "admissible", "position_size": 1.0, "overall_confidence": 0.8,
             "reasoning": "-", "evidence": "{}",
         }  # fmt: skip
         self._write(RECOMMENDATION, KEY, slice_head | recommended)
@@ -166,7 +167,7 @@ def test_the_rule_of_tolerance_admits_nothing_while_no_price_model_is_scored(tmp
         assert result.success
         summary = desk.store.read(SUMMARY, KEY).iloc[0]
         assert not summary["is_admissible"]
-        assert "price_stack has no hit_rate_within_usd_band" in summary["admissibility_reason"]
+        assert "price_distribution has no hit_rate_within_usd_band" in summary["admissibility_reason"]
 
 
 def test_a_backtest_that_traded_shows_equity_random_entry_and_payoff_and_an_idle_one_no_more_than_it_has(

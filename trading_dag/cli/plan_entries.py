@@ -49,6 +49,7 @@ def _at_signals(context: CommandContext, market: ChainMarket, request: PlanReque
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.backtest.runs.plan_inputs import entries_of_recommendations, signals_in_words
     from trading_dag.schemas import RECOMMENDATION
+    from trading_dag.strategy.rules import rows_of_rule
 
     key = SliceKey(market.ticker, request.horizon)
     signals = ParquetStore(context.settings.home).read_or_empty(RECOMMENDATION, key)
@@ -57,7 +58,7 @@ def _at_signals(context: CommandContext, market: ChainMarket, request: PlanReque
             f"no signals of {market.ticker} {request.horizon} are stored: "
             f"trading-dag run --tickers {market.ticker} --horizons {request.horizon} makes them"
         )
-    entries = entries_of_recommendations(market, signals, structure=request.structure)
+    entries = entries_of_recommendations(market, rows_of_rule(signals), structure=request.structure)
     return EntryRule(entries, signals_in_words(request.structure, horizon=request.horizon))
 
 

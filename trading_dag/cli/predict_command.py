@@ -52,8 +52,8 @@ def predict(
         told = each["prediction"] if features is None else each
         where = f"{ticker} {horizon} {each['date']}" if features is None else f"{ticker} {horizon} row {each['row']}"
         context.console.print(
-            f"{where}: {told['direction']}, P(rise) {told['probability']:.1%} ({_against_usual(told)}), "
-            f"called UP above {told['threshold_used']:.0%}"
+            f"{where}: P(rise) {told['probability']:.1%} ({_against_usual(told)}), "
+            f"{told['direction'] or 'no clear direction'}"
         )
     if features is None:
         at = record["price"]
@@ -107,6 +107,7 @@ def _of_given(context: CommandContext, path: Path) -> dict[str, Any]:
     from resources.storage.models.store import ModelStore
     from trading_dag.models.given_features import forecasts_of_given, unknown_columns
     from trading_dag.served_models import SERVED_DIRECTION
+    from trading_dag.strategy.explanation import called_direction
 
     key = context.research_slices[0]
     ticker, horizon = str(key.ticker), str(key.horizon)
@@ -118,7 +119,11 @@ def _of_given(context: CommandContext, path: Path) -> dict[str, Any]:
     if unknown:
         complain(f"{len(unknown)} columns of {path.name} are no features of the live model and are not read: "
                  f"{', '.join(unknown[:12])}")  # fmt: skip
-    rows = forecasts_of_given(fitted, SERVED_DIRECTION, given)
+    rows = [
+        row
+        | {"direction": called_direction(row["direction"], row["probability"]), "threshold_direction": row["direction"]}
+        for row in forecasts_of_given(fitted, SERVED_DIRECTION, given)
+    ]
     return {
         "ticker": ticker,
         "horizon": horizon,

@@ -10,7 +10,8 @@ from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.schemas import IV_REGIMES
 from trading_dag.served_models import SERVED_DIRECTION, SERVED_PRICE, SERVED_VOLATILITY
 from trading_dag.sessions import all_sessions, last_closed_session
-from trading_dag.strategy.explanation import says_no_more_than_usual
+from trading_dag.strategy.explanation import EDGES_WITH_SIZE, called_direction, says_no_more_than_usual
+from trading_dag.strategy.rules import served_rows
 from trading_dag.validation.baselines import CLIMATOLOGY
 
 _IV_COLUMNS = ("iv_rank", "iv_percentile", "iv_hv_spread", "vix_close")
@@ -81,7 +82,7 @@ def session_record(
     usual = _row(direction[direction["model"] == CLIMATOLOGY], session)
     regime = _row(volatility[volatility["model"] == SERVED_VOLATILITY], session)
     level = _row(implied_volatility, session)
-    said = _row(recommendation, session)
+    said = _row(served_rows(recommendation), session)
     distribution = _row(pd.DataFrame({"session": []}) if price is None else _at_the_horizon(price), session)
     return {
         "ticker": ticker,
@@ -89,7 +90,8 @@ def session_record(
         "horizon": horizon,
         "target_session": f"{call['target_session']:%Y-%m-%d}",
         "prediction": {
-            "direction": call["y_pred"],
+            "direction": called_direction(call["y_pred"], call["probability_up"]),
+            "threshold_direction": call["y_pred"],
             "probability": call["probability_up"],
             "confidence": call["confidence"],
             "threshold_used": call["threshold"],
@@ -113,9 +115,16 @@ def session_record(
         },
         "strategy": {
             "suggestion": said.get("strategy"),
+            "rule": said.get("rule"),
             "design_size": said.get("design_size"),
             "edge": said.get("edge"),
             "position_size": said.get("position_size"),
+            "shows_no_edge": bool(said) and said["position_size"] > 0 and said["edge"] not in EDGES_WITH_SIZE,
+            "probability_of_profit": said.get("probability_of_profit"),
+            "forecast_probability_of_profit": said.get("forecast_probability_of_profit"),
+            "expected_profit_usd": said.get("expected_profit_usd"),
+            "spread_opinion": said.get("spread_opinion"),
+            "underlying_position": said.get("underlying_position"),
             "reason": said.get("reasoning"),
         },
         "model": {

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from trading_dag.day_count import DAYS_PER_YEAR
+from trading_dag.reporting.evidence_text import evidence_in_words
 from trading_dag.reporting.text import cell_text, days_or_values, new_table, number_text
 from trading_dag.reporting.visible_text import visible
 from trading_dag.schemas import HORIZON_KEYS
 from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
-from trading_dag.strategy.explanation import says_no_more_than_usual
+from trading_dag.strategy.explanation import called_direction, says_no_more_than_usual, size_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +34,7 @@ _SELECTED: Final = "list_contains(?, ticker) AND list_contains(?, horizon)"
 
 SUMMARY_SQL: Final = f"""
 WITH latest AS (
-    SELECT * FROM signals.recommendation WHERE {_SELECTED}
+    SELECT * FROM signals.recommendation WHERE {_SELECTED} AND is_served
     QUALIFY row_number() OVER (PARTITION BY ticker, horizon ORDER BY session DESC) = 1
 ), forecast AS (
     SELECT ticker, horizon, session,
@@ -49,7 +50,8 @@ WITH latest AS (
 )
 SELECT ticker, horizon, latest.session, latest.direction, latest.direction_confidence,
     forecast.probability_up, forecast.usual_probability_up,
-    latest.iv_regime, latest.iv_confidence, latest.strategy, latest.design_size, latest.edge, latest.position_size,
+    latest.iv_regime, latest.iv_confidence, latest.rule, latest.strategy, latest.design_size,
+    latest.edge, latest.position_size,
     direction.difference AS direction_skill, direction.difference_ci_low AS direction_skill_low,
     direction.difference_ci_high AS direction_skill_high, direction.verdict AS direction_verdict,
     volatility.difference AS volatility_skill, volatility.difference_ci_low AS volatility_skill_low,
@@ -66,9 +68,18 @@ LEFT JOIN backtests.summary AS summary USING (ticker, horizon)
 {_ORDER}
 """
 SIGNAL_SQL: Final = f"""
-SELECT * FROM signals.recommendation WHERE {_SELECTED}
-QUALIFY row_number() OVER (PARTITION BY ticker, horizon ORDER BY session DESC) = 1
-{_ORDER}
+WITH latest AS (
+    SELECT * FROM signals.recommendation WHERE {_SELECTED}
+    QUALIFY row_number() OVER (PARTITION BY ticker, horizon, rule ORDER BY session DESC) = 1
+), forecast AS (
+    SELECT ticker, horizon, session,
+        max(probability_up) FILTER (model = '{SERVED_DIRECTION}') AS probability_up,
+        max(probability_up) FILTER (model = 'climatology') AS usual_probability_up
+    FROM predictions.direction GROUP BY ALL
+)
+SELECT latest.*, forecast.probability_up, forecast.usual_probability_up
+FROM latest LEFT JOIN forecast USING (ticker, horizon, session)
+{_ORDER}, NOT is_served, rule
 """
 METRICS_SQL: Final = f"""
 SELECT * FROM evaluation.metrics WHERE {_SELECTED} AND baseline <> 'none'
@@ -158,7 +169,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
     table = new_table(
         "What the forecasts say, how good they have been, and what trading them would have earned",
         ("ticker", "horizon", "as of", "P(rise)", "IV regime", "direction skill", "IV skill", "structure",
-         "edge", "backtest"),
+         "size", "edge", "backtest"),
     )  # fmt: skip
     for row in frame.to_dict("records"):
         table.add_row(
@@ -170,6 +181,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
             _skill(row, "direction", scale=1.0, digits=4),
             _skill(row, "volatility", scale=1.0, digits=4),
             str(row["strategy"]).replace("_", " "),
+            size_text(row["position_size"], row["edge"]),
             str(row["edge"]).replace("_", " "),
             _backtest(row),
         )
@@ -177,7 +189,7 @@ def summary_table(frame: pd.DataFrame) -> Table:
         "P(rise): that the price is higher at the target; in brackets the share of rises in training.\n"
         "direction skill: Brier score gained over the share of rises among all moves. IV skill: ranked probability "
         "score gained over how regimes have followed each other.\nBoth with 95 % intervals; * = the interval lies "
-        "above zero. Without an edge the structure is shown and its size is zero.\n"
+        "above zero. Without an edge the structure is shown and its size is zero, unless the gate is none.\n"
         "backtest: P&L after fees, beside the mean of the same trades on random days and beside holding the "
         "underlying; p = share of random runs at least as good."
     )
@@ -185,28 +197,49 @@ def summary_table(frame: pd.DataFrame) -> Table:
 
 
 def signal_table(frame: pd.DataFrame) -> Table:
-    """Return the table of the latest recommendation of each slice."""
+    """Return the table of the latest recommendation of each slice and rule, in a trader's words."""
     table = new_table(
-        "Latest recommendations (indicative, on the modelled surface)",
-        ("ticker", "horizon", "as of", "structure", "strikes", "expiration", "size", "contracts", "max loss",
-         "max profit", "P(profit)", "why"),
+        "Latest recommendations (indicative, at the close)",
+        ("ticker", "horizon", "as of", "rule", "P(rise)", "structure", "strikes", "expiration", "size", "contracts",
+         "max loss", "max profit", "P(profit)", "expected", "why"),
     )  # fmt: skip
     for row in frame.to_dict("records"):
         table.add_row(
             row["ticker"],
             row["horizon"],
             f"{row['session']:%Y-%m-%d}",
+            str(row["rule"]).replace("_", " ") + ("" if row["is_served"] else " (not served)"),
+            _rise(row),
             str(row["strategy"]).replace("_", " "),
             cell_text(row["strikes"]),
             _day(row["expiration"]),
-            f"{row['position_size']:g}",
+            size_text(row["position_size"], row["edge"]),
             number_text(row["contracts"], "{:.0f}"),
             number_text(row["max_loss_usd"], "${:,.0f}"),
             number_text(row["max_profit_usd"], "${:,.0f}"),
-            number_text(row["probability_of_profit"], "{:.0%}"),
-            visible(row["reasoning"]),
+            _profit_chances(row),
+            number_text(row["expected_profit_usd"], "{:+,.0f} USD"),
+            visible("\n".join((row["reasoning"], *evidence_in_words(row["evidence"])))),
         )
+    table.caption = (
+        "P(rise): that the price is higher at the target; in brackets the share of rises in training. UP or DOWN "
+        "stands where its own probability is above a half.\n"
+        "P(profit): by the forecast of the price; in brackets by option prices. expected: mean profit of one structure "
+        "by that forecast, fees paid; – where no forecast reaches its expiration."
+    )
     return table
+
+
+def _rise(row: Mapping[Hashable, Any]) -> str:
+    called = called_direction(row["direction"], row["probability_up"])
+    told = _against_usual(row["probability_up"], row["usual_probability_up"])
+    return f"{told} {called}" if called else told
+
+
+def _profit_chances(row: Mapping[Hashable, Any]) -> str:
+    by_prices = number_text(row["probability_of_profit"], "{:.0%}")
+    by_forecast = row["forecast_probability_of_profit"]
+    return by_prices if pd.isna(by_forecast) else f"{by_forecast:.0%} ({by_prices})"
 
 
 def indication_tables(indication: Indication) -> tuple[Table, Table]:

@@ -17,6 +17,10 @@ VOLATILITY_THIRDS: Final = ("low", "middle", "high")
 # What the width of a distribution of prices follows.
 SCALE_SOURCES: Final = ("index", "proxy_index", "realized_volatility", "unscaled")
 IV_SOURCES: Final = ("index", "chain", "proxy_index")
+# By which rule a structure is recommended: the designs' matrix of direction and IV regime, or the best opportunity.
+MATRIX: Final = "matrix"
+EXPECTED_VALUE: Final = "expected_value"
+SIGNAL_RULES: Final = (MATRIX, EXPECTED_VALUE)
 SPREAD_CLASSES: Final = ("PUT_CREDIT", "CALL_CREDIT", "HOLD")
 TASKS: Final = ("direction", "volatility", "volatility_level", "price", "spread", "allocation")  # what is forecast
 VERDICTS: Final = ("skilled", "admissible", "unskilled", "insufficient_data", "no_verdict")

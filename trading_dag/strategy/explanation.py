@@ -1,13 +1,10 @@
-"""What a trader reads: strikes, breakevens, the sentence and the evidence of a recommendation, as text."""
+"""What a trader reads: strikes, breakevens, sizes and the sentence of a recommendation, as text."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from trading_dag.options.structures.structure import Structure
 from trading_dag.strategy.selector import NO_TRADE
@@ -20,6 +17,9 @@ INDICATIVE: Final = "indicative at the signal session's close on the modelled su
 INDICATIVE_OF_CHAIN: Final = "indicative at the signal session's close on the slices fitted to its option chain"
 
 
+EDGES_WITH_SIZE: Final = ("skilled", "admissible")
+NO_EDGE_SHOWN: Final = "no edge shown"
+NO_CALL: Final = "no clear direction"
 NO_BETTER_THAN_USUAL: Final = "no better than the share of rising sessions"
 
 
@@ -28,12 +28,12 @@ def says_no_more_than_usual(probability: float | None, usual: float | None) -> b
     return probability is not None and probability == usual
 
 
-@dataclass(frozen=True)
-class Reasons:
+class Reasons(NamedTuple):
     """Holds what the sentence of one row is made of.
 
     Probabilities and confidences are fractions, NaN where there is no forecast. ``usual_probability_up`` is the share
-    of rises among all sessions that the model had learnt from.
+    of rises among all sessions that the model had learnt from. ``needs_edge`` is whether the gate asks for one;
+    ``objection`` is the second opinion where it differs.
     """
 
     strategy: str
@@ -51,6 +51,8 @@ class Reasons:
     maximum_loss_usd: float
     maximum_profit_usd: float
     has_time_to_enter: bool
+    needs_edge: bool = True
+    objection: str | None = None
 
 
 def strikes_text(strikes: Sequence[float]) -> str:
@@ -76,51 +78,68 @@ def legs_json(structure: Structure, strikes: Sequence[float], *, expiration: str
     return f"[{', '.join(legs)}]"
 
 
+def rise_text(direction: object, probability_up: float, usual: float) -> str:
+    """Return the forecast of the direction: ``UP (P(rise) 58%, usually 54%)``.
+
+    A direction is named only where its own probability is more than a half: a tuned threshold may call UP at a third,
+    which nobody would call so.
+    """
+    told = "" if math.isnan(usual) else f", usually {usual:.0%}"
+    if says_no_more_than_usual(probability_up, usual):
+        told = f", {NO_BETTER_THAN_USUAL}"
+    return f"{called_direction(direction, probability_up) or NO_CALL} (P(rise) {probability_up:.0%}{told})"
+
+
+def called_direction(direction: object, probability_up: float | None) -> str | None:
+    """Return UP or DOWN where the probability of that is more than a half; None where the call is no call."""
+    if not isinstance(direction, str) or probability_up is None or math.isnan(probability_up):
+        return None
+    probability = probability_up if direction == "UP" else 1.0 - probability_up
+    return direction if probability > 0.5 else None
+
+
+def size_text(position_size: float, edge: str) -> str:
+    """Return the size of a position, and that no edge is shown where it has one all the same."""
+    has_no_edge = position_size > 0 and edge not in EDGES_WITH_SIZE
+    return f"{position_size:g} ({NO_EDGE_SHOWN})" if has_no_edge else f"{position_size:g}"
+
+
 def sentence(reasons: Reasons) -> str:
     """Return one sentence that says why the row recommends what it recommends."""
-    forecasts = []
-    if isinstance(reasons.direction, str) and not math.isnan(reasons.probability_up):
-        usual = "" if math.isnan(reasons.usual_probability_up) else f", usually {reasons.usual_probability_up:.0%}"
-        if says_no_more_than_usual(reasons.probability_up, reasons.usual_probability_up):
-            usual = f", {NO_BETTER_THAN_USUAL}"
-        forecasts.append(f"{reasons.direction} (P(rise) {reasons.probability_up:.0%}{usual})")
-    if isinstance(reasons.iv_regime, str) and not math.isnan(reasons.iv_confidence):
-        forecasts.append(f"{reasons.iv_regime} implied volatility at {reasons.iv_confidence:.0%}")
-    forecast = " and ".join(forecasts) or "no forecast"
+    told = _told(reasons)
+    return f"{told}; {reasons.objection}." if reasons.objection else f"{told}."
+
+
+def _told(reasons: Reasons) -> str:
+    forecast = _forecast_text(reasons)
     if reasons.strategy == NO_TRADE:
-        return f"No trade on {forecast}: {reasons.selection_reason}."
+        return f"No trade on {forecast}: {reasons.selection_reason}"
     name = reasons.strategy.replace("_", " ")
     article = "an" if name[0] in "aeiou" else "a"
     if reasons.strikes is None:
         why = "there is no price or volatility-index level to quote it from"
-        return f"{forecast} selects {article} {name}, size 0: {why}."
-    contract = f"{name} {reasons.strikes} expiring {reasons.expiration}"
-    what = f"{forecast} selects {article} {contract}"
+        return f"{forecast} selects {article} {name}, size 0: {why}"
+    what = f"{forecast} selects {article} {name} {reasons.strikes} expiring {reasons.expiration}"
     if not reasons.maximum_profit_usd > 0:
-        return f"{what}, size 0: costs leave no possible profit."
+        return f"{what}, size 0: costs leave no possible profit"
     if not reasons.has_time_to_enter:
-        return f"{what}, size 0: the horizon ends at the open at which it would be entered."
-    if reasons.edge in _WHY_NO_SIZE:
-        return f"{what}, size 0: {_WHY_NO_SIZE[reasons.edge]}."
+        return f"{what}, size 0: the horizon ends at the open at which it would be entered"
+    why_no_edge = _WHY_NO_SIZE.get(reasons.edge)
+    if why_no_edge and reasons.needs_edge:
+        return f"{what}, size 0: {why_no_edge}"
+    no_edge = f", {NO_EDGE_SHOWN}: {why_no_edge}" if why_no_edge else ""
     if reasons.contracts == 0:
-        return f"{what}, but one structure risks {reasons.maximum_loss_usd:,.0f} USD, more than the risk budget."
+        risk_of_one = f"one structure risks {reasons.maximum_loss_usd:,.0f} USD, more than the risk budget"
+        return f"{what}, but {risk_of_one}{no_edge}"
     risk = reasons.contracts * reasons.maximum_loss_usd
     traded = f"{what} at {reasons.design_size} size: {reasons.contracts} to trade, {risk:,.0f} USD at risk"
-    return f"{traded}, because {reasons.selection_reason}."
+    return f"{traded}, because {reasons.selection_reason}{no_edge}"
 
 
-def evidence_json(before: str, numbers: dict[str, float | int], after: str) -> str:
-    """Return a JSON object of two parts that many rows share and the numbers between them; a missing number is null.
-
-    Parameters
-    ----------
-    before, after : the shared parts, from ``shared_json``.
-    """
-    between = ", ".join(f'"{name}": {"null" if value != value else repr(value)}' for name, value in numbers.items())
-    return f"{{{before}, {between}, {after}}}"
-
-
-@lru_cache(maxsize=1024)
-def shared_json(*items: tuple[str, str | int | None]) -> str:
-    """Return the members of a JSON object, without its braces."""
-    return json.dumps(dict(items))[1:-1]
+def _forecast_text(reasons: Reasons) -> str:
+    forecasts = []
+    if isinstance(reasons.direction, str) and not math.isnan(reasons.probability_up):
+        forecasts.append(rise_text(reasons.direction, reasons.probability_up, reasons.usual_probability_up))
+    if isinstance(reasons.iv_regime, str) and not math.isnan(reasons.iv_confidence):
+        forecasts.append(f"{reasons.iv_regime} implied volatility at {reasons.iv_confidence:.0%}")
+    return " and ".join(forecasts) or "no forecast"

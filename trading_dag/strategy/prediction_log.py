@@ -24,13 +24,16 @@ from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
 from trading_dag.sessions import session_close, session_open, shift_sessions
 from trading_dag.simulation.simulation_settings import is_simulated
 from trading_dag.slices import Horizon
+from trading_dag.strategy.rules import served_rows
 from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY
 
 NO_MODEL: Final = "none"
 LIVE_TIMINGS: Final = ("before_next_open", "before_target")
 SAMPLE: Final = "sample"
-_SAID: Final = ("direction", "iv_regime", "design_size", "edge", "position_size", "contracts", "legs", "expiration",
-                "max_loss_usd", "reasoning", "direction_confidence", "target_session", "model_version")  # fmt: skip
+_SAID: Final = ("direction", "iv_regime", "rule", "design_size", "edge", "position_size", "contracts", "legs",
+                "expiration", "max_loss_usd", "reasoning", "direction_confidence", "target_session", "model_version",
+                "iv_source", "own_iv_rank", "chain_iv_rank", "forecast_probability_of_profit", "expected_profit_usd",
+                "spread_opinion", "underlying_position")  # fmt: skip
 
 
 def with_newest(
@@ -50,7 +53,8 @@ def with_newest(
     ----------
     log : predictions.log of the slice as it is stored.
     recommendation, direction, volatility : the signals and the forecasts behind them. Only the newest session of
-        the signals is recorded: of the earlier ones nobody can say now what was said then.
+        the signals is recorded, by the rule that is served: of the earlier ones nobody
+        can say now what was said then.
     implied_volatility : session, iv_rank, iv_hv_spread.
     source : where the data come from.
     recorded_at : the present, UTC.
@@ -68,9 +72,10 @@ def with_newest(
     require_columns(
         implied_volatility, IMPLIED_VOLATILITY.qualified_name, columns=("session", "iv_rank", "iv_hv_spread")
     )
-    if recommendation.empty:
+    served = served_rows(recommendation)
+    if served.empty:
         return log
-    said = recommendation.sort_values("session").iloc[-1].to_dict()
+    said = served.sort_values("session").iloc[-1].to_dict()
     session = pd.Timestamp(said["session"])
     timing = timing_of(
         session, pd.Timestamp(said["target_session"]), horizon=horizon, recorded_at=recorded_at,

@@ -1,67 +1,36 @@
-"""One row a session: the structure that the forecasts select, priced, sized and explained.
+"""One row a session and rule: the structure that is recommended, priced, sized and explained.
 
 Indicative only: everything is at the close of the signal's session, on the slices fitted to its option chain where
 there is one, otherwise on the modelled surface. What a trade would have filled at is the backtest's business, at the
-next session's quotes. The sentences are ``explanation``'s, the choice is ``selector``'s.
+next session's quotes. Here belongs how the parts become a table; the choice is ``selector``'s and ``volatility_rows``',
+what is read beside the selecting forecasts ``beside``'s, the sentences ``explanation``'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from trading_dag.arrays import BoolArray, FloatArray, IntArray, TextArray
-from trading_dag.frames import require_columns, require_sessions, table_frame, ticker_of
+from trading_dag.arrays import FloatArray, IntArray, TextArray
+from trading_dag.frames import table_frame
 from trading_dag.schemas import RECOMMENDATION
-from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
+from trading_dag.schemas.vocabulary import MATRIX
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
-from trading_dag.strategy.explanation import (
-    INDICATIVE,
-    INDICATIVE_OF_CHAIN,
-    Reasons,
-    evidence_json,
-    says_no_more_than_usual,
-    sentence,
-    shared_json,
-)
-from trading_dag.strategy.quoting import QuotedStructures, quote_structures
+from trading_dag.strategy.beside import Beside, BesideTables, lay_beside
+from trading_dag.strategy.evidence import evidence_of
+from trading_dag.strategy.explanation import EDGES_WITH_SIZE, Reasons, sentence
+from trading_dag.strategy.forecasts import Forecasts, forecasts_of, words
+from trading_dag.strategy.quoting import Pricing, QuotedStructures, pricing_at, quote_structures
+from trading_dag.strategy.second_opinion import objections
 from trading_dag.strategy.selector import Selection, select
 from trading_dag.strategy.sizing import contracts_for_risk, design_sizes, settings_for_contract
-from trading_dag.validation.baselines import CLIMATOLOGY
-
-EDGE_UNKNOWN: Final = "insufficient_data"
-EDGES_WITH_SIZE: Final = ("skilled", "admissible")
-
-
-@dataclass(frozen=True)
-class _Forecasts:
-    """Forecasts of both models and the edge they are known to have, one row a session of the direction's.
-
-    Attributes
-    ----------
-    calls, regimes : rows of the direction's and of the IV regime's model; NULL where the latter has none.
-    usual_probability_up : of climatology, a fraction.
-    known_edge : edge, direction_difference, volatility_difference, n_outcomes.
-    direction, iv_regime, edge : words; None without a forecast of the regime.
-    direction_confidence, iv_confidence : fractions.
-    """
-
-    ticker: str
-    sessions: pd.DatetimeIndex
-    calls: pd.DataFrame
-    regimes: pd.DataFrame
-    usual_probability_up: pd.Series
-    known_edge: pd.DataFrame
-    direction: TextArray
-    iv_regime: TextArray
-    edge: TextArray
-    direction_confidence: FloatArray
-    iv_confidence: FloatArray
+from trading_dag.strategy.volatility_rows import VOLATILITY_STRUCTURES, LevelForecast, add_volatility_rows
+from trading_dag.validation.edge import EDGE_UNKNOWN, edge_words
 
 
 @dataclass(frozen=True)
@@ -87,8 +56,9 @@ def build_recommendations(
     horizon: Horizon,
     settings: Settings,
     smiles: pd.DataFrame | None = None,
+    beside: BesideTables | None = None,
 ) -> pd.DataFrame:
-    """Build ``signals.recommendation`` of one ticker and horizon.
+    """Return the rows of rule ``matrix`` of ``signals.recommendation`` of one ticker and horizon.
 
     Parameters
     ----------
@@ -100,121 +70,99 @@ def build_recommendations(
         outcomes known at the session's close. A session that is absent counts as insufficient_data.
     rates : session, treasury_3m in percent or NaN.
     smiles : options.chain_analytics of the ticker, by which the sessions that it has are priced; None for none.
+    beside : what else is served; None for nothing.
 
     Returns
     -------
     One row for every session with a direction forecast, ascending, known at that session's close.
     ``design_size`` comes from confidence alone. ``position_size`` and ``contracts`` are 0 where the edge is ``no_edge``
-    or ``insufficient_data``, where the horizon ends at its entry, and where nothing can be quoted. Premium, risk and
-    probability are for one structure at its natural price (bought at the ask, sold at the bid), fees not counted; the
-    number of contracts counts fees both ways.
+    or ``insufficient_data`` and the gate asks for one, where the horizon ends at its entry, and where nothing can be
+    quoted. A structure of ``volatility_rows`` rests on the forecast of the level: its edge is that model's. Premium,
+    risk and probability are for one structure at its natural price (bought at the ask, sold at the bid), fees not
+    counted; expected profit and the number of contracts count fees both ways.
 
     Raises
     ------
     SchemaError : for missing columns, more than one ticker, or sessions that repeat or do not ascend.
     """
-    calls = _rows_of_model(direction, SERVED_DIRECTION, table="predictions.direction")
-    if calls.empty:
+    forecasts = forecasts_of(direction, volatility, edge)
+    if forecasts is None:
         return table_frame(RECOMMENDATION, {}, rows=0)
-    forecasts = _forecasts_of(calls, direction, volatility, edge)
-    sessions = forecasts.sessions
     settings = settings_for_contract(forecasts.ticker, settings)
-    selection = select(
-        forecasts.direction, forecasts.iv_regime, forecasts.direction_confidence, forecasts.iv_confidence,
-        settings=settings.selector,
-    )  # fmt: skip
-    quoted = quote_structures(
-        selection.strategy, sessions, prices=prices, volatility_index=volatility_index, rates=rates, smiles=smiles,
+    said = lay_beside(beside or BesideTables(), forecasts.sessions, horizon=horizon)
+    pricing = pricing_at(
+        forecasts.sessions, prices=prices, volatility_index=volatility_index, rates=rates, smiles=smiles,
         settings=settings,
     )  # fmt: skip
-    sizes = _sizes_of(quoted, selection, forecasts.edge, book=settings.backtest, horizon=horizon)
+    selection = _select(forecasts, said, pricing, settings)
+    quoted = quote_structures(selection.strategy, pricing, outlook=said.outlook, settings=settings)
+    edges = _edges(forecasts, said, selection)
+    sizes = _sizes_of(quoted, selection, edges, settings=settings, horizon=horizon)
     return table_frame(
         RECOMMENDATION,
         {
             "ticker": forecasts.ticker,
             "horizon": horizon.key,
-            "session": sessions,
-            "target_session": calls["target_session"],
-            "strategy": selection.strategy,
-            "design_size": selection.design_size,
-            "edge": forecasts.edge,
-            "position_size": sizes.position_size,
-            "direction": forecasts.direction,
-            "iv_regime": forecasts.iv_regime,
-            "direction_confidence": forecasts.direction_confidence,
-            "iv_confidence": forecasts.iv_confidence,
-            "overall_confidence": selection.overall_confidence,
-            "legs": quoted.legs,
-            "strikes": quoted.strikes,
-            "expiration": quoted.expirations,
-            "contracts": sizes.contracts,
-            "net_premium_usd": sizes.premium_usd,
-            "max_loss_usd": np.maximum(sizes.maximum_loss_usd, 0.0),
-            "max_profit_usd": _bounded(sizes.maximum_profit_usd),
-            "breakevens": quoted.breakevens,
-            "probability_of_profit": quoted.probability_of_profit,
-            "profit_target_usd": sizes.target_usd,
-            "stop_loss_fraction": np.where(quoted.is_quoted, settings.backtest.stop_underlying_fraction, np.nan),
-            "reasoning": _reasoning(forecasts, selection, quoted, sizes, has_time_to_enter=horizon.outlasts_entry),
-            "evidence": _evidence(forecasts, selection=selection, has_chain=quoted.has_chain),
-            "model_version": _text(calls["model_version"]),
-            "volatility_model_version": _text(forecasts.regimes["model_version"]),
+            "session": forecasts.sessions,
+            "rule": MATRIX,
+            "is_served": settings.signals.rule == MATRIX,
+            "edge": edges,
+            **_forecast_columns(forecasts, selection),
+            **_beside_columns(said),
+            **_quoted_columns(quoted, sizes, settings.backtest),
+            "reasoning": _reasoning(forecasts, said, selection, edges, quoted, sizes, settings, horizon),
+            "evidence": evidence_of(forecasts, said, reason=selection.reason, has_chain=quoted.has_chain),
         },
-        rows=len(sessions),
+        rows=len(forecasts.sessions),
     )
 
 
-def _forecasts_of(
-    calls: pd.DataFrame, direction: pd.DataFrame, volatility: pd.DataFrame, edge: pd.DataFrame
-) -> _Forecasts:
-    """Return the forecasts at the sessions of ``calls``, the rows of the direction's model."""
-    sessions = require_sessions(
-        calls,
-        ("target_session", "y_pred", "probability_up", "confidence", "fold", "fitted_through", "model_version"),
-        table="predictions.direction",
+def _select(forecasts: Forecasts, said: Beside, pricing: Pricing, settings: Settings) -> Selection:
+    """The matrix's choice, and where it has none, that of the volatility forecast."""
+    selection = select(
+        forecasts.direction, forecasts.iv_regime, forecasts.direction_confidence, forecasts.iv_confidence,
+        settings=settings.selector,
+    )  # fmt: skip
+    if not settings.selector.volatility_rows:
+        return selection
+    level = LevelForecast.of(said.level)
+    for surface, is_priced in pricing.surfaces():
+        selection = add_volatility_rows(
+            selection, level, sessions=forecasts.sessions, spot=pricing.spot, rate=pricing.rate, surface=surface,
+            is_priced=is_priced, settings=settings.selector, book=settings.backtest,
+            dividend_yield=settings.surface.dividend_yield,
+        )  # fmt: skip
+    return selection
+
+
+def _edges(forecasts: Forecasts, said: Beside, selection: Selection) -> TextArray:
+    """The edge of each row: of direction and regime, or of the level where the level selected."""
+    score = said.scores.get("volatility_level")
+    by_level = (
+        np.full(len(forecasts.edge), EDGE_UNKNOWN, dtype=object)
+        if score is None
+        else edge_words(score.difference > 0, score.n_outcomes)
     )
-    regimes = _rows_of_model(volatility, SERVED_VOLATILITY, table="predictions.volatility")
-    require_sessions(
-        regimes, ("y_pred", "confidence", "fold", "fitted_through", "model_version"), table="predictions.volatility"
-    )
-    require_sessions(
-        edge,
-        ("edge", "direction_difference", "volatility_difference", "n_outcomes"),
-        table="signals.recommendation edge",
-    )
-    regimes = regimes.set_index("session").reindex(sessions)
-    usual = _rows_of_model(direction, CLIMATOLOGY, table="predictions.direction").set_index("session")
-    known_edge = edge.set_index("session").reindex(sessions)
-    return _Forecasts(
-        ticker=ticker_of(calls),
-        sessions=sessions,
-        calls=calls,
-        regimes=regimes,
-        usual_probability_up=usual["probability_up"].reindex(sessions),
-        known_edge=known_edge,
-        direction=calls["y_pred"].to_numpy(dtype=object),
-        iv_regime=_text(regimes["y_pred"]),
-        edge=known_edge["edge"].fillna(EDGE_UNKNOWN).to_numpy(dtype=object),
-        direction_confidence=calls["confidence"].to_numpy(dtype=np.float64),
-        iv_confidence=regimes["confidence"].to_numpy(dtype=np.float64),
-    )
+    return np.where(np.isin(selection.strategy, VOLATILITY_STRUCTURES), by_level, forecasts.edge).astype(object)
 
 
 def _sizes_of(
-    quoted: QuotedStructures, selection: Selection, edge: TextArray, *, book: BacktestSettings, horizon: Horizon
+    quoted: QuotedStructures, selection: Selection, edges: TextArray, *, settings: Settings, horizon: Horizon
 ) -> _Sizes:
-    """Return the sizes: none where nothing can be entered, earned or lost, or where no edge is known."""
+    """The sizes: none where nothing can be entered, earned or lost, or where the gate asks for an edge in vain."""
+    book = settings.backtest
     maximum_loss_usd = quoted.maximum_loss * book.multiplier
     maximum_profit_usd = quoted.maximum_profit * book.multiplier
     premium_usd = quoted.premium * book.multiplier
     is_tradable = horizon.outlasts_entry & quoted.is_quoted & (quoted.maximum_profit > 0) & (quoted.maximum_loss > 0)
-    size = np.where(np.isin(edge, EDGES_WITH_SIZE) & is_tradable, design_sizes(selection.design_size), 0.0)
+    passes = np.isin(edges, EDGES_WITH_SIZE) | (settings.signals.gate == "none")
+    size = np.where(passes & is_tradable, design_sizes(selection.design_size), 0.0)
     contracts = contracts_for_risk(
         account_usd=book.account_usd,
         risk_fraction=book.risk_fraction,
         size=size,
         maximum_loss_usd=maximum_loss_usd,
-        round_trip_fees_usd=2.0 * book.fee_per_leg_contract_usd * quoted.contracts_per_structure,
+        round_trip_fees_usd=_round_trip_fees(quoted, book),
     )
     # The maximum of a bought option alone is never, or only at zero, reached: its target is on what was paid.
     target_base = np.where(quoted.is_bought_only, premium_usd, maximum_profit_usd)
@@ -222,83 +170,76 @@ def _sizes_of(
     return _Sizes(size, contracts, premium_usd, maximum_loss_usd, maximum_profit_usd, target_usd)
 
 
-def _bounded(profit_usd: FloatArray) -> FloatArray:
-    """The profit, not below zero; NaN where it has no bound."""
-    return np.where(np.isinf(profit_usd), np.nan, np.maximum(profit_usd, 0.0))
+def _round_trip_fees(quoted: QuotedStructures, book: BacktestSettings) -> FloatArray:
+    return 2.0 * book.fee_per_leg_contract_usd * quoted.contracts_per_structure
+
+
+def _forecast_columns(forecasts: Forecasts, selection: Selection) -> dict[str, Any]:
+    return {
+        "target_session": forecasts.calls["target_session"],
+        "strategy": selection.strategy,
+        "design_size": selection.design_size,
+        "direction": forecasts.direction,
+        "iv_regime": forecasts.iv_regime,
+        "direction_confidence": forecasts.direction_confidence,
+        "iv_confidence": forecasts.iv_confidence,
+        "overall_confidence": selection.overall_confidence,
+        "model_version": words(forecasts.calls["model_version"]),
+        "volatility_model_version": words(forecasts.regimes["model_version"]),
+    }
+
+
+def _beside_columns(said: Beside) -> dict[str, Any]:
+    level = LevelForecast.of(said.level)
+    return {
+        "expected_iv_direction": level.direction,
+        "expected_iv_change": level.change,
+        "iv_source": words(said.iv_rank["iv_source"]),
+        "own_iv_rank": said.iv_rank["own_iv_rank"].to_numpy(dtype=np.float64),
+        "chain_iv_rank": said.iv_rank["chain_iv_rank"].to_numpy(dtype=np.float64),
+        "spread_opinion": words(said.spread["y_pred"]),
+        "underlying_position": said.allocation["position"].to_numpy(dtype=np.float64),
+    }
+
+
+def _quoted_columns(quoted: QuotedStructures, sizes: _Sizes, book: BacktestSettings) -> dict[str, Any]:
+    bounded = np.where(np.isinf(sizes.maximum_profit_usd), np.nan, np.maximum(sizes.maximum_profit_usd, 0.0))
+    return {
+        "position_size": sizes.position_size,
+        "legs": quoted.legs,
+        "strikes": quoted.strikes,
+        "expiration": quoted.expirations,
+        "contracts": sizes.contracts,
+        "net_premium_usd": sizes.premium_usd,
+        "max_loss_usd": np.maximum(sizes.maximum_loss_usd, 0.0),
+        "max_profit_usd": bounded,
+        "breakevens": quoted.breakevens,
+        "probability_of_profit": quoted.probability_of_profit,
+        "forecast_probability_of_profit": quoted.forecast_probability_of_profit,
+        "expected_profit_usd": quoted.expected_profit * book.multiplier - _round_trip_fees(quoted, book),
+        "profit_target_usd": sizes.target_usd,
+        "stop_loss_fraction": np.where(quoted.is_quoted, book.stop_underlying_fraction, np.nan),
+    }
 
 
 def _reasoning(
-    forecasts: _Forecasts, selection: Selection, quoted: QuotedStructures, sizes: _Sizes, *, has_time_to_enter: bool
+    forecasts: Forecasts,
+    said: Beside,
+    selection: Selection,
+    edges: TextArray,
+    quoted: QuotedStructures,
+    sizes: _Sizes,
+    settings: Settings,
+    horizon: Horizon,
 ) -> TextArray:
     """One sentence a row."""
+    n = len(forecasts.sessions)
     rows = zip(
-        selection.strategy, selection.design_size, forecasts.edge, forecasts.direction, forecasts.iv_regime,
+        selection.strategy, selection.design_size, edges, forecasts.direction, forecasts.iv_regime,
         forecasts.calls["probability_up"].tolist(), forecasts.usual_probability_up.tolist(),
         forecasts.iv_confidence.tolist(), selection.reason, quoted.strikes, quoted.expiration,
         sizes.contracts.tolist(), sizes.maximum_loss_usd.tolist(), sizes.maximum_profit_usd.tolist(),
-        [has_time_to_enter] * len(forecasts.sessions), strict=True,
+        [horizon.outlasts_entry] * n, [settings.signals.gate != "none"] * n,
+        objections(selection.strategy, said.spread), strict=True,
     )  # fmt: skip
     return np.array([sentence(Reasons(*row)) for row in rows], dtype=object)
-
-
-def _rows_of_model(predictions: pd.DataFrame, model: str, *, table: str) -> pd.DataFrame:
-    """One model's rows in the order of their sessions."""
-    require_columns(predictions, table, columns=("session", "model"))
-    rows = predictions[(predictions["model"] == model).to_numpy(dtype=bool)]
-    return rows.sort_values("session", kind="stable").reset_index(drop=True)
-
-
-def _text(column: pd.Series) -> TextArray:
-    """The column's words as objects, None where there is none."""
-    words = column.to_numpy(dtype=object)
-    words[column.isna().to_numpy()] = None
-    return words
-
-
-def _evidence(forecasts: _Forecasts, *, selection: Selection, has_chain: BoolArray) -> TextArray:
-    """What the row rests on: which fold of which model, what it had seen, and its edge on known outcomes."""
-
-    def days(column: pd.Series) -> list[str | None]:
-        text = np.datetime_as_string(column.to_numpy().astype("datetime64[D]")).tolist()
-        return [None if day == "NaT" else day for day in text]
-
-    calls, regimes, edge = forecasts.calls, forecasts.regimes, forecasts.known_edge
-    rows = zip(
-        calls["fold"].tolist(),
-        days(calls["fitted_through"]),
-        map(says_no_more_than_usual, calls["probability_up"].tolist(), forecasts.usual_probability_up.tolist()),
-        regimes["fold"].tolist(),
-        days(regimes["fitted_through"]),
-        edge["direction_difference"].to_numpy(dtype=np.float64).tolist(),
-        edge["volatility_difference"].to_numpy(dtype=np.float64).tolist(),
-        edge["n_outcomes"].fillna(0).astype("int64").tolist(),
-        selection.reason.tolist(),
-        np.where(has_chain, INDICATIVE_OF_CHAIN, INDICATIVE).tolist(),
-        strict=True,
-    )
-    return np.array(
-        [
-            evidence_json(
-                shared_json(
-                    ("direction_model", SERVED_DIRECTION),
-                    ("direction_fold", direction_fold),
-                    ("direction_fitted_through", direction_fitted),
-                    ("direction_answer", CLIMATOLOGY if is_usual else "model"),
-                    ("volatility_model", SERVED_VOLATILITY),
-                    ("volatility_fold", None if volatility_fold != volatility_fold else int(volatility_fold)),
-                    ("volatility_fitted_through", volatility_fitted),
-                ),
-                {
-                    "direction_difference": direction_difference,
-                    "volatility_difference": volatility_difference,
-                    "n_outcomes": n_outcomes,
-                },
-                shared_json(("selection", reason), ("quotes", quotes)),
-            )
-            for (
-                direction_fold, direction_fitted, is_usual, volatility_fold, volatility_fitted,
-                direction_difference, volatility_difference, n_outcomes, reason, quotes,
-            ) in rows
-        ],
-        dtype=object,
-    )  # fmt: skip

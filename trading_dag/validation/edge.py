@@ -12,28 +12,32 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.arrays import BoolArray, IntArray, TextArray
 from trading_dag.frames import require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
-from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
+from trading_dag.served_models import SERVED_PRICE
 from trading_dag.setting_groups import GateSettings
-from trading_dag.validation.baselines import CLIMATOLOGY, MARKOV
 from trading_dag.validation.metric_meaning import gain
-from trading_dag.validation.metrics import ranked_probability_losses
 from trading_dag.validation.price_scoring import HIT_RATE_IN_PERCENT_BAND, HIT_RATE_IN_USD_BAND
-from trading_dag.validation.scoring import VolatilityRows
+from trading_dag.validation.scores_to_date import question_of, score_to_date
+from trading_dag.validation.tasks import TASKS, task_of
 
 # task, model, metric, baseline: what has to be no worse than its baseline
-GATES: Final = (
-    ("direction", SERVED_DIRECTION, "brier_sign", CLIMATOLOGY),
-    ("volatility", SERVED_VOLATILITY, "rps", MARKOV),
+GATES: Final = tuple(
+    (task.name, str(task.served_model), *question_of(task))
+    for task in TASKS
+    if task.name in ("direction", "volatility")
 )
-# What rule tolerance reads: the share of price forecasts within the dollars of the horizon, or within ±2 %.
-PRICE_MODEL: Final = "price_stack"
+# What rule tolerance reads: the share of the served price forecasts within the dollars of the horizon, or within ±2 %.
+PRICE_MODEL: Final = SERVED_PRICE
+MINIMUM_OUTCOMES: Final = 250
+EDGE_UNKNOWN: Final = "insufficient_data"
 _ROUNDING: Final = 1e-9
 
 
-def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_outcomes: int = 250) -> pd.DataFrame:
+def edge_to_date(
+    direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_outcomes: int = MINIMUM_OUTCOMES
+) -> pd.DataFrame:
     """Return whether the models had been no worse than their baselines on the outcomes known at each session.
 
     Parameters
@@ -57,52 +61,26 @@ def edge_to_date(direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_o
     require_columns(direction, PREDICTIONS_DIRECTION.qualified_name, columns=PREDICTIONS_DIRECTION.column_names)
     require_columns(volatility, PREDICTIONS_VOLATILITY.qualified_name, columns=PREDICTIONS_VOLATILITY.column_names)
     sessions = pd.DatetimeIndex(direction["session"]).union(pd.DatetimeIndex(volatility["session"])).unique()
-    rises = (direction["forward_return"] > 0).astype(np.float64)
-    direction_gain = -((direction["probability_up"] - rises) ** 2)
-    volatility_gain = pd.Series(-_ranked_losses(volatility), index=volatility.index)
-    of_direction, n_direction = _mean_to_date(
-        direction, direction_gain, sessions=sessions, model=SERVED_DIRECTION, baseline=CLIMATOLOGY
-    )
-    of_volatility, n_volatility = _mean_to_date(
-        volatility, volatility_gain, sessions=sessions, model=SERVED_VOLATILITY, baseline=MARKOV
-    )
-    n_outcomes = np.minimum(n_direction, n_volatility)
+    of_direction = score_to_date(task_of("direction"), direction, sessions)
+    of_volatility = score_to_date(task_of("volatility"), volatility, sessions)
+    n_outcomes = np.minimum(of_direction.n_outcomes, of_volatility.n_outcomes)
     # A model that only repeats climatology is no worse than it, and no reason to trade.
-    has_edge = (of_direction > 0) & (of_volatility >= 0)
-    edge = np.where(n_outcomes < minimum_outcomes, "insufficient_data", np.where(has_edge, "admissible", "no_edge"))
+    has_edge = (of_direction.difference > 0) & (of_volatility.difference >= 0)
     return pd.DataFrame(
         {
             "session": sessions,
-            "edge": pd.array(edge.astype(object), dtype="str"),
-            "direction_difference": of_direction,
-            "volatility_difference": of_volatility,
+            "edge": pd.array(edge_words(has_edge, n_outcomes, minimum_outcomes=minimum_outcomes), dtype="str"),
+            "direction_difference": of_direction.difference,
+            "volatility_difference": of_volatility.difference,
             "n_outcomes": n_outcomes,
         }
     )
 
 
-def _ranked_losses(volatility: pd.DataFrame) -> FloatArray:
-    """Return the ranked probability loss of each row; NaN where the outcome is not known."""
-    forecasts = VolatilityRows.of(volatility)
-    losses = ranked_probability_losses(forecasts.probabilities, forecasts.truth)
-    return np.where(forecasts.truth >= 0, losses, np.nan)
-
-
-def _mean_to_date(
-    frame: pd.DataFrame, gain: pd.Series, *, sessions: pd.DatetimeIndex, model: str, baseline: str
-) -> tuple[FloatArray, IntArray]:
-    """Return the mean gain of the model over the baseline, and the count, on outcomes known at each session."""
-    known = frame["y_true"].notna()
-    gains = {
-        name: gain[known & (frame["model"] == name)].set_axis(frame.loc[known & (frame["model"] == name), "session"])
-        for name in (model, baseline)
-    }
-    paired = (gains[model] - gains[baseline]).dropna()
-    targets = frame.loc[known & (frame["model"] == model)].set_index("session")["target_session"].reindex(paired.index)
-    order = np.argsort(targets.to_numpy(), kind="stable")
-    running = np.concatenate([[0.0], np.cumsum(paired.to_numpy(dtype=np.float64)[order])])
-    n = np.searchsorted(targets.to_numpy()[order], sessions.to_numpy(), side="right").astype(np.int64)
-    return np.where(n > 0, running[n] / np.maximum(n, 1), np.nan), n
+def edge_words(has_edge: BoolArray, n_outcomes: IntArray, *, minimum_outcomes: int = MINIMUM_OUTCOMES) -> TextArray:
+    """Return ``admissible``, ``no_edge`` or, below the minimum of known outcomes, ``insufficient_data``."""
+    words = np.where(n_outcomes < minimum_outcomes, EDGE_UNKNOWN, np.where(has_edge, "admissible", "no_edge"))
+    return words.astype(object)
 
 
 class Admissibility(NamedTuple):

@@ -58,6 +58,8 @@ def recommendations(horizon: str) -> pd.DataFrame:
         "session": DAYS,
         "target_session": shift_sessions(DAYS, 5),
         "strategy": np.where(is_signal, "bull_put_spread", "no_trade"),
+        "rule": "matrix",
+        "is_served": True,
         "design_size": np.where(is_signal, "FULL", "NONE"),
         "edge": "no_edge",
         "position_size": 0.0,

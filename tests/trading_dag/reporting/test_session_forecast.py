@@ -26,7 +26,7 @@ def test_a_session_is_told_as_the_tables_have_it() -> None:
     assert (found["ticker"], found["date"], found["target_session"]) == ("SPY", "2024-03-05", "2024-03-06")
     assert found["prediction"] == {
         "direction": "UP", "probability": 0.6, "confidence": 0.6, "threshold_used": 0.5, "usual_probability": 0.55,
-        "probability_of": "rise", "is_no_better_than_usual": False,
+        "probability_of": "rise", "is_no_better_than_usual": False, "threshold_direction": "UP",
     }  # fmt: skip
     assert found["iv_context"]["iv_rank"] == 25.0
     assert found["iv_context"]["probabilities"] == {"LOW": 0.7, "NORMAL": 0.2, "HIGH": 0.1}
@@ -37,6 +37,22 @@ def test_a_session_is_told_as_the_tables_have_it() -> None:
     }  # fmt: skip
     assert found["source"] == "files"
     json.dumps(found, allow_nan=False)
+
+
+def test_a_rise_called_at_a_third_is_told_as_no_direction() -> None:
+    """A tuned threshold of .30 calls it UP."""
+    tables = forecasts(horizon_of("24h"), probability=0.33)
+    found = session_record(**tables, day=pd.Timestamp("2024-03-05"), ticker="SPY", horizon="24h", source="files")
+    assert found["prediction"]["direction"] is None
+    assert (found["prediction"]["threshold_direction"], found["prediction"]["probability"]) == ("UP", 0.33)
+
+
+def test_a_size_without_an_edge_is_told_to_show_none() -> None:
+    tables = forecasts(horizon_of("24h"))
+    for edge, said in (("admissible", False), ("no_edge", True)):
+        followed = tables | {"recommendation": tables["recommendation"].assign(edge=edge, position_size=0.5)}
+        found = session_record(**followed, day=None, ticker="SPY", horizon="24h", source="files")
+        assert found["strategy"]["shows_no_edge"] is said
 
 
 def test_the_price_is_that_of_the_horizon_and_not_of_those_further_ahead() -> None:

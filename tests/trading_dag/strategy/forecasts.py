@@ -46,7 +46,8 @@ def forecasts(
          "probability_low": 0.5, "probability_normal": 0.3, "probability_high": 0.2},
     ]  # fmt: skip
     said = {
-        **head, "strategy": "long_call", "design_size": "HALF", "edge": "admissible", "position_size": 0.5,
+        **head, "rule": "matrix", "is_served": True, "iv_source": "index", "chain_iv_rank": 40.0,
+        "own_iv_rank": 25.0, "strategy": "long_call", "design_size": "HALF", "edge": "admissible", "position_size": 0.5,
         "direction": "UP", "iv_regime": "LOW", "direction_confidence": probability, "contracts": 3, "legs": "[]",
         "expiration": days + pd.Timedelta(days=21), "max_loss_usd": 420.0, "reasoning": "Up.", "evidence": "{}",
         "model_version": version, "volatility_model_version": version,

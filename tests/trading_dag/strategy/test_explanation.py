@@ -8,7 +8,7 @@ import math
 import pytest
 
 from trading_dag.options.structures.structure import STRUCTURES
-from trading_dag.strategy.explanation import evidence_json, legs_json, shared_json
+from trading_dag.strategy.explanation import called_direction, legs_json, size_text
 
 
 @pytest.mark.parametrize("name", sorted(STRUCTURES))
@@ -28,9 +28,17 @@ def test_legs_are_json_of_the_structure(name: str) -> None:
     assert legs_json(structure, strikes, expiration="2024-12-20") == json.dumps(expected)
 
 
-def test_evidence_is_json_with_null_for_what_is_missing() -> None:
-    before = shared_json(("model", 'the "first"'), ("fold", 6), ("fitted_through", None))
-    after = shared_json(("selection", "why"))
-    text = evidence_json(before, {"difference": -0.015, "other": math.nan, "n": 12}, after)
-    values = {"model": 'the "first"', "fold": 6, "fitted_through": None, "difference": -0.015, "other": None, "n": 12}
-    assert text == json.dumps({**values, "selection": "why"})
+@pytest.mark.parametrize(
+    ("direction", "probability", "said"),
+    [("UP", 0.33, None), ("UP", 0.5, None), ("UP", 0.51, "UP"), ("DOWN", 0.51, None), ("DOWN", 0.4, "DOWN"),
+     (None, 0.7, None), ("UP", math.nan, None)],
+)  # fmt: skip
+def test_a_direction_is_named_only_where_its_own_probability_is_above_a_half(direction, probability, said) -> None:
+    assert called_direction(direction, probability) == said
+
+
+def test_a_size_without_an_edge_is_said_to_show_none() -> None:
+    assert size_text(0.5, "no_edge") == "0.5 (no edge shown)"
+    assert size_text(1.0, "insufficient_data") == "1 (no edge shown)"
+    assert size_text(1.0, "admissible") == "1"
+    assert size_text(0.0, "no_edge") == "0"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from trading_dag.errors import SchemaError
-from trading_dag.schemas import RECOMMENDATION
+from trading_dag.schemas import QUANTILE_COLUMNS, QUANTILE_LEVELS, RECOMMENDATION
 from trading_dag.served_models import SERVED_VOLATILITY
 from trading_dag.sessions import sessions_between, target_sessions
-from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
+from trading_dag.setting_groups import BacktestSettings, SelectorSettings, SignalSettings, SurfaceSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
+from trading_dag.strategy.beside import BesideTables
 from trading_dag.strategy.recommendation import build_recommendations
 
 DAY = horizon_of("24h")
@@ -79,6 +81,10 @@ def build(inputs: dict[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def build_beside(inputs: dict[str, pd.DataFrame], settings: Settings, **beside: object) -> pd.DataFrame:
+    return build_recommendations(**inputs, horizon=DAY, settings=settings, beside=BesideTables(**beside))
+
+
 def test_rows_are_the_table_in_stored_order_with_what_the_selector_chose(inputs, flat):
     rows = build(inputs, flat)
     assert tuple(rows.columns) == RECOMMENDATION.column_names
@@ -136,7 +142,9 @@ def test_a_structure_without_edge_is_shown_with_size_zero_and_says_why(inputs, f
     assert rows["legs"].notna().tolist() == [True] * 5 + [False]
     assert "no edge over the baselines" in rows["reasoning"][2]
     assert "too few outcomes are known" in rows["reasoning"][3]
-    assert rows["reasoning"][5].startswith("No trade on UP (P(rise) 50%) and LOW implied volatility at 80%: direction")
+    assert rows["reasoning"][5].startswith(
+        "No trade on no clear direction (P(rise) 50%) and LOW implied volatility at 80%: direction"
+    )
 
 
 def test_a_horizon_that_ends_at_its_entry_carries_no_size_and_says_why(inputs, flat):
@@ -239,7 +247,9 @@ def test_the_sentence_holds_the_probability_of_a_rise_against_its_usual_share_an
     prior = calls.assign(model="climatology", probability_up=0.54)
     inputs["direction"] = pd.concat([calls, prior], ignore_index=True)
     sentences = build(inputs, flat)["reasoning"]
-    assert sentences[0].startswith("UP (P(rise) 33%, usually 54%) and HIGH implied volatility at 80% selects")
+    assert sentences[0].startswith(
+        "no clear direction (P(rise) 33%, usually 54%) and HIGH implied volatility at 80% selects"
+    )
     has_edge = [case[4] in ("skilled", "admissible") and case[5] != "no_trade" for case in CASES]
     assert sentences.str.contains("at (?:FULL|HALF) size").tolist() == has_edge
 
@@ -314,3 +324,120 @@ def test_a_session_with_a_chain_is_priced_on_its_slices_and_the_others_on_the_mo
         smiles=smiles.assign(spot=400.0, forward=400.0),
     )  # fmt: skip
     assert of_old_shares[columns].iloc[0].tolist() == rows[columns].iloc[0].tolist()
+
+
+def test_without_a_gate_sizes_follow_the_design_size_and_say_that_no_edge_is_shown(inputs, flat):
+    gated = build(inputs, flat)
+    open_to_all = flat.model_copy(update={"signals": SignalSettings(gate="none")})
+    rows = build(inputs, open_to_all)
+    assert rows["position_size"].tolist() == [1.0, 0.5, 1.0, 1.0, 0.5, 0.0]
+    assert (rows["contracts"][2:4] > 0).all()
+    assert rows["design_size"].tolist() == gated["design_size"].tolist()
+    assert rows["edge"].tolist() == gated["edge"].tolist()
+    says = rows["reasoning"].str.contains("no edge shown: ")
+    assert says.tolist() == [False, False, True, True, False, False]
+    assert rows["reasoning"][2].endswith("no edge shown: past outcomes show no edge over the baselines.")
+    pd.testing.assert_frame_equal(rows.iloc[[0, 1, 4, 5]], gated.iloc[[0, 1, 4, 5]])
+
+
+def test_every_row_is_of_the_rule_matrix_and_served_where_the_settings_serve_it(inputs, flat):
+    rows = build(inputs, flat)
+    assert set(rows["rule"]) == {"matrix"}
+    assert rows["is_served"].all()
+    other = flat.model_copy(update={"signals": SignalSettings(rule="expected_value")})
+    assert not build(inputs, other)["is_served"].any()
+
+
+def of_model(inputs: dict[str, pd.DataFrame], model: str, **values: object) -> pd.DataFrame:
+    """Rows of one model at every session."""
+    head = inputs["direction"][["ticker", "horizon", "session", "target_session", "fitted_through"]]
+    return head.assign(model=model, fold=6, model_version="89abcdef", y_true=None, **values)
+
+
+def test_the_spread_model_is_heard_on_credit_spreads_and_named_where_it_disagrees(inputs, flat):
+    spread = of_model(inputs, "spread_lstm", confidence=0.41,
+                      y_pred=["CALL_CREDIT", "PUT_CREDIT", "HOLD", "HOLD", "HOLD", "HOLD"])  # fmt: skip
+    rows = build_beside(inputs, flat, spread=spread)
+    assert rows["spread_opinion"].tolist() == spread["y_pred"].tolist()
+    assert rows["reasoning"][0].endswith("; the spread model disagrees, CALL_CREDIT at 41%.")
+    assert not rows["reasoning"][1:].str.contains("disagrees").any(), "no other row is a credit spread"
+    agreeing = build_beside(inputs, flat, spread=spread.assign(y_pred="PUT_CREDIT"))
+    assert not agreeing["reasoning"].str.contains("disagrees").any()
+
+
+def test_without_torch_the_evidence_says_why_there_is_no_second_opinion(inputs, flat):
+    rows = build_beside(inputs, flat, spread_is_off="torch is not installed")
+    [told] = [entry for entry in json.loads(rows["evidence"][0])["forecasts"] if entry["task"] == "spread"]
+    assert told == {"task": "spread", "model": "spread_lstm", "missing": "torch is not installed"}
+    assert rows["spread_opinion"].isna().all()
+
+
+def test_the_evidence_names_each_model_with_version_and_score(inputs, flat):
+    level = of_model(
+        inputs, "volatility_har", index_level=20.0, expected_level=21.0, probability_rise=0.55,
+        expected_iv_direction="STABLE", y_pred=20.0, **dict.fromkeys(QUANTILE_COLUMNS, 20.0),
+    )  # fmt: skip
+    walk = level.assign(model="random_walk", model_version=None)
+    rows = build_beside(inputs, flat, level=pd.concat([level, walk], ignore_index=True))
+    told = {entry["task"]: entry for entry in json.loads(rows["evidence"][0])["forecasts"]}
+    assert list(told) == ["direction", "volatility", "volatility_level", "price", "spread", "allocation"]
+    assert told["direction"] == {
+        "task": "direction", "model": "direction_shrunk", "version": "0123abcd", "fold": 2,
+        "fitted_through": "2024-02-19", "score": "brier_sign", "baseline": "climatology", "difference": 0.01,
+        "n_outcomes": 250,
+    }  # fmt: skip
+    assert told["volatility"]["difference"] is None
+    assert told["volatility_level"]["version"] == "89abcdef"
+    assert (told["volatility_level"]["score"], told["volatility_level"]["baseline"]) == ("pinball", "random_walk")
+    assert told["volatility_level"]["n_outcomes"] == 0
+    assert told["price"] == {"task": "price", "model": "price_distribution", "missing": "no forecast of this session"}
+    assert rows["expected_iv_change"].tolist() == pytest.approx([0.05] * len(CASES))
+
+
+def test_the_forecast_of_the_price_stands_beside_what_option_prices_imply(inputs, flat):
+    """Without drift and as wide as the surface, both are the same lognormal, so both probabilities agree."""
+    scores = np.array([NormalDist().inv_cdf(level) for level in QUANTILE_LEVELS])
+    expirations = pd.DatetimeIndex(build(inputs, flat)["expiration"].fillna(pd.Timestamp("2024-03-28")))
+    years = ((expirations - SESSIONS) / pd.Timedelta(days=365)).to_numpy()
+    steps = np.array([len(sessions_between(*pair)) - 1 for pair in zip(SESSIONS, expirations, strict=True)])
+    parts = []
+    for ahead in (1, 10, 21):
+        # The surface's variance to the expiration, spread evenly over the sessions until then.
+        spread = (0.2 * np.sqrt(years * ahead / steps))[:, np.newaxis]
+        quantiles = 100.0 * np.exp(spread * scores - spread**2 / 2)
+        named = {name: quantiles[:, place] for place, name in enumerate(QUANTILE_COLUMNS)}
+        parts.append(of_model(inputs, "price_distribution", sessions_ahead=ahead, close=100.0, **named))
+    rows = build_beside(inputs, flat, price=pd.concat(parts, ignore_index=True))
+    traded = rows[rows["legs"].notna()]
+    assert len(traded) == 5
+    assert traded["forecast_probability_of_profit"].to_numpy() == pytest.approx(
+        traded["probability_of_profit"].to_numpy(), abs=1e-6
+    )
+    # A fair bet loses what it costs to trade, up to the tails.
+    assert (traded["expected_profit_usd"] < 0).all()
+    assert (traded["expected_profit_usd"] > -80).all()
+    assert rows["forecast_probability_of_profit"][5:].isna().all()
+
+
+def test_a_position_in_the_underlying_and_the_rank_of_the_chain_stand_beside(inputs, flat):
+    allocation = of_model(inputs, "allocation_ensemble", position=1.25, strategy_return=0.0, volatility=0.02,
+                          cash_return=0.0)  # fmt: skip
+    ranks = pd.DataFrame({"session": SESSIONS[1:], "iv_source": "chain", "own_iv_rank": 40.0, "chain_iv_rank": 40.0})
+    rows = build_beside(inputs, flat, allocation=allocation, iv_rank=ranks)
+    assert rows["underlying_position"].tolist() == [1.25] * len(CASES)
+    assert rows["iv_source"].isna().tolist() == [True] + [False] * 5
+    assert rows["chain_iv_rank"].tolist()[1:] == [40.0] * 5
+
+
+def test_a_straddle_that_volatility_selects_rests_on_the_edge_of_the_level(inputs, flat):
+    """The last case is no trade by the matrix; the level has no outcome yet, so the row has no size."""
+    level = of_model(
+        inputs, "volatility_har", index_level=20.0, expected_level=26.0, probability_rise=0.8,
+        expected_iv_direction="EXPANDING", y_pred=26.0, **dict.fromkeys(QUANTILE_COLUMNS, 26.0),
+    )  # fmt: skip
+    rows = build_beside(inputs, flat, level=level)
+    assert rows["strategy"][5] in ("long_straddle", "long_strangle")
+    assert (rows["edge"][5], rows["design_size"][5], rows["position_size"][5]) == ("insufficient_data", "HALF", 0.0)
+    assert rows["strategy"].tolist()[:5] == [case[5] for case in CASES[:5]]
+    off = flat.model_copy(update={"selector": SelectorSettings(volatility_rows=False)})
+    assert build_beside(inputs, off, level=level)["strategy"][5] == "no_trade"

@@ -8,7 +8,7 @@ import pytest
 
 from trading_dag.frames import table_frame
 from trading_dag.schemas import IV_REGIMES, METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
-from trading_dag.served_models import SERVED_VOLATILITY
+from trading_dag.served_models import SERVED_PRICE, SERVED_VOLATILITY
 from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import BootstrapSettings, GateSettings
 from trading_dag.slices import horizon_of
@@ -240,7 +240,7 @@ def test_an_admission_is_not_earned_by_a_profit_that_the_surface_decides_or_with
 
 
 def _hit_rate(metric: str, value: float) -> tuple[str, str, str, str, float, float]:
-    return ("price", "price_stack", metric, "none", value, np.nan)
+    return ("price", SERVED_PRICE, metric, "none", value, np.nan)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_the_rule_of_tolerance_asks_for_a_share_of_price_forecasts_within_their_
     gate = GateSettings(rule="tolerance", minimum_hit_rate=minimum)
     judged = admissibility(_metrics(*rows), gate)
     assert judged.is_admissible is is_admissible
-    assert "price_stack" in judged.reason
+    assert SERVED_PRICE in judged.reason
     assert ("at least 60.0%" in judged.reason) is is_admissible
     assert ("below 60.0%" in judged.reason) is (not is_admissible and "has no" not in judged.reason)
     assert (unearned_admission(_summary(), _metrics(*rows), gate) is None) is is_admissible
