@@ -36,7 +36,7 @@ from tests.mutation.recording import Record, record
 PACKAGES: Final = ("backtest", "options", "validation", "quality")
 NOT_RUN: Final = "files_data or slow or browser"
 # Whole files whose set-up alone takes longer than all other tests of their package together.
-LEFT_OUT: Final = frozenset({"test_program_fair_market.py", "test_program_simulated_market.py"})
+LEFT_OUT: Final = frozenset({"test_plan_fair_market.py", "test_plan_simulated_market.py"})
 KILLED, SURVIVED, TIMED_OUT, NOT_COVERED = "killed", "survived", "timed out", "not covered"
 WORDS: Final = (
     "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov", "-m", f"not ({NOT_RUN})",

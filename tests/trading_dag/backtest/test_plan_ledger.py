@@ -176,6 +176,18 @@ def test_a_saturday_expiration_settles_at_the_friday_before():
     assert (trade["exit_reason"], trade["exit_session"]) == ("expiration", pd.Timestamp(FRIDAY))
 
 
+@pytest.mark.parametrize(
+    ("entry", "settled", "dated"),
+    # A Saturday whose Friday was Good Friday, and Good Friday itself, seen from data that end on their last session.
+    [("2014-04-07", "2014-04-17", "2014-04-19"), ("2019-04-08", "2019-04-18", "2019-04-19")],
+)
+def test_an_expiration_on_or_after_a_holiday_settles_at_the_last_session_before(entry, settled, dated):
+    frame = chain_frame({entry: (100.0, MONDAY), settled: (93.0, MONDAY)}, expiration=dated)
+    trade = run_first(small_market(frame), plan("bull_put_spread")).trades().iloc[0]
+    assert (trade["exit_reason"], trade["exit_session"]) == ("expiration", pd.Timestamp(settled))
+    assert trade["exit_prices"] == pytest.approx([2.0, 0.0])
+
+
 def test_cash_and_marks_follow_the_ledger_by_hand_session_by_session():
     three = {"2024-03-04": (100.0, MONDAY), "2024-03-05": (100.0, TUESDAY), "2024-03-06": (100.0, TUESDAY)}
     result = run_first(

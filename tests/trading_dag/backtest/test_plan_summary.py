@@ -82,6 +82,28 @@ def test_margins_of_trades_that_are_held_together_add_up_and_one_that_is_unknown
     assert np.isnan(together.greatest_held_usd(np.array([1.0, np.nan, 4.0, 8.0])))
 
 
+def test_what_the_first_session_costs_is_in_every_statistic():
+    # Nine puts bought at 2.00 at the chain's first close and sold at 0.80 at the next: 120 and two fees lost on each.
+    quotes = [(1.8, 2.0), (0.8, 1.0), (0.8, 1.0)]
+    chain = {day: (100.0, {("P", 100.0): (*quote, -0.5)}) for day, quote in zip(DAYS, quotes, strict=False)}
+    market = small_market(chain_frame(chain, expiration="2024-03-15"))
+    plan = TradePlan("one", structure_of("long_put"), (TargetDelta(0.5),), ExpirationChoice(9, 5, 20),
+                     ExitRules(horizon_sessions=1))  # fmt: skip
+    result = run_plan(market, plan, entries=entries_at(market, [0]))
+    lost, statistics = 9 * 121.30 / 100_000, summarize(result).statistics
+    assert statistics.max_drawdown == pytest.approx(lost)
+    assert statistics.cagr == pytest.approx((1.0 - lost) ** (365.25 / 2) - 1.0)
+    assert statistics.calmar == pytest.approx(statistics.cagr / lost)
+    first = -9 * 10.65 / 100_000
+    second = (1.0 - lost) / (1.0 + first) - 1.0
+    returns = np.array([first, second, 0.0])
+    assert statistics.sharpe == pytest.approx(returns.mean() / returns.std(ddof=1) * np.sqrt(252))
+    assert statistics.sortino == pytest.approx(returns.mean() / np.sqrt((returns**2).mean()) * np.sqrt(252))
+    # The curve that is shown begins with the cash, on the session before.
+    assert result.equity()["equity_usd"].tolist() == pytest.approx(100_000 * np.cumprod([1.0, *(1.0 + returns)]))
+    assert result.equity()["session"].iloc[0] == pd.Timestamp("2024-03-01")
+
+
 def test_without_trades_nothing_is_judged():
     chain = chain_frame({day: (100.0, {("P", 100.0): (1.0, 1.1, -0.5)}) for day in DAYS}, expiration="2024-12-20")
     market = small_market(chain)
