@@ -11,6 +11,7 @@ import pandas as pd
 
 from trading_dag.backtest.markets.chain_coverage import ChainCoverage, coverage_of
 from trading_dag.backtest.plans.trade_plan import OwnRule, TargetDelta
+from trading_dag.backtest.results.plan_results import ACTION_SEPARATOR
 from trading_dag.backtest.results.plan_study import CAUSES, SPOT_MOVES, VOLATILITY_MOVES
 from trading_dag.options.structures.structure import BackExpiryRule
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
@@ -40,6 +41,10 @@ UNEXPLAINED: Final = (
 DELAYED: Final = (
     "{delayed:,} of {trades:,} trades had to be left at a session at which a leg had no quote, and were held on; "
     "{expired:,} of them to expiration."
+)
+ADJUSTED: Final = (
+    "{count:,} of {trades:,} trades lived through {names}: their contracts were adjusted as the clearing house does, "
+    "and their prices count in shares of the entry."
 )
 MOST_UNEXPLAINED: Final = 0.30
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -82,7 +87,7 @@ def notes(study: PlanStudy, *, source: str | None) -> list[str]:
     lines = [MADE_UP.format(source=source)] if is_simulated(source) else []
     if len(study.result.market) < FEW_SESSIONS:
         lines.append(SHORT.format(sessions=sessions_text(len(study.result.market))))
-    lines += _about_holes(study) + _about_exits(study) + _about_causes(study)
+    lines += _about_holes(study) + _about_actions(study) + _about_exits(study) + _about_causes(study)
     if study.random_runs_are_alike:
         lines.append(ALIKE)
     return lines
@@ -105,6 +110,15 @@ def _about_holes(study: PlanStudy) -> list[str]:
             last=there.longest.last.date(), a_year=study.summary.statistics.sessions_per_year,
         )
     ]  # fmt: skip
+
+
+def _about_actions(study: PlanStudy) -> list[str]:
+    adjusted = study.result.adjusted_by[study.result.is_taken].tolist()
+    lived = [names for names in adjusted if names]
+    if not lived:
+        return []
+    named = "; ".join(dict.fromkeys(name for names in lived for name in names.split(ACTION_SEPARATOR)))
+    return [ADJUSTED.format(count=len(lived), trades=len(adjusted), names=named)]
 
 
 def _about_exits(study: PlanStudy) -> list[str]:

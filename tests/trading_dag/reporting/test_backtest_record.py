@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.trading_dag.backtest import test_plan_splits as splits
 from tests.trading_dag.backtest.plan_chains import fair_chain, small_market
 from trading_dag.backtest.plans.exit_rules import ExitRules
 from trading_dag.backtest.plans.trade_plan import AccountRules, ExpirationChoice, TargetDelta, TradePlan, Width
@@ -19,7 +20,7 @@ from trading_dag.backtest.runs.plan_runs import random_entry_runs, run_plan
 from trading_dag.backtest.trades.entries import entries_weekly
 from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.reporting.backtest_page import plan_page
-from trading_dag.reporting.backtest_record import plan_record, strike_text
+from trading_dag.reporting.backtest_record import notes, plan_record, strike_text
 from trading_dag.reporting.backtest_tables import plan_tables
 
 
@@ -242,3 +243,15 @@ def test_exits_that_could_not_be_made_are_said() -> None:
     assert note.startswith(f"{delayed} of {record['summary']['closed'] + record['summary']['open_at_end']} trades")
     assert f"{record['summary']['delayed_to_expiration']} of them to expiration" in note
     assert not any("had no quote" in note for note in noted(WALK[:40], half_spread=0.0)["notes"])
+
+
+def test_a_note_names_the_split_that_trades_lived_through():
+    ten_for_one = splits.as_traded(splits.new_shares(7), 10.0)
+    market = splits.market_of(ten_for_one, splits.split_of(10.0))
+    result = splits.run(market, splits.plan_of("bull_put_spread", ExitRules()))
+    lived, taken = int((result.adjusted_by != "").sum()), int(result.is_taken.sum())
+    said = [note for note in notes(study_plan(result, luck=None), source="files") if "the split" in note]
+    assert len(said) == 1
+    assert said[0].startswith(f"{lived} of {taken} trades lived through the split:")
+    untouched = splits.run(splits.market_of(splits.new_shares(7)), splits.plan_of("bull_put_spread", ExitRules()))
+    assert not [note for note in notes(study_plan(untouched, luck=None), source="files") if "lived through" in note]

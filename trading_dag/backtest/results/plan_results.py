@@ -23,6 +23,7 @@ from trading_dag.sessions import session_before
 if TYPE_CHECKING:
     import pandas as pd
 
+ACTION_SEPARATOR: Final = ", "
 _CENT: Final = 0.01
 
 
@@ -153,6 +154,17 @@ class PlanResult:
         return self.is_closed & (self.profit_usd < -(self.max_loss_usd + self.fees_usd) - _CENT)
 
     @property
+    def adjusted_by(self) -> TextArray:
+        """Return the names of the actions that each trade lived through; empty without any."""
+        days, entry = self.market.days, self.paths.positions.entry
+        end = days[np.where(self.exits.exit >= 0, self.exits.exit, len(days) - 1)]
+        names = np.full(len(entry), "", dtype=object)
+        for action in self.market.actions.known:
+            lived = self.is_taken & (days[entry] < action.day) & (end >= action.day)
+            names[lived] += np.where(names[lived] == "", "", ACTION_SEPARATOR) + action.name
+        return names
+
+    @property
     def missed_exits(self) -> IntArray:
         """Return at how many sessions a rule demanded a trade's exit and a leg could not be closed; 0 where skipped."""
         return np.where(self.is_taken, self.exits.missed, 0)
@@ -222,7 +234,7 @@ class PlanResult:
             "mfe_usd": favourable,
             "missed_exits": self.missed_exits,
             "rolled_from": self.rolled_from,
-            "adjusted_by": self._adjusted_by(),
+            "adjusted_by": self.adjusted_by,
         })  # fmt: skip
 
     def equity(self) -> pd.DataFrame:
@@ -244,16 +256,6 @@ class PlanResult:
             "interest_usd": np.append(0.0, history.interest),
             "open_positions": np.append(0, history.open_positions),
         })  # fmt: skip
-
-    def _adjusted_by(self) -> TextArray:
-        """Names of the actions that each trade lived through; empty without any."""
-        days, entry = self.market.days, self.paths.positions.entry
-        end = days[np.where(self.exits.exit >= 0, self.exits.exit, len(days) - 1)]
-        names = np.full(len(entry), "", dtype=object)
-        for action in self.market.actions.known:
-            lived = self.is_taken & (days[entry] < action.day) & (end >= action.day)
-            names[lived] += np.where(names[lived] == "", "", ", ") + action.name
-        return names
 
     @property
     def _is_settled(self) -> BoolArray:
