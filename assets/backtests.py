@@ -44,7 +44,10 @@ def _unearned_admission(at: Slice, result: Result, inputs: Mapping[str, Any]) ->
 def _inadmissibility(_: Slice, result: Result, __: Mapping[str, Any]) -> str | None:
     summary = result.frames[SUMMARY.name]
     refused = summary[~summary["is_admissible"].astype(bool)]
-    return None if refused.empty else str(refused["admissibility_reason"].iloc[0])
+    if len(summary) == 1:
+        return None if refused.empty else str(refused["admissibility_reason"].iloc[0])
+    said = [f"{row['rule']}: {row['admissibility_reason']}" for row in refused.to_dict("records")]
+    return "; ".join(said) or None
 
 
 ACCURACY_GATE: Final = CrossRule(
@@ -80,7 +83,7 @@ IS_ADMISSIBLE: Final = CrossRule(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="8",
+    code_version="9",
     uses=("surface", "backtest", "gate", "volatility_indices", "options_listed"),
     cross_rules=(ACCURACY_GATE, IS_ADMISSIBLE),
 )
@@ -92,9 +95,10 @@ def recommended_structure(
     volatility_index: pd.DataFrame,
     rates: pd.DataFrame,
 ) -> Result:
-    """The backtest enters each recommended structure at the open after the signal and leaves at the horizon, priced on
-    the modelled surface. Buy and hold and random entries stand beside it."""
-    from trading_dag.backtest.runs.engine import run_backtest
+    """The backtest enters each recommended structure at the open after the signal and leaves at the horizon, or earlier
+    by the exits of the settings, priced on the modelled surface; one account for each rule. Buy and hold, random
+    entries and always trading the same structure stand beside it."""
+    from trading_dag.backtest.runs.signal_backtest import run_backtest
     from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.validation.edge import admissibility
 

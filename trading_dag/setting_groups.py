@@ -272,6 +272,12 @@ class BacktestSettings(_Frozen):
     wing_delta: float = Field(0.15, gt=0, lt=1)
     profit_target_fraction: float = Field(0.5, gt=0, le=1)
     stop_underlying_fraction: float = Field(0.02, gt=0, le=1_000)
+    exits: dict[str, float] = Field(
+        default_factory=dict,
+        description="signals: exits before the horizon, by word, such as "
+        '{"stop_underlying": 0.02, "profit_target": 0.5}; empty: the horizon alone',
+    )
+    exit_on_signal_flip: bool = Field(False, description="signals: also left at the open after an opposite signal")
     stress_volatility: float = Field(
         0.02, gt=0, lt=0.5, description="a backtest is repeated with the surface so much lower and higher, fraction"
     )

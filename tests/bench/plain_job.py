@@ -192,7 +192,7 @@ def _events(
 def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -> None:
     from resources.storage.models.store import ModelStore
     from trading_dag import plots
-    from trading_dag.backtest.runs.engine import run_backtest
+    from trading_dag.backtest.runs.signal_backtest import run_backtest
     from trading_dag.backtest.runs.structure_comparison import compare_modelled
     from trading_dag.drift.psi import drift_report
     from trading_dag.labels import build_targets

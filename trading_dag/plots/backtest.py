@@ -17,7 +17,7 @@ from trading_dag.strategy.sizing import settings_for_contract
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from trading_dag.backtest.runs.engine import BacktestResult
+    from trading_dag.backtest.runs.signal_backtest import BacktestResult
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
@@ -29,24 +29,28 @@ def figures_of_backtest(
     result: BacktestResult, *, ticker: str, horizon: Horizon, settings: Settings
 ) -> dict[str, Figure]:
     """Return the figures of one slice's backtest by name; only the equity where nothing was traded."""
-    title = f"{ticker} {horizon.key}"
-    figures = {"equity": equity_against_benchmark(result.equity, title)}
-    summary = result.summary.iloc[0] if len(result.summary) else None
-    if summary is None or summary["status"] != "backtested":
-        return figures
-    return figures | {
-        "profit against random entry": profit_against_random_entry(
-            result.luck.totals_usd,
-            own_usd=float(summary["total_pnl_usd"]),
-            p_value=float(summary["random_entry_p_value"]),
+    figures: dict[str, Figure] = {}
+    rules = list(result.luck)
+    for rule in rules:
+        # One rule needs no name; of several each has its own figures.
+        of_rule = "" if len(rules) == 1 else f" of {rule}"
+        title = f"{ticker} {horizon.key}" + ("" if len(rules) == 1 else f" · {rule.replace('_', ' ')}")
+        trades, equity, summary = (
+            frame[frame["rule"] == rule] for frame in (result.trades, result.equity, result.summary)
+        )
+        figures[f"equity{of_rule}"] = equity_against_benchmark(equity, title)
+        if summary["status"].iloc[0] != "backtested":
+            continue
+        figures[f"profit against random entry{of_rule}"] = profit_against_random_entry(
+            result.luck[rule].totals_usd,
+            own_usd=float(summary["total_pnl_usd"].iloc[0]),
+            p_value=float(summary["random_entry_p_value"].iloc[0]),
             summary_title=title,
-        ),
-        "payoff of the last trade": payoff_of_last_trade(
-            result.trades,
-            multiplier=settings_for_contract(ticker, settings).backtest.multiplier,
-            summary_title=title,
-        ),
-    }
+        )
+        figures[f"payoff of the last trade{of_rule}"] = payoff_of_last_trade(
+            trades, multiplier=settings_for_contract(ticker, settings).backtest.multiplier, summary_title=title
+        )
+    return figures or {"equity": equity_against_benchmark(result.equity, f"{ticker} {horizon.key}")}
 
 
 def equity_against_benchmark(equity: pd.DataFrame, summary_title: str) -> Figure:

@@ -64,7 +64,7 @@ FROM latest
 LEFT JOIN forecast USING (ticker, horizon, session)
 LEFT JOIN direction USING (ticker, horizon)
 LEFT JOIN volatility USING (ticker, horizon)
-LEFT JOIN backtests.summary AS summary USING (ticker, horizon)
+LEFT JOIN (SELECT * FROM backtests.summary WHERE rule = 'matrix') AS summary USING (ticker, horizon)
 {_ORDER}
 """
 SIGNAL_SQL: Final = f"""
@@ -85,7 +85,7 @@ METRICS_SQL: Final = f"""
 SELECT * FROM evaluation.metrics WHERE {_SELECTED} AND baseline <> 'none'
 {_ORDER}, task, model, metric, baseline
 """
-BACKTEST_SQL: Final = f"SELECT * FROM backtests.summary WHERE {_SELECTED} {_ORDER}"
+BACKTEST_SQL: Final = f"SELECT * FROM backtests.summary WHERE {_SELECTED} {_ORDER}, rule DESC"
 
 
 MODELS_SQL: Final = f"""
@@ -370,13 +370,15 @@ def backtest_table(frame: pd.DataFrame) -> Table:
     """Return the table of backtest summaries."""
     table = new_table(
         "Backtests of the recommended structures on the modelled surface, after fees",
-        ("ticker", "horizon", "status", "trades", "win rate", "P&L", "CAGR", "Sharpe", "max drawdown",
-         "random days", "random-entry p", "buy and hold", "deflated Sharpe", "admissible"),
+        ("ticker", "horizon", "rule", "exits", "status", "trades", "win rate", "P&L", "CAGR", "Sharpe", "max drawdown",
+         "random days", "random-entry p", "always", "buy and hold", "deflated Sharpe", "admissible"),
     )  # fmt: skip
     for row in frame.to_dict("records"):
         table.add_row(
             row["ticker"],
             row["horizon"],
+            row["rule"].replace("_", " "),
+            row["exits"].replace("_", " "),
             row["status"].replace("_", " "),
             f"{row['trades']}",
             number_text(row["win_rate"], "{:.0%}"),
@@ -386,11 +388,20 @@ def backtest_table(frame: pd.DataFrame) -> Table:
             number_text(row["max_drawdown"], "{:.0%}"),
             number_text(row["random_entry_mean_usd"], "{:+,.0f} USD"),
             number_text(row["random_entry_p_value"], "{:.3f}"),
+            _always(row),
             number_text(row["benchmark_pnl_usd"], "{:+,.0f} USD"),
             number_text(row["deflated_sharpe"], "{:.2f}"),
             "yes" if row["is_admissible"] else f"no: {row['admissibility_reason']}",
         )
     return table
+
+
+def _always(row: Mapping[Hashable, Any]) -> str:
+    """What the structure that was traded most would have earned after every session."""
+    if pd.isna(row["always_structure"]):
+        return "–"
+    structure = row["always_structure"].replace("_", " ")
+    return f"{structure} {number_text(row['always_pnl_usd'], '{:+,.0f} USD')}"
 
 
 def plain_table(frame: pd.DataFrame, *, limit: int) -> Table:

@@ -8,17 +8,27 @@ from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, n
 
 _TRADE_STATUS: Final = ("closed", "open", "skipped")
 _QUOTE_SOURCE: Final = ("chain", "last", "modelled")
+_QUOTE_TIMES: Final = ("open", "close")
+_RULE: Final = text(
+    "rule", "how structures are chosen: matrix (direction x regime x confidence) or expected_value", nullable=False,
+    allowed=("matrix", "expected_value"),
+)  # fmt: skip
 
 TRADES: Final = Table(
-    "backtests", "trades", "ticker_horizon", ("ticker", "horizon", "signal_session"),
+    "backtests", "trades", "ticker_horizon", ("ticker", "horizon", "signal_session", "rule", "roll"),
     (
         TICKER, HORIZON,
         Column("signal_session", "date", "session whose close produced the signal", nullable=False),
+        _RULE,
+        Column("roll", "int64", "0: the signal's own entry; 1 and more: opened anew so many times by a roll", minimum=0,
+               nullable=False),
         text("structure", "structure name", nullable=False),
         text("status", "closed, open at the end of data, or skipped", nullable=False, allowed=_TRADE_STATUS),
-        text("exit_reason", "horizon, or why the trade was skipped", nullable=False),
+        text("exit_reason", "which exit came first, or why there was no trade", nullable=False),
         Column("entry_session", "date", "session of the entry quote, after the signal's session"),
         Column("exit_session", "date", "session of the exit quote"),
+        text("entry_quote", "open or close of that session", allowed=_QUOTE_TIMES),
+        text("exit_quote", "open or close of that session", allowed=_QUOTE_TIMES),
         text("quote_source", "chain, last or modelled", allowed=_QUOTE_SOURCE),
         number("entry_spot", "underlying at entry, USD", minimum=0.0),
         number("exit_spot", "underlying at exit, USD", minimum=0.0),
@@ -35,14 +45,14 @@ TRADES: Final = Table(
         text("model_version", "model of the direction forecast that the signal follows, as in models.registry"),
         text("volatility_model_version", "model of the regime forecast that the signal follows, as in models.registry"),
     ),
-    "One row a signal: the trade it caused, or why it caused none.",
+    "One row a signal and rule: the trade it caused, or why it caused none; one more for each roll.",
     session_column="signal_session",
 )  # fmt: skip
 
 EQUITY: Final = Table(
-    "backtests", "equity", "ticker_horizon", ("ticker", "horizon", "session"),
+    "backtests", "equity", "ticker_horizon", ("ticker", "horizon", "session", "rule"),
     (
-        TICKER, HORIZON, SESSION,
+        TICKER, HORIZON, SESSION, _RULE,
         number("cash_usd", "cash after all fills of the session", nullable=False),
         number("marks_usd", "value of open positions at the session's close on the modelled surface", nullable=False),
         number("equity_usd", "cash + marks", nullable=False),
@@ -54,9 +64,10 @@ EQUITY: Final = Table(
 )  # fmt: skip
 
 SUMMARY: Final = Table(
-    "backtests", "summary", "ticker_horizon", ("ticker", "horizon"),
+    "backtests", "summary", "ticker_horizon", ("ticker", "horizon", "rule"),
     (
-        TICKER, HORIZON,
+        TICKER, HORIZON, _RULE,
+        text("exits", "when positions were left, the horizon at the latest", nullable=False),
         text("status", "backtested, or why there is none", nullable=False,
               allowed=("backtested", "horizon_before_entry", "no_trades", "insufficient_data")),
         Column("is_admissible", "bool", "whether the models pass the gate, the P&L keeps its sign at ±2 points, and "
@@ -83,6 +94,10 @@ SUMMARY: Final = Table(
         number("random_entry_p_value", "(1 + runs at least as good) / (1 + 1,000 random-entry runs)", minimum=0.0,
                 maximum=1.0),
         number("random_entry_mean_usd", "mean profit of the random-entry runs, after fees, USD"),
+        text("always_structure", "the structure that was traded most"),
+        Column("always_trades", "int64", "closed trades if it had been entered after every session on which a signal "
+               "was possible, with the same exits, fees and limits", minimum=0, nullable=False),
+        number("always_pnl_usd", "what those would have earned, after fees, USD"),
         number("benchmark_pnl_usd", "what buy and hold of the underlying gained on the same sessions, USD"),
         number("benchmark_cagr", "buy and hold"),
         number("benchmark_sharpe", "buy and hold, over the three-month bill"),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trading_dag.backtest.runs.engine import BacktestResult, run_backtest
+from trading_dag.backtest.runs.signal_backtest import BacktestResult, run_backtest
 from trading_dag.sessions import all_sessions
 from trading_dag.setting_groups import BacktestSettings, SurfaceSettings
 from trading_dag.settings import Settings

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from trading_dag.backtest.markets.market import build_market
-from trading_dag.backtest.results.random_entry import profit_by_session, random_entry_test
-from trading_dag.backtest.trades.fills import make_round_trips
+from trading_dag.backtest.markets.modelled_market import ModelledMarket
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.structure_plans import plan_on_grid
+from trading_dag.backtest.results.random_entry import random_entry_test
+from trading_dag.backtest.runs.signal_comparators import Pool
+from trading_dag.backtest.trades.account import size_positions
+from trading_dag.backtest.trades.entries import EntryTerms
+from trading_dag.backtest.trades.exits import leave_positions
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.sessions import all_sessions
 from trading_dag.setting_groups import BacktestSettings
@@ -38,6 +45,11 @@ def fair_market(seed: int, *, sessions: int) -> tuple[pd.DataFrame, pd.DataFrame
     return prices, index, pd.DataFrame({"session": days, "treasury_3m": 0.0})
 
 
+def terms_of_size(size: float) -> EntryTerms:
+    """One kind of entry: its size, the horizon of the pool, no flip."""
+    return EntryTerms(np.array([size]), np.array([-1]), np.array([-1]))
+
+
 @pytest.mark.parametrize("costs", [FREE, {}])
 def test_random_entry_earns_minus_its_costs_on_a_fair_market(flat, costs):
     settings = flat.model_copy(update={"backtest": BacktestSettings(random_entry_runs=100, **costs)})
@@ -46,27 +58,32 @@ def test_random_entry_earns_minus_its_costs_on_a_fair_market(flat, costs):
     errors = []
     for path in range(80):
         prices, index, rates = fair_market(path, sessions=50)
-        market = build_market(prices, index, rates=rates, settings=settings)
-        signal = np.arange(40)
-        profits = profit_by_session(market, kinds=kinds, signal=signal, holding_sessions=5)
+        market = ModelledMarket("SPY", build_market(prices, index, rates=rates, settings=settings))
+        pool = Pool(market, np.arange(40), target_offset=5)
+        plans = [plan_on_grid(structure_of(name), exits=ExitRules(), settings=book) for name, _ in kinds]
+        profits = np.concatenate(
+            [pool.profits(plan, terms_of_size(size)) for plan, (_, size) in zip(plans, kinds, strict=True)]
+        )
         luck = random_entry_test(profits, kind=np.arange(3), at=np.arange(3), total_usd=0.0, runs=100, seed=path)
         # Costs of each trade, from its own fills: fees, and what each leg paid beyond the middle of its quote.
         expected = 0.0
-        for name, size in kinds:
-            trips = make_round_trips(structure_of(name), market, signal=signal, holding_sessions=5)
-            entry = market.entry_surface(trips.entry).columns().price(
-                trips.entry_spot[:, None], trips.positions.strikes, years=trips.positions.years[:, None],
-                is_call=trips.structure.is_call,
+        for plan, (_, size) in zip(plans, kinds, strict=True):
+            paths = pool.paths(plan)
+            positions = replace(
+                paths.positions, entries=replace(paths.positions.entries, size=np.full(40, size))
             )  # fmt: skip
-            left = trips.positions.years - SESSION_DAYS / 365
-            held = (market.sessions[trips.exit] - market.sessions[trips.entry]) / pd.Timedelta(days=1)
-            leave = market.close_surface(trips.exit).columns().price(
-                trips.exit_spot[:, None], trips.positions.strikes, years=(left - np.asarray(held) / 365)[:, None],
-                is_call=trips.structure.is_call,
+            exits = leave_positions(paths, plan.exits)
+            strikes, is_call = positions.strikes, plan.structure.is_call
+            first, last = (
+                market.surface_at(at).columns().price(
+                    market.spot[at][:, None], strikes,
+                    years=market.years_to(positions.leg_expiration_day, at[:, None]), is_call=is_call,
+                )
+                for at in (positions.entry, exits.exit)
             )  # fmt: skip
-            beyond = np.abs(trips.positions.leg_prices - entry) + np.abs(trips.exit_leg_prices - leave)
-            cost = beyond.sum(axis=1) * 100 + 2 * book.fee_per_leg_contract_usd * len(trips.structure.legs)
-            expected += float((cost * trips.contracts(size, book)).mean())
+            beyond = np.abs(positions.leg_prices - first) + np.abs(exits.leg_prices - last)
+            cost = beyond.sum(axis=1) * 100 + 2 * book.fee_per_leg_contract_usd * len(plan.structure.legs)
+            expected += float((cost * size_positions(positions, plan.account).contracts).mean())
         errors.append(luck.mean_usd + expected)
     standard_error = np.std(errors, ddof=1) / math.sqrt(len(errors))
     assert abs(np.mean(errors)) <= 4 * standard_error
@@ -154,8 +171,10 @@ def test_the_same_seed_draws_the_same_runs_and_another_seed_others():
 
 def test_timing_that_knew_the_future_gets_the_smallest_p_value(random_frames, flat):
     frames = random_frames(11, sessions=200)
-    market = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=flat)
-    profits = profit_by_session(market, kinds=[("long_call", 1.0)], signal=np.arange(190), holding_sessions=5)[0]
+    history = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=flat)
+    pool = Pool(ModelledMarket("SPY", history), np.arange(190), target_offset=5)
+    plan = plan_on_grid(structure_of("long_call"), exits=ExitRules(), settings=flat.backtest)
+    profits = pool.profits(plan, terms_of_size(1.0))[0]
     best = np.argsort(np.nan_to_num(profits, nan=-1e9))[-20:]
     design_size = np.where(np.isin(np.arange(200), best), "FULL", "NONE")
     strategy = np.where(design_size == "FULL", "long_call", "no_trade")

@@ -35,7 +35,7 @@ def trades_of(**last: object) -> pd.DataFrame:
     columns["entry_session"] = pd.to_datetime(columns["entry_session"])
     head = {
         "ticker": "SPY", "horizon": "48h", "signal_session": pd.to_datetime(["2024-02-01", "2024-01-02"]),
-        "exit_reason": "horizon",
+        "exit_reason": "horizon", "rule": "matrix", "roll": 0,
     }  # fmt: skip
     return table_frame(TRADES, head | columns, rows=2)
 

@@ -38,7 +38,9 @@ def bars(rows: int = len(DAYS)) -> pd.DataFrame:
 
 def trades() -> pd.DataFrame:
     frame = empty_frame(TRADES).reindex(range(3))
-    frame = frame.assign(ticker="SPY", horizon="24h", signal_session=DAYS[:3], structure="long_call")
+    frame = frame.assign(
+        ticker="SPY", horizon="24h", signal_session=DAYS[:3], structure="long_call", rule="matrix", roll=0
+    )
     return frame.assign(status="skipped", exit_reason="no_edge", contracts=[1, None, 3])
 
 
@@ -150,7 +152,9 @@ def test_rows_of_another_horizon_are_refused() -> None:
 
 
 def test_a_missing_flag_is_refused() -> None:
-    frame = empty_frame(SUMMARY).reindex(range(1)).assign(ticker="SPY", horizon="24h", status="no_trades")
+    frame = (
+        empty_frame(SUMMARY).reindex(range(1)).assign(ticker="SPY", horizon="24h", rule="matrix", status="no_trades")
+    )
     frame = frame.assign(is_admissible=pd.array([None], dtype="boolean"), admissibility_reason="-", assumptions="{}")
     for column in SUMMARY.columns:
         if column.type == "int64":

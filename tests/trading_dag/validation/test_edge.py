@@ -181,7 +181,8 @@ VOLATILITY_UNKNOWN = ("volatility", SERVED_VOLATILITY, "rps", "markov", np.nan, 
 
 def _summary(*, is_admissible: bool = True, **changes: object) -> pd.DataFrame:
     row = {
-        "ticker": "SPY", "horizon": "72h", "status": "backtested", "is_admissible": is_admissible,
+        "ticker": "SPY", "horizon": "72h", "rule": "matrix", "exits": "horizon", "always_trades": 3,
+        "status": "backtested", "is_admissible": is_admissible,
         "admissibility_reason": "-", "trades": 3, "skipped": 0, "open_trades": 0, "losses_beyond_defined_risk": 0,
         "skip_reasons": "{}", "assumptions": "{}", "total_pnl_usd": 100.0, "pnl_lower_volatility_usd": 40.0,
         "pnl_higher_volatility_usd": 160.0,

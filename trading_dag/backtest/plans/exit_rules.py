@@ -185,6 +185,18 @@ EXIT_WORDS: Final[dict[str, str]] = {definition.word: name for name, definition 
 """Words of the command line, and the field that each sets."""
 
 
+def exits_in_words(rules: ExitRules, *, last: str) -> str:
+    """Return the rules that are on, with their numbers, and what ends a position at the latest."""
+    words = [
+        f"{definition.word} {getattr(rules, name):g}"
+        for name, definition in EXIT_DEFINITIONS.items()
+        if getattr(rules, name) is not None
+    ]
+    if rules.on_signal_flip:
+        words.append(SIGNAL_FLIP_EXIT)
+    return ", ".join([*words, last])
+
+
 def exit_help() -> str:
     """Return every word with an example and its meaning, for ``--help``."""
     rules = "; ".join(f"{rule.word}={rule.example:g} ({rule.meaning})" for rule in EXIT_DEFINITIONS.values())

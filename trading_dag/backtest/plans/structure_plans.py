@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from trading_dag.backtest.plans.exit_rules import EXIT_DEFINITIONS, EXIT_WORDS, ExitRules
@@ -15,6 +16,7 @@ from trading_dag.backtest.plans.trade_plan import (
     AccountRules,
     ExpirationChoice,
     FillAssumptions,
+    OwnRule,
     StrikeChoice,
     TargetDelta,
     TradePlan,
@@ -34,6 +36,7 @@ from trading_dag.options.structures.structure import (
 from trading_dag.setting_groups import BacktestSettings
 
 AT_THE_MONEY_DELTA: Final = 0.5
+_DAYS_TO_NEXT_EXPIRATION: Final = 14
 
 
 def exit_rules(words: Mapping[str, float]) -> ExitRules:
@@ -112,6 +115,33 @@ def account_of(settings: BacktestSettings) -> AccountRules:
         maximum_open_positions=settings.maximum_open_positions,
         interest_rate=settings.interest_rate,
     )
+
+
+def plan_on_grid(structure: Structure, *, exits: ExitRules, settings: BacktestSettings) -> TradePlan:
+    """Return the structure as a plan on a modelled market: strikes by the rules of its legs on the strike grid.
+
+    It expires at the first weekly expiration at least ``days_to_expiration`` days after the entry. Its cash earns
+    nothing.
+    """
+    days = settings.days_to_expiration
+    return TradePlan(
+        name=structure.name,
+        structure=structure,
+        strikes=(OwnRule(),) * len(structure.legs),
+        expiration=ExpirationChoice(days, days, days + _DAYS_TO_NEXT_EXPIRATION),
+        exits=exits,
+        account=replace(account_of(settings), interest_rate=0.0),
+    )
+
+
+def exits_of(settings: BacktestSettings) -> ExitRules:
+    """Return the exits that the settings name; without any, a position is left at the horizon of its signal.
+
+    Raises
+    ------
+    ConfigurationError : for a word that is none, or a number that a rule does not take.
+    """
+    return replace(exit_rules(settings.exits), on_signal_flip=settings.exit_on_signal_flip)
 
 
 def settings_for_listed_contract(ticker: str, settings: BacktestSettings) -> BacktestSettings:

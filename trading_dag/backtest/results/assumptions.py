@@ -7,13 +7,16 @@ import json
 import numpy as np
 
 from trading_dag.backtest.markets.market import Market
+from trading_dag.backtest.plans.exit_rules import EXIT_ORDER, HORIZON_EXIT, ExitRules, exits_in_words
 from trading_dag.backtest.results.random_entry import RandomEntry
 
 _CONVENTIONS = {
     "quotes": "modelled: Black-Scholes-Merton on a surface from the volatility index; no traded option price is used",
     "entry": "open of the session after the signal's; strikes and expiration chosen from that open's quotes",
     "entry_index": "the index's open of the entry session; where it has none, its close at the signal's session",
-    "exit": "close of the label's target session, or the first later close with an index level",
+    "exit": "close of the label's target session, or the first later close with an index level; the exits of this "
+    "backtest are in exits, the first quote on which one holds wins, an open or a close: nothing between is invented, "
+    "and a gap through a stop fills at the open",
     "expiration": "first weekly expiration (Friday, or the session before a holiday) at or after days_to_expiration; "
     "weekly expirations and the strike grid are assumed listed in every year",
     "contract": "multiplier of the backtest settings, for the cash indices SPX and COMP already the index_multiplier",
@@ -35,6 +38,8 @@ _CONVENTIONS = {
     "benchmark": "the underlying bought at the first session's close and held, at the vendor's adjusted close, "
     "no costs: ETFs with their dividends reinvested, the cash indices SPX and COMP without dividends",
     "period": "from the first session with both forecasts to the last exit, also after the capital has run out",
+    "always": "the structure that was traded most, entered after every session with both forecasts, at its usual size, "
+    "same exits, fees and limits, in an account of its own",
     "deflated_sharpe": "variants_tried trials; variance of their Sharpe ratios taken as 1/(n-1)",
     "random_entry": "same structures, sizes and number of trades, moved in shuffled blocks of 21 sessions on average, "
     "so that they crowd together as the real ones do; sessions drawn without replacement from those with both "
@@ -42,7 +47,7 @@ _CONVENTIONS = {
 }
 
 
-def assumptions_json(market: Market, *, window: slice, luck: RandomEntry) -> str:
+def assumptions_json(market: Market, *, window: slice, luck: RandomEntry, exits: ExitRules) -> str:
     """Conventions, settings, and how often a stand-in was used within the window, as a JSON object."""
     sessions = len(market.sessions[window])
 
@@ -52,6 +57,8 @@ def assumptions_json(market: Market, *, window: slice, luck: RandomEntry) -> str
     return json.dumps(
         {
             **_CONVENTIONS,
+            "exits": exits_in_words(exits, last=HORIZON_EXIT),
+            "exit_order": ", ".join(EXIT_ORDER),
             "surface_settings": market.settings.surface.model_dump(),
             "backtest_settings": market.settings.backtest.model_dump(),
             "share_of_sessions": {

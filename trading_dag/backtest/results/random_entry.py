@@ -21,16 +21,12 @@ Bootstrap, Wiley 1992, 263–270, for blocks on a ring; here they are permuted, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.backtest.markets.market import Market
-from trading_dag.backtest.trades.fills import make_round_trips
-from trading_dag.options.structures.structure import structure_of
 
 MEAN_BLOCK_SESSIONS: Final = 21
 
@@ -56,24 +52,7 @@ class RandomEntry:
     totals_usd: FloatArray = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
 
-def profit_by_session(
-    market: Market, *, kinds: Sequence[tuple[str, float]], signal: IntArray, holding_sessions: int
-) -> FloatArray:
-    """Return profit after fees of each kind of trade entered after each signal session, (kinds, sessions), USD.
-
-    ``kinds`` are those of trades: structure and size (1 full, 0.5 half). NaN where the trade cannot be
-    entered, exceeds the risk budget, or is still open at the end of data.
-    """
-    book = market.settings.backtest
-    profits = np.full((len(kinds), len(signal)), np.nan)
-    trips = {
-        name: make_round_trips(structure_of(name), market, signal=signal, holding_sessions=holding_sessions)
-        for name in dict.fromkeys(name for name, _ in kinds)
-    }
-    for row, (name, size) in enumerate(kinds):
-        contracts = trips[name].contracts(size, book)
-        profits[row] = np.where(contracts > 0, contracts * trips[name].profit_usd(book), np.nan)
-    return profits
+NO_RANDOM_ENTRY: Final = RandomEntry(math.nan, math.nan, 0, is_with_replacement=False)
 
 
 def random_entry_test(
@@ -83,7 +62,7 @@ def random_entry_test(
 
     Parameters
     ----------
-    profits : (kinds, sessions) from ``profit_by_session``.
+    profits : (kinds, sessions) after fees, USD; NaN where the trade cannot be entered or is not closed.
     kind, at : (trades,) which kind each trade of the backtest was, and on which of the sessions. A trade
         on a session that cannot be drawn takes the place of the next one that can.
     total_usd : what the backtest earned with these trades.

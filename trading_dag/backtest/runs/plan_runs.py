@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 from trading_dag.arrays import FloatArray
 from trading_dag.backtest.markets.dividends import Dividends
 from trading_dag.backtest.plans.trade_plan import AccountRules, TradePlan
+from trading_dag.backtest.results.account_results import AccountResult
 from trading_dag.backtest.results.plan_results import PlanResult
 from trading_dag.backtest.trades.account import (
-    AccountHistory,
     Part,
     account_history,
     admit_positions,
@@ -97,27 +97,6 @@ class PlannedEntries:
     def weighted(self) -> Entries:
         """Return the entries at their weight."""
         return self.entries if self.weight == 1.0 else replace(self.entries, size=self.entries.size * self.weight)
-
-
-@dataclass(frozen=True)
-class AccountResult:
-    """Holds what several plans came to in one account.
-
-    Attributes
-    ----------
-    results : of each plan, in their order; the history of each is the whole account's.
-    account : starting cash, limits and interest.
-    history : cash, marks and equity of the account, mark by mark of the market.
-    """
-
-    results: list[PlanResult]
-    account: AccountRules
-    history: AccountHistory
-
-    @property
-    def total_profit_usd(self) -> float:
-        """Return the summed profit of all closed trades after fees."""
-        return float(sum(result.total_profit_usd for result in self.results))
 
 
 def run_account(

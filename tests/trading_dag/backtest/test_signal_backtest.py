@@ -1,9 +1,10 @@
-"""The engine against a hand-kept ledger, and the promises that hold for any sequence of trades."""
+"""The backtest of signals against a hand-kept ledger, and the promises that hold for any sequence of trades."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading_dag.backtest.markets.market import build_market
-from trading_dag.backtest.runs.engine import run_backtest
-from trading_dag.backtest.trades.fills import mark_positions
+from trading_dag.backtest.markets.modelled_market import ModelledMarket
+from trading_dag.backtest.plans.exit_rules import ExitRules
+from trading_dag.backtest.plans.structure_plans import plan_on_grid
+from trading_dag.backtest.runs.signal_backtest import run_backtest
+from trading_dag.backtest.trades.entries import entries_at
+from trading_dag.backtest.trades.paths import gather_paths
+from trading_dag.backtest.trades.positions import open_positions
 from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import structure_of
 from trading_dag.schemas import EQUITY, SUMMARY, TRADES, Table
@@ -224,9 +230,11 @@ def test_without_an_index_open_the_entry_uses_the_index_close_of_the_signals_ses
     ("change", "reason"),
     [
         ({"index_opens": [np.nan] * 3, "index_closes": [np.nan, 19.0, 18.0]}, "no_volatility_index"),
-        ({"opens": [99.0, np.nan, 101.0]}, "no_entry_quote"),
+        ({"opens": [99.0, np.nan, 101.0]}, "no_underlying_price"),
         ({"account": 5_000.0}, "exceeds_risk_budget"),
-        ({"spread": 2.0}, "no_possible_profit"),
+        # The sold put is worth 0.98: at a half spread of 0.90 the structure costs what it may pay, at 2.00 nobody bids.
+        ({"spread": 0.9}, "no_possible_profit"),
+        ({"spread": 2.0}, "no_entry_price"),
     ],
 )
 def test_a_signal_that_cannot_be_traded_is_skipped_with_its_reason(make_frames, flat, change, reason):
@@ -312,12 +320,16 @@ def test_marks_stay_within_the_arbitrage_bounds_of_the_structure_where_the_surfa
     # So steep a skew makes the lower put dearer than the higher one: the surface alone gives a debit spread away.
     steep = flat.model_copy(update={"surface": flat.surface.model_copy(update={"skew": -1.5})})
     frames = make_frames(**MARKET, signals={0: ("bear_put_spread", "FULL")})
-    market = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=steep)
-    at, strikes, years = np.array([1]), np.array([[98.0, 96.0]]), 0.06
-    higher, lower = market.marking_surface(at).columns().price(101.0, strikes, years=years, is_call=False)[0]
+    history = build_market(frames.prices, frames.volatility_index, rates=frames.rates, settings=steep)
+    market = ModelledMarket("SPY", history)
+    plan = plan_on_grid(structure_of("bear_put_spread"), exits=ExitRules(), settings=steep.backtest)
+    # Bought at the first open that has a quote, so that whatever the surface says later is only a mark.
+    opened = open_positions(market, plan, entries=entries_at(market, [2]))
+    paths = gather_paths(market, replace(opened, strikes=np.array([[98.0, 96.0]]), skip_reason=np.array([""])))
+    surface = market.surface_at(np.array([3])).columns()
+    higher, lower = surface.price(101.0, np.array([[98.0, 96.0]]), years=23 / 365, is_call=False)[0]
     assert higher < lower
-    bought = mark_positions(structure_of("bear_put_spread"), market, at=at, strikes=strikes, years=np.array([years]))
-    assert bought.tolist() == [0.0]
+    assert paths.mark[0, 1] == 0.0
 
 
 def test_open_risk_never_exceeds_the_account(make_frames, flat):
@@ -461,7 +473,7 @@ def test_signals_outside_the_prices_are_skipped_and_counted(random_frames, flat)
     inner = frames.prices.iloc[10:30].reset_index(drop=True)
     result = frames.changed(prices=inner).run("24h", flat)
     reasons = result.trades["exit_reason"]
-    assert set(reasons.iloc[:10]) <= {"no_entry_quote", "no_trade"}
+    assert set(reasons.iloc[:10]) <= {"no_quote_next_session", "no_volatility_index", "no_trade"}
     assert set(reasons.iloc[29:]) <= {"entry_after_data", "no_trade"}
     counted = json.loads(result.summary["skip_reasons"].iloc[0])
     assert sum(counted.values()) == result.summary["skipped"].iloc[0] == (result.trades["status"] == "skipped").sum()
@@ -568,6 +580,6 @@ def test_a_backtest_priced_off_the_index_of_other_options_is_inadmissible_with_t
 def test_the_profit_stands_beside_random_days_and_holding(random_frames, flat):
     result = random_frames(5, sessions=80).run("48h", flat)
     summary = result.summary.iloc[0]
-    assert summary["random_entry_mean_usd"] == pytest.approx(result.luck.mean_usd)
+    assert summary["random_entry_mean_usd"] == pytest.approx(result.luck["matrix"].mean_usd)
     held = result.equity["benchmark_usd"]
     assert summary["benchmark_pnl_usd"] == pytest.approx(held.iloc[-1] - 100_000.0)
