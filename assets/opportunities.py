@@ -11,6 +11,7 @@ from assets.signals import RATES
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,
     OPPORTUNITIES,
+    OPPORTUNITY_CALIBRATION,
     PREDICTIONS_PRICE,
     PREDICTIONS_VOLATILITY_LEVEL,
     PRICES_DAILY,
@@ -60,4 +61,42 @@ def opportunities(
     return Result({OPPORTUNITIES.name: found.table}, {"sessions without a row": told or "none"})
 
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (opportunities,)
+@table_asset(
+    OPPORTUNITY_CALIBRATION,
+    reads={
+        "opportunities": OPPORTUNITIES,
+        "prices": PRICES_DAILY,
+        "volatility_index": VOLATILITY_INDEX,
+        "rates": RATES,
+    },
+    code_version="1",
+    uses=("surface", "backtest", "structures", "selector", "bootstrap"),
+)
+def opportunity_calibration(
+    at: Slice,
+    opportunities: pd.DataFrame,
+    prices: pd.DataFrame,
+    volatility_index: pd.DataFrame,
+    rates: pd.DataFrame,
+) -> Result:
+    """What opportunities promised stands against what the same contracts brought, entered at the next open and left at
+    the target's close on the modelled surface; intervals come from a stationary bootstrap over sessions."""
+    from trading_dag.backtest.results.opportunity_calibration import calibrate
+    from trading_dag.options.structures.user_structures import structures_by_name
+    from trading_dag.plots.opportunities import opportunity_calibration as figure
+
+    table = calibrate(
+        opportunities,
+        prices,
+        volatility_index,
+        rates=rates,
+        horizon=at.horizon,
+        settings=at.settings,
+        menu=structures_by_name(at.settings.structures),
+    )
+    return Result(
+        {OPPORTUNITY_CALIBRATION.name: table}, draw=lambda: {"opportunities: promised and come": figure(table)}
+    )
+
+
+DECLARATIONS: Final[tuple[Declaration, ...]] = (opportunities, opportunity_calibration)

@@ -19,6 +19,7 @@ from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, materialize, show_report
 from trading_dag.cli.models_command import models
+from trading_dag.cli.opportunities_command import opportunities
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.results_file import write_results
@@ -121,6 +122,7 @@ def evaluate(
         context.console.print(survivors_in_words(context.warehouse.query("from evaluation.multiplicity")))
 
 
+app.command()(opportunities)
 app.command()(backtest)
 app.command()(accept)
 app.command()(predict)

@@ -29,6 +29,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         'models rollback direction_classifier QQQ 168h --reason "fitted on a bad split"',
     ),
     "signal": ("signal SPY", "signal --all --horizons 168h --json", "signal SPY --record"),
+    "opportunities": (
+        "opportunities SPY --horizon 168h",
+        "opportunities QQQ --horizon 72h --structure iron_condor --top 5 --json",
+        "opportunities SPY --picture best.png",
+    ),
     "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json", "evaluate --results results.md"),
     "backtest": (
         "backtest --tickers SPY --horizons 168h",

@@ -83,10 +83,11 @@ OPPORTUNITY_CALIBRATION: Final = Table(
         Column("sessions", "int64", "different sessions among them", nullable=False, minimum=0),
         number("expected", "mean of what was expected: a probability, or profit over risk", nullable=False),
         number("realised", "mean of what came: the share that won, or profit over risk", nullable=False),
-        number("realised_low", "lower end of its 90 % interval, stationary bootstrap over sessions"),
+        number("realised_low", "lower end of its interval, by the stationary bootstrap over sessions, of the "
+               "confidence of the settings"),
         number("realised_high", "upper end of that interval"),
         number("difference", "realised − expected", nullable=False),
-        number("difference_low", "lower end of its 90 % interval"),
+        number("difference_low", "lower end of its interval"),
         number("difference_high", "upper end of that interval"),
         number("expected_profit_usd", "mean expected profit of one structure"),
         number("realised_profit_usd", "mean profit of one structure, entered at the next open and left at the target"),

@@ -79,6 +79,12 @@ class ForecastDistribution:
         between: FloatArray = np.maximum(self.probability_below(high) - self.probability_below(low), 0.0)
         return between
 
+    def score_of(self, price: ArrayLike) -> FloatArray:
+        """Return the normal score of P(price at the target ≤ each price); shapes as for ``probability_below``."""
+        wanted, is_one_a_row = self._by_row(price)
+        score = self._score(wanted)
+        return score[:, 0] if is_one_a_row else score
+
     def mean(self) -> FloatArray:
         """Return the expected price, (n,), USD."""
         return self._partial_mean(np.full((len(self.quantiles), 1), -np.inf))[:, 0]

@@ -107,18 +107,97 @@ def build_opportunities(
     ------
     SchemaError : for missing columns, more than one ticker, or sessions that repeat or do not ascend.
     """
+    made = _prepared(
+        price, level, prices, volatility_index, rates=rates, smiles=smiles, horizon=horizon, settings=settings
+    )
+    if isinstance(made, dict):
+        return Opportunities(table_frame(OPPORTUNITIES, {}, rows=0), made)
+    known, left_out = made.known, made.left_out
+    newest = np.arange(len(known.sessions)) >= len(known.sessions) - whole_grid_sessions
+    head = {"ticker": made.ticker, "horizon": horizon.key}
+    parts = []
+    for surface, is_priced, source in made.surfaces:
+        for size, is_wanted in ((HISTORY_GRID, ~newest), (WHOLE_GRID, newest)):
+            at = np.flatnonzero(is_priced & is_wanted)
+            if len(at):
+                parts.append(
+                    _valued(head, known, surface.rows(at), at, rate=made.rate[at], size=size, menu=menu, source=source,
+                            settings=made.settings, keeps_all=size is WHOLE_GRID)
+                )  # fmt: skip
+    table = pd.concat(parts, ignore_index=True) if parts else table_frame(OPPORTUNITIES, {}, rows=0)
+    unquoted = len(known.sessions) - left_out[NO_SURFACE] - table["session"].nunique()
+    left_out["no_quote"] += unquoted
+    table = table.sort_values(["session", "rank"], kind="stable", ignore_index=True)
+    return Opportunities(table, {reason: count for reason, count in left_out.items() if count})
+
+
+@dataclass(frozen=True)
+class SessionOutlook:
+    """Holds the outlook of one session, with the settings of its ticker's contract."""
+
+    outlook: Outlook
+    settings: Settings
+
+
+def outlook_of_session(
+    inputs: Mapping[str, pd.DataFrame], session: pd.Timestamp, *, horizon: Horizon, settings: Settings
+) -> SessionOutlook | None:
+    """Return what is known of the exit at one session; None where it cannot be valued.
+
+    Parameters
+    ----------
+    inputs : price, level, prices, volatility_index, rates and smiles, as in ``build_opportunities``.
+    """
+    first = [inputs[name] for name in ("price", "level", "prices", "volatility_index")]
+    made = _prepared(*first, rates=inputs["rates"], smiles=inputs["smiles"], horizon=horizon, settings=settings)
+    if isinstance(made, dict):
+        return None
+    at = np.flatnonzero(made.known.sessions == session)
+    for surface, is_priced, _ in made.surfaces:
+        if len(at) and is_priced[at].all():
+            entries = shift_sessions(made.known.sessions[at], 1)
+            outlook = _outlook(made.known, surface.rows(at), at, entries=entries, rate=made.rate[at])
+            return SessionOutlook(outlook, made.settings)
+    return None
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What can be valued, and on what: surfaces with the sessions that each prices and the source that rows name."""
+
+    ticker: str
+    known: _Known
+    surfaces: tuple[tuple[VolatilitySurface, BoolArray, str], ...]
+    rate: FloatArray
+    settings: Settings
+    left_out: Counter[str]
+
+
+def _prepared(
+    price: pd.DataFrame,
+    level: pd.DataFrame,
+    prices: pd.DataFrame,
+    volatility_index: pd.DataFrame,
+    *,
+    rates: pd.DataFrame,
+    smiles: pd.DataFrame | None,
+    horizon: Horizon,
+    settings: Settings,
+) -> _Prepared | dict[str, int]:
+    """Return what is needed of every session that can be valued; where there is none, the sessions left out."""
     forecasts = _served(price, SERVED_PRICE, horizon, table=PREDICTIONS_PRICE.qualified_name)
     levels = _served(level, SERVED_VOLATILITY_LEVEL, None, table=PREDICTIONS_VOLATILITY_LEVEL.qualified_name)
     every = pd.DatetimeIndex(np.union1d(forecasts["session"].to_numpy(), levels["session"].to_numpy())).as_unit("us")
     if not len(every):
-        return Opportunities(table_frame(OPPORTUNITIES, {}, rows=0))
+        return {}
     if not horizon.outlasts_entry:
-        return Opportunities(table_frame(OPPORTUNITIES, {}, rows=0), {HORIZON_BEFORE_ENTRY: len(every)})
+        return {HORIZON_BEFORE_ENTRY: len(every)}
     ticker = ticker_of(forecasts) or ticker_of(levels)
     settings = settings_for_contract(ticker, settings)
     left_out: Counter[str] = Counter()
-    known = _known(every, forecasts, levels, prices, horizon=horizon, ticker=ticker, settings=settings,
-                   left_out=left_out)  # fmt: skip
+    known = _known(
+        every, forecasts, levels, prices, horizon=horizon, ticker=ticker, settings=settings, left_out=left_out
+    )
     index = values_at_sessions(volatility_index, known.sessions, column="close", table="raw.volatility_index")
     bills = values_at_sessions(rates, known.sessions, column="treasury_3m", table="features.macro")
     rate = continuous_rate(bills, fallback=settings.surface.risk_free_rate)
@@ -126,24 +205,10 @@ def build_opportunities(
     of_chain = _of_chain(known.sessions, prices, smiles, settings)
     has_chain = np.zeros(len(known.sessions), dtype=np.bool_) if of_chain is None else of_chain.is_known
     left_out[NO_SURFACE] += int((~has_chain & ~modelled.is_known).sum())
-    newest = np.arange(len(known.sessions)) >= len(known.sessions) - whole_grid_sessions
-    head = {"ticker": ticker, "horizon": horizon.key}
-    parts = []
-    for surface, is_priced, source in (
-        (modelled, ~has_chain & modelled.is_known, "modelled"), (of_chain, has_chain, "smile")
-    ):  # fmt: skip
-        for size, is_wanted in ((HISTORY_GRID, ~newest), (WHOLE_GRID, newest)):
-            at = np.flatnonzero(is_priced & is_wanted)
-            if surface is not None and len(at):
-                parts.append(
-                    _valued(head, known, surface.rows(at), at, rate=rate[at], size=size, menu=menu, source=source,
-                            settings=settings, keeps_all=size is WHOLE_GRID)
-                )  # fmt: skip
-    table = pd.concat(parts, ignore_index=True) if parts else table_frame(OPPORTUNITIES, {}, rows=0)
-    unquoted = len(known.sessions) - left_out[NO_SURFACE] - table["session"].nunique()
-    left_out["no_quote"] += unquoted
-    table = table.sort_values(["session", "rank"], kind="stable", ignore_index=True)
-    return Opportunities(table, {reason: count for reason, count in left_out.items() if count})
+    surfaces: list[tuple[VolatilitySurface, BoolArray, str]] = [(modelled, ~has_chain & modelled.is_known, "modelled")]
+    if of_chain is not None:
+        surfaces.append((of_chain, has_chain, "smile"))
+    return _Prepared(ticker, known, tuple(surfaces), rate, settings, left_out)
 
 
 def _served(predictions: pd.DataFrame, model: str, horizon: Horizon | None, *, table: str) -> pd.DataFrame:

@@ -18,7 +18,9 @@ from trading_dag.strategy.opportunities.valuation import Means, Outlook, Spread
 # A cent, and a hundredth of a percent: what is stored says no more than it knows, and takes half the room.
 _CENT: Final = 2
 _BASIS_POINT: Final = 4
-_FURTHEST: Final = 5.0
+_IMAGES: Final = 3
+_LARGEST_EXPONENT: Final = 300.0
+_LEAST_DEVIATION: Final = 1e-9
 
 
 def rows_of(
@@ -178,23 +180,54 @@ def either_touched(outlook: Outlook, lower: FloatArray, upper: FloatArray) -> Fl
     lower, upper : (n, m) USD, NaN for none; a price that the spot lies at or beyond is touched. NaN where both are
         none.
 
-    Of paths that reach both, those that come from one to the other are counted once, by the reflection of the second
-    at the first.
+    One price is ``ForecastDistribution.probability_of_touching``. Of two, it is one less the probability that a
+    Brownian motion of the logarithm stays between them, by reflection at both, with the forecast's median as its
+    drift and the standard deviation of its 90 % range; at least that of either alone.
+
+    References
+    ----------
+    Karatzas and Shreve, Brownian Motion and Stochastic Calculus (1991), section 2.8.A, with a drift by Girsanov.
     """
     spot = outlook.spot[:, np.newaxis]
-    below = np.where(lower >= spot, spot, lower)
-    above = np.where(upper <= spot, spot, upper)
-    # A level at zero is never reached: an end beyond every price that has a probability.
-    down, up = np.log(spot / below), np.log(above / spot)
-    upward = spot * np.exp(np.minimum(2.0 * up + down, _FURTHEST))
-    downward = spot * np.exp(-np.minimum(2.0 * down + up, _FURTHEST))
-    levels = np.concatenate([below, above, upward, downward], axis=1)
-    chances = outlook.distribution.probability_of_touching(levels, spot=outlook.spot)
-    first, second, from_below, from_above = np.split(chances, 4, axis=1)
-    both = np.nan_to_num(from_below) + np.nan_to_num(from_above)
-    total = np.nan_to_num(first) + np.nan_to_num(second)
-    touched = np.clip(total - both, np.fmax(first, second), 1.0)
-    return np.where(np.isnan(lower) & np.isnan(upper), np.nan, touched)
+    below, above = np.where(lower >= spot, spot, lower), np.where(upper <= spot, spot, upper)
+    chances = outlook.distribution.probability_of_touching(np.hstack([below, above]), spot=outlook.spot)
+    first, second = np.split(chances, 2, axis=1)
+    touched = np.fmax(first, second)
+    row, column = np.nonzero(np.isfinite(first) & np.isfinite(second) & (touched < 1.0))
+    if len(row):
+        drift, deviation = _drift_and_deviation(outlook)
+        leaves = 1.0 - _stays_between(
+            np.log(below[row, column] / outlook.spot[row]), np.log(above[row, column] / outlook.spot[row]),
+            drift=drift[row], deviation=deviation[row],
+        )  # fmt: skip
+        touched[row, column] = np.clip(leaves, touched[row, column], 1.0)
+    return touched
+
+
+def _drift_and_deviation(outlook: Outlook) -> tuple[FloatArray, FloatArray]:
+    from scipy.special import ndtri
+
+    levels = outlook.distribution.levels
+    ends = np.log(outlook.distribution.quantiles[:, [0, -1]])
+    middle = outlook.distribution.log_price_at(np.zeros((len(ends), 1)))[:, 0]
+    deviation = (ends[:, 1] - ends[:, 0]) / (ndtri(levels[-1]) - ndtri(levels[0]))
+    return middle - np.log(outlook.spot), np.maximum(deviation, _LEAST_DEVIATION)
+
+
+def _stays_between(low: FloatArray, high: FloatArray, *, drift: FloatArray, deviation: FloatArray) -> FloatArray:
+    """Return the probability that a Brownian motion from 0 stays above ``low`` and below ``high`` for one unit of
+    time."""
+    from scipy.special import ndtr
+
+    width, variance = high - low, deviation**2
+    stays = np.zeros_like(low)
+    for image in range(-_IMAGES, _IMAGES + 1):
+        for place, sign in ((2.0 * image * width, 1.0), (2.0 * high - 2.0 * image * width, -1.0)):
+            tilt = np.exp(np.clip(drift * place / variance, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
+            mass = ndtr((high - drift - place) / deviation) - ndtr((low - drift - place) / deviation)
+            stays += sign * tilt * mass
+    kept: FloatArray = np.clip(stays, 0.0, 1.0)
+    return kept
 
 
 def _reasons(values: Mapping[str, Any], risk: FloatArray) -> TextArray:

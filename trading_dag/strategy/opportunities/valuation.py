@@ -19,8 +19,9 @@ from trading_dag.strategy.opportunities.candidates import Costs, Placed
 from trading_dag.strategy.opportunities.legs import exit_middles, exit_prices
 from trading_dag.strategy.opportunities.outlook import ForecastErrors, score_nodes
 from trading_dag.strategy.opportunities.profit_statistics import (
+    PriceScores,
     expected_shortfall,
-    mean_between_nodes,
+    mean_at_scores,
     mean_of_levels,
     probability_above,
     standard_deviation,
@@ -192,20 +193,37 @@ def _value_block(
     outcome -= np.take_along_axis(entry, kept, axis=1)[..., np.newaxis, np.newaxis]
     outcome = outcome * multiplier - fees[kept][..., np.newaxis, np.newaxis]
 
-    market_scores, own_scores = outlook.market_scores[rows], np.broadcast_to(scores, prices.shape)
+    own, market_at = _price_scores(outlook, rows)
     market_mean = np.take_along_axis(market, kept, axis=1)
     # What the marks at the nodes miss of the martingale is taken off, so that both market figures tell of one thing.
-    missed = market_mean - mean_between_nodes(outcome, market_scores)
+    missed = market_mean - mean_at_scores(outcome, outlook.market_scores[rows])
     spread = Spread(
         standard_deviation=standard_deviation(outcome, weights),
-        shortfall=expected_shortfall(outcome, weights),
-        probability_of_profit=probability_above(outcome, np.zeros(kept.shape), scores=own_scores),
-        probability_of_target=probability_above(
-            outcome, _target(placed, costs, rows, kept, settings=settings), scores=own_scores
-        ),
-        market_probability_of_profit=probability_above(outcome, -missed, scores=market_scores),
+        shortfall=expected_shortfall(outcome, scores),
+        probability_of_profit=probability_above(outcome, np.zeros(kept.shape), at=own),
+        probability_of_target=probability_above(outcome, _target(placed, costs, rows, kept, settings=settings), at=own),
+        market_probability_of_profit=probability_above(outcome, -missed, at=market_at),
     )
     return means, spread, kept
+
+
+def _price_scores(outlook: Outlook, rows: IntArray) -> tuple[PriceScores, PriceScores]:
+    """Return where the nodes lie under the forecast, and under the market's distribution."""
+    logs, market = np.log(outlook.prices[rows]), outlook.market_scores[rows]
+    between = 0.5 * (logs[:, :-1] + logs[:, 1:])
+    # The forecast's score is no line between nodes: quantiles stand in between.
+    own_between = ForecastDistribution(outlook.distribution.quantiles[rows]).score_of(np.exp(between))
+    own = np.broadcast_to(score_nodes()[0], logs.shape)
+    return (
+        PriceScores(logs, _interleaved(own, own_between)),
+        PriceScores(logs, _interleaved(market, 0.5 * (market[:, :-1] + market[:, 1:]))),
+    )
+
+
+def _interleaved(at_nodes: FloatArray, between: FloatArray) -> FloatArray:
+    joined = np.empty((len(at_nodes), at_nodes.shape[1] + between.shape[1]))
+    joined[:, ::2], joined[:, 1::2] = at_nodes, between
+    return joined
 
 
 def _kept(means: Means, is_quoted: BoolArray, keep: IntArray | None) -> IntArray:
