@@ -17,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage lint style types layers checked bench ui clean install install-dev torch browser docs lock least-versions
+.PHONY: help run test quick-tests test-all coverage lint style types layers checked bench ui clean install install-dev torch browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,16 +82,19 @@ types: install-dev
 layers: install-dev
 	$(BIN)/lint-imports
 
-# mypy takes one processor for a while, so what is quick, or waits for a server, is done beside it.
 checked: install-dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync types style layers browser
 
+# mypy takes one processor for a minute, so the tests begin beside it, after what is quick.
 # Three processes on two cores: many tests wait for processes of their own, and for the disc.
-test: checked  ## Lint and every test but the longest few
+test: install-dev style browser  ## Lint and every test but the longest few
+	@$(MAKE) --no-print-directory --jobs 2 types layers quick-tests
+
+quick-tests: install-dev
 	$(BIN)/pytest -m "not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-test-all: checked  ## Those too: killed servers and daemons, every signal at every moment
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+test-all: checked  ## Those too: killed servers and daemons, every signal at every moment, more examples of each property
+	$(BIN)/pytest --hypothesis-profile=thorough --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # Only what runs in the process of the tests is seen: what a command runs in workers of its own is not.
 # SUMMARY=FILE appends the same table to a file as Markdown.

@@ -20,10 +20,11 @@ from trading_dag.setting_groups import BootstrapSettings, DeepSettings, PriceSta
 from trading_dag.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# The same examples in every run, so that a red test is red for everybody; --hypothesis-profile=explore draws new ones.
-# No clock decides: drawing is slow on a busy machine.
+# The same examples in every run, so that a red test is red for everybody; `make test-all` draws more of them, and
+# --hypothesis-profile=explore new ones. No clock decides: drawing is slow on a busy machine.
 UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.register_profile("project", UNTIMED, derandomize=True)
+hypothesis.settings.register_profile("project", UNTIMED, max_examples=40, derandomize=True)
+hypothesis.settings.register_profile("thorough", UNTIMED, max_examples=200, derandomize=True)
 hypothesis.settings.register_profile("explore", UNTIMED, max_examples=1_000)
 hypothesis.settings.load_profile("project")
 
