@@ -250,6 +250,18 @@ class BacktestSettings(_Frozen):
     open_interest_share: float | None = Field(
         None, gt=0, le=1, description="chains: most of a leg's open interest that is traded; empty: no limit"
     )
+    spread_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="chains: of the half spread that a fill of a liquid leg pays; what trades less pays more",
+    )
+    liquid_volume: float = Field(
+        1_000.0, gt=0, le=1e12, description="chains: volume of the session from which on a leg is liquid"
+    )
+    liquid_open_interest: float = Field(
+        5_000.0, gt=0, le=1e12, description="chains: open interest from which on a leg is liquid"
+    )
     maximum_open_positions: int | None = Field(
         None, ge=1, le=1_000_000, description="positions at once; empty: as many as the capital carries"
     )

@@ -68,7 +68,7 @@ def test_names_of_vendors_and_their_types_are_understood(quotes: pd.DataFrame) -
         type=vendors["type"].map({"C": "call", "P": "put"}), Date=vendors["Date"].dt.strftime("%Y-%m-%d"), symbol="spy",
         best_bid=vendors["best_bid"].astype(str),
     )  # fmt: skip
-    plain = backtest(quotes, "iron_condor", expiration=14)
+    plain = backtest(quotes, "iron_condor", ticker="SPY", expiration=14)
     theirs = backtest(vendors, "iron_condor", expiration=14)
     pd.testing.assert_frame_equal(plain.trades, theirs.trades)
     assert theirs.result.market.ticker == "SPY"
@@ -103,7 +103,7 @@ def test_several_underlyings_need_a_choice_and_the_others_are_not_counted(quotes
         backtest(both, "long_call", ticker="IWM")
     chosen = backtest(both, "bull_put_spread", ticker="SPY", **SPREAD)
     assert chosen.counts.rows == len(quotes)
-    pd.testing.assert_frame_equal(chosen.trades, backtest(quotes, "bull_put_spread", **SPREAD).trades)
+    pd.testing.assert_frame_equal(chosen.trades, backtest(quotes, "bull_put_spread", ticker="SPY", **SPREAD).trades)
 
 
 def test_what_is_no_quote_is_counted_by_its_reason(quotes: pd.DataFrame) -> None:

@@ -233,7 +233,7 @@ def _sorted_columns(rows: pd.DataFrame, order: IntArray, *, fills: FillAssumptio
             values = rows[name].to_numpy(dtype=np.float64)[order]
             if np.isfinite(values).any() or name in ("strike", "underlying_price", "last"):
                 columns[name] = values
-    is_limited = fills.minimum_volume > 0.0 or fills.volume_share is not None
+    is_limited = fills.minimum_volume > 0.0 or fills.volume_share is not None or fills.spread_share < 1.0
     if "volume" not in columns and not is_limited:
         # A last trade of an unknown day is no quote of this one.
         columns["volume"] = np.full(len(order), np.nan)

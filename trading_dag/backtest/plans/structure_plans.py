@@ -165,6 +165,9 @@ def fills_of(settings: BacktestSettings) -> FillAssumptions:
         minimum_open_interest=settings.minimum_open_interest,
         volume_share=settings.volume_share,
         open_interest_share=settings.open_interest_share,
+        spread_share=settings.spread_share,
+        liquid_volume=settings.liquid_volume,
+        liquid_open_interest=settings.liquid_open_interest,
     )
 
 

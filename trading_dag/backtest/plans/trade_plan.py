@@ -86,6 +86,9 @@ class FillAssumptions:
     ----------
     half_spread_fraction, half_spread_minimum_usd : half spread around a last trade, of its value and at least.
     slippage_fraction : of the price, against the trader, on every fill of every leg, in and out.
+    spread_share : of the half spread that a fill of a liquid contract pays; 1 is the bid or the ask. What trades less
+        pays more, and all of it where nothing trades or nothing is known of it (``spread_share_paid``). Only chains.
+    liquid_volume, liquid_open_interest : contracts of the session from which on a contract is liquid.
     price_tick_usd : sold prices are rounded down to it, bought prices up.
     minimum_volume, minimum_open_interest : least contracts of the entry's session for a leg to be opened.
     volume_share, open_interest_share : a leg trades at most this share of the entry session's; None: no limit.
@@ -99,8 +102,15 @@ class FillAssumptions:
     minimum_open_interest: float = 0.0
     volume_share: float | None = None
     open_interest_share: float | None = None
+    spread_share: float = 1.0
+    liquid_volume: float = 1_000.0
+    liquid_open_interest: float = 5_000.0
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.spread_share <= 1.0:
+            raise ConfigurationError(f"spread_share must lie within 0 and 1, not {self.spread_share}")
+        if not (self.liquid_volume > 0.0 and self.liquid_open_interest > 0.0):
+            raise ConfigurationError("liquid_volume and liquid_open_interest must be positive")
         if not self.price_tick_usd > 0.0:
             raise ConfigurationError(f"price_tick_usd must be positive, not {self.price_tick_usd}")
         if not (self.half_spread_fraction >= 0.0 and self.half_spread_minimum_usd >= 0.0):

@@ -120,7 +120,8 @@ def backtest(
         (``options.chains.rows.ALIASES``). A delta column is used as it is; without one the delta is that of
         implied_volatility, and without that of a volatility fitted to the quotes.
     structure : a name such as ``iron_condor``, or a ``Structure``.
-    ticker : which underlying, where the frame has several, or how to call it, where it names none.
+    ticker : which underlying, where the frame has several, or how to call it, where it names none. The name says
+        whose contracts they are: exercise, settlement and margin of an index differ from those of a share.
     strikes : ``StrikeTerms(delta=0.3, width=5)``, or one choice a leg; None for the structure's own rules.
     expiration : calendar days aimed at (half to twice as many are accepted), or an ``ExpirationChoice``.
     entries : the first session of each week, every session, or the sessions at whose close something was known: the
