@@ -265,6 +265,12 @@ class BacktestSettings(_Frozen):
     maximum_open_positions: int | None = Field(
         None, ge=1, le=1_000_000, description="positions at once; empty: as many as the capital carries"
     )
+    maximum_delta: float | None = Field(
+        None, gt=0, le=1e12, description="most delta of all positions, USD per USD of the underlying; empty: no limit"
+    )
+    maximum_vega_usd: float | None = Field(
+        None, gt=0, le=1e12, description="most vega of all positions, USD a volatility point; empty: no limit"
+    )
     interest_rate: float = Field(
         0.0, ge=0, lt=1, description="chains: earned by positive cash, continuously compounded, fraction a year"
     )

@@ -23,7 +23,8 @@ SIGNALS: Final = "signals"
 ENTRY_RULES: Final = (WEEKLY, DAILY, SIGNALS)
 # What a plan on a chain reads of the backtest settings; the others would be accepted and change nothing.
 PLAN_SETTINGS: Final = (
-    "account_usd", "risk_fraction", "maximum_open_positions", "interest_rate", "fee_per_leg_contract_usd",
+    "account_usd", "risk_fraction", "maximum_open_positions", "maximum_delta", "maximum_vega_usd",
+    "interest_rate", "fee_per_leg_contract_usd",
     "slippage_fraction", "half_spread_fraction", "half_spread_minimum_usd", "price_tick_usd", "minimum_volume",
     "minimum_open_interest", "volume_share", "open_interest_share", "spread_share", "liquid_volume",
     "liquid_open_interest", "long_leg_delta", "short_leg_delta", "wing_delta",

@@ -28,6 +28,9 @@ EXCEEDS_RISK_BUDGET: Final = "exceeds_risk_budget"
 EXCEEDS_VOLUME_SHARE: Final = "exceeds_volume_share"
 CAPITAL_LIMIT: Final = "capital_limit"
 POSITION_LIMIT: Final = "position_limit"
+DELTA_LIMIT: Final = "delta_limit"
+VEGA_LIMIT: Final = "vega_limit"
+UNKNOWN_GREEKS: Final = "unknown_greeks"
 
 OPEN_AT_END: Final = "open_at_end_of_data"
 """Of a trade that was not left within the data."""
@@ -54,5 +57,8 @@ SKIP_MEANINGS: Final[dict[str, str]] = {
     EXCEEDS_VOLUME_SHARE: "one structure is more than the share of volume or open interest",
     CAPITAL_LIMIT: "the account's free capital does not carry it",
     POSITION_LIMIT: "as many positions as are allowed are open",
+    DELTA_LIMIT: "the account's delta would lie beyond its limit",
+    VEGA_LIMIT: "the account's vega would lie beyond its limit",
+    UNKNOWN_GREEKS: "a limit on delta or vega is set, and a leg's mark implies no volatility",
 }
 """By word, in the order in which they are asked."""

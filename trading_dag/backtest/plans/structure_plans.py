@@ -114,6 +114,8 @@ def account_of(settings: BacktestSettings) -> AccountRules:
         multiplier=settings.multiplier,
         maximum_open_positions=settings.maximum_open_positions,
         interest_rate=settings.interest_rate,
+        maximum_delta=settings.maximum_delta,
+        maximum_vega_usd=settings.maximum_vega_usd,
     )
 
 

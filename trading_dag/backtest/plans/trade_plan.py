@@ -130,6 +130,8 @@ class AccountRules:
     fee_per_leg_contract_usd : every leg and contract pays, in and out, also at settlement.
     maximum_open_positions : None for no limit but the capital.
     interest_rate : continuously compounded, on positive cash over calendar days.
+    maximum_delta : greatest absolute delta of all positions, USD per USD of the underlying; None for no limit.
+    maximum_vega_usd : greatest absolute vega of all positions, USD a volatility point; None for no limit.
     """
 
     account_usd: float = 100_000.0
@@ -138,8 +140,18 @@ class AccountRules:
     multiplier: int = 100
     maximum_open_positions: int | None = None
     interest_rate: float = 0.0
+    maximum_delta: float | None = None
+    maximum_vega_usd: float | None = None
+
+    @property
+    def limits_greeks(self) -> bool:
+        """Return whether delta or vega is limited."""
+        return self.maximum_delta is not None or self.maximum_vega_usd is not None
 
     def __post_init__(self) -> None:
+        for name, limit in (("maximum_delta", self.maximum_delta), ("maximum_vega_usd", self.maximum_vega_usd)):
+            if limit is not None and not 0.0 < limit <= GREATEST_USD:
+                raise ConfigurationError(f"{name} must be positive and at most {GREATEST_USD:g}, not {limit}")
         if not (0.0 < self.account_usd <= GREATEST_USD and 0.0 < self.risk_fraction <= 1.0 and self.multiplier > 0):
             raise ConfigurationError(
                 f"account_usd and multiplier must be positive, account_usd at most {GREATEST_USD:g}, "

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.backtest.plans.exit_rules import EXPIRATION_EXIT
 from trading_dag.backtest.results.plan_results import PlanResult
+from trading_dag.backtest.trades.path_greeks import leg_greeks, years_left
 from trading_dag.day_count import DAYS_PER_YEAR
 
 
@@ -95,9 +96,6 @@ def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield
     rate : continuously compounded: one, or (sessions,) as known at each session's close.
     dividend_yield : continuously compounded, for every session.
     """
-    from trading_dag.options.pricing.greeks import greeks
-    from trading_dag.options.pricing.implied_volatility import implied_volatility
-
     paths, structure = result.paths, result.plan.structure
     rows = np.flatnonzero(result.is_taken)
     columns = np.arange(paths.at.shape[1])
@@ -105,16 +103,7 @@ def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield
     is_held = paths.is_held[rows]
     is_seen = is_held & (columns <= exit_column[:, np.newaxis])
     trade, column = np.nonzero(is_seen)
-    arguments: dict[str, Any] = {
-        "spot": paths.spot[rows[trade], column][:, np.newaxis],
-        "strike": paths.contracts.strikes[rows[trade], column],
-        "years": _years_left(result, rows[trade], column),
-        "rate": result.market.by_session(rate)[paths.at[rows[trade], column]][:, np.newaxis],
-        "dividend_yield": dividend_yield,
-        "is_call": structure.is_call,
-    }
-    implied = implied_volatility(price=_marks(result, rows[trade], column), **arguments)
-    leg_greeks = greeks(volatility=implied, **arguments)
+    found = leg_greeks(result.market, paths, rows=rows[trade], column=column, rate=rate, dividend_yield=dividend_yield)
     ratios = structure.signed_ratios
     shape = is_seen.shape
 
@@ -127,12 +116,12 @@ def position_greeks(result: PlanResult, *, rate: ArrayLike = 0.0, dividend_yield
         rows=rows,
         size=np.asarray(result.contracts[rows] * float(result.plan.account.multiplier), dtype=np.float64),
         is_marked=is_held & (columns < exit_column[:, np.newaxis]),
-        volatility=spread(implied),
-        delta=spread(leg_greeks.delta @ ratios + structure.underlying_ratio),
-        gamma=spread(leg_greeks.gamma @ ratios),
-        vega=spread(leg_greeks.vega @ ratios),
-        theta=spread(leg_greeks.theta @ ratios),
-        vega_by_leg=spread(leg_greeks.vega * ratios),
+        volatility=spread(found.volatility),
+        delta=spread(found.delta @ ratios + structure.underlying_ratio),
+        gamma=spread(found.gamma @ ratios),
+        vega=spread(found.vega @ ratios),
+        theta=spread(found.theta @ ratios),
+        vega_by_leg=spread(found.vega * ratios),
     )
 
 
@@ -236,7 +225,7 @@ def scenario_profit(
     shocked = np.maximum(volatility + np.asarray(volatility_moves, dtype=np.float64)[:, np.newaxis], 0.0)
     arguments: dict[str, Any] = {
         "strike": paths.contracts.strikes[rows, column][:, np.newaxis, np.newaxis, :],
-        "years": _years_left(result, rows, column)[:, np.newaxis, np.newaxis, :],
+        "years": years_left(result.market, paths, rows=rows, column=column)[:, np.newaxis, np.newaxis, :],
         "rate": float(result.market.by_session(rate)[session]),
         "dividend_yield": dividend_yield,
         "is_call": structure.is_call,
@@ -248,28 +237,6 @@ def scenario_profit(
         "n,nsv->sv", positions.size[trade], (after - before) @ structure.signed_ratios + shares
     )
     return profit
-
-
-def _years_left(result: PlanResult, rows: IntArray, column: IntArray) -> FloatArray:
-    """Time to each leg's expiration of these positions at these columns, (positions, legs)."""
-    paths = result.paths
-    day = result.market.days[paths.at[rows, column]]
-    return np.asarray((paths.positions.leg_expiration_day[rows] - day[:, np.newaxis]) / DAYS_PER_YEAR, dtype=np.float64)
-
-
-def _marks(result: PlanResult, rows: IntArray, column: IntArray) -> FloatArray:
-    """Marks of the legs of these positions at these columns, NaN where a leg is not quoted."""
-    market, paths = result.market, result.paths
-    structure = result.plan.structure
-    quotes = market.quotes_of(
-        paths.at[rows, column][:, np.newaxis],
-        paths.positions.leg_expiration_day[rows],
-        is_call=structure.is_call,
-        strike=paths.contracts.listed[rows, column],
-        is_bought=structure.signed_ratios < 0,
-        with_delta=False,
-    )
-    return quotes.mark * paths.contracts.shares[rows, column][:, np.newaxis]
 
 
 def _by_entry(result: PlanResult, rows: IntArray, values: FloatArray) -> FloatArray:

@@ -139,7 +139,7 @@ def run_account(
         )
         for plan, path, rolled in zip(plans, paths, rolls, strict=True)
     ]
-    admitted = admit_positions(parts, account)
+    admitted = admit_positions(parts, account, market=market)
     history = account_history(
         market,
         parts,

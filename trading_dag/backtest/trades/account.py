@@ -24,6 +24,7 @@ from trading_dag.backtest.plans.outcomes import (
 from trading_dag.backtest.plans.trade_plan import AccountRules
 from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.exits import Exits
+from trading_dag.backtest.trades.greek_limits import Exposure, GreekBook, path_exposures
 from trading_dag.backtest.trades.margin import margin_requirement
 from trading_dag.backtest.trades.paths import PositionPaths
 from trading_dag.backtest.trades.positions import OpenedPositions
@@ -132,6 +133,34 @@ def capital_needs(
     return [CapitalNeed(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
 
 
+class AccountBook:
+    """Decides which positions an account takes, in the order of their entries: by its Greeks, then by its capital.
+
+    Without limits on delta and vega no Greek is computed.
+    """
+
+    def __init__(self, account: AccountRules, *, market: QuotedMarket, plans: int) -> None:
+        self._capital = CapitalBook(account)
+        self._greeks = GreekBook(account) if account.limits_greeks else None
+        self._market = market
+        self._exposures: list[list[Exposure]] = [[] for _ in range(plans)]
+
+    def learn(self, plan: int, paths: PositionPaths, *, contracts: IntArray, multiplier: int) -> None:
+        """Take note of further positions of a plan, whose rows go on from those before."""
+        if self._greeks is not None:
+            self._exposures[plan] += path_exposures(self._market, paths, contracts=contracts, multiplier=multiplier)
+
+    def refusal(self, plan: int, row: int, *, need: CapitalNeed) -> str:
+        """Take the position, or say why not; empty where it is taken."""
+        if self._greeks is None:
+            return self._capital.refusal(need)
+        exposure = self._exposures[plan][row]
+        refused = self._greeks.refusal(exposure, entry=need.entry) or self._capital.refusal(need)
+        if not refused:
+            self._greeks.take(exposure, exit_position=need.exit)
+        return refused
+
+
 class Part(NamedTuple):
     """Holds what one plan brings to an account: its paths, how each ends, its sizes, fees and multiplier.
 
@@ -145,10 +174,13 @@ class Part(NamedTuple):
     generation: IntArray | None = None
 
 
-def admit_positions(parts: Sequence[Part], account: AccountRules) -> list[tuple[IntArray, TextArray]]:
+def admit_positions(
+    parts: Sequence[Part], account: AccountRules, *, market: QuotedMarket
+) -> list[tuple[IntArray, TextArray]]:
     """Return for every plan the contracts that the one account takes, and why it takes none, in the order of time.
 
-    On one quote what has rolled less often comes first, then the earlier plan, then the earlier row.
+    On one quote what has rolled less often comes first, then the earlier plan, then the earlier row. Limits on delta
+    and vega are asked before the capital.
     """
     admitted = [(part.sized.contracts.copy(), part.sized.skip_reason.copy()) for part in parts]
     waiting = []
@@ -156,9 +188,11 @@ def admit_positions(parts: Sequence[Part], account: AccountRules) -> list[tuple[
         needs = capital_needs(paths.positions, exits, sized=sized, account=rules)
         rolled = [0] * len(sized.contracts) if generation is None else generation.tolist()
         waiting += [(need.entry, rolled[need.row], number, need.row, need) for need in needs]
-    book = CapitalBook(account)
+    book = AccountBook(account, market=market, plans=len(parts))
+    for number, part in enumerate(parts):
+        book.learn(number, part.paths, contracts=part.sized.contracts, multiplier=part.rules.multiplier)
     for _, _, number, row, need in sorted(waiting):
-        if refusal := book.refusal(need):
+        if refusal := book.refusal(number, row, need=need):
             contracts, reason = admitted[number]
             contracts[row], reason[row] = 0, refusal
     return admitted

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from trading_dag.arrays import IntArray
 from trading_dag.backtest.markets.dividends import Dividends
 from trading_dag.backtest.plans.trade_plan import AccountRules, TradePlan
-from trading_dag.backtest.trades.account import CapitalBook, CapitalNeed, capital_needs, size_positions
+from trading_dag.backtest.trades.account import AccountBook, CapitalNeed, capital_needs, size_positions
 from trading_dag.backtest.trades.contract_choice import QuotedMarket
 from trading_dag.backtest.trades.entries import Entries
 from trading_dag.backtest.trades.exits import leave_positions
@@ -58,12 +58,19 @@ class _Candidates:
     session: list[int] = field(default_factory=list)
 
     def add(
-        self, paths: PositionPaths, *, generations: list[int], origins: list[int], parents: list[int]
+        self,
+        paths: PositionPaths,
+        *,
+        generations: list[int],
+        origins: list[int],
+        parents: list[int],
+        book: AccountBook,
     ) -> list[_Waiting]:
         """Keep the candidates of these paths; those that have a size wait to be admitted."""
         positions, first = paths.positions, len(self.origin)
         exits = leave_positions(paths, self.plan.exits)
         sized = size_positions(positions, self.plan.account)
+        book.learn(self.number, paths, contracts=sized.contracts, multiplier=self.plan.account.multiplier)
         self.generation += generations
         self.origin += origins
         self.parent += parents
@@ -111,21 +118,23 @@ def entries_with_rolls(
     paths : of the entries of each plan, gathered with the same dividends and rate.
     plans : with the exits of each; its contracts are those of its paths.
     """
-    book, waiting = CapitalBook(account), list[_Waiting]()
+    book, waiting = AccountBook(account, market=market, plans=len(plans)), list[_Waiting]()
     candidates = [
         _Candidates(number, plan, path.positions.entries)
         for number, (plan, path) in enumerate(zip(plans, paths, strict=True))
     ]
     for of_plan, path in zip(candidates, paths, strict=True):
         count = len(of_plan.first_entries)
-        waiting += of_plan.add(path, generations=[0] * count, origins=list(range(count)), parents=[-1] * count)
+        waiting += of_plan.add(
+            path, generations=[0] * count, origins=list(range(count)), parents=[-1] * count, book=book
+        )
     heapq.heapify(waiting)
     while waiting:
         rolling: list[_Place] = []
         # What is due before the first roll that is not priced yet can be decided: nothing unknown precedes it.
         while waiting and (not rolling or waiting[0][0] < rolling[0]):
             (_, generation, number, origin, row), need, rolls = heapq.heappop(waiting)
-            if not book.refusal(need) and rolls:
+            if not book.refusal(number, row, need=need) and rolls:
                 heapq.heappush(rolling, (need.exit, generation + 1, number, origin, row))
         for number in sorted({place[2] for place in rolling}):
             of_plan = candidates[number]
@@ -134,7 +143,9 @@ def entries_with_rolls(
             anew = replace(rows_of(of_plan.first_entries, np.array(origins)), entry=np.array(sessions, dtype=np.int64))
             opened = open_positions(market, of_plan.plan, entries=anew)
             opened_paths = gather_paths(market, opened, dividends=dividends, rate=rate)
-            for candidate in of_plan.add(opened_paths, generations=generations, origins=origins, parents=parents):
+            for candidate in of_plan.add(
+                opened_paths, generations=generations, origins=origins, parents=parents, book=book
+            ):
                 heapq.heappush(waiting, candidate)
     return [of_plan.sorted() for of_plan in candidates]
 
