@@ -118,7 +118,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     CHAIN_ANALYTICS,
     DEALER_EXPOSURE,
     reads={"chain": OPTION_CHAIN, "rates": Read(MACRO_TABLE, columns=("session", "treasury_3m"))},
-    code_version="3",
+    code_version="4",
     automation="eager_by_session",
     uses=("surface",),
 )

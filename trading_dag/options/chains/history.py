@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from trading_dag.frames import table_frame
-from trading_dag.options.chains.session import SessionAnalysis, analyse_session
+from trading_dag.options.chains.session import SessionAnalysis, SessionChain, analyse_sessions
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE, Table
 
-ANALYSIS_VERSION: Final = "4"  # raise it when the same quotes give other numbers
-KEPT_SESSIONS: Final = 50  # half a minute of work
+ANALYSIS_VERSION: Final = "5"  # raise it when the same quotes give other numbers
+KEPT_SESSIONS: Final = 50  # some seconds of work
+SESSIONS_TOGETHER: Final = 10  # so many share the steps of their fits; more would only hold more chains in memory
 
 
 @dataclass(frozen=True)
@@ -76,22 +77,57 @@ def analyse_history(
     """
     digests = dict(zip(known.exposure["session"], known.exposure["chain_digest"], strict=True))
     with_smiles = set(known.smiles["session"])
-    fresh: list[HistoryTables] = []
-    latest, before = None, None
+    work = _Work(len(rates), keep, progress)
+    before = None
     for place, (session, chain) in enumerate(chains, start=1):
         rate = float(rates.loc[session])
         digest = _digest(chain, before, rate)
         if digests.get(session) != digest or session not in with_smiles or place == len(rates):
-            latest = analyse_session(chain, rate=rate, before=before)
-            fresh.append(HistoryTables(latest.smiles, latest.exposure_row(digest)))
-            if keep is not None and len(fresh) % KEPT_SESSIONS == 0:
-                keep(_joined(fresh[-KEPT_SESSIONS:]))
+            work.add(SessionChain(chain, rate, before), digest)
+        else:
+            work.pass_over()
         before = chain
-        if progress is not None:
-            progress(HistoryProgress(place, len(rates), len(fresh)))
-    computed = [tables.exposure["session"].iloc[0] for tables in fresh]
-    tables = _joined([_only(known, rates.index.difference(pd.DatetimeIndex(computed))), *fresh])
-    return ChainHistory(tables, latest, len(fresh))
+    work.finish()
+    computed = [tables.exposure["session"].iloc[0] for tables in work.fresh]
+    tables = _joined([_only(known, rates.index.difference(pd.DatetimeIndex(computed))), *work.fresh])
+    return ChainHistory(tables, work.latest, len(work.fresh))
+
+
+@dataclass
+class _Work:
+    """Collects sessions until enough of them are analysed together; then keeps their rows and tells of each."""
+
+    sessions: int
+    keep: Callable[[HistoryTables], None] | None
+    progress: Callable[[HistoryProgress], None] | None
+    fresh: list[HistoryTables] = field(default_factory=list)
+    latest: SessionAnalysis | None = None
+    told: int = 0
+    waiting: list[tuple[SessionChain, str] | None] = field(default_factory=list)  # None: known, told in its turn
+
+    def add(self, session: SessionChain, digest: str) -> None:
+        self.waiting.append((session, digest))
+        if sum(one is not None for one in self.waiting) >= min(SESSIONS_TOGETHER, KEPT_SESSIONS):
+            self.finish()
+
+    def pass_over(self) -> None:
+        self.waiting.append(None)
+        if all(one is None for one in self.waiting):
+            self.finish()
+
+    def finish(self) -> None:
+        """Analyse what waits."""
+        analyses = iter(analyse_sessions([one[0] for one in self.waiting if one is not None]))
+        for one in self.waiting:
+            if one is not None:
+                self.latest = next(analyses)
+                self.fresh.append(HistoryTables(self.latest.smiles, self.latest.exposure_row(one[1])))
+                if self.keep is not None and len(self.fresh) % KEPT_SESSIONS == 0:
+                    self.keep(_joined(self.fresh[-KEPT_SESSIONS:]))
+            self.told += 1
+            if self.progress is not None:
+                self.progress(HistoryProgress(self.told, self.sessions, len(self.fresh)))
+        self.waiting.clear()
 
 
 def together(older: HistoryTables, newer: HistoryTables) -> HistoryTables:

@@ -7,6 +7,7 @@ before (for stale quotes), never a later one. Many sessions, and what of them is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,9 +22,16 @@ from trading_dag.options.chains.cleaning import CleaningRules, clean_chain
 from trading_dag.options.chains.contracts import terms_of
 from trading_dag.options.chains.dealer_exposure import DealerExposure, OpenContracts
 from trading_dag.options.chains.forward import SLICE_KEY, implied_forwards
-from trading_dag.options.chains.measures import LEAST_PAIRS, ChainActivity, SmilePoints, measure_session
+from trading_dag.options.chains.measures import (
+    LEAST_PAIRS,
+    ChainActivity,
+    SessionMeasures,
+    SmilePoints,
+    measure_session,
+)
 from trading_dag.options.chains.volatilities import contract_analytics, smile_summary
-from trading_dag.options.surfaces.svi import FittedSmile, calendar_slack, fit_smile
+from trading_dag.options.surfaces.svi import FittedSmile, calendar_slack
+from trading_dag.options.surfaces.svi_fit import SmileQuotes, fit_smiles
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 
 _SMILES: Final = (
@@ -69,50 +77,104 @@ class SessionAnalysis:
         return table_frame(DEALER_EXPOSURE, values, rows=1)
 
 
-def analyse_session(
-    chain: pd.DataFrame, *, rate: float, before: pd.DataFrame | None = None, rules: CleaningRules | None = None
-) -> SessionAnalysis:
-    """Analyse the chain of one ticker on one session.
+@dataclass(frozen=True)
+class SessionChain:
+    """Holds what one session's analysis is made of.
 
-    Parameters
+    Attributes
     ----------
     chain : rows of ``raw.option_chain`` of one ticker and quote date.
     rate : continuously compounded, known at the session; flat over the expirations.
     before : the chain of the quote date before, by which quotes that stood still are told; None for none.
-    rules : what is asked of a quote.
+    """
 
-    Known at the session's close; open interest is that published on its morning.
+    chain: pd.DataFrame
+    rate: float
+    before: pd.DataFrame | None = None
+
+
+def analyse_session(
+    chain: pd.DataFrame, *, rate: float, before: pd.DataFrame | None = None, rules: CleaningRules | None = None
+) -> SessionAnalysis:
+    """Analyse the chain of one ticker on one session, as ``analyse_sessions`` does.
 
     Raises
     ------
     InsufficientDataError : for a chain without rows, or of several tickers or dates.
     """
+    return analyse_sessions([SessionChain(chain, rate, before)], rules=rules)[0]
+
+
+def analyse_sessions(sessions: Sequence[SessionChain], *, rules: CleaningRules | None = None) -> list[SessionAnalysis]:
+    """Analyse the chains of several sessions; each result is that of its session alone, to the last bit.
+
+    Their smiles are fitted together, because many cost little more than a few.
+
+    Parameters
+    ----------
+    rules : what is asked of a quote.
+
+    Known at each session's close; open interest is that published on its morning.
+
+    Raises
+    ------
+    InsufficientDataError : for a chain without rows, or of several tickers or dates.
+    """
+    prepared = [_prepared(session, rules) for session in sessions]
+    smiles = iter(fit_smiles([quotes for one in prepared for quotes in one.quotes.values()]))
+    fitted = [{expiration: next(smiles) for expiration in one.quotes} for one in prepared]
+    return [
+        _analysis(one, {expiration: smile for expiration, smile in its_smiles.items() if smile is not None})
+        for one, its_smiles in zip(prepared, fitted, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Holds a session up to the quotes of its smiles."""
+
+    ticker: str
+    session: pd.Timestamp
+    clean: pd.DataFrame
+    refused: pd.DataFrame
+    forwards: pd.DataFrame
+    contracts: pd.DataFrame
+    quotes: dict[pd.Timestamp, SmileQuotes]
+    measures: SessionMeasures
+
+
+def _prepared(given: SessionChain, rules: CleaningRules | None) -> _Prepared:
+    chain, before = given.chain, given.before
     ticker, session = _the_only(chain)
     both = chain if before is None or before.empty else pd.concat([before, chain], ignore_index=True)
     sifted = clean_chain(both, rules=rules)
     clean, refused = (part[part["quote_date"] == session] for part in (sifted.kept, sifted.refused))
-    forwards = implied_forwards(clean, rate=rate, minimum_pairs=LEAST_PAIRS)
+    forwards = implied_forwards(clean, rate=given.rate, minimum_pairs=LEAST_PAIRS)
     contracts = contract_analytics(clean.reset_index(drop=True), forwards)
-    fitted = _fit_smiles(contracts)
+    measures = measure_session(chain, rate=given.rate, before=before, rules=rules)
+    return _Prepared(ticker, session, clean, refused, forwards, contracts, _smile_quotes(contracts), measures)
+
+
+def _analysis(prepared: _Prepared, fitted: dict[pd.Timestamp, FittedSmile]) -> SessionAnalysis:
+    contracts, measures = prepared.contracts, prepared.measures
     contracts["slice_volatility"] = _slice_volatility(contracts, fitted)
-    exercise = terms_of(ticker).exercise
-    arbitrage = check_arbitrage(clean, forwards=forwards, exercise=exercise)
-    measures = measure_session(chain, rate=rate, before=before, rules=rules)
+    arbitrage = check_arbitrage(prepared.clean, forwards=prepared.forwards, exercise=terms_of(prepared.ticker).exercise)
     return SessionAnalysis(
-        ticker=ticker,
-        session=session,
+        ticker=prepared.ticker,
+        session=prepared.session,
         spot=measures.spot,
         contracts=contracts,
         smiles=_smile_rows(
-            forwards, contracts, fitted=fitted, refused=refused, arbitrage=arbitrage, points=measures.smile
+            prepared.forwards, contracts, fitted=fitted, refused=prepared.refused, arbitrage=arbitrage,
+            points=measures.smile,
         ),
         fitted=fitted,
         open_contracts=measures.open_contracts,
         exposure=measures.exposure,
         activity=measures.activity,
-        refused={str(reason): int(count) for reason, count in refused["reason"].value_counts().items()},
+        refused={str(reason): int(count) for reason, count in prepared.refused["reason"].value_counts().items()},
         arbitrage=arbitrage,
-    )
+    )  # fmt: skip
 
 
 def _the_only(chain: pd.DataFrame) -> tuple[str, pd.Timestamp]:
@@ -122,21 +184,19 @@ def _the_only(chain: pd.DataFrame) -> tuple[str, pd.Timestamp]:
     return str(pairs["ticker"].iloc[0]), pd.Timestamp(pairs["quote_date"].iloc[0])
 
 
-def _fit_smiles(contracts: pd.DataFrame) -> dict[pd.Timestamp, FittedSmile]:
-    """Return a slice for each expiration with enough volatilities, weighted by vega; the others have none."""
+def _smile_quotes(contracts: pd.DataFrame) -> dict[pd.Timestamp, SmileQuotes]:
+    """Return the fitted volatilities of each expiration that has some, weighted by vega."""
     known = contracts[contracts["fitted_volatility"].notna()]
-    fitted = {}
-    for expiration in np.unique(known["expiration"].to_numpy()):
-        rows = known[known["expiration"] == expiration]
-        moneyness = np.log(rows["strike"].to_numpy() / rows["forward"].to_numpy())
-        try:
-            fitted[pd.Timestamp(expiration)] = fit_smile(
-                moneyness, rows["fitted_volatility"].to_numpy(), years=float(rows["years"].iloc[0]),
-                weights=rows["vega"].to_numpy(),
-            )  # fmt: skip
-        except InsufficientDataError:
-            continue  # too few strikes: the row of this expiration says so by a fit that is NULL
-    return fitted
+    expirations, moneyness = (
+        known["expiration"].to_numpy(),
+        np.log((known["strike"] / known["forward"]).to_numpy(np.float64)),
+    )
+    volatility, vega, years = (known[name].to_numpy() for name in ("fitted_volatility", "vega", "years"))
+    return {
+        pd.Timestamp(expiration): SmileQuotes(moneyness[rows], volatility[rows], float(years[rows][0]), vega[rows])
+        for expiration in np.unique(expirations)
+        for rows in [expirations == expiration]
+    }
 
 
 def _slice_volatility(rows: pd.DataFrame, fitted: dict[pd.Timestamp, FittedSmile]) -> FloatArray:

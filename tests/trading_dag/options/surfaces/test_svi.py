@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import lsq_linear
 
 from research.surface_fit import smile_points
 from trading_dag.errors import InsufficientDataError, OptionPricingError
 from trading_dag.options.pricing import black_scholes
-from trading_dag.options.surfaces.svi import (
-    FittedSmile,
-    SviParameters,
-    _quasi_explicit,
-    calendar_slack,
-    durrleman_gradient,
-    fit_smile,
+from trading_dag.options.surfaces.svi import FittedSmile, SviParameters, calendar_slack
+from trading_dag.options.surfaces.svi_fit import SmileQuotes, fit_smile, fit_smiles
+from trading_dag.options.surfaces.svi_start import bounded_least_squares, quasi_explicit
+from trading_dag.options.surfaces.svi_wings import (
+    densities,
+    density_gradient,
     smile_of,
-    variance_gradient,
+    variance_and_gradient,
 )
 
 # Gatheral & Jacquier 2014, example 3.1 (from Axel Vogt): a, b, m, rho, sigma at T = 1.
@@ -117,19 +117,62 @@ def test_the_parameters_themselves_are_recovered():
         assert getattr(found, name) == pytest.approx(getattr(truth, name), abs=1e-6)
 
 
+def start_of(k: np.ndarray, variance: np.ndarray, weight: np.ndarray) -> SviParameters:
+    """The start of a fit; what fills the row up to a multiple of 64 has no weight."""
+    row = np.zeros((3, 1, 64))
+    row[:, 0, : len(k)] = k, variance, weight
+    start = quasi_explicit(row[0], row[1], weight=row[2], steepest=1.95)[0]
+    return smile_of(np.maximum(start, [0.0, 1e-12, 1e-12, -9.0, 0.0]))
+
+
 @pytest.mark.parametrize(("rho", "m", "s"), [(-0.6, 0.2, 0.1), (-0.3, -0.3, 0.03), (0.5, 0.1, 0.3), (0.0, 0.0, 1.0)])
 def test_the_start_of_a_fit_is_the_smile_itself_where_its_centre_and_curvature_are_tried(rho, m, s):
     truth, k = SviParameters(0.01, 0.1, rho, m, s), np.linspace(-0.3, 0.3, 41)  # centres are tried in steps of 0.1
-    found = _quasi_explicit(k, truth.total_variance(k), weight=np.linspace(1.0, 2.0, 41))
+    found = start_of(k, truth.total_variance(k), np.linspace(1.0, 2.0, 41))
     for name in ("a", "b", "rho", "m", "s"):
         assert getattr(found, name) == pytest.approx(getattr(truth, name), abs=1e-6)
 
 
 def test_the_start_of_a_fit_to_a_flat_smile_is_flat():
     k = np.linspace(-0.3, 0.3, 41)
-    found = _quasi_explicit(k, np.full(41, 0.04), weight=np.ones(41))
-    assert found.total_variance(k) == pytest.approx(np.full(41, 0.04), abs=1e-12)
+    found = start_of(k, np.full(41, 0.04), np.ones(41))
+    assert found.total_variance(k) == pytest.approx(np.full(41, 0.04), abs=1e-6)
     assert abs(found.rho) <= 1.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_the_start_solves_its_bounded_problem_as_scipy_does(seed):
+    generator = np.random.default_rng(seed)
+    basis, wanted, upper = generator.normal(size=(5, 12, 3)), generator.normal(size=(5, 12)), np.full((5, 3), 0.3)
+    gram, moment = basis.transpose(0, 2, 1) @ basis, np.einsum("pni,pn->pi", basis, wanted)
+    solved, _ = bounded_least_squares(gram, moment, upper)
+    for row in range(5):
+        theirs = lsq_linear(basis[row], wanted[row], (0.0, upper[row]), tol=1e-14)
+        assert solved[row] == pytest.approx(theirs.x, abs=1e-6)
+
+
+def test_a_smile_fitted_among_others_is_the_one_fitted_alone_to_the_last_bit():
+    generator = np.random.default_rng(11)
+    quotes = []
+    for count in (7, 30, 64, 65, 200, 6):
+        k = np.sort(generator.uniform(-0.4, 0.3, count))
+        sigma = np.sqrt(SviParameters(0.004, 0.06, -0.5, 0.01, 0.08).total_variance(k) / 0.1)
+        noise = 0.03 if count == 200 else 0.002  # of the noisiest the plain fit admits an arbitrage
+        quotes.append(SmileQuotes(k, sigma + generator.normal(scale=noise, size=count), 0.1))
+    together = fit_smiles(quotes)
+    assert together == [fit_smiles([one])[0] for one in quotes]
+    assert together == fit_smiles(quotes[::-1])[::-1]
+
+
+def test_expirations_with_too_few_strikes_have_no_smile_and_disturb_no_other():
+    k = np.linspace(-0.2, 0.2, 11)
+    few, enough = SmileQuotes(k[:5], np.full(5, 0.2), 0.1), SmileQuotes(k, np.full(11, 0.2), 0.1)
+    found = fit_smiles([few, enough, few])
+    assert found[0] is None
+    assert found[2] is None
+    assert found[1] == fit_smile(k, np.full(11, 0.2), years=0.1)
+    assert fit_smiles([]) == []
 
 
 def test_quotes_of_an_arbitrageable_smile_are_missed_by_as_much_as_its_cure_needs():
@@ -169,13 +212,20 @@ def test_missing_and_unweighted_quotes_do_not_count_and_order_does_not_matter():
 def test_the_gradients_of_the_fit_are_central_differences_of_the_smile(least, left, right, m, s):
     box, k = np.array([least, left, right, m, s]), np.linspace(-0.5, 0.4, 19)
     steps = np.diag([1e-7, 1e-6, 1e-6, 1e-6, 1e-6])
-    for value, gradient in (
-        (lambda at: smile_of(at).total_variance(k), variance_gradient(box, k)),
-        (lambda at: smile_of(at).durrleman(k), durrleman_gradient(box, k)),
+    by_variance = np.empty((1, 5, 19))
+    variance = variance_and_gradient(box[np.newaxis], k[np.newaxis], out=by_variance)
+    assert variance[0] == pytest.approx(smile_of(box).total_variance(k), rel=1e-12)
+    assert densities(box[np.newaxis], k[np.newaxis])[0] == pytest.approx(smile_of(box).durrleman(k), rel=1e-9, abs=1e-9)
+    where = k[np.newaxis] < 0.2
+    by_density = density_gradient(box[np.newaxis], k[np.newaxis], where=where)
+    assert (by_density[0, :, ~where[0]] == 0.0).all()
+    for value, gradient, asked in (
+        (lambda at: smile_of(at).total_variance(k), by_variance[0].T, k < 9.0),
+        (lambda at: smile_of(at).durrleman(k), by_density[0].T, where[0]),
     ):
         differences = [(value(box + step) - value(box - step)) / (2.0 * step.sum()) for step in steps]
         expected = np.column_stack(differences)
-        assert np.abs(gradient - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1.0)
+        assert np.abs(gradient - expected)[asked].max() <= 1e-5 * max(np.abs(expected).max(), 1.0)
 
 
 def test_a_heavier_quote_is_met_more_closely():
