@@ -138,7 +138,7 @@ def _steps(
         is_outside = (step < room_below) | (step > room_above)
         if not is_outside.any():
             break
-        is_held = is_held | is_outside
+        is_held |= is_outside
         step = np.clip(step, room_below, room_above)
     tried = np.clip(point + step / scale, lower, upper)
     # To the last bit: rounding must not leave an unknown beside the bound that it has reached.
