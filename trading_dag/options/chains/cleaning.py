@@ -17,10 +17,11 @@ from trading_dag.arrays import BoolArray
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import is_adjusted_root, is_morning_settled, years_to_settlement
 from trading_dag.options.chains.out_of_line import out_of_line
-from trading_dag.options.chains.rows import CHAIN_TABLE, marks, repeated_rows
+from trading_dag.options.chains.rows import CHAIN_TABLE, combined_codes, repeated_rows
 from trading_dag.options.chains.sifting import SiftedChain, sift
 from trading_dag.schemas import OPTION_CHAIN
 
+_CONTRACT: Final = ("ticker", "expiration", "option_right", "strike")
 REASONS: Final = (
     "duplicate", "conflicting_duplicate", "adjusted_contract", "expired", "no_underlying", "crossed", "zero", "stale",
     "no_volume", "below_intrinsic", "missing_volatility", "out_of_line",
@@ -48,12 +49,15 @@ class CleaningRules:
     line_slack_fraction: float = 0.001
 
 
-def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> SiftedChain:
+def clean_chain(
+    chain: pd.DataFrame, *, before: pd.DataFrame | None = None, rules: CleaningRules | None = None
+) -> SiftedChain:
     """Split a chain into credible quotes and refused quotes, each of the latter with its reason.
 
     Parameters
     ----------
     chain : rows of ``raw.option_chain``, of any number of tickers and dates, in any order.
+    before : rows of an earlier quote date, by which quotes that stood still are told; they are not judged themselves.
 
     Returns
     -------
@@ -97,7 +101,7 @@ def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> S
             "no_underlying": ~(spot > 0.0),
             "crossed": bid > ask,
             "zero": np.where(is_quoted, no_bid | ~(ask > 0.0), ~(last > 0.0)),
-            "stale": _stale(chain, asked),
+            "stale": _stale(chain, before, asked),
             "no_volume": ~is_quoted & ~(volume > 0.0),
             "below_intrinsic": ~is_quoted & (last < intrinsic),
             "missing_volatility": asked.require_volatility & ~(chain["implied_volatility"] > 0.0).to_numpy(),
@@ -108,22 +112,24 @@ def clean_chain(chain: pd.DataFrame, *, rules: CleaningRules | None = None) -> S
     return sift(chain, [(reason, hits[reason]) for reason in REASONS])
 
 
-def _stale(chain: pd.DataFrame, rules: CleaningRules) -> BoolArray:
+def _stale(chain: pd.DataFrame, before: pd.DataFrame | None, rules: CleaningRules) -> BoolArray:
     """Return which two-sided quotes did not change since the contract's last quote date although the underlying
     moved."""
-    contract = ["ticker", "expiration", "option_right", "strike"]
-    wanted = chain[[*contract, "quote_date", "underlying_price", "bid", "ask"]].reset_index(drop=True)
-    quoted = wanted[wanted["bid"].notna() & wanted["ask"].notna()]
-    ordered = quoted.sort_values([*contract, "quote_date"], kind="stable")
-    before = ordered.shift(1)
+    needed = [*_CONTRACT, "quote_date", "underlying_price", "bid", "ask"]
+    known = chain[needed] if before is None else pd.concat([before[needed], chain[needed]], ignore_index=True)
+    bid, ask, spot = (known[name].to_numpy(dtype=np.float64) for name in ("bid", "ask", "underlying_price"))
+    stale = np.zeros(len(known), dtype=np.bool_)
+    rows = np.flatnonzero(np.isfinite(bid) & np.isfinite(ask))
     # A date of the chain on which the contract is absent is no gap that could hide a move.
-    dates = {day: place for place, day in enumerate(sorted(chain["quote_date"].dropna().unique()))}
-    step = ordered["quote_date"].map(dates) - before["quote_date"].map(dates)
-    same = (ordered[contract] == before[contract]).all(axis=1) & (step == 1)
-    for name in ("bid", "ask"):
-        same &= ordered[name] == before[name]
-    moved = (ordered["underlying_price"] / before["underlying_price"] - 1.0).abs() >= rules.stale_move_fraction
-    dear = marks(ordered.assign(last=np.nan)).price >= rules.stale_price_fraction * ordered["underlying_price"]
-    stale = np.zeros(len(chain), dtype=np.bool_)
-    stale[ordered.index[(same & moved & dear).to_numpy()]] = True
-    return stale
+    date, dates = pd.factorize(known["quote_date"].to_numpy(), sort=True)
+    if len(rows) and len(dates) > 1:
+        contract = combined_codes([known[name] for name in _CONTRACT])
+        rows = rows[np.lexsort((date[rows], contract[rows]))]
+        then, now = rows[:-1], rows[1:]
+        is_next = (contract[now] == contract[then]) & (date[now] - date[then] == 1)
+        is_same = is_next & (bid[now] == bid[then]) & (ask[now] == ask[then])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            has_moved = np.abs(spot[now] / spot[then] - 1.0) >= rules.stale_move_fraction
+        is_dear = 0.5 * (bid[now] + ask[now]) >= rules.stale_price_fraction * spot[now]
+        stale[now[is_same & has_moved & is_dear]] = True
+    return stale[len(known) - len(chain) :]

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray
-from trading_dag.options.chains.cleaning import CleaningRules
+from trading_dag.options.chains.cleaning import CleaningRules, clean_chain
 from trading_dag.options.chains.contracts import terms_of
 from trading_dag.options.chains.dealer_exposure import DealerExposure, OpenContracts, dealer_exposure
-from trading_dag.options.chains.grid import CALL, PUT, SessionGrid, believed_quotes, session_grid
+from trading_dag.options.chains.grid import CALL, PUT, SessionGrid, session_grid
+from trading_dag.options.chains.sifting import SiftedChain
 from trading_dag.options.chains.volatilities import MAXIMUM_VOLATILITY_ERROR, TICK_USD
 
 LEAST_PAIRS: Final = 3  # with fewer strikes one wide quote decides the forward
@@ -81,7 +82,12 @@ class SessionMeasures:
 
 
 def measure_session(
-    chain: pd.DataFrame, *, rate: float, before: pd.DataFrame | None = None, rules: CleaningRules | None = None
+    chain: pd.DataFrame,
+    *,
+    rate: float,
+    before: pd.DataFrame | None = None,
+    rules: CleaningRules | None = None,
+    cleaned: SiftedChain | None = None,
 ) -> SessionMeasures:
     """Return activity, smile points and exposure from the raw rows of one session.
 
@@ -91,6 +97,7 @@ def measure_session(
     rate : continuously compounded fraction, known at the session.
     before : the chain of the quote date before, by which stale quotes are told; None for none.
     rules : what is asked of a quote.
+    cleaned : what ``clean_chain`` says of these rows, where that is known already.
 
     A contract's exposure is computed at the volatility of the out-of-the-money quote of its strike, where that may be
     believed; otherwise on the straight line in log-strike between the neighbours that have one; beyond them, at the
@@ -104,8 +111,8 @@ def measure_session(
     InsufficientDataError : for a chain without rows, or of several tickers or dates.
     """
     grid = session_grid(chain)
-    earlier = None if before is None or before.empty else session_grid(before)
-    believed = believed_quotes(grid, before=earlier, rules=rules)
+    sifted = clean_chain(chain, before=before, rules=rules) if cleaned is None else cleaned
+    believed = grid.having(sifted.kept_at)
     forward = _forwards(grid, believed, rate)
     dividend_yield = _residual_yield(grid, forward, rate)
     volatility = _fitted(grid, believed, forward, rate=rate, dividend_yield=dividend_yield)

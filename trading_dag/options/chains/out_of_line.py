@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
+from trading_dag.options.chains.rows import combined_codes
 
 _LADDER: Final = ("ticker", "quote_date", "expiration", "option_right")
 
@@ -35,7 +36,7 @@ def out_of_line(quotes: pd.DataFrame, *, slack_fraction: float) -> BoolArray:
     flagged: BoolArray = np.zeros(len(quotes), dtype=np.bool_)
     if quotes.empty:
         return flagged
-    ladder: IntArray = np.asarray(quotes.groupby(list(_LADDER), sort=False).ngroup(), dtype=np.int64)
+    ladder: IntArray = combined_codes([quotes[name] for name in _LADDER])
     strike, bid, ask, spot = (
         quotes[name].to_numpy(dtype=np.float64) for name in ("strike", "bid", "ask", "underlying_price")
     )
@@ -54,9 +55,9 @@ def _agreeing(ladder: IntArray, lows: FloatArray, *, ceilings: FloatArray) -> Bo
     agrees: BoolArray = np.ones(len(ladder), dtype=np.bool_)
     begins = np.flatnonzero(np.diff(ladder, prepend=-1))
     ends = np.append(begins[1:], len(ladder))
-    highest_before = pd.Series(lows).groupby(ladder).cummax().to_numpy()
-    contradicted = np.logical_or.reduceat(highest_before > ceilings, begins)
-    for begin, end in zip(begins[contradicted], ends[contradicted], strict=True):
+    for begin, end in zip(begins, ends, strict=True):
+        if not (np.maximum.accumulate(lows[begin:end]) > ceilings[begin:end]).any():
+            continue
         agrees[begin:end] = most_in_line(lows[begin:end], ceilings[begin:end])
     return agrees
 

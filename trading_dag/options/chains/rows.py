@@ -6,14 +6,14 @@ is ``chains.cleaning``'s work; forwards and volatilities are fitted in ``forward
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import SchemaError
 from trading_dag.options.chains.contracts import is_adjusted_root, is_monthly, terms_of
 from trading_dag.options.chains.sifting import SiftedChain, sift
@@ -118,13 +118,28 @@ def normalise_chain(
     return sift(result, rules, blame=blame)
 
 
+def combined_codes(columns: Sequence[pd.Series]) -> IntArray:
+    """Return one number for each row that is equal where all of the columns are, (n,), in the order of the columns'
+    values; a missing value comes first and equals another."""
+    code: IntArray = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        its_code, distinct = pd.factorize(column, sort=True)
+        code *= len(distinct) + 1
+        code += its_code + 1
+    return code
+
+
 def repeated_rows(frame: pd.DataFrame) -> tuple[BoolArray, BoolArray]:
     """Return which rows repeat a key: the later copies of equal rows, and every row of a key whose rows differ, (n,)
     each.
 
     Nobody can know which of two different quotes of one contract is right, so none of them is.
     """
-    in_group = frame.duplicated(CHAIN_KEY, keep=False).to_numpy()
+    in_group = np.zeros(len(frame), dtype=np.bool_)
+    key = combined_codes([frame[name] for name in CHAIN_KEY])
+    order = np.argsort(key, kind="stable")
+    repeats = np.flatnonzero(key[order[1:]] == key[order[:-1]])
+    in_group[order[repeats]] = in_group[order[repeats + 1]] = True
     later, differing = np.zeros(len(frame), dtype=np.bool_), np.zeros(len(frame), dtype=np.bool_)
     if in_group.any():
         rows = frame.loc[in_group]

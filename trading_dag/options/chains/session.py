@@ -146,12 +146,11 @@ class _Prepared:
 def _prepared(given: SessionChain, rules: CleaningRules | None) -> _Prepared:
     chain, before = given.chain, given.before
     ticker, session = _the_only(chain)
-    both = chain if before is None or before.empty else pd.concat([before, chain], ignore_index=True)
-    sifted = clean_chain(both, rules=rules)
-    clean, refused = (part[part["quote_date"] == session] for part in (sifted.kept, sifted.refused))
+    sifted = clean_chain(chain, before=None if before is None or before.empty else before, rules=rules)
+    clean, refused = sifted.kept, sifted.refused
     forwards = implied_forwards(clean, rate=given.rate, minimum_pairs=LEAST_PAIRS)
-    contracts = contract_analytics(clean.reset_index(drop=True), forwards)
-    measures = measure_session(chain, rate=given.rate, before=before, rules=rules)
+    contracts = contract_analytics(clean, forwards)
+    measures = measure_session(chain, rate=given.rate, cleaned=sifted)
     return _Prepared(ticker, session, clean, refused, forwards, contracts, _smile_quotes(contracts), measures)
 
 

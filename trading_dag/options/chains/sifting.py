@@ -66,19 +66,20 @@ def sift(
     blame : from a reason and the position of a row to the column and the value that is wrong with it; None where the
         row as a whole is.
     """
-    reason = np.full(len(frame), "", dtype=object)
-    for name, mask in rules:
-        reason[mask & (reason == "")] = name
-    refused = reason != ""
+    names = np.array([*(name for name, _ in rules), ""], dtype=object)
+    number = np.full(len(frame), len(rules))
+    for place in reversed(range(len(rules))):
+        number[rules[place][1]] = place
+    refused = number < len(rules)
     faults = {}
-    for name, _ in rules:
-        hits = np.flatnonzero(reason == name)
+    for place, (name, _) in enumerate(rules):
+        hits: IntArray = np.flatnonzero(number == place)
         if len(hits):
             column, value = blame(name, int(hits[0])) if blame is not None else ("", "")
             faults[name] = Fault(int(hits[0]), column, _shown(value))
     return SiftedChain(
         frame[~refused].reset_index(drop=True),
-        frame[refused].assign(**{REASON: reason[refused]}).reset_index(drop=True),
+        frame[refused].assign(**{REASON: names[number[refused]]}).reset_index(drop=True),
         kept_at=np.flatnonzero(~refused),
         faults=faults,
     )

@@ -126,8 +126,9 @@ def _steps(
     scale[scale == 0.0] = 1.0
     scaled, downhill = bend / (scale[:, :, np.newaxis] * scale[:, np.newaxis, :]), -gradient / scale
     room_below, room_above = (lower - point) * scale, (upper - point) * scale
-    is_held: BoolArray = ((point <= lower) & (gradient > 0.0)) | ((point >= upper) & (gradient < 0.0))
-    is_stuck: BoolArray = is_held.all(axis=1)
+    is_low, is_high = (point <= lower) & (gradient > 0.0), (point >= upper) & (gradient < 0.0)
+    is_held: BoolArray = np.logical_or(is_low, is_high)
+    is_stuck: BoolArray = np.asarray(is_held.all(axis=1), dtype=np.bool_)
     step, diagonal = np.zeros_like(point), np.arange(unknowns)
     for _ in range(unknowns):
         free = ~is_held
@@ -138,7 +139,7 @@ def _steps(
         is_outside = (step < room_below) | (step > room_above)
         if not is_outside.any():
             break
-        is_held |= is_outside
+        np.logical_or(is_held, is_outside, out=is_held)
         step = np.clip(step, room_below, room_above)
     tried = np.clip(point + step / scale, lower, upper)
     # To the last bit: rounding must not leave an unknown beside the bound that it has reached.

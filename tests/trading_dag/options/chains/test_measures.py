@@ -18,7 +18,7 @@ from trading_dag.errors import InsufficientDataError, SchemaError
 from trading_dag.options.chains.cleaning import CleaningRules, clean_chain
 from trading_dag.options.chains.contracts import years_to_settlement
 from trading_dag.options.chains.forward import implied_forwards
-from trading_dag.options.chains.grid import believed_quotes, session_grid
+from trading_dag.options.chains.grid import session_grid
 from trading_dag.options.chains.measures import measure_session
 from trading_dag.options.chains.rows import normalise_chain
 from trading_dag.options.chains.volatilities import contract_analytics, smile_summary
@@ -42,48 +42,19 @@ def snapshot(real_data: Path, ticker: str, day: str) -> pd.DataFrame:
     return chain[chain["quote_date"] == day].reset_index(drop=True)
 
 
-def believed_rows(chain: pd.DataFrame, before: pd.DataFrame | None = None) -> pd.DataFrame:
-    grid = session_grid(chain)
-    believed = believed_quotes(grid, before=None if before is None else session_grid(before))
-    right, row, column = np.nonzero(believed)
-    return pd.DataFrame(
-        {
-            "option_right": np.array(["C", "P"])[right],
-            "expiration": grid.expirations[row],
-            "strike": grid.strikes[column],
-        }
-    )
-
-
 def kept_rows(chain: pd.DataFrame, before: pd.DataFrame | None = None) -> pd.DataFrame:
-    both = chain if before is None else pd.concat([before, chain], ignore_index=True)
-    kept = clean_chain(both).kept
-    return kept[kept["quote_date"] == chain["quote_date"].iloc[0]].reset_index(drop=True)
+    return clean_chain(chain, before=before).kept
 
 
-def assert_same_contracts(left: pd.DataFrame, right: pd.DataFrame) -> None:
-    def keys(frame: pd.DataFrame) -> set[tuple[object, ...]]:
-        return set(frame[KEY].itertuples(index=False, name=None))
-
-    assert keys(left) == keys(right)
-
-
-@pytest.mark.files_data
-@pytest.mark.parametrize("ticker", ["SPY", "QQQ", "IWM"])
-def test_the_same_last_trades_are_believed_as_by_the_cleaning_of_frames(real_data: Path, ticker: str) -> None:
-    for before, chain in list(zip(*(sessions_of(real_data, ticker)[start:] for start in (0, 1)), strict=False))[::8]:
-        assert_same_contracts(believed_rows(chain, before), kept_rows(chain, before))
+def placed_rows(chain: pd.DataFrame, before: pd.DataFrame | None = None) -> list[tuple[object, ...]]:
+    """The contracts that measures believe, read off the arrays of right, expiration and strike."""
+    grid = session_grid(chain)
+    right, row, column = np.nonzero(grid.having(clean_chain(chain, before=before).kept_at))
+    return sorted(zip(np.array(["C", "P"])[right], grid.expirations[row], grid.strikes[column], strict=True))
 
 
-@pytest.mark.files_data
-@pytest.mark.parametrize(("ticker", "day"), [("SPY", "2015-01-05"), ("SPY", "2020-10-05"), ("SPX", "2024-11-11")])
-def test_the_same_quotes_are_believed_as_by_the_cleaning_of_frames(real_data: Path, ticker: str, day: str) -> None:
-    chain = snapshot(real_data, ticker, day)
-    before = chain.assign(quote_date=chain["quote_date"] - pd.Timedelta(days=3))
-    before["underlying_price"] *= 1.01
-    before.loc[::3, "bid"] += 0.01
-    assert_same_contracts(believed_rows(chain), kept_rows(chain))
-    assert_same_contracts(believed_rows(chain, before), kept_rows(chain, before))
+def keys_of(frame: pd.DataFrame) -> list[tuple[object, ...]]:
+    return sorted(frame[KEY].itertuples(index=False, name=None))
 
 
 QUOTES = st.tuples(
@@ -112,11 +83,36 @@ def messy_chain(rows: list[tuple[object, ...]], day: str, move: float = 1.0) -> 
 
 @settings(max_examples=50)
 @given(st.lists(QUOTES, min_size=1, max_size=30), st.lists(QUOTES, min_size=1, max_size=30))
-def test_whatever_the_quotes_the_same_are_believed_as_by_the_cleaning_of_frames(
+def test_whatever_the_quotes_a_session_after_another_is_cleaned_as_both_in_one_chain(
     rows: list[tuple[object, ...]], earlier: list[tuple[object, ...]]
 ) -> None:
     chain, before = messy_chain(rows, "2024-11-13"), messy_chain([*rows[::2], *earlier], "2024-11-12", move=1.02)
-    assert_same_contracts(believed_rows(chain, before), kept_rows(chain, before))
+    both = clean_chain(pd.concat([before, chain], ignore_index=True)).kept
+    kept = kept_rows(chain, before)
+    pd.testing.assert_frame_equal(kept, both[both["quote_date"] == "2024-11-13"].reset_index(drop=True))
+    assert placed_rows(chain, before) == keys_of(kept)
+
+
+@settings(max_examples=50)
+@given(st.lists(QUOTES, min_size=1, max_size=30))
+def test_a_quote_that_stood_still_is_one_that_a_loop_over_the_rows_finds(rows: list[tuple[object, ...]]) -> None:
+    """The underlying rises by 2 % overnight: every two-sided quote of 1 % of spot that did not move is stale."""
+    before = messy_chain(rows, "2024-11-12")
+    chain = messy_chain(rows, "2024-11-13", move=1.02)
+    chain.loc[::3, "ask"] += 0.01
+    quoted = {(row.option_right, row.expiration, row.strike): row for row in before.itertuples()}
+    stale = [
+        key
+        for row in chain.itertuples()
+        for key in [(row.option_right, row.expiration, row.strike)]
+        if (row.bid, row.ask) == (quoted[key].bid, quoted[key].ask)  # NaN equals nothing
+        and not (math.isnan(row.underlying_price) or math.isnan(quoted[key].underlying_price))
+        and 0.5 * (row.bid + row.ask) >= 0.01 * row.underlying_price
+    ]
+    refused = clean_chain(chain, before=before).refused
+    told = refused[refused["reason"] == "stale"]
+    earlier_rules = refused[refused["reason"].isin(["expired", "no_underlying", "crossed", "zero"])]
+    assert sorted([*keys_of(told), *(key for key in keys_of(earlier_rules) if key in stale)]) == sorted(stale)
 
 
 def test_rules_that_are_asked_for_are_kept() -> None:
@@ -124,10 +120,10 @@ def test_rules_that_are_asked_for_are_kept() -> None:
         [("C", 30, 100.0, 0.0, 0.6, np.nan, 1.0, 100.0), ("P", 30, 100.0, 1.0, 1.0, np.nan, 1.0, 100.0)], "2024-11-13"
     )
     chain.loc[1, "implied_volatility"] = np.nan
-    grid = session_grid(chain)
-    assert believed_quotes(grid).sum() == 1
-    assert believed_quotes(grid, rules=CleaningRules(refuse_zero_bid=False)).sum() == 2
-    assert believed_quotes(grid, rules=CleaningRules(require_volatility=True)).sum() == 0
+    assert measure_session(chain, rate=RATE).exposure.contracts == 1
+    asked = {"refuse_zero_bid": False, "require_volatility": True}
+    both, none = (len(clean_chain(chain, rules=CleaningRules(**{name: value})).kept) for name, value in asked.items())
+    assert (both, none) == (2, 0)
 
 
 @pytest.mark.files_data
