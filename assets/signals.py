@@ -40,7 +40,7 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
         "rates": RATES,
         "smiles": CHAIN_ANALYTICS,
     },
-    code_version="11",
+    code_version="12",
     uses=("selector", "signals", "surface", "backtest", "deep"),
 )
 def recommendation(
@@ -69,7 +69,7 @@ def recommendation(
         volatility,
         prices,
         volatility_index,
-        edge=edge_to_date(direction, volatility),
+        edge=edge_to_date(direction, volatility, horizon=at.horizon),
         rates=rates,
         horizon=at.horizon,
         settings=at.settings,

@@ -236,7 +236,7 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
         module.importance(fitted, features, targets, horizon=horizon, settings=settings.bootstrap)
         for module, fitted in ((direction_classifier, classifier), (volatility_forecaster, forecaster))
     )
-    edge = edge_to_date(direction, volatility)
+    edge = edge_to_date(direction, volatility, horizon=horizon)
     signals = build_recommendations(
         direction, volatility, prices, index, edge=edge, rates=rates, horizon=horizon, settings=settings
     )

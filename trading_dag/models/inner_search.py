@@ -24,12 +24,10 @@ from trading_dag.models.lessons import InnerLesson, Lesson
 from trading_dag.models.rows import LabelledRows
 from trading_dag.models.running_share import KnownOutcomes
 from trading_dag.validation.metrics import calibration_error, point_weights
-from trading_dag.validation.significance import long_run_variance, truncation_lag
+from trading_dag.validation.significance import SHOWN_IN_ERRORS, long_run_variance, truncation_lag
 
 CLIMATOLOGY_ANSWER: Final = "climatology"
 MODEL_ANSWER: Final = "model"
-# Beyond it lies a 95 % interval that does not hold 0: the verdict ``skilled``.
-SHOWN_IN_ERRORS: Final = 1.96
 _SHRINK_GRID: FloatArray = np.arange(21) / 20.0
 
 

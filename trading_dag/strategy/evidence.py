@@ -39,12 +39,13 @@ def evidence_of(forecasts: Forecasts, beside: Beside, *, reason: TextArray, has_
     the baseline over the outcomes known by the session; or ``missing`` with the reason.
     """
     known = forecasts.known_edge
-    of_direction, of_volatility = (
-        _numbers(known[name].to_numpy(dtype=np.float64)) for name in ("direction_difference", "volatility_difference")
+    of_direction, lowest, of_volatility = (
+        _numbers(known[name].to_numpy(dtype=np.float64))
+        for name in ("direction_difference", "direction_difference_low", "volatility_difference")
     )
     n = list(map(str, known["n_outcomes"].fillna(0).astype("int64").tolist()))
     rows = zip(
-        _heads(forecasts), of_direction, of_volatility, n,
+        _heads(forecasts), of_direction, lowest, of_volatility, n,
         _model("direction", SERVED_DIRECTION, forecasts.calls, (*_gate("direction"), of_direction, n), MISSING),
         _model("volatility", SERVED_VOLATILITY, forecasts.regimes, (*_gate("volatility"), of_volatility, n), MISSING),
         _beside("volatility_level", SERVED_VOLATILITY_LEVEL, beside.level, beside),
@@ -56,9 +57,10 @@ def evidence_of(forecasts: Forecasts, beside: Beside, *, reason: TextArray, has_
     )  # fmt: skip
     return np.array(
         [
-            f'{{{head}, "direction_difference": {gain}, "volatility_difference": {other_gain}, "n_outcomes": {count}, '
+            f'{{{head}, "direction_difference": {gain}, "direction_difference_low": {low}, '
+            f'"volatility_difference": {other_gain}, "n_outcomes": {count}, '
             f'"forecasts": [{direction}, {regime}, {level}, {price}, {spread}, {position}], {tail}}}'
-            for head, gain, other_gain, count, direction, regime, level, price, spread, position, tail in rows
+            for head, gain, low, other_gain, count, direction, regime, level, price, spread, position, tail in rows
         ],
         dtype=object,
     )

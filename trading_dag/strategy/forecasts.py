@@ -27,7 +27,7 @@ class Forecasts:
     ----------
     calls, regimes : rows of the direction's and of the IV regime's model; NULL where the latter has none.
     usual_probability_up : of climatology, a fraction.
-    known_edge : edge, direction_difference, volatility_difference, n_outcomes.
+    known_edge : edge, direction_difference with its lower end, volatility_difference, n_outcomes.
     direction, iv_regime, edge : words; None without a forecast of the regime.
     direction_confidence, iv_confidence : fractions.
     """
@@ -61,7 +61,7 @@ def forecasts_of(direction: pd.DataFrame, volatility: pd.DataFrame, edge: pd.Dat
     require_sessions(regimes, ("y_pred", *_OF_MODEL), table="predictions.volatility")
     require_sessions(
         edge,
-        ("edge", "direction_difference", "volatility_difference", "n_outcomes"),
+        ("edge", "direction_difference", "direction_difference_low", "volatility_difference", "n_outcomes"),
         table="signals.recommendation edge",
     )
     regimes = regimes.set_index("session").reindex(sessions)

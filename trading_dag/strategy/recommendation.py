@@ -66,8 +66,8 @@ def build_recommendations(
         the served models are read (``served_models.py``), those of ``climatology`` for the sentence and the evidence.
         A session without a volatility forecast is a ``no_trade`` row with that reason.
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
-    edge : session, edge, direction_difference, volatility_difference, n_outcomes, each computed from
-        outcomes known at the session's close. A session that is absent counts as insufficient_data.
+    edge : session, edge, direction_difference, direction_difference_low, volatility_difference, n_outcomes, each
+        computed from outcomes known at the session's close. A session that is absent counts as insufficient_data.
     rates : session, treasury_3m in percent or NaN.
     smiles : options.chain_analytics of the ticker, by which the sessions that it has are priced; None for none.
     beside : what else is served; None for nothing.
@@ -141,7 +141,7 @@ def _edges(forecasts: Forecasts, said: Beside, selection: Selection) -> TextArra
     by_level = (
         np.full(len(forecasts.edge), EDGE_UNKNOWN, dtype=object)
         if score is None
-        else edge_words(score.difference > 0, score.n_outcomes)
+        else edge_words(score.difference_low > 0, score.n_outcomes)
     )
     return np.where(np.isin(selection.strategy, VOLATILITY_STRUCTURES), by_level, forecasts.edge).astype(object)
 

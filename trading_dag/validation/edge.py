@@ -17,6 +17,7 @@ from trading_dag.frames import require_columns
 from trading_dag.schemas import METRICS, PREDICTIONS_DIRECTION, PREDICTIONS_VOLATILITY, SUMMARY
 from trading_dag.served_models import SERVED_PRICE
 from trading_dag.setting_groups import GateSettings
+from trading_dag.slices import Horizon
 from trading_dag.validation.metric_meaning import gain
 from trading_dag.validation.price_scoring import HIT_RATE_IN_PERCENT_BAND, HIT_RATE_IN_USD_BAND
 from trading_dag.validation.scores_to_date import question_of, score_to_date
@@ -36,21 +37,28 @@ _ROUNDING: Final = 1e-9
 
 
 def edge_to_date(
-    direction: pd.DataFrame, volatility: pd.DataFrame, *, minimum_outcomes: int = MINIMUM_OUTCOMES
+    direction: pd.DataFrame,
+    volatility: pd.DataFrame,
+    *,
+    horizon: Horizon,
+    minimum_outcomes: int = MINIMUM_OUTCOMES,
 ) -> pd.DataFrame:
-    """Return whether the models had been no worse than their baselines on the outcomes known at each session.
+    """Return whether the models had shown an edge over their baselines on the outcomes known at each session.
 
     Parameters
     ----------
     direction, volatility : predictions.direction and predictions.volatility of one slice.
+    horizon : of the slice.
     minimum_outcomes : fewer known outcomes of either task give ``insufficient_data``.
 
     Returns
     -------
     One row per session that either table forecasts, ascending, plain index: session; edge
-    (``admissible`` where the direction's difference is > 0 and the regime's ≥ 0, ``no_edge``, ``insufficient_data``);
+    (``admissible`` where the 95 % interval of the direction's difference lies above zero and the regime's difference
+    is ≥ 0, ``no_edge``, ``insufficient_data``);
     direction_difference, mean of baseline less model Brier loss of the sign, against
-    ``climatology``; volatility_difference, the same of the ranked probability score, against ``markov``;
+    ``climatology``; direction_difference_low, the lower end of its interval; volatility_difference, the same of the
+    ranked probability score, against ``markov``;
     n_outcomes, the smaller of the two counts. Differences are NaN without outcomes. Known at the
     session's close: only outcomes whose target session is not after it count.
 
@@ -61,16 +69,17 @@ def edge_to_date(
     require_columns(direction, PREDICTIONS_DIRECTION.qualified_name, columns=PREDICTIONS_DIRECTION.column_names)
     require_columns(volatility, PREDICTIONS_VOLATILITY.qualified_name, columns=PREDICTIONS_VOLATILITY.column_names)
     sessions = pd.DatetimeIndex(direction["session"]).union(pd.DatetimeIndex(volatility["session"])).unique()
-    of_direction = score_to_date(task_of("direction"), direction, sessions)
-    of_volatility = score_to_date(task_of("volatility"), volatility, sessions)
+    of_direction = score_to_date(task_of("direction"), direction, sessions, horizon=horizon)
+    of_volatility = score_to_date(task_of("volatility"), volatility, sessions, horizon=horizon)
     n_outcomes = np.minimum(of_direction.n_outcomes, of_volatility.n_outcomes)
-    # A model that only repeats climatology is no worse than it, and no reason to trade.
-    has_edge = (of_direction.difference > 0) & (of_volatility.difference >= 0)
+    # What only repeats climatology is no worse than it, and no reason to trade; nor is a gain that noise explains.
+    has_edge = (of_direction.difference_low > 0) & (of_volatility.difference >= 0)
     return pd.DataFrame(
         {
             "session": sessions,
             "edge": pd.array(edge_words(has_edge, n_outcomes, minimum_outcomes=minimum_outcomes), dtype="str"),
             "direction_difference": of_direction.difference,
+            "direction_difference_low": of_direction.difference_low,
             "volatility_difference": of_volatility.difference,
             "n_outcomes": n_outcomes,
         }

@@ -14,6 +14,7 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.slices import Horizon
+from trading_dag.validation.significance import SHOWN_IN_ERRORS, long_run_variances_to_date
 from trading_dag.validation.tasks import Task
 
 # Text that no loss is computed from; to gather its rows would take longer than the losses themselves.
@@ -29,6 +30,7 @@ class ScoreToDate:
     ----------
     task, model, metric, baseline : what is scored, against what.
     difference : mean loss of the baseline less that of the model over the outcomes known by then; NaN without any.
+    difference_low : lower end of its 95 % interval, from the long-run variance of the same outcomes.
     n_outcomes : how many those are.
     """
 
@@ -37,6 +39,7 @@ class ScoreToDate:
     metric: str
     baseline: str
     difference: FloatArray
+    difference_low: FloatArray
     n_outcomes: IntArray
 
 
@@ -66,7 +69,8 @@ def score_to_date(
     ----------
     predictions : the task's table of one slice.
     sessions : ascending. Only outcomes whose target session is not after a session count at it.
-    horizon : of the slice, where the table also looks further ahead: those rows are left out.
+    horizon : of the slice: where the table also looks further ahead those rows are left out, and outcomes of
+        neighbouring sessions overlap so long.
     model : its name; None for the one that is served.
     """
     metric, baseline = question_of(task)
@@ -85,7 +89,10 @@ def score_to_date(
     running = np.concatenate([[0.0], np.cumsum(gains[order])])
     n = np.searchsorted(targets[order], sessions.to_numpy(), side="right").astype(np.int64)
     difference = np.where(n > 0, running[n] / np.maximum(n, 1), np.nan)
-    return ScoreToDate(task.name, name, metric, baseline, difference, n)
+    steps = horizon.target_offset if horizon is not None else 1
+    variance = np.concatenate([[np.nan], long_run_variances_to_date(gains[order], steps=steps)])
+    low = difference - SHOWN_IN_ERRORS * np.sqrt(variance[n] / np.maximum(n, 1))
+    return ScoreToDate(task.name, name, metric, baseline, difference, low, n)
 
 
 def _known_rows(task: Task, predictions: pd.DataFrame, model: str, horizon: Horizon | None) -> pd.DataFrame:

@@ -68,6 +68,7 @@ def inputs() -> dict[str, pd.DataFrame]:
         "volatility_index": pd.DataFrame({"ticker": "SPY", "session": SESSIONS, "close": np.full(n, 20.0)}),
         "edge": pd.DataFrame({
             "session": SESSIONS, "edge": [case[4] for case in CASES], "direction_difference": 0.01,
+            "direction_difference_low": 0.002,
             "volatility_difference": np.nan, "n_outcomes": 250,
         }),
         "rates": pd.DataFrame({"session": SESSIONS, "treasury_3m": 0.0}),

@@ -86,7 +86,7 @@ def _tables(
 
 def test_at_the_last_session_the_differences_are_those_of_the_metrics() -> None:
     direction, volatility = _tables()
-    last = edge_to_date(direction, volatility).iloc[-1]
+    last = edge_to_date(direction, volatility, horizon=HORIZON).iloc[-1]
     scores = evaluate(
         {"direction": direction, "volatility": volatility}, horizon=HORIZON, settings=BootstrapSettings(draws=100)
     )
@@ -102,7 +102,7 @@ def test_at_the_last_session_the_differences_are_those_of_the_metrics() -> None:
 def test_each_session_uses_the_outcomes_known_at_its_close_and_no_others() -> None:
     """Against a loop over sessions."""
     direction, volatility = _tables(120)
-    found = edge_to_date(direction, volatility, minimum_outcomes=20).set_index("session")
+    found = edge_to_date(direction, volatility, minimum_outcomes=20, horizon=HORIZON).set_index("session")
     model = direction[direction["model"] == "direction_shrunk"].set_index("session")
     prior = direction[direction["model"] == "climatology"].set_index("session")
     for session in model.index[[2, 3, 4, 50, 119]]:
@@ -122,31 +122,52 @@ def test_each_session_uses_the_outcomes_known_at_its_close_and_no_others() -> No
 @pytest.mark.parametrize("position", [30, 150, 300])
 def test_changing_outcomes_after_a_session_changes_nothing_at_it(position: int) -> None:
     direction, volatility = _tables()
-    before = edge_to_date(direction, volatility, minimum_outcomes=20)
+    before = edge_to_date(direction, volatility, minimum_outcomes=20, horizon=HORIZON)
     session = before["session"].iloc[position]
     later_direction, later_volatility = direction.copy(), volatility.copy()
     later = direction["target_session"] > session
     later_direction.loc[later, "forward_return"] *= -1
     later_volatility.loc[volatility["target_session"] > session, "y_true"] = "LOW"
-    after = edge_to_date(later_direction, later_volatility, minimum_outcomes=20)
+    after = edge_to_date(later_direction, later_volatility, minimum_outcomes=20, horizon=HORIZON)
     pd.testing.assert_frame_equal(after.iloc[: position + 1], before.iloc[: position + 1], check_exact=True)
     assert not after.iloc[position + 10 :].equals(before.iloc[position + 10 :])
 
 
 def test_too_few_outcomes_are_insufficient_and_a_deficit_in_either_task_is_no_edge() -> None:
-    edges = edge_to_date(*_tables())
+    edges = edge_to_date(*_tables(), horizon=HORIZON)
     assert (edges["edge"] == np.where(edges["n_outcomes"] < 250, "insufficient_data", "admissible")).all()
     assert edges["n_outcomes"].tolist()[:4] == [0, 0, 0, 1]
-    assert edge_to_date(*_tables(skill=-0.2))["edge"].iloc[-1] == "no_edge"
-    assert edge_to_date(*_tables(knows=0.0, seed=8), minimum_outcomes=20).tail(100)["edge"].isin(["no_edge"]).any()
+    assert edge_to_date(*_tables(skill=-0.2), horizon=HORIZON)["edge"].iloc[-1] == "no_edge"
+    assert (
+        edge_to_date(*_tables(knows=0.0, seed=8), minimum_outcomes=20, horizon=HORIZON)
+        .tail(100)["edge"]
+        .isin(["no_edge"])
+        .any()
+    )
+
+
+def test_a_gain_that_noise_explains_is_no_edge() -> None:
+    """Twenty models that know nothing and dare little: half of them are ahead of climatology at the end, by luck."""
+    is_ahead, has_edge = [], []
+    for seed in range(20):
+        direction, volatility = _tables(skill=0.0, knows=1.0, seed=seed)
+        generator = np.random.default_rng(1_000 + seed)
+        ours = direction["model"] == "direction_shrunk"
+        direction.loc[ours, "probability_up"] = 0.52 + generator.normal(0, 0.01, int(ours.sum()))
+        last = edge_to_date(direction, volatility, horizon=HORIZON).iloc[-1]
+        assert last["direction_difference_low"] < last["direction_difference"]
+        is_ahead.append(last["direction_difference"] > 0)
+        has_edge.append(last["edge"] == "admissible")
+    assert sum(is_ahead) >= 6
+    assert sum(has_edge) <= 2
 
 
 def test_without_forecasts_of_a_task_there_is_no_edge_to_speak_of() -> None:
     direction, volatility = _tables()
-    edges = edge_to_date(direction, volatility.iloc[:0])
+    edges = edge_to_date(direction, volatility.iloc[:0], horizon=HORIZON)
     assert set(edges["edge"]) == {"insufficient_data"}
     assert (edges["n_outcomes"] == 0).all()
-    nothing = edge_to_date(direction.iloc[:0], volatility.iloc[:0])
+    nothing = edge_to_date(direction.iloc[:0], volatility.iloc[:0], horizon=HORIZON)
     assert nothing.dtypes.astype(str).to_dict() == edges.dtypes.astype(str).to_dict()
     assert len(nothing) == 0
 

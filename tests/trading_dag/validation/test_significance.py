@@ -10,7 +10,13 @@ import statsmodels.api as sm
 from scipy.stats import norm, ttest_1samp
 from scipy.stats import t as student
 
-from trading_dag.validation.significance import clark_west, diebold_mariano, long_run_variance, truncation_lag
+from trading_dag.validation.significance import (
+    clark_west,
+    diebold_mariano,
+    long_run_variance,
+    long_run_variances_to_date,
+    truncation_lag,
+)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 10])
@@ -93,3 +99,14 @@ def test_clark_west_forgives_the_noise_that_diebold_mariano_punishes() -> None:
     losses = (outcome**2, (outcome - model) ** 2)
     assert clark_west(outcome, np.zeros(3_000), model, steps=1).p_value < 0.001
     assert diebold_mariano(*losses, steps=1).p_value > 0.01
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_the_variance_to_date_is_that_of_the_values_so_far(steps: int) -> None:
+    generator = np.random.default_rng(3)
+    series = 0.3 + np.convolve(generator.normal(0, 0.01, 140), np.ones(4), mode="valid")
+    running = long_run_variances_to_date(series, steps=steps)
+    slow = [long_run_variance(series[:n], lag=truncation_lag(n, steps=steps)) for n in range(1, len(series) + 1)]
+    np.testing.assert_allclose(running, slow, rtol=1e-9, atol=1e-18)
+    assert len(long_run_variances_to_date(series[:0], steps=steps)) == 0
+    assert (long_run_variances_to_date(np.full(30, 0.1), steps=steps) < 1e-30).all()
