@@ -46,7 +46,7 @@ def direction(
         "features": FEATURE_TABLE,
         "targets": TARGETS,
     },
-    code_version="4",
+    code_version="5",
     kinds={"scikitlearn", "parquet"},
 )
 def volatility(

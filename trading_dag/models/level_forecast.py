@@ -64,32 +64,71 @@ class LevelForecaster:
         slopes = np.linalg.solve(gram, standard.T @ (change - self.intercept_))
         self.coef_ = slopes[np.newaxis].astype(np.float64)
         self.usual_volatility_ = np.array([np.median(values[:, _VOLATILITY])])
-        left = (change - self._mean_change(values)) / self._width(values)
+        left = (change - self._mean_change(values)) / self.width(values)
         self.quantiles_ = np.quantile(left, (np.arange(DRAWS) + 0.5) / DRAWS).astype(np.float64)
         self.classes_ = np.arange(len(IV_REGIMES))
         return self
 
     def draws(self, values: FloatArray) -> FloatArray:
         """Return the equally likely levels at the target, ascending: rows × 400, in the unit of the index."""
-        spread = self._width(values)[:, np.newaxis] * self.quantiles_
+        spread = self.width(values)[:, np.newaxis] * self.quantiles_
         levels: FloatArray = values[:, [_LEVEL]] * np.exp(self._mean_change(values)[:, np.newaxis] + spread)
         return levels
 
     def predict_proba(self, values: FloatArray) -> FloatArray:
         """Return P(LOW), P(NORMAL), P(HIGH) at the target: the shares of the levels that mean each, rows × 3."""
-        limits = np.log(regime_limits(values[:, _WINDOW]) / values[:, [_LEVEL]])
-        needed = (limits - self._mean_change(values)[:, np.newaxis]) / self._width(values)[:, np.newaxis]
+        needed = (self.log_limits(values) - self._mean_change(values)[:, np.newaxis]) / self.width(values)[
+            :, np.newaxis
+        ]
         below = np.searchsorted(self.quantiles_, needed, side="left") / len(self.quantiles_)
         shares: FloatArray = np.column_stack([below[:, 0], below[:, 1] - below[:, 0], 1.0 - below[:, 1]])
         return shares
 
     def _mean_change(self, values: FloatArray) -> FloatArray:
-        standard = (values[:, _MEANS] - self.center_) / self.scale_
-        change: FloatArray = self.intercept_ + standard @ self.coef_[0]
+        change: FloatArray = self.intercept_ + self.standard(values) @ self.coef_[0]
         return change
 
-    def _width(self, values: FloatArray) -> FloatArray:
+    def standard(self, values: FloatArray) -> FloatArray:
+        """Return the distances of ln x from its means, in standard deviations of the training rows: rows × 3."""
+        distances: FloatArray = (values[:, _MEANS] - self.center_) / self.scale_
+        return distances
+
+    def log_level(self, values: FloatArray) -> FloatArray:
+        """Return ln x of each row."""
+        level: FloatArray = np.log(values[:, _LEVEL])
+        return level
+
+    def log_limits(self, values: FloatArray) -> FloatArray:
+        """Return the changes of ln x to the target below which it is LOW, and from which it is HIGH there: rows × 2."""
+        limits: FloatArray = np.log(regime_limits(values[:, _WINDOW]) / values[:, [_LEVEL]])
+        return limits
+
+    def width(self, values: FloatArray) -> FloatArray:
+        """Return w of each row."""
         return width_of(values[:, _VOLATILITY], usual=self.usual_volatility_)
+
+
+def fitted_on_first(columns: FloatArray, change: FloatArray, counts: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return intercept and slopes of the ridge regression on the first so many rows, for each count.
+
+    Parameters
+    ----------
+    columns, change : rows × 3, standardised, and the change of ln x of each row.
+    counts : how many rows, at least one.
+
+    Returns
+    -------
+    (counts,) and counts × 3. The penalty is on the slopes alone, so the columns are centred on the rows that count.
+    """
+    products: FloatArray = np.cumsum(columns[:, :, np.newaxis] * columns[:, np.newaxis, :], axis=0)[counts - 1]
+    with_change = np.cumsum(columns * change[:, np.newaxis], axis=0)[counts - 1]
+    means: FloatArray = np.cumsum(columns, axis=0)[counts - 1] / counts[:, np.newaxis]
+    mean_change: FloatArray = np.cumsum(change)[counts - 1] / counts
+    outer = counts[:, np.newaxis, np.newaxis] * means[:, :, np.newaxis] * means[:, np.newaxis, :]
+    gram = products - outer + RIDGE * np.eye(columns.shape[1])
+    right = with_change - (counts * mean_change)[:, np.newaxis] * means
+    slopes = np.linalg.solve(gram, right[:, :, np.newaxis])[:, :, 0].astype(np.float64)
+    return (mean_change - (means * slopes).sum(axis=1)).astype(np.float64), slopes
 
 
 def width_of(volatility: FloatArray, *, usual: FloatArray) -> FloatArray:

@@ -5,6 +5,7 @@ Here belongs that one estimator. It knows that LOW, NORMAL and HIGH are ordered,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
@@ -62,12 +63,69 @@ class OrderedLogit:
 
     def predict_proba(self, values: FloatArray) -> FloatArray:
         """Return the probability of each class in ``classes_``: rows × classes."""
-        columns = natural_spline(values[:, _RANK])
-        score = ((columns - self.center_) / self.scale_) @ self.coef_
-        below = _logistic(self.thresholds_ - score[:, np.newaxis])
-        ends = np.column_stack([np.zeros(len(score)), below, np.ones(len(score))])
-        probabilities: FloatArray = np.diff(ends, axis=1)
-        return probabilities
+        return _probabilities(self.standard(values), self.thresholds_, self.coef_)
+
+    def standard(self, values: FloatArray) -> FloatArray:
+        """Return the spline's columns in standard deviations of the training rows."""
+        columns: FloatArray = (natural_spline(values[:, _RANK]) - self.center_) / self.scale_
+        return columns
+
+    def places(self, codes: IntArray) -> IntArray:
+        """Return the place of each class among those that occurred in training; −1 for one that did not."""
+        at = np.clip(np.searchsorted(self.classes_, codes), 0, len(self.classes_) - 1)
+        places: IntArray = np.where(self.classes_[at] == codes, at, -1).astype(np.int64)
+        return places
+
+
+@dataclass
+class OrderedState:
+    """Holds a cumulative logit that learns on, outcome by outcome.
+
+    Attributes
+    ----------
+    parameters : thresholds, then coefficients.
+    curvature : of the penalised likelihood of all outcomes so far.
+    cuts : how many thresholds there are.
+    """
+
+    parameters: FloatArray
+    curvature: FloatArray
+    cuts: int
+
+    @classmethod
+    def of(cls, fitted: OrderedLogit, values: FloatArray, codes: IntArray) -> Self:
+        """Return the state of a regression after the rows that it was fitted on."""
+        parameters = np.concatenate([fitted.thresholds_, fitted.coef_])
+        cuts = len(fitted.thresholds_)
+        penalty = np.concatenate([np.zeros(cuts), np.full(len(fitted.coef_), RIDGE)])
+        places = fitted.places(codes)
+        _, _, curvature = _terms(parameters, fitted.standard(values), places, penalty, cuts=cuts)
+        return cls(parameters, curvature, cuts)
+
+    def learn(self, columns: FloatArray, places: IntArray) -> None:
+        """Take one Newton step for new outcomes: their slope over the curvature of all, theirs included.
+
+        The thresholds stay ascending: a step that would turn them around is halved until it does not.
+        """
+        nothing = np.zeros(len(self.parameters))
+        _, slope, curvature = _terms(self.parameters, columns, places, nothing, cuts=self.cuts)
+        self.curvature = self.curvature + curvature
+        step = np.linalg.solve(self.curvature, slope)
+        while (np.diff((self.parameters - step)[: self.cuts]) <= 0).any():
+            step = step / 2.0
+        self.parameters = self.parameters - step
+
+    def probabilities(self, columns: FloatArray) -> FloatArray:
+        """Return the probability of each class: rows × classes."""
+        return _probabilities(columns, self.parameters[: self.cuts], self.parameters[self.cuts :])
+
+
+def _probabilities(columns: FloatArray, thresholds: FloatArray, coefficients: FloatArray) -> FloatArray:
+    score = columns @ coefficients
+    below = _logistic(thresholds - score[:, np.newaxis])
+    ends = np.column_stack([np.zeros(len(score)), below, np.ones(len(score))])
+    probabilities: FloatArray = np.diff(ends, axis=1)
+    return probabilities
 
 
 def natural_spline(rank: FloatArray) -> FloatArray:
@@ -108,7 +166,7 @@ def fit_cumulative_logit(columns: FloatArray, places: IntArray, *, ridge: float)
     shares = np.cumsum(np.bincount(places, minlength=count))[:-1] / len(places)
     parameters = np.concatenate([np.log(shares / (1.0 - shares)), np.zeros(columns.shape[1])])
     penalty = np.concatenate([np.zeros(count - 1), np.full(columns.shape[1], ridge)])
-    loss, slope, curvature = _terms(parameters, columns, places, penalty)
+    loss, slope, curvature = _terms(parameters, columns, places, penalty, cuts=count - 1)
     for _ in range(_STEPS):
         step = np.linalg.solve(curvature, slope)
         if slope @ step < _AT_REST:
@@ -117,7 +175,7 @@ def fit_cumulative_logit(columns: FloatArray, places: IntArray, *, ridge: float)
         while True:
             moved = parameters - size * step
             if (np.diff(moved[: count - 1]) > 0).all():
-                terms = _terms(moved, columns, places, penalty)
+                terms = _terms(moved, columns, places, penalty, cuts=count - 1)
                 if terms[0] <= loss:
                     break
             size /= 2.0
@@ -128,10 +186,9 @@ def fit_cumulative_logit(columns: FloatArray, places: IntArray, *, ridge: float)
 
 
 def _terms(
-    parameters: FloatArray, columns: FloatArray, places: IntArray, penalty: FloatArray
+    parameters: FloatArray, columns: FloatArray, places: IntArray, penalty: FloatArray, *, cuts: int
 ) -> tuple[float, FloatArray, FloatArray]:
     """Return the penalised negative log-likelihood, its gradient and its matrix of second derivatives."""
-    cuts = int(places.max())
     thresholds, coefficients = parameters[:cuts], parameters[cuts:]
     score = columns @ coefficients
     has_upper, has_lower = places < cuts, places > 0

@@ -22,6 +22,7 @@ from trading_dag.schemas import IV_REGIMES
 HAR: Final = "volatility_har"
 ORDERED: Final = "volatility_ordered"
 BLEND: Final = "volatility_blend"
+ONLINE: Final = "volatility_online"  # no learner of its own: the blend, learnt on between retrains
 OF_LEVEL: Final = "ln_index_at_target"
 LEVEL_PART: Final = "level"
 _ORDERED: Final = "ordered"

@@ -8,7 +8,7 @@ as skill is to beat how regimes have followed each other, which stands beside it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -27,11 +27,13 @@ from trading_dag.models.forecasting import Block, FoldForecast, finish_predictio
 from trading_dag.models.importance import permutation_importance
 from trading_dag.models.learners import Learner, logistic_learner
 from trading_dag.models.level_inputs import LEVEL_INPUTS, OUTCOME, levels_at_target, with_level_inputs
-from trading_dag.models.regime_forecaster import level_learners
+from trading_dag.models.online_regime import KnownLevels, online_probabilities
+from trading_dag.models.regime_forecaster import BLEND, ONLINE, level_learners
 from trading_dag.models.rows import collect_rows, labels_by_session
 from trading_dag.models.training import Recipe
 from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, NOTHING, UNTUNED, Tuned
 from trading_dag.schemas import ALL_FEATURES, IV_DIRECTIONS, IV_REGIMES, TABLES, VOLATILITY_FORECASTER_FEATURES
+from trading_dag.sessions import TIME_UNIT
 from trading_dag.setting_groups import BootstrapSettings, WalkForwardSettings
 from trading_dag.slices import Horizon
 from trading_dag.training_start import EVERYTHING, TrainingStart
@@ -40,6 +42,7 @@ from trading_dag.validation.baselines import CLASS_PRIOR, MARKOV, PERSISTENCE, m
 NAME: Final = "volatility_forecaster"
 LOGISTIC: Final = "volatility_logistic"
 _CURRENT: Final = "iv_rank"
+_DAY: Final = f"datetime64[{TIME_UNIT}]"
 _REGIMES: Final = np.array(IV_REGIMES, dtype=object)
 _CHANGES: Final = np.array(IV_DIRECTIONS, dtype=object)
 
@@ -148,6 +151,7 @@ def _fit_on_the_index(
 def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, *, horizon: Horizon) -> pd.DataFrame:
     """Out-of-sample forecasts of the models and of the baselines, which stand wherever a model does.
 
+    ``volatility_online`` is ``volatility_blend`` that has learnt each outcome from the session on at which it is known.
     ``markov`` gives how often each regime followed the session's in the serving fold's training rows. ``persistence``
     says that the regime of the session stays, with probability 1.
     ``class_prior`` gives the classes' shares in the serving fold's training rows.
@@ -169,17 +173,28 @@ def predict(fitted: FittedModel, features: pd.DataFrame, targets: pd.DataFrame, 
     """
     sessions = require_sessions(features, (_CURRENT,), table="features.feature_table")
     labels = labels_by_session(
-        targets, sessions=sessions, columns=("iv_regime", "target_session"), horizon=horizon, ticker=fitted.ticker
-    )
+        targets.assign(happened=levels_at_target(features, targets)), sessions=sessions,
+        columns=("iv_regime", "happened", "target_session"), horizon=horizon, ticker=fitted.ticker,
+    )  # fmt: skip
     truth = labels["iv_regime"].to_numpy(dtype=object)
     current = persistence(features[_CURRENT].to_numpy(dtype=np.float64, na_value=np.nan)).to_numpy(dtype=object)
     regimes = pd.Index(IV_REGIMES, dtype="object")
     later, now_everywhere = (regimes.get_indexer(pd.Index(names, dtype="object")) for names in (truth, current))
     blocks = []
     with_baselines = np.zeros(len(sessions), dtype=np.bool_)
-    for made in forecast(fitted, with_level_inputs(features, horizon=horizon), required=_CURRENT):
+    with_levels = with_level_inputs(features, horizon=horizon)
+    known = partial(
+        KnownLevels.of,
+        with_levels[list(LEVEL_INPUTS)].to_numpy(dtype=np.float64),
+        labels["happened"].to_numpy(dtype=np.float64, na_value=np.nan),
+        later.astype(np.int64),
+        labels["target_session"].to_numpy(dtype=_DAY),
+    )
+    for made in forecast(fitted, with_levels, required=_CURRENT):
         now = now_everywhere[made.rows].astype(np.int64)
         blocks.append(_block(made, truth[made.rows], now, model=made.fold.model, probabilities=made.probabilities))
+        if made.fold.model == BLEND:
+            blocks.append(_online(made, truth[made.rows], now, sessions=sessions, known=known))
         fresh = ~with_baselines[made.rows]
         if not fresh.any():
             continue
@@ -212,6 +227,25 @@ def importance(
         fitted, with_level_inputs(features, horizon=horizon), targets, task="volatility", label="iv_regime",
         classes=IV_REGIMES, required=_CURRENT, horizon=horizon, settings=settings,
     )  # fmt: skip
+
+
+def _online(
+    made: FoldForecast,
+    truth: npt.NDArray[np.object_],
+    now: IntArray,
+    *,
+    sessions: pd.DatetimeIndex,
+    known: Callable[..., KnownLevels],
+) -> Block:
+    """Forecasts of a fold's blend that has learnt every outcome known at each session."""
+    fold, days = made.fold, sessions.to_numpy(dtype=_DAY)
+    levels = known(counts=days >= np.datetime64(fold.train_first_session))
+    probabilities, through = online_probabilities(
+        fold.estimator, made.values, days[made.rows], known=levels, fitted_through=np.datetime64(fold.fitted_through)
+    )
+    block = _block(made, truth, now, model=ONLINE, probabilities=probabilities)
+    online = replace(made, fold=replace(fold, model=ONLINE))
+    return replace(block, made=online, columns=block.columns | {"fitted_through": through})
 
 
 def _block(

@@ -86,9 +86,16 @@ def test_baselines_stand_wherever_a_model_does_and_those_of_the_index_once_its_w
     volatility_forecasts: pd.DataFrame,
 ) -> None:
     by_model = volatility_forecasts.groupby("model")["session"].apply(tuple)
-    assert set(by_model.index) == {"volatility_logistic", *OF_INDEX, "markov", "persistence", "class_prior"}
-    assert by_model.drop(list(OF_INDEX)).nunique() == 1
-    assert by_model[list(OF_INDEX)].nunique() == 1
+    assert set(by_model.index) == {
+        "volatility_logistic",
+        "volatility_online",
+        *OF_INDEX,
+        "markov",
+        "persistence",
+        "class_prior",
+    }
+    assert by_model.drop([*OF_INDEX, "volatility_online"]).nunique() == 1
+    assert by_model[[*OF_INDEX, "volatility_online"]].nunique() == 1
     assert set(by_model["volatility_blend"]) < set(by_model["markov"])
     assert by_model["volatility_blend"][-1] == by_model["markov"][-1]
     assert not volatility_forecasts.duplicated(["session", "model"]).any()
