@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
 from assets.declare.fitting import fit_family
 from assets.declare.pictures import picture
 from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_ALLOCATION, TARGETS
@@ -14,6 +15,14 @@ from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_ALLOCATION, TARGETS
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.fitted import FittedModel
+    from trading_dag.settings import Settings
+    from trading_dag.slices import Horizon
+
+
+def _positions(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
+    from trading_dag.models.allocation_forecasts import predict
+
+    return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon, allocation=settings.allocation)
 
 
 @model_asset(
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
         "training.allocation_ensemble",
         "features",
     ),
+    forecasts=Forecasts("allocation", PREDICTIONS_ALLOCATION, _positions),
 )
 def allocation_ensemble(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """An elastic net, LightGBM and XGBoost forecast the return above cash. Their forecasts of rows that they had not

@@ -17,6 +17,7 @@ from trading_dag.schemas import (
     INPUTS,
     PREDICTIONS_DIRECTION,
     PREDICTIONS_VOLATILITY,
+    PREDICTIONS_VOLATILITY_LEVEL,
     PRICES_DAILY,
     REGISTRY,
     SAFE_FEATURES,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.augmentation import Augmentation
     from trading_dag.models.fitted import FittedModel
+    from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
 _LEARNT_FROM: Final = {
@@ -53,16 +55,24 @@ def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFram
     return Augmentation(prices, volatility_index, at.settings.augmentation)
 
 
-def _of_direction(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon) -> pd.DataFrame:
+def _of_direction(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
     from trading_dag.models.direction_classifier import predict
 
     return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon, prices=inputs["prices"])
 
 
-def _of_volatility(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon) -> pd.DataFrame:
+def _of_volatility(
+    fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings
+) -> pd.DataFrame:
     from trading_dag.models.volatility_forecaster import predict
 
     return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon)
+
+
+def _of_level(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
+    from trading_dag.models.volatility_level import predict_level
+
+    return predict_level(fitted, inputs["features"], inputs["targets"], horizon=horizon)
 
 
 @model_asset(
@@ -102,7 +112,12 @@ def direction_classifier(
     code_version="4",
     kinds={"scikitlearn"},
     uses=("walk_forward", "augmentation", "training.volatility_forecaster", "features"),
-    forecasts=Forecasts("volatility", PREDICTIONS_VOLATILITY, _of_volatility),
+    forecasts=Forecasts(
+        "volatility",
+        PREDICTIONS_VOLATILITY,
+        _of_volatility,
+        also=(Forecasts("volatility_level", PREDICTIONS_VOLATILITY_LEVEL, _of_level),),
+    ),
 )
 def volatility_forecaster(
     at: Slice,

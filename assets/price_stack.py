@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
 from assets.declare.fitting import fit_family
 from assets.declare.pictures import picture
-from trading_dag.schemas import FEATURE_TABLE, STACK_WEIGHTS, TARGETS
+from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_PRICE, STACK_WEIGHTS, TARGETS
 
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.fitted import FittedModel
+    from trading_dag.settings import Settings
+    from trading_dag.slices import Horizon
+
+
+def _points(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
+    """Return the points of a version. A session's close is that from which its label tells the way to the target, so
+    sessions whose outcome is not known, which are not compared, have none and are left out."""
+    from trading_dag.models.price_stack_forecasts import predict
+
+    targets = inputs["targets"]
+    known = targets[targets["target_price"].notna() & targets["forward_return"].notna()]
+    prices = known[["ticker", "session"]].assign(close=known["target_price"] / (1.0 + known["forward_return"]))
+    features = inputs["features"]
+    features = features[features["session"].isin(prices["session"])].reset_index(drop=True)
+    return predict(fitted, features, targets, horizon=horizon, prices=prices)
 
 
 @model_asset(
@@ -21,6 +37,7 @@ if TYPE_CHECKING:
     code_version="1",
     kinds={"scikitlearn", "xgboost"},
     uses=("walk_forward", "price_stack", "training.price_stack", "features"),
+    forecasts=Forecasts("price", PREDICTIONS_PRICE, _points, model="price_stack", metric="mae_percent"),
 )
 def price_stack(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """A random forest, gradient boosting, XGBoost and the drift forecast returns. Their forecasts of rows that they had

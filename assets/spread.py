@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declare.declaration import Declaration, Read, Result, Slice, model_asset, table_asset
+from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
 from resources.left_out import LEFT_OUT
 from trading_dag.schemas import (
     FEATURE_TABLE,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.fitted import FittedModel
+    from trading_dag.settings import Settings
+    from trading_dag.slices import Horizon
 
 _OF_INDEX: Final = ("ticker", "session", "iv_rank", "vix_close", "vix_filled_sessions", "iv_source")
 
@@ -71,11 +74,18 @@ def spread_trunk(
         )
 
 
+def _of_spread(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
+    from trading_dag.models.spread import predict
+
+    return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon)
+
+
 @model_asset(
     reads={"spread_trunk": Read(model="spread_trunk"), "features": FEATURE_TABLE, "targets": TARGETS},
     code_version="2",
     kinds={"pytorch", "scikitlearn"},
     uses=("walk_forward", "deep"),
+    forecasts=Forecasts("spread", PREDICTIONS_SPREAD, _of_spread, model="spread_lstm"),
 )
 def spread_lstm(at: Slice, spread_trunk: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """The networks of the horizon are taken from the ticker's trunk, with their own softmax; a logistic on the last

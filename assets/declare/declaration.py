@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import getitem
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import dagster as dg
 import pandas as pd
@@ -200,12 +200,18 @@ class Forecasts:
     ----------
     task : of evaluation.metrics; it names the served model and the score.
     table : where the forecasts of the version that serves are stored.
-    make : given a fitted model, the inputs by parameter name and the horizon, returns rows of that table.
+    make : given a fitted model, the inputs by parameter name, the horizon and the settings, returns rows of that table.
+    model : whose rows of the table are compared; None for the served model of the task.
+    metric : the loss by which they are, smaller is better; None for the task's own.
+    also : what the same model forecasts besides. A new version has to be no worse in each of them.
     """
 
     task: str
     table: Table
-    make: Callable[[Any, Mapping[str, Any], Horizon], pd.DataFrame]
+    make: Callable[[Any, Mapping[str, Any], Horizon, Settings], pd.DataFrame]
+    model: str | None = None
+    metric: str | None = None
+    also: tuple[Self, ...] = ()
 
 
 @dataclass(frozen=True)

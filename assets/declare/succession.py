@@ -16,6 +16,7 @@ from trading_dag.validation.champion import (
     Decision,
     compare_forecasts,
     decide,
+    decisive,
     of_folds,
     restated_share,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from resources.storage.parquet_store import ParquetStore, SliceKey
     from trading_dag.models.fitted import FittedModel
     from trading_dag.setting_groups import BootstrapSettings
+    from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
 
@@ -71,17 +73,22 @@ def _candidacy(
             return Candidacy(champion, changed=("code_version",))
         before = inputs_of_last_fit(models, fitted.name, **where) or {}
         changed = ("settings",) if before.get("settings") != fitted.inputs.get("settings") else ()
-        old, new = (forecasts.make(model, inputs, at.horizon) for model in (served, fitted))
-        comparison = compared(
-            forecasts, (served, old), (fitted, new), horizon=at.horizon, settings=at.settings.bootstrap
-        )
+        old, new = (forecasts.make(model, inputs, at.horizon, at.settings) for model in (served, fitted))
+        comparisons = [
+            compared(forecasts, (served, old), (fitted, new), horizon=at.horizon, settings=at.settings.bootstrap),
+            *(
+                compared_in(other, served, fitted, inputs, horizon=at.horizon, settings=at.settings)
+                for other in forecasts.also
+            ),
+        ]
+        comparison = decisive(comparisons, at.settings.champion)
     except (StorageError, DataQualityError) as problem:
         # What serves is damaged, or asks for columns that are gone: the new version is the one that works.
         return Candidacy(champion, why_not=str(problem))
     stored = _stored(forecasts, at.store, at.key)
     share = None
     if stored is not None:
-        model = task_of(forecasts.task).served_model or ""
+        model = forecasts.model or task_of(forecasts.task).served_model or ""
         share = restated_share(stored, old, model=model, model_version=served.model_version)
     return Candidacy(champion, changed=changed, restated_share=share, comparison=comparison)
 
@@ -103,7 +110,24 @@ def compared(
     old, new = (
         of_folds(frame, live_fold=max(fold.fold for fold in model.folds)) for model, frame in (champion, challenger)
     )
-    return compare_forecasts(old, new, task=task_of(forecasts.task), horizon=horizon, settings=settings)
+    return compare_forecasts(
+        old, new, task=task_of(forecasts.task), horizon=horizon, settings=settings, model=forecasts.model,
+        metric=forecasts.metric,
+    )  # fmt: skip
+
+
+def compared_in(
+    forecasts: Forecasts,
+    champion: FittedModel,
+    challenger: FittedModel,
+    inputs: Mapping[str, Any],
+    *,
+    horizon: Horizon,
+    settings: Settings,
+) -> Comparison:
+    """Return how two versions of a model did in one of the tasks that it forecasts, both on the inputs of today."""
+    old, new = ((model, forecasts.make(model, inputs, horizon, settings)) for model in (champion, challenger))
+    return compared(forecasts, old, new, horizon=horizon, settings=settings.bootstrap)
 
 
 def _stored(forecasts: Forecasts, store: ParquetStore, key: SliceKey) -> pd.DataFrame | None:

@@ -210,7 +210,7 @@ class _Place:
                     f"{self}: {version} was fitted by another definition of the model (code version "
                     f"{fitted.inputs['code_version']}, now {self.declaration.code_version}) and cannot be compared"
                 )
-            made.append((fitted, forecasts.make(fitted, inputs, horizon)))
+            made.append((fitted, forecasts.make(fitted, inputs, horizon, self.context.settings)))
         return compared(forecasts, *made, horizon=horizon, settings=self.context.settings.bootstrap)
 
     def card(self, version: str) -> str:

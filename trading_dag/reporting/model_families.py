@@ -66,15 +66,14 @@ FAMILIES: Final[dict[str, Family]] = {
         source="Stacked regression (Breiman, Machine Learning 24, 1996): the blend learns from forecasts of rows that "
         "the learners had not seen.",
         limits="The mean return of a few sessions is small beside its noise; where nothing beats the random walk the "
-        "blend gives it all the weight. Versions are not compared: the newest serves.",
+        "blend gives it all the weight.",
     ),
     "allocation_ensemble": Family(
         what="The return above cash to the target, from which a share of the account in the underlying is made.",
         inputs="The inputs of the price stack, and the federal funds rate as the interest of cash.",
         source="Stacked regression, as in the price stack; the position after Merton (Review of Economics and "
         "Statistics 51, 1969) and Moreira and Muir (Journal of Finance 72, 2017).",
-        limits="Scaling by volatility alone has done better than its forecasts. Versions are not compared: the newest "
-        "serves.",
+        limits="Scaling by volatility alone has done better than its forecasts.",
     ),
     "spread_trunk": Family(
         what="The networks that all horizons of a ticker share: a recurrent one and an attention encoder.",
@@ -88,8 +87,7 @@ FAMILIES: Final[dict[str, Family]] = {
         what="The probabilities of which credit spread pays at the target.",
         inputs="The ticker's trunk, and the last session of the same sequences for the logistic regression beside it.",
         source="The ticker's trunk with a softmax of its own; multinomial logistic regression.",
-        limits="Few independent outcomes for so many parameters; class shares and persistence stand beside it. "
-        "Versions are not compared: the newest serves.",
+        limits="Few independent outcomes for so many parameters; class shares and persistence stand beside it.",
     ),
 }
 

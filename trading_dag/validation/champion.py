@@ -12,7 +12,7 @@ forecast from the data as they are today.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -158,7 +158,7 @@ def decide(candidacy: Candidacy, settings: ChampionSettings) -> Decision:
     if comparison.difference is None or comparison.sessions < settings.minimum_sessions:
         fewer = f"{comparison.sessions} common sessions, fewer than {settings.minimum_sessions}"
         return told("too_few_sessions", f"too little to compare: {fewer}")
-    tolerated = settings.tolerance * abs(comparison.champion_score or 0.0)
+    tolerated = _tolerated(comparison, settings)
     allowed = f"; {tolerated:.6f} worse would be tolerated" if tolerated else ""
     if comparison.difference >= -tolerated:
         return told("no_worse", f"no worse than {candidacy.champion}: {comparison}{allowed}")
@@ -166,7 +166,14 @@ def decide(candidacy: Candidacy, settings: ChampionSettings) -> Decision:
 
 
 def compare_forecasts(
-    champion: pd.DataFrame, challenger: pd.DataFrame, *, task: Task, horizon: Horizon, settings: BootstrapSettings
+    champion: pd.DataFrame,
+    challenger: pd.DataFrame,
+    *,
+    task: Task,
+    horizon: Horizon,
+    settings: BootstrapSettings,
+    model: str | None = None,
+    metric: str | None = None,
 ) -> Comparison:
     """Return how two versions did on the sessions that both forecast out of sample and whose outcome is known.
 
@@ -176,9 +183,11 @@ def compare_forecasts(
         today; see ``of_folds``. Rows of the served model that look as far ahead as the horizon are compared.
     task : what is forecast.
     horizon, settings : for block lengths; draws, confidence and seed.
+    model, metric : whose rows are compared, by which loss; None for the task's served model and ``score_of`` the task.
     """
-    metric = score_of(task)
-    ours, theirs = (_scored_rows(frame, task, horizon) for frame in (challenger, champion))
+    metric = metric or score_of(task)
+    chosen = model or task.served_model
+    ours, theirs = (_scored_rows(frame, task, horizon, model=chosen) for frame in (challenger, champion))
     common = ours.index.intersection(theirs.index)
     if not len(common):
         return Comparison(metric, 0)
@@ -230,10 +239,32 @@ def restated_share(stored: pd.DataFrame, today: pd.DataFrame, *, model: str, mod
     return float(1.0 - is_alike.mean())
 
 
-def _scored_rows(frame: pd.DataFrame, task: Task, horizon: Horizon) -> pd.DataFrame:
-    """The rows of the served model whose outcome is known, by session."""
+def decisive(comparisons: Sequence[Comparison], settings: ChampionSettings) -> Comparison:
+    """Return the comparison that decides, of one for each task that a model forecasts: the first in which the
+    challenger is worse than is tolerated; the first of all where there is none.
+
+    Parameters
+    ----------
+    comparisons : the first is that of the model's own task. One of too few sessions says nothing.
+    """
+    worse = (
+        told
+        for told in comparisons
+        if told.difference is not None
+        and told.sessions >= settings.minimum_sessions
+        and told.difference < -_tolerated(told, settings)
+    )
+    return next(worse, comparisons[0])
+
+
+def _tolerated(comparison: Comparison, settings: ChampionSettings) -> float:
+    return settings.tolerance * abs(comparison.champion_score or 0.0)
+
+
+def _scored_rows(frame: pd.DataFrame, task: Task, horizon: Horizon, *, model: str | None) -> pd.DataFrame:
+    """The rows of a model whose outcome is known, by session."""
     whole = next((part.frame for part in task.parts(frame, horizon) if not part.suffix), frame.iloc[:0])
-    is_known = whole[task.outcome].notna() & (whole["model"] == task.served_model)
+    is_known = whole[task.outcome].notna() & (whole["model"] == model)
     if "is_out_of_sample" in whole.columns:
         is_known &= whole["is_out_of_sample"]
     return whole[is_known].set_index("session").sort_index()

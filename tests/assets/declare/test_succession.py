@@ -12,14 +12,14 @@ import pytest
 
 from assets.catalog import DECLARATIONS
 from assets.declare.declaration import Slice
-from assets.declare.succession import decision_of
+from assets.declare.succession import compared, decision_of
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.trading_dag.models.conftest import ResearchSlice, make_slice
 from trading_dag.models import volatility_forecaster
 from trading_dag.models.fitted import FittedModel
 from trading_dag.schemas import PREDICTIONS_VOLATILITY
-from trading_dag.setting_groups import ChampionSettings
+from trading_dag.setting_groups import BootstrapSettings, ChampionSettings, PriceStackSettings
 from trading_dag.settings import Settings
 from trading_dag.validation.champion import Decision
 
@@ -185,9 +185,40 @@ def test_by_the_setting_the_newest_serves(place: Place, early: FittedModel, blin
 def test_every_family_says_how_its_versions_are_compared() -> None:
     from trading_dag.validation.tasks import task_of
 
-    for entry in DECLARATIONS:
-        if entry.is_model and entry.forecasts is not None:
-            assert task_of(entry.forecasts.task).predictions is entry.forecasts.table
-    assert {entry.name for entry in DECLARATIONS if entry.is_model and entry.forecasts} >= {
-        "direction_classifier", "volatility_forecaster"
-    }  # fmt: skip
+    told = {entry.name: entry.forecasts for entry in DECLARATIONS if entry.is_model}
+    compared = {name: forecasts for name, forecasts in told.items() if forecasts is not None}
+    # The trunk forecasts nothing by itself; it is compared as part of each horizon's spread model.
+    assert set(told) - set(compared) == {"spread_trunk"}
+    for forecasts in compared.values():
+        for one in (forecasts, *forecasts.also):
+            task = task_of(one.task)
+            assert task.predictions is one.table
+            assert one.model or task.served_model
+    assert [one.task for one in compared["volatility_forecaster"].also] == ["volatility_level"]
+
+
+def test_two_versions_of_the_price_stack_are_compared_on_sessions_whose_outcome_is_known(
+    research: ResearchSlice,
+) -> None:
+    from assets.price_stack import price_stack as family
+    from trading_dag.models import price_stack
+
+    assert family.forecasts is not None
+    generator = np.random.default_rng(0)
+    features = research.features.assign(
+        **{name: 18.0 + generator.normal(0, 1.0, len(research.features)) for name in ("hv_20", "hv_60")}
+    )
+    fitted = price_stack.fit(
+        features, research.targets, horizon=research.horizon, settings=Settings().walk_forward,
+        stack=PriceStackSettings(trees=8, minimum_rows=200),
+    )  # fmt: skip
+    inputs = {"features": features, "targets": research.targets}
+    made = family.forecasts.make(fitted, inputs, research.horizon, Settings())
+    told = compared(
+        family.forecasts, (fitted, made), (fitted, made), horizon=research.horizon, settings=BootstrapSettings()
+    )
+    assert told.metric == "mae_percent"
+    assert told.difference == 0.0
+    assert told.sessions > 250
+    own = made[made["model"] == "price_stack"]
+    assert own["y_true"].notna().all(), "what is not known is not forecast here"

@@ -19,6 +19,7 @@ from trading_dag.validation.champion import (
     Comparison,
     compare_forecasts,
     decide,
+    decisive,
     of_folds,
     restated_share,
     score_of,
@@ -169,3 +170,16 @@ def test_restated_are_forecasts_that_the_same_version_would_not_make_again() -> 
     assert restated_share(stored, today, model=SERVED_DIRECTION, model_version="deadbeef") is None
     later = forecasts(0.5, known=300)
     assert restated_share(later, stored, model=SERVED_DIRECTION, model_version="a1b2c3d4") == 0.0, "an outcome came"
+
+
+def test_of_several_tasks_the_first_in_which_a_version_is_worse_decides() -> None:
+    settings = ChampionSettings(tolerance=0.01, minimum_sessions=100)
+    good, bad = (
+        Comparison(name, 500, champion_score=1.0, challenger_score=1.0 - gain, difference=gain)
+        for name, gain in (("rps", 0.02), ("pinball", -0.05))
+    )
+    tolerated = Comparison("pinball", 500, champion_score=1.0, challenger_score=1.005, difference=-0.005)
+    few = Comparison("pinball", 50, champion_score=1.0, challenger_score=2.0, difference=-1.0)
+    assert decisive([good, bad], settings) is bad
+    assert decisive([good, tolerated], settings) is good
+    assert decisive([good, few], settings) is good
