@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     code_version="1",
     kinds={"optuna", "parquet"},
     uses=("walk_forward", "training", "features"),
+    refits_only=True,
 )
 def hyperparameters(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
     """The stored searches of the slice are read, and their best is used where space, settings and rows are as they

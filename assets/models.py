@@ -25,6 +25,7 @@ from trading_dag.schemas import (
     TARGETS,
     VERSIONS,
     VOLATILITY_INDEX,
+    Table,
 )
 
 if TYPE_CHECKING:
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
-_LEARNT_FROM: Final = {
+_LEARNT_FROM: Final[dict[str, Table | Read]] = {
     "features": FEATURE_TABLE,
     "targets": TARGETS,
     "prices": PRICES_DAILY,
     "volatility_index": VOLATILITY_INDEX,
-    "tuned": BEST_HYPERPARAMETERS,
+    # Where no search is in use, looking at the searches again changes no fit.
+    "tuned": Read(BEST_HYPERPARAMETERS, passes_on_empty=False),
 }
 _PICTURED: Final = "direction_logistic"  # which chooses in every fold; others may answer climatology and read nothing
 _MODELS: Final = {

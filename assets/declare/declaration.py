@@ -101,6 +101,9 @@ class Read:
         A benchmark that is not stored, or comes from another source than the settings name, is left out.
     of_all_slices : whether every stored slice of the table is read, in one frame, active or not: what was tried once
         counts, also where it was left out later. Those of another source than the settings name are left out.
+    passes_on_empty : whether what reads the input is stale with it also where its stored slice has no rows. Without it,
+        computing an empty table again changes nothing for its readers; rows that it has got since are found by their
+        content, in the next run at the latest.
     """
 
     table: Table | None = None
@@ -109,6 +112,7 @@ class Read:
     same_source_as: str | None = None
     of_benchmarks: bool = False
     of_all_slices: bool = False
+    passes_on_empty: bool = True
 
     @property
     def is_chain(self) -> bool:
@@ -233,6 +237,7 @@ class Declaration:
     cross_rules: tuple[CrossRule, ...] = ()
     describe: Describe | None = None
     forecasts: Forecasts | None = None
+    refits_only: bool = False
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
         """Return the code version and a digest of the settings that are used: with the inputs, they decide what is
@@ -312,6 +317,7 @@ def table_asset(
     uses: tuple[str, ...] = (),
     cross_rules: tuple[CrossRule, ...] = (),
     describe: Describe | None = None,
+    refits_only: bool = False,
 ) -> Callable[[Callable[..., Any]], Declaration]:
     """Return the decorator that declares the asset of one table, or of several that one computation makes.
 
@@ -328,6 +334,7 @@ def table_asset(
     cross_rules : rules between inputs and results, reported as checks of the tables they name.
     describe : makes metadata for the UI from the first table, before it is stored. The look-ahead prober calls the
         asset function many times, so a probed function returns a bare frame and leaves its pictures to ``describe``.
+    refits_only : whether new data make it stale only where models are fitted again, as they do a model.
     """
     first = tables[0]
 
@@ -348,6 +355,7 @@ def table_asset(
             probe=probe,
             cross_rules=cross_rules,
             describe=describe,
+            refits_only=refits_only,
         )
 
     return declare
@@ -387,6 +395,7 @@ def model_asset(
             automation="on_missing",
             uses=uses,
             forecasts=forecasts,
+            refits_only=True,
         )
 
     return declare

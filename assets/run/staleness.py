@@ -18,7 +18,7 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
 from resources.storage.peers import benchmark_records, digest_of, records_of_all_slices
 from trading_dag.errors import SourceError, StorageError
-from trading_dag.schemas import BEST_HYPERPARAMETERS, HYPERPARAMETERS, SliceKind, Table
+from trading_dag.schemas import SliceKind, Table
 from trading_dag.settings import Settings
 
 _SLICING: Final[dict[str, SliceKind]] = {
@@ -88,7 +88,7 @@ class Staleness:
         recorded = self._recorded(declaration, key)
         if recorded is None:
             return True
-        if not refit and (declaration.is_model or HYPERPARAMETERS in declaration.tables):
+        if not refit and declaration.refits_only:
             return False
         reads = [read for read in declaration.reads.values() if self._passes_on(read, key)]
         if any(".".join(read.asset_key.path) in stale for read in reads):
@@ -99,11 +99,10 @@ class Staleness:
         return recorded != expected
 
     def _passes_on(self, read: Read, key: SliceKey) -> bool:
-        """Return whether what reads a stale input is stale with it. Where no search is in use, looking at the searches
-        again changes no fit; one that has been made since is found by its content, in the next run at the latest."""
-        if read.table is not BEST_HYPERPARAMETERS:
+        """Return whether what reads a stale input is stale with it, as the read declares it."""
+        if read.passes_on_empty or read.table is None:
             return True
-        provenance = self._provenance(BEST_HYPERPARAMETERS, key)
+        provenance = self._provenance(read.table, key)
         return provenance is None or provenance.rows > 0
 
     def _has_inputs(self, declaration: Declaration, key: SliceKey, stale: set[str]) -> bool:

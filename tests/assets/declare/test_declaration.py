@@ -8,7 +8,7 @@ import pytest
 
 from assets.catalog import DECLARATIONS
 from assets.declare.declaration import Declaration, Fetch, Probe, Slice, table_asset
-from trading_dag.schemas import PRICES_DAILY, TECHNICAL
+from trading_dag.schemas import BEST_HYPERPARAMETERS, PRICES_DAILY, TECHNICAL
 
 
 def made(at: Slice) -> Any:
@@ -44,3 +44,24 @@ def test_what_is_probed_is_read(declaration: Declaration) -> None:
     assert declaration.probe is not None
     assert set(declaration.probe.times) <= set(declaration.reads)
     assert set(declaration.probe.late_values) <= set(declaration.probe.times)
+
+
+def test_new_data_alone_make_no_model_and_no_search_stale() -> None:
+    models = {entry.name for entry in DECLARATIONS if entry.is_model}
+    assert {entry.name for entry in DECLARATIONS if entry.refits_only} == {*models, "hyperparameters"}
+
+
+def test_a_model_is_stale_with_the_searches_only_where_one_is_in_use() -> None:
+    readers = {
+        (entry.name, parameter)
+        for entry in DECLARATIONS
+        for parameter, read in entry.reads.items()
+        if not read.passes_on_empty
+    }
+    assert readers == {
+        (entry.name, parameter)
+        for entry in DECLARATIONS
+        for parameter, read in entry.reads.items()
+        if read.table is BEST_HYPERPARAMETERS
+    }
+    assert ("direction_classifier", "tuned") in readers
