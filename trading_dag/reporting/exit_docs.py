@@ -33,7 +33,11 @@ def exit_reference() -> str:
     return (
         f"{_HEAD}{rows}\n\nWhere several hold on one quote, the first of these is the reason:\n{order}.\n"
         "`signal_flip` is a switch of `ExitRules` for code that brings its own signals and has no word on the command\n"
-        "line; `assignment` and `expiration` ask nobody ([methodology.md](methodology.md)).\n"
+        "line; `assignment` and `expiration` ask nobody ([methodology.md](methodology.md)).\n\n"
+        "The backtest of the signals reads the same words from the settings,\n"
+        '`TRADING_DAG_BACKTEST__EXITS=\'{"stop_underlying": 0.02, "profit_target": 0.5}\'`, and the switch from\n'
+        "`TRADING_DAG_BACKTEST__EXIT_ON_SIGNAL_FLIP`. It asks its rules at every open and every close of the modelled\n"
+        "surface; the horizon of a signal is always the latest exit and the default alone.\n"
     )
 
 

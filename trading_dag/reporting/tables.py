@@ -64,7 +64,7 @@ FROM latest
 LEFT JOIN forecast USING (ticker, horizon, session)
 LEFT JOIN direction USING (ticker, horizon)
 LEFT JOIN volatility USING (ticker, horizon)
-LEFT JOIN (SELECT * FROM backtests.summary WHERE rule = 'matrix') AS summary USING (ticker, horizon)
+LEFT JOIN backtests.summary AS summary USING (ticker, horizon, rule)
 {_ORDER}
 """
 SIGNAL_SQL: Final = f"""
