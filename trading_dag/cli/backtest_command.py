@@ -30,8 +30,14 @@ def _option(*names: str, panel: str, text: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
-StructureName = Annotated[
-    str, _option("--structure", panel=_TRADED, text="Run this structure on quotes; an unknown name lists all.")
+StructureNames = Annotated[
+    list[str] | None,
+    _option(
+        "--structure",
+        panel=_TRADED,
+        text="Run this structure on quotes; an unknown name lists all. Repeated, they share one account, each trade at "
+        "the weight of its structure, such as iron_condor=0.5.",
+    ),
 ]
 Underlying = Annotated[
     str, _option("--ticker", panel=_TRADED, text="Its underlying; a file that has but one need not say it.")
@@ -85,7 +91,7 @@ def backtest(
     horizons: Horizons = "",
     source: Source = "",
     as_json: AsJson = False,
-    structure: StructureName = "",
+    structures: StructureNames = None,
     ticker: Underlying = "",
     quotes: QuotesFile = None,
     first: FirstDate = None,
@@ -104,7 +110,7 @@ def backtest(
 ) -> None:
     """Show the backtest of the recommended structures, computed again if it is out of date; or, with --structure,
     backtest one structure by rule on stored option chains or a file of quotes. --json includes every assumption."""
-    if not structure:
+    if not structures:
         _refuse_without_structure(
             {
                 "--quotes": quotes, "--from": first, "--to": last, "--delta": delta, "--delta-range": delta_range,
@@ -119,17 +125,24 @@ def backtest(
     if "," in ticker or not (ticker or quotes):
         raise ConfigurationError("--structure needs --ticker, one underlying, such as --ticker SPY")
     from trading_dag.backtest.plans.strike_terms import StrikeTerms
+    from trading_dag.cli.several_plans import show_account, weighted_structures
     from trading_dag.cli.structure_backtest import show_plan
 
+    weighted = weighted_structures(tuple(structures))
     size, unit = _width(width)
     request = PlanRequest(
-        structure, quotes, first, last, entries, entries_sql, horizon, days,
+        weighted[0].name, quotes, first, last, entries, entries_sql, horizon, days,
         StrikeTerms(delta, delta_range, size, unit), tuple(exits or ()), tuple(changes or ()), by_delta=by == "delta",
     )  # fmt: skip
     # A file names underlyings of its own, which the universe need not have.
     context = CommandContext(source, "" if quotes else ticker, horizon)
     asked = _named_ticker(ticker) if quotes else context.tickers[0]
-    show_plan(context, asked, request, html=html, as_json=as_json)
+    if len(weighted) == 1 and weighted[0].weight == 1.0:
+        show_plan(context, asked, request, html=html, as_json=as_json)
+        return
+    if by is not None or html is not None:
+        raise ConfigurationError("--by and --html take one --structure, without a weight")
+    show_account(context, asked, request, weighted, as_json=as_json)
 
 
 def _refuse_without_structure(given: Mapping[str, object]) -> None:

@@ -41,6 +41,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "backtest --structure bull_put_spread --ticker SPY --delta 0.3 --delta-range 0.25 0.35 --width 5 --by delta",
         "backtest --structure bull_put_spread --ticker SPY --set slippage_fraction=0.01",
         "backtest --quotes spy_2024.parquet --structure iron_condor --delta 0.2 --width 2% --exit profit_target=0.5",
+        "backtest --structure iron_condor=0.5 --structure bull_put_spread --ticker SPY --set maximum_delta=200",
         'backtest --structure short_strangle --ticker SPY --entries-sql "select session from '
         "features.implied_volatility where ticker = 'SPY' and iv_rank > 50\"",
     ),

@@ -59,7 +59,7 @@ def plan_record(study: PlanStudy, *, source: str | None) -> dict[str, Any]:
     source : the recorded source of what the plan read.
     """
     result, summary, luck = study.result, study.summary, study.luck
-    record: dict[str, Any] = _finite(
+    record: dict[str, Any] = finite_values(
         {
             "plan": result.plan.name,
             "ticker": result.market.ticker,
@@ -236,12 +236,12 @@ def _scenarios(study: PlanStudy) -> dict[str, Any] | None:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite_values(value: Any) -> Any:
     """Return the same value with None for every number that JSON cannot express."""
     if isinstance(value, dict):
-        return {str(name): _finite(entry) for name, entry in value.items()}
+        return {str(name): finite_values(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
+        return [finite_values(entry) for entry in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    return _finite(value.item()) if hasattr(value, "item") else value
+    return finite_values(value.item()) if hasattr(value, "item") else value

@@ -132,6 +132,43 @@ def test_results_by_days_and_delta_are_a_table(workspace: Workspace) -> None:
     assert "30 tries on one stretch of data" in shown
 
 
+def test_several_structures_share_one_account_each_at_its_weight(workspace: Workspace) -> None:
+    words = ("backtest", "--quotes", str(workspace.home / "deltas.parquet"), "--days", "14", "--entries", "daily")
+    spread, condor = ("--structure", "bull_put_spread"), ("--structure", "iron_condor=0.5")
+    budget = ("--set", "risk_fraction=0.3")
+    both = answer(workspace, *words, *spread, *condor, *budget)
+    alone = answer(workspace, *words, *spread, *budget)
+    half = answer(workspace, *words, *condor, *budget)
+    assert [plan["plan"] for plan in both["plans"]] == ["bull_put_spread", "iron_condor"]
+    # The capital carries about three such trades: what one plan holds, the other may not.
+    assert both["plans"][0]["trades"] + both["plans"][0]["open"] < (
+        alone["summary"]["closed"] + alone["summary"]["open_at_end"]
+    )
+    assert both["plans"][0]["skip_reasons"]["capital_limit"] > 0
+    first = [
+        next(trade["contracts"] for trade in record["plans"][-1]["all_trades"] if trade["contracts"])
+        for record in (both, half)
+    ]
+    whole = answer(workspace, *words, "--structure", "iron_condor", *budget)
+    in_full = next(trade["contracts"] for trade in whole["trades"] if trade["contracts"])
+    assert first[0] == first[1]
+    assert in_full // 2 <= first[0] <= in_full // 2 + 1
+    assert both["account"]["total_usd"] == pytest.approx(sum(plan["total_usd"] for plan in both["plans"]))
+    assert both["equity"][0]["equity_usd"] == 100_000.0
+    shown = workspace.run(*words, *spread, *condor, *budget).stdout
+    assert "2 plans in one account on SPY" in shown
+    assert "iron condor" in shown
+
+
+def test_a_limit_on_delta_is_a_setting_of_the_account(workspace: Workspace) -> None:
+    command = (*PLAN, "--quotes", str(workspace.home / "deltas.parquet"), "--entries", "daily")
+    free = answer(workspace, *command)
+    limited = answer(workspace, *command, "--set", "maximum_delta=30")
+    assert "delta_limit" not in free["summary"]["skip_reasons"]
+    assert limited["summary"]["skip_reasons"]["delta_limit"] > 0
+    assert limited["assumptions"]["account"]["maximum_delta"] == 30.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -153,6 +190,9 @@ def test_results_by_days_and_delta_are_a_table(workspace: Workspace) -> None:
         (("--ticker", "SPY", "--entries-sql", "copy (select 1) to 'x.csv'"), 1, "not run: COPY is no query"),
         (("--ticker", "SPY", "--entries-sql", "from raw.prices_daily", "--entries", "daily"), 2, "--entries daily"),
         ((), 2, "--structure needs --ticker"),
+        (("--quotes", "deltas.parquet", "--structure", "long_call", "--by", "delta"), 2, "take one --structure"),
+        (("--quotes", "deltas.parquet", "--structure", "long_call=two"), 2, "a weight lies above 0"),
+        (("--quotes", "deltas.parquet", "--structure", "bull_put_spread=0.5"), 2, "is given 2 times"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_line_with_what_to_do(
