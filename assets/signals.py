@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, table_asset
 from trading_dag.schemas import (
     CHAIN_ANALYTICS,
     MACRO_TABLE,
+    OPPORTUNITIES,
     OPTION_CHAIN_TABLE,
     PREDICTIONS_ALLOCATION,
     PREDICTIONS_DIRECTION,
@@ -39,9 +41,10 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
         "smiles": CHAIN_ANALYTICS,
+        "opportunities": OPPORTUNITIES,
     },
-    code_version="12",
-    uses=("selector", "signals", "surface", "backtest", "deep"),
+    code_version="13",
+    uses=("selector", "signals", "surface", "backtest", "structures", "deep"),
 )
 def recommendation(
     at: Slice,
@@ -56,6 +59,7 @@ def recommendation(
     volatility_index: pd.DataFrame,
     rates: pd.DataFrame,
     smiles: pd.DataFrame,
+    opportunities: pd.DataFrame,
 ) -> Result:
     """Each session gets one row a rule, priced on the smiles fitted to its option chain where it has one. Without a
     proven edge on outcomes known by then, the structure is shown and its size is zero, unless the gate is none."""
@@ -64,7 +68,7 @@ def recommendation(
     from trading_dag.strategy.recommendation import build_recommendations
     from trading_dag.validation.edge import edge_to_date
 
-    table = build_recommendations(
+    matrix = build_recommendations(
         direction,
         volatility,
         prices,
@@ -76,7 +80,37 @@ def recommendation(
         smiles=smiles,
         beside=BesideTables(level, price, spread, allocation, iv_rank, why_networks_are_off(at.settings.deep)),
     )
+    chosen = _by_expected_value(at, matrix, opportunities, prices, volatility_index, rates)
+    table = pd.concat([matrix, chosen], ignore_index=True).sort_values(list(RECOMMENDATION.key), ignore_index=True)
     return Result({RECOMMENDATION.name: table}, _newest(table))
+
+
+def _by_expected_value(
+    at: Slice,
+    matrix: pd.DataFrame,
+    opportunities: pd.DataFrame,
+    prices: pd.DataFrame,
+    volatility_index: pd.DataFrame,
+    rates: pd.DataFrame,
+) -> pd.DataFrame:
+    """The rows of rule expected_value, with the profit of what it chose before."""
+    from trading_dag.backtest.markets.market import build_market
+    from trading_dag.backtest.results.opportunity_outcomes import realised_profits
+    from trading_dag.options.structures.user_structures import structures_by_name
+    from trading_dag.strategy.expected_value import expected_value_rows
+    from trading_dag.strategy.opportunities.choice import choose
+    from trading_dag.strategy.selector import NO_TRADE
+    from trading_dag.strategy.sizing import settings_for_contract
+
+    if matrix.empty:
+        return matrix
+    settings, menu = settings_for_contract(at.ticker, at.settings), structures_by_name(at.settings.structures)
+    chosen = choose(opportunities, at.settings.selector)
+    is_traded = (chosen["structure"] != NO_TRADE).to_numpy(dtype=bool)
+    realised = np.full(len(chosen), np.nan)
+    market = build_market(prices, volatility_index, rates=rates, settings=settings)
+    realised[is_traded] = realised_profits(chosen[is_traded], market, menu=menu)
+    return expected_value_rows(matrix, chosen, realised, menu=menu, horizon=at.horizon, settings=at.settings)
 
 
 def _newest(table: pd.DataFrame) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.arrays import FloatArray
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import SchemaError
 from trading_dag.schemas import ColumnType, Table
 from trading_dag.sessions import TIME_UNIT
@@ -85,6 +85,12 @@ def values_at_sessions(frame: pd.DataFrame, sessions: pd.DatetimeIndex, *, colum
     series = pd.Series(frame[column].to_numpy(dtype=np.float64, na_value=np.nan), index=index)
     values: FloatArray = series.reindex(sessions).to_numpy(dtype=np.float64)
     return values
+
+
+def rows_at(frame: pd.DataFrame, positions: IntArray, *, columns: Iterable[str]) -> pd.DataFrame:
+    """Return some rows of some columns, with a plain index: of a wide frame faster than to take its rows whole."""
+    taken = {name: frame[name].array.take(positions) for name in columns}
+    return pd.DataFrame(taken, index=pd.RangeIndex(len(positions)), copy=False)
 
 
 def require_columns(frame: pd.DataFrame, table: str, *, columns: Iterable[str]) -> None:

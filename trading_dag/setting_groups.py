@@ -351,6 +351,9 @@ class SignalSettings(_Frozen):
     gate: Literal["edge", "none"] = Field(
         "edge", description="edge: no size without an edge on known outcomes; none: sizes follow the design size"
     )
+    minimum_trades: int = Field(
+        60, ge=2, description="rule expected_value: fewer of its own trades that have ended are insufficient_data"
+    )
 
 
 class DriftSettings(_Frozen):

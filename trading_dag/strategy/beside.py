@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray
-from trading_dag.frames import require_columns
+from trading_dag.frames import require_columns, rows_at
 from trading_dag.schemas import (
     PREDICTIONS_ALLOCATION,
     PREDICTIONS_PRICE,
@@ -149,15 +149,7 @@ def lay_beside(tables: BesideTables, sessions: pd.DatetimeIndex, *, horizon: Hor
                 columns=("index_level", "expected_level", "probability_rise", "expected_iv_direction"))  # fmt: skip
     spread = _at(tables.spread, PREDICTIONS_SPREAD, SECOND_OPINION_SPREAD, sessions, columns=("y_pred", "confidence"))
     allocation = _at(tables.allocation, PREDICTIONS_ALLOCATION, SERVED_ALLOCATION, sessions, columns=("position",))
-    near = None
-    if tables.price is not None:
-        require_columns(
-            tables.price, PREDICTIONS_PRICE.qualified_name, columns=("sessions_ahead", "close", *QUANTILE_COLUMNS)
-        )
-        near = tables.price[["session", "model", "fold", "fitted_through", "model_version"]][
-            (tables.price["sessions_ahead"] == horizon.target_offset).to_numpy(dtype=bool)
-        ]
-    price = _at(near, PREDICTIONS_PRICE, SERVED_PRICE, sessions, columns=())
+    price = _at(tables.price, PREDICTIONS_PRICE, SERVED_PRICE, sessions, columns=(), ahead=horizon.target_offset)
     return Beside(
         level, spread, allocation, _ranks(tables.iv_rank, sessions), price,
         outlook_of(tables.price, sessions), _scores(tables, sessions, horizon), tables.spread_is_off,
@@ -168,12 +160,16 @@ def outlook_of(price: pd.DataFrame | None, sessions: pd.DatetimeIndex) -> PriceO
     """Return the served forecasts of the price at the sessions, for each number of sessions ahead."""
     if price is None or price.empty:
         return PriceOutlook(sessions, (), ())
-    read = ["session", "sessions_ahead", "close", *QUANTILE_COLUMNS]
-    own = price[read][(price["model"] == SERVED_PRICE).to_numpy(dtype=bool)]
-    ahead = tuple(sorted(int(steps) for steps in own["sessions_ahead"].unique()))
+    require_columns(
+        price, PREDICTIONS_PRICE.qualified_name,
+        columns=("session", "model", "sessions_ahead", "close", *QUANTILE_COLUMNS),
+    )  # fmt: skip
+    at = np.flatnonzero((price["model"] == SERVED_PRICE).to_numpy(dtype=bool))
+    steps_ahead = price["sessions_ahead"].to_numpy()[at]
+    ahead = tuple(sorted(int(steps) for steps in np.unique(steps_ahead)))
     ratios = []
     for steps in ahead:
-        rows = own[(own["sessions_ahead"] == steps).to_numpy(dtype=bool)]
+        rows = rows_at(price, at[steps_ahead == steps], columns=("session", "close", *QUANTILE_COLUMNS))
         place = pd.DatetimeIndex(rows["session"]).get_indexer(sessions)
         quantiles = rows[list(QUANTILE_COLUMNS)].to_numpy(dtype=np.float64)
         logs = np.log(quantiles / rows["close"].to_numpy(dtype=np.float64)[:, np.newaxis])
@@ -182,14 +178,23 @@ def outlook_of(price: pd.DataFrame | None, sessions: pd.DatetimeIndex) -> PriceO
 
 
 def _at(
-    predictions: pd.DataFrame | None, table: Table, model: str, sessions: pd.DatetimeIndex, *, columns: Sequence[str]
+    predictions: pd.DataFrame | None,
+    table: Table,
+    model: str,
+    sessions: pd.DatetimeIndex,
+    *,
+    columns: Sequence[str],
+    ahead: int | None = None,
 ) -> pd.DataFrame:
     """A model's rows at the sessions: the columns, fold, fitted_through and model_version."""
     wanted = [*columns, "fold", "fitted_through", "model_version"]
     if predictions is None:
         return pd.DataFrame(index=sessions, columns=wanted, dtype=object)
     require_columns(predictions, table.qualified_name, columns=("session", "model", *wanted))
-    rows = predictions[["session", *wanted]][(predictions["model"] == model).to_numpy(dtype=bool)]
+    is_wanted = (predictions["model"] == model).to_numpy(dtype=bool)
+    if ahead is not None:
+        is_wanted = is_wanted & (predictions["sessions_ahead"].to_numpy() == ahead)
+    rows = rows_at(predictions, np.flatnonzero(is_wanted), columns=("session", *wanted))
     return rows.set_index("session").reindex(sessions)
 
 

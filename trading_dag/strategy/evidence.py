@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -117,23 +118,25 @@ def _model(
     """The members of ``forecasts`` for one model, which has a forecast where it has a fold."""
     metric, baseline, difference, n = score
     absent = _absent(task, model, missing)
-    versions = rows["model_version"].to_numpy(dtype=object).tolist()
-    folds = rows["fold"].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
-    named: dict[tuple[object, float, int], str] = {}
-    told = []
-    for version, fold, fitted, gain, count in zip(
-        versions, folds, _day_numbers(rows["fitted_through"]), difference, n, strict=True
-    ):
-        if fold != fold:
-            told.append(absent)
+    versions = rows["model_version"].fillna("").to_numpy(dtype=object)
+    folds = rows["fold"].to_numpy(dtype=np.float64, na_value=np.nan)
+    fitted = rows["fitted_through"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    # A fold serves many sessions in a row, so that its names are written once for all of them.
+    changes = (versions[1:] != versions[:-1]) | (fitted[1:] != fitted[:-1]) | ~(folds[1:] == folds[:-1])
+    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), len(rows)]
+    told: list[str] = []
+    for start, stop in pairwise(bounds):
+        if start == stop or np.isnan(folds[start]):
+            told += [absent] * (stop - start)
             continue
-        key = (version, fold, fitted)
-        if key not in named:
-            named[key] = shared_json(
-                ("task", task), ("model", model), ("version", version if isinstance(version, str) else None),
-                ("fold", int(fold)), ("fitted_through", _day(fitted)), ("score", metric), ("baseline", baseline),
-            )  # fmt: skip
-        told.append(f'{{{named[key]}, "difference": {gain}, "n_outcomes": {count}}}')
+        named = shared_json(
+            ("task", task), ("model", model), ("version", versions[start] or None), ("fold", int(folds[start])),
+            ("fitted_through", _day(int(fitted[start]))), ("score", metric), ("baseline", baseline),
+        )  # fmt: skip
+        told += [
+            f'{{{named}, "difference": {gain}, "n_outcomes": {count}}}'
+            for gain, count in zip(difference[start:stop], n[start:stop], strict=True)
+        ]
     return told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from trading_dag.options.structures.structure import Structure
@@ -57,12 +58,17 @@ class Reasons(NamedTuple):
 
 def strikes_text(strikes: Sequence[float]) -> str:
     """Return the strikes from low to high: ``560/570``."""
-    return "/".join(f"{strike:g}" for strike in sorted(strikes))
+    return "/".join(map(_strike_text, sorted(strikes)))
+
+
+@lru_cache(maxsize=65536)
+def _strike_text(strike: float) -> str:
+    return f"{strike:g}"
 
 
 def breakevens_text(points: Iterable[float]) -> str:
     """Return the breakevens from low to high, two decimals; empty where there is none."""
-    return ", ".join(f"{point:.2f}" for point in points if math.isfinite(point))
+    return ", ".join([f"{point:.2f}" for point in points if math.isfinite(point)])
 
 
 def legs_json(structure: Structure, strikes: Sequence[float], *, expiration: str) -> str:
@@ -70,10 +76,16 @@ def legs_json(structure: Structure, strikes: Sequence[float], *, expiration: str
 
     Written out, because thousands of rows a slice through ``json.dumps`` take ten times as long; a test compares.
     """
+    return _legs_template(structure).format(*strikes, day=expiration)
+
+
+@lru_cache(maxsize=256)
+def _legs_template(structure: Structure) -> str:
+    """The legs' JSON with a place for each strike, and for the expiration."""
     legs = (
-        f'{{"option_right": "{leg.option_right}", "side": "{leg.side}", "ratio": {leg.ratio}, '
-        f'"strike": {strike!r}, "expiration": "{expiration}"}}'
-        for leg, strike in zip(structure.legs, strikes, strict=True)
+        f'{{{{"option_right": "{leg.option_right}", "side": "{leg.side}", "ratio": {leg.ratio}, '
+        f'"strike": {{{place}!r}}, "expiration": "{{day}}"}}}}'
+        for place, leg in enumerate(structure.legs)
     )
     return f"[{', '.join(legs)}]"
 

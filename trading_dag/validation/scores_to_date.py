@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
+from trading_dag.frames import rows_at
 from trading_dag.slices import Horizon
 from trading_dag.validation.significance import SHOWN_IN_ERRORS, long_run_variances_to_date
 from trading_dag.validation.tasks import Task
 
-# Text that no loss is computed from; to gather its rows would take longer than the losses themselves.
-_NOT_SCORED: Final = ("ticker", "model", "model_version", "probability_event", "scale_source", "iv_source",
-               "fitted_through", "fold")  # fmt: skip
+# Text that no loss is computed from: to gather it takes longer than the losses themselves.
+_NOT_SCORED: Final = ("ticker", "model", "model_version", "probability_event", "scale_source", "iv_source")
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,6 @@ def _known_rows(task: Task, predictions: pd.DataFrame, model: str, horizon: Hori
     is_wanted = is_wanted & predictions[task.outcome].notna().to_numpy(dtype=bool)
     if horizon is not None and "sessions_ahead" in predictions.columns:
         is_wanted = is_wanted & (predictions["sessions_ahead"].to_numpy() == horizon.target_offset)
-    rows = predictions[[name for name in predictions.columns if name not in _NOT_SCORED]][is_wanted]
+    columns = [name for name in predictions.columns if name not in _NOT_SCORED]
+    rows = rows_at(predictions, np.flatnonzero(is_wanted), columns=columns)
     return rows if rows["session"].is_monotonic_increasing else rows.sort_values("session", kind="stable")

@@ -72,7 +72,7 @@ def test_whoever_would_lose_or_alter_a_row_is_refused_and_nothing_is_stored(stor
     pd.testing.assert_frame_equal(store.read(PREDICTIONS_LOG, KEY), stored)
 
 
-def flip_a_bit(path: Path, *, at: float = 0.3) -> bytes:
+def flip_a_bit(path: Path, *, at: float = 0.2) -> bytes:
     content = bytearray(path.read_bytes())
     content[int(len(content) * at)] ^= 4
     path.write_bytes(content)
