@@ -83,8 +83,8 @@ IS_ADMISSIBLE: Final = CrossRule(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="9",
-    uses=("surface", "backtest", "gate", "volatility_indices", "options_listed"),
+    code_version="10",
+    uses=("surface", "backtest", "gate", "structures", "volatility_indices", "options_listed"),
     cross_rules=(ACCURACY_GATE, IS_ADMISSIBLE),
 )
 def recommended_structure(

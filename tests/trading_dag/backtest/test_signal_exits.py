@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trading_dag.errors import SchemaError
 from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.sessions import all_sessions
 from trading_dag.setting_groups import BacktestSettings
@@ -283,3 +284,48 @@ def test_every_structure_that_may_be_recommended_can_be_entered_on_the_grid(make
         rich = flat.model_copy(update={"backtest": flat.backtest.model_copy(update={"account_usd": 1e7})})
         trade = frames.run("48h", rich).trades.iloc[0]
         assert (trade["status"], trade["exit_reason"]) == ("closed", "horizon"), name
+
+
+def named_legs(*, low: float, high: float, expiration: str) -> str:
+    legs = [
+        {"option_right": "P", "side": side, "ratio": 1, "strike": strike, "expiration": expiration}
+        for side, strike in (("sell", high), ("buy", low))
+    ]
+    return json.dumps(legs)
+
+
+def test_the_contracts_that_a_signal_of_expected_value_names_are_the_ones_that_are_opened(make_frames, flat):
+    n = 6
+    frames = make_frames(
+        "2024-03-04", opens=[100.0] * n, closes=[100.0] * n, index_opens=[20.0] * n, index_closes=[20.0] * n,
+        signals={0: ("bull_put_spread", "FULL")},
+    )  # fmt: skip
+    named = frames.signals.assign(legs=named_legs(low=94.0, high=96.0, expiration="2024-04-12"))
+    trade = frames.changed(signals=named.assign(rule="expected_value")).run("48h", flat).trades.iloc[0]
+    legs = json.loads(trade["legs"])
+    assert [(leg["strike"], leg["expiration"]) for leg in legs] == [(96.0, "2024-04-12"), (94.0, "2024-04-12")]
+    quotes = Quotes(list(frames.prices["session"]), [100.0] * 2 * n, [20.0] * 2 * n, 0.0)
+    assert [leg["entry_price"] for leg in legs] == pytest.approx(natural_entry(quotes, 2, legs))
+    assert trade["max_loss_usd"] == pytest.approx(
+        trade["contracts"] * 100 * (2.0 - legs[0]["entry_price"] + legs[1]["entry_price"])
+    )
+    # The matrix chooses at the entry, whatever its row showed at the close before.
+    matrix = frames.changed(signals=named.assign(rule="matrix")).run("48h", flat).trades.iloc[0]
+    assert [leg["strike"] for leg in json.loads(matrix["legs"])] == [97.5, 95.0]
+    # A roll is recentred, so it does not open the named contracts again.
+    rolling = flat.model_copy(update={"backtest": flat.backtest.model_copy(update={"exits": {"roll_delta": 0.2}})})
+    rolled = frames.changed(signals=named.assign(rule="expected_value")).run("168h", rolling).trades
+    second = json.loads(rolled.iloc[1]["legs"])
+    assert rolled["roll"].tolist()[:2] == [0, 1]
+    assert [leg["strike"] for leg in second] == [97.5, 95.0]
+
+
+def test_legs_that_are_not_those_of_the_structure_are_a_typed_error(make_frames, flat):
+    n = 6
+    frames = make_frames(
+        "2024-03-04", opens=[100.0] * n, closes=[100.0] * n, index_opens=[20.0] * n, index_closes=[20.0] * n,
+        signals={0: ("bear_call_spread", "FULL")},
+    )  # fmt: skip
+    wrong = frames.signals.assign(rule="expected_value", legs=named_legs(low=94.0, high=96.0, expiration="2024-04-12"))
+    with pytest.raises(SchemaError, match=r"signals\.recommendation \[legs\].*bear_call_spread"):
+        frames.changed(signals=wrong).run("48h", flat)

@@ -17,6 +17,8 @@ _CONVENTIONS = {
     "exit": "close of the label's target session, or the first later close with an index level; the exits of this "
     "backtest are in exits, the first quote on which one holds wins, an open or a close: nothing between is invented, "
     "and a gap through a stop fills at the open",
+    "contracts": "rule matrix: chosen at the entry by the rules of the legs; rule expected_value: those that its "
+    "signal names. Random entry, always trading the same structure, and rolls choose by the rules of the legs",
     "expiration": "first weekly expiration (Friday, or the session before a holiday) at or after days_to_expiration; "
     "weekly expirations and the strike grid are assumed listed in every year",
     "contract": "multiplier of the backtest settings, for the cash indices SPX and COMP already the index_multiplier",

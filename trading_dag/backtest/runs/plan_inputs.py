@@ -6,17 +6,18 @@ does to a position ``exits``'.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from trading_dag.arrays import BoolArray, DateArray, IntArray
+from trading_dag.arrays import BoolArray, DateArray
 from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.dividends import Dividends
 from trading_dag.backtest.markets.special_dividends import special_dividends
 from trading_dag.backtest.trades.entries import Entries, entries_from_signals
+from trading_dag.backtest.trades.rolls import rows_of
 from trading_dag.errors import ConfigurationError, InsufficientDataError
 from trading_dag.frames import require_columns, require_sessions, values_at_sessions
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
@@ -130,7 +131,7 @@ def entries_of_recommendations(market: ChainMarket, recommendations: pd.DataFram
         directions=rows["direction"].map(_SIGNS).fillna(0.0).to_numpy(dtype=np.float64),
         sizes=sizes,
     )
-    return _rows_of(entries, np.flatnonzero(is_meant))
+    return rows_of(entries, np.flatnonzero(is_meant))
 
 
 def entries_of_sessions(market: ChainMarket, sessions: object) -> Entries:
@@ -187,7 +188,3 @@ def _within_chain(market: ChainMarket, sessions: pd.DatetimeIndex) -> BoolArray:
             f"(signals: {spread}); --entries weekly needs none"
         )
     return within
-
-
-def _rows_of(entries: Entries, rows: IntArray) -> Entries:
-    return Entries(**{field.name: getattr(entries, field.name)[rows] for field in fields(entries)})

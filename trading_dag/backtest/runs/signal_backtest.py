@@ -36,20 +36,22 @@ from trading_dag.backtest.results.signal_tables import (
     trades_frame,
     with_models_of,
 )
+from trading_dag.backtest.runs.named_contracts import named_contracts
 from trading_dag.backtest.runs.plan_runs import PlannedEntries, run_account
 from trading_dag.backtest.runs.signal_comparators import NOTHING_ALWAYS, Pool, always_trading, random_entry
 from trading_dag.backtest.trades.entries import Entries, entries_from_signals
 from trading_dag.backtest.trades.rolls import rows_of
 from trading_dag.frames import require_sessions, table_frame, ticker_of
 from trading_dag.options.structures.structure import structure_of
+from trading_dag.options.structures.user_structures import structures_by_name
 from trading_dag.schemas import EQUITY, SUMMARY
+from trading_dag.schemas.vocabulary import MATRIX
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.selector import NO_TRADE
 from trading_dag.strategy.sizing import design_sizes, settings_for_contract
 
-MATRIX: Final = "matrix"
 _SIGNS: Final = {"UP": 1.0, "DOWN": -1.0}
 _NEEDED: Final = ("strategy", "design_size", "overall_confidence")
 
@@ -160,7 +162,7 @@ def _result_of_rule(recommendations: pd.DataFrame, rule: str, grounds: _Grounds)
     market, horizon, settings = grounds.market, grounds.horizon, grounds.settings
     head = {"ticker": market.ticker, "horizon": horizon.key, "rule": rule}
     listed = is_listed(sessions, ticker=market.ticker, settings=settings)
-    signals = _Signals.of(recommendations, sessions, listed=listed, grounds=grounds)
+    signals = _Signals.of(recommendations, rule, sessions=sessions, listed=listed, grounds=grounds)
     outcome = SignalOutcome(sessions, signals.strategy, signals.design_size, signals.reason, signals.trade(market))
     trades = with_models_of(recommendations, trades_frame(head, outcome, market))
     if not market.ticker:
@@ -186,17 +188,27 @@ def _result_of_rule(recommendations: pd.DataFrame, rule: str, grounds: _Grounds)
 
 @dataclass(frozen=True)
 class _Signals:
-    """Signals of one rule and the entries that they are; ``reason`` is empty where one may trade."""
+    """Signals of one rule and the entries that they are; ``reason`` is empty where one may trade.
+
+    ``legs`` names the contracts of each; None for the rule ``matrix``, whose strikes follow from the entry's quotes.
+    """
 
     strategy: TextArray
     design_size: TextArray
     reason: TextArray
     entries: Entries | None
     exits: ExitRules
+    legs: TextArray | None
 
     @classmethod
     def of(
-        cls, recommendations: pd.DataFrame, sessions: pd.DatetimeIndex, *, listed: BoolArray, grounds: _Grounds
+        cls,
+        recommendations: pd.DataFrame,
+        rule: str,
+        *,
+        sessions: pd.DatetimeIndex,
+        listed: BoolArray,
+        grounds: _Grounds,
     ) -> _Signals:
         strategy = recommendations["strategy"].to_numpy(dtype=object)
         design_size = recommendations["design_size"].to_numpy(dtype=object)
@@ -217,7 +229,9 @@ class _Signals:
                 directions=_directions(recommendations),
                 sizes=design_sizes(design_size),
             )
-        return cls(strategy, design_size, reason, entries, grounds.exits)
+        names_contracts = rule != MATRIX and "legs" in recommendations.columns
+        legs = recommendations["legs"].to_numpy(dtype=object) if names_contracts else None
+        return cls(strategy, design_size, reason, entries, grounds.exits, legs)
 
     def trade(self, market: ModelledMarket) -> AccountResult | None:
         """Run every structure that is recommended, in one account; None where no signal may trade."""
@@ -225,11 +239,15 @@ class _Signals:
         if self.entries is None or not can_trade.any():
             return None
         book = market.history.settings.backtest
+        menu = structures_by_name(market.history.settings.structures)
         planned = []
         for name in np.unique(self.strategy[can_trade].astype(str)):
             rows = np.flatnonzero((self.strategy == name) & can_trade)
-            plan = plan_on_grid(structure_of(name), exits=self.exits, settings=book)
-            planned.append(PlannedEntries(plan, rows_of(self.entries, rows)))
+            plan = plan_on_grid(structure_of(name, menu=menu), exits=self.exits, settings=book)
+            entries = rows_of(self.entries, rows)
+            if self.legs is not None:
+                entries = replace(entries, named=named_contracts(plan.structure, self.legs[rows]))
+            planned.append(PlannedEntries(plan, entries))
         return run_account(market, planned, account=planned[0].plan.account)
 
 

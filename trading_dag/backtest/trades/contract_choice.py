@@ -16,6 +16,7 @@ from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.contract_quotes import ContractQuotes
 from trading_dag.backtest.markets.modelled_market import ModelledMarket
 from trading_dag.backtest.plans.trade_plan import FillAssumptions, OwnRule, TargetDelta, TradePlan, Width
+from trading_dag.backtest.trades.entries import NamedContracts
 from trading_dag.backtest.trades.expirations import choose_expiration_days, leg_expiration_days
 from trading_dag.errors import ConfigurationError
 from trading_dag.options.structures.strike_selection import choose_strikes
@@ -51,25 +52,42 @@ class ChosenContracts:
     contract_limit: FloatArray
 
 
-def choose_contracts(market: QuotedMarket, plan: TradePlan, *, entry: IntArray, tried: BoolArray) -> ChosenContracts:
+def choose_contracts(
+    market: QuotedMarket,
+    plan: TradePlan,
+    *,
+    entry: IntArray,
+    tried: BoolArray,
+    named: NamedContracts | None = None,
+) -> ChosenContracts:
     """Return expiration, strikes and quotes of every entry, from the quotes of its own mark.
 
     Parameters
     ----------
     entry : (n,) positions in the market.
     tried : (n,) which of them are looked at.
+    named : contracts that are opened as they are, on a modelled market.
     """
     if isinstance(market, ModelledMarket):
-        return _on_grid(market, plan, entry=entry, tried=tried)
+        return _on_grid(market, plan, entry=entry, tried=tried, named=named)
     return _among_rows(market, plan, entry=entry, tried=tried)
 
 
-def _on_grid(market: ModelledMarket, plan: TradePlan, *, entry: IntArray, tried: BoolArray) -> ChosenContracts:
+def _on_grid(
+    market: ModelledMarket,
+    plan: TradePlan,
+    *,
+    entry: IntArray,
+    tried: BoolArray,
+    named: NamedContracts | None,
+) -> ChosenContracts:
     """Strikes of a modelled market lie on the grid of its settings."""
     wanted = plan.expiration
     front = market.front_expirations(
         entry, target=wanted.target_days, least=wanted.minimum_days, most=wanted.maximum_days
     )
+    if named is not None:
+        front = np.where(named.expiration_day > 0, named.expiration_day, front)
     front = np.where(tried, front, 0)
     leg_days = np.column_stack(
         [
@@ -85,6 +103,9 @@ def _on_grid(market: ModelledMarket, plan: TradePlan, *, entry: IntArray, tried:
         _structure_on_grid(plan), market.surface_at(entry), spot=market.spot[entry], years=years,
         settings=market.history.settings.backtest,
     )  # fmt: skip
+    if named is not None:
+        is_named = (named.expiration_day > 0)[:, np.newaxis] & market.surface_at(entry).is_known[:, np.newaxis]
+        strikes = np.where(is_named, named.strikes, strikes)
     strikes = np.where(has_expirations[:, np.newaxis], strikes, np.nan)
     has_targets = any(isinstance(choice, TargetDelta) for choice in plan.strikes)
     quotes = market.quotes_of(

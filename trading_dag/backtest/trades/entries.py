@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trading_dag.arrays import DateArray, FloatArray, IntArray, TextArray
+from trading_dag.arrays import BoolArray, DateArray, FloatArray, IntArray, TextArray
 from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.modelled_market import ModelledMarket
 from trading_dag.backtest.plans.outcomes import (
@@ -28,6 +28,30 @@ _MONDAY_OFFSET: Final = 3
 
 
 @dataclass(frozen=True)
+class NamedContracts:
+    """Holds the contracts that signals name, on a modelled market: they are opened as they are, whatever has moved.
+
+    Attributes
+    ----------
+    expiration_day : (n,) of all legs, days since 1970-01-01; 0 where the plan chooses.
+    strikes : (n, legs) USD; NaN where the plan chooses.
+    """
+
+    expiration_day: IntArray
+    strikes: FloatArray
+
+    def rows(self, rows: IntArray) -> NamedContracts:
+        """Return those of some entries."""
+        return NamedContracts(self.expiration_day[rows], self.strikes[rows])
+
+    def except_where(self, chosen_anew: BoolArray) -> NamedContracts:
+        """Return the same, with these entries left to the plan."""
+        return NamedContracts(
+            np.where(chosen_anew, 0, self.expiration_day), np.where(chosen_anew[:, np.newaxis], np.nan, self.strikes)
+        )
+
+
+@dataclass(frozen=True)
 class Entries:
     """Holds candidate entries of one plan, one per row, in the order of their sessions.
 
@@ -40,6 +64,7 @@ class Entries:
     flip : (n,) position of the first session after that of an opposite signal; ``len(market)`` for none.
     size : (n,) share of the risk budget, 1 in full.
     skip_reason : (n,) empty where the entry can be tried.
+    named : contracts that the signals name; None where the plan chooses all of them.
     """
 
     signal: DateArray
@@ -48,6 +73,7 @@ class Entries:
     flip: IntArray
     size: FloatArray
     skip_reason: TextArray
+    named: NamedContracts | None = None
 
     def __len__(self) -> int:
         return len(self.entry)

@@ -113,7 +113,7 @@ def open_positions(market: QuotedMarket, plan: TradePlan, *, entries: Entries) -
     structure = plan.structure
     tried = entries.skip_reason == ""
     entry = np.where(tried, entries.entry, 0)
-    chosen = choose_contracts(market, plan, entry=entry, tried=tried)
+    chosen = choose_contracts(market, plan, entry=entry, tried=tried, named=entries.named)
     leg_days, strikes, leg_prices = chosen.leg_expiration_day, chosen.strikes, chosen.quotes.price
     has_legs: BoolArray = np.all(np.isfinite(strikes), axis=1)
     spot = market.spot[entry]

@@ -93,10 +93,12 @@ class _Candidates:
         parent = np.array(self.parent, dtype=np.int64)[order]
         every = rows_of(self.first_entries, np.array(self.origin, dtype=np.int64)[order])
         session = np.array(self.session, dtype=np.int64)[order]
+        generation = np.array(self.generation, dtype=np.int64)[order]
+        named = None if every.named is None else every.named.except_where(generation > 0)
         return EntriesWithRolls(
-            replace(every, entry=session),
+            replace(every, entry=session, named=named),
             np.where(parent >= 0, place[parent], -1),
-            np.array(self.generation, dtype=np.int64)[order],
+            generation,
         )
 
 
@@ -140,7 +142,12 @@ def entries_with_rolls(
             of_plan = candidates[number]
             due = sorted(place for place in rolling if place[2] == number)
             sessions, generations, _, origins, parents = (list(column) for column in zip(*due, strict=True))
-            anew = replace(rows_of(of_plan.first_entries, np.array(origins)), entry=np.array(sessions, dtype=np.int64))
+            # A roll is recentred: its contracts are the plan's choice, whatever the signal had named.
+            anew = replace(
+                rows_of(of_plan.first_entries, np.array(origins)),
+                entry=np.array(sessions, dtype=np.int64),
+                named=None,
+            )
             opened = open_positions(market, of_plan.plan, entries=anew)
             opened_paths = gather_paths(market, opened, dividends=dividends, rate=rate)
             for candidate in of_plan.add(
@@ -159,4 +166,5 @@ def rows_of(entries: Entries, rows: IntArray) -> Entries:
         flip=entries.flip[rows],
         size=entries.size[rows],
         skip_reason=entries.skip_reason[rows],
+        named=None if entries.named is None else entries.named.rows(rows),
     )
