@@ -239,7 +239,7 @@ def _online(
     share, known_through = KnownOutcomes.of(rose, ends, counts=is_learnt).running_share(days[made.rows])
     moved = made.probabilities[:, 1]
     through = np.full(len(moved), np.datetime64(fold.fitted_through, TIME_UNIT))
-    if fold.calibration["follows_running_share"]:
+    if fold.calibration.get("follows_running_share"):  # a model that was stored before there was a choice follows none
         moved, through = moved_to(moved, usual=fold.calibration["climatology"], other=share), known_through
     online = replace(made, fold=replace(fold, model=ONLINE))
     return [

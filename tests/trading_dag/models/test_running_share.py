@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,6 @@ def _said(model: FittedModel, research: Any, targets: pd.DataFrame) -> pd.DataFr
 
 
 def _following(model: FittedModel, *, follows: bool) -> FittedModel:
-    from dataclasses import replace
-
     folds = tuple(
         replace(fold, calibration={**fold.calibration, "follows_running_share": float(follows)})
         if fold.calibration else fold
@@ -57,6 +56,23 @@ def test_a_fold_that_does_not_follow_the_running_share_says_what_the_frozen_one_
 ) -> None:
     said = _said(_following(direction_model, follows=False), research, research.targets)
     by_model = said.pivot(index="session", columns="model", values="probability_up")
+    assert (by_model[ONLINE] == by_model[SHRUNK]).all()
+
+
+def test_a_model_that_was_stored_before_there_was_a_choice_says_what_it_said(
+    direction_model: FittedModel, research: Any
+) -> None:
+    old = replace(
+        direction_model,
+        folds=tuple(
+            replace(
+                fold,
+                calibration={name: fold.calibration[name] for name in ("climatology", "shrink") if fold.calibration},
+            )
+            for fold in direction_model.folds
+        ),
+    )
+    by_model = _said(old, research, research.targets).pivot(index="session", columns="model", values="probability_up")
     assert (by_model[ONLINE] == by_model[SHRUNK]).all()
 
 
