@@ -62,55 +62,52 @@ def expected_shortfall(profit: FloatArray, scores: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class PriceScores:
-    """Holds where nodes lie under a distribution.
+class RefinedProfits:
+    """Holds profits (n, m, 2, nodes) at their nodes and half way between: mean over the level, and what it adds.
 
     Attributes
     ----------
-    logs : (n, nodes) logarithms of the prices at the nodes.
-    scores : (n, 2 nodes − 1) normal scores of these prices, and of those half way between in the logarithm.
+    mean : (n, m, 2 nodes − 1).
+    spread : of that shape, the change with one score of the level; above 0.
     """
 
-    logs: FloatArray
-    scores: FloatArray
+    mean: FloatArray
+    spread: FloatArray
+
+    @classmethod
+    def of(cls, profit: FloatArray, logs: FloatArray) -> RefinedProfits:
+        """Return the profits refined by parabolas in the logarithm of the price, (n, nodes)."""
+        half = 0.5 * (profit[..., 0, :] - profit[..., 1, :])
+        spread = np.maximum(np.abs(_refined(half, logs)), _LEAST_SPREAD)
+        return cls(_refined(mean_of_levels(profit), logs), spread)
 
 
-def probability_above(profit: FloatArray, amount: FloatArray, *, at: PriceScores) -> FloatArray:
+def probability_above(profit: RefinedProfits, amount: FloatArray, *, scores: FloatArray) -> FloatArray:
     """Return P(profit > amount), (n, m).
 
     Parameters
     ----------
-    profit : (n, m, 2, nodes). Between two nodes it is a parabola in the logarithm of the price.
     amount : (n, m).
-    at : where the nodes lie under the distribution that is asked.
+    scores : (n, 2 nodes − 1) normal scores of the prices at the nodes and half way between, under the distribution that
+        is asked.
+
+    At a price the profit is straight in the level's score, so that the probability is normal there. From one price to
+    the next its score goes straight too, and the mean of the normal distribution function along that way is exact.
     """
     from scipy.special import ndtr
 
-    # At a price the profit is straight in the level's score, so that P(above) is normal there. From one price to the
-    # next the mean goes straight too, and the mean of the normal distribution function along the way is exact.
-    middle, half = mean_of_levels(profit), 0.5 * (profit[..., 0, :] - profit[..., 1, :])
-    beyond = _refined(middle, at.logs) - amount[:, :, np.newaxis]
-    spread = np.maximum(np.abs(_refined(half, at.logs)), _LEAST_SPREAD)
-    across = 0.5 * (spread[..., :-1] + spread[..., 1:])
-    start, end = beyond[..., :-1] / across, beyond[..., 1:] / across
-    way = end - start
+    score = (profit.mean - amount[:, :, np.newaxis]) / profit.spread
+    at_node = ndtr(score)
+    integral = score * at_node + np.exp(-0.5 * score * score) * _DENSITY_AT_ZERO
+    way = np.diff(score, axis=-1)
     is_level = np.abs(way) < _LEAST_WAY
-    along = (_integral_of_normal(end) - _integral_of_normal(start)) / np.where(is_level, 1.0, way)
-    along = np.where(is_level, ndtr(0.5 * (start + end)), along)
-    below = ndtr(at.scores)
+    along = np.diff(integral, axis=-1) / np.where(is_level, 1.0, way)
+    along = np.where(is_level, 0.5 * (at_node[..., :-1] + at_node[..., 1:]), along)
+    below = ndtr(scores)
     chance = (along @ np.diff(below, axis=-1)[:, :, np.newaxis])[..., 0]
-    chance += ndtr(beyond[..., 0] / spread[..., 0]) * below[:, :1]
-    chance += ndtr(beyond[..., -1] / spread[..., -1]) * (1.0 - below[:, -1:])
+    chance += at_node[..., 0] * below[:, :1] + at_node[..., -1] * (1.0 - below[:, -1:])
     sure: FloatArray = np.clip(chance, 0.0, 1.0)
     return sure
-
-
-def _integral_of_normal(score: FloatArray) -> FloatArray:
-    """Return the integral of the standard normal distribution function up to each score."""
-    from scipy.special import ndtr
-
-    integral: FloatArray = score * ndtr(score) + np.exp(-0.5 * score * score) * _DENSITY_AT_ZERO
-    return integral
 
 
 def _refined(values: FloatArray, logs: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ from trading_dag.strategy.opportunities.candidates import Costs, Placed
 from trading_dag.strategy.opportunities.legs import exit_middles, exit_prices
 from trading_dag.strategy.opportunities.outlook import ForecastErrors, score_nodes
 from trading_dag.strategy.opportunities.profit_statistics import (
-    PriceScores,
+    RefinedProfits,
     expected_shortfall,
     mean_at_scores,
     mean_of_levels,
@@ -193,31 +193,32 @@ def _value_block(
     outcome -= np.take_along_axis(entry, kept, axis=1)[..., np.newaxis, np.newaxis]
     outcome = outcome * multiplier - fees[kept][..., np.newaxis, np.newaxis]
 
-    own, market_at = _price_scores(outlook, rows)
+    logs = np.log(prices)
+    own, market_at = _refined_scores(outlook, rows, logs)
+    refined = RefinedProfits.of(outcome, logs)
     market_mean = np.take_along_axis(market, kept, axis=1)
     # What the marks at the nodes miss of the martingale is taken off, so that both market figures tell of one thing.
     missed = market_mean - mean_at_scores(outcome, outlook.market_scores[rows])
     spread = Spread(
         standard_deviation=standard_deviation(outcome, weights),
         shortfall=expected_shortfall(outcome, scores),
-        probability_of_profit=probability_above(outcome, np.zeros(kept.shape), at=own),
-        probability_of_target=probability_above(outcome, _target(placed, costs, rows, kept, settings=settings), at=own),
-        market_probability_of_profit=probability_above(outcome, -missed, at=market_at),
+        probability_of_profit=probability_above(refined, np.zeros(kept.shape), scores=own),
+        probability_of_target=probability_above(
+            refined, _target(placed, costs, rows, kept, settings=settings), scores=own
+        ),
+        market_probability_of_profit=probability_above(refined, -missed, scores=market_at),
     )
     return means, spread, kept
 
 
-def _price_scores(outlook: Outlook, rows: IntArray) -> tuple[PriceScores, PriceScores]:
-    """Return where the nodes lie under the forecast, and under the market's distribution."""
-    logs, market = np.log(outlook.prices[rows]), outlook.market_scores[rows]
-    between = 0.5 * (logs[:, :-1] + logs[:, 1:])
+def _refined_scores(outlook: Outlook, rows: IntArray, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the normal scores of nodes and of what lies half way between, under the forecast and the market's."""
+    market = outlook.market_scores[rows]
+    between = np.exp(0.5 * (logs[:, :-1] + logs[:, 1:]))
     # The forecast's score is no line between nodes: quantiles stand in between.
-    own_between = ForecastDistribution(outlook.distribution.quantiles[rows]).score_of(np.exp(between))
+    own_between = ForecastDistribution(outlook.distribution.quantiles[rows]).score_of(between)
     own = np.broadcast_to(score_nodes()[0], logs.shape)
-    return (
-        PriceScores(logs, _interleaved(own, own_between)),
-        PriceScores(logs, _interleaved(market, 0.5 * (market[:, :-1] + market[:, 1:]))),
-    )
+    return _interleaved(own, own_between), _interleaved(market, 0.5 * (market[:, :-1] + market[:, 1:]))
 
 
 def _interleaved(at_nodes: FloatArray, between: FloatArray) -> FloatArray:

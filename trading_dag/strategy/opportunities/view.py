@@ -86,7 +86,8 @@ def view(
     above = outlook.surface.columns().probability_above(
         outlook.spot[:, np.newaxis], edges[np.newaxis], outlook.carry_years[:, np.newaxis]
     )
-    return OpportunityView(prices, at_exit, expires, edges, forecast, np.maximum(-np.diff(above[0]), 0.0))
+    # Far out the surface is held flat, and its digital prices need not fall there.
+    return OpportunityView(prices, at_exit, expires, edges, forecast, -np.diff(np.minimum.accumulate(above[0])))
 
 
 def _profit_at_exit(
