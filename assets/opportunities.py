@@ -30,7 +30,7 @@ from trading_dag.schemas import (
         "smiles": CHAIN_ANALYTICS,
     },
     code_version="1",
-    uses=("surface", "backtest", "structures", "options_listed"),
+    uses=("surface", "backtest", "structures", "volatility_indices", "options_listed"),
 )
 def opportunities(
     at: Slice,
@@ -58,7 +58,8 @@ def opportunities(
         smiles=smiles,
     )
     told = ", ".join(f"{reason}: {count:,}" for reason, count in found.left_out.items())
-    return Result({OPPORTUNITIES.name: found.table}, {"sessions without a row": told or "none"})
+    told_of = {"sessions without a row": told or "none", "objection to modelled prices": found.objection or "none"}
+    return Result({OPPORTUNITIES.name: found.table}, told_of)
 
 
 @table_asset(

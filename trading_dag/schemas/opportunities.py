@@ -7,7 +7,7 @@ from typing import Final
 from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, number, text
 
 HELD_TO: Final = ("target", "expiration")
-OPPORTUNITY_QUOTES: Final = ("chain", "smile", "modelled")
+OPPORTUNITY_QUOTES: Final = ("smile", "modelled", "modelled_with_objection")
 
 
 def _chance(name: str, description: str) -> Column:
@@ -27,8 +27,9 @@ OPPORTUNITIES: Final = Table(
         Column("expiration", "date", "expiration of the front legs", nullable=False),
         Column("back_expiration", "date", "expiration of the later legs; NULL where all expire together"),
         text("strikes", "strikes in the order of the structure's legs, as text: 560/550", nullable=False),
-        text("quote_source", "chain: bid and ask of the session's stored chain; smile: the slices fitted to it; "
-             "modelled: the surface of the volatility index", nullable=False, allowed=OPPORTUNITY_QUOTES),
+        text("quote_source", "smile: the slices fitted to the session's stored chain; modelled: the surface of the "
+             "volatility index; modelled_with_objection: of another underlying's index, or of options that are not "
+             "known to be listed, which rule expected_value never trades", nullable=False, allowed=OPPORTUNITY_QUOTES),
         number("spot", "close of the session, split-adjusted, USD", minimum=0.0, nullable=False),
         number("entry_cost_usd", "expected to be paid for one structure at the next open's bid and ask, as quoted at "
                "the close, without fees; negative where received", nullable=False),

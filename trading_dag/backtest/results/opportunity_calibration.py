@@ -6,11 +6,12 @@ candidates of a session win and lose together, and so do those of neighbouring s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
@@ -80,16 +81,21 @@ def calibrate(
     groups = _groups(rows, settings)
     measured = {name: _measured(name, rows, profit) for name in MEASURES}
     records: list[dict[str, Any]] = []
+    sums: list[FloatArray] = []
     for measure, values in measured.items():
         usable = np.isfinite(values.expected) & np.isfinite(values.realised)
         for group, members in groups.items():
             for tenth, chosen in _tenths(values.expected, members & usable, group):
+                by_session = _by_session(values, chosen, day, sessions=len(sessions))
+                sums.append(by_session)
                 records.append({
                     "ticker": ticker, "horizon": horizon.key, "measure": measure, "group": group, "bin": tenth,
-                    **_told(values, chosen, day, weights, settings.bootstrap.confidence),
+                    "n": len(chosen), "sessions": int((by_session[:, 0] > 0).sum()), **_means(values, chosen),
                     "expected_profit_usd": float(rows["expected_profit_usd"].to_numpy()[chosen].mean()),
                     "realised_profit_usd": float(profit[chosen].mean()),
                 })  # fmt: skip
+    for record, interval in zip(records, _intervals(sums, weights, settings.bootstrap.confidence), strict=True):
+        record.update(interval)
     return frame_of_records(OPPORTUNITY_CALIBRATION, records)
 
 
@@ -132,26 +138,28 @@ def _tenths(expected: FloatArray, members: BoolArray, group: str) -> list[tuple[
     return parts + [(number, part) for number, part in enumerate(np.array_split(ordered, TENTHS), start=1)]
 
 
-def _told(values: _Measured, chosen: IntArray, day: IntArray, weights: np.ndarray, confidence: float) -> dict[str, Any]:
-    sessions = weights.shape[1]
-    counts = np.bincount(day[chosen], minlength=sessions).astype(np.float64)
-    realised = np.bincount(day[chosen], values.realised[chosen], minlength=sessions)
-    expected = np.bincount(day[chosen], values.expected[chosen], minlength=sessions)
-    sums = weights.astype(np.float32) @ np.column_stack([counts, realised, realised - expected]).astype(np.float32)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        draws = sums[:, 1:].astype(np.float64) / sums[:, :1]
-    low, high = percentile_interval(draws[:, 0], confidence=confidence)
-    difference_low, difference_high = percentile_interval(draws[:, 1], confidence=confidence)
+def _by_session(values: _Measured, chosen: IntArray, day: IntArray, *, sessions: int) -> FloatArray:
+    """Return how many rows each session has, and the sums of what came and of its difference, (sessions, 3)."""
+    realised, expected = values.realised[chosen], values.expected[chosen]
+    return np.column_stack([
+        np.bincount(day[chosen], of_row, minlength=sessions)
+        for of_row in (np.ones(len(chosen)), realised, realised - expected)
+    ])  # fmt: skip
+
+
+def _means(values: _Measured, chosen: IntArray) -> dict[str, float]:
     came, said = float(values.realised[chosen].mean()), float(values.expected[chosen].mean())
-    return {
-        "n": len(chosen),
-        "sessions": int((counts > 0).sum()),
-        "expected": said,
-        "realised": came,
-        "realised_low": low,
-        "realised_high": high,
-        "difference": came - said,
-        "difference_low": difference_low,
-        "difference_high": difference_high,
-        "market_expected": float(np.nanmean(values.market[chosen])),
-    }
+    market = float(np.nanmean(values.market[chosen]))
+    return {"expected": said, "realised": came, "difference": came - said, "market_expected": market}
+
+
+def _intervals(sums: list[FloatArray], weights: npt.NDArray[np.int16], confidence: float) -> Iterator[dict[str, float]]:
+    """Yield the intervals of each set of sums by session; all are drawn in one product."""
+    drawn = weights.astype(np.float32) @ np.concatenate(sums, axis=1).astype(np.float32)
+    for first in range(0, drawn.shape[1], 3):
+        count, *totals = drawn[:, first : first + 3].astype(np.float64).T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ends = [percentile_interval(total / count, confidence=confidence) for total in totals]
+        (low, high), (difference_low, difference_high) = ends
+        yield {"realised_low": low, "realised_high": high, "difference_low": difference_low,
+               "difference_high": difference_high}  # fmt: skip

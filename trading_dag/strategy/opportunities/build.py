@@ -25,6 +25,7 @@ from trading_dag.sessions import all_sessions, shift_sessions
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.opportunities.candidates import costs_of, place
+from trading_dag.strategy.opportunities.choice import MODELLED_WITH_OBJECTION
 from trading_dag.strategy.opportunities.grid import HISTORY_GRID, WHOLE_GRID, GridSize, candidates_of, days_of
 from trading_dag.strategy.opportunities.outlook import (
     ForecastErrors,
@@ -38,6 +39,7 @@ from trading_dag.strategy.opportunities.outlook import (
 from trading_dag.strategy.opportunities.rows import rows_of
 from trading_dag.strategy.opportunities.valuation import Outlook, value
 from trading_dag.strategy.sizing import settings_for_contract
+from trading_dag.underlyings import objection_to_modelled_prices
 
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
 NO_PRICE_FORECAST: Final = "no_price_forecast"
@@ -52,10 +54,12 @@ _LARGEST_SCORE: Final = 8.0
 
 @dataclass(frozen=True)
 class Opportunities:
-    """Holds ``signals.opportunities`` and how many sessions have no row, by reason."""
+    """Holds ``signals.opportunities``, how many sessions have no row by reason, and what speaks against the modelled
+    prices."""
 
     table: pd.DataFrame
     left_out: Mapping[str, int] = field(default_factory=dict)
+    objection: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def build_opportunities(
     unquoted = len(known.sessions) - left_out[NO_SURFACE] - table["session"].nunique()
     left_out["no_quote"] += unquoted
     table = table.sort_values(["session", "rank"], kind="stable", ignore_index=True)
-    return Opportunities(table, {reason: count for reason, count in left_out.items() if count})
+    return Opportunities(table, {reason: count for reason, count in left_out.items() if count}, made.objection)
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ class _Prepared:
     rate: FloatArray
     settings: Settings
     left_out: Counter[str]
+    objection: str | None
 
 
 def _prepared(
@@ -205,10 +210,12 @@ def _prepared(
     of_chain = _of_chain(known.sessions, prices, smiles, settings)
     has_chain = np.zeros(len(known.sessions), dtype=np.bool_) if of_chain is None else of_chain.is_known
     left_out[NO_SURFACE] += int((~has_chain & ~modelled.is_known).sum())
-    surfaces: list[tuple[VolatilitySurface, BoolArray, str]] = [(modelled, ~has_chain & modelled.is_known, "modelled")]
+    objection = _objection(ticker, volatility_index, settings)
+    source = "modelled" if objection is None else MODELLED_WITH_OBJECTION
+    surfaces: list[tuple[VolatilitySurface, BoolArray, str]] = [(modelled, ~has_chain & modelled.is_known, source)]
     if of_chain is not None:
         surfaces.append((of_chain, has_chain, "smile"))
-    return _Prepared(ticker, known, tuple(surfaces), rate, settings, left_out)
+    return _Prepared(ticker, known, tuple(surfaces), rate, settings, left_out, objection)
 
 
 def _served(predictions: pd.DataFrame, model: str, horizon: Horizon | None, *, table: str) -> pd.DataFrame:
@@ -279,6 +286,17 @@ def _consecutive(prices: pd.DataFrame, sessions: pd.DatetimeIndex) -> tuple[Floa
         values_at_sessions(prices, calendar, column=name, table="raw.prices_daily") for name in ("open", "close")
     )
     return opens, closes, calendar.get_indexer(sessions)
+
+
+def _objection(ticker: str, volatility_index: pd.DataFrame, settings: Settings) -> str | None:
+    """Return why modelled prices of the ticker are not to be believed; None where nothing speaks against them."""
+    symbols = volatility_index["symbol"].dropna() if "symbol" in volatility_index else pd.Series(dtype="str")
+    return objection_to_modelled_prices(
+        ticker,
+        symbol=None if symbols.empty else str(symbols.iloc[-1]),
+        own_index=settings.own_volatility_index(ticker),
+        listed_since=settings.options_listed_since(),
+    )
 
 
 def _of_chain(

@@ -18,8 +18,10 @@ from trading_dag.setting_groups import SelectorSettings
 from trading_dag.strategy.selector import NO_TRADE
 
 EXPECTED_VALUE: Final = "expected_value"
+MODELLED_WITH_OBJECTION: Final = "modelled_with_objection"
 _READ: Final = ("session", "structure", "held_to", "back_expiration", "rank", "is_backtested",
-                "expected_return_on_risk", "expected_return_on_risk_low", "reason")  # fmt: skip
+                "expected_return_on_risk", "expected_return_on_risk_low", "quote_source", "reason")  # fmt: skip
+_DOUBTED: Final = "prices are modelled from another underlying's index, or of options that are not known to be listed"
 _KEPT_WITHOUT_TRADE: Final = ("ticker", "horizon", "session", "target_session", "spot")
 
 
@@ -35,9 +37,9 @@ def choose(opportunities: pd.DataFrame, settings: SelectorSettings) -> pd.DataFr
     -------
     The columns of ``signals.opportunities``. Where nothing is traded ``structure`` is ``no_trade``, ``reason`` says
     why, and all but ticker, horizon, sessions and spot is NULL. A session without opportunities has no row. What
-    is traded is held to the target, expires on one date, has a limit of loss, and is of the grid that every earlier
-    session was searched for; its expected return on risk reaches the margin, and the lower end of its interval
-    lies above 0.
+    is traded is priced without objection, held to the target, expires on one date, has a limit of loss, and is of the
+    grid that every earlier session was searched for; its expected return on risk reaches the margin, and the lower end
+    of its interval lies above 0.
 
     Raises
     ------
@@ -64,6 +66,7 @@ def _is_tradable(rows: pd.DataFrame) -> BoolArray:
     tradable: BoolArray = (
         rows["is_backtested"].astype(bool)
         & (rows["held_to"] == "target")
+        & (rows["quote_source"] != MODELLED_WITH_OBJECTION)
         & rows["back_expiration"].isna()
         & rows["expected_return_on_risk"].notna()
     ).to_numpy(dtype=np.bool_)
@@ -81,6 +84,8 @@ def _without_trade(first: pd.DataFrame, place: np.ndarray, *, margin: float) -> 
         told["expected_return_on_risk"].tolist(), told["expected_return_on_risk_low"].tolist(), strict=True,
     ):  # fmt: skip
         reason[row] = _why_not(name, order=order, expected=expected, low=low, margin=margin)
+    doubted = refused[((place[refused] == 2) & (told["quote_source"] == MODELLED_WITH_OBJECTION)).to_numpy()]
+    reason[doubted] = _DOUBTED
     emptied = [name for name in first.columns if name not in (*_KEPT_WITHOUT_TRADE, "structure", "reason")]
     wider = {"i": "float64", "u": "float64", "b": "object"}
     integers = {name: wider[first[name].dtype.kind] for name in emptied if first[name].dtype.kind in wider}

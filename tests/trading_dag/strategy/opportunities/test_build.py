@@ -81,6 +81,15 @@ def test_sessions_without_a_forecast_or_a_surface_are_counted_by_reason(world: W
     assert found.table["session"].nunique() + sum(found.left_out.values()) == len(days)
 
 
+def test_prices_from_another_underlyings_index_are_named_so(world: World, settings: Settings) -> None:
+    inputs = world()
+    assert set(built(inputs, settings).table["quote_source"]) == {"modelled"}
+    inputs["volatility_index"]["symbol"] = "VXN"
+    found = built(inputs, settings)
+    assert set(found.table["quote_source"]) == {"modelled_with_objection"}
+    assert "SPY are modelled from VXN" in str(found.objection)
+
+
 def test_where_the_horizon_ends_at_the_entry_there_is_nothing(world: World, settings: Settings) -> None:
     found = built(world(horizon="12h"), settings, horizon="12h")
     assert found.table.empty

@@ -18,7 +18,8 @@ FIRST, SECOND = pd.Timestamp("2024-03-04"), pd.Timestamp("2024-03-05")
 def row(structure: str, rank: int, expected: float | None, low: float | None, **other: Any) -> dict[str, Any]:
     return {
         "ticker": "SPY", "horizon": "168h", "session": FIRST, "target_session": pd.Timestamp("2024-03-11"),
-        "structure": structure, "held_to": "target", "back_expiration": pd.NaT, "strikes": "100/95", "spot": 101.0,
+        "structure": structure, "held_to": "target", "back_expiration": pd.NaT, "strikes": "100/95",
+        "quote_source": "modelled", "spot": 101.0,
         "expected_return_on_risk": expected, "expected_return_on_risk_low": low, "rank": rank, "is_backtested": True,
         "reason": f"{structure} is expected to win", **other,
     }  # fmt: skip
@@ -48,6 +49,12 @@ def test_the_best_ranked_that_clears_the_margin_is_taken() -> None:
 def test_what_the_rule_was_not_tested_on_is_passed_over(other: dict[str, Any]) -> None:
     rows = chosen(row("calendar", 1, 0.50, 0.40, **other), row("long_call", 2, 0.06, 0.03))
     assert rows["structure"].tolist() == ["long_call"]
+
+
+def test_what_is_priced_from_another_underlyings_index_is_never_taken() -> None:
+    [told] = chosen(row("long_call", 1, 0.50, 0.40, quote_source="modelled_with_objection")).to_dict("records")
+    assert told["structure"] == "no_trade"
+    assert "another underlying's index" in told["reason"]
 
 
 def test_a_loss_without_limit_is_never_taken() -> None:
