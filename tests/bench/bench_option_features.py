@@ -2,9 +2,10 @@
 
 Run ``python -m tests.bench.bench_option_features``. A session of 20,000 contracts (40 expirations, 250 strikes) is
 drawn from a smile with spreads; the chain of the session before is there too, so that stale quotes are looked for.
-What is timed is what ``options.chain_analytics`` and ``features.option_chain`` do for a new session: cleaning,
-forwards, volatilities, fitted smiles, exposures, flip, the tables, and the features read off them. Reading and storing
-are left out. On a shared machine the least of the rounds says most; the median is given beside it.
+What is timed is what ``options.chain_analytics`` and ``features.option_chain`` do for a new session
+(``analyse_history``, which production runs): cleaning, forwards, volatilities, fitted smiles, arbitrage checks,
+exposures, flip, the tables, and the features read off them. Reading and storing are left out. On a shared machine the
+least of the rounds says most; the median is given beside it.
 """
 
 from __future__ import annotations

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from trading_dag.arrays import FloatArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import ExerciseStyle
 from trading_dag.options.chains.forward import SLICE_KEY
-from trading_dag.options.chains.rows import CHAIN_TABLE, marks
+from trading_dag.options.chains.rows import CHAIN_TABLE, combined_codes, marks
 from trading_dag.schemas import OPTION_CHAIN
 
 ViolationKind = Literal["vertical", "butterfly", "calendar"]
@@ -84,19 +85,17 @@ def check_arbitrage(
     Carr and Madan, A note on sufficient conditions for no arbitrage, Finance Research Letters 2 (2005), 125-130.
     """
     require_columns(chain, CHAIN_TABLE, columns=OPTION_CHAIN.column_names)
-    ladder = _ladder(chain, forwards if exercise == "European" else None)
-    calendars = (
-        _european_calendars(ladder)
-        if exercise == "European" and forwards is not None
-        else _american_calendars(ladder if exercise == "American" else ladder.iloc[:0])
-    )
+    is_european = exercise == "European"
+    ladder = _ladder(chain, forwards if is_european else None)
+    prices = _Prices.of(ladder)
+    calendars = _american_calendars(prices)
+    if is_european:
+        calendars = _european_calendars(ladder) if forwards is not None else calendars[:0]
     examined: dict[ViolationKind, pd.DataFrame] = {
-        "vertical": _verticals(ladder),
-        "butterfly": _butterflies(ladder),
-        "calendar": calendars,
-    }
+        "vertical": _verticals(prices), "butterfly": _butterflies(prices), "calendar": calendars,
+    }  # fmt: skip
     parts = [
-        rows[rows["size_usd"] > tolerance_usd].reindex(columns=VIOLATION_COLUMNS[1:]).assign(kind=kind)
+        _named(rows[rows["size_usd"] > tolerance_usd], ladder).reindex(columns=VIOLATION_COLUMNS[1:]).assign(kind=kind)
         for kind, rows in examined.items()
     ]
     violations = pd.concat([rows.astype(_TYPES) for rows in parts], ignore_index=True)[list(VIOLATION_COLUMNS)]
@@ -124,59 +123,84 @@ def _ladder(chain: pd.DataFrame, forwards: pd.DataFrame | None) -> pd.DataFrame:
     else:
         ladder = ladder.merge(forwards[[*SLICE_KEY, "years", "rate", "forward"]], on=SLICE_KEY, how="left")
         ladder["discount"] = np.exp(-ladder["rate"] * ladder["years"])
-    return ladder.dropna(subset=["buy"]).sort_values([*_LADDER, "strike"], ignore_index=True)
+    ladder["ladder"] = combined_codes([ladder[name] for name in _LADDER])
+    order = np.lexsort((ladder["strike"].to_numpy(), ladder["ladder"].to_numpy()))
+    return ladder.iloc[order[ladder["buy"].notna().to_numpy()[order]]].reset_index(drop=True)
 
 
-def _neighbours(ladder: pd.DataFrame, steps: int) -> tuple[pd.DataFrame, ...]:
-    """Return the ladder shifted by 0 to ``steps`` strikes, restricted to rows where all belong to one ladder."""
-    shifted = [ladder.shift(-step) for step in range(steps + 1)]
-    together = np.asarray((shifted[-1][_LADDER] == ladder[_LADDER]).all(axis=1))
-    return tuple(frame[together] for frame in shifted)
+@dataclass(frozen=True)
+class _Prices:
+    """Holds a ladder as arrays, (contracts,) each; ``contract`` numbers ticker, quote date, right and strike."""
+
+    ladder: IntArray
+    contract: IntArray
+    expiration: NDArray[np.datetime64]
+    is_call: BoolArray
+    strike: FloatArray
+    buy: FloatArray
+    sell: FloatArray
+    discount: FloatArray
+
+    @classmethod
+    def of(cls, ladder: pd.DataFrame) -> Self:
+        return cls(
+            ladder["ladder"].to_numpy(),
+            combined_codes([ladder[name] for name in ("ticker", "quote_date", "option_right", "strike")]),
+            ladder["expiration"].to_numpy(),
+            np.asarray(ladder["option_right"] == "C", dtype=np.bool_),
+            *(ladder[name].to_numpy(dtype=np.float64) for name in ("strike", "buy", "sell", "discount")),
+        )
+
+    def neighbours(self, steps: int) -> list[IntArray]:
+        """Return the places of contracts that follow one another in one ladder, 0 to ``steps`` strikes further."""
+        last = max(len(self.ladder) - steps, 0)
+        first = np.flatnonzero(self.ladder[:last] == self.ladder[len(self.ladder) - last :])
+        return [first + step for step in range(steps + 1)]
 
 
-def _verticals(ladder: pd.DataFrame) -> pd.DataFrame:
+def _named(rows: pd.DataFrame, ladder: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the names of the ladder that they are of."""
+    names = ladder[_LADDER].iloc[rows.index]
+    return rows.assign(**{name: names[name].to_numpy() for name in _LADDER})
+
+
+def _verticals(prices: _Prices) -> pd.DataFrame:
     """Return violations of: a call costs at least as much as the next higher strike, at most that plus the width; puts
     mirrored."""
-    low, high = _neighbours(ladder, 1)
-    is_call = (low["option_right"] == "C").to_numpy()
-    width = (high["strike"] - low["strike"]) * low["discount"]
-    debit, credit = (low, high), (high, low)
-    slope = np.where(is_call, _brings(*debit), _brings(*credit))
-    too_wide = np.where(is_call, _brings(*credit), _brings(*debit)) - width
-    return low[_LADDER].assign(strike_low=low["strike"], strike_high=high["strike"], size_usd=np.fmax(slope, too_wide))
+    low, high = prices.neighbours(1)
+    is_call, strike = prices.is_call[low], prices.strike
+    width = (strike[high] - strike[low]) * prices.discount[low]
+    debit, credit = prices.sell[high] - prices.buy[low], prices.sell[low] - prices.buy[high]
+    size = np.fmax(np.where(is_call, debit, credit), np.where(is_call, credit, debit) - width)
+    return pd.DataFrame({"strike_low": strike[low], "strike_high": strike[high], "size_usd": size}, index=low)
 
 
-def _brings(bought: pd.DataFrame, sold: pd.DataFrame) -> FloatArray:
-    received: FloatArray = (sold["sell"] - bought["buy"]).to_numpy(dtype=np.float64)
-    return received
-
-
-def _butterflies(ladder: pd.DataFrame) -> pd.DataFrame:
+def _butterflies(prices: _Prices) -> pd.DataFrame:
     """Return violations of: the middle of three strikes never sells for more than its two wings, weighted by distance,
     cost."""
-    low, middle, high = _neighbours(ladder, 2)
-    weight = (high["strike"] - middle["strike"]) / (high["strike"] - low["strike"])
-    return low[_LADDER].assign(
-        strike_low=low["strike"],
-        strike_middle=middle["strike"],
-        strike_high=high["strike"],
-        size_usd=middle["sell"] - weight * low["buy"] - (1.0 - weight) * high["buy"],
+    low, middle, high = prices.neighbours(2)
+    strike = prices.strike
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = (strike[high] - strike[middle]) / (strike[high] - strike[low])
+    size = prices.sell[middle] - weight * prices.buy[low] - (1.0 - weight) * prices.buy[high]
+    return pd.DataFrame(
+        {"strike_low": strike[low], "strike_middle": strike[middle], "strike_high": strike[high], "size_usd": size},
+        index=low,
     )
 
 
-def _american_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
+def _american_calendars(prices: _Prices) -> pd.DataFrame:
     """Return violations of: the farther of two expirations of one strike never costs less than the nearer sells for."""
-    contract = ["ticker", "quote_date", "option_right", "strike"]
-    by_time = ladder.sort_values([*contract, "expiration"], ignore_index=True)
-    far = by_time.shift(-1)
-    together = np.asarray((far[contract] == by_time[contract]).all(axis=1))
-    near, far = by_time[together], far[together]
-    return near[_LADDER].assign(
-        far_expiration=far["expiration"],
-        strike_low=near["strike"],
-        strike_high=far["strike"],
-        size_usd=near["sell"] - far["buy"],
-    )
+    order = np.lexsort((prices.expiration, prices.contract))
+    together = np.flatnonzero(prices.contract[order[1:]] == prices.contract[order[:-1]])
+    near, far = order[together], order[together + 1]
+    return pd.DataFrame(
+        {
+            "far_expiration": prices.expiration[far], "strike_low": prices.strike[near],
+            "strike_high": prices.strike[far], "size_usd": prices.sell[near] - prices.buy[far],
+        },
+        index=near,
+    )  # fmt: skip
 
 
 def _european_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
@@ -190,11 +214,13 @@ def _european_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
             strike = near["strike"] * far["forward"].iloc[0] / near["forward"].iloc[0]
             far_cost = np.interp(strike, far["strike"], far["buy"], left=np.nan, right=np.nan)
             parts.append(
-                near[_LADDER].assign(
-                    far_expiration=far["expiration"].iloc[0],
-                    strike_low=near["strike"],
-                    strike_high=strike,
-                    size_usd=near["sell"] - far_cost * scale / far_scale,
+                pd.DataFrame(
+                    {
+                        "far_expiration": far["expiration"].iloc[0],
+                        "strike_low": near["strike"],
+                        "strike_high": strike,
+                        "size_usd": near["sell"] - far_cost * scale / far_scale,
+                    }
                 )
             )
-    return pd.concat(parts) if parts else ladder.iloc[:0][_LADDER].assign(size_usd=np.nan)
+    return pd.concat(parts) if parts else pd.DataFrame({"size_usd": np.empty(0)}, index=np.empty(0, dtype=np.int64))

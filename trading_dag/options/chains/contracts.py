@@ -105,6 +105,8 @@ def is_monthly(expirations: pd.DatetimeIndex) -> BoolArray:
 
 def is_morning_settled(tickers: pd.Series, expirations: pd.Series) -> BoolArray:
     """Return whether each contract settles on the opening prices of its last day; by ticker and expiration, (n,)."""
+    if all(terms_of(ticker).morning_settled == "never" for ticker in tickers.dropna().unique()):
+        return np.zeros(len(tickers), dtype=np.bool_)
     when = tickers.map({ticker: terms_of(ticker).morning_settled for ticker in tickers.dropna().unique()})
     codes, distinct = pd.factorize(expirations)
     monthly = np.append(is_monthly(pd.DatetimeIndex(distinct)), False)[codes]

@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.arrays import FloatArray
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import OptionPricingError
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import is_morning_settled, years_to_settlement
-from trading_dag.options.chains.rows import CHAIN_TABLE, marks
+from trading_dag.options.chains.rows import CHAIN_TABLE, combined_codes, marks
 
 RateCurve = Callable[[pd.Series, FloatArray], FloatArray]
 SLICE_KEY: Final = ["ticker", "quote_date", "expiration"]
@@ -66,11 +66,14 @@ def implied_forwards(
     require_columns(chain, CHAIN_TABLE, columns=_CHAIN_COLUMNS)
     if not moneyness_fraction > 0:
         raise OptionPricingError(f"moneyness_fraction must be positive, not {moneyness_fraction}")
-    slices = chain.groupby(SLICE_KEY)["underlying_price"].median().rename("spot").reset_index()
+    code = combined_codes([chain[name] for name in SLICE_KEY])
+    _, first, number = np.unique(code, return_index=True, return_inverse=True)
+    slices = chain[SLICE_KEY].iloc[first].reset_index(drop=True)
+    slices["spot"] = chain["underlying_price"].groupby(number).median().to_numpy(dtype=np.float64)
     is_morning = is_morning_settled(slices["ticker"], slices["expiration"])
     slices["years"] = years_to_settlement(slices["quote_date"], slices["expiration"], is_morning=is_morning)
     slices["rate"] = _rates(slices, rate)
-    parity = _parity(chain, slices, moneyness_fraction)
+    parity = _parity(chain, slices, number, moneyness_fraction)
     by_slice = parity.groupby("slice")["forward"]
     middle = by_slice.median()
     deviation = (parity["forward"] - parity["slice"].map(middle)).abs().groupby(parity["slice"]).median()
@@ -125,19 +128,18 @@ def _rates(slices: pd.DataFrame, rate: float | RateCurve) -> FloatArray:
     return rates
 
 
-def _parity(chain: pd.DataFrame, slices: pd.DataFrame, moneyness_fraction: float) -> pd.DataFrame:
-    """Return the forward that each strike near the money implies; columns ``slice`` (row of ``slices``) and
-    ``forward``.
+def _parity(chain: pd.DataFrame, slices: pd.DataFrame, number: IntArray, moneyness_fraction: float) -> pd.DataFrame:
+    """Return the forward that each strike near the money implies; columns ``slice`` (row of ``slices``, of each row of
+    the chain given by ``number``) and ``forward``.
     """
-    spot = chain["underlying_price"]
-    is_near = (chain["strike"] - spot).abs() <= moneyness_fraction * spot * (1.0 + _ROUNDING)
-    near = chain.loc[is_near, [*SLICE_KEY, "strike", "option_right", "bid", "ask", "last"]]
-    near = near.assign(price=marks(near).price).dropna(subset=["price"])
-    key = [*SLICE_KEY, "strike"]
-    calls, puts = (near.loc[near["option_right"] == right, [*key, "price"]] for right in ("C", "P"))
-    pairs = calls.merge(puts, on=key, suffixes=("_call", "_put"))
-    numbered = slices[[*SLICE_KEY, "years", "rate"]].assign(slice=slices.index)
-    pairs = pairs.merge(numbered, on=SLICE_KEY)
-    growth = np.exp(pairs["rate"] * pairs["years"])
+    price = marks(chain).price
+    strike, spot = (chain[name].to_numpy(dtype=np.float64) for name in ("strike", "underlying_price"))
+    is_near = np.abs(strike - spot) <= moneyness_fraction * spot * (1.0 + _ROUNDING)
+    counts, is_call = is_near & ~np.isnan(price), np.asarray(chain["option_right"] == "C", dtype=np.bool_)
+    near = pd.DataFrame({"slice": number, "strike": strike, "price": price})
+    puts = near[counts & np.asarray(chain["option_right"] == "P", dtype=np.bool_)]
+    pairs = near[counts & is_call].merge(puts, on=["slice", "strike"], suffixes=("_call", "_put"))
+    growth = np.exp((slices["rate"] * slices["years"]).to_numpy(dtype=np.float64))[pairs["slice"].to_numpy()]
     pairs["forward"] = pairs["strike"] + (pairs["price_call"] - pairs["price_put"]) * growth
-    return pairs[["slice", "forward"]]
+    parity: pd.DataFrame = pairs[["slice", "forward"]]
+    return parity

@@ -21,7 +21,7 @@ from trading_dag.errors import OptionPricingError
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.cleaning import clean_chain
 from trading_dag.options.chains.forward import SLICE_KEY, RateCurve, implied_forwards
-from trading_dag.options.chains.rows import CHAIN_TABLE, marks
+from trading_dag.options.chains.rows import CHAIN_TABLE, combined_codes, marks
 
 MAXIMUM_VOLATILITY_ERROR: Final = 0.05
 TICK_USD: Final = 0.01
@@ -132,10 +132,10 @@ def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
         Known at the close of the quote date.
     """
     fitted = analytics[analytics["fitted_volatility"].notna()]
-    by_slice = fitted.groupby(SLICE_KEY)
-    smiles = by_slice[["years", "forward", "dividend_yield"]].first()
-    smiles["contracts"] = by_slice.size()
-    number: IntArray = np.asarray(by_slice.ngroup(), dtype=np.int64)
+    code = combined_codes([fitted[name] for name in SLICE_KEY])
+    _, first, number, contracts = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
+    smiles = fitted[[*SLICE_KEY, "years", "forward", "dividend_yield"]].iloc[first].reset_index(drop=True)
+    smiles["contracts"] = contracts
     delta, volatility = (fitted[name].to_numpy(dtype=np.float64) for name in ("delta", "fitted_volatility"))
     log_moneyness = np.log((fitted["strike"] / fitted["forward"]).to_numpy(dtype=np.float64))
     is_call = _is_call(fitted)
@@ -148,7 +148,7 @@ def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
             where, number[rows], places=places[rows], values=volatility[rows], groups=len(smiles)
         )
     smiles["skew_25_delta"] = smiles["put_25_delta_volatility"] - smiles["call_25_delta_volatility"]
-    return smiles.reset_index()[list(SMILE_COLUMNS)]
+    return smiles[list(SMILE_COLUMNS)]
 
 
 def _interpolated(where: float, number: IntArray, *, places: FloatArray, values: FloatArray, groups: int) -> FloatArray:
@@ -220,6 +220,7 @@ def _with_twins(rows: pd.DataFrame) -> FloatArray:
     """Return the fitted volatilities, and in the money that of the other right at the same strike."""
     own = rows["fitted_volatility"]
     # At most one of call and put at a strike is out of the money, so the mean is that one.
-    shared = own.groupby([rows[name] for name in (*SLICE_KEY, "strike")]).transform("mean")
+    strike = combined_codes([rows[name] for name in (*SLICE_KEY, "strike")])
+    shared = own.groupby(np.unique(strike, return_inverse=True)[1]).transform("mean")
     smile: FloatArray = own.where(rows["volatility_reason"] != "in_the_money", shared).to_numpy(dtype=np.float64)
     return smile
