@@ -116,6 +116,22 @@ def test_shares_sold_short_need_half_their_price_beyond_what_they_brought():
     assert margin(*naked, shares=-1) == pytest.approx(20.0 + 50.0, abs=1e-9)
 
 
+def test_a_put_that_shares_sold_short_cover_needs_nothing_beyond_them():
+    # 150 % of 100, of which 100 and the 3.00 of the put were received.
+    assert margin(("P", "sell", 100.0, 1), shares=-1) == pytest.approx(50.0 - 3.0, abs=1e-9)
+    # Two lots cover two; of three one is alone at 20.
+    assert margin(("P", "sell", 100.0, 3), shares=-2) == pytest.approx(100.0 + 20.0 - 6.0, abs=1e-9)
+
+
+def test_a_covered_structure_needs_its_whole_defined_risk_even_where_a_naked_one_would_need_less():
+    # 50 apart, of which 3.00 − 0.02 were received; alone the put at 100 would need 20.
+    assert margin(("P", "sell", 100.0, 1), ("P", "buy", 50.0, 1)) == pytest.approx(50.0 - 2.98, abs=1e-9)
+    # Shares are paid in full, and the call's 3.10 was received.
+    assert margin(("C", "sell", 100.0, 1), shares=1) == pytest.approx(100.0 - 3.10, abs=1e-9)
+    # Shares sold short that a bought call covers may lose what it costs, and no more.
+    assert margin(("C", "buy", 100.0, 1), shares=-1) == pytest.approx(3.10, abs=1e-9)
+
+
 def test_shares_cover_the_calls_that_need_most():
     # One lot covers the call at the money (20); the one 20 further out needs 10 alone. Shares are paid: 100 − 3.20.
     assert margin(("C", "sell", 100.0, 1), ("C", "sell", 120.0, 1), shares=1) == pytest.approx(10.0 + 100.0 - 3.1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.trading_dag.backtest.test_margin import IBM, SPX, opened
+from trading_dag.backtest.trades.margin import margin_requirement
 from trading_dag.backtest.trades.portfolio_margin import portfolio_margin, valuation_moves
 
 # Cboe, "Margin Requirement Examples for Sample Options-based Positions": quotes of 23 February 2007, whose April
@@ -61,6 +62,15 @@ def test_an_american_option_is_never_worth_less_than_its_exercise():
     legs, prices = [("P", "sell", 130.0, 1)], {"P": {130.0: 30.0, 100.0: 3.0}}
     put = opened(legs, spot=100.0, prices=prices, expiration="2024-04-29")
     assert portfolio_margin(put, rate=0.0)[0] == pytest.approx(15.0, abs=1e-6)
+
+
+def test_what_cannot_be_opened_has_no_margin_of_either_kind():
+    # It costs the 5 that it can pay at most.
+    legs, prices = [("C", "buy", 100.0, 1), ("C", "sell", 105.0, 1)], {"C": {100.0: 6.0, 105.0: 1.0}}
+    refused = opened(legs, spot=100.0, prices=prices)
+    assert refused.skip_reason.tolist() == ["no_possible_profit"]
+    assert np.isnan(portfolio_margin(refused, rate=0.0)[0])
+    assert np.isnan(margin_requirement(refused)[0])
 
 
 def test_without_a_volatility_there_is_no_figure():

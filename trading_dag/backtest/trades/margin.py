@@ -32,7 +32,7 @@ def margin_requirement(positions: OpenedPositions) -> FloatArray:
       out of the money, at least 10 % of the underlying (calls) or of the strike (puts);
     - a short put and a short call, both uncovered: the greater of the two, and the other's premium;
     - one that shares cover: nothing beyond the shares, which are paid in full;
-    - shares sold short: 150 % of their price.
+    - shares sold short: 150 % of their price; a put that they cover nothing beyond that.
 
     Funds on a broad index count as shares (20 %), which is the stricter.
 

@@ -61,12 +61,10 @@ def ways_of(structure: Structure) -> tuple[Way, ...]:
 
 
 def has_naked_contracts(structure: Structure) -> bool:
-    """Return whether more contracts of a right are sold than bought ones of it, or shares, can cover."""
-    ratios, is_call = structure.signed_ratios, structure.is_call
-    return any(
-        -ratios[of_right & (ratios < 0)].sum() > ratios[of_right & (ratios > 0)].sum() + max(shares, 0)
-        for of_right, shares in ((is_call, structure.underlying_ratio), (~is_call, -structure.underlying_ratio))
-    )
+    """Return whether more is sold than what is bought can cover: calls and shares by calls and shares, puts by puts and
+    shares sold short."""
+    ratios, is_call, shares = structure.signed_ratios, structure.is_call, structure.underlying_ratio
+    return bool(ratios[is_call].sum() + shares < 0 or ratios[~is_call].sum() + max(-shares, 0) < 0)
 
 
 @lru_cache(maxsize=256)
