@@ -40,6 +40,10 @@ TRADES: Final = Table(
         number("fees_usd", "all legs, entry and exit", minimum=0.0),
         number("pnl_usd", "exit value − entry cost − fees"),
         number("max_loss_usd", "defined risk of all contracts", minimum=0.0),
+        number("margin_usd", "what the account holds for all contracts: defined risk, or Regulation T's margin where a "
+               "sold option is not covered", minimum=0.0),
+        number("portfolio_margin_usd", "what a portfolio margin would ask for them: worst loss over ten moves of the "
+               "underlying; NULL where a mark implies no volatility", minimum=0.0),
         number("return_on_risk", "pnl over defined risk"),
         text("design_size", "of the signal, by confidence alone: FULL, HALF or NONE", allowed=("FULL", "HALF", "NONE")),
         text("model_version", "model of the direction forecast that the signal follows, as in models.registry"),

@@ -93,6 +93,9 @@ def test_a_vertical_is_kept_to_the_cent_as_in_a_ledger_by_hand(make_frames, flat
     assert trade["fees_usd"] == pytest.approx(26.00, abs=1e-9)
     assert trade["pnl_usd"] == pytest.approx(234.00, abs=1e-9)
     assert trade["max_loss_usd"] == pytest.approx(1_950.00, abs=1e-9)
+    assert trade["margin_usd"] == pytest.approx(1_950.00, abs=1e-9)
+    # A fund on a large index falls by 8 % at most: less than all of the risk, more than 37.50 USD for each contract.
+    assert 2 * 10 * 37.50 < trade["portfolio_margin_usd"] < 1_950.00
     assert trade["return_on_risk"] == pytest.approx(0.12)
     legs = json.loads(trade["legs"])
     assert [
@@ -150,6 +153,10 @@ def test_a_condor_is_kept_to_the_cent_as_in_a_ledger_by_hand(make_frames, flat):
     assert trade["fees_usd"] == pytest.approx(31.20, abs=1e-9)
     assert trade["pnl_usd"] == pytest.approx(-85.20, abs=1e-9)
     assert trade["max_loss_usd"] == pytest.approx(894.00, abs=1e-9)
+    # Of the spreads on either side only one can lose.
+    assert trade["margin_usd"] == pytest.approx(894.00, abs=1e-9)
+    # So narrow a condor loses less over 8 % than the least that is asked, 37.50 USD a contract.
+    assert trade["portfolio_margin_usd"] == pytest.approx(4 * 6 * 37.50)
     assert result.equity["cash_usd"].tolist() == pytest.approx([100_000.0, 100_590.4, 99_914.8], abs=1e-8)
     assert bool(result.summary["is_admissible"].iloc[0]) is False
 

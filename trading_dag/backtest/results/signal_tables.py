@@ -26,6 +26,7 @@ _CENT: Final = 0.005
 _MARK_NAMES: Final = np.array(["open", "close"], dtype=object)
 _NUMBERS: Final = (
     "entry_spot", "exit_spot", "entry_cost_usd", "exit_value_usd", "fees_usd", "pnl_usd", "max_loss_usd",
+    "margin_usd", "portfolio_margin_usd",
 )  # fmt: skip
 _DATES: Final = ("entry_session", "exit_session", "expiration")
 _TEXTS: Final = ("quote_source", "legs", "entry_quote", "exit_quote")
@@ -121,6 +122,8 @@ def _filled(result: PlanResult, outcome: SignalOutcome, market: ModelledMarket) 
         "fees_usd": (taken, result.fees_usd),
         "pnl_usd": (closed, result.profit_usd),
         "max_loss_usd": (taken, result.max_loss_usd),
+        "margin_usd": (taken, np.where(result.is_taken, result.contracts * result.margin_usd, np.nan)),
+        "portfolio_margin_usd": (taken, result.portfolio_margin_usd),
         "entry_session": (taken, calendar[positions.entry]),
         "exit_session": (closed, calendar[leave]),
         "expiration": (taken, positions.expiration_day.astype("datetime64[D]").astype("datetime64[us]")),
