@@ -14,18 +14,27 @@ _TASKS: Final = {
     "allocation": "position",
 }
 
+_SCORES: Final = {
+    "brier_sign": "Brier score",
+    "brier": "Brier score",
+    "rps": "ranked probability score",
+    "pinball": "pinball loss in percent",
+    "winkler_90": "score of the 90 % interval",
+    "lost_growth": "growth lost",
+}
+
 
 def evidence_in_words(evidence: str) -> list[str]:
-    """Return a line for each model, such as ``direction: direction_shrunk eb670e18, gained +0.0012 brier_sign over
-    climatology on 6,690 outcomes``.
+    """Return a line for each model, such as ``direction: direction_shrunk eb670e18, Brier score +0.0012 better than
+    climatology on 6,690 outcomes``; of rule expected_value what its own trades have earned.
 
     Parameters
     ----------
     evidence : JSON of the column of signals.recommendation.
     """
     told: dict[str, Any] = json.loads(evidence)
-    lines = [_model(entry) for entry in told.get("forecasts", [])]
-    return [*lines, *([told["profit"]] if "profit" in told else [])]
+    # The models are those of the matrix' row beside it; what rule expected_value rests on is what it has earned.
+    return [told["profit"]] if "profit" in told else [_model(entry) for entry in told.get("forecasts", [])]
 
 
 def _model(entry: dict[str, Any]) -> str:
@@ -36,6 +45,6 @@ def _model(entry: dict[str, Any]) -> str:
     if entry["difference"] is None:
         return f"{named}, no outcome known yet"
     return (
-        f"{named}, gained {entry['difference']:+z.4f} {entry['score']} over {entry['baseline'].replace('_', ' ')} on "
-        f"{entry['n_outcomes']:,} outcomes"
+        f"{named}, {_SCORES.get(entry['score'], entry['score'])} {entry['difference']:+z.4f} better than "
+        f"{entry['baseline'].replace('_', ' ')} on {entry['n_outcomes']:,} outcomes"
     )

@@ -219,7 +219,7 @@ def signal_table(frame: pd.DataFrame) -> Table:
             number_text(row["max_profit_usd"], "${:,.0f}"),
             _profit_chances(row),
             number_text(row["expected_profit_usd"], "{:+,.0f} USD"),
-            visible("\n".join((row["reasoning"], *evidence_in_words(row["evidence"])))),
+            "\n".join(map(visible, (row["reasoning"], *evidence_in_words(row["evidence"])))),
         )
     table.caption = (
         "P(rise): that the price is higher at the target; in brackets the share of rises in training. UP or DOWN "
