@@ -64,7 +64,8 @@ def long_run_variances_to_date(series: FloatArray, *, steps: int) -> FloatArray:
     steps : sessions the forecast looks ahead, as of ``truncation_lag``.
     """
     n = np.arange(1, len(series) + 1)
-    lags = np.minimum([truncation_lag(int(count), steps=steps) for count in n], n - 1)
+    # truncation_lag of every length at once.
+    lags = np.minimum(np.maximum(steps - 1, np.floor(np.round(np.cbrt(n), 9)).astype(np.int64)), n - 1)
     # The variance does not move with the level; near zero the sums of squares lose no digits.
     level = series - series[:1]
     sums = np.concatenate([[0.0], np.cumsum(level)])
