@@ -14,6 +14,7 @@ from trading_dag.backtest.results.opportunity_outcomes import realised_profits
 from trading_dag.frames import table_frame
 from trading_dag.options.pricing import black_scholes
 from trading_dag.options.structures.structure import STRUCTURES
+from trading_dag.quality import QualityContext, examine
 from trading_dag.schemas import OPPORTUNITIES, OPPORTUNITY_CALIBRATION
 from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import BacktestSettings, BootstrapSettings, SurfaceSettings
@@ -98,7 +99,8 @@ def test_a_probability_that_is_the_share_that_won_is_called_so_and_one_that_is_n
     share = float((profit > 0).mean())
     for promised, holds in ((share, True), (min(share + 0.25, 1.0), False)):
         table = calibrate(rows(probability_of_profit=promised), **market, horizon=HORIZON, settings=plain)
-        assert tuple(table.columns) == OPPORTUNITY_CALIBRATION.column_names
+        findings = examine(OPPORTUNITY_CALIBRATION, table, context=QualityContext(now_session=DAYS[-1]))
+        assert {name: found.detail for name, found in findings.items() if found.count} == {}
         told = table[(table["measure"] == "probability_of_profit") & (table["bin"] == 0)].set_index("group").loc["all"]
         assert told["n"] == told["sessions"] == len(profit)
         assert told["realised"] == pytest.approx(share)

@@ -96,6 +96,7 @@ def calibrate(
                 })  # fmt: skip
     for record, interval in zip(records, _intervals(sums, weights, settings.bootstrap.confidence), strict=True):
         record.update(interval)
+    records.sort(key=lambda record: tuple(record[name] for name in OPPORTUNITY_CALIBRATION.key))
     return frame_of_records(OPPORTUNITY_CALIBRATION, records)
 
 

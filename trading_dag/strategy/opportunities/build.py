@@ -104,7 +104,7 @@ def build_opportunities(
 
     Returns
     -------
-    Opportunities : rows ascend by session and rank. ``left_out`` counts the sessions without a row by reason; where
+    Opportunities : rows ascend by the table's key. ``left_out`` counts the sessions without a row by reason; where
         the horizon ends at the next open, which is the entry, that is all of them.
 
     Raises
@@ -131,7 +131,7 @@ def build_opportunities(
     table = pd.concat(parts, ignore_index=True) if parts else table_frame(OPPORTUNITIES, {}, rows=0)
     unquoted = len(known.sessions) - left_out[NO_SURFACE] - table["session"].nunique()
     left_out["no_quote"] += unquoted
-    table = table.sort_values(["session", "rank"], kind="stable", ignore_index=True)
+    table = table.sort_values(list(OPPORTUNITIES.key), kind="stable", ignore_index=True)
     return Opportunities(table, {reason: count for reason, count in left_out.items() if count}, made.objection)
 
 

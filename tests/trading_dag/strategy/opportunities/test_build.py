@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from trading_dag.options.structures.structure import STRUCTURES
+from trading_dag.quality import QualityContext, examine
 from trading_dag.schemas import OPPORTUNITIES
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
@@ -38,7 +39,8 @@ def test_earlier_sessions_keep_the_best_of_each_structure_and_the_newest_the_who
     assert (earlier.groupby("session")["structure"].nunique() == len(MENU)).all()
     assert not earlier.duplicated(["session", "structure"]).any()
     assert newest.groupby("structure").size().between(20, 50).all()
-    assert not table.duplicated(list(OPPORTUNITIES.key)).any()
+    findings = examine(OPPORTUNITIES, table, context=QualityContext(now_session=table["session"].max()))
+    assert {name: found.detail for name, found in findings.items() if found.count} == {}
     assert (table.groupby("session")["rank"].apply(lambda ranks: sorted(ranks) == list(range(1, len(ranks) + 1)))).all()
 
 
