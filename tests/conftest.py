@@ -16,7 +16,12 @@ import pytest
 from filelock import FileLock
 
 from trading_dag.cli import main
-from trading_dag.setting_groups import BootstrapSettings, DeepSettings, PriceStackSettings
+from trading_dag.setting_groups import (
+    BootstrapSettings,
+    DeepSettings,
+    PriceStackSettings,
+    WalkForwardSettings,
+)
 from trading_dag.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -32,17 +37,19 @@ KEYS_OF_VENDORS = ("FRED_API_KEY", "FINNHUB_API_KEY", "POLYGON_API_KEY", "TRADIE
 SETTINGS_OF_TESTS = ("TRADING_DAG_TEST_DATA", "TRADING_DAG_KILLS", "TRADING_DAG_ACCEPT_GRAPH")
 # What a command sets in its own environment.
 SET_BY_COMMANDS = ("TRADING_DAG_STATE", "DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "PYTHONSAFEPATH")
-# What models cost most and tests of the whole job do not look at: networks take minutes a ticker. Tests of the models
-# themselves have settings of their own.
+# What models cost most and tests of the whole job do not look at: networks take minutes a ticker, and each fold is
+# fitted by itself. Tests of the models themselves have settings of their own.
 QUICK_GROUPS = {
     "deep": DeepSettings(enabled=False),
     "price_stack": PriceStackSettings(trees=5, stack_folds=2),
+    "walk_forward": WalkForwardSettings(folds=3),
     "bootstrap": BootstrapSettings(draws=200),
 }
 QUICK = {
     "TRADING_DAG_DEEP__ENABLED": "false",
     "TRADING_DAG_PRICE_STACK__TREES": "5",
     "TRADING_DAG_PRICE_STACK__STACK_FOLDS": "2",
+    "TRADING_DAG_WALK_FORWARD__FOLDS": "3",
     "TRADING_DAG_BOOTSTRAP__DRAWS": "200",
 }
 SAMPLE_TICKERS = "SPX"
