@@ -74,6 +74,8 @@ def test_a_changed_fee_reaches_the_signals_their_record_and_the_backtests_and_no
     )
     assert stale(home, SPX, settings=settings) == []
     assert stale(home, SPX_24H, settings=settings) == [
+        "signals.opportunities",
+        "evaluation.opportunity_calibration",
         "signals.recommendation",
         "predictions.log",
         "evaluation.live",
@@ -175,6 +177,8 @@ def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_r
         "predictions.volatility_level",
         "evaluation.metrics",
         "evaluation.importance",
+        "signals.opportunities",
+        "evaluation.opportunity_calibration",
         "signals.recommendation",
         "predictions.log",
         "evaluation.live",
@@ -248,10 +252,18 @@ def test_a_named_model_is_refitted_and_what_reads_it_follows_where_that_is_asked
     assert {name.partition(".")[0] for name in both} == {"models"}
 
 
-def test_a_structure_of_the_users_own_reaches_the_comparison_and_nothing_else(home: Path) -> None:
+def test_a_structure_of_the_users_own_reaches_the_opportunities_what_follows_and_the_comparison(home: Path) -> None:
     legs = [{"option_right": "P", "side": "buy", "delta": 0.2}]
     settings = Settings(_env_file=None, home=home, **QUICK_GROUPS, structures=[{"name": "far_put", "legs": legs}])
-    assert stale(home, SPX_24H, settings=settings) == ["backtests.comparison"]
+    assert stale(home, SPX_24H, settings=settings) == [
+        "signals.opportunities",
+        "evaluation.opportunity_calibration",
+        "signals.recommendation",
+        "predictions.log",
+        "evaluation.live",
+        "backtests.recommended_structure",
+        "backtests.comparison",
+    ]
 
 
 def test_a_stricter_gate_reaches_the_backtests_and_nothing_else(home: Path) -> None:
