@@ -55,7 +55,7 @@ def sound_frame(table: Table) -> pd.DataFrame:
         columns |= {"dividend": 0.0, "split_factor": 1.0} if "adj_close" in columns else {}
     one_row = (
         "models.inputs", "models.selection_stability", "evaluation.metrics", "evaluation.importance",
-        "backtests.summary", "backtests.comparison", "evaluation.live",
+        "backtests.summary", "backtests.comparison", "evaluation.live", "evaluation.opportunity_calibration",
     )  # fmt: skip
     if table.qualified_name in one_row:
         return pd.DataFrame(columns, index=range(rows))[:1]
