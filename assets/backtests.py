@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from assets.declare.declaration import CrossRule, Declaration, Result, Slice, table_asset
+from assets.declare.declaration import CrossRule, Declaration, Read, Result, Slice, table_asset
 from assets.signals import RATES
 from trading_dag.quality import Rule
 from trading_dag.schemas import (
     COMPARISON,
     EQUITY,
     METRICS,
+    OPPORTUNITIES,
     OPTION_CHAIN,
     PRICES_DAILY,
     RECOMMENDATION,
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from resources.io_managers.chains import StoredChain
     from trading_dag.options.structures.structure import Structure
 
+OFFERED_CONTRACTS: Final = (
+    "session", "structure", "held_to", "expiration", "back_expiration", "strikes", "rank", "is_backtested"
+)  # fmt: skip
 LONGEST_DAYS: Final = 70
 
 
@@ -78,18 +82,20 @@ IS_ADMISSIBLE: Final = CrossRule(
     SUMMARY,
     reads={
         "recommendation": RECOMMENDATION,
+        "opportunities": Read(OPPORTUNITIES, columns=OFFERED_CONTRACTS),
         "metrics": METRICS,
         "prices": PRICES_DAILY,
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="11",
+    code_version="12",
     uses=("surface", "backtest", "gate", "structures", "volatility_indices", "options_listed"),
     cross_rules=(ACCURACY_GATE, IS_ADMISSIBLE),
 )
 def recommended_structure(
     at: Slice,
     recommendation: pd.DataFrame,
+    opportunities: pd.DataFrame,
     metrics: pd.DataFrame,
     prices: pd.DataFrame,
     volatility_index: pd.DataFrame,
@@ -109,6 +115,7 @@ def recommended_structure(
         rates=rates,
         horizon=at.horizon,
         settings=at.settings,
+        opportunities=opportunities,
         gate=admissibility(metrics, at.settings.gate),
     )
     frames = {"trades": result.trades, "equity": result.equity, "summary": result.summary}

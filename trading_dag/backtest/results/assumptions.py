@@ -45,7 +45,8 @@ _CONVENTIONS = {
     "deflated_sharpe": "variants_tried trials; variance of their Sharpe ratios taken as 1/(n-1)",
     "random_entry": "same structures, sizes and number of trades, moved in shuffled blocks of 21 sessions on average, "
     "so that they crowd together as the real ones do; sessions drawn without replacement from those with both "
-    "forecasts on which each of them could be traded; statistic: summed profit after fees; no capital limit",
+    "forecasts on which each of them could be traded; statistic: summed profit after fees; no capital limit; "
+    "where a rule names its contracts, those of the session's own best candidate of the structure",
 }
 
 

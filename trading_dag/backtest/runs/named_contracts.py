@@ -1,8 +1,9 @@
-"""The contracts that recommendations name, read from their legs. Where they are opened is ``contract_choice``'s."""
+"""The contracts that recommendations and opportunities name. Where they are opened is ``contract_choice``'s."""
 
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,20 @@ import pandas as pd
 from trading_dag.arrays import TextArray
 from trading_dag.backtest.trades.entries import NamedContracts
 from trading_dag.errors import SchemaError
+from trading_dag.frames import require_columns
 from trading_dag.options.structures.structure import Structure
-from trading_dag.schemas import RECOMMENDATION
+from trading_dag.schemas import OPPORTUNITIES, RECOMMENDATION
+
+OFFERED: Final = (
+    "session",
+    "structure",
+    "held_to",
+    "expiration",
+    "back_expiration",
+    "strikes",
+    "rank",
+    "is_backtested",
+)
 
 
 def named_contracts(structure: Structure, legs: TextArray) -> NamedContracts:
@@ -39,4 +52,38 @@ def named_contracts(structure: Structure, legs: TextArray) -> NamedContracts:
             raise SchemaError(table=RECOMMENDATION.qualified_name, key="legs", rule=rule)
         strikes[row] = [leg["strike"] for leg in given]
         expiration[row] = np.datetime64(pd.Timestamp(dates.pop()), "D").astype(np.int64)
+    return NamedContracts(expiration, strikes)
+
+
+def offered_contracts(structure: Structure, opportunities: pd.DataFrame, sessions: pd.DatetimeIndex) -> NamedContracts:
+    """Return the contracts of one structure's best candidate at each session; expiration 0 where it has none.
+
+    Parameters
+    ----------
+    opportunities : ``signals.opportunities`` of one ticker and horizon. Only candidates count that every session was
+        searched for, that are held to the target and that expire on one date: those that rule ``expected_value`` may
+        choose.
+    sessions : (n,).
+
+    Raises
+    ------
+    SchemaError : for missing columns.
+    """
+    require_columns(opportunities, OPPORTUNITIES.qualified_name, columns=OFFERED)
+    is_meant = (
+        (opportunities["structure"] == structure.name)
+        & (opportunities["held_to"] == "target")
+        & opportunities["is_backtested"].astype(bool)
+        & opportunities["back_expiration"].isna()
+    )
+    rows = opportunities[is_meant].sort_values(["session", "rank"], kind="stable").drop_duplicates("session")
+    place = pd.DatetimeIndex(rows["session"]).get_indexer(sessions)
+    strikes = np.full((len(sessions), len(structure.legs)), np.nan)
+    expiration = np.zeros(len(sessions), dtype=np.int64)
+    is_offered = place >= 0
+    if is_offered.any():
+        texts = rows["strikes"].to_numpy(dtype=object)[place[is_offered]]
+        strikes[is_offered] = np.array([text.split("/") for text in texts], dtype=np.float64)
+        days = pd.DatetimeIndex(rows["expiration"]).to_numpy().astype("datetime64[D]").astype(np.int64)
+        expiration[is_offered] = days[place[is_offered]]
     return NamedContracts(expiration, strikes)

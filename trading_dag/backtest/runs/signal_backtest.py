@@ -77,6 +77,7 @@ def run_backtest(
     rates: pd.DataFrame,
     horizon: Horizon,
     settings: Settings,
+    opportunities: pd.DataFrame | None = None,
     gate: tuple[bool, str] = (False, "the accuracy gate was not asked"),
 ) -> BacktestResult:
     """Trade every signal with a design size and return the result, one account for each rule.
@@ -89,6 +90,8 @@ def run_backtest(
         signal was possible.
     prices, volatility_index : raw.prices_daily and raw.volatility_index of the ticker.
     rates : session, treasury_3m in percent or NaN, as known at the session's close.
+    opportunities : signals.opportunities of the same slice, which rules but ``matrix`` choose among; random entry and
+        always trading take their contracts from there. Without it such a rule has neither comparator.
     gate : whether the models pass the accuracy gate, and its verdict in words.
 
     Returns
@@ -112,6 +115,7 @@ def run_backtest(
         exits=exits_of(settings.backtest),
         gate=gate,
         objection=price_objection(ticker, volatility_index, settings),
+        opportunities=opportunities,
     )
     by_rule = [_result_of_rule(rows, rule, grounds) for rule, rows in _rows_by_rule(recommendations)]
     if len(by_rule) == 1:
@@ -134,18 +138,20 @@ class _Grounds:
     exits: ExitRules
     gate: tuple[bool, str]
     objection: str | None
-    pools: dict[tuple[int, ...], Pool] = field(default_factory=dict)
+    opportunities: pd.DataFrame | None = None
+    pools: dict[tuple[bool, tuple[int, ...]], Pool] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         return self.market.history.settings
 
-    def pool(self, sessions: pd.DatetimeIndex) -> Pool:
+    def pool(self, sessions: pd.DatetimeIndex, *, names_contracts: bool) -> Pool:
         """Every session on which a signal was possible, as entries."""
         signal = self.market.history.sessions.get_indexer(sessions)
         signal = signal[(signal >= 0) & (signal < len(self.market.history) - 1)]
+        offered = self.opportunities if names_contracts else None
         return self.pools.setdefault(
-            tuple(signal.tolist()), Pool(self.market, signal, target_offset=self.horizon.target_offset)
+            (names_contracts, tuple(signal.tolist())), Pool(self.market, signal, self.horizon.target_offset, offered)
         )
 
 
@@ -175,9 +181,11 @@ def _result_of_rule(recommendations: pd.DataFrame, rule: str, grounds: _Grounds)
     equity = equity_frame(head, outcome, market, window=window)
     luck, stress, always = NO_RANDOM_ENTRY, (np.nan, np.nan), NOTHING_ALWAYS
     if status == "backtested" and outcome.account is not None:
-        pool = grounds.pool(tradable)
-        luck = random_entry(outcome.account, pool, settings=settings.backtest)
-        always = always_trading(outcome.account, pool)
+        names_contracts = signals.legs is not None
+        if not names_contracts or grounds.opportunities is not None:
+            pool = grounds.pool(tradable, names_contracts=names_contracts)
+            luck = random_entry(outcome.account, pool, settings=settings.backtest)
+            always = always_trading(outcome.account, pool)
         stress = _stressed_totals(signals, market)
     judgement = Judgement(status, grounds.gate, luck, stress, grounds.objection, always)
     summary = summary_frame(

@@ -1,6 +1,7 @@
 """What the same structures would have earned without the signals: on random sessions, and on every session.
 
 Both enter at the opens after the sessions on which a signal was possible, at the same quotes, exits, sizes and fees.
+Where the signals name their contracts, a session's are those of its own best candidate of the structure.
 The statistics of random entry are ``random_entry``'s.
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.backtest.markets.modelled_market import ModelledMarket
@@ -17,6 +19,7 @@ from trading_dag.backtest.plans.trade_plan import TradePlan
 from trading_dag.backtest.results.account_results import AccountResult
 from trading_dag.backtest.results.random_entry import RandomEntry, random_entry_test
 from trading_dag.backtest.results.signal_tables import Always
+from trading_dag.backtest.runs.named_contracts import offered_contracts
 from trading_dag.backtest.runs.plan_runs import Gathered, PlannedEntries, run_account
 from trading_dag.backtest.trades.account import profit_usd, size_positions
 from trading_dag.backtest.trades.entries import Entries, EntryTerms, entries_at, terms_of_entries
@@ -24,6 +27,7 @@ from trading_dag.backtest.trades.exits import leave_positions
 from trading_dag.backtest.trades.paths import PositionPaths, gather_paths
 from trading_dag.backtest.trades.positions import open_positions
 from trading_dag.backtest.trades.rolls import rows_of
+from trading_dag.options.structures.structure import Structure
 from trading_dag.setting_groups import BacktestSettings
 
 NOTHING_ALWAYS: Final = Always("", 0, float("nan"))
@@ -37,11 +41,14 @@ class Pool:
     ----------
     signal : (n,) positions of those sessions in the market's history, ascending, each before the last.
     target_offset : sessions from a signal's to the one at whose close its horizon ends.
+    opportunities : ``signals.opportunities``, where the signals choose among them; None where strikes follow from the
+        entry's quotes. A session that offers no candidate of a structure is none on which it could be traded.
     """
 
     market: ModelledMarket
     signal: IntArray
     target_offset: int
+    opportunities: pd.DataFrame | None = None
     _paths: dict[object, PositionPaths] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -49,16 +56,20 @@ class Pool:
         """Return the mark of each entry: the open after the signal's session."""
         return 2 * (self.signal + 1)
 
-    def entries(self) -> Entries:
-        """Return the entries, each with the horizon of its signal, at full size."""
+    def entries(self, structure: Structure) -> Entries:
+        """Return the entries, each with the horizon of its signal, at full size, or at none without a candidate."""
         horizon = np.minimum(2 * (self.signal + self.target_offset) + 1, len(self.market))
-        return replace(entries_at(self.market, self.entry), horizon=horizon)
+        entries = replace(entries_at(self.market, self.entry), horizon=horizon)
+        if self.opportunities is None:
+            return entries
+        named = offered_contracts(structure, self.opportunities, self.market.history.sessions[self.signal])
+        return replace(entries, named=named, size=np.where(named.expiration_day > 0, entries.size, 0.0))
 
     def paths(self, plan: TradePlan) -> PositionPaths:
         """Return the paths of a plan's contracts from every entry to its horizon, gathered once."""
         key = (plan.structure, plan.strikes, plan.expiration, plan.exits.roll_short_delta is not None)
         if key not in self._paths:
-            opened = open_positions(self.market, plan, entries=self.entries())
+            opened = open_positions(self.market, plan, entries=self.entries(plan.structure))
             self._paths[key] = gather_paths(self.market, opened)
         return self._paths[key]
 
@@ -77,7 +88,7 @@ class Pool:
                 # A roll keeps the target of its signal, so it has less time to it; no trade has more.
                 horizon=np.minimum(entries.horizon, entries.entry + target) if target >= 0 else entries.horizon,
                 flip=np.where(flip >= 0, entries.entry + flip, len(self.market)),
-                size=np.full(len(entries), terms.size[kind]),
+                size=np.where(entries.size > 0, terms.size[kind], 0.0),
             )
             positions = replace(paths.positions, entries=entries)
             exits = leave_positions(replace(paths, positions=positions), plan.exits)
@@ -124,7 +135,8 @@ def always_trading(account: AccountResult, pool: Pool) -> Always:
     most = max(account.results, key=lambda result: int(result.is_taken.sum()))
     sizes, counts = np.unique(most.paths.positions.entries.size[most.is_taken], return_counts=True)
     known = pool.paths(most.plan)
-    entries = replace(known.positions.entries, size=np.full(len(pool.signal), sizes[counts.argmax()]))
+    entries = known.positions.entries
+    entries = replace(entries, size=np.where(entries.size > 0, sizes[counts.argmax()], 0.0))
     paths = replace(known, positions=replace(known.positions, entries=entries))
     plan = most.plan
     gathered: Gathered = {
