@@ -176,6 +176,14 @@ def legend_beside_title(figure: Figure, handles: Sequence[Any]) -> None:
     )
 
 
+def legend_below_title(figure: Figure, handles: Sequence[Any]) -> None:
+    """Draw a legend of the whole figure in lines of its own below title and subtitle, four names a line."""
+    figure.legend(
+        handles=handles, fontsize=_SMALL, frameon=False, labelcolor=INK, loc="upper left", ncols=4,
+        bbox_to_anchor=(0.0, 1.0 - 0.55 / figure.get_figheight()), columnspacing=1.2,
+    )  # fmt: skip
+
+
 def insufficient_data(title: str, reason: str) -> Figure:
     """Return a figure that says in words that there is nothing to show, and why."""
     figure = new_figure(2.4, margins=Margins())

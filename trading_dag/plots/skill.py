@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -48,12 +49,13 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
     tasks = [task for task in _SHOWN if (rows["task"] == task).any()]
     baselines = [sorted(rows.loc[rows["task"] == task, "baseline"].unique()) for task in tasks]
     heights = [_rows_of(rows, task) + 2.2 for task in tasks]
+    models = [model for task in tasks for model in _models(rows, task)]
+    above = 1.0 + 0.25 * math.ceil(len(models) / 4)
     figure = canvas.new_figure(
-        1.1 + _ROW_INCHES * sum(heights),
-        margins=canvas.Margins(left=1.95, top=0.95, between_rows=0.42, between_columns=0.1),
+        above + 0.2 + _ROW_INCHES * sum(heights),
+        margins=canvas.Margins(left=1.95, top=above, between_rows=0.3, between_columns=0.1),
     )
     grid = figure.add_gridspec(len(tasks), max(map(len, baselines)), height_ratios=heights)
-    models = [model for task in tasks for model in _models(rows, task)]
     colours = dict(zip(models, itertools.cycle(canvas.SERIES_COLOURS), strict=False))
     for line, task in enumerate(tasks):
         first: Any = None
@@ -61,10 +63,9 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
             axes = figure.add_subplot(grid[line, column], sharey=first)
             part = rows[(rows["task"] == task) & (rows["baseline"] == baseline)]
             _intervals(axes, part, task, colours)
-            against = f"against {baseline.replace('_', ' ')}"
-            # Beyond two panels there is room for the task in the first title only.
-            is_short = first is not None and len(baselines[line]) > 2
-            canvas.dress(axes, title=against if is_short else f"{task} {against}", x_label="difference")
+            # What it is about stands once, below the first panel: four titles have no room for it.
+            about = f"{task}: gain over …" if first is None else "gain"
+            canvas.dress(axes, title=baseline.replace("_", " "), x_label=about)
             axes.grid(visible=False, axis="y")
             if first is None:
                 first = axes
@@ -73,7 +74,7 @@ def skill_against_baseline(metrics: pd.DataFrame) -> Figure:
         Line2D([], [], color=colour, marker="o", linewidth=1.8, label=model.replace("_", " "))
         for model, colour in colours.items()
     ]
-    canvas.legend_beside_title(figure, marks)
+    canvas.legend_below_title(figure, marks)
     canvas.headline(
         figure,
         title,

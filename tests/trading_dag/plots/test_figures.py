@@ -270,11 +270,8 @@ def test_drawdown_is_measured_from_the_highest_equity_so_far() -> None:
 def test_skill_has_a_panel_per_task_and_baseline_and_fills_only_what_is_skilled() -> None:
     figure = skill_against_baseline(metrics())
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == [
-        "direction against class prior",
-        "direction against previous direction",
-        "volatility against persistence",
-    ]
+    assert titles == ["class prior", "previous direction", "persistence"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["direction: gain over …", "gain", "volatility: gain over …"]
     prior, previous, persistence = figure.axes
     marks = {axes: [drawn for drawn in axes.get_lines() if drawn.get_marker() == "o"] for axes in figure.axes}
     assert [sum(len(mark.get_xdata()) for mark in marks[axes]) for axes in figure.axes] == [4, 4, 1]
