@@ -70,7 +70,7 @@ def opportunities(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="1",
+    code_version="2",
     uses=("surface", "backtest", "structures", "selector", "bootstrap"),
 )
 def opportunity_calibration(

@@ -65,7 +65,7 @@ def opportunity_calibration(table: pd.DataFrame) -> Figure:
     table : ``evaluation.opportunity_calibration`` of one slice.
     """
     title = canvas.slice_title(table, "opportunities: promised and come")
-    tenths = table[(table["bin"] > 0) & (table["group"] == "all")]
+    tenths = table[(table["bin"] > 0) & (table["subset"] == "all")]
     if tenths.empty:
         return canvas.insufficient_data(title, "fewer than 200 opportunities have an outcome")
     figure = canvas.new_figure(3.9, margins=_MARGINS)
@@ -75,7 +75,7 @@ def opportunity_calibration(table: pd.DataFrame) -> Figure:
         right, tenths[tenths["measure"] == "expected_return_on_risk"], "expected profit over risk", "profit over risk"
     )
     chosen = table[
-        (table["bin"] == 0) & (table["group"] == "expected_value") & (table["measure"] == "expected_return_on_risk")
+        (table["bin"] == 0) & (table["subset"] == "expected_value") & (table["measure"] == "expected_return_on_risk")
     ]
     words = "rule expected_value chose none that has an outcome"
     if len(chosen):

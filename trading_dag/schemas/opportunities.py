@@ -71,13 +71,13 @@ OPPORTUNITIES: Final = Table(
 )  # fmt: skip
 
 OPPORTUNITY_CALIBRATION: Final = Table(
-    "evaluation", "opportunity_calibration", "ticker_horizon", ("ticker", "horizon", "measure", "group", "bin"),
+    "evaluation", "opportunity_calibration", "ticker_horizon", ("ticker", "horizon", "measure", "subset", "bin"),
     (
         TICKER, HORIZON,
         text("measure", "probability_of_profit, or expected_return_on_risk", nullable=False,
              allowed=("probability_of_profit", "expected_return_on_risk")),
-        text("group", "which rows: all candidates, one structure's, what rule expected_value chose, or the best ranked "
-             "of each session", nullable=False),
+        text("subset", "which rows: all candidates, one structure's, what rule expected_value chose, or the best "
+             "ranked of each session", nullable=False),
         Column("bin", "int64", "tenth of the rows by what was expected, from the lowest; 0 for all of them",
                nullable=False, minimum=0, maximum=10),
         Column("n", "int64", "rows with an outcome", nullable=False, minimum=0),

@@ -101,7 +101,7 @@ def test_a_probability_that_is_the_share_that_won_is_called_so_and_one_that_is_n
         table = calibrate(rows(probability_of_profit=promised), **market, horizon=HORIZON, settings=plain)
         findings = examine(OPPORTUNITY_CALIBRATION, table, context=QualityContext(now_session=DAYS[-1]))
         assert {name: found.detail for name, found in findings.items() if found.count} == {}
-        told = table[(table["measure"] == "probability_of_profit") & (table["bin"] == 0)].set_index("group").loc["all"]
+        told = table[(table["measure"] == "probability_of_profit") & (table["bin"] == 0)].set_index("subset").loc["all"]
         assert told["n"] == told["sessions"] == len(profit)
         assert told["realised"] == pytest.approx(share)
         assert told["realised_low"] < share < told["realised_high"]
@@ -112,7 +112,7 @@ def test_a_probability_that_is_the_share_that_won_is_called_so_and_one_that_is_n
 def test_tenths_go_up_and_hold_all_rows(plain: Settings, market: dict[str, pd.DataFrame]) -> None:
     promised = np.linspace(0.2, 0.9, len(DAYS) - 3)[::-1]
     table = calibrate(rows(probability_of_profit=promised), **market, horizon=HORIZON, settings=plain)
-    tenths = table[(table["measure"] == "probability_of_profit") & (table["group"] == "all") & (table["bin"] > 0)]
+    tenths = table[(table["measure"] == "probability_of_profit") & (table["subset"] == "all") & (table["bin"] > 0)]
     assert tenths["bin"].tolist() == list(range(1, 11))
     assert tenths["expected"].is_monotonic_increasing
     assert tenths["n"].sum() == len(DAYS) - 3
@@ -121,7 +121,7 @@ def test_tenths_go_up_and_hold_all_rows(plain: Settings, market: dict[str, pd.Da
 def test_only_what_the_rule_chose_is_in_its_group(plain: Settings, market: dict[str, pd.DataFrame]) -> None:
     low = np.where(np.arange(len(DAYS) - 3) % 2, 0.01, -0.01)
     table = calibrate(rows(expected_return_on_risk_low=low), **market, horizon=HORIZON, settings=plain)
-    groups = table[table["bin"] == 0].groupby("group")["n"].first()
+    groups = table[table["bin"] == 0].groupby("subset")["n"].first()
     assert groups["expected_value"] == (low > 0).sum()
     assert groups["all"] == groups["best_ranked"] == groups["bull_put_spread"] == len(low)
 

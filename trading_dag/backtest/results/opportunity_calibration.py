@@ -89,7 +89,7 @@ def calibrate(
                 by_session = _by_session(values, chosen, day, sessions=len(sessions))
                 sums.append(by_session)
                 records.append({
-                    "ticker": ticker, "horizon": horizon.key, "measure": measure, "group": group, "bin": tenth,
+                    "ticker": ticker, "horizon": horizon.key, "measure": measure, "subset": group, "bin": tenth,
                     "n": len(chosen), "sessions": int((by_session[:, 0] > 0).sum()), **_means(values, chosen),
                     "expected_profit_usd": float(rows["expected_profit_usd"].to_numpy()[chosen].mean()),
                     "realised_profit_usd": float(profit[chosen].mean()),

@@ -25,6 +25,7 @@ from trading_dag.schemas import QUANTILE_LEVELS
 # −ζ(½) / √(2π): how far closes alone, in standard deviations from one to the next, see less than the path between.
 CLOSES_SEE_LESS: Final = 0.5825971579390107
 _LARGEST_EXPONENT: Final = 700.0
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ForecastDistribution:
             raise OptionPricingError(
                 f"quantiles are positive, finite and do not descend; row {int(wrong.argmax())} is not so"
             )
-        object.__setattr__(self, "quantiles", quantiles)
+        object.__setattr__(self, "quantiles", _without_rounding(quantiles))
 
     def probability_below(self, price: ArrayLike) -> FloatArray:
         """Return P(price at the target ≤ each price), (n,) for one price a row, (n, m) for (n, m) or (1, m) prices.
@@ -204,3 +205,13 @@ class ForecastDistribution:
         shares = np.where(begin < ends, ndtr(ends - tilt) - ndtr(np.minimum(begin, ends) - tilt), 0.0)
         total: FloatArray = (np.exp(heights + slopes**2 / 2.0)[:, np.newaxis, :] * shares).sum(axis=2)
         return np.where(np.isnan(score), np.nan, total)
+
+
+def _without_rounding(quantiles: FloatArray) -> FloatArray:
+    """Return the quantiles with those that only rounding tells apart made one price: a line between them would have no
+    direction."""
+    equal = quantiles.copy()
+    for level in range(1, equal.shape[1]):
+        before = equal[:, level - 1]
+        equal[:, level] = np.where(equal[:, level] <= before * (1.0 + _ROUNDING), before, equal[:, level])
+    return equal

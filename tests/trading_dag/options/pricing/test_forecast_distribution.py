@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import lognorm, norm
 
@@ -83,6 +83,9 @@ def test_the_probability_of_touching_a_lognormal_price_is_the_closed_form() -> N
     assert forecast.probability_of_touching(100.0, spot=100.0)[0] == 1.0
 
 
+# Two quantiles that only rounding tells apart, before the last step and before the one ahead of it.
+@example(moves=[0.0] * 16 + [2.0**-52, 0.03125, 0.0], start=4.5, level=1.0, spot=1.0)
+@example(moves=[0.0] * 17 + [2.0**-52, 0.03125], start=4.5, level=1.0, spot=1.0)
 @given(
     moves=st.lists(st.floats(0, 0.05), min_size=19, max_size=19),
     start=st.floats(1, 1_000),
