@@ -34,7 +34,7 @@ LONGEST_DAYS: Final = 70
 
 
 def _unearned_admission(at: Slice, result: Result, inputs: Mapping[str, Any]) -> str | None:
-    from trading_dag.backtest.markets.modelled_prices import price_objection
+    from trading_dag.strategy.modelled_prices import price_objection
     from trading_dag.validation.edge import unearned_admission
 
     return unearned_admission(

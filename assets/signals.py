@@ -44,7 +44,7 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
         "opportunities": OPPORTUNITIES,
     },
     code_version="13",
-    uses=("selector", "signals", "surface", "backtest", "structures", "deep"),
+    uses=("selector", "signals", "surface", "backtest", "structures", "deep", "volatility_indices", "options_listed"),
 )
 def recommendation(
     at: Slice,

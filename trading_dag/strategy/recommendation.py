@@ -25,6 +25,7 @@ from trading_dag.strategy.beside import Beside, BesideTables, lay_beside
 from trading_dag.strategy.evidence import evidence_of
 from trading_dag.strategy.explanation import EDGES_WITH_SIZE, Reasons, sentence
 from trading_dag.strategy.forecasts import Forecasts, forecasts_of, words
+from trading_dag.strategy.modelled_prices import price_objection
 from trading_dag.strategy.quoting import Pricing, QuotedStructures, pricing_at, quote_structures
 from trading_dag.strategy.second_opinion import objections
 from trading_dag.strategy.selector import Selection, select
@@ -94,7 +95,8 @@ def build_recommendations(
         forecasts.sessions, prices=prices, volatility_index=volatility_index, rates=rates, smiles=smiles,
         settings=settings,
     )  # fmt: skip
-    selection = _select(forecasts, said, pricing, settings)
+    objection = price_objection(forecasts.ticker, volatility_index, settings)
+    selection = _select(forecasts, said, pricing, settings, is_model_believed=objection is None)
     quoted = quote_structures(selection.strategy, pricing, outlook=said.outlook, settings=settings)
     edges = _edges(forecasts, said, selection)
     sizes = _sizes_of(quoted, selection, edges, settings=settings, horizon=horizon)
@@ -117,8 +119,14 @@ def build_recommendations(
     )
 
 
-def _select(forecasts: Forecasts, said: Beside, pricing: Pricing, settings: Settings) -> Selection:
-    """The matrix's choice, and where it has none, that of the volatility forecast."""
+def _select(
+    forecasts: Forecasts, said: Beside, pricing: Pricing, settings: Settings, *, is_model_believed: bool
+) -> Selection:
+    """The matrix's choice, and where it has none, that of the volatility forecast.
+
+    Which weighs a forecast against a price: where something speaks against the modelled prices (of another
+    underlying's index, of options not known to be listed), those of a stored chain alone.
+    """
     selection = select(
         forecasts.direction, forecasts.iv_regime, forecasts.direction_confidence, forecasts.iv_confidence,
         settings=settings.selector,
@@ -127,6 +135,8 @@ def _select(forecasts: Forecasts, said: Beside, pricing: Pricing, settings: Sett
         return selection
     level = LevelForecast.of(said.level)
     for surface, is_priced in pricing.surfaces():
+        if surface is pricing.modelled and not is_model_believed:
+            continue
         selection = add_volatility_rows(
             selection, level, sessions=forecasts.sessions, spot=pricing.spot, rate=pricing.rate, surface=surface,
             is_priced=is_priced, settings=settings.selector, book=settings.backtest,

@@ -442,3 +442,6 @@ def test_a_straddle_that_volatility_selects_rests_on_the_edge_of_the_level(input
     assert rows["strategy"].tolist()[:5] == [case[5] for case in CASES[:5]]
     off = flat.model_copy(update={"selector": SelectorSettings(volatility_rows=False)})
     assert build_beside(inputs, off, level=level)["strategy"][5] == "no_trade"
+    # Prices of another underlying's index are no measure of what volatility costs; the matrix asks for none.
+    foreign = {**inputs, "volatility_index": inputs["volatility_index"].assign(symbol="RVX")}
+    assert build_beside(foreign, flat, level=level)["strategy"].tolist() == [*rows["strategy"].tolist()[:5], "no_trade"]

@@ -17,7 +17,6 @@ import pandas as pd
 from trading_dag.arrays import BoolArray, DateArray, FloatArray, TextArray
 from trading_dag.backtest.markets.market import build_market
 from trading_dag.backtest.markets.modelled_market import ModelledMarket
-from trading_dag.backtest.markets.modelled_prices import is_listed, price_objection
 from trading_dag.backtest.plans.exit_rules import ExitRules
 from trading_dag.backtest.plans.outcomes import (
     ENTRY_AFTER_DATA,
@@ -49,6 +48,7 @@ from trading_dag.schemas.vocabulary import MATRIX
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
+from trading_dag.strategy.modelled_prices import is_listed, price_objection
 from trading_dag.strategy.selector import NO_TRADE
 from trading_dag.strategy.sizing import design_sizes, settings_for_contract
 

@@ -18,7 +18,6 @@ from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.dividends import Dividends
 from trading_dag.backtest.markets.market import Market, build_market
 from trading_dag.backtest.markets.modelled_chain import MODELLED
-from trading_dag.backtest.markets.modelled_prices import price_objection
 from trading_dag.backtest.plans.exit_rules import ExitRules
 from trading_dag.backtest.plans.structure_plans import plan_of
 from trading_dag.backtest.plans.trade_plan import TradePlan
@@ -34,6 +33,7 @@ from trading_dag.schemas import COMPARISON
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
+from trading_dag.strategy.modelled_prices import price_objection
 from trading_dag.strategy.sizing import settings_for_contract
 from trading_dag.validation.overfitting import probability_of_overfitting
 

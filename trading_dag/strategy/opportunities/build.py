@@ -24,6 +24,7 @@ from trading_dag.served_models import SERVED_PRICE, SERVED_VOLATILITY_LEVEL
 from trading_dag.sessions import all_sessions, shift_sessions
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
+from trading_dag.strategy.modelled_prices import price_objection
 from trading_dag.strategy.opportunities.candidates import costs_of, place
 from trading_dag.strategy.opportunities.choice import MODELLED_WITH_OBJECTION
 from trading_dag.strategy.opportunities.grid import HISTORY_GRID, WHOLE_GRID, GridSize, candidates_of, days_of
@@ -39,7 +40,6 @@ from trading_dag.strategy.opportunities.outlook import (
 from trading_dag.strategy.opportunities.rows import rows_of
 from trading_dag.strategy.opportunities.valuation import Outlook, value
 from trading_dag.strategy.sizing import settings_for_contract
-from trading_dag.underlyings import objection_to_modelled_prices
 
 HORIZON_BEFORE_ENTRY: Final = "horizon_before_entry"
 NO_PRICE_FORECAST: Final = "no_price_forecast"
@@ -210,7 +210,7 @@ def _prepared(
     of_chain = _of_chain(known.sessions, prices, smiles, settings)
     has_chain = np.zeros(len(known.sessions), dtype=np.bool_) if of_chain is None else of_chain.is_known
     left_out[NO_SURFACE] += int((~has_chain & ~modelled.is_known).sum())
-    objection = _objection(ticker, volatility_index, settings)
+    objection = price_objection(ticker, volatility_index, settings)
     source = "modelled" if objection is None else MODELLED_WITH_OBJECTION
     surfaces: list[tuple[VolatilitySurface, BoolArray, str]] = [(modelled, ~has_chain & modelled.is_known, source)]
     if of_chain is not None:
@@ -286,17 +286,6 @@ def _consecutive(prices: pd.DataFrame, sessions: pd.DatetimeIndex) -> tuple[Floa
         values_at_sessions(prices, calendar, column=name, table="raw.prices_daily") for name in ("open", "close")
     )
     return opens, closes, calendar.get_indexer(sessions)
-
-
-def _objection(ticker: str, volatility_index: pd.DataFrame, settings: Settings) -> str | None:
-    """Return why modelled prices of the ticker are not to be believed; None where nothing speaks against them."""
-    symbols = volatility_index["symbol"].dropna() if "symbol" in volatility_index else pd.Series(dtype="str")
-    return objection_to_modelled_prices(
-        ticker,
-        symbol=None if symbols.empty else str(symbols.iloc[-1]),
-        own_index=settings.own_volatility_index(ticker),
-        listed_since=settings.options_listed_since(),
-    )
 
 
 def _of_chain(
