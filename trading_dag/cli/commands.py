@@ -83,15 +83,16 @@ def signal(
     source: Source = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show the latest recommendation of each ticker and horizon."""
+    """Show the latest recommendation of each ticker and horizon, and why; of one slice, also what its models showed."""
     from trading_dag.reporting import tables
+    from trading_dag.reporting.signal_report import signal_report
 
     if ticker and show_all:
         raise typer.BadParameter("give a ticker or --all, not both")
     context = CommandContext(source, ticker, horizons)
     is_current = bring_reports_up_to_date(context, "record", quiet=as_json) if record else True
     show(
-        context, tables.SIGNAL_SQL, tables.signal_table, of="signals.recommendation", as_json=as_json,
+        context, tables.SIGNAL_SQL, signal_report, of="signals.recommendation", as_json=as_json,
         is_current=is_current,
     )  # fmt: skip
     if not as_json:

@@ -27,7 +27,10 @@ from trading_dag.cli.printing import (
 from trading_dag.errors import ConfigurationError, SliceBusyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import dagster as dg
+    import pandas as pd
     from rich.text import Text
 
     from assets.run.execution import Mode, Outcome, Refit
@@ -48,9 +51,12 @@ def materialize(
 
     from trading_dag.reporting import tables
 
-    query, table, of = tables.SUMMARY_SQL, tables.summary_table, "signals.recommendation"
+    query, of = tables.SUMMARY_SQL, "signals.recommendation"
+    table: Callable[[pd.DataFrame], Any] = tables.summary_table
     if mode == "refresh":
-        query, table = tables.SIGNAL_SQL, tables.signal_table
+        from trading_dag.reporting.signal_report import signal_report
+
+        query, table = tables.SIGNAL_SQL, signal_report
     elif refit is not None and not refit.follows:
         query, table, of = tables.MODELS_SQL, tables.models_table, "models.registry"
     frame = with_sources(context, context.query(query), of=of)

@@ -15,7 +15,6 @@ from trading_dag.reporting.visible_text import visible
 if TYPE_CHECKING:
     import pandas as pd
     from rich.progress import Progress
-    from rich.table import Table
 
     from resources.storage.stored_warnings import StoredWarning
 
@@ -30,8 +29,7 @@ def show(context: CommandContext, query: str, table: Any, *, of: str, as_json: b
     elif frame.empty:
         context.console.print("Nothing is stored for these slices yet: trading-dag run makes it.")
     else:
-        shown: Table = table(frame)
-        context.console.print(shown)
+        context.console.print(table(frame))
         print_notice(context, zip(frame["ticker"], frame["source"], strict=True))
     if frame.empty or not is_current:
         raise typer.Exit(WORK_FAILED)

@@ -25,7 +25,7 @@ _SCORES: Final = {
 
 
 def evidence_in_words(evidence: str) -> list[str]:
-    """Return a line for each model, such as ``direction: direction_shrunk eb670e18, Brier score +0.0012 better than
+    """Return a line for each model, such as ``direction: direction_shrunk eb670e18, Brier score 0.0012 better than
     climatology on 6,690 outcomes``; of rule expected_value what its own trades have earned.
 
     Parameters
@@ -44,7 +44,9 @@ def _model(entry: dict[str, Any]) -> str:
     named = f"{what}: {entry['model']}" + (f" {entry['version']}" if entry["version"] else "")
     if entry["difference"] is None:
         return f"{named}, no outcome known yet"
+    gain = round(entry["difference"], 4)
+    against = "as good as" if gain == 0 else f"{abs(gain):.4f} {'better' if gain > 0 else 'worse'} than"
     return (
-        f"{named}, {_SCORES.get(entry['score'], entry['score'])} {entry['difference']:+z.4f} better than "
-        f"{entry['baseline'].replace('_', ' ')} on {entry['n_outcomes']:,} outcomes"
+        f"{named}, {_SCORES.get(entry['score'], entry['score'])} {against} {entry['baseline'].replace('_', ' ')} "
+        f"on {entry['n_outcomes']:,} outcomes"
     )

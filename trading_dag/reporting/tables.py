@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from trading_dag.day_count import DAYS_PER_YEAR
-from trading_dag.reporting.evidence_text import evidence_in_words
 from trading_dag.reporting.text import cell_text, days_or_values, new_table, number_text
 from trading_dag.reporting.visible_text import visible
 from trading_dag.schemas import HORIZON_KEYS
@@ -197,11 +196,11 @@ def summary_table(frame: pd.DataFrame) -> Table:
 
 
 def signal_table(frame: pd.DataFrame) -> Table:
-    """Return the table of the latest recommendation of each slice and rule, in a trader's words."""
+    """Return the table of the latest recommendation of each slice and rule; why, ``signal_report`` says."""
     table = new_table(
         "Latest recommendations (indicative, at the close)",
         ("ticker", "horizon", "as of", "rule", "P(rise)", "structure", "strikes", "expiration", "size", "contracts",
-         "max loss", "max profit", "P(profit)", "expected", "why"),
+         "max loss", "max profit", "P(profit)", "expected"),
     )  # fmt: skip
     for row in frame.to_dict("records"):
         table.add_row(
@@ -219,7 +218,6 @@ def signal_table(frame: pd.DataFrame) -> Table:
             number_text(row["max_profit_usd"], "${:,.0f}"),
             _profit_chances(row),
             number_text(row["expected_profit_usd"], "{:+,.0f} USD"),
-            "\n".join(map(visible, (row["reasoning"], *evidence_in_words(row["evidence"])))),
         )
     table.caption = (
         "P(rise): that the price is higher at the target; in brackets the share of rises in training. UP or DOWN "

@@ -12,8 +12,14 @@ MODEL = {"task": "direction", "model": "direction_shrunk", "version": "eb670e18"
 
 def test_a_model_is_named_with_version_and_how_much_better_it_was() -> None:
     assert evidence_in_words(json.dumps({"forecasts": [MODEL]})) == [
-        "direction: direction_shrunk eb670e18, Brier score +0.0012 better than previous direction on 6,690 outcomes"
+        "direction: direction_shrunk eb670e18, Brier score 0.0012 better than previous direction on 6,690 outcomes"
     ]
+
+
+def test_what_is_worse_or_level_is_not_called_better() -> None:
+    lines = evidence_in_words(json.dumps({"forecasts": [MODEL | {"difference": gain} for gain in (-0.00123, 0.00001)]}))
+    assert "Brier score 0.0012 worse than previous direction" in lines[0]
+    assert "Brier score as good as previous direction" in lines[1]
 
 
 def test_a_model_without_forecast_or_outcome_says_so() -> None:
