@@ -21,8 +21,8 @@ OPPORTUNITIES: Final = Table(
         TICKER, HORIZON, SESSION,
         Column("target_session", "date", "session at whose close the horizon ends", nullable=False),
         text("structure", "name of the structure", nullable=False),
-        text("held_to", "what is valued: left at the target's close, or held to the front expiration (10 and 21 "
-             "sessions ahead, in the slice 168h)", nullable=False, allowed=HELD_TO),
+        text("held_to", "what is valued: target, left at the target's close; rows that are held to the front "
+             "expiration are not made yet", nullable=False, allowed=HELD_TO),
         Column("exit_session", "date", "session at whose close it is left or settles", nullable=False),
         Column("expiration", "date", "expiration of the front legs", nullable=False),
         Column("back_expiration", "date", "expiration of the later legs; NULL where all expire together"),
