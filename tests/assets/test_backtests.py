@@ -21,6 +21,7 @@ from trading_dag.schemas import (
     COMPARISON,
     MACRO_TABLE,
     METRICS,
+    OPPORTUNITIES,
     PRICES_DAILY,
     RECOMMENDATION,
     SUMMARY,
@@ -70,6 +71,8 @@ class Desk:
             "reasoning": "-", "evidence": "{}",
         }  # fmt: skip
         self._write(RECOMMENDATION, KEY, slice_head | recommended)
+        # The matrix chooses among none; whoever does is compared with them.
+        self.store.write(OPPORTUNITIES, KEY, table_frame(OPPORTUNITIES, {}, rows=0), source="files")
         verdict = "skilled" if gain >= 0 else "unskilled"
         scored = {
             "task": [task for task, *_ in GATED], "model": [model for _, model, *_ in GATED],
