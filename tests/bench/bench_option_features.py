@@ -106,7 +106,12 @@ def measure(*, rounds: int = 10) -> dict[str, float]:
         taken.append(1_000 * (time.perf_counter() - began))
     if history.computed != 1:
         raise RuntimeError(f"{history.computed} sessions were computed where one is new")
-    last = features[list(OPTION_CHAIN_FEATURES)].iloc[-1].drop("option_volume_ratio")  # of 20 sessions
+    # A ratio of 20 sessions, and ranks within a year of them, two sessions do not have.
+    last = (
+        features[list(OPTION_CHAIN_FEATURES)]
+        .iloc[-1]
+        .drop(["option_volume_ratio", "chain_iv_rank", "chain_iv_percentile"])
+    )
     if not np.isfinite(last.astype(float)).all():
         raise RuntimeError(f"a feature of the drawn session is missing: {last.to_dict()}")
     return {
