@@ -22,14 +22,12 @@ from trading_dag.schemas import (
     TRADES,
     VOLATILITY_INDEX,
 )
+from trading_dag.schemas.opportunities import OFFERED_CONTRACTS
 
 if TYPE_CHECKING:
     from resources.io_managers.chains import StoredChain
     from trading_dag.options.structures.structure import Structure
 
-OFFERED_CONTRACTS: Final = (
-    "session", "structure", "held_to", "expiration", "back_expiration", "strikes", "rank", "is_backtested"
-)  # fmt: skip
 LONGEST_DAYS: Final = 70
 
 

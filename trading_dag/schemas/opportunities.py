@@ -9,6 +9,11 @@ from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, n
 HELD_TO: Final = ("target", "expiration")
 OPPORTUNITY_QUOTES: Final = ("smile", "modelled", "modelled_with_objection")
 
+# What names the contracts of a candidate, and whether they may be traded by rule.
+OFFERED_CONTRACTS: Final = (
+    "session", "structure", "held_to", "expiration", "back_expiration", "strikes", "rank", "is_backtested"
+)  # fmt: skip
+
 
 def _chance(name: str, description: str) -> Column:
     return number(name, description, minimum=0.0, maximum=1.0)

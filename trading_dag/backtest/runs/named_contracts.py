@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,17 +13,7 @@ from trading_dag.errors import SchemaError
 from trading_dag.frames import require_columns
 from trading_dag.options.structures.structure import Structure
 from trading_dag.schemas import OPPORTUNITIES, RECOMMENDATION
-
-OFFERED: Final = (
-    "session",
-    "structure",
-    "held_to",
-    "expiration",
-    "back_expiration",
-    "strikes",
-    "rank",
-    "is_backtested",
-)
+from trading_dag.schemas.opportunities import OFFERED_CONTRACTS
 
 
 def named_contracts(structure: Structure, legs: TextArray) -> NamedContracts:
@@ -69,7 +58,7 @@ def offered_contracts(structure: Structure, opportunities: pd.DataFrame, session
     ------
     SchemaError : for missing columns.
     """
-    require_columns(opportunities, OPPORTUNITIES.qualified_name, columns=OFFERED)
+    require_columns(opportunities, OPPORTUNITIES.qualified_name, columns=OFFERED_CONTRACTS)
     is_meant = (
         (opportunities["structure"] == structure.name)
         & (opportunities["held_to"] == "target")
