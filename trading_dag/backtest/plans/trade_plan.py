@@ -203,3 +203,8 @@ class TradePlan:
                 raise ConfigurationError(
                     f"trade plan {self.name!r}, leg {position}: a sold leg that outlives the front has no bounded loss"
                 )
+
+    @property
+    def contracts_key(self) -> tuple[object, ...]:
+        """Return what the chosen contracts and their gathered paths follow from, whatever else two plans differ in."""
+        return self.structure, self.strikes, self.expiration, self.exits.roll_short_delta is not None

@@ -173,7 +173,7 @@ def _gathered_paths(
 ) -> PositionPaths:
     """Paths of the plan's contracts; those that were gathered before for the very same entries."""
     plan = part.plan
-    contracts = (plan.structure, plan.strikes, plan.expiration, plan.exits.roll_short_delta is not None)
+    contracts = plan.contracts_key
     if shared is not None and contracts in shared and shared[contracts].positions.entries is part.entries:
         return shared[contracts]
     opened = open_positions(market, plan, entries=part.weighted())

@@ -67,7 +67,7 @@ class Pool:
 
     def paths(self, plan: TradePlan) -> PositionPaths:
         """Return the paths of a plan's contracts from every entry to its horizon, gathered once."""
-        key = (plan.structure, plan.strikes, plan.expiration, plan.exits.roll_short_delta is not None)
+        key = plan.contracts_key
         if key not in self._paths:
             opened = open_positions(self.market, plan, entries=self.entries(plan.structure))
             self._paths[key] = gather_paths(self.market, opened)
@@ -139,9 +139,7 @@ def always_trading(account: AccountResult, pool: Pool) -> Always:
     entries = replace(entries, size=np.where(entries.size > 0, sizes[counts.argmax()], 0.0))
     paths = replace(known, positions=replace(known.positions, entries=entries))
     plan = most.plan
-    gathered: Gathered = {
-        (plan.structure, plan.strikes, plan.expiration, plan.exits.roll_short_delta is not None): paths
-    }
+    gathered: Gathered = {plan.contracts_key: paths}
     whole = run_account(pool.market, [PlannedEntries(plan, entries)], account=account.account, gathered=gathered)
     result = whole.results[0]
     return Always(plan.name, int(result.is_closed.sum()), result.total_profit_usd)
