@@ -11,7 +11,8 @@ OPPORTUNITY_QUOTES: Final = ("smile", "modelled", "modelled_with_objection")
 
 # What names the contracts of a candidate, and whether they may be traded by rule.
 OFFERED_CONTRACTS: Final = (
-    "session", "structure", "held_to", "expiration", "back_expiration", "strikes", "rank", "is_backtested"
+    "session", "structure", "held_to", "expiration", "back_expiration", "strikes", "quote_source",
+    "expected_return_on_risk", "rank", "is_backtested",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def offered(sessions: pd.DatetimeIndex, spots: np.ndarray, *, below: float = 8.0
     rows = {
         "session": sessions, "structure": "bull_put_spread", "held_to": "target", "back_expiration": pd.NaT,
         "expiration": (sessions + pd.Timedelta(days=21)).map(lambda day: day + pd.Timedelta(days=4 - day.weekday())),
-        "is_backtested": True,
+        "is_backtested": True, "quote_source": "modelled", "expected_return_on_risk": 0.03,
     }  # fmt: skip
     best = pd.DataFrame({**rows, "strikes": [f"{strike:g}/{strike - 5:g}" for strike in high], "rank": 1})
     worse = pd.DataFrame({**rows, "strikes": [f"{strike + 3:g}/{strike - 5:g}" for strike in high], "rank": 2})

@@ -14,6 +14,7 @@ from trading_dag.frames import require_columns
 from trading_dag.options.structures.structure import Structure
 from trading_dag.schemas import OPPORTUNITIES, RECOMMENDATION
 from trading_dag.schemas.opportunities import OFFERED_CONTRACTS
+from trading_dag.strategy.opportunities.choice import may_be_chosen
 
 
 def named_contracts(structure: Structure, legs: TextArray) -> NamedContracts:
@@ -49,9 +50,8 @@ def offered_contracts(structure: Structure, opportunities: pd.DataFrame, session
 
     Parameters
     ----------
-    opportunities : ``signals.opportunities`` of one ticker and horizon. Only candidates count that every session was
-        searched for, that are held to the target and that expire on one date: those that rule ``expected_value`` may
-        choose.
+    opportunities : ``signals.opportunities`` of one ticker and horizon. Only those count that rule ``expected_value``
+        may choose.
     sessions : (n,).
 
     Raises
@@ -59,12 +59,7 @@ def offered_contracts(structure: Structure, opportunities: pd.DataFrame, session
     SchemaError : for missing columns.
     """
     require_columns(opportunities, OPPORTUNITIES.qualified_name, columns=OFFERED_CONTRACTS)
-    is_meant = (
-        (opportunities["structure"] == structure.name)
-        & (opportunities["held_to"] == "target")
-        & opportunities["is_backtested"].astype(bool)
-        & opportunities["back_expiration"].isna()
-    )
+    is_meant = (opportunities["structure"] == structure.name).to_numpy(dtype=bool) & may_be_chosen(opportunities)
     rows = opportunities[is_meant].sort_values(["session", "rank"], kind="stable").drop_duplicates("session")
     place = pd.DatetimeIndex(rows["session"]).get_indexer(sessions)
     strikes = np.full((len(sessions), len(structure.legs)), np.nan)

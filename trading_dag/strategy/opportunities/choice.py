@@ -47,7 +47,7 @@ def choose(opportunities: pd.DataFrame, settings: SelectorSettings) -> pd.DataFr
     """
     require_columns(opportunities, OPPORTUNITIES.qualified_name, columns=_READ)
     ranked = opportunities.sort_values(["session", "rank"], kind="stable").reset_index(drop=True)
-    possible = _is_tradable(ranked)
+    possible = may_be_chosen(ranked)
     clears = possible & (
         (ranked["expected_return_on_risk"] >= settings.expected_return_minimum)
         & (ranked["expected_return_on_risk_low"] > 0.0)
@@ -62,7 +62,8 @@ def choose(opportunities: pd.DataFrame, settings: SelectorSettings) -> pd.DataFr
     return _without_trade(first, place, margin=settings.expected_return_minimum)
 
 
-def _is_tradable(rows: pd.DataFrame) -> BoolArray:
+def may_be_chosen(rows: pd.DataFrame) -> BoolArray:
+    """Return which rows of ``signals.opportunities`` the rule may trade at all, whatever they promise, (n,)."""
     tradable: BoolArray = (
         rows["is_backtested"].astype(bool)
         & (rows["held_to"] == "target")
