@@ -18,8 +18,9 @@ from tests.conftest import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 CLAIMED = SpecifierSet(PROJECT["requires-python"])
 LEAST, NEWEST = "3.11.2", "3.13"
-# What the lock names and an environment may lack: torch, which the deep models need, and what only torch demands.
-NOT_EVERYWHERE = {"torch", "networkx", "sympy", "setuptools"}
+# What the lock names and an environment may lack: torch, which the deep models need, what only torch demands, and Ray,
+# which only several machines need.
+NOT_EVERYWHERE = {"torch", "networkx", "sympy", "setuptools", "dagster-ray", "ray"}
 
 
 def pins() -> Iterator[Requirement]:
