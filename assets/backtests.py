@@ -86,7 +86,7 @@ IS_ADMISSIBLE: Final = CrossRule(
         "volatility_index": VOLATILITY_INDEX,
         "rates": RATES,
     },
-    code_version="13",
+    code_version="14",
     uses=("surface", "backtest", "gate", "structures", "volatility_indices", "options_listed"),
     cross_rules=(ACCURACY_GATE, IS_ADMISSIBLE),
 )

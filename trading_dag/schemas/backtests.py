@@ -9,6 +9,7 @@ from trading_dag.schemas.table import HORIZON, SESSION, TICKER, Column, Table, n
 _TRADE_STATUS: Final = ("closed", "open", "skipped")
 _QUOTE_SOURCE: Final = ("chain", "last", "modelled")
 _QUOTE_TIMES: Final = ("open", "close")
+RANDOM_ENTRY_COLUMNS: Final = ("random_low_usd", "random_median_usd", "random_high_usd")
 _RULE: Final = text(
     "rule", "how structures are chosen: matrix (direction x regime x confidence) or expected_value", nullable=False,
     allowed=("matrix", "expected_value"),
@@ -63,8 +64,13 @@ EQUITY: Final = Table(
         number("drawdown", "fraction below the highest equity so far", minimum=0.0, nullable=False),
         Column("open_positions", "int64", "positions held over the close", minimum=0, nullable=False),
         number("benchmark_usd", "buy and hold of the underlying with the same starting cash", nullable=False),
+        *(
+            number(name, f"{share} % quantile over the random-entry runs of the starting cash and the profit after "
+                   "fees of all trades entered until then; NULL without random entry")
+            for name, share in zip(RANDOM_ENTRY_COLUMNS, (5, 50, 95), strict=True)
+        ),
     ),
-    "Daily mark-to-market equity beside buy and hold of the underlying.",
+    "Daily mark-to-market equity beside buy and hold of the underlying, and beside entering at random.",
 )  # fmt: skip
 
 SUMMARY: Final = Table(

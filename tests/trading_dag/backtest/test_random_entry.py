@@ -125,6 +125,28 @@ def test_each_kind_keeps_its_own_profits_and_untradable_sessions_are_never_drawn
     assert luck.p_value == 1.0
 
 
+def test_the_band_of_a_full_calendar_of_equal_profits_rises_by_one_of_them_each_session():
+    luck = random_entry_test(
+        np.full((1, 4), 2.5), kind=np.zeros(4, dtype=int), at=np.arange(4), total_usd=0.0, runs=50, seed=1,
+        with_band=True,
+    )  # fmt: skip
+    assert luck.drawn.tolist() == [0, 1, 2, 3]
+    assert luck.band_usd.tolist() == [[2.5, 5.0, 7.5, 10.0]] * 3
+
+
+def test_the_band_ends_at_the_quantiles_of_the_totals_and_draws_no_other_runs():
+    profits = np.random.default_rng(3).normal(size=(2, 200))
+    profits[:, 50] = np.nan
+    asked = {"kind": np.array([0, 1] * 20), "at": 4 * np.arange(40), "total_usd": 1.0, "runs": 300, "seed": 9}
+    luck, without = (random_entry_test(profits, **asked, with_band=is_asked) for is_asked in (True, False))
+    assert luck == without
+    assert luck.totals_usd.tolist() == without.totals_usd.tolist()
+    assert luck.band_usd[:, -1] == pytest.approx(np.quantile(luck.totals_usd, [0.05, 0.5, 0.95]), rel=1e-9)
+    assert 50 not in luck.drawn
+    assert luck.band_usd.shape == (3, 199)
+    assert without.band_usd.size == 0
+
+
 def test_without_skill_small_p_values_are_as_rare_as_they_say_although_trades_crowd_and_overlap():
     """The trades of a run of signals share most of their horizon; dealt out one by one p <= .05 came in 19 %."""
     generator = np.random.default_rng(12)

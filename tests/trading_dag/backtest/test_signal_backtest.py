@@ -119,6 +119,24 @@ def test_a_vertical_is_kept_to_the_cent_as_in_a_ledger_by_hand(make_frames, flat
     assert bool(summary["is_admissible"]) is True
 
 
+def test_the_band_of_random_entry_starts_at_the_cash_and_ends_at_the_quantiles_of_its_totals(make_frames, flat):
+    frames = make_frames(
+        "2024-03-04", opens=[100.0, 99.0, 101.0, 100.5, 102.0, 99.5], closes=[100.0, 101.0, 99.0, 102.0, 101.0, 100.0],
+        index_opens=[20.0] * 6, index_closes=[20.0] * 6,
+        signals={0: ("bull_put_spread", "FULL"), **dict.fromkeys((1, 2, 3), ("no_trade", "NONE"))},
+    )  # fmt: skip
+    result = frames.run("24h", flat)
+    band = result.equity[["random_low_usd", "random_median_usd", "random_high_usd"]].to_numpy()
+    # At the first signal's close nothing is entered yet.
+    assert band[0].tolist() == [100_000.0] * 3
+    assert (np.diff(band, axis=1) >= 0).all()
+    totals = result.luck["matrix"].totals_usd
+    assert band[-1] == pytest.approx(100_000.0 + np.quantile(totals, [0.05, 0.5, 0.95]), abs=1e-6)
+    assert len(np.unique(totals)) > 1
+    nothing = make_frames(**MARKET, signals={}).run("48h", flat)
+    assert nothing.equity["random_low_usd"].isna().all()
+
+
 def test_exposure_ends_with_each_trade(make_frames, flat):
     frames = make_frames(
         "2024-03-04", opens=[100.0] * 6, closes=[100.0] * 6, index_opens=[20.0] * 6, index_closes=[20.0] * 6,

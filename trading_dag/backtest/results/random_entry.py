@@ -29,6 +29,7 @@ import numpy as np
 from trading_dag.arrays import FloatArray, IntArray
 
 MEAN_BLOCK_SESSIONS: Final = 21
+BAND: Final = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class RandomEntry:
     is_with_replacement : True where some of the trades share a drawn session: there are fewer such
         sessions than trades, or the backtest traded on one that cannot be drawn.
     totals_usd : (runs,) total profit of each run, USD; empty without trades or sessions to draw from.
+    drawn : (drawn,) which of the sessions could be drawn; empty where the band was not asked for.
+    band_usd : (3, drawn) the 5 %, 50 % and 95 % quantile over the runs, at each session that could be drawn, of the
+        profit after fees of all trades entered until then, USD.
     """
 
     p_value: float
@@ -50,13 +54,22 @@ class RandomEntry:
     sessions: int
     is_with_replacement: bool
     totals_usd: FloatArray = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+    drawn: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False, compare=False)
+    band_usd: FloatArray = field(default_factory=lambda: np.empty((len(BAND), 0)), repr=False, compare=False)
 
 
 NO_RANDOM_ENTRY: Final = RandomEntry(math.nan, math.nan, 0, is_with_replacement=False)
 
 
 def random_entry_test(
-    profits: FloatArray, *, kind: IntArray, at: IntArray, total_usd: float, runs: int, seed: int
+    profits: FloatArray,
+    *,
+    kind: IntArray,
+    at: IntArray,
+    total_usd: float,
+    runs: int,
+    seed: int,
+    with_band: bool = False,
 ) -> RandomEntry:
     """Hold a total profit against random entry.
 
@@ -66,6 +79,7 @@ def random_entry_test(
     kind, at : (trades,) which kind each trade of the backtest was, and on which of the sessions. A trade
         on a session that cannot be drawn takes the place of the next one that can.
     total_usd : what the backtest earned with these trades.
+    with_band : whether to follow every run through time as well.
     """
     can_be_drawn = np.flatnonzero(np.isfinite(profits).all(axis=0))
     trades, sessions = len(kind), len(can_be_drawn)
@@ -74,7 +88,14 @@ def random_entry_test(
     pool = profits[:, can_be_drawn]
     place = np.minimum(np.searchsorted(can_be_drawn, at), sessions - 1)
     generator = np.random.default_rng(seed)
-    totals = np.array([pool[kind, _shuffled_places(sessions, generator)[place]].sum() for _ in range(runs)])
+    totals = np.empty(runs)
+    earned = np.empty((runs if with_band else 0, sessions))
+    for run in range(runs):
+        dealt = _shuffled_places(sessions, generator)[place]
+        profit = pool[kind, dealt]
+        totals[run] = profit.sum()
+        if with_band:
+            earned[run] = np.bincount(dealt, weights=profit, minlength=sessions).cumsum()
     # A run that deals the very same trades must count as "at least as good" whatever the order of its sum.
     tolerance = 1e-9 * max(1.0, abs(total_usd))
     as_good = int((totals >= total_usd - tolerance).sum())
@@ -84,6 +105,8 @@ def random_entry_test(
         sessions,
         is_with_replacement=len(np.unique(place)) < trades,
         totals_usd=totals,
+        drawn=can_be_drawn if with_band else np.empty(0, dtype=np.int64),
+        band_usd=np.quantile(earned, BAND, axis=0, overwrite_input=True) if with_band else np.empty((len(BAND), 0)),
     )
 
 

@@ -37,7 +37,13 @@ from trading_dag.backtest.results.signal_tables import (
 )
 from trading_dag.backtest.runs.named_contracts import named_contracts
 from trading_dag.backtest.runs.plan_runs import PlannedEntries, run_account
-from trading_dag.backtest.runs.signal_comparators import NOTHING_ALWAYS, Pool, always_trading, random_entry
+from trading_dag.backtest.runs.signal_comparators import (
+    NOTHING_ALWAYS,
+    Pool,
+    always_trading,
+    random_entry,
+    with_random_entry,
+)
 from trading_dag.backtest.trades.entries import Entries, entries_from_signals
 from trading_dag.backtest.trades.rolls import rows_of
 from trading_dag.frames import require_sessions, table_frame, ticker_of
@@ -185,6 +191,7 @@ def _result_of_rule(recommendations: pd.DataFrame, rule: str, grounds: _Grounds)
         if not names_contracts or grounds.opportunities is not None:
             pool = grounds.pool(tradable, names_contracts=names_contracts)
             luck = random_entry(outcome.account, pool, settings=settings.backtest)
+            equity = with_random_entry(equity, luck, pool)
             always = always_trading(outcome.account, pool)
         stress = _stressed_totals(signals, market)
     judgement = Judgement(status, grounds.gate, luck, stress, grounds.objection, always)

@@ -28,6 +28,7 @@ from trading_dag.backtest.trades.paths import PositionPaths, gather_paths
 from trading_dag.backtest.trades.positions import open_positions
 from trading_dag.backtest.trades.rolls import rows_of
 from trading_dag.options.structures.structure import Structure
+from trading_dag.schemas.backtests import RANDOM_ENTRY_COLUMNS
 from trading_dag.setting_groups import BacktestSettings
 
 NOTHING_ALWAYS: Final = Always("", 0, float("nan"))
@@ -124,7 +125,23 @@ def random_entry(account: AccountResult, pool: Pool, *, settings: BacktestSettin
         total_usd=account.total_profit_usd,
         runs=settings.random_entry_runs,
         seed=settings.seed,
+        with_band=True,
     )
+
+
+def with_random_entry(equity: pd.DataFrame, luck: RandomEntry, pool: Pool) -> pd.DataFrame:
+    """Return ``backtests.equity`` with the band that random entry keeps to, from the same starting cash.
+
+    The band moves when trades are entered, so it leads the account by the sessions for which a trade is held.
+    """
+    if not luck.band_usd.shape[1]:
+        return equity
+    entered = pool.market.history.sessions[pool.entry[luck.drawn] // 2]
+    place = entered.searchsorted(pd.DatetimeIndex(equity["session"]), side="right")
+    from_cash = np.hstack([np.zeros((len(luck.band_usd), 1)), luck.band_usd]) + float(
+        pool.market.history.settings.backtest.account_usd
+    )
+    return equity.assign(**dict(zip(RANDOM_ENTRY_COLUMNS, from_cash[:, place], strict=True)))
 
 
 def always_trading(account: AccountResult, pool: Pool) -> Always:
