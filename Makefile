@@ -128,10 +128,11 @@ lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project 
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --all-extras \
 		--no-annotate $(UPGRADE) pyproject.toml --output-file constraints.txt
 
-docs: install-dev  ## What is generated: the pages of tables, features, exits and models, and the snapshot of the asset graph
+docs: install-dev  ## What is generated: the pages of tables, features, metrics, exits and models, and the snapshot of the asset graph
 	$(BIN)/python -m trading_dag.reporting.table_docs
 	$(BIN)/python -m trading_dag.features.formulas > docs/features.md
 	$(BIN)/python -m trading_dag.reporting.exit_docs > docs/exits.md
+	$(BIN)/python -m trading_dag.reporting.metric_docs > docs/metrics.md
 	$(BIN)/python -m trading_dag.reporting.model_families > docs/models.md
 	@TRADING_DAG_ACCEPT_GRAPH=1 $(BIN)/pytest --quiet --no-header tests/assets/test_graph.py -k pinned
 	@git --no-pager diff --stat -- docs tests/assets/graph.json  # read the whole diff before it is committed

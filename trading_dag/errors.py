@@ -5,6 +5,7 @@ TradingDagError
 │   ├── UnknownTickerError        a ticker that is not in the universe, or is no ticker at all
 │   ├── UnknownHorizonError       a horizon that is not one of the six
 │   ├── UnknownFeatureError       a group of features, or a feature, that does not exist; none of a model's inputs
+│   ├── UnknownNameError          a name that means nothing in the project
 │   ├── UnknownModelError         a model that does not exist
 │   ├── UnknownFamilyError        a learner that cannot be tuned
 │   └── NoBudgetError             a search that may neither take trials nor time
@@ -52,6 +53,24 @@ class UnknownHorizonError(ConfigurationError):
 
 class UnknownFeatureError(ConfigurationError):
     """A group of features or a feature that does not exist, or a choice that leaves a model none of its inputs."""
+
+
+class UnknownNameError(ConfigurationError):
+    """Raised for a name that means nothing in the project.
+
+    Parameters
+    ----------
+    name : as it was given.
+    alike : names that are spelled alike.
+    """
+
+    def __init__(self, name: str, alike: tuple[str, ...]) -> None:
+        self.name = name
+        self.alike = alike
+        hint = f"did you mean {', '.join(alike)}?" if alike else "trading-dag explain lists what there is"
+        super().__init__(
+            f"{name!r} is no feature, table, column, metric, model, structure, exit, rule or setting; {hint}"
+        )
 
 
 class UnknownModelError(ConfigurationError):

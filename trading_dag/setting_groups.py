@@ -43,7 +43,7 @@ class WalkForwardSettings(_Frozen):
     threshold_rule: Literal["balanced_accuracy", "f1"] = Field(
         "balanced_accuracy", description="what a decision threshold maximises on inner out-of-fold predictions"
     )
-    seed: int = Field(42, ge=0, lt=2**32)
+    seed: int = Field(42, ge=0, lt=2**32, description="of everything that is drawn at random there")
 
 
 class FamilyTraining(_Frozen):
@@ -83,14 +83,14 @@ class DeepSettings(_Frozen):
     epochs: int = Field(5, ge=1, le=1_000, description="most passes over the rows")
     patience: int = Field(2, ge=1, description="epochs without a better loss on the rows held out, then it stops")
     batch: int = Field(32, ge=1, le=65_536, description="rows between two steps of the optimiser")
-    learning_rate: float = Field(0.001, gt=0, le=1)
+    learning_rate: float = Field(0.001, gt=0, le=1, description="step of the optimiser")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="L2")
     largest_gradient: float = Field(1.0, gt=0, description="norm at which gradients are clipped")
     held_out_share: float = Field(
         0.15, gt=0, lt=0.9, description="of a training part, the last sessions, which stop the training"
     )
     device: Literal["cpu", "cuda"] = Field("cpu", description="cuda needs torch's build for graphics cards")
-    seed: int = Field(42, ge=0, lt=2**31)
+    seed: int = Field(42, ge=0, lt=2**31, description="of everything that is drawn at random there")
 
 
 class PriceStackSettings(_Frozen):
@@ -154,7 +154,7 @@ class AugmentationSettings(_Frozen):
         None, ge=1, le=10_000, description="expected block length in sessions; empty: Politis and White's"
     )
     weight: float = Field(0.5, gt=0, le=1, description="of an augmented row beside a real one's 1")
-    seed: int = Field(42, ge=0, lt=2**32)
+    seed: int = Field(42, ge=0, lt=2**32, description="of everything that is drawn at random there")
 
 
 class AllocationSettings(_Frozen):
@@ -172,9 +172,9 @@ class AllocationSettings(_Frozen):
 class BootstrapSettings(_Frozen):
     """Sets the stationary bootstrap of the evaluation."""
 
-    draws: int = Field(1_000, ge=100)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    seed: int = Field(42, ge=0, lt=2**32)
+    draws: int = Field(1_000, ge=100, description="bootstrap samples of each interval")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of every interval of a score")
+    seed: int = Field(42, ge=0, lt=2**32, description="of everything that is drawn at random there")
 
 
 class ChampionSettings(_Frozen):
@@ -211,7 +211,7 @@ class SurfaceSettings(_Frozen):
     term_slope: float = Field(0.036, description="change of ATM volatility, as a share, per unit of ln(days/30)")
     skew: float = Field(-0.146, description="change of volatility, as a share of ATM, per standardised log-moneyness")
     curvature: float = Field(0.030, description="the same, per squared standardised log-moneyness")
-    minimum_volatility: float = Field(0.03, gt=0, le=10)
+    minimum_volatility: float = Field(0.03, gt=0, le=10, description="floor of the surface, a fraction")
     level_shift: float = Field(
         0.0, gt=-0.5, lt=0.5, description="added to every volatility, fraction; for stress tests"
     )
@@ -227,9 +227,9 @@ class BacktestSettings(_Frozen):
     Upper bounds lie far beyond any desk; they keep every count of contracts within an integer.
     """
 
-    account_usd: float = Field(100_000.0, gt=0, le=1e12)
+    account_usd: float = Field(100_000.0, gt=0, le=1e12, description="what a backtest begins with")
     risk_fraction: float = Field(0.02, gt=0, le=1, description="account at risk per full-size trade")
-    fee_per_leg_contract_usd: float = Field(0.65, ge=0, le=1e6)
+    fee_per_leg_contract_usd: float = Field(0.65, ge=0, le=1e6, description="at every opening and closing")
     half_spread_fraction: float = Field(
         0.01, ge=0, le=10, description="half bid-ask spread as a share of the leg's value"
     )
@@ -274,7 +274,7 @@ class BacktestSettings(_Frozen):
     interest_rate: float = Field(
         0.0, ge=0, lt=1, description="chains: earned by positive cash, continuously compounded, fraction a year"
     )
-    multiplier: int = Field(100, gt=0, le=1_000_000)
+    multiplier: int = Field(100, gt=0, le=1_000_000, description="shares of a contract")
     index_multiplier: int = Field(
         10,
         gt=0,
@@ -285,11 +285,15 @@ class BacktestSettings(_Frozen):
         0.0025, gt=0, le=1, description="strike grid as a share of spot, rounded to a tick"
     )
     days_to_expiration: int = Field(21, ge=8, le=60, description="target calendar days to expiration at entry")
-    long_leg_delta: float = Field(0.45, gt=0, lt=1)
-    short_leg_delta: float = Field(0.30, gt=0, lt=1)
-    wing_delta: float = Field(0.15, gt=0, lt=1)
-    profit_target_fraction: float = Field(0.5, gt=0, le=1)
-    stop_underlying_fraction: float = Field(0.02, gt=0, le=1_000)
+    long_leg_delta: float = Field(0.45, gt=0, lt=1, description="absolute delta of what is bought")
+    short_leg_delta: float = Field(0.30, gt=0, lt=1, description="absolute delta of what is sold")
+    wing_delta: float = Field(0.15, gt=0, lt=1, description="absolute delta of what is bought to cap a loss")
+    profit_target_fraction: float = Field(
+        0.5, gt=0, le=1, description="share of the greatest profit of which opportunities give the probability"
+    )
+    stop_underlying_fraction: float = Field(
+        0.02, gt=0, le=1_000, description="move of the price against it of which opportunities give the probability"
+    )
     exits: dict[str, float] = Field(
         default_factory=dict,
         description="signals: exits before the horizon, by word, such as "
@@ -299,9 +303,11 @@ class BacktestSettings(_Frozen):
     stress_volatility: float = Field(
         0.02, gt=0, lt=0.5, description="a backtest is repeated with the surface so much lower and higher, fraction"
     )
-    random_entry_runs: int = Field(1_000, ge=100, le=1_000_000)
+    random_entry_runs: int = Field(
+        1_000, ge=100, le=1_000_000, description="backtests on random days that a backtest is held against"
+    )
     variants_tried: int = Field(36, ge=1, le=1_000_000_000, description="slices tried, for the deflated Sharpe ratio")
-    seed: int = Field(42, ge=0, lt=2**32)
+    seed: int = Field(42, ge=0, lt=2**32, description="of everything that is drawn at random there")
 
 
 class GateSettings(_Frozen):
@@ -318,13 +324,13 @@ class GateSettings(_Frozen):
 class SelectorSettings(_Frozen):
     """Sets the thresholds of the strategy selector."""
 
-    direction_minimum: float = 0.52
-    iv_minimum: float = 0.35
-    overall_minimum: float = 0.55
-    condor_overall_minimum: float = 0.45
-    full_minimum: float = 0.70
-    direction_weight: float = 0.6
-    iv_weight: float = 0.4
+    direction_minimum: float = Field(0.52, description="least probability of the called direction for a trade")
+    iv_minimum: float = Field(0.35, description="least probability of the called IV regime for a trade")
+    overall_minimum: float = Field(0.55, description="least weighted confidence of both for a trade")
+    condor_overall_minimum: float = Field(0.45, description="the same for what sells both sides")
+    full_minimum: float = Field(0.70, description="weighted confidence from which the design size is FULL")
+    direction_weight: float = Field(0.6, description="of the direction in the weighted confidence")
+    iv_weight: float = Field(0.4, description="of the IV regime in the weighted confidence")
     expected_return_minimum: float = Field(
         0.02,
         ge=0,
@@ -359,12 +365,14 @@ class SignalSettings(_Frozen):
 class DriftSettings(_Frozen):
     """Says when drift asks for retraining."""
 
-    window_sessions: int = Field(60, ge=20)
-    bins: int = Field(10, ge=4)
-    quantile: float = Field(0.95, gt=0.5, lt=1)
+    window_sessions: int = Field(60, ge=20, description="latest sessions that are compared with training")
+    bins: int = Field(10, ge=4, description="of the population stability index")
+    quantile: float = Field(
+        0.95, gt=0.5, lt=1, description="of the same index on blocks of the training window, beyond which is drift"
+    )
     breached_share: float = Field(0.2, gt=0, le=1, description="share of safe features beyond their limit")
-    consecutive_breaches: int = Field(2, ge=1)
-    rest_sessions: int = Field(20, ge=0)
+    consecutive_breaches: int = Field(2, ge=1, description="reports in a row that ask for retraining")
+    rest_sessions: int = Field(20, ge=0, description="sessions after a training in which drift asks for none")
 
 
 class PolygonHistorySettings(_Frozen):
@@ -391,9 +399,9 @@ class HttpSettings(_Frozen):
 
     timeout_seconds: float = Field(60.0, gt=0, description="until all of an answer must have come")
     answer_megabytes: float = Field(32.0, gt=0, le=1000, description="size from which an answer is refused")
-    attempts: int = Field(4, ge=1, le=10)
+    attempts: int = Field(4, ge=1, le=10, description="requests until a vendor counts as not answering")
     backoff_seconds: float = Field(1.0, ge=0, description="first wait, doubled each time, with jitter")
-    backoff_maximum_seconds: float = Field(60.0, ge=0)
-    requests_per_second: float = Field(2.0, gt=0)
+    backoff_maximum_seconds: float = Field(60.0, ge=0, description="longest wait between two attempts")
+    requests_per_second: float = Field(2.0, gt=0, description="most that one vendor is asked")
     cache_seconds: float = Field(300.0, ge=0, description="age at which a cached answer is asked again")
     overlap_sessions: int = Field(10, ge=1, description="stored sessions fetched again to catch restatements")

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default_factory=default_home, description="where data/, models/ and warehouse.duckdb live")
-    source: SourceName = "sample"
+    source: SourceName = Field("sample", description="where market data come from")
     files: Path | None = Field(None, description="folder of the files source")
     files_columns: dict[str, dict[str, str]] = Field(
         {},
@@ -140,19 +140,25 @@ class Settings(BaseSettings):
     benchmarks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="what cross-asset features compare with, the market first; empty: what the source has by itself"
     )
-    horizons: Annotated[tuple[str, ...], NoDecode] = HORIZON_KEYS
+    horizons: Annotated[tuple[str, ...], NoDecode] = Field(HORIZON_KEYS, description="what is forecast and traded")
     workers: int = Field(2, ge=1, le=64, description="slices that are worked on at once")
     log_level: Literal["error", "warning", "info", "debug"] | None = Field(
         None, description="what commands log to stderr, as -v (info), -vv (debug) and -q (error) do; empty: warnings"
     )
-    yahoo_url: str = "https://query2.finance.yahoo.com"
-    fred_url: str = "https://api.stlouisfed.org"
-    fred_csv_url: str = "https://fred.stlouisfed.org/graph/fredgraph.csv"
-    fred_api_key: SecretStr | None = Field(None, validation_alias="FRED_API_KEY")
-    finnhub_url: str = "https://finnhub.io"
-    finnhub_api_key: SecretStr | None = Field(None, validation_alias="FINNHUB_API_KEY")
+    yahoo_url: str = Field("https://query2.finance.yahoo.com", description="address of Yahoo's API")
+    fred_url: str = Field("https://api.stlouisfed.org", description="address of FRED's API, used with a key")
+    fred_csv_url: str = Field(
+        "https://fred.stlouisfed.org/graph/fredgraph.csv", description="address of FRED's public files, used without"
+    )
+    fred_api_key: SecretStr | None = Field(
+        None, validation_alias="FRED_API_KEY", description="free: macro values as first released"
+    )
+    finnhub_url: str = Field("https://finnhub.io", description="address of Finnhub's API")
+    finnhub_api_key: SecretStr | None = Field(
+        None, validation_alias="FINNHUB_API_KEY", description="free: news and earnings"
+    )
     finnhub_requests_per_minute: float = Field(60.0, gt=0, description="the free tier allows 60")
-    apewisdom_url: str = "https://apewisdom.io"
+    apewisdom_url: str = Field("https://apewisdom.io", description="address of ApeWisdom's API")
     chain_vendor: ChainVendorName = Field("yahoo", description="who is asked for option chains; nobody takes its place")
     chain_days: int = Field(
         130,
@@ -175,12 +181,16 @@ class Settings(BaseSettings):
     chain_cache_seconds: float = Field(
         21_600.0, ge=0, description="age at which a kept answer about a chain is asked again; 0 keeps none"
     )
-    polygon_url: str = "https://api.polygon.io"
-    polygon_api_key: SecretStr | None = Field(None, validation_alias="POLYGON_API_KEY")
+    polygon_url: str = Field("https://api.polygon.io", description="address of Polygon's API")
+    polygon_api_key: SecretStr | None = Field(
+        None, validation_alias="POLYGON_API_KEY", description="option chains by Polygon"
+    )
     polygon_requests_per_minute: float = Field(5.0, gt=0, description="the free tier allows 5")
     polygon_history: PolygonHistorySettings = PolygonHistorySettings()
     tradier_url: str = Field("https://api.tradier.com", description="or https://sandbox.tradier.com, 15 minutes late")
-    tradier_token: SecretStr | None = Field(None, validation_alias="TRADIER_TOKEN")
+    tradier_token: SecretStr | None = Field(
+        None, validation_alias="TRADIER_TOKEN", description="option chains by Tradier"
+    )
     tradier_requests_per_minute: float = Field(60.0, gt=0, description="the sandbox allows 60, production 120")
     event_days: int | None = Field(
         None, ge=30, description="age at which stored news and mentions are dropped; empty keeps them for ever"

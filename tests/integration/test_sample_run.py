@@ -26,6 +26,7 @@ from trading_dag.schemas.feature_names import FEATURE_GROUPS
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
 from trading_dag.validation.evaluation import evaluate
+from trading_dag.validation.metric_names import BASELINES, meaning_of_metric
 from trading_dag.validation.tasks import TASKS
 
 HORIZONS = SAMPLE_HORIZONS.split(",")
@@ -76,6 +77,13 @@ def test_the_metrics_can_be_computed_again_from_the_stored_predictions(store: Pa
     assert stored[order].equals(again[order].astype(stored[order].dtypes))
     numbers = [name for name in stored.columns if stored[name].dtype == "float64"]
     pd.testing.assert_frame_equal(stored[numbers], again[numbers], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_every_metric_and_baseline_of_a_run_is_explained(store: ParquetStore, horizon: str) -> None:
+    stored = store.read(METRICS, SliceKey("SPX", horizon), columns=["metric", "baseline"])
+    assert [name for name in stored["metric"].unique() if meaning_of_metric(name) is None] == []
+    assert set(stored["baseline"]) <= set(BASELINES)
 
 
 def test_what_the_sample_does_not_have_is_a_typed_null_column(store: ParquetStore) -> None:

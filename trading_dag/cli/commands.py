@@ -16,6 +16,7 @@ from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, p
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.examples import add_examples
 from trading_dag.cli.exits import WORK_FAILED
+from trading_dag.cli.explain_command import explain
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, materialize, show_report
 from trading_dag.cli.models_command import models
@@ -68,6 +69,7 @@ def fetch(
     fetch_raw(CommandContext(source, tickers), kinds, as_json=as_json)
 
 
+app.command()(explain)
 app.command()(train)
 app.command()(tune)
 

@@ -34,6 +34,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "opportunities QQQ --horizon 72h --structure iron_condor --top 5 --json",
         "opportunities SPY --picture best.png",
     ),
+    "explain": (
+        "explain iv_rank",
+        "explain brier_sign",
+        "explain TRADING_DAG_BACKTEST__ACCOUNT_USD",
+        "explain --kind exit",
+    ),
     "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json", "evaluate --results results.md"),
     "backtest": (
         "backtest --tickers SPY --horizons 168h",

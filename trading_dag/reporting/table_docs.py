@@ -70,10 +70,13 @@ Rules; a slice that breaks one is not stored, except those that only warn:
 def _row(column: Column, table: Table) -> str:
     null = "yes" if column.nullable else "no"
     name = f"**{column.name}**" if column.name in table.key else column.name
-    return f"| {name} | {column.type} | {null} | {_values(column)} | {column.description.replace('|', chr(92) + '|')} |"
+    return (
+        f"| {name} | {column.type} | {null} | {values_of(column)} | {column.description.replace('|', chr(92) + '|')} |"
+    )
 
 
-def _values(column: Column) -> str:
+def values_of(column: Column) -> str:
+    """Return the values that a column takes, as text: the closed set, or its bounds; empty where anything goes."""
     if column.allowed:
         return " ".join(f"`{value}`" for value in column.allowed)
     low, high = _bound(column.minimum), _bound(column.maximum)
