@@ -31,6 +31,14 @@ TradingDagError
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
 │   └── StructureError            legs or rules of a structure that cannot be (names structure, leg and rule)
+├── PaperTradingError             the paper account could not do what was asked
+│   ├── LiveTradingError          real money was asked for
+│   ├── OrderRefusedError         an order that was not sent: a limit, or the kill switch (names order and rule)
+│   │   └── KillSwitchError       the kill switch is on
+│   ├── BrokerError               a broker could not do what was asked (names broker and request)
+│   │   ├── BrokerUnavailableError  no answer: nobody knows whether the order arrived
+│   │   └── OrderNotFoundError    the broker never got the order
+│   └── JournalError              the account's journal is damaged, or is another account's
 └── SliceBusyError                another run is materializing the same slices
 """
 
@@ -203,6 +211,62 @@ class OptionPricingError(TradingDagError):
 
 class StructureError(OptionPricingError):
     """Raised for impossible legs or rules of an option structure; names the structure, the leg and the rule."""
+
+
+class PaperTradingError(TradingDagError):
+    """Raised where the paper account could not do what was asked."""
+
+
+class LiveTradingError(PaperTradingError):
+    """Raised where real money was asked for: by half of the settings that allow it, or with no broker that has it."""
+
+
+class OrderRefusedError(PaperTradingError):
+    """An order was not sent.
+
+    Parameters
+    ----------
+    order_id : of the order.
+    rule : which limit forbids it, in words, with its numbers.
+    """
+
+    def __init__(self, *, order_id: str, rule: str) -> None:
+        self.order_id = order_id
+        self.rule = rule
+        super().__init__(f"order {order_id} was not sent: {rule}")
+
+
+class KillSwitchError(OrderRefusedError):
+    """The kill switch is on, so no order is sent."""
+
+
+class BrokerError(PaperTradingError):
+    """A broker could not do what was asked.
+
+    Parameters
+    ----------
+    broker : its name.
+    request : what was asked, without keys or secrets.
+    problem : what went wrong.
+    """
+
+    def __init__(self, *, broker: str, request: str, problem: str) -> None:
+        self.broker = broker
+        self.request = request
+        self.problem = problem
+        super().__init__(f"broker {broker}: {problem} (request: {request})")
+
+
+class BrokerUnavailableError(BrokerError):
+    """Raised where no answer came, so that nobody knows whether the order arrived."""
+
+
+class OrderNotFoundError(BrokerError):
+    """Raised for an order that the broker never got."""
+
+
+class JournalError(PaperTradingError):
+    """Raised for a journal of the account that is damaged, or that belongs to another account."""
 
 
 class SliceBusyError(TradingDagError):

@@ -6,7 +6,7 @@ They stand apart from ``settings`` so that a part can name its own group without
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -360,6 +360,30 @@ class SignalSettings(_Frozen):
     minimum_trades: int = Field(
         60, ge=2, description="rule expected_value: fewer of its own trades that have ended are insufficient_data"
     )
+
+
+LIVE_CONFIRMATION: Final = "real money may be lost"
+
+
+class PaperSettings(_Frozen):
+    """Says with whom the paper account trades, and what it may never do. Cash, risk and fees are those of backtests."""
+
+    broker: Literal["paper", "alpaca", "none"] = Field(
+        "paper", description="who takes the orders: paper (built in), alpaca (its paper API), none (nobody: no orders)"
+    )
+    allow_late: bool = Field(
+        False, description="whether a signal is still traded once the session of its entry has opened"
+    )
+    trade_limit: float = Field(0.05, gt=0, le=1, description="greatest defined risk of one order, share of the account")
+    day_limit: float = Field(0.15, gt=0, le=1, description="of all orders of one session, share of the account")
+    ticker_limit: float = Field(0.25, gt=0, le=1, description="of all that one ticker has open, share of the account")
+    drawdown_limit: float = Field(
+        0.2, gt=0, le=1, description="loss since the highest equity from which on nothing is opened, fraction"
+    )
+    live: bool = Field(
+        False, description="first of two settings without which no real money is traded; no broker has it"
+    )
+    live_confirmation: str = Field("", description=f"the second: the words {LIVE_CONFIRMATION!r}")
 
 
 class DriftSettings(_Frozen):

@@ -30,6 +30,7 @@ from trading_dag.setting_groups import (
     GateSettings,
     HttpSettings,
     LiveSettings,
+    PaperSettings,
     PolygonHistorySettings,
     PriceStackSettings,
     RegimeSettings,
@@ -235,6 +236,7 @@ class Settings(BaseSettings):
     selector: SelectorSettings = SelectorSettings()
     signals: SignalSettings = SignalSettings()
     simulation: SimulationSettings = SimulationSettings()
+    paper: PaperSettings = PaperSettings()
     drift: DriftSettings = DriftSettings()
     http: HttpSettings = HttpSettings()
 

@@ -1,0 +1,1 @@
+"""Brokers behind one protocol, and the desk through which every order passes."""
