@@ -17,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick-tests test-all coverage lint style types layers checked bench ui clean install install-dev torch browser docs lock least-versions
+.PHONY: help run test quick-tests test-all coverage lint style types layers checked bench ui dashboard clean install install-dev torch browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,10 @@ run: install  ## The main job on the sample source: from bytes to backtest
 
 ui: install  ## The Dagster UI on 127.0.0.1:3000 over everything that was run
 	$(BIN)/trading-dag ui
+
+dashboard: install  ## The morning page on 127.0.0.1:8501 over everything that was run
+	$(call install_pinned,'.[dashboard]')
+	$(BIN)/trading-dag dashboard
 
 lint: style types layers  ## ruff, mypy, import-linter
 style: install-dev

@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     finnhub_api_key: SecretStr | None = Field(
         None, validation_alias="FINNHUB_API_KEY", description="free: news and earnings"
     )
+    dashboard_password: SecretStr | None = Field(
+        None, description="what the dashboard asks for before it shows anything; empty: nothing, on this machine only"
+    )
     finnhub_requests_per_minute: float = Field(60.0, gt=0, description="the free tier allows 60")
     apewisdom_url: str = Field("https://apewisdom.io", description="address of ApeWisdom's API")
     chain_vendor: ChainVendorName = Field("yahoo", description="who is asked for option chains; nobody takes its place")

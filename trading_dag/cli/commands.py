@@ -14,6 +14,7 @@ from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.backtest_command import backtest
 from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.context import CommandContext
+from trading_dag.cli.dashboard_command import dashboard
 from trading_dag.cli.examples import add_examples
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.explain_command import explain
@@ -171,6 +172,9 @@ def ui(
     from trading_dag.cli.ui import serve
 
     serve(CommandContext(), port=port, webserver_only=webserver_only)
+
+
+app.command()(dashboard)
 
 
 @app.command()

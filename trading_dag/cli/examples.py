@@ -69,6 +69,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "sql \"select session, iv_rank from features.implied_volatility where ticker = 'SPY'\" --limit 10",
     ),
     "ui": ("ui", "ui --port 3001 --webserver-only"),
+    "dashboard": ("dashboard", "dashboard --port 8600"),
     "doctor": ("doctor", "doctor --source live --fast --json"),
 }
 

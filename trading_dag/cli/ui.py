@@ -36,7 +36,7 @@ def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
     """
     from assets.run.claims import bury_dead_runs
 
-    _require_free(port)
+    require_free(port)
     with opened_instance(context) as instance:
         bury_dead_runs(instance)
         workspace = str(_write_workspace(context))
@@ -66,13 +66,15 @@ def _write_workspace(context: CommandContext) -> Path:
     return written
 
 
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
+def require_free(port: int, host: str = UI_HOST) -> None:
+    """Raise ``ConfigurationError`` where another process uses the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((UI_HOST, port))
+            probe.bind((host, port))
         except OSError as error:
-            raise ConfigurationError(f"port {port} of {UI_HOST} cannot be used ({error.strerror}): --port") from None
+            raise ConfigurationError(f"port {port} of {host} cannot be used ({error.strerror}): --port") from None
 
 
 def _start(name: str, arguments: list[str]) -> subprocess.Popen[bytes]:

@@ -1,0 +1,112 @@
+"""The script that Streamlit runs for each session and each change: banner, choices, the page that is open."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from trading_dag.dashboard.freshness import Level, Notice, data_notices
+from trading_dag.dashboard.page import PageContext, show_nothing
+from trading_dag.dashboard.process import Shared, shared
+from trading_dag.dashboard.registry import PAGES, Page
+from trading_dag.dashboard.words import plain
+from trading_dag.errors import TradingDagError
+from trading_dag.schemas import PRICES_DAILY
+
+_HOW_TO_START = "trading-dag run            # the sample that comes with the project: minutes, no key, no network"
+_SHOWN_AS: dict[Level, Callable[..., object]] = {
+    "current": st.success,
+    "late": st.warning,
+    "stale": st.error,
+    "not_real": st.error,
+}
+_ICONS: dict[Level, str] = {
+    "current": ":material/check_circle:",
+    "late": ":material/schedule:",
+    "stale": ":material/warning:",
+    "not_real": ":material/science:",
+}
+# Drawn here: Streamlit would fetch one of its own icons, or an emoji, from another machine.
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#0072B2"/>'
+    '<path d="M4 17l5-6 4 3 7-8" fill="none" stroke="#fff" stroke-width="2.4"/></svg>'
+)
+# The first lines of a page belong to what it says; of a long list of numbers each wraps as a whole.
+_STYLE = """<style>
+.stMainBlockContainer {padding-top: 3.2rem; padding-bottom: 3rem;}
+[data-testid="stMetricValue"] {font-size: 1.35rem;}
+@media (max-width: 640px) {.stMainBlockContainer {padding-left: 0.8rem; padding-right: 0.8rem;}}
+</style>"""
+
+
+def main() -> None:
+    """Show the page that the address names."""
+    st.set_page_config(page_title="trading-dag", page_icon=_ICON, layout="wide")
+    st.html(_STYLE)
+    open_page = st.navigation(
+        [
+            st.Page(_shown(page), title=page.title, icon=page.icon, url_path=page.path, default=page is PAGES[0])
+            for page in PAGES
+        ]
+    )
+    open_page.run()
+
+
+def _shown(page: Page) -> Callable[[], None]:
+    def show() -> None:
+        try:
+            _show(page, shared())
+        except TradingDagError as error:
+            logging.getLogger(__name__).warning("%s: %s", page.title, error)
+            st.error(f"**This page cannot be shown.** {plain(error)}", icon=":material/error:")
+
+    return show
+
+
+def _show(page: Page, process: Shared) -> None:
+    slices = process.reader.slices()
+    stored = set(slices.loc[slices["table_name"] == PRICES_DAILY.qualified_name, "ticker"].dropna())
+    tickers = (*(name for name in process.settings.active_tickers if name in stored),)
+    tickers = (*tickers, *sorted(stored - set(tickers)))
+    st.markdown(f"### {page.title}")
+    if not tickers:
+        text = f"There are no prices below {process.settings.home}. This fills it, and the page shows it when done:"
+        show_nothing("Nothing is stored yet", text, command=_HOW_TO_START)
+        return
+    ticker, horizon = _choices(page, tickers, process.settings.horizons)
+    now = pd.Timestamp.now("UTC")
+    for notice in data_notices(slices, ticker=ticker, now=now):
+        _show_notice(notice)
+    page.render(PageContext(process.reader, process.settings, tickers, ticker, horizon, now))
+
+
+def _choices(page: Page, tickers: tuple[str, ...], horizons: tuple[str, ...]) -> tuple[str, str]:
+    """Return ticker and horizon; what is chosen on one page holds on the next."""
+    with st.container(horizontal=True, gap="small"):
+        ticker = _chosen("ticker", "Ticker", tickers)
+        horizon = _chosen("horizon", "Horizon", horizons) if page.uses_horizon else _kept("horizon", horizons)
+    return ticker, horizon
+
+
+def _chosen(name: str, label: str, values: tuple[str, ...]) -> str:
+    kept = _kept(name, values)
+    chosen = st.selectbox(label, values, index=values.index(kept), key=f"choose-{name}", width=150)
+    st.session_state[name] = st.query_params[name] = chosen
+    return str(chosen)
+
+
+def _kept(name: str, values: tuple[str, ...]) -> str:
+    for wanted in (st.session_state.get(name), st.query_params.get(name)):
+        if wanted in values:
+            return str(wanted)
+    return values[0]
+
+
+def _show_notice(notice: Notice) -> None:
+    _SHOWN_AS[notice.level](f"**{plain(notice.title)}.** {plain(notice.text)}", icon=_ICONS[notice.level])
+
+
+main()

@@ -1,0 +1,92 @@
+"""How old the data are and whether they are a market's: what the banner on top of every page says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import pandas as pd
+
+from trading_dag.reporting.tables import simulated_notice
+from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
+from trading_dag.sessions import SETTLEMENT_DELAY, all_sessions, last_closed_session
+
+Level = Literal["current", "late", "stale", "not_real"]
+STALE_AFTER_SESSIONS: Final = 2
+SAMPLE: Final = "sample"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Says one thing about the data of a ticker.
+
+    Attributes
+    ----------
+    level : ``current`` is the only one that may be read past.
+    title, text : what is so, and what to do about it.
+    """
+
+    level: Level
+    title: str
+    text: str
+
+
+def data_notices(slices: pd.DataFrame, *, ticker: str, now: pd.Timestamp) -> list[Notice]:
+    """Return what a reader must know before any number of a ticker, the gravest first.
+
+    Parameters
+    ----------
+    slices : rows of ``meta.slices``.
+    now : aware of its time zone.
+    """
+    own = slices[slices["ticker"] == ticker]
+    prices = own[own["table_name"] == PRICES_DAILY.qualified_name]["last_session"].max()
+    signals = own[own["table_name"] == RECOMMENDATION.qualified_name]["last_session"].max()
+    notices = _not_real(own, ticker)
+    if pd.isna(prices):
+        return [*notices, Notice("stale", f"No prices of {ticker} are stored", "trading-dag refresh fetches them.")]
+    return [
+        *notices,
+        _of_prices(ticker, prices, stored_at=own["stored_at"].max(), now=now),
+        *_of_signals(signals, prices),
+    ]
+
+
+def sessions_behind(last: pd.Timestamp, now: pd.Timestamp) -> int:
+    """Return how many sessions have closed, and settled, since the last one that is stored."""
+    expected = last_closed_session(now - SETTLEMENT_DELAY)
+    calendar = all_sessions()
+    return int(((calendar > last) & (calendar <= expected)).sum())
+
+
+def _not_real(own: pd.DataFrame, ticker: str) -> list[Notice]:
+    sources = own["source"].dropna().unique()
+    simulated = simulated_notice((ticker, source) for source in sources)
+    if simulated:
+        return [
+            Notice("not_real", "Simulated, not market data", f"Every number of {ticker} comes from a seeded world.")
+        ]
+    if SAMPLE in sources:
+        text = "Real closes of an index that end years ago, for trying the project. No price here can be traded."
+        return [Notice("not_real", "Sample data, not today's market", text)]
+    return []
+
+
+def _of_prices(ticker: str, last: pd.Timestamp, *, stored_at: pd.Timestamp, now: pd.Timestamp) -> Notice:
+    behind = sessions_behind(last, now)
+    as_of = f"{ticker}: prices to the close of {last:%Y-%m-%d}, stored {stored_at:%Y-%m-%d %H:%M} UTC"
+    if behind == 0:
+        return Notice("current", as_of, "The latest session that has closed.")
+    count = f"{behind:,} session{'s' if behind > 1 else ''}"
+    if behind < STALE_AFTER_SESSIONS:
+        return Notice("late", as_of, f"{count} behind: trading-dag refresh brings it up to date.")
+    return Notice("stale", f"Stale: {count} behind", f"{as_of}. Nothing below speaks of today. trading-dag refresh.")
+
+
+def _of_signals(signals: pd.Timestamp, prices: pd.Timestamp) -> list[Notice]:
+    if pd.isna(signals):
+        return [Notice("late", "No forecasts are stored", "trading-dag run makes them.")]
+    if signals >= prices:
+        return []
+    text = f"Forecasts and signals speak of {signals:%Y-%m-%d}, prices of {prices:%Y-%m-%d}: trading-dag refresh."
+    return [Notice("late", "Forecasts are older than prices", text)]

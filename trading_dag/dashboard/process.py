@@ -1,0 +1,38 @@
+"""What all sessions of one server share: the settings, and one reader with its kept answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from resources.storage.parquet_store import ParquetStore
+from resources.storage.versioned_reader import VersionedReader
+from trading_dag.errors import ConfigurationError
+from trading_dag.settings import Settings
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Holds the settings and the reader of this process."""
+
+    settings: Settings
+    reader: VersionedReader
+
+
+_shared: list[Shared] = []
+
+
+def share(settings: Settings) -> None:
+    """Set what sessions read from, before the server starts."""
+    _shared[:] = [Shared(settings, VersionedReader(ParquetStore(settings.home)))]
+
+
+def shared() -> Shared:
+    """Return what the server was started with.
+
+    Raises
+    ------
+    ConfigurationError : outside a server.
+    """
+    if not _shared:
+        raise ConfigurationError("the dashboard is started by: trading-dag dashboard")
+    return _shared[0]
