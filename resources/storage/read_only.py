@@ -41,13 +41,26 @@ _READING_FUNCTIONS: Final = frozenset(
 ONE_QUERY: Final = "sql takes one query that reads, such as: from raw.prices_daily limit 5"
 
 
-def connect_read_only(path: Path, *, folder: Path) -> duckdb.DuckDBPyConnection:
+def connect_read_only(path: Path, *, folder: Path, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to a database file that can read below one folder and can change nothing, not even its
-    settings."""
+    settings.
+
+    Each connection is an instance of DuckDB of its own: several to one file, in one process, would share settings, and
+    the second could not be confined once those of the first are locked.
+
+    Parameters
+    ----------
+    memory_limit : such as ``512MB``; with one, what does not fit fails and is not written to a temporary file.
+    """
     import duckdb
 
-    connection = duckdb.connect(str(path), read_only=True, config=_AT_START)
+    limits = {"temp_directory": f"{path}.tmp"}
+    if memory_limit is not None:
+        limits = {"temp_directory": "", "memory_limit": memory_limit}
+    connection = duckdb.connect(":memory:", config={**_AT_START, **limits})
     try:
+        connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS warehouse (READ_ONLY)")
+        connection.execute("USE warehouse")
         connection.execute("SET python_enable_replacements = false")  # no variable of this process is a table
         # A view names files by a pattern, in which the folder's own brackets and stars are escaped.
         folders = {"folder": str(folder), "pattern": glob.escape(str(folder))}

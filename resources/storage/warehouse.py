@@ -51,9 +51,14 @@ class Warehouse:
             self._build()
         return self.path
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """Return a read-only connection; any number may be open while slices are written."""
-        return connect_read_only(self.ensure(), folder=self._data)
+    def connect(self, *, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
+        """Return a read-only connection; any number may be open, in any number of threads, while slices are written.
+
+        Parameters
+        ----------
+        memory_limit : how much its queries may take, such as ``512MB``.
+        """
+        return connect_read_only(self.ensure(), folder=self._data, memory_limit=memory_limit)
 
     def query(
         self,

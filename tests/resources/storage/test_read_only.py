@@ -176,3 +176,21 @@ def test_a_connection_that_somebody_else_uses_is_confined_too(warehouse: Warehou
         for text in (*READS_ELSEWHERE[:5], *SETTINGS[:8]):
             with pytest.raises(duckdb.Error):
                 connection.execute(text.format(home=warehouse.store.root, data="", outside=warehouse.store.root.parent))
+
+
+def test_several_connections_of_one_process_are_open_at_once_and_each_is_confined(warehouse: Warehouse) -> None:
+    import duckdb
+
+    with warehouse.connect() as first, warehouse.connect(memory_limit="64MB") as second:
+        rows = "SELECT count(*) FROM raw.prices_daily"
+        assert first.execute(rows).fetchall() == second.execute(rows).fetchall()
+        limit = "SELECT current_setting('memory_limit')"
+        assert second.execute(limit).fetchone() == ("61.0 MiB",)
+        assert first.execute(limit).fetchone() != ("61.0 MiB",)
+        for connection in (first, second):
+            with pytest.raises(duckdb.Error):
+                connection.execute("SET memory_limit = '1GB'")
+            with pytest.raises(duckdb.Error):
+                connection.execute("FROM read_csv('/etc/passwd')")
+        with pytest.raises(duckdb.OutOfMemoryException):
+            second.execute("SELECT list(a) FROM range(100_000_000) t(a)").fetchall()
