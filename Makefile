@@ -17,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick-tests test-all coverage lint style types layers checked bench ui dashboard clean install install-dev torch browser docs lock least-versions
+.PHONY: help run test quick-tests test-all coverage lint style types layers checked bench ui dashboard site clean install install-dev torch browser docs lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -132,11 +132,17 @@ lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project 
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --all-extras \
 		--no-annotate $(UPGRADE) pyproject.toml --output-file constraints.txt
 
-docs: install-dev  ## What is generated: the pages of tables, features, metrics, exits and models, and the snapshot of the asset graph
+site: install-dev  ## The documentation as web pages, in site/; nothing of it is loaded from outside
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Open site/index.html"
+
+docs: install-dev  ## What is generated: the pages of tables, features, metrics, settings, commands, exits and models, and the snapshot of the asset graph
 	$(BIN)/python -m trading_dag.reporting.table_docs
 	$(BIN)/python -m trading_dag.features.formulas > docs/features.md
 	$(BIN)/python -m trading_dag.reporting.exit_docs > docs/exits.md
 	$(BIN)/python -m trading_dag.reporting.metric_docs > docs/metrics.md
+	$(BIN)/python -m trading_dag.reporting.settings_docs > docs/settings.md
+	$(BIN)/python -m trading_dag.cli.command_docs > docs/commands.md
 	$(BIN)/python -m trading_dag.reporting.model_families > docs/models.md
 	@TRADING_DAG_ACCEPT_GRAPH=1 $(BIN)/pytest --quiet --no-header tests/assets/test_graph.py -k pinned
 	@git --no-pager diff --stat -- docs tests/assets/graph.json  # read the whole diff before it is committed

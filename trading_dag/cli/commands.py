@@ -34,7 +34,6 @@ app = typer.Typer(
     help="Short-dated options research on ETFs as a Dagster DAG in which every number is honest.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
