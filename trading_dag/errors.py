@@ -30,13 +30,15 @@ TradingDagError
 ├── ServerError                   a server of the UI that ended by itself
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
-│   └── StructureError            legs or rules of a structure that cannot be (names structure, leg and rule)
+│   ├── StructureError            legs or rules of a structure that cannot be (names structure, leg and rule)
+│   └── ContractSymbolError       a contract that has no standard name, or a name that means no standard contract
 ├── PaperTradingError             the paper account could not do what was asked
 │   ├── LiveTradingError          real money was asked for
 │   ├── OrderRefusedError         an order that was not sent: a limit, or the kill switch (names order and rule)
 │   │   └── KillSwitchError       the kill switch is on
 │   ├── BrokerError               a broker could not do what was asked (names broker and request)
 │   │   ├── BrokerUnavailableError  no answer: nobody knows whether the order arrived
+│   │   ├── BrokerAnswerError     an answer in no shape that is documented, or a state that is not known
 │   │   └── OrderNotFoundError    the broker never got the order
 │   └── JournalError              the account's journal is damaged, or is another account's
 └── SliceBusyError                another run is materializing the same slices
@@ -213,6 +215,21 @@ class StructureError(OptionPricingError):
     """Raised for impossible legs or rules of an option structure; names the structure, the leg and the rule."""
 
 
+class ContractSymbolError(OptionPricingError):
+    """A contract has no standard name, or a name means no standard contract.
+
+    Parameters
+    ----------
+    contract : what was to be named, or the name.
+    rule : the rule that is broken, as a sentence.
+    """
+
+    def __init__(self, *, contract: str, rule: str) -> None:
+        self.contract = contract
+        self.rule = rule
+        super().__init__(f"{contract}: {rule}")
+
+
 class PaperTradingError(TradingDagError):
     """Raised where the paper account could not do what was asked."""
 
@@ -259,6 +276,10 @@ class BrokerError(PaperTradingError):
 
 class BrokerUnavailableError(BrokerError):
     """Raised where no answer came, so that nobody knows whether the order arrived."""
+
+
+class BrokerAnswerError(BrokerError):
+    """Raised for an answer that does not have the documented shape, or names a state that nobody knows."""
 
 
 class OrderNotFoundError(BrokerError):

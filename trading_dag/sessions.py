@@ -140,3 +140,14 @@ def last_closed_session(now: pd.Timestamp | None = None) -> pd.Timestamp:
     closes = exchange_calendar().closes
     closed = closes.index[closes <= moment]
     return pd.Timestamp(closed[-1]).tz_localize(None).as_unit(TIME_UNIT)
+
+
+def running_session(now: pd.Timestamp | None = None) -> pd.Timestamp | None:
+    """Return the session that is under way at ``now`` (timezone-aware; default: the present): from its open on, and
+    before its close. None where the exchange is closed.
+    """
+    moment = pd.Timestamp.now("UTC") if now is None else now.tz_convert("UTC")
+    day = moment.tz_convert(NEW_YORK).tz_localize(None).normalize().as_unit(TIME_UNIT)
+    if day not in all_sessions():
+        return None
+    return day if session_open(day) <= moment < session_close(day) else None
