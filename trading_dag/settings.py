@@ -198,8 +198,12 @@ class Settings(BaseSettings):
     tradier_requests_per_minute: float = Field(60.0, gt=0, description="the sandbox allows 60, production 120")
     alpaca_url: str = Field("https://paper-api.alpaca.markets", description="its paper API; no other is spoken to")
     alpaca_data_url: str = Field("https://data.alpaca.markets", description="where its option quotes come from")
-    alpaca_api_key: SecretStr | None = Field(None, validation_alias="ALPACA_API_KEY")
-    alpaca_api_secret: SecretStr | None = Field(None, validation_alias="ALPACA_API_SECRET")
+    alpaca_api_key: SecretStr | None = Field(
+        None, validation_alias="ALPACA_API_KEY", description="of a paper account, with which no real money is reached"
+    )
+    alpaca_api_secret: SecretStr | None = Field(
+        None, validation_alias="ALPACA_API_SECRET", description="the key's second half"
+    )
     event_days: int | None = Field(
         None, ge=30, description="age at which stored news and mentions are dropped; empty keeps them for ever"
     )
