@@ -26,7 +26,8 @@ TradingDagError
 │   ├── SliceNotFoundError
 │   ├── ModelNotFoundError
 │   ├── UntrustedModelError       a stored model that holds a type nobody allowed, or was altered
-│   └── StudyJournalError         a journal of trials that is damaged, or is another search's
+│   ├── StudyJournalError         a journal of trials that is damaged, or is another search's
+│   └── BackupError               an archive that is damaged, unsafe or none, or a home that it may not replace
 ├── ServerError                   a server of the UI that ended by itself
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
@@ -197,6 +198,10 @@ class UntrustedModelError(StorageError):
 
 class StudyJournalError(StorageError):
     """Raised for a journal of trials that cannot be read, or that belongs to another search."""
+
+
+class BackupError(StorageError):
+    """Raised for an archive that is damaged, unsafe or no backup, and for a home that it may not replace."""
 
 
 class ServerError(TradingDagError):

@@ -150,6 +150,7 @@ class RunHistory(DagsterSqliteStorage):
         with FileLock(root / ".history.lock"):  # processes that start on a new home make the tables one by one
             self._run_storage = OwnedRunStorage.from_local(str(root / "history"))
             self._run_storage.marks = ProcessMarks(root / "processes")
+            self._run_storage.marks.own()  # so that a restore sees that the history is open
             self._event_log_storage = PooledEventLog(str(root / "history"))
             if not self._event_log_storage.has_table(SqlEventLogStorageTable.name):  # fails here where it is garbage
                 self._event_log_storage._init_db()  # there, but empty

@@ -45,6 +45,12 @@ class ProcessMarks:
             return True
         return _NAME.fullmatch(name) is not None and _is_locked(self.folder / name)
 
+    def living(self) -> list[str]:
+        """Return the marks of the other processes that live, sorted."""
+        own = self._held.get((os.getpid(), self.folder))
+        names = sorted(path.name for path in self.folder.glob("*") if not path.name.startswith("."))
+        return [name for name in names if name != own and self.lives(name)]
+
     def sweep(self) -> None:
         """Remove the marks of processes that are gone; a missing mark counts as dead, just as an unlocked one does."""
         for path in self.folder.glob("*"):

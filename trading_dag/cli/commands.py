@@ -12,6 +12,7 @@ import typer
 from trading_dag.cli.accept import accept
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.backtest_command import backtest
+from trading_dag.cli.backup_commands import backup, restore
 from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.dashboard_command import dashboard
@@ -134,6 +135,8 @@ app.command("import-chains")(import_chains)
 app.command()(chain)
 app.command()(payoff)
 app.command("clean-history")(clean_history)
+app.command()(backup)
+app.command()(restore)
 
 
 @app.command()

@@ -42,6 +42,7 @@ class CommandContext:
         if self.settings.log_level is not None:
             log_to_stderr(self.settings.log_level)
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
+        _finish_restore(self.settings.home)
         self.state = self.settings.home / ".dagster"
         self.state.mkdir(parents=True, exist_ok=True)
         self._configure_dagster()
@@ -100,6 +101,14 @@ class CommandContext:
         """Return the rows of a report's SQL for the chosen tickers and horizons."""
         chosen = [list(self.tickers), list(self.horizons)]
         return self.warehouse.query(sql, chosen, keys=self.research_slices)  # type: ignore[arg-type]
+
+
+def _finish_restore(home: Path) -> None:
+    """Finish a restore whose process was killed, before anything is read."""
+    if any(home.glob(".restore-*")):
+        from resources.backup.restore import finish_restore
+
+        finish_restore(home)
 
 
 def _with_folder(settings: Settings) -> Settings:

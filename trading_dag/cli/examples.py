@@ -63,6 +63,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "chain": ("chain SPY", "chain SPY --date 2024-01-16 --picture smiles.png"),
     "payoff": ("payoff iron_condor SPY", "payoff bull_put_spread SPY --date 2024-01-16 --picture payoff.png"),
+    "backup": ("backup /backups", "backup monday.tar.zst --json"),
+    "restore": ("restore monday.tar.zst", "restore monday.tar.zst --replace"),
     "clean-history": ("clean-history --dry-run", "clean-history --keep-models 5 --days 90"),
     "sql": (
         'sql "from evaluation.metrics where is_served"',
