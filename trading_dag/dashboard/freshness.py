@@ -80,7 +80,9 @@ def _of_prices(ticker: str, last: pd.Timestamp, *, stored_at: pd.Timestamp, now:
     count = f"{behind:,} session{'s' if behind > 1 else ''}"
     if behind < STALE_AFTER_SESSIONS:
         return Notice("late", as_of, f"{count} behind: trading-dag refresh brings it up to date.")
-    return Notice("stale", f"Stale: {count} behind", f"{as_of}. Nothing below speaks of today. trading-dag refresh.")
+    return Notice(
+        "stale", f"Stale: {count} behind", f"{as_of}. Nothing below speaks of today; new data: trading-dag refresh."
+    )
 
 
 def _of_signals(signals: pd.Timestamp, prices: pd.Timestamp) -> list[Notice]:

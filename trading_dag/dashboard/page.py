@@ -57,14 +57,15 @@ def show_chart(
     as_of : session of the newest number, or a text.
     nothing : why there may be nothing, and what to do.
     """
-    st.markdown(f"#### {plain(title)}")
-    if figure is None or data.empty:
+    is_empty = figure is None or data.empty
+    _heading(title, None if is_empty else data)
+    if figure is None or is_empty:
         show_nothing("Nothing to show here yet", nothing or "No rows of this are stored.")
         return
     st.caption(f"{plain(says)} As of {plain(as_of_text(as_of))}.")
-    key = slug(title)
-    st.plotly_chart(figure, width="stretch", theme="streamlit", config=dict(MODE_BAR), key=f"chart-{key}", alt=says)
-    download(data, name=key)
+    st.plotly_chart(
+        figure, width="stretch", theme="streamlit", config=dict(MODE_BAR), key=f"chart-{slug(title)}", alt=says
+    )  # fmt: skip
 
 
 def show_table(frame: pd.DataFrame, *, title: str, says: str, as_of: Any, columns: dict[str, Any] | None = None,
@@ -76,7 +77,7 @@ def show_table(frame: pd.DataFrame, *, title: str, says: str, as_of: Any, column
     frame : as it is to be seen and downloaded.
     columns : Streamlit's column configuration by column, with units in the labels.
     """
-    st.markdown(f"#### {plain(title)}")
+    _heading(title, None if frame.empty else frame)
     if frame.empty:
         show_nothing("No rows", nothing or "Nothing of this is stored yet.")
         return
@@ -85,7 +86,14 @@ def show_table(frame: pd.DataFrame, *, title: str, says: str, as_of: Any, column
         frame, hide_index=True, width="stretch", column_config=columns, height="auto" if height is None else height,
         key=f"table-{slug(title)}",
     )  # fmt: skip
-    download(frame, name=slug(title))
+
+
+def _heading(title: str, data: pd.DataFrame | None) -> None:
+    """Show a title, with the download of its data beside it."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"#### {plain(title)}", width="content")
+        if data is not None:
+            download(data, name=slug(title))
 
 
 def download(data: pd.DataFrame, *, name: str) -> None:
