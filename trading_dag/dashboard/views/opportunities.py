@@ -224,8 +224,8 @@ def _newest_session(context: PageContext, rows: pd.DataFrame) -> None:
     show_table(
         shown.head(SHOWN)[list(_TABLE)].assign(structure=shown["structure"].head(SHOWN).map(named)),
         title="Ranked structures", as_of=session, columns=_columns(), height=420,
-        says=f"{min(len(shown), SHOWN):,} of {len(rows):,} candidates; USD of one structure after costs, entered at the "
-        f"next open and left at the close of {day(rows['exit_session'].iloc[0])}. "
+        says=f"{min(len(shown), SHOWN):,} of {len(rows):,} candidates; USD of one structure after costs, entered at "
+        f"the next open and left at the close of {day(rows['exit_session'].iloc[0])}. "
         "The rank goes by the lower end of the interval of profit over risk.",
         nothing="No structure passes the filters.",
     )  # fmt: skip
