@@ -252,6 +252,7 @@ def drift_reports(breached_share: list[float]) -> pd.DataFrame:
                 "horizon": "24h",
                 "as_of_session": session,
                 "feature": f"feature_{number}",
+                "kind": "feature",
                 "psi": 1.0,
                 "psi_limit": 0.5,
                 "is_breached": number < share * 10,

@@ -30,6 +30,7 @@ _MINIMUM_PRESENCE: Final = 0.8
 _MINIMUM_BLOCKS: Final = 4
 _STRIDES_PER_BLOCK: Final = 4
 _PSEUDO_COUNT: Final = 0.5
+_ROUNDING: Final = 1e-9
 
 
 def population_stability_index(reference: npt.ArrayLike, recent: npt.ArrayLike, *, bins: int = 10) -> float:
@@ -93,7 +94,8 @@ def drift_report(
     Rows of ``monitoring.drift`` without ticker and horizon. ``as_of_session`` is the last session of ``features``;
     the report is known at its close. The recent window is the last ``window_sessions`` sessions; the training window
     is every session up to ``fitted_through`` that is not in the recent one. The limit compares windows of the
-    training window, a quarter of their length apart, with the rest of it, in the bins of the whole. A feature that is
+    training window, a quarter of their length apart, with the rest of it, counted as if it were as long as the whole,
+    in the bins of the whole. A feature that is
     present in less than 80 % of either window is left out. No rows where the training window is shorter than four
     recent ones: then nothing can be said. Nothing here is random.
     """
@@ -116,9 +118,10 @@ def drift_report(
         {
             "as_of_session": pd.Series(features["session"].max(), index=report.index, dtype="datetime64[us]"),
             "feature": report["feature"].astype("str"),
+            "kind": pd.Series("feature", index=report.index, dtype="str"),
             "psi": report["psi"].astype("float64"),
             "psi_limit": report["psi_limit"].astype("float64"),
-            "is_breached": (report["psi"] > report["psi_limit"]).astype("bool"),
+            "is_breached": (report["psi"] > report["psi_limit"] * (1.0 + _ROUNDING)).astype("bool"),
             "n_recent": pd.Series(int(recent.sum()), index=report.index, dtype="int64"),
             "n_reference": pd.Series(int(reference.sum()), index=report.index, dtype="int64"),
         }
@@ -136,7 +139,11 @@ def _measure(reference: FloatArray, recent: FloatArray, settings: DriftSettings)
 
     blocks = _block_counts(reference, edges, window=settings.window_sessions)
     blocks = blocks[blocks.sum(axis=1) >= _MINIMUM_PRESENCE * settings.window_sessions]
-    return psi, float(np.quantile(_psi(total - blocks, blocks), settings.quantile))
+    # Half an observation a bin weighs the less the larger a sample is, so the rest of the training window counts as
+    # many as the whole: otherwise what never changes would be a little beyond the limit of itself.
+    rest = total - blocks
+    rest *= total.sum() / rest.sum(axis=1, keepdims=True)
+    return psi, float(np.quantile(_psi(rest, blocks), settings.quantile))
 
 
 def _block_counts(reference: FloatArray, edges: FloatArray, *, window: int) -> FloatArray:

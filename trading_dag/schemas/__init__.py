@@ -58,7 +58,7 @@ from trading_dag.schemas.models import (
     SELECTION_STABILITY,
     VERSIONS,
 )
-from trading_dag.schemas.monitoring import DRIFT
+from trading_dag.schemas.monitoring import ACCURACY, DRIFT
 from trading_dag.schemas.opportunities import OPPORTUNITIES, OPPORTUNITY_CALIBRATION
 from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
 from trading_dag.schemas.predictions import (
@@ -118,6 +118,7 @@ TABLES: Final[dict[str, Table]] = {
         PREDICTIONS_SPREAD, PREDICTIONS_REGIME,
         METRICS, MULTIPLICITY, IMPORTANCE, OPPORTUNITY_CALIBRATION,
         OPPORTUNITIES, RECOMMENDATION, PREDICTIONS_LOG, LIVE, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT,
+        ACCURACY,
     )
 }  # fmt: skip
 
@@ -128,6 +129,7 @@ def table_of(qualified_name: str) -> Table:
 
 
 __all__ = [
+    "ACCURACY",
     "ALL_FEATURES",
     "BEST_HYPERPARAMETERS",
     "CHAIN_ANALYTICS",

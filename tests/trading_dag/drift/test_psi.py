@@ -115,7 +115,9 @@ def test_the_report_agrees_with_a_loop_over_windows() -> None:
         return float(np.sum((p - q) * np.log(p / q)))
 
     windows = [counts(reference[end - 60 : end]) for end in range(620, 59, -15)]
-    limit = np.quantile([index(counts(reference) - window, window) for window in windows], 0.95)
+    whole = counts(reference)
+    rests = [(whole - window) * whole.sum() / (whole - window).sum() for window in windows]
+    limit = np.quantile([index(rest, window) for rest, window in zip(rests, windows, strict=True)], 0.95)
     row = report.iloc[0]
     assert row["psi"] == pytest.approx(index(counts(reference), counts(recent)), rel=1e-12)
     assert row["psi_limit"] == pytest.approx(limit, rel=1e-12)
@@ -136,6 +138,14 @@ def test_a_feature_that_is_mostly_missing_is_left_out_and_a_short_history_says_n
     short = drift_report(frame[:299], fitted_through=frame["session"].iloc[238], settings=SETTINGS)
     assert len(short) == 0
     assert len(drift_report(frame[:0], fitted_through=frame["session"].iloc[0], settings=SETTINGS)) == 0
+
+
+@pytest.mark.parametrize("rows", [500, 6_000])
+def test_what_never_changes_is_never_beyond_its_limit(rows: int) -> None:
+    frame = frame_of(np.zeros(rows), "fed_pivot_cut")
+    for fitted_through in (rows - 61, rows - 1):
+        through = frame["session"].iloc[fitted_through]
+        assert not drift_report(frame, fitted_through=through, settings=SETTINGS)["is_breached"].any()
 
 
 def test_the_report_is_a_slice_of_the_table() -> None:
