@@ -37,4 +37,5 @@ PAGES: Final = (
     Page("Today", "today", "today", ":material/today:"),
     Page("Options", "options", "options", ":material/show_chart:", uses_horizon=False),
     Page("Opportunities", "opportunities", "opportunities", ":material/format_list_numbered:"),
+    Page("Backtests", "backtests", "backtests", ":material/history:"),
 )
