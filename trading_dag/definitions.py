@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.alert_sensors import build_alert_sensors
 from assets.catalog import DECLARATIONS
 from assets.declare.materialization import build_asset
 from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, TUNE_JOB, build_jobs
@@ -54,7 +55,11 @@ def build_definitions(
             tickers=partitions.tickers,
             horizons=partitions.horizons,
         ),
-        sensors=[build_automation_sensor(), build_drift_sensor(jobs[RETRAIN_JOB], partitions)],
+        sensors=[
+            build_automation_sensor(),
+            build_drift_sensor(jobs[RETRAIN_JOB], partitions),
+            *build_alert_sensors(settings, partitions),
+        ],
         executor=dg.in_process_executor,
         resources={**deployed_resources(settings), **(resources or {})},
     )

@@ -29,6 +29,7 @@ TradingDagError
 │   ├── StudyJournalError         a journal of trials that is damaged, or is another search's
 │   └── BackupError               an archive that is damaged, unsafe or none, or a home that it may not replace
 ├── ServerError                   a server of the UI that ended by itself
+├── AlertNotSentError             an alert that a channel did not take; it is kept and tried again
 ├── InsufficientDataError         too few rows or classes to fit or to score
 ├── OptionPricingError            arguments outside the domain of a pricing function
 │   ├── StructureError            legs or rules of a structure that cannot be (names structure, leg and rule)
@@ -206,6 +207,10 @@ class BackupError(StorageError):
 
 class ServerError(TradingDagError):
     """Raised where a server of the UI ended by itself."""
+
+
+class AlertNotSentError(TradingDagError):
+    """Raised where a channel did not take an alert; names the reason, and no secret."""
 
 
 class InsufficientDataError(TradingDagError):

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from trading_dag.alert_settings import AlertSettings
 from trading_dag.errors import StructureError, UnknownHorizonError, UnknownTickerError
 from trading_dag.feature_choice import choose_features
 from trading_dag.options.structures.user_structures import StructureSettings, parse_structures
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
+        hide_input_in_errors=True,  # a mistyped key would otherwise be printed with the complaint
     )
 
     home: Path = Field(default_factory=default_home, description="where data/, models/ and warehouse.duckdb live")
@@ -249,6 +251,7 @@ class Settings(BaseSettings):
     simulation: SimulationSettings = SimulationSettings()
     paper: PaperSettings = PaperSettings()
     drift: DriftSettings = DriftSettings()
+    alerts: AlertSettings = AlertSettings()
     http: HttpSettings = HttpSettings()
 
     @field_validator("tickers", "universe", "benchmarks", "horizons", "features", mode="before")

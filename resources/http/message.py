@@ -7,17 +7,12 @@ its answer, ``without_echo`` takes it out.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
-from typing import Final
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import urlencode
 
-# Taking out anything shorter would change an answer, and no vendor's key is so short.
-SHORTEST_KEY: Final = 6
-MASK: Final = "***"
+from resources.masking import MASK, masking_pattern
 
 
 @dataclass(frozen=True)
@@ -105,10 +100,9 @@ def without_echo(request: HttpRequest, outcome: Outcome) -> Outcome:
     """
     if not isinstance(outcome, HttpAnswer):
         return outcome
-    writings = sorted({one for secret in _bare_secrets(request) for one in _writings(secret)}, key=len, reverse=True)
-    if not writings:
+    pattern = masking_pattern(tuple(_bare_secrets(request)))
+    if pattern is None:
         return outcome
-    pattern = re.compile("|".join(map(re.escape, writings)))
     headers = {name: pattern.sub(MASK, value) for name, value in outcome.headers.items()}
     in_bytes = re.compile(pattern.pattern.encode())
     return replace(outcome, headers=headers, body=in_bytes.sub(MASK.encode(), outcome.body))
@@ -117,17 +111,4 @@ def without_echo(request: HttpRequest, outcome: Outcome) -> Outcome:
 def _bare_secrets(request: HttpRequest) -> list[str]:
     """Return the keys of a request, without the scheme (``Bearer``) that may stand before one in a header."""
     values = (*request.secrets.values(), *request.secret_headers.values())
-    return [bare for bare in (value.rpartition(" ")[2] for value in values) if len(bare) >= SHORTEST_KEY]
-
-
-def _writings(secret: str) -> set[str]:
-    encoded = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    in_json = json.dumps(secret)[1:-1]
-    return {
-        secret,
-        *encoded,
-        *(re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in encoded),
-        in_json,
-        in_json.replace("/", "\\/"),
-        escape(secret),
-    }
+    return [value.rpartition(" ")[2] for value in values]

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from trading_dag.cli.accept import accept
+from trading_dag.cli.alerts_command import alerts
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.backtest_command import backtest
 from trading_dag.cli.backup_commands import backup, restore
@@ -205,8 +206,9 @@ def doctor(
 
 
 app.add_typer(models)
+app.add_typer(alerts)
 
-for registered in (*app.registered_commands, *models.registered_commands):
+for registered in (*app.registered_commands, *models.registered_commands, *alerts.registered_commands):
     registered.cls = TalkativeCommand
 
 

@@ -70,6 +70,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         'sql "from evaluation.metrics where is_served"',
         "sql \"select session, iv_rank from features.implied_volatility where ticker = 'SPY'\" --limit 10",
     ),
+    "alerts": ("alerts status", "alerts test", "alerts send --dry-run", "alerts status --json"),
     "ui": ("ui", "ui --port 3001 --webserver-only"),
     "dashboard": ("dashboard", "dashboard --port 8600"),
     "doctor": ("doctor", "doctor --source live --fast --json"),

@@ -1,0 +1,1 @@
+"""Where alerts are kept, and the channels by which they leave this machine."""
