@@ -10,7 +10,7 @@ from typing import Final
 
 import dagster as dg
 
-from assets.alert_watches import Sight, Watch, drifted_slices, failed_runs, observe, signals, stale_prices
+from assets.alert_watches import Sight, Watch, drifted_slices, failed_runs, observe, paper, signals, stale_prices
 from assets.partitions import Partitions
 from resources.alerts.channels import channel_names, channels_of
 from resources.alerts.post import deliver, now_utc
@@ -26,6 +26,10 @@ SECONDS_FOR_DATA: Final = 600
 def build_alert_sensors(settings: Settings, partitions: Partitions) -> list[dg.SensorDefinition]:
     """Return the sensors that tell of failed runs, of signals, and of stale data and drift."""
     return [
+        _sensor(
+            "alert_on_paper", (paper,), SECONDS_FOR_SIGNALS, settings, partitions,
+            "Tells of each paper order that was sent, filled or rejected, of limits that refused one, and of a kill.",
+        ),
         _sensor(
             "alert_on_failed_runs", (failed_runs,), SECONDS_FOR_RUNS, settings, partitions,
             "Tells of each failed run and each blocking check that refused data, once a cause. Sends what waits.",

@@ -14,15 +14,18 @@ import dagster as dg
 import pandas as pd
 
 from resources.alerts.store import BookStore
+from resources.brokers.kill_switch import KillSwitch
 from resources.masking import secrets_of, without_secrets
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.alerts.book import Book, Standing, none_has_ended, record
 from trading_dag.alerts.cause import Cause
 from trading_dag.alerts.drift import drifted_slice
 from trading_dag.alerts.failed_runs import FailedStep, failed_run
+from trading_dag.alerts.paper import kill_switch, paper_orders
 from trading_dag.alerts.signals import signals_of
 from trading_dag.alerts.stale_data import stale_data
 from trading_dag.schemas import DRIFT, PRICES_DAILY, RECOMMENDATION, REGISTRY, VERSIONS
+from trading_dag.schemas.paper import ORDERS
 from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 RUNS_CURSOR: Final = "failed runs"
 RUNS_AT_ONCE: Final = 200
+ORDERS_CURSOR: Final = "paper orders"
+PAPER_FOLDER: Final = "paper"
 PARTITION_TAG: Final = "dagster/partition"
 WILL_RETRY_TAG: Final = "dagster/will_retry"
 # The sample ends years ago by design, so nothing of it is late.
@@ -244,10 +249,34 @@ def _newest(store: ParquetStore, key: SliceKey) -> dict[str, object] | None:
     return {str(name): value for name, value in rows.iloc[-1].to_dict().items()}
 
 
+def paper(sight: Sight, book: Book) -> Look:
+    """Return what happened to paper orders since the last look, and whether the kill switch is on.
+
+    The first look of a home begins with what comes after it.
+    """
+    switch = KillSwitch(sight.settings.home / PAPER_FOLDER)
+    stopped = (kill_switch(switch.reason),) if switch.is_on else ()
+    after = book.cursors.get(ORDERS_CURSOR)
+    orders = sight.store.read_or_empty(ORDERS, SliceKey())
+    if after is None:
+        newest = 0 if orders.empty else _microseconds(orders["recorded_at"].max()) + 1
+        return Look(stopped, cursor=(ORDERS_CURSOR, str(newest)))
+    # Those recorded at the very moment of the cursor are looked at again: each is told once, however often it is seen.
+    recorded = [_microseconds(moment) for moment in orders["recorded_at"]]
+    new = orders[[moment >= int(after) for moment in recorded]]
+    cursor = (ORDERS_CURSOR, str(max(recorded))) if len(new) else None
+    return Look((*stopped, *paper_orders(new)), cursor=cursor)
+
+
+def _microseconds(moment: pd.Timestamp) -> int:
+    utc = moment.tz_localize("UTC") if moment.tzinfo is None else moment
+    return int(utc.timestamp() * 1_000_000)
+
+
 def _lasting(kind: str, causes: list[Cause]) -> Look:
     """Return a look at everything of one kind: what is not among the causes has ended."""
     there = {cause.name for cause in causes}
     return Look(tuple(causes), lambda name, _: name.startswith(f"{kind}|") and name not in there)
 
 
-ALL_WATCHES: Final[tuple[Watch, ...]] = (failed_runs, stale_prices, drifted_slices, signals)
+ALL_WATCHES: Final[tuple[Watch, ...]] = (failed_runs, stale_prices, drifted_slices, signals, paper)

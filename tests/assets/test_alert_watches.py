@@ -11,15 +11,17 @@ import pandas as pd
 import pytest
 
 from assets.alert_sensors import build_alert_sensors
-from assets.alert_watches import Sight, failed_runs, observe, signals, stale_prices
+from assets.alert_watches import Sight, failed_runs, observe, paper, signals, stale_prices
 from assets.partitions import Partitions
 from resources.alerts.store import BookStore, folder_of
+from resources.brokers.kill_switch import KillSwitch
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.resources.alerts.loopback import slack_webhook
 from trading_dag.alerts.book import Book
 from trading_dag.errors import BadSliceError, SourceUnavailableError
 from trading_dag.frames import table_frame
 from trading_dag.schemas import PRICES_DAILY
+from trading_dag.schemas.paper import ORDERS
 from trading_dag.settings import Settings
 
 NOW = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)  # 21:00 in New York on Friday
@@ -155,6 +157,63 @@ def test_signals_that_were_never_made_are_told_at_their_time(sight: Sight, books
 
     assert message.title == "No complete signals of 2026-11-27: 1 of 1 are missing"
     assert "they have none at all" in message.body
+
+
+def orders(*events: tuple[str, str, int], reason: str | None = None) -> pd.DataFrame:
+    """Rows of ``paper.orders``: ticker, event, and the second at which it was recorded."""
+    return pd.concat(
+        [
+            table_frame(
+                ORDERS,
+                {
+                    "order_id": f"td-{ticker}-20261127-24h-matrix-r0-open", "event": event,
+                    "recorded_at": pd.Timestamp("2026-11-27 21:30", tz="UTC") + pd.Timedelta(seconds=second),
+                    "position_id": f"{ticker}-20261127-24h-matrix-r0", "ticker": ticker, "horizon": "24h",
+                    "signal_session": pd.Timestamp("2026-11-27"), "rule": "matrix", "roll": 0,
+                    "structure": "bull_put_spread", "intent": "open", "size": 0.5, "contracts": 3,
+                    "max_loss_usd": 1_200.0, "reason": reason, "cash_usd": 245.0 if event == "filled" else None,
+                    "fees_usd": 3.9, "broker": "paper", "edge": "no_edge", "source": "simulated", "is_live": True,
+                },
+                rows=1,
+            )
+            for ticker, event, second in events
+        ],
+        ignore_index=True,
+    )  # fmt: skip
+
+
+def test_paper_orders_are_told_once_each_and_limits_once_a_session(sight: Sight, books: BookStore) -> None:
+    def book_after(rows: pd.DataFrame) -> Book:
+        sight.store.write(ORDERS, SliceKey(), rows)
+        return observe((paper,), sight, books, channels=())
+
+    before = orders(("SPY", "intended", 0))
+    assert book_after(before).messages == ()
+    filled = pd.concat([before, orders(("SPY", "sent", 1), ("SPY", "filled", 1))], ignore_index=True)
+    book_after(filled)
+    refused = orders(("QQQ", "refused", 2), ("IWM", "refused", 2), reason="day limit: 2 of 2 positions of the day")
+    book = book_after(pd.concat([filled, refused], ignore_index=True))
+
+    assert [message.title for message in book.messages] == [
+        "Paper order filled: open 3 bull put spread on SPY 24h",
+        "The day limit of the paper account refused 2 orders of the signals of 2026-11-27",
+    ]
+    assert "245.00 USD received, 3.90 USD of fees." in book.messages[0].body
+    assert "(no edge shown)" in book.messages[0].body
+    assert "QQQ 24h, bull put spread: day limit: 2 of 2 positions of the day" in book.messages[1].body
+
+
+def test_the_kill_switch_is_told_each_time_it_is_turned_on(sight: Sight, books: BookStore) -> None:
+    switch = KillSwitch(sight.settings.home / "paper")
+    titles = []
+    for hour in (1, 2):
+        switch.path.parent.mkdir(exist_ok=True)
+        switch.turn_on("looked wrong", at=pd.Timestamp(f"2026-11-27 {hour}:00", tz="UTC"))
+        for _ in range(2):
+            titles = [message.title for message in observe((paper,), sight, books, channels=()).messages]
+        switch.turn_off()
+
+    assert titles == ["The kill switch of the paper account is on"] * 2
 
 
 def test_nothing_of_the_sample_is_late(sight: Sight, books: BookStore) -> None:
