@@ -123,6 +123,9 @@ browser:
 		echo "Installing Chromium for the browser tests"; \
 		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else echo "No Chromium here: the browser tests will be skipped"; fi
+	@test -f $(VENV)/axe/node_modules/axe-core/axe.min.js || ! command -v npm >/dev/null || \
+		npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.14 || \
+		echo "No axe-core to be had here: the test of accessibility will be skipped"
 
 bench: install-dev  ## The measured ratios; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench.run

@@ -8,13 +8,12 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from trading_dag.dashboard.freshness import Level, Notice, data_notices
+from trading_dag.dashboard.freshness import GRAVE, Level, Notice, data_notices
 from trading_dag.dashboard.page import PageContext, show_nothing
-from trading_dag.dashboard.process import Shared, shared
+from trading_dag.dashboard.process import Shared, shared, stored_tickers
 from trading_dag.dashboard.registry import PAGES, Page
 from trading_dag.dashboard.words import plain
 from trading_dag.errors import TradingDagError
-from trading_dag.schemas import PRICES_DAILY
 
 _HOW_TO_START = "trading-dag run            # the sample that comes with the project: minutes, no key, no network"
 _SHOWN_AS: dict[Level, Callable[..., object]] = {
@@ -38,6 +37,9 @@ _ICON = (
 _STYLE = """<style>
 .stMainBlockContainer {padding-top: 3.2rem; padding-bottom: 3rem;}
 [data-testid="stMetricValue"] {font-size: 1.35rem;}
+/* What must not be overlooked stays in sight while the page is scrolled. */
+@media (min-width: 641px) {.st-key-grave {position: sticky; top: 3.75rem; z-index: 90; backdrop-filter: blur(8px);}}
+.st-key-grave [data-testid="stAlertContainer"] {border-left: 0.5rem solid currentColor;}
 @media (max-width: 640px) {.stMainBlockContainer {padding-left: 0.8rem; padding-right: 0.8rem;}}
 </style>"""
 
@@ -67,10 +69,7 @@ def _shown(page: Page) -> Callable[[], None]:
 
 
 def _show(page: Page, process: Shared) -> None:
-    slices = process.reader.slices()
-    stored = set(slices.loc[slices["table_name"] == PRICES_DAILY.qualified_name, "ticker"].dropna())
-    tickers = (*(name for name in process.settings.active_tickers if name in stored),)
-    tickers = (*tickers, *sorted(stored - set(tickers)))
+    tickers = stored_tickers(process)
     st.markdown(f"### {page.title}")
     if not tickers:
         text = f"There are no prices below {process.settings.home}. This fills it, and the page shows it when done:"
@@ -78,8 +77,7 @@ def _show(page: Page, process: Shared) -> None:
         return
     ticker, horizon = _choices(page, tickers, process.settings.horizons)
     now = pd.Timestamp.now("UTC")
-    for notice in data_notices(slices, ticker=ticker, now=now):
-        _show_notice(notice)
+    _show_notices(data_notices(process.reader.slices(), ticker=ticker, now=now))
     page.render(PageContext(process.reader, process.settings, tickers, ticker, horizon, now))
 
 
@@ -103,6 +101,17 @@ def _kept(name: str, values: tuple[str, ...]) -> str:
         if wanted in values:
             return str(wanted)
     return values[0]
+
+
+def _show_notices(notices: list[Notice]) -> None:
+    grave = [notice for notice in notices if notice.level in GRAVE]
+    if grave:
+        with st.container(key="grave", gap="xsmall"):
+            for notice in grave:
+                _show_notice(notice)
+    for notice in notices:
+        if notice.level not in GRAVE:
+            _show_notice(notice)
 
 
 def _show_notice(notice: Notice) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from trading_dag.dashboard.theme import BLUE, GREY, LINE, new_figure, tinted
+from trading_dag.dashboard.theme import GREY, LINE, new_figure, tinted
 from trading_dag.schemas import QUANTILE_COLUMNS
 from trading_dag.sessions import NEW_YORK, session_close, session_open
 
@@ -74,7 +74,7 @@ def cone_figure(history: pd.DataFrame, points: pd.DataFrame, *, y_title: str, un
         )  # fmt: skip
         figure.add_trace(
             go.Scatter(x=points["time"], y=points[high], mode="lines", line={"width": 0}, fill="tonexty",
-                       fillcolor=tinted(BLUE, opacity), name=name, hovertemplate=form, legendgroup=name)
+                       fillcolor=tinted(LINE, opacity), name=name, hovertemplate=form, legendgroup=name)
         )  # fmt: skip
     figure.add_trace(
         go.Scatter(x=points["time"], y=points[MEDIAN], mode="lines+markers", name="median",

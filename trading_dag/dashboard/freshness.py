@@ -12,6 +12,7 @@ from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.sessions import SETTLEMENT_DELAY, all_sessions, last_closed_session
 
 Level = Literal["current", "late", "stale", "not_real"]
+GRAVE: Final[frozenset[Level]] = frozenset({"stale", "not_real"})
 STALE_AFTER_SESSIONS: Final = 2
 SAMPLE: Final = "sample"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from trading_dag.dashboard.theme import BLUE, GREEN, GREY, LINE, PURPLE, SERIES, VERMILION, mark_x, new_figure, tinted
+from trading_dag.dashboard.theme import GREEN, GREY, LINE, PURPLE, SERIES, VERMILION, mark_x, new_figure, tinted
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -115,7 +115,7 @@ def gamma_figure(data: pd.DataFrame, *, spot: float, flip: float, call_wall: flo
     )  # fmt: skip
     figure.update_layout(barmode="relative", bargap=0.15)
     figure.update_xaxes(hoverformat=",.2f")
-    mark_x(figure, spot, f"spot {spot:,.2f}", colour=BLUE)
+    mark_x(figure, spot, f"spot {spot:,.2f}", colour=LINE)
     marks = ((flip, "flip", PURPLE, "top left"), (call_wall, "call wall", GREEN, "bottom right"),
              (put_wall, "put wall", VERMILION, "bottom left"))  # fmt: skip
     for at, name, colour, position in marks:

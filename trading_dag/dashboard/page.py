@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resources.storage.versioned_reader import VersionedReader
 
 MIME_CSV: Final = "text/csv"
+BESIDE: Final = " · "
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,17 @@ def download(data: pd.DataFrame, *, name: str) -> None:
 
 
 def show_numbers(numbers: Sequence[tuple[str, str, str]]) -> None:
-    """Show numbers in a row that wraps on a narrow screen: label, value with its unit, and what it means."""
+    """Show numbers in a row that wraps on a narrow screen: label, value with its unit, and what it means.
+
+    What follows `` · `` in a value is shown smaller below it, such as the same number of the session before.
+    """
     with st.container(horizontal=True, gap="small"):
         for label, value, meaning in numbers:
-            st.metric(label, value, help=meaning or None, border=True, width="content")
+            main, _, beside = value.partition(BESIDE)
+            st.metric(
+                label, main, delta=beside or None, delta_color="off", delta_arrow="off", help=meaning or None,
+                border=True, width="content",
+            )  # fmt: skip
 
 
 def show_nothing(title: str, text: str, *, command: str = "") -> None:

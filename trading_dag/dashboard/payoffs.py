@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray
-from trading_dag.dashboard.theme import BLUE, GAIN, GREY, LINE, LOSS, ORANGE, mark_x, new_figure, tinted
+from trading_dag.dashboard.theme import GAIN, GREY, LINE, LOSS, ORANGE, mark_x, new_figure, tinted
 from trading_dag.options.pricing.forecast_distribution import ForecastDistribution
 from trading_dag.options.structures.forecast_value import expected_profit, forecast_probability_of_profit
 from trading_dag.options.structures.payoff import breakevens, payoff
@@ -151,7 +151,7 @@ def payoff_figure(data: pd.DataFrame, *, spot: float, breakevens: list[float], e
         xaxis={"anchor": "y2" if has_forecast else "y", "hoverformat": ",.2f"},
     )
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    mark_x(figure, spot, f"spot {spot:,.2f}", colour=BLUE)
+    mark_x(figure, spot, f"spot {spot:,.2f}", colour=LINE)
     for point in breakevens:
         mark_x(figure, point, f"breakeven {point:,.2f}", dash="dot", annotation_position="bottom right")
     return figure

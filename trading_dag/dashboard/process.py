@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.versioned_reader import VersionedReader
 from trading_dag.errors import ConfigurationError
+from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings
 
 
@@ -24,6 +25,14 @@ _shared: list[Shared] = []
 def share(settings: Settings) -> None:
     """Set what sessions read from, before the server starts."""
     _shared[:] = [Shared(settings, VersionedReader(ParquetStore(settings.home)))]
+
+
+def stored_tickers(process: Shared) -> tuple[str, ...]:
+    """Return the tickers with stored prices, those of the settings first."""
+    slices = process.reader.slices()
+    stored = set(slices.loc[slices["table_name"] == PRICES_DAILY.qualified_name, "ticker"].dropna())
+    first = tuple(name for name in process.settings.active_tickers if name in stored)
+    return (*first, *sorted(stored - set(first)))
 
 
 def shared() -> Shared:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray
-from trading_dag.dashboard.theme import BLUE, GREY, LINE, ORANGE, mark_x, new_figure
+from trading_dag.dashboard.theme import GREY, LINE, ORANGE, mark_x, new_figure
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.pricing.greeks import greeks
 from trading_dag.options.structures.indication import Indication
@@ -117,5 +117,5 @@ def scenario_figure(data: pd.DataFrame, *, spot: float, moved_spot: float) -> go
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
     mark_x(figure, spot, f"spot {spot:,.2f}", colour=GREY)
     if moved_spot != spot:
-        mark_x(figure, moved_spot, f"moved {moved_spot:,.2f}", colour=BLUE, annotation_position="bottom right")
+        mark_x(figure, moved_spot, f"moved {moved_spot:,.2f}", colour=LINE, annotation_position="bottom right")
     return figure

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from trading_dag.dashboard.gate import Gate
-from trading_dag.dashboard.process import share
+from trading_dag.dashboard.process import share, shared, stored_tickers
+from trading_dag.dashboard.registry import PAGES
 from trading_dag.dashboard.theme import streamlit_theme
+from trading_dag.errors import TradingDagError
 from trading_dag.settings import Settings
 
 SCRIPT: Final = Path(__file__).with_name("app.py")
@@ -40,10 +45,30 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
     """
     import uvicorn
 
+    guarded = application(settings, host=host)
+    threading.Thread(target=warm_up, daemon=True).start()
     uvicorn.run(
-        application(settings, host=host), host=host, port=port, log_level="warning",
+        guarded, host=host, port=port, log_level="warning",
         timeout_graceful_shutdown=CLOSING_SECONDS, server_header=False,
     )  # fmt: skip
+
+
+def warm_up() -> None:
+    """Import what pages need, and read ahead what the first page shows of the first ticker."""
+    from trading_dag.dashboard.theme import new_figure
+    from trading_dag.dashboard.views import today
+    from trading_dag.sessions import all_sessions
+
+    process = shared()
+    new_figure()
+    all_sessions()
+    for page in PAGES:
+        import_module(f"trading_dag.dashboard.views.{page.module}")
+    try:
+        for ticker in stored_tickers(process)[:1]:
+            today.read_ahead(process.reader, ticker, process.settings.horizons)
+    except TradingDagError as error:  # the page that reads the same tells it
+        logging.getLogger(__name__).warning("reading ahead: %s", error)
 
 
 def application(settings: Settings, *, host: str) -> Gate:

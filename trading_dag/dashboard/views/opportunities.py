@@ -11,7 +11,7 @@ import streamlit as st
 
 from resources.storage.parquet_store import SliceKey
 from trading_dag.dashboard.page import PageContext, show_chart, show_nothing, show_numbers, show_table
-from trading_dag.dashboard.theme import BLUE, GAIN, GREY, LINE, LOSS, ORANGE, mark_x, new_figure, tinted
+from trading_dag.dashboard.theme import GAIN, GREY, LINE, LOSS, ORANGE, mark_x, new_figure, tinted
 from trading_dag.dashboard.words import day, named, percent, plain, usd
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.structures.user_structures import structures_by_name
@@ -185,7 +185,7 @@ def view_figure(profit: pd.DataFrame, chances: pd.DataFrame, *, spot: float, exi
                 go.Scatter(x=profit["price_usd"], y=profit[column], mode="lines", name=name,
                            line={"color": colour, "dash": dash, "width": 2}, hovertemplate="%{y:+,.0f} USD")
             )  # fmt: skip
-    for column, name, colour in (("forecast_percent", "forecast", BLUE), ("market_percent", "market", ORANGE)):
+    for column, name, colour in (("forecast_percent", "forecast", LINE), ("market_percent", "market", ORANGE)):
         figure.add_trace(
             go.Scatter(x=chances["price_usd"], y=chances[column], mode="lines", line={"color": colour, "shape": "hvh"},
                        fill="tozeroy", fillcolor=tinted(colour, 0.2), name=name, yaxis="y2",
@@ -197,7 +197,7 @@ def view_figure(profit: pd.DataFrame, chances: pd.DataFrame, *, spot: float, exi
         xaxis={"anchor": "y2", "hoverformat": ",.2f"},
     )
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    mark_x(figure, spot, f"spot {spot:,.2f}", colour=BLUE)
+    mark_x(figure, spot, f"spot {spot:,.2f}", colour=LINE)
     return figure
 
 

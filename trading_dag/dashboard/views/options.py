@@ -96,7 +96,7 @@ def _numbers(
             ("Net gamma", against("net_gamma_million_usd", "{:+,.0f} million USD"), "Of dealers, per 1 % move"),
             ("Gamma flip", usd(flip, digits=2) if np.isfinite(flip) else "none within 15 %",
              "Nearest spot at which net gamma is zero"),
-            ("Walls, put and call", " · ".join(usd(wall) for wall in walls), "Strikes with the greatest exposure"),
+            ("Walls, put and call", " / ".join(usd(wall) for wall in walls), "Strikes with the greatest exposure"),
         ]
     )  # fmt: skip
     refused = sum(analysis.refused.values())

@@ -55,6 +55,17 @@ def signals(reader: VersionedReader, ticker: str, horizons: tuple[str, ...]) -> 
     return reader.query(SIGNAL_SQL, [[ticker], list(horizons)])
 
 
+def read_ahead(reader: VersionedReader, ticker: str, horizons: tuple[str, ...]) -> None:
+    """Read what the page needs of a ticker, so that whoever opens it first need not wait."""
+    rows = signals(reader, ticker, horizons)
+    if len(rows):
+        session = pd.Timestamp(rows["session"].max())
+        price_cone_data(reader, ticker, session)
+        level_cone_data(reader, ticker, session)
+        states_data(reader, ticker, session)
+        reader.query(_METRICS, [ticker, horizons[0]])
+
+
 def horizons_data(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what each horizon says by the served rule, for the table of all horizons."""
     served = rows[rows["is_served"]]
@@ -202,7 +213,7 @@ def _structure(context: PageContext, row: Mapping[Hashable, Any], history: pd.Da
             ("Most to lose", usd(row["max_loss_usd"]), "Of one structure, at expiration"),
             ("Most to win", "unlimited" if pd.isna(row["max_profit_usd"]) else usd(row["max_profit_usd"]),
              "Of one structure, at expiration"),
-            ("Breakeven", " · ".join(usd(point, digits=2) for point in points) or "none", "At expiration"),
+            ("Breakeven", " / ".join(usd(point, digits=2) for point in points) or "none", "At expiration"),
             ("P(profit) by forecast", percent(chance), "Probability of a profit at expiration under the forecast"),
             ("P(profit) by prices", percent(row["probability_of_profit"]), "The same by option prices"),
             ("Expected", usd(mean, signed=True), "Mean profit of one structure under the forecast, fees paid"),
