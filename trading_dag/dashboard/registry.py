@@ -38,4 +38,5 @@ PAGES: Final = (
     Page("Options", "options", "options", ":material/show_chart:", uses_horizon=False),
     Page("Opportunities", "opportunities", "opportunities", ":material/format_list_numbered:"),
     Page("Backtests", "backtests", "backtests", ":material/history:"),
+    Page("Models", "models", "models", ":material/model_training:"),
 )

@@ -7,24 +7,22 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.arrays import FloatArray
 from trading_dag.plots import canvas
 from trading_dag.schemas import RISE
 from trading_dag.served_models import SERVED_DIRECTION
+from trading_dag.validation.reliability import BINS, bin_of, reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-_BINS: Final = 10
 # A hard call has no probability to be right about.
 _HARD_CALL: Final = "previous_direction"
 _CLEAR: Final = ("UP", "DOWN")
-_NORMAL_QUANTILE: Final = 1.96
 _RARE: Final = 30
 _LETTERS_A_LINE: Final = 110
 
@@ -68,9 +66,9 @@ def calibration(direction_predictions: pd.DataFrame) -> Figure:
         if name == SERVED_DIRECTION and np.isfinite(before).any():
             said = np.isfinite(before)
             _reliability(curve, before[said], rose[said], label="before calibration", colour=colour, line=":")
-        in_bin = np.bincount(_bin_of(probability), minlength=_BINS)
-        width = 0.8 / _BINS / len(names)
-        lefts = np.arange(_BINS) / _BINS + 0.1 / _BINS + position * width
+        in_bin = np.bincount(bin_of(probability), minlength=BINS)
+        width = 0.8 / BINS / len(names)
+        lefts = np.arange(BINS) / BINS + 0.1 / BINS + position * width
         canvas.bars(counts, lefts, in_bin, width=width, colour=colour)
     canvas.dress(curve, y_label="share of sessions that rose")
     canvas.dress(counts, x_label="forecast probability of a rise", y_label="forecasts")
@@ -89,25 +87,14 @@ def _spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _bin_of(probability: FloatArray) -> npt.NDArray[np.intp]:
-    return np.minimum((probability * _BINS).astype(np.intp), _BINS - 1)
-
-
 def _reliability(axes: Axes, probability: FloatArray, rose: FloatArray, *, label: str, colour: str, line: str) -> None:
     """Draw mean forecast and share of rises per bin that has forecasts, with Wilson's interval; rare bins are
     hollow."""
-    bins = _bin_of(probability)
-    count = np.bincount(bins, minlength=_BINS).astype("float64")
-    is_filled = count > 0
-    count = count[is_filled]
-    forecast = np.bincount(bins, weights=probability, minlength=_BINS)[is_filled] / count
-    share = np.bincount(bins, weights=rose, minlength=_BINS)[is_filled] / count
-    squared = _NORMAL_QUANTILE**2
-    centre = (share + squared / (2 * count)) / (1 + squared / count)
-    reach = _NORMAL_QUANTILE / (1 + squared / count) * np.sqrt(share * (1 - share) / count + squared / (4 * count**2))
-    axes.vlines(forecast, centre - reach, centre + reach, color=colour, linewidth=1.2, alpha=0.7)
+    rows = reliability(probability, rose)
+    forecast, share = rows["forecast"].to_numpy(), rows["share"].to_numpy()
+    axes.vlines(forecast, rows["low"], rows["high"], color=colour, linewidth=1.2, alpha=0.7)
     axes.plot(forecast, share, color=colour, marker="o", markersize=5.5, linewidth=1.4, linestyle=line, label=label)
-    rare = count < _RARE
+    rare = rows["n"].to_numpy() < _RARE
     axes.plot(forecast[rare], share[rare], color=colour, marker="o", markersize=3.5, linestyle="none", mfc="white")
 
 
