@@ -26,6 +26,7 @@ RETRAIN_JOB: Final = "retrain"
 TUNE_JOB: Final = "tune"
 OPTION_CHAIN_JOB: Final = "option_chain"
 OPTIONS_JOB: Final = "options"
+DURING_SESSION_JOB: Final = "during_session"
 HOUR_SECONDS: Final = 3600
 # The tag by which the run queue of dagster.yaml keeps runs without a partition apart.
 UNPARTITIONED: Final = {"trading_dag/unpartitioned": "yes"}
@@ -56,6 +57,11 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations.", tags=UNPARTITIONED),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
         _job(OPTIONS_JOB, options, "Analytics of the stored option chains of one ticker."),
+        _job(
+            DURING_SESSION_JOB,
+            keys_of_stage("during_session"),
+            "Provisional forecasts and opportunities of one ticker, while its session is under way.",
+        ),
         _job(
             TUNE_JOB,
             list(hyperparameters.hyperparameters.asset_keys),

@@ -107,6 +107,8 @@ def _by_expected_value(
     settings, menu = settings_for_contract(at.ticker, at.settings), structures_by_name(at.settings.structures)
     chosen = choose(opportunities, at.settings.selector)
     is_traded = (chosen["structure"] != NO_TRADE).to_numpy(dtype=bool)
+    if at.running is not None:
+        is_traded = is_traded & (chosen["target_session"] < at.running).to_numpy(dtype=bool)
     realised = np.full(len(chosen), np.nan)
     market = build_market(prices, volatility_index, rates=rates, settings=settings)
     realised[is_traded] = realised_profits(chosen[is_traded], market, menu=menu)

@@ -14,7 +14,16 @@ import dagster as dg
 from assets.alert_sensors import build_alert_sensors
 from assets.catalog import DECLARATIONS
 from assets.declare.materialization import build_asset
-from assets.jobs import OPTION_CHAIN_JOB, REFRESH_MACRO_JOB, REFRESH_RAW_JOB, RETRAIN_JOB, TUNE_JOB, build_jobs
+from assets.intraday_schedule import build_hourly_schedule
+from assets.jobs import (
+    DURING_SESSION_JOB,
+    OPTION_CHAIN_JOB,
+    REFRESH_MACRO_JOB,
+    REFRESH_RAW_JOB,
+    RETRAIN_JOB,
+    TUNE_JOB,
+    build_jobs,
+)
 from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
@@ -47,14 +56,17 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),
-        schedules=build_schedules(
-            raw_job=jobs[REFRESH_RAW_JOB],
-            macro_job=jobs[REFRESH_MACRO_JOB],
-            chain_job=jobs[OPTION_CHAIN_JOB],
-            tune_job=jobs[TUNE_JOB],
-            tickers=partitions.tickers,
-            horizons=partitions.horizons,
-        ),
+        schedules=[
+            *build_schedules(
+                raw_job=jobs[REFRESH_RAW_JOB],
+                macro_job=jobs[REFRESH_MACRO_JOB],
+                chain_job=jobs[OPTION_CHAIN_JOB],
+                tune_job=jobs[TUNE_JOB],
+                tickers=partitions.tickers,
+                horizons=partitions.horizons,
+            ),
+            build_hourly_schedule(jobs[DURING_SESSION_JOB], partitions.tickers),
+        ],
         sensors=[
             build_automation_sensor(),
             build_drift_sensor(jobs[RETRAIN_JOB], partitions),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # What is worked on together. ``all_slices``: an unpartitioned asset that reads other assets' slices, so it comes last.
-Stage = SliceKind | Literal["all_slices"]
+Stage = SliceKind | Literal["all_slices", "during_session"]
 TimeColumn = str | Callable[[pd.DataFrame], pd.Series]
 Describe = Callable[["Slice", pd.DataFrame], dict[str, Any]]
 # Says in the tags of a run that it is to search hyperparameters within its budget, not only to read what was found.
@@ -65,6 +65,7 @@ class Slice:
     as_of : the last session that had closed when the computation began. Read once, so that the function and each
         recomputation by the look-ahead prober agree; what is computed here knows no other clock.
     is_tuning : whether the run was started to search hyperparameters, by a job or a schedule that says so in a tag.
+    running : the session that is under way, where a function is asked about it; its prices are no outcomes.
     """
 
     key: SliceKey
@@ -73,6 +74,7 @@ class Slice:
     store: ParquetStore
     as_of: pd.Timestamp = field(default_factory=last_closed_session)
     is_tuning: bool = False
+    running: pd.Timestamp | None = None
 
     @property
     def ticker(self) -> str:
@@ -238,6 +240,7 @@ class Declaration:
     describe: Describe | None = None
     forecasts: Forecasts | None = None
     refits_only: bool = False
+    during_session: bool = False
 
     def fingerprint(self, settings: Settings) -> dict[str, str]:
         """Return the code version and a digest of the settings that are used: with the inputs, they decide what is
@@ -263,7 +266,10 @@ class Declaration:
 
     @property
     def stage(self) -> Stage:
-        """Return what the declaration is worked on with: the slices of its kind, or all slices, once they are there."""
+        """Return what the declaration is worked on with: the slices of its kind, all slices once they are there, or
+        what is about a session under way."""
+        if self.during_session:
+            return "during_session"
         return "all_slices" if any(read.of_all_slices for read in self.reads.values()) else self.slice
 
     @property
@@ -318,6 +324,7 @@ def table_asset(
     cross_rules: tuple[CrossRule, ...] = (),
     describe: Describe | None = None,
     refits_only: bool = False,
+    during_session: bool = False,
 ) -> Callable[[Callable[..., Any]], Declaration]:
     """Return the decorator that declares the asset of one table, or of several that one computation makes.
 
@@ -335,6 +342,7 @@ def table_asset(
     describe : makes metadata for the UI from the first table, before it is stored. The look-ahead prober calls the
         asset function many times, so a probed function returns a bare frame and leaves its pictures to ``describe``.
     refits_only : whether new data make it stale only where models are fitted again, as they do a model.
+    during_session : whether it is about a session under way. Only a request makes it; no command brings it up to date.
     """
     first = tables[0]
 
@@ -349,13 +357,14 @@ def table_asset(
             reads=_as_reads(reads or {}),
             code_version=code_version,
             kinds=frozenset(kinds),
-            automation=automation or ("none" if fetch else "eager"),
+            automation=automation or ("none" if fetch or during_session else "eager"),
             uses=uses,
             fetch=fetch,
             probe=probe,
             cross_rules=cross_rules,
             describe=describe,
             refits_only=refits_only,
+            during_session=during_session,
         )
 
     return declare

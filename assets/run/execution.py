@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from assets.catalog import DECLARATIONS
 from assets.declare.declaration import Declaration, Stage
-from assets.jobs import ALL_SLICES_JOB, MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
+from assets.jobs import ALL_SLICES_JOB, DURING_SESSION_JOB, MACRO_JOB, MARKET_JOB, OPTION_CHAIN_JOB, RESEARCH_JOB
 from assets.partitions import partition_key
 from assets.run.chain_fetch import is_stored, run_chain, wanted_chains
 from assets.run.in_process import RunOutcome, run_job
@@ -46,6 +46,7 @@ JOB_OF_STAGE: Final[dict[Stage, str]] = {
     "ticker": MARKET_JOB,
     "ticker_horizon": RESEARCH_JOB,
     "all_slices": ALL_SLICES_JOB,
+    "during_session": DURING_SESSION_JOB,
 }
 # Asset groups, or tables, to which a mode is confined; the others have no such bounds. A refresh goes to the signals.
 REFRESHED: Final[frozenset[str]] = frozenset(

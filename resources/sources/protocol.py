@@ -56,6 +56,14 @@ class Source(Protocol):
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return rows of ``raw.prices_hourly``: bars within the exchange's hours, by their true start."""
 
+    def hours_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:
+        """Return rows of ``raw.prices_hourly`` of the session that is under way at a moment (UTC): bars that have
+        ended. Without rows, the attribute ``source_off`` says why."""
+
+    def chain_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:
+        """Return rows of ``raw.option_chain`` as quoted in the session that is under way at a moment (UTC); the
+        attribute ``quoted_at`` (UTC) says when. Without rows, ``source_off`` says why."""
+
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return rows of ``raw.news``: articles about the ticker, and the market's (scope ``market``) in every
         slice."""

@@ -120,6 +120,14 @@ class SampleSource:
         """Return no rows: the sample has no hourly bars."""
         return _off(PRICES_HOURLY, "hourly bars")
 
+    def hours_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002
+        """Return no rows: the sample has no hourly bars."""
+        return _off(PRICES_HOURLY, "hourly bars")
+
+    def chain_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002
+        """Return no rows: the sample has no quotes of a session under way."""
+        return _off(OPTION_CHAIN, "option chain of a session under way")
+
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:  # noqa: ARG002
         """Return no rows: the sample has no news."""
         return _off(NEWS, "news")

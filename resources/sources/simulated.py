@@ -16,6 +16,7 @@ import pandas as pd
 
 from resources.raw_frames import raw_frame, require_rows, since_session
 from resources.sources.hull_file import HullFile
+from resources.sources.running_session import QUOTED_AT, hours_that_ended, no_chain_so_far
 from resources.sources.status import SourceStatus
 from trading_dag.schemas import (
     EARNINGS,
@@ -30,10 +31,10 @@ from trading_dag.schemas import (
     VOLATILITY_INDEX,
     Table,
 )
-from trading_dag.sessions import last_closed_session
+from trading_dag.sessions import last_closed_session, running_session, session_close
 from trading_dag.simulation.attention import mention_rows, news_rows, sentiment_rows
 from trading_dag.simulation.bars import daily_bars, hourly_bars
-from trading_dag.simulation.chain import quoted_chain
+from trading_dag.simulation.chain import chain_so_far, quoted_chain
 from trading_dag.simulation.earnings import earnings_rows
 from trading_dag.simulation.macro import calendar_rows, macro_rows
 from trading_dag.simulation.parameters import Underlying, underlying_of
@@ -46,6 +47,7 @@ from trading_dag.underlyings import OWN_VOLATILITY_INDEX
 
 NAME: Final = SIMULATED
 _PATHS_KEPT: Final = 4
+_MARKETS_KEPT: Final = 2  # through the last session that has closed, and through the one under way
 
 
 class SimulatedSource:
@@ -74,7 +76,7 @@ class SimulatedSource:
         self._settings = settings
         self.hull = HullFile(hull_file, source=settings.world)
         self._last_session = last_session
-        self._market_until = lru_cache(maxsize=1)(self._make_market)
+        self._market_until = lru_cache(maxsize=_MARKETS_KEPT)(self._make_market)
         self._path_until = lru_cache(maxsize=_PATHS_KEPT)(self._make_path)
 
     has_earlier_chains = True
@@ -142,6 +144,32 @@ class SimulatedSource:
         validate_ticker(ticker)
         return min(last_closed_session(now), self._last)
 
+    def hours_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:
+        """Return the hours of the session under way that have ended; the same ones as once it has closed.
+
+        Raises
+        ------
+        UnknownTickerError : for what is no ticker.
+        """
+        validate_ticker(ticker)
+        return hours_that_ended(lambda session: self._hours_through(session, ticker), source=self.name, now=now)
+
+    def chain_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:
+        """Return the quotes at the end of the last hour that has ended.
+
+        Raises
+        ------
+        UnknownTickerError : for what is no ticker.
+        """
+        hours, session = self.hours_so_far(ticker, now=now), running_session(now)
+        if hours.empty or session is None:
+            return no_chain_so_far(self.name, str(hours.attrs["source_off"]))
+        market, path = self._market_until(session), self._path_until(ticker, session)
+        rows = chain_so_far(market, path, len(market.times) - 1, bars=len(hours))
+        chain = self._events(rows, OPTION_CHAIN)
+        chain.attrs[QUOTED_AT] = min(hours["ts"].iloc[-1] + pd.Timedelta(hours=1), session_close(session))
+        return chain
+
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return made-up headlines about the ticker and the market, from the first session on."""
         rows = news_rows(*self._world(ticker))
@@ -185,6 +213,14 @@ class SimulatedSource:
     def _world(self, ticker: str) -> tuple[SimulatedMarket, Path]:
         last = self._last_session()
         return self._market_until(last), self._path_until(validate_ticker(ticker), last)
+
+    def _hours_through(self, session: pd.Timestamp, ticker: str) -> pd.DataFrame:
+        """Return the hours of a session that need not have closed, those to come included."""
+        market = self._market_until(session)
+        rows = hourly_bars(market, self._path_until(ticker, session))
+        return self._table(
+            rows[rows["session"] == session].assign(ticker=ticker), PRICES_HOURLY, f"{ticker} {session:%Y-%m-%d}", None
+        )
 
     def _make_market(self, last: pd.Timestamp) -> SimulatedMarket:
         return simulate_market(self._settings, timeline(self._settings, last=last))

@@ -23,6 +23,7 @@ from trading_dag.cli.explain_command import explain
 from trading_dag.cli.history_commands import clean_history
 from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, materialize, show_report
 from trading_dag.cli.models_command import models
+from trading_dag.cli.now_command import refresh_now
 from trading_dag.cli.opportunities_command import opportunities
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
@@ -52,9 +53,21 @@ def run(
 
 
 @app.command()
-def refresh(tickers: Tickers = "", horizons: Horizons = "", source: Source = "", as_json: AsJson = False) -> None:
+def refresh(
+    tickers: Tickers = "",
+    horizons: Horizons = "",
+    source: Source = "",
+    as_json: AsJson = False,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Only provisional forecasts and opportunities of the session that is under way."),
+    ] = False,
+) -> None:
     """Fetch new data and update everything up to the signals. No model is refitted; scores and backtests are not
     updated."""
+    if now:
+        refresh_now(CommandContext(source, tickers, horizons), as_json=as_json)
+        return
     materialize(CommandContext(source, tickers, horizons), "refresh", as_json=as_json)
 
 

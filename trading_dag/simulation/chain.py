@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from trading_dag.options.chains.contracts import is_morning_settled, terms_of, y
 from trading_dag.options.pricing.implied_volatility import implied_volatility
 from trading_dag.sessions import all_sessions
 from trading_dag.simulation.listing import listed_expirations, listed_strikes, strike_grid
-from trading_dag.simulation.paths import Path, SimulatedMarket
+from trading_dag.simulation.paths import Factor, Path, SimulatedMarket
 from trading_dag.simulation.streams import stream, uniform_of
 from trading_dag.simulation.timeline import OVERNIGHT_SHARE, ex_dividend_sessions, split_session
 from trading_dag.simulation.transform_pricing import priced_state, put_prices
@@ -152,6 +152,29 @@ def quoted_chain(market: SimulatedMarket, path: Path, position: int) -> pd.DataF
     dollars = {name: rows[name] * ratio for name in ("underlying_price", "strike", "bid", "ask", "last")}
     contracts = {name: (rows[name] / ratio).round() for name in ("volume", "open_interest")}
     return rows.assign(**dollars, **contracts)
+
+
+def chain_so_far(market: SimulatedMarket, path: Path, position: int, *, bars: int) -> pd.DataFrame:
+    """Return the chain of a session under way, as quoted after so many of its bars: nothing after them is looked at.
+
+    Variance is the one in force during the session, time to settlement that of the session's close. Volumes are the
+    share of the session's that falls on these bars.
+    """
+    levels = path.levels.copy()
+    levels[position, bars:] = levels[position, bars]
+    early_path = replace(path, levels=levels, own=_in_force(path.own, position))
+    early_market = replace(market, factor=_in_force(market.factor, position))
+    rows = quoted_chain(early_market, early_path, position)
+    shares = market.times.shares[position, 1:]
+    volume = np.floor(rows["volume"] * shares[:bars].sum() / shares.sum())
+    return rows.assign(volume=volume, last=rows["last"].where(volume > 0))
+
+
+def _in_force(factor: Factor, position: int) -> Factor:
+    """Return a factor whose variance after a session is the one during it."""
+    variance = factor.variance.copy()
+    variance[position + 1] = variance[position]
+    return replace(factor, variance=variance)
 
 
 def _volatilities(book: FairBook) -> FloatArray:

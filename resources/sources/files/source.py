@@ -42,6 +42,7 @@ from resources.sources.files.events import FileEvents
 from resources.sources.files.folder import NAME, PRICES
 from resources.sources.files.status import folder_statuses
 from resources.sources.hull_file import NAMES_IN_FOLDER, HullFile
+from resources.sources.running_session import hours_that_ended, no_chain_so_far
 from resources.sources.status import SourceStatus
 from resources.text_files.column_file import (
     ColumnFile,
@@ -245,6 +246,14 @@ class FilesSource:
     def prices_hourly(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return the bars of one ticker, see ``FileEvents.prices_hourly``."""
         return self._events.prices_hourly(validate_ticker(ticker), since=since)
+
+    def hours_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:
+        """Return the bars of the session under way, where somebody keeps adding them to the file."""
+        return hours_that_ended(lambda session: self.prices_hourly(ticker, since=session), source=NAME, now=now)
+
+    def chain_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002
+        """Return no rows: files hold end-of-day chains."""
+        return no_chain_so_far(NAME, "files of chains hold end-of-day quotes")
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return the market's headlines, see ``FileEvents.news``."""

@@ -21,6 +21,7 @@ from resources.sources.hull_file import HullFile
 from resources.sources.live.chains import LiveChains
 from resources.sources.live.economic_calendar import EconomicCalendarClient
 from resources.sources.live.events import LiveEvents
+from resources.sources.running_session import hours_that_ended, no_chain_so_far
 from resources.sources.status import SourceStatus
 from resources.vendors.apewisdom import ApeWisdomClient
 from resources.vendors.finnhub import FinnhubClient
@@ -123,6 +124,19 @@ class LiveSource:
         """
         bars = self._yahoo.hourly_bars(yahoo_symbol(validate_ticker(ticker)), since=since)
         return raw_frame(bars.assign(ticker=ticker), PRICES_HOURLY, source=NAME)
+
+    def hours_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:
+        """Return the hours of the session under way that ended half an hour ago or more, as Yahoo shows them.
+
+        Raises
+        ------
+        SourceError : see ``YahooClient.hourly_bars``; where no hour has ended, the frame has no rows instead.
+        """
+        return hours_that_ended(lambda session: self.prices_hourly(ticker, since=session), source=NAME, now=now)
+
+    def chain_so_far(self, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:  # noqa: ARG002
+        """Return no rows: vendors are asked for chains once they are those of a close."""
+        return no_chain_so_far(NAME, "vendors of chains are asked after the close")
 
     def news(self, ticker: str, *, since: pd.Timestamp | None = None) -> pd.DataFrame:
         """Return Finnhub's articles about the ticker and the market; off without a key.

@@ -88,6 +88,7 @@ def build_opportunities(
     menu: Mapping[str, Structure] = STRUCTURES,
     smiles: pd.DataFrame | None = None,
     whole_grid_sessions: int = 1,
+    with_earlier: bool = True,
 ) -> Opportunities:
     """Build ``signals.opportunities`` of one ticker and horizon.
 
@@ -101,6 +102,7 @@ def build_opportunities(
     smiles : options.chain_analytics of the ticker, by which the sessions that it has are priced; None for none.
     whole_grid_sessions : for how many of the last sessions every candidate of the whole grid is a row. Of those before,
         the best candidate of each structure is.
+    with_earlier : whether sessions before those have rows at all.
 
     Returns
     -------
@@ -121,7 +123,7 @@ def build_opportunities(
     head = {"ticker": made.ticker, "horizon": horizon.key}
     parts = []
     for surface, is_priced, source in made.surfaces:
-        for size, is_wanted in ((HISTORY_GRID, ~newest), (WHOLE_GRID, newest)):
+        for size, is_wanted in ((HISTORY_GRID, ~newest & with_earlier), (WHOLE_GRID, newest)):
             at = np.flatnonzero(is_priced & is_wanted)
             if len(at):
                 parts.append(
@@ -129,8 +131,8 @@ def build_opportunities(
                             settings=made.settings, keeps_all=size is WHOLE_GRID)
                 )  # fmt: skip
     table = pd.concat(parts, ignore_index=True) if parts else table_frame(OPPORTUNITIES, {}, rows=0)
-    unquoted = len(known.sessions) - left_out[NO_SURFACE] - table["session"].nunique()
-    left_out["no_quote"] += unquoted
+    if with_earlier:
+        left_out["no_quote"] += len(known.sessions) - left_out[NO_SURFACE] - table["session"].nunique()
     table = table.sort_values(list(OPPORTUNITIES.key), kind="stable", ignore_index=True)
     return Opportunities(table, {reason: count for reason, count in left_out.items() if count}, made.objection)
 
