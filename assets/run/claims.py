@@ -18,7 +18,7 @@ from resources.runs.dagster_private import (
     BulkActionStatus,
     PartitionBackfill,
 )
-from resources.runs.history import PROCESS_IS_GONE, is_abandoned, sweep_marks
+from resources.runs.owned_runs import PROCESS_IS_GONE, is_abandoned, sweep_marks
 from resources.storage.parquet_store import SliceKey
 from trading_dag.errors import SliceBusyError
 

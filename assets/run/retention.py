@@ -48,8 +48,9 @@ def superfluous_runs(instance: dg.DagsterInstance, *, before: dt.datetime) -> li
 
 
 def remove_runs(instance: dg.DagsterInstance, run_ids: list[str]) -> None:
-    """Delete runs together with their events."""
+    """Delete runs together with their events and what they printed."""
     for run_id in run_ids:
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)
 
 

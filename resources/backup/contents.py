@@ -14,7 +14,7 @@ from trading_dag.errors import StorageError
 
 # In this order they are caught: a slice that names a version of a model is caught before the versions are, and
 # versions are only added.
-FOLDERS: Final = (".dagster", "data", "models", "tuning", "training")
+FOLDERS: Final = (".dagster", "paper", "data", "models", "tuning", "training")
 # Below the home, and made anew: views, answers of vendors, what a restore works in.
 REBUILT: Final = ("warehouse.duckdb", "warehouse.duckdb.wal", ".cache")
 DATABASE: Final = ".db"

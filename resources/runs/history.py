@@ -4,8 +4,7 @@ Dagster's default keeps a file per run and mirrors asset events into an index, a
 each statement. A research slice records about two hundred events; one log with open connections takes a quarter of the
 time (``docs/decisions``), with the same schema.
 
-Each run is tagged with the process that owns it (``process_marks``), so that a run whose process is gone can be
-told from one that is under way, whoever launched it.
+Each run is tagged with the process that owns it (``owned_runs``). The same on Postgres is ``postgres_history``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dagster import DagsterEventType
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.event import listen
 
@@ -29,21 +27,16 @@ from resources.runs.dagster_private import (
     SqliteRunStorage,
     SqliteScheduleStorage,
 )
+from resources.runs.owned_runs import OwnedRuns
 from resources.runs.process_marks import ProcessMarks
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from dagster import DagsterEvent, DagsterInstance, DagsterRun, EventLogEntry
+    from dagster import EventLogEntry
     from sqlalchemy import Connection, Engine
 
     from resources.runs.dagster_private import ConfigurableClassData
 
 BUSY_SECONDS: Final = 60.0
-PROCESS_TAG: Final = "trading_dag/process"
-PROCESS_IS_GONE: Final = "the process that executed this run was ended from outside"
-# Whoever says this of a run has it in hand from now on: the daemon that launches it, then the process that executes it.
-_TAKEN_OVER: Final = frozenset({DagsterEventType.RUN_STARTING, DagsterEventType.RUN_START})
 
 
 class PooledEventLog(ConsolidatedSqliteEventLogStorage):
@@ -96,34 +89,8 @@ class PooledEventLog(ConsolidatedSqliteEventLogStorage):
         super().dispose()  # type: ignore[no-untyped-call]
 
 
-class OwnedRunStorage(SqliteRunStorage):
-    """Keeps Dagster's runs, each tagged with the mark of the process that made it, launches it or executes it."""
-
-    marks: ProcessMarks
-
-    def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
-        """Store a new run as owned by this process."""
-        return super().add_run(dagster_run.with_tags({**dagster_run.tags, PROCESS_TAG: self.marks.own()}))
-
-    def handle_run_event(self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None) -> None:
-        """Follow an event of a run; this process becomes the owner before the run counts as launched or started."""
-        if event.event_type in _TAKEN_OVER:
-            run = self._get_run_by_id(run_id)
-            if run is not None and run.tags.get(PROCESS_TAG) != self.marks.own():
-                self.add_run_tags(run_id, {PROCESS_TAG: self.marks.own()})
-        super().handle_run_event(run_id, event, update_timestamp)
-
-
-def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
-    """Return whether the process that owned an unfinished run is gone; False where no owner was recorded."""
-    storage, mark = instance.run_storage, run.tags.get(PROCESS_TAG)
-    return isinstance(storage, OwnedRunStorage) and mark is not None and not storage.marks.lives(mark)
-
-
-def sweep_marks(instance: DagsterInstance) -> None:
-    """Remove the marks of processes that are gone."""
-    if isinstance(instance.run_storage, OwnedRunStorage):
-        instance.run_storage.marks.sweep()
+class OwnedRunStorage(OwnedRuns, SqliteRunStorage):
+    """Keeps Dagster's runs in SQLite, each tagged with the mark of its process."""
 
 
 def _flush_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:

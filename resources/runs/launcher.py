@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dagster import DefaultRunLauncher
 
 from resources.runs.dagster_private import CheckRunHealthResult, WorkerStatus
-from resources.runs.history import PROCESS_IS_GONE, is_abandoned
+from resources.runs.owned_runs import PROCESS_IS_GONE, is_abandoned
 
 if TYPE_CHECKING:
     from dagster import DagsterRun

@@ -183,10 +183,19 @@ def ui(
     webserver_only: Annotated[
         bool, typer.Option("--webserver-only", help="Start no schedules and no sensors.")
     ] = False,
+    part: Annotated[
+        str, typer.Option("--part", help="Be one part alone, for a service manager: web, daemon or code.")
+    ] = "",
+    code_server: Annotated[
+        int | None,
+        typer.Option("--code-server", min=1, max=65535, help="Port of the code server that the other parts ask."),
+    ] = None,
 ) -> None:
     """Serve the Dagster UI on 127.0.0.1, to this machine only. It shows everything that the command line made."""
-    from trading_dag.cli.ui import serve
+    from trading_dag.cli.ui import become_part, serve
 
+    if part:
+        become_part(CommandContext(), part=part, port=port, code_server=code_server)
     serve(CommandContext(), port=port, webserver_only=webserver_only)
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from trading_dag.cli.context import CommandContext, configuration_folder
 from trading_dag.cli.dagster_instance import opened_instance
-from trading_dag.cli.ui_parts import UI_HOST
+from trading_dag.cli.ui_parts import ALONE, UI_HOST
 from trading_dag.errors import ConfigurationError, ServerError
 
 if TYPE_CHECKING:
+    import dagster as dg
     import psutil
 
+PARTS: Final = ("web", "daemon", "code")
 WORKSPACE_FILE: Final = "workspace.yaml"
 LOOK_SECONDS: Final = 0.5
 ENDING_SECONDS: Final = 10.0
@@ -34,11 +37,9 @@ def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
     ConfigurationError : where another process uses the port.
     ServerError : where one of the servers ends by itself.
     """
-    from assets.run.claims import bury_dead_runs
-
     require_free(port)
     with opened_instance(context) as instance:
-        bury_dead_runs(instance)
+        _bury(instance)
         workspace = str(_write_workspace(context))
         wanted = {"web": [workspace, str(port)], **({} if webserver_only else {"daemon": [workspace]})}
         parts: dict[str, subprocess.Popen[bytes]] = {}
@@ -49,14 +50,58 @@ def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
             _watch(parts)
         finally:
             _end(parts.values())
-            bury_dead_runs(instance)
+            _bury(instance)
 
 
-def _write_workspace(context: CommandContext) -> Path:
+def become_part(context: CommandContext, *, part: str, port: int, code_server: int | None) -> NoReturn:
+    """Turn this process into one of the parts of the service, which a service manager starts and stops by itself.
+
+    Parameters
+    ----------
+    part : ``web``, ``daemon``, or ``code``, the server of the definitions.
+    port : of the web server.
+    code_server : port on 127.0.0.1 of the code server that the others ask; None lets each start its own.
+
+    Raises
+    ------
+    ConfigurationError : for a part that there is not, a port in use, and a code server without a port.
+    """
+    if part not in PARTS:
+        raise ConfigurationError(f"--part {part}: choose from {', '.join(PARTS)}")
+    if part == "code":
+        if code_server is None:
+            raise ConfigurationError("--part code needs --code-server PORT, which it listens to")
+        require_free(code_server)
+        served = ["--module-name", "trading_dag.definitions", "--attribute", "defs", "--working-directory"]
+        module = ["dagster", "api", "grpc", *served, str(context.state), "--location-name", "trading_dag"]
+        command = [*module, "--host", UI_HOST, "--port", str(code_server), "--use-python-environment-entry-point"]
+    else:
+        if part == "web":
+            require_free(port)
+        with opened_instance(context) as instance:
+            _bury(instance)
+        workspace = str(_write_workspace(context, code_server=code_server, part=part))
+        command = ["trading_dag.cli.ui_parts", part, workspace, *([str(port)] if part == "web" else []), ALONE]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", *command])  # noqa: S606  # no shell
+
+
+def _bury(instance: dg.DagsterInstance) -> None:
+    from assets.run.claims import bury_dead_runs
+
+    bury_dead_runs(instance)
+
+
+def _write_workspace(context: CommandContext, *, code_server: int | None = None, part: str = "") -> Path:
     """Write what Dagster's servers load into the state folder; they look for modules there, not in the current
     folder."""
     from dagster_shared.yaml_utils import load_yaml_from_path
 
+    if code_server is not None:
+        served = {"grpc_server": {"host": UI_HOST, "port": code_server, "location_name": "trading_dag"}}
+        written = context.state / f"workspace.{part}.yaml"
+        written.write_text(json.dumps({"load_from": [served]}, indent=1), encoding="utf-8")
+        return written
     wanted: Any = load_yaml_from_path(str(configuration_folder(context.settings) / WORKSPACE_FILE))
     for location in wanted["load_from"]:
         if "python_module" in location:

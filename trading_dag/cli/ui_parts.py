@@ -1,7 +1,7 @@
 """The two servers of ``trading-dag ui``, each its own process: Dagster's web server behind the guard, and its daemon.
 
 ``python -P -m trading_dag.cli.ui_parts web|daemon WORKSPACE [PORT]``. Both end with the process that started them:
-their input is a pipe that it holds open.
+their input is a pipe that it holds open. With ``--alone`` they do not: a service manager starts and stops them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from typing import Final
 
 UI_HOST: Final = "127.0.0.1"
+ALONE: Final = "--alone"
 POLL_MILLISECONDS: Final = 2_000
 STATEMENT_TIMEOUT_MILLISECONDS: Final = 15_000
 GRACE_SECONDS: Final = 15.0
@@ -23,10 +24,11 @@ CLOSING_SECONDS: Final = 3
 
 def main() -> None:
     """Serve until told to stop, or until the process that started this one is gone."""
-    part, workspace, *rest = sys.argv[1:]
+    part, workspace, *rest = [argument for argument in sys.argv[1:] if argument != ALONE]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_end_with_starter, daemon=True).start()
+    if ALONE not in sys.argv:
+        threading.Thread(target=_end_with_starter, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         if part == "web":
             serve_pages(workspace, int(rest[0]))

@@ -19,7 +19,8 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 from dagster._daemon.types import DaemonHeartbeat
 
 from assets.run.claims import LAUNCHING_DAEMON, bury_dead_runs, refuse_if_busy
-from resources.runs.history import PROCESS_TAG, OwnedRunStorage
+from resources.runs.history import OwnedRunStorage
+from resources.runs.owned_runs import PROCESS_TAG
 from resources.storage.parquet_store import SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.errors import SliceBusyError
