@@ -3,19 +3,25 @@ drifted."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Final
 
 import dagster as dg
-import pandas as pd
 
 from assets.jobs import RETRAIN_JOB
 from assets.partitions import Partitions, partition_key
+from assets.retraining import Decisions, reported_slices
+from resources.runs.dagster_private import NOT_FINISHED_STATUSES
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from trading_dag.schemas import DRIFT, REGISTRY, VERSIONS
+from resources.storage.slices.lock import PARTITION_TAG
+from trading_dag.drift.policy import RetrainDecision
 from trading_dag.settings import Settings
 
 DRIFT_INTERVAL_SECONDS: Final = 3600
+REASON_TAG: Final = "trading_dag/reason"
+REPORT_TAG: Final = "trading_dag/report"
+PURPOSE_TAG: Final = "trading_dag/purpose"
 AUTOMATION_SENSOR: Final = "automation"
 
 
@@ -33,46 +39,71 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
 def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition, partitions: Partitions) -> dg.SensorDefinition:
     """Return the sensor that requests one retraining run per report for each slice whose drift policy asks for it.
 
-    Reports of slices that are not (or no longer) partitions are ignored.
+    Each tick logs a sentence a slice. The cursor keeps for each slice the report on which a run was requested last, so
+    that neither a restart nor a record of runs that was cleaned asks twice. Nothing is requested while a retraining of
+    the slice is under way; one that failed is asked for again on the next breached report. Reports of slices that are
+    not (or no longer) partitions are ignored.
     """
+    decisions = Decisions()
 
     @dg.sensor(
         name="retrain_on_drift",
         job=retrain_job,
         minimum_interval_seconds=DRIFT_INTERVAL_SECONDS,
         required_resource_keys={"settings", "store"},
-        description="Retrains a ticker × horizon whose safe features drifted in consecutive reports.",
+        description=(
+            "Retrains a ticker × horizon whose safe features drifted, or whose scores were below their band, in "
+            "consecutive reports. Each tick logs why, or why not, for every slice."
+        ),
     )
     def retrain_on_drift(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         settings: Settings = context.resources.settings
         store: ParquetStore = context.resources.store
-        requests = 0
-        for key in filter(partitions.has, store.slices(DRIFT)):
-            due_on = _due_on(store, key, settings)
-            if due_on is None:
-                continue
-            requests += 1
-            yield dg.RunRequest(
-                run_key=f"{key.ticker}-{key.horizon}-{due_on:%Y-%m-%d}",
-                job_name=RETRAIN_JOB,
-                partition_key=partition_key(key),
-            )
+        asked = _asked_before(context.cursor)
+        slices = [key for key in reported_slices(store) if partitions.has(key)]
+        requests = []
+        for key in slices:
+            decision = decisions.of(store, key, settings.drift)
+            partition = str(partition_key(key))
+            why_not = _why_not(context.instance, decision, partition, asked.get(partition))
+            context.log.info("%s: %s", partition, why_not or f"retrains: {decision.reason}")
+            if why_not is None and decision.as_of is not None:
+                asked[partition] = f"{decision.as_of:%Y-%m-%d}"
+                requests.append(_request(key, decision))
+        context.update_cursor(json.dumps(asked, sort_keys=True))
+        yield from requests
         if not requests:
-            yield dg.SkipReason("no slice has drifted long enough")
+            yield dg.SkipReason(f"none of {len(slices)} slices has drifted long enough; the log has a sentence of each")
 
     return retrain_on_drift
 
 
-def _due_on(store: ParquetStore, key: SliceKey, settings: Settings) -> pd.Timestamp | None:
-    """Return the session of the report that makes retraining due; None where none does."""
-    from trading_dag.drift.policy import should_retrain
+def _request(key: SliceKey, decision: RetrainDecision) -> dg.RunRequest:
+    tags = {REASON_TAG: decision.reason, REPORT_TAG: f"{decision.as_of:%Y-%m-%d}", PURPOSE_TAG: "retrain"}
+    return dg.RunRequest(
+        run_key=f"{key.ticker}-{key.horizon}-{decision.as_of:%Y-%m-%d}",
+        job_name=RETRAIN_JOB,
+        partition_key=partition_key(key),
+        tags=tags,
+    )
 
-    reports = store.read(DRIFT, key, columns=["as_of_session", "feature", "is_breached"])
-    if reports.empty:
-        return None
-    # The last training counts also where its result does not serve: what was tried is not asked for again at once.
-    ends = [store.read_or_empty(table, key)["fitted_through"] for table in (REGISTRY, VERSIONS)]
-    trained = pd.concat(ends).max()
-    history = reports.groupby("as_of_session", as_index=False).agg(share_breached=("is_breached", "mean"))
-    decision = should_retrain(history, last_retrained=None if pd.isna(trained) else trained, settings=settings.drift)
-    return history["as_of_session"].max() if decision.is_due else None
+
+def _why_not(
+    instance: dg.DagsterInstance, decision: RetrainDecision, partition: str, asked_on: str | None
+) -> str | None:
+    """Why nothing is requested for a slice; None where a retraining is."""
+    if not decision.is_due:
+        return f"stays: {decision.reason}"
+    if asked_on == f"{decision.as_of:%Y-%m-%d}":
+        return f"stays: was requested on the report of {asked_on}, and there is no newer one ({decision.reason})"
+    under_way = dg.RunsFilter(
+        job_name=RETRAIN_JOB, tags={PARTITION_TAG: partition}, statuses=list(NOT_FINISHED_STATUSES)
+    )
+    if instance.get_run_ids(under_way, limit=1):
+        return f"stays: a retraining is under way ({decision.reason})"
+    return None
+
+
+def _asked_before(cursor: str | None) -> dict[str, str]:
+    """By partition, the session of the report on which a retraining was requested last."""
+    return dict(json.loads(cursor)) if cursor else {}

@@ -184,6 +184,7 @@ def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_r
         "evaluation.live",
         "backtests.recommended_structure",
         "monitoring.drift",
+        "monitoring.accuracy",
     ]
 
 

@@ -17,6 +17,7 @@ from trading_dag.cli.backup_commands import backup, restore
 from trading_dag.cli.chain_commands import chain, fetch_chains, import_chains, payoff
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.dashboard_command import dashboard
+from trading_dag.cli.drift_command import drift
 from trading_dag.cli.examples import add_examples
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.explain_command import explain
@@ -142,6 +143,7 @@ def evaluate(
 
 app.command()(opportunities)
 app.command()(backtest)
+app.command()(drift)
 app.command()(accept)
 app.command()(predict)
 app.command("fetch-chains")(fetch_chains)

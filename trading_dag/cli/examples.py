@@ -40,6 +40,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "explain TRADING_DAG_BACKTEST__ACCOUNT_USD",
         "explain --kind exit",
     ),
+    "drift": ("drift", "drift SPY --horizons 24h,168h", "drift SPY --json"),
     "evaluate": ("evaluate --tickers SPY --horizons 24h", "evaluate --json", "evaluate --results results.md"),
     "backtest": (
         "backtest --tickers SPY --horizons 168h",
