@@ -39,4 +39,5 @@ PAGES: Final = (
     Page("Opportunities", "opportunities", "opportunities", ":material/format_list_numbered:"),
     Page("Backtests", "backtests", "backtests", ":material/history:"),
     Page("Models", "models", "models", ":material/model_training:"),
+    Page("Data", "data", "data", ":material/database:", uses_horizon=False),
 )
