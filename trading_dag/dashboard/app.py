@@ -37,6 +37,8 @@ _ICON = (
 _STYLE = """<style>
 .stMainBlockContainer {padding-top: 3.2rem; padding-bottom: 3rem;}
 [data-testid="stMetricValue"] {font-size: 1.35rem;}
+/* Streamlit's captions are too pale to be read by everybody. */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {color: inherit; opacity: 0.92;}
 /* What must not be overlooked stays in sight while the page is scrolled. */
 @media (min-width: 641px) {.st-key-grave {position: sticky; top: 3.75rem; z-index: 90; backdrop-filter: blur(8px);}}
 .st-key-grave [data-testid="stAlertContainer"] {border-left: 0.5rem solid currentColor;}
