@@ -15,6 +15,7 @@ from assets import hyperparameters, option_chain
 from assets.catalog import DECLARATIONS
 from assets.declare.declaration import TUNING_TAG, Stage
 from assets.option_chain import OPTION_CHAIN_KEY
+from trading_dag.schemas import MACRO_TABLE
 
 MACRO_JOB: Final = "macro"
 MARKET_JOB: Final = "market"
@@ -27,6 +28,7 @@ TUNE_JOB: Final = "tune"
 OPTION_CHAIN_JOB: Final = "option_chain"
 OPTIONS_JOB: Final = "options"
 DURING_SESSION_JOB: Final = "during_session"
+MACRO_FEATURES_KEY: Final = dg.AssetKey([MACRO_TABLE.group, MACRO_TABLE.name])
 HOUR_SECONDS: Final = 3600
 # The tag by which the run queue of dagster.yaml keeps runs without a partition apart.
 UNPARTITIONED: Final = {"trading_dag/unpartitioned": "yes"}
@@ -54,7 +56,12 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             tags=UNPARTITIONED,
         ),
         _job(REFRESH_RAW_JOB, fetched["ticker"], "New raw data of one ticker."),
-        _job(REFRESH_MACRO_JOB, fetched["none"], "New macro observations.", tags=UNPARTITIONED),
+        _job(
+            REFRESH_MACRO_JOB,
+            [*fetched["none"], MACRO_FEATURES_KEY],
+            "New macro observations and their features, in one run: every ticker's features wait for it.",
+            tags=UNPARTITIONED,
+        ),
         _job(OPTION_CHAIN_JOB, [OPTION_CHAIN_KEY], "The option chain of one session and ticker, from the source."),
         _job(OPTIONS_JOB, options, "Analytics of the stored option chains of one ticker."),
         _job(

@@ -1,5 +1,4 @@
-"""Sensors: one evaluates the automation conditions, the other requests retraining of exactly the slices that
-drifted."""
+"""The sensor that requests retraining of exactly the slices that drifted."""
 
 from __future__ import annotations
 
@@ -22,18 +21,6 @@ DRIFT_INTERVAL_SECONDS: Final = 3600
 REASON_TAG: Final = "trading_dag/reason"
 REPORT_TAG: Final = "trading_dag/report"
 PURPOSE_TAG: Final = "trading_dag/purpose"
-AUTOMATION_SENSOR: Final = "automation"
-
-
-def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Return the sensor that evaluates the condition of every asset. It is off until somebody turns it on."""
-    return dg.AutomationConditionSensorDefinition(
-        AUTOMATION_SENSOR,
-        target=dg.AssetSelection.all(),
-        default_status=dg.DefaultSensorStatus.STOPPED,
-        minimum_interval_seconds=60,
-        description="Evaluates every asset's automation condition, so that new data update what depends on them.",
-    )
 
 
 def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition, partitions: Partitions) -> dg.SensorDefinition:

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from assets.alert_sensors import build_alert_sensors
+from assets.automation_sensors import build_automation_sensors
 from assets.catalog import DECLARATIONS
 from assets.declare.materialization import build_asset
 from assets.intraday_schedule import build_hourly_schedule
@@ -27,7 +28,7 @@ from assets.jobs import (
 from assets.option_chain import build_option_chain
 from assets.partitions import Partitions
 from assets.schedules import build_schedules
-from assets.sensors import build_automation_sensor, build_drift_sensor
+from assets.sensors import build_drift_sensor
 from resources.deployment import deployed_resources
 from trading_dag.settings import Settings
 
@@ -62,13 +63,15 @@ def build_definitions(
                 macro_job=jobs[REFRESH_MACRO_JOB],
                 chain_job=jobs[OPTION_CHAIN_JOB],
                 tune_job=jobs[TUNE_JOB],
+                retrain_job=jobs[RETRAIN_JOB],
                 tickers=partitions.tickers,
                 horizons=partitions.horizons,
+                running=settings.automation,
             ),
             build_hourly_schedule(jobs[DURING_SESSION_JOB], partitions.tickers),
         ],
         sensors=[
-            build_automation_sensor(),
+            *build_automation_sensors(running=settings.automation),
             build_drift_sensor(jobs[RETRAIN_JOB], partitions),
             *build_alert_sensors(settings, partitions),
         ],

@@ -151,3 +151,17 @@ def running_session(now: pd.Timestamp | None = None) -> pd.Timestamp | None:
     if day not in all_sessions():
         return None
     return day if session_open(day) <= moment < session_close(day) else None
+
+
+def last_settled_session(now: pd.Timestamp | None = None) -> pd.Timestamp:
+    """Return the latest session whose bars count as finished at ``now`` (timezone-aware; default: the present)."""
+    moment = pd.Timestamp.now("UTC") if now is None else now
+    return last_closed_session(moment - SETTLEMENT_DELAY)
+
+
+def is_last_of_month(day: pd.Timestamp) -> bool:
+    """Return whether a day is a session with none after it in its month."""
+    if day not in all_sessions():
+        return False
+    following: pd.Timestamp = shift_sessions(pd.DatetimeIndex([day]), 1)[0]
+    return bool(following.month != day.month)

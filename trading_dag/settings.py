@@ -178,6 +178,9 @@ class Settings(BaseSettings):
     history_keep_days: int | None = Field(
         None, ge=1, description="days for which a run keeps Dagster's record of earlier runs; empty: for ever"
     )
+    automation: bool = Field(
+        False, description="whether schedules and sensors are on until somebody turns them off, not only once turned on"
+    )
     chain_keep_days: int | None = Field(
         None,
         ge=1,

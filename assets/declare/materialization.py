@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 import pandas as pd
 
-from assets.automation import RAW_FRESHNESS, condition_of
+from assets.automation import condition_of, stage_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, TUNING_TAG, Declaration, Read, Result, Slice
 from assets.declare.pictures import pictures_of
@@ -87,8 +87,7 @@ def _out(declaration: Declaration, key: dg.AssetKey, settings: Settings) -> dg.A
         io_manager_key=MODEL_IO if declaration.is_model else TABLE_IO,
         metadata={} if table is None else {"dagster/column_schema": column_schema(table)},
         code_version=declaration.version(settings),
-        automation_condition=condition_of(declaration.automation),
-        freshness_policy=RAW_FRESHNESS if declaration.is_fetched and declaration.state_of is None else None,
+        automation_condition=condition_of(declaration.automation, stage_of(declaration.group, declaration.slice)),
         owners=OWNERS,
         kinds=set(declaration.kinds),
     )

@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dagster._check import CheckError
+from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
@@ -25,8 +26,11 @@ from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._serdes import ConfigurableClassData
+from dagster._utils.interrupts import capture_interrupts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from click import Command
 
 WRITTEN_FOR: Final = "1.13.27"
@@ -48,6 +52,8 @@ __all__ = [
     "ConfigurableClassData",
     "ConsolidatedSqliteEventLogStorage",
     "DagsterSqliteStorage",
+    "LaunchRunContext",
+    "ModuleCodePointer",
     "PartitionBackfill",
     "SqlEventLogStorageTable",
     "SqlRunStorage",
@@ -56,7 +62,9 @@ __all__ = [
     "WorkerStatus",
     "WorkspaceFileTarget",
     "WorkspaceProcessContext",
+    "capture_interrupts",
     "daemon_command",
+    "executor_of_runs",
 ]
 
 
@@ -65,3 +73,11 @@ def daemon_command() -> Command:
     from dagster._daemon.cli import run_command
 
     return run_command
+
+
+def executor_of_runs() -> Callable[..., int]:
+    """Return what ``dagster api execute_run`` does in its process, given a run's id, the instance, what is done with
+    each event, and ``set_exit_code_on_failure``; it is only loaded when it is asked for."""
+    from dagster._cli.api import _execute_run_command_body
+
+    return _execute_run_command_body

@@ -1,24 +1,41 @@
-"""Dagster's default launcher, extended so that run monitoring can ask whether the process of a run still lives.
+"""Dagster's default launcher, extended twice.
 
-Without that, a run whose process was killed, alone or with its daemon, counts as under way for an hour, and occupies
-one of the queue's places.
+Runs are started as forks of a process that has imported everything (``warm_start``). And run monitoring can ask whether
+the process of a run still lives: without that, a run whose process was killed, alone or with its daemon, counts as
+under way for an hour, and occupies one of the queue's places.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
 
+import psutil
 from dagster import DefaultRunLauncher
 
-from resources.runs.dagster_private import CheckRunHealthResult, WorkerStatus
-from resources.runs.owned_runs import PROCESS_IS_GONE, is_abandoned
+from resources.runs import warm_start
+from resources.runs.dagster_private import CheckRunHealthResult, ModuleCodePointer, WorkerStatus
+from resources.runs.owned_runs import PROCESS_IS_GONE, PROCESS_TAG, is_abandoned
+from resources.runs.process_marks import number_of
+from resources.runs.warm_start import RunServer
 
 if TYPE_CHECKING:
     from dagster import DagsterRun
 
+    from resources.runs.dagster_private import LaunchRunContext
+
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Launches runs as the default launcher does, and monitors every run of the instance, whoever launched it."""
+    """Launches each run in a process of its own, and monitors every run of the instance, whoever launched it."""
+
+    def __init__(self, inst_data: Any = None) -> None:
+        super().__init__(inst_data)
+        self._servers: dict[str, RunServer] = {}
+        self._turn = threading.Lock()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -31,3 +48,60 @@ class LocalRunLauncher(DefaultRunLauncher):
         if is_abandoned(self._instance, run):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, PROCESS_IS_GONE)
         return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start the run; one of definitions that this Python does not load from a module takes Dagster's own way."""
+        module = _module_of(context.dagster_run)
+        if module is None or context.workspace is None:
+            super().launch_run(context)
+            return
+        run = context.dagster_run
+        self._server_of(context, module).start(run.run_id)
+        self._run_ids.add(run.run_id)
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the process of a run to stop, and return whether it could be asked."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        number = number_of(run.tags.get(PROCESS_TAG, ""))
+        if number is None or not _is_fork(number) or is_abandoned(self._instance, run):
+            return super().terminate(run_id)  # type: ignore[no-any-return,no-untyped-call]
+        self._instance.report_run_canceling(run)
+        os.kill(number, signal.SIGTERM)
+        return True
+
+    def dispose(self) -> None:
+        """Let the processes that start runs end after their runs."""
+        for server in self._servers.values():
+            server.end()
+        super().dispose()
+
+    def _server_of(self, context: LaunchRunContext, module: str) -> RunServer:
+        """Return the process to fork from: a new one after the code location was reloaded, so that runs have its
+        code."""
+        origin = context.dagster_run.remote_job_origin
+        name = origin.repository_origin.code_location_origin.location_name if origin else ""
+        loaded = str(getattr(context.workspace.get_code_location(name), "server_id", ""))  # type: ignore[union-attr]
+        with self._turn:
+            for stale in [key for key, server in self._servers.items() if key != loaded or not server.lives]:
+                self._servers.pop(stale).end()
+            if loaded not in self._servers:
+                self._servers[loaded] = RunServer(module)
+            return self._servers[loaded]
+
+
+def _module_of(run: DagsterRun) -> str | None:
+    """Return the module whose definitions the run belongs to; None where a fork of this Python could not execute it."""
+    origin = run.job_code_origin
+    if origin is None or origin.repository_origin.executable_path != sys.executable:
+        return None
+    pointer = origin.repository_origin.code_pointer
+    return pointer.module if isinstance(pointer, ModuleCodePointer) else None
+
+
+def _is_fork(number: int) -> bool:
+    """Return whether a process is, or was forked from, one that starts runs."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return warm_start.MODULE in psutil.Process(number).cmdline()
+    return False

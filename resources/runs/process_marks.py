@@ -68,6 +68,12 @@ class ProcessMarks:
         return name
 
 
+def number_of(name: str) -> int | None:
+    """Return the number of the process whose mark has that name; None for what is no such name."""
+    parts = name.rsplit("-", 2)
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else None
+
+
 def _is_locked(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -14,9 +14,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from assets.automation import condition_of
+from assets.automation_sensors import sensor_name
 from assets.partitions import OPTION_CHAIN_DATES, Partitions, chain_partition_key
 from assets.run.chain_fetch import add_chain_date
-from assets.sensors import AUTOMATION_SENSOR
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
 from trading_dag.frames import table_frame
@@ -188,7 +188,9 @@ def test_data_that_were_fetched_again_and_say_the_same_ask_for_nothing(instance:
 def test_automation_is_off_until_somebody_turns_it_on(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     alerts = {sensor.name for sensor in repository.sensor_defs if sensor.name.startswith("alert_on_")}
-    assert {sensor.name for sensor in repository.sensor_defs} - alerts == {AUTOMATION_SENSOR, "retrain_on_drift"}
+    assert {sensor.name for sensor in repository.sensor_defs} - alerts == {
+        sensor_name(purpose) for purpose in ("signals", "drift", "evaluation")
+    } | {"retrain_on_drift"}
     for item in (*repository.sensor_defs, *repository.schedule_defs):
         assert item.default_status.value == "STOPPED"
 

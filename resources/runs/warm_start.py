@@ -1,0 +1,77 @@
+"""Starts runs as forks of a process that has already imported everything: the launcher's side of it.
+
+What that process does stands in ``trading_dag.cli.run_server``; here it is only started, asked and ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import subprocess
+import sys
+import threading
+from typing import IO, Final, cast
+
+from trading_dag.errors import ServerError
+
+MODULE: Final = "trading_dag.cli.run_server"
+START_SECONDS: Final = 120.0
+ANSWER_SECONDS: Final = 20.0
+
+
+class RunServer:
+    """Holds one such process.
+
+    Parameters
+    ----------
+    definitions : the module that holds the definitions whose runs it executes.
+
+    Raises
+    ------
+    ServerError : where the process ends before it is ready.
+    """
+
+    def __init__(self, definitions: str) -> None:
+        self.definitions = definitions
+        self._turn = threading.Lock()
+        command = [sys.executable, "-P", "-m", MODULE, definitions]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        self._answer(START_SECONDS)
+
+    @property
+    def lives(self) -> bool:
+        """Return whether the process is there."""
+        return self._process.poll() is None
+
+    def start(self, run_id: str) -> int:
+        """Return the number of the process that now executes the run.
+
+        Raises
+        ------
+        ServerError : where the server has gone, or does not answer.
+        """
+        with self._turn:
+            try:
+                self._input.write(f"{run_id}\n".encode())
+                self._input.flush()
+            except OSError as error:
+                raise ServerError(f"the process that starts runs is gone: {error}") from error
+            return int(self._answer(ANSWER_SECONDS))
+
+    def end(self) -> None:
+        """Let the process end once the runs that it started have."""
+        with contextlib.suppress(OSError):
+            self._input.close()
+
+    @property
+    def _input(self) -> IO[bytes]:
+        return cast("IO[bytes]", self._process.stdin)
+
+    def _answer(self, seconds: float) -> str:
+        output = cast("IO[bytes]", self._process.stdout)
+        has_answer = bool(select.select([output], [], [], seconds)[0])
+        line = output.readline() if has_answer else b""
+        if not line:
+            self._process.kill()
+            raise ServerError("the process that starts runs gave no answer, see what it has written above")
+        return line.decode().strip()
