@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import dagster as dg
 
@@ -100,7 +100,7 @@ def condition_of(name: ConditionName, stage: Stage = "alone") -> Condition | Non
     missing = dg.AutomationCondition.any_deps_missing()
     if name == "none":
         return None
-    conditions: dict[ConditionName, tuple[Condition, str]] = {
+    conditions: dict[ConditionName, tuple[Any, str]] = {
         "eager": (eager & checked, "eager, inputs checked"),
         "eager_by_session": (
             eager.replace(missing, missing.ignore(sessions)) & checked.ignore(sessions),
@@ -113,30 +113,31 @@ def condition_of(name: ConditionName, stage: Stage = "alone") -> Condition | Non
         "eager_by_slices": (
             eager.replace(missing, missing.ignore(gathered)).replace(news, news.ignore(dg.AssetSelection.groups("raw")))
             & checked.ignore(gathered)
-            & ~dg.AutomationCondition.asset_matches(_key(RECOMMENDATION), dg.AutomationCondition.in_progress()),
+            & ~_any_under_way(*ARRIVING, FEATURE_TABLE, RECOMMENDATION, PREDICTIONS_LOG),
             "eager, on the slices that are there",
         ),
         "on_missing": (fed & dg.AutomationCondition.missing() & checked, "where missing, inputs checked"),
     }
     condition, label = conditions[name]
     before = _under_way(stage)
-    return (condition if before is None else condition & ~before).with_label(label)
+    found: Condition = (condition if before is None else condition & ~before).with_label(label)
+    return found
 
 
-def _news(stage: Stage) -> dg.AutomationCondition:  # type: ignore[type-arg]
+def _news(stage: Stage) -> Any:
     """What counts as a change of the inputs. A part of a session's work follows the part before it, and not also what
     that one read: it would be made twice."""
     changed = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
     news = dg.AutomationCondition.any_deps_match(changed)
     if stage == "signals":
-        return cast("Condition", news.ignore(dg.AssetSelection.groups("raw") | _assets(MACRO_TABLE)))
+        return news.ignore(dg.AssetSelection.groups("raw") | _assets(MACRO_TABLE))
     if stage == "afterwards":
         before = dg.AssetSelection.groups("raw", "features", "options", "labels")
         forecast = dg.AutomationCondition.asset_matches(
             _key(PREDICTIONS_DIRECTION), dg.AutomationCondition.data_version_changed()
         )
-        return cast("Condition", news.ignore(before) | forecast)
-    return cast("Condition", news)
+        return news.ignore(before) | forecast
+    return news
 
 
 def _under_way(stage: Stage) -> Condition | None:
@@ -148,11 +149,15 @@ def _under_way(stage: Stage) -> Condition | None:
         tables.append(FEATURE_TABLE)
     if stage == "afterwards":
         tables += [RECOMMENDATION, PREDICTIONS_LOG]
-    running = dg.AutomationCondition.in_progress()
-    waits = [dg.AutomationCondition.asset_matches(_key(table), running) for table in tables]
     # Features of each ticker read the benchmarks' prices, which other runs fetch.
-    waits.append(dg.AutomationCondition.asset_matches(_key(CROSS_ASSET), dg.AutomationCondition.any_deps_in_progress()))
-    return cast("Condition", reduce(or_, waits).with_label("the session's earlier work is under way"))
+    others = dg.AutomationCondition.asset_matches(_key(CROSS_ASSET), dg.AutomationCondition.any_deps_in_progress())
+    return cast("Condition", (_any_under_way(*tables) | others).with_label("the session's earlier work is under way"))
+
+
+def _any_under_way(*tables: Table) -> Any:
+    """Whether one of these tables is being made, or waits to be, for the slice that a condition is about."""
+    running = dg.AutomationCondition.in_progress()
+    return reduce(or_, (dg.AutomationCondition.asset_matches(_key(table), running) for table in tables))
 
 
 def _key(table: Table) -> dg.AssetKey:

@@ -24,6 +24,7 @@ from assets.declare.materialization import (
     one_refusal,
 )
 from assets.declare.pictures import picture
+from assets.declare.vendor_steps import asked_again_later, pool_of
 from assets.partitions import Partitions, chain_slice_of
 from resources.storage.parquet_store import content_hash
 from trading_dag.quality import QualityContext
@@ -67,6 +68,7 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
         check_specs=checks,
         required_resource_keys={"source", CHAIN_IO, SLICE_LOCK},
         group_name=OPTION_CHAIN.group,
+        pool=pool_of([OPTION_CHAIN]),
     )
     def option_chain(context: dg.AssetExecutionContext) -> Iterator[Any]:
         yield from _fetch(context)
@@ -83,7 +85,8 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
 
     session, ticker = chain_slice_of(context.partition_key)
     source = context.resources.source
-    frame = source.option_chain(ticker, session=session)
+    with asked_again_later(context):
+        frame = source.option_chain(ticker, session=session)
     # The stored chain of the session before shows whether this one is only a copy of it.
     before = StoredChain.of(context.resources.chain_io.store, ticker).read_before(session) if len(frame) else None
     judged = QualityContext(now_session=last_closed_session(), chain_before=before)

@@ -18,6 +18,7 @@ from assets.automation import condition_of, stage_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, TUNING_TAG, Declaration, Read, Result, Slice
 from assets.declare.pictures import pictures_of
+from assets.declare.vendor_steps import asked_again_later, pool_of
 from assets.partitions import TICKER_DIMENSION, Partitions, partition_key, slice_of
 from resources.io_managers.tables import (
     ALL_SLICES_METADATA,
@@ -72,6 +73,7 @@ def build_asset(declaration: Declaration, partitions: Partitions, settings: Sett
         check_specs=checks,
         required_resource_keys=RESOURCES | ({MODEL_IO} if declaration.is_model else set()),
         group_name=declaration.group,
+        pool=pool_of(declaration.tables),
     )
     def compute(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
         yield from _run(declaration, context, inputs)
@@ -138,7 +140,8 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         if declaration.builds_on_what_is_stored:
             for table in declaration.tables:
                 held.enter_context(at.store.lock(table, at.key))
-        produced = declaration.function(at, **inputs)
+        with asked_again_later(context):
+            produced = declaration.function(at, **inputs)
         if declaration.is_model:
             yield _model_output(declaration, context, at, replace(produced, inputs=hashes), inputs)
             return

