@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.jobs import RETRAIN_JOB
 from assets.partitions import Partitions, partition_key
+from assets.purposes import tags_of
 from assets.retraining import Decisions, reported_slices
 from resources.runs.dagster_private import NOT_FINISHED_STATUSES
 from resources.storage.parquet_store import ParquetStore, SliceKey
@@ -20,7 +21,6 @@ from trading_dag.settings import Settings
 DRIFT_INTERVAL_SECONDS: Final = 3600
 REASON_TAG: Final = "trading_dag/reason"
 REPORT_TAG: Final = "trading_dag/report"
-PURPOSE_TAG: Final = "trading_dag/purpose"
 
 
 def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition, partitions: Partitions) -> dg.SensorDefinition:
@@ -66,7 +66,7 @@ def build_drift_sensor(retrain_job: dg.UnresolvedAssetJobDefinition, partitions:
 
 
 def _request(key: SliceKey, decision: RetrainDecision) -> dg.RunRequest:
-    tags = {REASON_TAG: decision.reason, REPORT_TAG: f"{decision.as_of:%Y-%m-%d}", PURPOSE_TAG: "retrain"}
+    tags = {REASON_TAG: decision.reason, REPORT_TAG: f"{decision.as_of:%Y-%m-%d}", **tags_of("retrain")}
     return dg.RunRequest(
         run_key=f"{key.ticker}-{key.horizon}-{decision.as_of:%Y-%m-%d}",
         job_name=RETRAIN_JOB,

@@ -15,7 +15,7 @@ from typing import IO, Final, cast
 from trading_dag.errors import ServerError
 
 MODULE: Final = "trading_dag.cli.run_server"
-# Of a process that lives and says nothing; one that ends is noticed at once. It starts in ten seconds on a quiet machine.
+# Of a process that lives and says nothing; one that ends is noticed at once. Alone on a machine it takes ten seconds.
 START_SECONDS: Final = 600.0
 ANSWER_SECONDS: Final = 60.0
 
