@@ -14,8 +14,8 @@ import psutil
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
-from resources.runs.history import PROCESS_TAG, is_abandoned
 from resources.runs.launcher import LocalRunLauncher
+from resources.runs.owned_runs import PROCESS_TAG, is_abandoned
 from resources.runs.process_marks import number_of
 from resources.runs.warm_start import RunServer
 from tests.conftest import QUICK, REPOSITORY
