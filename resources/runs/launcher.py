@@ -18,7 +18,7 @@ import psutil
 from dagster import DefaultRunLauncher
 
 from resources.runs import warm_start
-from resources.runs.dagster_private import CheckRunHealthResult, ModuleCodePointer, WorkerStatus
+from resources.runs.dagster_private import CheckRunHealthResult, ManagedCodeServer, ModuleCodePointer, WorkerStatus
 from resources.runs.owned_runs import PROCESS_IS_GONE, PROCESS_TAG, is_abandoned
 from resources.runs.process_marks import number_of
 from resources.runs.warm_start import RunServer
@@ -50,7 +50,8 @@ class LocalRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run; one of definitions that this Python does not load from a module takes Dagster's own way."""
+        """Start the run. One of a code server that somebody else started is executed there, as Dagster does it: it may
+        be in another container, from which a fork could not be told to stop."""
         module = _module_of(context.dagster_run)
         if module is None or context.workspace is None:
             super().launch_run(context)
@@ -93,7 +94,9 @@ class LocalRunLauncher(DefaultRunLauncher):
 
 def _module_of(run: DagsterRun) -> str | None:
     """Return the module whose definitions the run belongs to; None where a fork of this Python could not execute it."""
-    origin = run.job_code_origin
+    origin, location = run.job_code_origin, run.remote_job_origin
+    if location is None or not isinstance(location.repository_origin.code_location_origin, ManagedCodeServer):
+        return None
     if origin is None or origin.repository_origin.executable_path != sys.executable:
         return None
     pointer = origin.repository_origin.code_pointer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import dagster as dg
 import psutil
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from resources.runs.dagster_private import ManagedCodeServer
 from resources.runs.launcher import LocalRunLauncher
 from resources.runs.owned_runs import PROCESS_TAG, is_abandoned
 from resources.runs.process_marks import number_of
@@ -83,9 +86,9 @@ def test_the_launcher_forks_and_tells_the_fork_to_stop(instance: dg.DagsterInsta
     launcher = instance.run_launcher
     assert isinstance(launcher, LocalRunLauncher)
     run = new_run(instance, "SPX")
-    origin = SimpleNamespace(
-        repository_origin=SimpleNamespace(code_location_origin=SimpleNamespace(location_name="trading_dag"))
-    )
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name="trading_dag.definitions")
+    location = ManagedCodeServer(loadable_target_origin=target, location_name="trading_dag")
+    origin = SimpleNamespace(repository_origin=SimpleNamespace(code_location_origin=location))
     workspace = SimpleNamespace(get_code_location=lambda name: SimpleNamespace(server_id="one"))
     context = SimpleNamespace(
         workspace=workspace,
