@@ -60,9 +60,11 @@ class RunServer:
             return int(self._answer(ANSWER_SECONDS))
 
     def end(self) -> None:
-        """Let the process end once the runs that it started have."""
-        with contextlib.suppress(OSError):
-            self._input.close()
+        """Let the process end once the runs that it started have; nobody waits here for that."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                cast("IO[bytes]", pipe).close()
+        threading.Thread(target=self._process.wait, daemon=True).start()  # what has ended would stay in the list
 
     @property
     def _input(self) -> IO[bytes]:
@@ -74,5 +76,6 @@ class RunServer:
         line = output.readline() if has_answer else b""
         if not line:
             self._process.kill()
+            self.end()
             raise ServerError("the process that starts runs gave no answer, see what it has written above")
         return line.decode().strip()

@@ -105,6 +105,7 @@ def test_the_launcher_forks_and_tells_the_fork_to_stop(instance: dg.DagsterInsta
         assert launcher.terminate(run.run_id)
     assert ended(instance, run).status in (dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.SUCCESS)
     assert not launcher.terminate(run.run_id), "what has ended is told nothing"
+    launcher.dispose()
 
 
 def test_a_server_that_cannot_start_says_so(instance: dg.DagsterInstance) -> None:
