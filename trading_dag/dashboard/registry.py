@@ -39,5 +39,7 @@ PAGES: Final = (
     Page("Opportunities", "opportunities", "opportunities", ":material/format_list_numbered:"),
     Page("Backtests", "backtests", "backtests", ":material/history:"),
     Page("Models", "models", "models", ":material/model_training:"),
+    Page("Drift and quality", "drift", "drift", ":material/monitor_heart:"),
+    Page("Paper account", "paper", "paper", ":material/account_balance:", uses_horizon=False),
     Page("Data", "data", "data", ":material/database:", uses_horizon=False),
 )
