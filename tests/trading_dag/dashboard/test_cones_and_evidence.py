@@ -11,6 +11,7 @@ from trading_dag.dashboard.evidence import evidence_data, evidence_lines
 from trading_dag.dashboard.option_data import term_structure, through_time
 from trading_dag.dashboard.option_figures import gamma_figure, history_figure, smile_figure, term_figure
 from trading_dag.dashboard.views.opportunities import Filters, calibration_figure, filtered, tenths
+from trading_dag.dashboard.views.today import provisional_words
 from trading_dag.schemas import QUANTILE_COLUMNS
 
 SESSION = pd.Timestamp("2024-06-03")
@@ -168,3 +169,20 @@ def test_gamma_and_smiles_draw_what_they_are_given() -> None:
     )  # fmt: skip
     quoted, fitted = smile_figure(points).data
     assert (list(quoted.y), list(fitted.y)) == ([20.0], [19.5, 15.0])
+
+
+def test_a_session_under_way_is_told_as_provisional_with_its_age_and_only_while_it_is_newer() -> None:
+    rows = pd.DataFrame(
+        {
+            "horizon": ["24h", "24h", "48h"], "is_served": [True, False, True], "session": pd.Timestamp("2024-06-04"),
+            "reasoning": ["No trade.", "Another rule.", "Another horizon."], "delay_minutes": 15.0,
+            "as_of": pd.Timestamp("2024-06-04 15:30", tz="UTC"),
+        }
+    )  # fmt: skip
+    told = provisional_words(rows, horizon="24h", session=SESSION)
+    assert told is not None
+    assert told.startswith(
+        "Provisional, the session of 2024-06-04 is under way: No trade. As of 11:30 New York, 15 min"
+    )
+    assert provisional_words(rows, horizon="24h", session=pd.Timestamp("2024-06-04")) is None
+    assert provisional_words(rows.iloc[:0], horizon="24h", session=SESSION) is None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import streamlit as st
 
+from resources.storage.parquet_store import SliceKey
 from trading_dag.dashboard.cones import cone_figure, cone_points
 from trading_dag.dashboard.evidence import evidence_data, evidence_lines
 from trading_dag.dashboard.page import PageContext, show_chart, show_nothing, show_numbers, show_table
@@ -23,8 +24,9 @@ from trading_dag.dashboard.theme import SERIES, new_figure
 from trading_dag.dashboard.words import NONE, day, named, percent, plain, usd
 from trading_dag.options.structures.user_structures import structures_by_name
 from trading_dag.reporting.evidence_text import evidence_in_words
+from trading_dag.reporting.provisional_report import age_in_words
 from trading_dag.reporting.tables import SIGNAL_SQL
-from trading_dag.schemas import MARKET_STATES
+from trading_dag.schemas import MARKET_STATES, PROVISIONAL
 from trading_dag.served_models import SERVED_PRICE, SERVED_VOLATILITY_LEVEL
 from trading_dag.strategy.explanation import called_direction, says_no_more_than_usual
 from trading_dag.strategy.sizing import settings_for_contract
@@ -64,6 +66,22 @@ def read_ahead(reader: VersionedReader, ticker: str, horizons: tuple[str, ...]) 
         level_cone_data(reader, ticker, session)
         states_data(reader, ticker, session)
         reader.query(_METRICS, [ticker, horizons[0]])
+
+
+def provisional_words(rows: pd.DataFrame, *, horizon: str, session: pd.Timestamp) -> str | None:
+    """Return what is said of a session under way, and how old that is; None where no session after the last close is.
+
+    Parameters
+    ----------
+    rows : ``signals.provisional`` of a ticker.
+    session : of the recommendation that the page shows.
+    """
+    own = rows[(rows["horizon"] == horizon) & rows["is_served"].astype(bool) & (rows["session"] > session)]
+    if own.empty:
+        return None
+    return f"Provisional, the session of {day(own['session'].iloc[0])} is under way: {own['reasoning'].iloc[0]} " + (
+        age_in_words(own)
+    )
 
 
 def horizons_data(rows: pd.DataFrame) -> pd.DataFrame:
@@ -126,6 +144,11 @@ def render(context: PageContext) -> None:
         return
     row = served.iloc[0].to_dict()
     session = pd.Timestamp(row["session"])
+    running = provisional_words(
+        context.reader.read(PROVISIONAL, SliceKey(context.ticker)), horizon=context.horizon, session=session
+    )  # fmt: skip
+    if running:
+        st.warning(plain(running), icon=":material/pending:")
     _sentence(row, own[~own["is_served"]])
     history, points = price_cone_data(context.reader, context.ticker, session)
     levels, level_points = level_cone_data(context.reader, context.ticker, session)
