@@ -7,7 +7,8 @@ from pathlib import Path
 
 from resources.chains.check import chain_problems
 from resources.storage.parquet_store import ParquetStore
-from resources.storage.slice_check import check_pages, problem_of
+from resources.storage.slice_batches import problems_of_table
+from resources.storage.slice_check import check_pages
 from resources.storage.slices.format import remedy
 from resources.storage.slices.paths import strangers
 from trading_dag.errors import StorageError
@@ -25,16 +26,15 @@ def damaged_slices(store: ParquetStore, *, fast: bool) -> Iterator[tuple[Path, s
         if table.slice == "ticker_year":
             yield from chain_problems(store, fast=fast)
             continue
+        if not fast:
+            for path, problem in problems_of_table(store, table):
+                yield path, f"{problem} {remedy(table)}"
+            continue
         for key, path in store.files(table):
-            if fast:
-                try:
-                    check_pages(table, key, path, footer_only=True)
-                except StorageError as error:
-                    yield path, str(error)
-            else:
-                problem = problem_of(store, table, key)
-                if problem is not None:
-                    yield path, f"{problem} {remedy(table)}"
+            try:
+                check_pages(table, key, path, footer_only=True)
+            except StorageError as error:
+                yield path, str(error)
 
 
 def strange_files(store: ParquetStore) -> tuple[list[Path], list[Path]]:

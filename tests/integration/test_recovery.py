@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import time
@@ -20,8 +21,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from resources.doctor.stored_state import damaged_slices
+from resources.storage.parquet_store import ParquetStore
+from tests.conftest import Workspace
 from tests.integration.processes import assert_all_end, rows, unfinished_runs, wait_until
-from tests.integration.test_kill import assert_every_slice_is_whole
 from tests.integration.test_ui import STARTING_SECONDS, Ui, launch, loaded, process_of, served, status_of
 from trading_dag.sessions import NEW_YORK, all_sessions
 
@@ -53,6 +56,10 @@ def processes_of(ui: Ui, part: str, run: str) -> list[psutil.Process]:
     return [process for process in parts if wanted in command_of(process)]
 
 
+def assert_every_slice_is_whole(home: Path) -> None:
+    assert list(damaged_slices(ParquetStore(home), fast=False)) == []
+
+
 def command_of(process: psutil.Process) -> str:
     with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
         return " ".join(process.cmdline())
@@ -66,9 +73,10 @@ def leftovers(home: Path) -> list[Path]:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_killed_during_a_run_leaves_nothing_torn_and_no_run_that_counts_as_under_way(
-    tmp_path: Path, part: str
+    sample_run: Workspace, tmp_path: Path, part: str
 ) -> None:
-    home, chance = tmp_path, random.Random(part)
+    home, chance = tmp_path / "home", random.Random(part)
+    shutil.copytree(sample_run.home, home, ignore=shutil.ignore_patterns("warehouse.duckdb"))
     with served(home) as ui:
         wait_until(lambda: loaded(ui), ui.process, patience=STARTING_SECONDS)
         run = launch(ui, "market", "SPX")

@@ -7,6 +7,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from trading_dag.schemas import Table
@@ -83,7 +85,16 @@ class PreparedSlice:
 
 def content_hash(frame: pd.DataFrame) -> str:
     """Return the SHA-256 of a conformed frame's column names and values, in row order."""
-    digest = hashlib.sha256("\x1f".join(map(str, frame.columns)).encode())
-    if len(frame):
-        digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(hash_head(frame) + row_hashes(frame).tobytes()).hexdigest()
+
+
+def hash_head(frame: pd.DataFrame) -> bytes:
+    """Return what the hash of a frame begins with: its column names."""
+    return "\x1f".join(map(str, frame.columns)).encode()
+
+
+def row_hashes(frame: pd.DataFrame) -> npt.NDArray[Any]:
+    """Return a number for the values of each row, which depends on no other row."""
+    if frame.empty:
+        return np.zeros(0, dtype="uint64")
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy()
