@@ -73,7 +73,7 @@ def test_the_structure_is_one() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1_200)
+@pytest.mark.timeout(2_700)
 def test_the_whole_tutorial_runs_and_ends_with_the_new_model_beside_the_others(tmp_path: Path) -> None:
     copy = copy_of_the_project(tmp_path / "project")
     for name, body in files().items():
@@ -86,7 +86,7 @@ def test_the_whole_tutorial_runs_and_ends_with_the_new_model_beside_the_others(t
         env={**kept, **QUICK, "PYTHONPATH": str(copy), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=1_100,
+        timeout=2_600,
     )
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     assert (copy / "broken_wing.png").stat().st_size > 10_000

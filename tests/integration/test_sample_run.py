@@ -176,6 +176,20 @@ def test_a_payoff_is_shown_and_drawn(sample_run: Workspace, tmp_path: Path) -> N
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_report_of_the_day_is_one_file(sample_run: Workspace, tmp_path: Path) -> None:
+    target = tmp_path / "day.html"
+    done = sample_run.run("report", "--tickers", "SPX", "--html", str(target), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"report": str(target)}
+    made = target.read_text(encoding="utf-8")
+    assert "the close of Monday 31 December 2018" in made
+    assert "What was said, and what came" in made
+    assert "Stale:" in made
+    assert "src=" not in made.replace('src="data:image/png;base64,', "")
+    missing = sample_run.run("report", "--html", str(tmp_path / "nowhere" / "day.html"))
+    assert missing.returncode == 2
+
+
 def test_json_output_is_json(sample_run: Workspace) -> None:
     done = sample_run.run("signal", "SPX", "--horizons", "24h", "--json")
     rows = json.loads(done.stdout)

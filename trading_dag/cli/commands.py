@@ -28,6 +28,7 @@ from trading_dag.cli.now_command import refresh_now
 from trading_dag.cli.opportunities_command import opportunities
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
+from trading_dag.cli.report_command import report
 from trading_dag.cli.results_file import write_results
 from trading_dag.cli.train_command import train
 from trading_dag.cli.tune_command import tune
@@ -86,6 +87,7 @@ def fetch(
 
 
 app.command()(explain)
+app.command()(report)
 app.command()(train)
 app.command()(tune)
 

@@ -34,6 +34,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "opportunities QQQ --horizon 72h --structure iron_condor --top 5 --json",
         "opportunities SPY --picture best.png",
     ),
+    "report": ("report", "report --tickers SPY --html spy.html"),
     "explain": (
         "explain iv_rank",
         "explain brier_sign",

@@ -3,7 +3,6 @@ here."""
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,27 +12,9 @@ import pandas as pd
 from trading_dag.backtest.results.plan_study import CAUSES
 from trading_dag.reporting.backtest_record import sessions_text
 from trading_dag.reporting.backtest_tables import assumption_text, signed
+from trading_dag.reporting.html_page import grid, pairs, picture, whole_page
 from trading_dag.reporting.text import number_text
 
-_STYLE: Final = """
-body{font:14px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:#222;background:#fff;max-width:1060px;
-margin:2em auto;padding:0 1.2em}
-h1{font-size:1.6em;margin:0}h2{font-size:1.15em;margin:2.2em 0 .6em;border-bottom:2px solid #0072B2;padding-bottom:.2em}
-p.period{color:#666;margin:.2em 0 1em}p.note{background:#FFF6E0;border-left:4px solid #E69F00;padding:.5em .9em}
-p.caption{color:#666;font-size:.92em;margin:.3em 0 .8em}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:.7em;margin:1.2em 0}
-.card{border:1px solid #D9D9D9;border-radius:6px;padding:.55em .8em}.card b{display:block;font-size:1.3em}
-.card span{color:#666;font-size:.88em}
-img{display:block;max-width:100%;height:auto;margin:.8em 0}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;margin:.6em 0;font-variant-numeric:tabular-nums}
-td,th{border-bottom:1px solid #E4E4E4;padding:.28em .75em;text-align:right;white-space:nowrap}
-th{font-weight:600;background:#F5F7F9}td:first-child,th:first-child{text-align:left}
-table.words td{white-space:normal;text-align:left;vertical-align:top}table.words td:first-child{white-space:nowrap}
-tr.total td{border-top:2px solid #8A8A8A;font-weight:600}.small{font-size:.86em}
-.gain{color:#00704F}.loss{color:#B04A00}
-footer{color:#666;margin:3em 0 1em;border-top:1px solid #E4E4E4;padding-top:.6em}
-"""
 _CAUSES_CAPTION: Final = (
     "USD. Causes are a model's explanation of the marks; with fees taken off they add up to the profit. Worst and "
     "best while held (MAE, MFE) are means before fees."
@@ -59,7 +40,7 @@ def plan_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
         period += f" of {record['exchange_sessions']:,}"
     if record["source"]:
         period += f", source {record['source']}"
-    first, *others = [_picture(name, png) for name, png in pictures.items()] or [""]
+    first, *others = [picture(name, png) for name, png in pictures.items()] or [""]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f'<p class="period">{html.escape(period)}</p>',
@@ -73,20 +54,17 @@ def plan_page(record: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
         *others,
         _scenarios(record["scenarios"]),
         "<h2>Entries that were skipped</h2>",
-        _pairs({_words(name): f"{count:,}" for name, count in record["summary"]["skip_reasons"].items()}),
+        pairs({_words(name): f"{count:,}" for name, count in record["summary"]["skip_reasons"].items()}),
         "<h2>All figures</h2>",
-        _pairs({_words(name): _figure(name, value) for name, value in _figures(record["summary"]).items()}),
+        pairs({_words(name): _figure(name, value) for name, value in _figures(record["summary"]).items()}),
         "<h2>Assumptions</h2>",
-        _pairs({_words(name): html.escape(assumption_text(value)) for name, value in record["assumptions"].items()},
+        pairs({_words(name): html.escape(assumption_text(value)) for name, value in record["assumptions"].items()},
                css="words"),
         "<h2>Trades</h2>",
         _trades(record["trades"]),
         "<footer>Research software, no investment advice.</footer>",
     ]  # fmt: skip
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
-    return "\n".join(
-        ["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *filter(None, parts), "</body></html>"]
-    )
+    return whole_page(title, parts)
 
 
 def _cards(summary: dict[str, Any]) -> str:
@@ -124,7 +102,7 @@ def _exits(rows: list[dict[str, Any]]) -> str:
             *(_signed(row[name]) for name in ("pnl_usd", "mean_mae_usd", "mean_mfe_usd")),
         ]
         body.append(([html.escape(_words(row["exit_reason"])), *cells], "total" if row is rows[-1] else ""))
-    return _grid(heads, body)
+    return grid(heads, body)
 
 
 def _scenarios(grid: dict[str, Any] | None) -> str:
@@ -164,7 +142,7 @@ def _trades(rows: list[dict[str, Any]]) -> str:
     heads = ("entry", "exit", "why", "expiration", "strikes", "prices in", "prices out", "contracts", "fees", "profit",
              "worst", "best", "max loss", "margin", "portfolio margin", *CAUSES, "quotes")  # fmt: skip
     body = [([html.escape(cell) for cell in _trade(row)], "") for row in taken]
-    return _grid(heads, body, css="small")
+    return grid(heads, body, css="small")
 
 
 def _trade(row: dict[str, Any]) -> list[str]:
@@ -194,24 +172,6 @@ def _legs(values: list[float], form: str) -> str:
 def _figures(summary: dict[str, Any]) -> dict[str, Any]:
     flat = {name: value for name, value in summary.items() if not isinstance(value, dict | list) and name != "name"}
     return {**flat, **summary["statistics"]}
-
-
-def _picture(name: str, png: bytes) -> str:
-    encoded = base64.b64encode(png).decode("ascii")
-    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{encoded}">'
-
-
-def _grid(heads: tuple[str, ...], body: list[tuple[list[str], str]], *, css: str = "") -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
-    rows = "".join(
-        f'<tr class="{kind}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>" for cells, kind in body
-    )
-    return f'<div class="wide"><table class="{css}"><tr>{head}</tr>{rows}</table></div>'
-
-
-def _pairs(values: dict[str, str], *, css: str = "") -> str:
-    rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{value}</td></tr>" for name, value in values.items())
-    return f'<table class="{css}">{rows}</table>' if rows else "<p>None.</p>"
 
 
 def _signed(value: float | None) -> str:

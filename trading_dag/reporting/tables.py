@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from trading_dag.options.structures.indication import Indication
 
 _HORIZON_ORDER: Final = " ".join(f"WHEN '{key}' THEN {rank}" for rank, key in enumerate(HORIZON_KEYS))
-_ORDER: Final = f"ORDER BY ticker, CASE horizon {_HORIZON_ORDER} END"
+SLICE_ORDER: Final = f"ORDER BY ticker, CASE horizon {_HORIZON_ORDER} END"
 _SMILE_COLUMNS: Final = ("atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility", "skew_25_delta")
 _LIMITS: Final = ("max_loss_usd", "max_profit_usd")
-_SELECTED: Final = "list_contains(?, ticker) AND list_contains(?, horizon)"
+SELECTED: Final = "list_contains(?, ticker) AND list_contains(?, horizon)"
 
 SUMMARY_SQL: Final = f"""
 WITH latest AS (
-    SELECT * FROM signals.recommendation WHERE {_SELECTED} AND is_served
+    SELECT * FROM signals.recommendation WHERE {SELECTED} AND is_served
     QUALIFY row_number() OVER (PARTITION BY ticker, horizon ORDER BY session DESC) = 1
 ), forecast AS (
     SELECT ticker, horizon, session,
@@ -64,11 +64,11 @@ LEFT JOIN forecast USING (ticker, horizon, session)
 LEFT JOIN direction USING (ticker, horizon)
 LEFT JOIN volatility USING (ticker, horizon)
 LEFT JOIN backtests.summary AS summary USING (ticker, horizon, rule)
-{_ORDER}
+{SLICE_ORDER}
 """
 SIGNAL_SQL: Final = f"""
 WITH latest AS (
-    SELECT * FROM signals.recommendation WHERE {_SELECTED}
+    SELECT * FROM signals.recommendation WHERE {SELECTED}
     QUALIFY row_number() OVER (PARTITION BY ticker, horizon, rule ORDER BY session DESC) = 1
 ), forecast AS (
     SELECT ticker, horizon, session,
@@ -78,13 +78,13 @@ WITH latest AS (
 )
 SELECT latest.*, forecast.probability_up, forecast.usual_probability_up
 FROM latest LEFT JOIN forecast USING (ticker, horizon, session)
-{_ORDER}, NOT is_served, rule
+{SLICE_ORDER}, NOT is_served, rule
 """
 METRICS_SQL: Final = f"""
-SELECT * FROM evaluation.metrics WHERE {_SELECTED} AND baseline <> 'none'
-{_ORDER}, task, model, metric, baseline
+SELECT * FROM evaluation.metrics WHERE {SELECTED} AND baseline <> 'none'
+{SLICE_ORDER}, task, model, metric, baseline
 """
-BACKTEST_SQL: Final = f"SELECT * FROM backtests.summary WHERE {_SELECTED} {_ORDER}, rule DESC"
+BACKTEST_SQL: Final = f"SELECT * FROM backtests.summary WHERE {SELECTED} {SLICE_ORDER}, rule DESC"
 
 
 MODELS_SQL: Final = f"""
@@ -92,7 +92,7 @@ SELECT ticker, horizon, model, status, train_first_session, train_last_session, 
     training, decision, version
 FROM models.registry
 LEFT JOIN (SELECT ticker, horizon, version, decision FROM models.versions) USING (ticker, horizon, version)
-WHERE {_SELECTED}
+WHERE {SELECTED}
 QUALIFY row_number() OVER (PARTITION BY ticker, horizon, model ORDER BY fold DESC) = 1
 ORDER BY ALL
 """
@@ -101,7 +101,7 @@ ORDER BY ALL
 TUNED_SQL: Final = f"""
 SELECT ticker, horizon, family, study_window, score, value, own_value, reference_value, parameters, first_session,
     last_session, n_rows, trial, study
-FROM models.best_hyperparameters WHERE {_SELECTED} ORDER BY ALL
+FROM models.best_hyperparameters WHERE {SELECTED} ORDER BY ALL
 """
 
 
