@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
@@ -78,12 +79,21 @@ Watch = Callable[[Sight, Book], Look]
 
 def observe(watches: Iterable[Watch], sight: Sight, books: BookStore, *, channels: tuple[str, ...]) -> Book:
     """Look, and keep in the book what is to be told; return the book."""
-    before = books.read()
-    looks = [watch(sight, before) for watch in watches]
-    return books.change(lambda book: with_looks(book, looks, sight, channels=channels))
+    book = books.read()
+    for watch in watches:  # each knows what those before it have found
+        look = watch(sight, book)
+        book = books.change(partial(with_looks, looks=[look], sight=sight, channels=channels))
+    return book
 
 
-def with_looks(book: Book, looks: Iterable[Look], sight: Sight, *, channels: tuple[str, ...]) -> Book:
+def foreseen(watches: Iterable[Watch], sight: Sight, book: Book, *, channels: tuple[str, ...]) -> Book:
+    """Return what the book would be after looking, and note nothing."""
+    for watch in watches:
+        book = with_looks(book, [watch(sight, book)], sight, channels=channels)
+    return book
+
+
+def with_looks(book: Book, looks: Iterable[Look], sight: Sight, channels: tuple[str, ...]) -> Book:
     """Return the book after some looks. No secret of the settings is in what it tells."""
     secrets = secrets_of(sight.settings)
     for look in looks:

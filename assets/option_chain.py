@@ -15,7 +15,6 @@ import pandas as pd
 from assets.declare.declaration import Declaration, Read, Result, Slice, checks_of, table_asset
 from assets.declare.materialization import (
     CHAIN_IO,
-    OWNERS,
     SLICE_LOCK,
     check_results,
     check_specs,
@@ -24,6 +23,7 @@ from assets.declare.materialization import (
     one_refusal,
 )
 from assets.declare.pictures import picture
+from assets.declare.standing import owners_of
 from assets.declare.vendor_steps import asked_again_later, pool_of
 from assets.partitions import Partitions, chain_slice_of
 from resources.storage.parquet_store import content_hash
@@ -60,7 +60,7 @@ def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
                 io_manager_key=CHAIN_IO,
                 metadata={"dagster/column_schema": column_schema(OPTION_CHAIN)},
                 code_version="2",
-                owners=OWNERS,
+                owners=owners_of(OPTION_CHAIN.group),
                 kinds={"parquet", "api"},
             )
         },

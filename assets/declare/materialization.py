@@ -18,6 +18,8 @@ from assets.automation import condition_of, stage_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, TUNING_TAG, Declaration, Read, Result, Slice
 from assets.declare.pictures import pictures_of
+from assets.declare.shown import column_lineage, shown_of
+from assets.declare.standing import code_references, owners_of, tags_of
 from assets.declare.vendor_steps import asked_again_later, pool_of
 from assets.partitions import TICKER_DIMENSION, Partitions, partition_key, slice_of
 from resources.io_managers.tables import (
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from resources.expectations import RuleVerdict
     from trading_dag.models.fitted import FittedModel
 
-OWNERS: Final = ["team:research"]
 TABLE_IO: Final = "parquet_io"
 MODEL_IO: Final = "model_io"
 CHAIN_IO: Final = "chain_io"
@@ -87,12 +88,19 @@ def _out(declaration: Declaration, key: dg.AssetKey, settings: Settings) -> dg.A
         key=key,
         description=_description(declaration.function, table),
         io_manager_key=MODEL_IO if declaration.is_model else TABLE_IO,
-        metadata={} if table is None else {"dagster/column_schema": column_schema(table)},
+        metadata=_of_definition(declaration, table),
         code_version=declaration.version(settings),
         automation_condition=condition_of(declaration.automation, stage_of(declaration.group, declaration.slice)),
-        owners=OWNERS,
+        owners=owners_of(declaration.group),
+        tags=tags_of(declaration),
         kinds=set(declaration.kinds),
     )
+
+
+def _of_definition(declaration: Declaration, table: Table | None) -> dict[str, Any]:
+    """What the UI shows of an asset before it is made: its columns, and where its code stands."""
+    columns = {} if table is None else {"dagster/column_schema": column_schema(table)}
+    return {**columns, **code_references(declaration.function)}
 
 
 def _in(read: Read, kind: SliceKind, partitions: Partitions, settings: Settings) -> dg.AssetIn:
@@ -330,6 +338,10 @@ def _output(
         inputs=hashes,
     )
     metadata = dict(result.metadata) if table is declaration.tables[0] else {}
+    metadata = {**shown_of(table, result.frames[table.name], at), **metadata}
+    lineage = column_lineage(declaration, table)
+    if lineage is not None:
+        metadata["dagster/column_lineage"] = lineage
     if result.draw is not None and table is declaration.tables[0]:
         contents = [*shown, prepared.provenance.content_hash]
         key, partition = dg.AssetKey([table.group, table.name]), partition_key(at.key)

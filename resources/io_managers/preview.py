@@ -37,6 +37,17 @@ def preview_of(frame: pd.DataFrame) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records=records, schema=schema)
 
 
+def rows_as_table(frame: pd.DataFrame) -> dg.TableMetadataValue:
+    """Return all rows of a short frame as texts."""
+    columns = [days_or_values(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    names = [str(name) for name in frame.columns]
+    records = [
+        dg.TableRecord(dict(zip(names, map(_short, values), strict=True))) for values in zip(*columns, strict=True)
+    ]
+    schema = dg.TableSchema(columns=[dg.TableColumn(name, type="string") for name in names])
+    return dg.MetadataValue.table(records=records, schema=schema)
+
+
 def _short(value: Any) -> str:
     text = cell_text(value)
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

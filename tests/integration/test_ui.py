@@ -249,3 +249,17 @@ def test_servers_end_with_a_command_that_was_killed(home: Path) -> None:
         parts = ui.parts()
         ui.process.kill()
         assert_all_end(parts)
+
+
+@pytest.mark.long
+def test_a_read_only_ui_shows_everything_and_changes_nothing(home: Path) -> None:
+    with served(home, "--read-only", "--webserver-only") as ui:
+        assert ui.ask("{ version }")["version"]
+        body = json.dumps({"query": CHANGE}).encode()
+        status, told = ui.request("POST", "/graphql", ("Content-Type", "application/json"), body=body)
+        assert (status, b"read only" in told) == (403, True)
+        assert ui.request("POST", "/report_asset_materialization/raw/macro")[0] == 403
+        permissions = ui.ask("{ permissions { permission value } }")["permissions"]
+        assert permissions
+        assert not any(permission["value"] for permission in permissions)
+        assert not ui.changed.exists()

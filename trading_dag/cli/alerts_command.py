@@ -103,7 +103,7 @@ def send(
     as_json: AsJson = False,
 ) -> None:
     """Look at everything once, as the sensors do, and send what is new or waits."""
-    from assets.alert_watches import ALL_WATCHES, Sight, observe, with_looks
+    from assets.alert_watches import ALL_WATCHES, Sight, foreseen, observe
     from assets.partitions import Partitions
     from resources.alerts.channels import channel_names, channels_of
     from resources.alerts.post import deliver, now_utc
@@ -119,7 +119,7 @@ def send(
         )
         if dry_run:
             before = books.read()
-            after = with_looks(before, [watch(sight, before) for watch in ALL_WATCHES], sight, channels=names)
+            after = foreseen(ALL_WATCHES, sight, before, channels=names)
             _print_messages(context, after.messages[len(before.messages) :], as_json=as_json)
             return
         if not names:

@@ -194,13 +194,16 @@ def ui(
         int | None,
         typer.Option("--code-server", min=1, max=65535, help="Port of the code server that the other parts ask."),
     ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Let the pages change nothing: no run, no schedule, no sensor.")
+    ] = False,
 ) -> None:
     """Serve the Dagster UI on 127.0.0.1, to this machine only. It shows everything that the command line made."""
     from trading_dag.cli.ui import become_part, serve
 
     if part:
-        become_part(CommandContext(), part=part, port=port, code_server=code_server)
-    serve(CommandContext(), port=port, webserver_only=webserver_only)
+        become_part(CommandContext(), part=part, port=port, code_server=code_server, read_only=read_only)
+    serve(CommandContext(), port=port, webserver_only=webserver_only, read_only=read_only)
 
 
 app.command()(dashboard)

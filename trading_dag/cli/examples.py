@@ -73,7 +73,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "sql \"select session, iv_rank from features.implied_volatility where ticker = 'SPY'\" --limit 10",
     ),
     "alerts": ("alerts status", "alerts test", "alerts send --dry-run", "alerts status --json"),
-    "ui": ("ui", "ui --port 3001 --webserver-only"),
+    "ui": ("ui", "ui --port 3001 --webserver-only", "ui --read-only"),
     "dashboard": ("dashboard", "dashboard --port 8600"),
     "doctor": ("doctor", "doctor --source live --fast --json"),
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from trading_dag.cli.context import CommandContext, configuration_folder
 from trading_dag.cli.dagster_instance import opened_instance
-from trading_dag.cli.ui_parts import ALONE, UI_HOST
+from trading_dag.cli.ui_parts import ALONE, READ_ONLY, UI_HOST
 from trading_dag.errors import ConfigurationError, ServerError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ENDING_SECONDS: Final = 10.0
 NAMES: Final = {"web": "the web server", "daemon": "the daemon"}
 
 
-def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
+def serve(context: CommandContext, *, port: int, webserver_only: bool, read_only: bool = False) -> None:
     """Serve the UI until a signal comes.
 
     Raises
@@ -41,19 +41,25 @@ def serve(context: CommandContext, *, port: int, webserver_only: bool) -> None:
     with opened_instance(context) as instance:
         _bury(instance)
         workspace = str(_write_workspace(context))
-        wanted = {"web": [workspace, str(port)], **({} if webserver_only else {"daemon": [workspace]})}
+        wanted = {
+            "web": [workspace, str(port), *([READ_ONLY] if read_only else [])],
+            **({} if webserver_only else {"daemon": [workspace]}),
+        }
         parts: dict[str, subprocess.Popen[bytes]] = {}
         try:
             for name, arguments in wanted.items():
                 parts[name] = _start(name, arguments)
-            context.console.print(f"Dagster UI: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
+            how = ", read only" if read_only else ""
+            context.console.print(f"Dagster UI{how}: http://{UI_HOST}:{port}  (Ctrl-C ends it)")
             _watch(parts)
         finally:
             _end(parts.values())
             _bury(instance)
 
 
-def become_part(context: CommandContext, *, part: str, port: int, code_server: int | None) -> NoReturn:
+def become_part(
+    context: CommandContext, *, part: str, port: int, code_server: int | None, read_only: bool = False
+) -> NoReturn:
     """Turn this process into one of the parts of the service, which a service manager starts and stops by itself.
 
     Parameters
@@ -61,6 +67,7 @@ def become_part(context: CommandContext, *, part: str, port: int, code_server: i
     part : ``web``, ``daemon``, or ``code``, the server of the definitions.
     port : of the web server.
     code_server : port on 127.0.0.1 of the code server that the others ask; None lets each start its own.
+    read_only : of the web server: whether its pages change nothing.
 
     Raises
     ------
@@ -81,7 +88,8 @@ def become_part(context: CommandContext, *, part: str, port: int, code_server: i
         with opened_instance(context) as instance:
             _bury(instance)
         workspace = str(_write_workspace(context, code_server=code_server, part=part))
-        command = ["trading_dag.cli.ui_parts", part, workspace, *([str(port)] if part == "web" else []), ALONE]
+        of_pages = [str(port), *([READ_ONLY] if read_only else [])] if part == "web" else []
+        command = ["trading_dag.cli.ui_parts", part, workspace, *of_pages, ALONE]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", *command])  # noqa: S606  # no shell
 

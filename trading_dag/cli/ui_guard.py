@@ -8,6 +8,7 @@ no form sends.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -23,6 +24,7 @@ _GRAPHQL: Final = "graphql"
 # No form can send these, so a browser asks the server before it sends them for a page of another site.
 _GRAPHQL_TYPES: Final = frozenset({"application/json", "application/graphql"})
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+_LONGEST_QUERY: Final = 4_000_000
 _METHODS: Final = _SAFE_METHODS | {"POST"}
 # Nobody else's page may show these pages in a frame, and have its reader click in them.
 _FRAME_HEADERS: Final = [(b"x-frame-options", b"SAMEORIGIN")]
@@ -34,10 +36,13 @@ class Guard:
     Parameters
     ----------
     application : Dagster's application.
+    read_only : whether changes are refused however they are asked for. Dagster refuses them too then; this holds also
+        for a request that it would not think of as a change.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, *, read_only: bool = False) -> None:
         self.application = application
+        self.read_only = read_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
@@ -45,6 +50,8 @@ class Guard:
             await self.application(scope, receive, send)
             return
         refused = refusal(scope)
+        if refused is None and self.read_only and scope["type"] == "http" and scope["method"] == "POST":
+            receive, refused = await _refusal_of_change(receive, scope)
         if refused is None:
             await self.application(scope, receive, _framed(send))
         elif scope["type"] == "websocket":
@@ -96,6 +103,55 @@ def _refusal_of_query(scope: Scope) -> tuple[int, str] | None:
         if any(operation is not OperationType.QUERY for operation in operations):
             return 405, "refused: changes are asked for by POST"
     return None
+
+
+async def _refusal_of_change(receive: Receive, scope: Scope) -> tuple[Receive, tuple[int, str] | None]:
+    """Read the body of a POST, and return it to be read again, with a refusal if it asks for more than a query."""
+    body, messages = bytearray(), []
+    while True:
+        message = await receive()
+        messages.append(message)
+        body += message.get("body", b"")
+        if len(body) > _LONGEST_QUERY:
+            return receive, (413, "refused: longer than any query of the pages")
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            break
+    left = iter(messages)
+
+    async def again() -> MutableMapping[str, Any]:
+        return next(left, None) or await receive()
+
+    return again, None if _asks_only(bytes(body), scope) else (403, "refused: these pages are read only")
+
+
+def _asks_only(body: bytes, scope: Scope) -> bool:
+    """Return whether a body is GraphQL in which every operation is a query, or one that only is subscribed to."""
+    if _GRAPHQL not in [part.lower() for part in str(scope["path"]).split("/") if part]:
+        return False
+    try:
+        asked = json.loads(body)
+        texts = [entry["query"] for entry in (asked if isinstance(asked, list) else [asked])]
+        documents = [_asks_for_no_change(text) for text in texts]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+    return bool(documents) and all(documents)
+
+
+def _asks_for_no_change(text: str) -> bool:
+    """Return whether every operation of a document is no change.
+
+    Raises
+    ------
+    ValueError : for what is no GraphQL.
+    """
+    from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
+
+    try:
+        definitions = parse(text).definitions
+    except GraphQLError as error:
+        raise ValueError(str(error)) from None
+    operations = [entry.operation for entry in definitions if isinstance(entry, OperationDefinitionNode)]
+    return bool(operations) and all(operation is not OperationType.MUTATION for operation in operations)
 
 
 def _only(scope: Scope, name: bytes) -> str | None:

@@ -1,7 +1,8 @@
 """The two servers of ``trading-dag ui``, each its own process: Dagster's web server behind the guard, and its daemon.
 
-``python -P -m trading_dag.cli.ui_parts web|daemon WORKSPACE [PORT]``. Both end with the process that started them:
-their input is a pipe that it holds open. With ``--alone`` they do not: a service manager starts and stops them.
+``python -P -m trading_dag.cli.ui_parts web|daemon WORKSPACE [PORT] [read-only]``. Both end with the process that
+started them: their input is a pipe that it holds open. With ``--alone`` they do not: a service manager starts and stops
+them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 
 UI_HOST: Final = "127.0.0.1"
 ALONE: Final = "--alone"
+READ_ONLY: Final = "read-only"
 POLL_MILLISECONDS: Final = 2_000
 STATEMENT_TIMEOUT_MILLISECONDS: Final = 15_000
 GRACE_SECONDS: Final = 15.0
@@ -31,13 +33,14 @@ def main() -> None:
         threading.Thread(target=_end_with_starter, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         if part == "web":
-            serve_pages(workspace, int(rest[0]))
+            serve_pages(workspace, int(rest[0]), read_only=READ_ONLY in rest)
         else:
             run_daemon(workspace)
 
 
-def serve_pages(workspace: str, port: int) -> None:
-    """Serve Dagster's pages on 127.0.0.1, to this machine's own requests only."""
+def serve_pages(workspace: str, port: int, *, read_only: bool = False) -> None:
+    """Serve Dagster's pages on 127.0.0.1, to this machine's own requests only; read only, nothing can be changed by
+    them."""
     import uvicorn
     from dagster import DagsterInstance
     from dagster_webserver.app import create_app_from_workspace_process_context
@@ -50,11 +53,15 @@ def serve_pages(workspace: str, port: int) -> None:
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MILLISECONDS, -1, -1)
         target = WorkspaceFileTarget([workspace])
         with WorkspaceProcessContext(
-            instance, workspace_load_target=target, version=__version__, code_server_log_level="warning"
+            instance,
+            workspace_load_target=target,
+            version=__version__,
+            read_only=read_only,
+            code_server_log_level="warning",
         ) as context:
             pages = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL_MILLISECONDS)
             uvicorn.run(
-                Guard(pages),
+                Guard(pages, read_only=read_only),
                 host=UI_HOST,
                 port=port,
                 log_level="warning",

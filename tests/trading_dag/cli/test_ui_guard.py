@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -171,7 +172,9 @@ def test_other_methods_are_refused(method: str) -> None:
     assert refused[0] == 405
 
 
-def answers_of(asked: dict[str, Any]) -> tuple[list[MutableMapping[str, Any]], bool]:
+def answers_of(
+    asked: dict[str, Any], *parts: bytes, read_only: bool = False
+) -> tuple[list[MutableMapping[str, Any]], bool]:
     """What is sent back, and whether Dagster's application was asked."""
     sent: list[MutableMapping[str, Any]] = []
     was_asked = False
@@ -180,15 +183,21 @@ def answers_of(asked: dict[str, Any]) -> tuple[list[MutableMapping[str, Any]], b
         nonlocal was_asked
         was_asked = True
         if scope["type"] == "http":
+            heard = b""
+            while (message := await receive()).get("more_body"):
+                heard += message["body"]
+            assert heard == b"".join(parts)
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    async def receive() -> MutableMapping[str, Any]:
-        return {}
+    coming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
 
-    asyncio.run(Guard(application)(asked, receive, send))
+    async def receive() -> MutableMapping[str, Any]:
+        return coming.pop(0) if coming else {"type": "http.request", "body": b"", "more_body": False}
+
+    asyncio.run(Guard(application, read_only=read_only)(asked, receive, send))
     return sent, was_asked
 
 
@@ -210,3 +219,49 @@ def test_no_other_site_can_show_the_pages_in_a_frame() -> None:
 
 def test_what_is_no_connection_is_handed_on() -> None:
     assert answers_of({"type": "lifespan"}) == ([], True)
+
+
+def posted(*queries: str) -> bytes:
+    asked = [{"query": query, "variables": {}} for query in queries]
+    return json.dumps(asked[0] if len(asked) == 1 else asked).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [posted("{ version }"), posted("query A { version } query B { version }"), posted("subscription { x }"),
+     posted("{ version }", "{ version }")],
+)  # fmt: skip
+def test_read_only_pages_hand_on_what_only_asks_as_it_came(body: bytes) -> None:
+    _, was_asked = answers_of(scope(JSON), body[:7], body[7:], read_only=True)
+
+    assert was_asked
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (posted(MUTATION), "/graphql"),
+        (posted("query A { version }" + MUTATION), "/graphql"),
+        (posted("{ version }", MUTATION), "/graphql"),
+        (posted("fragment A on Query { version }"), "/graphql"),
+        (b"mutation { x }", "/graphql"),
+        (b"[]", "/graphql"),
+        (b'{"query": 3}', "/graphql"),
+        (b"{", "/graphql"),
+        (b'{"asset_key": "x"}', "/report_asset_materialization/raw/macro"),
+        (b"", "/graphql"),
+    ],
+)
+def test_read_only_pages_hand_on_nothing_else(body: bytes, path: str) -> None:
+    sent, was_asked = answers_of(scope(JSON, path=path), body, read_only=True)
+
+    assert not was_asked
+    assert sent[0]["status"] == 403
+    assert b"read only" in sent[1]["body"]
+
+
+def test_read_only_pages_read_no_endless_body() -> None:
+    sent, was_asked = answers_of(scope(JSON), *[b"x" * 1_000_000] * 6, read_only=True)
+
+    assert not was_asked
+    assert sent[0]["status"] == 413
