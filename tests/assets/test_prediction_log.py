@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,3 +202,44 @@ def test_scores_of_the_log_stand_beside_the_walk_forward_scores(desk: Desk) -> N
     assert set(live["verdict"]) == {"insufficient_data"}
     assert set(live["reason"]) == {"0 of 60 sessions; 1 recorded rows are not live"}
     assert live.set_index("metric")["walk_forward_value"]["brier_sign"] == 0.25
+
+
+@pytest.mark.parametrize("moment", ["before_the_rename", "after_the_rename", "after_the_copy"])
+def test_a_run_that_is_killed_at_any_moment_of_the_write_and_made_again_leaves_each_row_once(
+    desk: Desk, moment: str
+) -> None:
+    """The process ends as by SIGKILL: nothing is undone, nothing is reported to Dagster."""
+    from resources.storage import parquet_store
+
+    desk.say(2)
+    desk.make()
+    stored = desk.log
+    desk.say(3)
+    child = os.fork()
+    if child == 0:
+        replace, keep = parquet_store.replace_file, parquet_store.keep_copy
+
+        def last_act(place: str, act, *values):
+            if moment == "before_the_rename" and place == "rename":
+                os._exit(9)
+            act(*values)
+            if moment == f"after_the_{place}":
+                os._exit(9)
+
+        parquet_store.replace_file = lambda *values: last_act("rename", replace, *values)
+        parquet_store.keep_copy = lambda *values: last_act("copy", keep, *values)
+        with dg.DagsterInstance.ephemeral() as desk.instance:
+            desk.make()
+        os._exit(0)  # not reached: the write above ends the process
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    written = desk.log
+    assert len(written) == (1 if moment == "before_the_rename" else 2)
+    for _ in range(3):
+        assert desk.make().success
+    log = desk.log
+    assert log["session"].tolist() == SESSIONS[1:3].tolist()
+    assert not log.duplicated(list(PREDICTIONS_LOG.key)).any()
+    pd.testing.assert_frame_equal(log.iloc[: len(written)], written)
+    pd.testing.assert_frame_equal(log.iloc[:1], stored)
+    copy = desk.store.path(PREDICTIONS_LOG, KEY).with_name(COPY_NAME)
+    assert copy.read_bytes() == desk.store.path(PREDICTIONS_LOG, KEY).read_bytes()
