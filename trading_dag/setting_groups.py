@@ -374,9 +374,11 @@ class PaperSettings(_Frozen):
     allow_late: bool = Field(
         False, description="whether a signal is still traded once the session of its entry has opened"
     )
-    trade_limit: float = Field(0.05, gt=0, le=1, description="greatest defined risk of one order, share of the account")
-    day_limit: float = Field(0.15, gt=0, le=1, description="of all orders of one session, share of the account")
-    ticker_limit: float = Field(0.25, gt=0, le=1, description="of all that one ticker has open, share of the account")
+    trade_limit: float = Field(
+        0.05, gt=0, le=100, description="greatest defined risk of one order, share of the account"
+    )
+    day_limit: float = Field(0.15, gt=0, le=100, description="of all orders of one session, share of the account")
+    ticker_limit: float = Field(0.25, gt=0, le=100, description="of all that one ticker has open, share of the account")
     drawdown_limit: float = Field(
         0.2, gt=0, le=1, description="loss since the highest equity from which on nothing is opened, fraction"
     )

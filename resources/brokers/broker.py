@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from trading_dag.paper.orders import BrokerAccount, HeldContract, Order, OrderReport, Settlement
+from trading_dag.paper.orders import BrokerAccount, HeldContract, Order, OrderReport, Quote, Settlement
 
 
 class Broker(Protocol):
@@ -56,5 +56,6 @@ class Broker(Protocol):
         OrderNotFoundError : where the broker never got it.
         """
 
-    def settlements(self) -> Sequence[Settlement]:
-        """Return every position that ended without an order so far, expired or assigned; each one every time."""
+    def settlements(self, through: Quote) -> Sequence[Settlement]:
+        """Return every position that ended without an order at or before a quote, expired or assigned; each one every
+        time."""

@@ -7,7 +7,7 @@ Nothing is decided here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -185,6 +185,15 @@ def gather_paths(
         short_delta=np.fmax.reduce(np.where(is_sold, delta, np.nan), axis=2),
         is_last=np.any(_spread(quotes.is_last, is_held, fill=False), axis=2),
     )
+
+
+def withheld(paths: PositionPaths, *, before: IntArray) -> PositionPaths:
+    """Return the paths of positions that nobody could close before a place in the market, (n,): no order was sent.
+
+    What they are worth there, and how they settle, stays as it is.
+    """
+    is_withheld = paths.at < before[:, np.newaxis]
+    return replace(paths, closing_value=np.where(is_withheld, np.nan, paths.closing_value))
 
 
 def _spread(values: NDArray[Any], where: BoolArray, *, fill: float | bool) -> NDArray[Any]:

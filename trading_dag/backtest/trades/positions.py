@@ -167,6 +167,54 @@ def open_positions(market: QuotedMarket, plan: TradePlan, *, entries: Entries) -
     )
 
 
+def held_positions(
+    market: QuotedMarket,
+    plan: TradePlan,
+    *,
+    entries: Entries,
+    leg_expiration_day: IntArray,
+    strikes: FloatArray,
+    leg_prices: FloatArray,
+    entry_spot: FloatArray,
+) -> OpenedPositions:
+    """Return positions that were filled before, in the contracts and at the prices of their fills.
+
+    What follows from the fills is computed as ``open_positions`` does; nothing is chosen, quoted or skipped. Marks and
+    volatilities of the entry are unknown (NaN).
+
+    Parameters
+    ----------
+    entries : when each was filled, its target and its flip.
+    leg_expiration_day, strikes, leg_prices : (n, legs) in the order of the legs.
+    entry_spot : (n,) underlying at the fill, USD.
+    """
+    structure = plan.structure
+    bounds = _bounds_at_front(structure, strikes)
+    settlement, _ = settlement_positions(market, leg_expiration_day)
+    rows = len(entries)
+    return OpenedPositions(
+        plan=plan,
+        entries=entries,
+        entry=entries.entry,
+        expiration_day=leg_expiration_day[:, front_leg(structure)],
+        leg_expiration_day=leg_expiration_day,
+        leg_settlement=settlement,
+        strikes=strikes,
+        leg_prices=leg_prices,
+        leg_marks=np.full(strikes.shape, np.nan),
+        leg_volatilities=np.full(strikes.shape, np.nan),
+        is_last=np.zeros(rows, dtype=np.bool_),
+        entry_spot=entry_spot,
+        premium=leg_prices @ structure.signed_ratios + structure.underlying_ratio * entry_spot,
+        least_payoff=bounds.least,
+        greatest_payoff=bounds.greatest,
+        contract_limit=np.full(rows, np.inf),
+        skip_reason=np.full(rows, "", dtype=object),
+        ticker=market.ticker,
+        entry_day=np.asarray(market.days, dtype=np.int64)[entries.entry],
+    )
+
+
 def _misses_bounds(plan: TradePlan, strikes: FloatArray) -> BoolArray:
     """Entries of which a leg whose delta has bounds found no strike."""
     bounded = [isinstance(choice, TargetDelta) and choice.bounds is not None for choice in plan.strikes]
