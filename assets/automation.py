@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from trading_dag.schemas import SliceKind, Table
 
 # What is read of every slice that is stored.
-GATHERED: Final = (METRICS, VOLATILITY_INDEX)
+GATHERED: Final = (METRICS, VOLATILITY_INDEX, PRICES_DAILY, RECOMMENDATION)
 # What a session brings for a ticker, and what belongs to no ticker. Fetched in several runs, which end at any time.
 ARRIVING: Final = (
     PRICES_DAILY,

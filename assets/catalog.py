@@ -21,6 +21,7 @@ from assets import (
     multiplicity,
     opportunities,
     option_chain,
+    paper,
     prediction_log,
     predictions,
     price,
@@ -59,6 +60,7 @@ DECLARATIONS: Final[tuple[Declaration, ...]] = (
     *signals.DECLARATIONS,
     *provisional.DECLARATIONS,
     *prediction_log.DECLARATIONS,
+    *paper.DECLARATIONS,
     *backtests.DECLARATIONS,
     *monitoring.DECLARATIONS,
 )

@@ -50,7 +50,7 @@ JOB_OF_STAGE: Final[dict[Stage, str]] = {
 }
 # Asset groups, or tables, to which a mode is confined; the others have no such bounds. A refresh goes to the signals.
 REFRESHED: Final[frozenset[str]] = frozenset(
-    {"raw", "features", "options", "labels", "models", "predictions", "signals"}
+    {"raw", "features", "options", "labels", "models", "predictions", "signals", "paper"}
 )
 # Scores follow the forecasts as stored; importance forecasts anew, so it follows the features with a run.
 SCORES: Final[frozenset[str]] = frozenset(table.qualified_name for table in (METRICS, LIVE, MULTIPLICITY))
@@ -407,7 +407,10 @@ class SliceRunner:
     def _follow_up(self, item: WorkItem, derived: list[Declaration]) -> list[Declaration]:
         if item.kind == "all_slices":
             forced = frozenset(entry.name for entry in derived) if item.mode == "force" else frozenset[str]()
-            return self.staleness.stale(item.kind, item.key, refit=False, needs_inputs=True, forced=forced)
+            groups = REPORTS.get(item.mode) or (REFRESHED if item.mode == "refresh" else None)
+            return self.staleness.stale(
+                item.kind, item.key, refit=False, needs_inputs=True, forced=forced, groups=groups
+            )
         if item.mode == "train" and item.kind == "ticker_horizon" and item.refit != Refit():
             return to_refit(self.staleness, item.key, item.refit)
         if item.mode == "force" or (item.mode == "train" and item.kind == "ticker_horizon"):
@@ -425,8 +428,10 @@ class SliceRunner:
 
 
 def concludes(mode: Mode, refit: Refit | None = None) -> bool:
-    """Return whether a mode ends with what is said of all slices together: where it brings scores up to date."""
-    return mode in ("run", "force", "evaluate", "backtest") or (mode == "train" and (refit is None or refit.follows))
+    """Return whether a mode ends with what is said or ordered of all slices together: scores, or paper orders."""
+    return mode in ("run", "refresh", "force", "evaluate", "backtest") or (
+        mode == "train" and (refit is None or refit.follows)
+    )
 
 
 def stale_in_mode(staleness: Staleness, kind: Stage, key: SliceKey, mode: Mode) -> list[Declaration]:

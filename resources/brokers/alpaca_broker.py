@@ -24,7 +24,7 @@ from resources.brokers.alpaca.reports import (
 from resources.brokers.alpaca.requests import SentLeg, limit_of, request_of, sent_legs
 from resources.brokers.alpaca.settlements import settled_positions
 from trading_dag.errors import BrokerError, BrokerUnavailableError, OrderNotFoundError, OrderRefusedError
-from trading_dag.paper.orders import BrokerAccount, HeldContract, Order, OrderReport, Settlement
+from trading_dag.paper.orders import BrokerAccount, HeldContract, Order, OrderReport, Quote, Settlement
 from trading_dag.sessions import last_closed_session, running_session, session_open
 from trading_dag.settings import Settings
 
@@ -123,8 +123,8 @@ class AlpacaBroker:
             raise OrderNotFoundError(broker=BROKER, request=what, problem="it is not there any more")
         return report_of(after)
 
-    def settlements(self) -> Sequence[Settlement]:
-        """Return every position that expired or was assigned so far.
+    def settlements(self, through: Quote | None = None) -> Sequence[Settlement]:
+        """Return every position that expired or was assigned at or before a quote; None: so far.
 
         Raises
         ------
@@ -133,7 +133,8 @@ class AlpacaBroker:
         activities = self._pages("activities", self._activities)
         if not activities:
             return []
-        return settled_positions(activities, [one for one in self._orders() if one.is_ours])
+        settled = settled_positions(activities, [one for one in self._orders() if one.is_ours])
+        return [one for one in settled if through is None or one.fill.quote <= through]
 
     def _found(self, order: Order, legs: Sequence[SentLeg]) -> AlpacaOrder | None:
         """Return the order of that id, which must be this order."""

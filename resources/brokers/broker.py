@@ -56,6 +56,6 @@ class Broker(Protocol):
         OrderNotFoundError : where the broker never got it.
         """
 
-    def settlements(self, through: Quote) -> Sequence[Settlement]:
-        """Return every position that ended without an order at or before a quote, expired or assigned; each one every
-        time."""
+    def settlements(self, through: Quote | None = None) -> Sequence[Settlement]:
+        """Return every position that ended without an order, expired or assigned, at or before a quote (None: so far);
+        each one every time."""

@@ -140,12 +140,12 @@ class PaperBroker:
             self._record("cancelled", order_id=order_id, reason="cancelled")
         return self._reports[order_id]
 
-    def settlements(self, through: Quote) -> list[Settlement]:
-        """Return every position that expired or was assigned at or before a quote."""
+    def settlements(self, through: Quote | None = None) -> list[Settlement]:
+        """Return every position that expired or was assigned at or before a quote; None: so far."""
         for position_id, trade in self._trades.items():
             if trade.end is None:
                 course = settled_course(self._views[trade.order.key.ticker], trade.held)
-                if course.fill is not None and course.fill.quote <= through:
+                if course.fill is not None and (through is None or course.fill.quote <= through):
                     self._record(
                         "settled", position_id=position_id, kind=course.reason, fill=fill_to_event(course.fill)
                     )

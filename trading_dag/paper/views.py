@@ -5,6 +5,8 @@ The market and the plans are those of the backtest of the signals, so that the s
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from trading_dag.backtest.markets.market import build_market
@@ -15,6 +17,26 @@ from trading_dag.options.structures.user_structures import structures_by_name
 from trading_dag.paper.one_position import TickerView
 from trading_dag.settings import Settings
 from trading_dag.strategy.sizing import settings_for_contract
+
+PRICE_COLUMNS: Final = ("ticker", "session", "open", "close", "adj_close", "split_factor", "dividend")
+INDEX_COLUMNS: Final = ("ticker", "session", "open", "close")
+
+
+def modelled_views(
+    prices: pd.DataFrame, volatility_indices: pd.DataFrame, *, rates: pd.DataFrame, settings: Settings
+) -> dict[str, TickerView]:
+    """Return the view of every ticker that has prices, on the modelled surface (``modelled_view``)."""
+    indices = dict(list(volatility_indices.groupby("ticker")))
+    return {
+        str(ticker): modelled_view(
+            str(ticker),
+            rows.reset_index(drop=True),
+            indices.get(ticker, volatility_indices.iloc[:0]).reset_index(drop=True),
+            rates=rates,
+            settings=settings,
+        )
+        for ticker, rows in prices.groupby("ticker")
+    }
 
 
 def modelled_view(

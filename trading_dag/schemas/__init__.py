@@ -61,6 +61,7 @@ from trading_dag.schemas.models import (
 from trading_dag.schemas.monitoring import ACCURACY, DRIFT
 from trading_dag.schemas.opportunities import OPPORTUNITIES, OPPORTUNITY_CALIBRATION
 from trading_dag.schemas.options import CHAIN_ANALYTICS, DEALER_EXPOSURE
+from trading_dag.schemas.paper import LEDGER, ORDERS, POSITIONS, RECONCILIATION
 from trading_dag.schemas.predictions import (
     PREDICTIONS_DIRECTION,
     PREDICTIONS_LOG,
@@ -120,6 +121,7 @@ TABLES: Final[dict[str, Table]] = {
         METRICS, MULTIPLICITY, IMPORTANCE, OPPORTUNITY_CALIBRATION,
         OPPORTUNITIES, RECOMMENDATION, PROVISIONAL, PROVISIONAL_OPPORTUNITIES,
         PREDICTIONS_LOG, LIVE, TRADES, EQUITY, SUMMARY, COMPARISON, DRIFT, ACCURACY,
+        RECONCILIATION, ORDERS, POSITIONS, LEDGER,
     )
 }  # fmt: skip
 
@@ -174,6 +176,7 @@ __all__ = [
     "IV_DIRECTIONS",
     "IV_RANK_LAGS",
     "IV_REGIMES",
+    "LEDGER",
     "LEVEL_FEATURES",
     "LIVE",
     "MACRO",
@@ -190,6 +193,8 @@ __all__ = [
     "OPTION_CHAIN",
     "OPTION_CHAIN_FEATURES",
     "OPTION_CHAIN_TABLE",
+    "ORDERS",
+    "POSITIONS",
     "PREDICTIONS_ALLOCATION",
     "PREDICTIONS_DIRECTION",
     "PREDICTIONS_LOG",
@@ -205,6 +210,7 @@ __all__ = [
     "QUANTILE_COLUMNS",
     "QUANTILE_LEVELS",
     "RECOMMENDATION",
+    "RECONCILIATION",
     "REGIME",
     "REGIME_FEATURES",
     "REGIME_HMM",
