@@ -121,16 +121,8 @@ class Desk:
         ------
         BrokerUnavailableError : an answer did not come; the next call asks the broker before it sends anything again.
         """
-        verdicts = decide(
-            self.signals,
-            views=self.views,
-            account=self.account,
-            settings=self.settings,
-            sizes_at_fill=self.broker.fills_on_stored_quotes,
-            now=self.clock(),
-        )
         told = []
-        for verdict in verdicts:
+        for verdict in self._decided():
             if verdict.order is None or verdict.said is None:
                 told.append(verdict)
                 continue
@@ -140,11 +132,31 @@ class Desk:
             told.append(replace(verdict, reason=refusal, order=None) if refusal else verdict)
         return told
 
+    def verdicts(self) -> list[Verdict]:
+        """Return the verdict on each slice as ``trade`` would find it now, and send nothing."""
+        return [
+            verdict
+            if verdict.order is None or not (refusal := self.refusal(verdict.order))
+            else replace(verdict, reason=refusal, order=None)
+            for verdict in self._decided()
+        ]
+
+    def _decided(self) -> list[Verdict]:
+        return decide(
+            self.signals,
+            views=self.views,
+            account=self.account,
+            settings=self.settings,
+            sizes_at_fill=self.broker.fills_on_stored_quotes,
+            now=self.clock(),
+        )
+
     def refusal(self, order: Order) -> str:
         """Return why an order may not be sent now; empty where it may. Every order is asked for here."""
         if self.switch.is_on:
             return f"kill switch: {self.switch.reason}"
-        return limit_refusal(order, self.account, self.settings)
+        cash = self.account.opened_with_usd if self.account.is_open else self.cash_usd
+        return limit_refusal(order, self.account, self.settings, cash_usd=cash)
 
     def _open_account(self, session: pd.Timestamp) -> None:
         self._record(

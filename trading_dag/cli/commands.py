@@ -26,6 +26,7 @@ from trading_dag.cli.materialize import bring_reports_up_to_date, fetch_raw, mat
 from trading_dag.cli.models_command import models
 from trading_dag.cli.now_command import refresh_now
 from trading_dag.cli.opportunities_command import opportunities
+from trading_dag.cli.paper_command import paper
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
 from trading_dag.cli.report_command import report
@@ -236,8 +237,14 @@ def doctor(
 
 app.add_typer(models)
 app.add_typer(alerts)
+app.add_typer(paper)
 
-for registered in (*app.registered_commands, *models.registered_commands, *alerts.registered_commands):
+for registered in (
+    *app.registered_commands,
+    *models.registered_commands,
+    *alerts.registered_commands,
+    *paper.registered_commands,
+):
     registered.cls = TalkativeCommand
 
 

@@ -15,11 +15,16 @@ from trading_dag.setting_groups import PaperSettings
 _ROUNDING_USD = 0.005
 
 
-def limit_refusal(order: Order, account: Account, settings: PaperSettings) -> str:
-    """Return which limit forbids an order, with its numbers; empty where none does."""
+def limit_refusal(order: Order, account: Account, settings: PaperSettings, *, cash_usd: float) -> str:
+    """Return which limit forbids an order, with its numbers; empty where none does.
+
+    Parameters
+    ----------
+    cash_usd : what the account is opened with, of which the limits are shares.
+    """
     if order.intent == "close":
         return ""
-    cash = account.opened_with_usd
+    cash = cash_usd
     others = [record for record in account.orders.values() if record.order.order_id != order.order_id]
     day = decided_on(order)
     of_day = sum(risk_usd(one) for one in others if one.order.intent == "open" and decided_on(one.order) == day)
