@@ -40,11 +40,10 @@ def test_it_comes_after_every_slice_also_where_one_failed(failing: tuple[str, ..
     assert pool.asked.count("all slices") == 1
 
 
-def test_modes_that_bring_no_scores_up_to_date_say_nothing_of_all_slices() -> None:
-    assert [mode for mode in ("run", "force", "train", "evaluate", "backtest") if concludes(mode)] == [
-        "run", "force", "train", "evaluate", "backtest"
-    ]  # fmt: skip
-    assert not any(concludes(mode) for mode in ("refresh", "fetch", "record"))
+def test_modes_that_bring_neither_scores_nor_orders_up_to_date_say_nothing_of_all_slices() -> None:
+    modes = ("run", "refresh", "force", "train", "evaluate", "backtest")
+    assert tuple(mode for mode in modes if concludes(mode)) == modes
+    assert not any(concludes(mode) for mode in ("fetch", "record", "tune"))
     assert not concludes("train", Refit(follows=False))
     pool = _Pool()
     assert len(list(_WorkOrder(pool, ("SPY",), ("24h",), "refresh").outcomes())) == 3  # type: ignore[arg-type]
