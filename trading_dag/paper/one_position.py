@@ -189,7 +189,11 @@ def course_of(view: TickerView, held: Held) -> Course:
     if held.flip_session is not None:
         day = np.datetime64(held.flip_session, "D").astype(np.int64)
         flip = int(market.days.searchsorted(day, side="right"))
-    return _course(view, held, view.plans[held.structure].exits, horizon=market.close_positions(target), flip=flip)
+    horizon = market.close_positions(target)
+    if held.past is not None:
+        # Where its target went by unused, it is due at the next close.
+        horizon = np.maximum(horizon, view.place(held.past) + 1)
+    return _course(view, held, view.plans[held.structure].exits, horizon=horizon, flip=flip)
 
 
 def settled_course(view: TickerView, held: Held) -> Course:

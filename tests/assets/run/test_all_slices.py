@@ -46,7 +46,7 @@ def test_modes_that_bring_neither_scores_nor_orders_up_to_date_say_nothing_of_al
     assert not any(concludes(mode) for mode in ("fetch", "record", "tune"))
     assert not concludes("train", Refit(follows=False))
     pool = _Pool()
-    assert len(list(_WorkOrder(pool, ("SPY",), ("24h",), "refresh").outcomes())) == 3  # type: ignore[arg-type]
+    assert len(list(_WorkOrder(pool, ("SPY",), ("24h",), "refresh").outcomes())) == 4  # type: ignore[arg-type]
     assert "all slices" not in pool.asked
 
 
