@@ -40,14 +40,14 @@ def test_it_comes_after_every_slice_also_where_one_failed(failing: tuple[str, ..
     assert pool.asked.count("all slices") == 1
 
 
-def test_modes_that_bring_neither_scores_nor_orders_up_to_date_say_nothing_of_all_slices() -> None:
+def test_modes_that_conclude_ask_for_all_slices_once() -> None:
     modes = ("run", "refresh", "force", "train", "evaluate", "backtest")
     assert tuple(mode for mode in modes if concludes(mode)) == modes
     assert not any(concludes(mode) for mode in ("fetch", "record", "tune"))
     assert not concludes("train", Refit(follows=False))
     pool = _Pool()
     assert len(list(_WorkOrder(pool, ("SPY",), ("24h",), "refresh").outcomes())) == 4  # type: ignore[arg-type]
-    assert "all slices" not in pool.asked
+    assert pool.asked.count("all slices") == 1
 
 
 def _scores(horizon: str, value: float = 0.25) -> pd.DataFrame:
