@@ -169,3 +169,28 @@ def test_the_password_is_asked_for_once(browser: Any, home: Workspace) -> None:
         page.locator("h3:has-text('Today')").wait_for()
         page.reload()
         page.locator("h3:has-text('Today')").wait_for()
+
+
+def test_the_box_for_queries_answers_what_reads_and_refuses_what_writes_or_reads_elsewhere(seen: Seen) -> None:
+    if seen.page.url == "about:blank":
+        seen.open("")
+    seen.choose("Data")
+    _ask(seen, "SELECT count(*) AS n FROM raw.prices_daily", answer="1 row, in ")
+    for text, answer in {
+        "COPY raw.prices_daily TO 'stolen.csv'": "COPY is no query",
+        "ATTACH 'other.db'": "ATTACH is no query",
+        "INSTALL httpfs": "LOAD is no query",
+        "FROM read_csv('/etc/passwd')": "Cannot access file",
+        "SELECT getenv('HOME')": "getenv does not exist",
+    }.items():
+        _ask(seen, text, answer=answer)
+        assert "Not run." in seen.page.inner_text("[data-testid=stMain]")
+    assert seen.complaints == []
+
+
+def _ask(seen: Seen, text: str, *, answer: str) -> None:
+    """Run a query in the box, and wait for what the page says to it."""
+    seen.page.get_by_label("Query", exact=True).fill(text)
+    seen.page.get_by_role("button", name="Run").click()
+    seen.page.locator(f"[data-testid=stMain] >> text={answer}").first.wait_for()
+    seen.settle()

@@ -112,7 +112,7 @@ def _answer(context: PageContext, sql: str) -> BoundedAnswer | str:
     try:
         return bounded_query(context.reader.warehouse, sql)
     except StorageError as error:
-        return str(error)
+        return str(error).removeprefix("not run: ")
 
 
 def _show_answer(answer: BoundedAnswer) -> None:

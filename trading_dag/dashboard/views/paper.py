@@ -105,4 +105,4 @@ def _show_allocation(context: PageContext) -> None:
     )
     show_table(signal, title="Allocation signal", says=f"How much of {context.ticker} each model would hold, 0 "
                "nothing, 1 the whole account, 2 twice.", as_of=None if signal.empty else signal["session"].max(),
-               nothing="No allocation was forecast.")  # fmt: skip
+               nothing="No allocation was forecast.", columns={"session": st.column_config.DateColumn()})  # fmt: skip
