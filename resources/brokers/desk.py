@@ -351,6 +351,9 @@ class Desk:
     def _course(self, position: Position) -> Course:
         """How a position goes, as far as is known; quotes that were worked on before are past."""
         held = position.held
+        newest = self._view(held.key.ticker).newest
+        if newest is None or held.fill.quote > newest:
+            return Course("", None, ())  # a broker outside filled it in a session whose prices have not come yet
         if held.key.position_id not in self._courses:
             flip = self.signals.flip_of(held, direction=position.said.direction, rule=held.key.rule)
             advanced = self.account.advanced.get(held.key.ticker)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
+import pandas as pd
+
 from resources.brokers.broker import Broker
+from resources.brokers.journal import MemoryJournal
+from resources.brokers.paper_broker import PaperBroker
 from tests.resources.brokers.alpaca_account import broker_of, closing, condor, with_quotes
+from tests.resources.brokers.paper_market import market_of, paper_settings
 from tests.resources.loopback.alpaca import LoopbackAlpaca
-from trading_dag.paper.orders import Order
+from trading_dag.paper.orders import Order, PlanKey, Quote
 
 
 class BrokerUnderTest(Protocol):
@@ -17,7 +24,7 @@ class BrokerUnderTest(Protocol):
         """The broker, as a process that has just started has it."""
 
     def opening(self) -> Order:
-        """An order that opens two iron condors and will be filled."""
+        """An order that opens iron condors and will be filled."""
 
     def closing(self, attempt: int = 1) -> Order:
         """The order that closes them."""
@@ -30,6 +37,47 @@ class BrokerUnderTest(Protocol):
 
     def expire(self) -> None:
         """Let every contract that is held expire worthless."""
+
+
+class PaperUnderTest:
+    """The built-in broker on a small market, of which it knows the quotes that have come so far."""
+
+    def __init__(self, home: Path) -> None:
+        self.market = market_of(7, sessions=60, strategies=("iron_condor",))
+        self.settings = paper_settings(home)
+        self.books = MemoryJournal()
+        self.signal = 3
+        # The signal's own session is the last that is known: its orders wait for the next.
+        self.known = self.signal + 2
+
+    def broker(self) -> Broker:
+        known = self.market.through(self.market.sessions[self.known])
+        return PaperBroker(
+            self.books,
+            views={"SPY": known.view(self.settings)},
+            cash_usd=self.settings.backtest.account_usd,
+            clock=lambda: pd.Timestamp(self.market.sessions[self.known]).tz_localize("UTC") + pd.Timedelta(hours=23),
+        )
+
+    def opening(self) -> Order:
+        sessions = self.market.sessions
+        key = PlanKey("SPY", sessions[self.signal], "168h", "matrix")
+        return replace(
+            condor(), order_id=key.order_id("open"), key=key, names_contracts=False, target_session=sessions[-1]
+        )
+
+    def closing(self, attempt: int = 1) -> Order:
+        due = Quote(self.market.sessions[self.known], is_close=True)
+        return replace(closing(self.opening(), attempt=attempt), due=due)
+
+    def hold_fills(self) -> None:
+        self.known = self.signal
+
+    def let_fills(self) -> None:
+        self.known += 1
+
+    def expire(self) -> None:
+        self.known = len(self.market.sessions) - 1
 
 
 class AlpacaUnderTest:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.resources.brokers.harness import AlpacaUnderTest, BrokerUnderTest
+from tests.resources.brokers.harness import AlpacaUnderTest, BrokerUnderTest, PaperUnderTest
 from tests.resources.loopback.alpaca import LoopbackAlpaca
 from trading_dag.errors import OrderNotFoundError
 from trading_dag.paper.orders import Fill, OrderReport
@@ -14,8 +15,11 @@ from trading_dag.paper.orders import Fill, OrderReport
 ABSENT = "td-SPY-20200102-24h-matrix-r0-open"
 
 
-@pytest.fixture(params=["alpaca"])
-def under_test(request: pytest.FixtureRequest) -> Iterator[BrokerUnderTest]:
+@pytest.fixture(params=["paper", "alpaca"])
+def under_test(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerUnderTest]:
+    if request.param == "paper":
+        yield PaperUnderTest(tmp_path)
+        return
     with LoopbackAlpaca() as account:
         yield AlpacaUnderTest(account)
 
@@ -55,8 +59,10 @@ def test_an_order_that_is_sent_again_is_one_order(under_test: BrokerUnderTest, t
     under_test.let_fills()
     assert len({report.broker_order_id for report in reports}) == 1
     held = under_test.broker().contracts()
-    assert {abs(one.quantity) for one in held} == {2.0}
-    assert under_test.broker().submit(under_test.opening()).status == "filled"
+    again = under_test.broker().submit(under_test.opening())
+    assert again.status == "filled"
+    assert again.fill is not None
+    assert {abs(one.quantity) for one in held} == {float(again.fill.contracts)}
     assert list(under_test.broker().contracts()) == list(held)
 
 
