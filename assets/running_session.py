@@ -145,6 +145,12 @@ class RunningSession:
         self._put(FEATURE_TABLE, None, filled)
         return filled, count_known(filled, computed)
 
+    def market(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Return prices with the session so far, the volatility index and the macro features at their last close."""
+        stood = [standing(self._stored(table, _key_of(table, self.at.key)), self.session)
+                 for table in (VOLATILITY_INDEX, MACRO_TABLE)]  # fmt: skip
+        return self._prices(), stood[0], stood[1]
+
     def forecast(self, horizon: str) -> dict[str, pd.DataFrame]:
         """Return what recommendation and opportunities read at a horizon, by the names of their inputs.
 

@@ -40,6 +40,7 @@ def refresh_now(context: CommandContext, *, as_json: bool) -> None:
     done = [ticker for ticker in outcomes if ticker not in failures]
     notes = list(dict.fromkeys(note for outcome in outcomes.values() for note in outcome.notes))
     said, offered = _stored(context, done)
+    positions = _watched(context, done, now=now)
     if as_json:
         print_json(
             {
@@ -48,12 +49,15 @@ def refresh_now(context: CommandContext, *, as_json: bool) -> None:
                 "source": source.name,
                 "signals": records(said),
                 "opportunities": records(offered),
+                "positions": positions,
                 "failures": failures,
                 "notes": notes,
             }
         )
     else:
         _show(context, said, offered, source=source.name)
+        for line in positions:
+            context.console.print(_in_words(line))
         print_notes(context, notes)
         for ticker, reason in failures.items():
             context.failure_console.print(f"{ticker}: {reason}")
@@ -110,6 +114,42 @@ def _stored(context: CommandContext, tickers: list[str]) -> tuple[pd.DataFrame, 
         every = pd.concat(rows, ignore_index=True)
         frames.append(every[every["horizon"].isin(context.horizons)].reset_index(drop=True))
     return frames[0], frames[1]
+
+
+def _watched(context: CommandContext, tickers: list[str], *, now: pd.Timestamp) -> list[dict[str, Any]]:
+    """Return how open positions of the paper account stand on the prices so far. Nothing is sent, nothing recorded."""
+    from assets.declare.declaration import Slice
+    from assets.running_session import RunningSession
+    from resources.brokers.choose import JOURNAL, account_folder
+    from resources.brokers.journal import FileJournal
+    from resources.sources.choose import build_source
+    from resources.storage.parquet_store import ParquetStore, SliceKey
+    from trading_dag.paper.account import Account
+    from trading_dag.paper.views import modelled_view
+    from trading_dag.paper.watching import watch
+    from trading_dag.sessions import running_session
+
+    settings, session = context.settings, running_session(now)
+    account = Account(FileJournal(account_folder(settings.home) / JOURNAL).events)
+    told: list[dict[str, Any]] = []
+    for ticker in tickers if session is not None else []:
+        held = [position for position in account.open_positions if position.held.key.ticker == ticker]
+        if not held or session is None:
+            continue
+        at = Slice(SliceKey(ticker), settings, build_source(settings), ParquetStore(settings.home))
+        prices, index, rates = RunningSession(at, session, now).market()
+        view = modelled_view(ticker, prices, index, rates=rates, settings=settings)
+        told += [{"provisional": True, **vars(one)} for one in watch(view, held, session=session)]
+    return told
+
+
+def _in_words(position: dict[str, Any]) -> str:
+    exit_reason = str(position["exit_reason"]).replace("_", " ")
+    holds = f"; exit {exit_reason} holds now, and is sent if it holds at the close" if exit_reason else ""
+    return (
+        f"{position['position_id']} (provisional): {position['structure'].replace('_', ' ')}, worth "
+        f"{position['value_usd']:+,.2f} USD, {position['profit_usd']:+,.2f} USD since the entry{holds}"
+    )
 
 
 def _header(said: pd.DataFrame) -> dict[str, Any]:
