@@ -95,7 +95,7 @@ def home(sample_run: Workspace) -> Path:
 @pytest.fixture(scope="module")
 def at(home: Path) -> Slice:
     """The slice with hours of the session after the last stored one, one percent above its bar."""
-    settings = Settings(_env_file=None, home=home, source="sample", horizons=("24h", "72h", "12h"), **QUICK_GROUPS)
+    settings = Settings(_env_file=None, home=home, source="sample", horizons=("24h", "72h"), **QUICK_GROUPS)
     store = ParquetStore(home)
     last = store.read(PRICES_DAILY, SliceKey(TICKER)).iloc[-1]
     session = shift_sessions(pd.DatetimeIndex([last["session"]]), 1)[0]
@@ -134,7 +134,7 @@ def test_every_row_says_that_it_is_provisional_of_when_and_how_old(
         assert set(rows["as_of"]) == {session_open(session) + 3 * HOUR}
         assert rows["delay_minutes"].unique().tolist() == [40.0]
     said = frames[PROVISIONAL.name]
-    assert set(said["horizon"]) == {"24h", "12h"}
+    assert set(said["horizon"]) == {"24h"}
     assert set(said["bars"]) == {3}
     assert said["spot"].unique().tolist() == [at.source.hours["close"].iloc[2]]
     assert said["chain_as_of"].isna().all()
