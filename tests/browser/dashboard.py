@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ def served(workspace: Workspace, *arguments: str) -> Iterator[tuple[str, Path]]:
             while True:
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
+                    break
+                except urllib.error.HTTPError as answered:  # it asks for its password
+                    answered.close()
                     break
                 except OSError:
                     assert server.poll() is None, log_file.read_text()

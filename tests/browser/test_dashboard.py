@@ -145,7 +145,7 @@ def test_simulated_chains_are_shown_and_never_as_a_markets(browser: Any, tmp_pat
     own = Workspace(tmp_path, (("TRADING_DAG_SOURCE", "simulated"), ("TRADING_DAG_SIMULATION__YEARS", "3")))
     for command in (("fetch", "--tickers", "SPY", "--kinds", "prices_daily,volatility_index"),
                     ("fetch-chains", "--tickers", "SPY")):  # fmt: skip
-        done = own.run(*command)
+        done = own.run_process(*command)
         assert done.returncode == 0, done.stdout + done.stderr
     with served(own) as (where, _):
         page = Seen(browser.new_page(viewport=DESKTOP), where)

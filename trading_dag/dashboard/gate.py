@@ -39,7 +39,7 @@ _HEADERS: Final = [
     (b"content-security-policy", _CONTENT_POLICY.encode()),
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # with none at all a form would be sent with the origin null, and refused
 ]
 _LOGIN_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>trading-dag</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>

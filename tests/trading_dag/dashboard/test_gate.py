@@ -92,8 +92,9 @@ def test_without_a_password_every_page_is_shown() -> None:
 
 def test_without_the_password_nothing_is_shown() -> None:
     door = Gate(_inner, password="correct horse")
-    status, _, body = _asked(door, scope(path="/opportunities"))
+    status, headers, body = _asked(door, scope(path="/opportunities"))
     assert status == 401
+    assert headers["referrer-policy"] == "same-origin"  # no-referrer makes the form's own origin null, which is refused
     assert b"the page" not in body
     assert b'type="password"' in body
     assert _asked(door, scope(("origin", f"http://{OWN}"), kind="websocket"))[0] == 1008
