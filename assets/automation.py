@@ -85,7 +85,8 @@ def condition_of(name: ConditionName, stage: Stage = "alone") -> Condition | Non
     made.
     ``eager_by_slices`` does the same for assets that read every slice that is stored of a table, of which more come as
     long as any is in progress: it waits for those, and asks neither for missing ones nor for their checks, since a
-    slice that its checks refuse is never stored. It follows the scores, and not also the raw data behind them.
+    slice that its checks refuse is never stored. It follows scores and signals, and not also
+    the raw data and rates behind them.
     ``on_missing`` requests an asset after any input changed, but only if the asset was never made; neither new data nor
     another setting makes it again.
     ``none`` leaves it to schedules, sensors and people.
@@ -111,7 +112,9 @@ def condition_of(name: ConditionName, stage: Stage = "alone") -> Condition | Non
             "eager, inputs but for benchmarks checked",
         ),
         "eager_by_slices": (
-            eager.replace(missing, missing.ignore(gathered)).replace(news, news.ignore(dg.AssetSelection.groups("raw")))
+            eager.replace(missing, missing.ignore(gathered)).replace(
+                news, news.ignore(dg.AssetSelection.groups("raw") | _assets(MACRO_TABLE))
+            )
             & checked.ignore(gathered)
             & ~_any_under_way(*ARRIVING, FEATURE_TABLE, RECOMMENDATION, PREDICTIONS_LOG),
             "eager, on the slices that are there",

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from trading_dag.paper.account import Account
 
 NOBODY: Final = "no broker is named (TRADING_DAG_PAPER__BROKER=none), so nothing is ordered"
+# No setting makes what has happened stale, so none is named as used: the next session's run reads them.
 READS: Final = {
     "signals": Read(RECOMMENDATION, columns=SIGNAL_COLUMNS, of_all_slices=True),
     "prices": Read(PRICES_DAILY, columns=PRICE_COLUMNS, of_all_slices=True),
     "indices": Read(VOLATILITY_INDEX, columns=INDEX_COLUMNS, of_all_slices=True),
     "rates": Read(MACRO_TABLE, columns=RATES.columns, same_source_as="prices"),
 }
-USES: Final = ("paper", "backtest", "surface", "structures")
 
 
 def _append_only(table: Table) -> CrossRule:
@@ -94,7 +94,6 @@ BALANCED: Final = CrossRule(
     reads=READS,
     code_version="1",
     automation="eager_by_slices",
-    uses=USES,
     cross_rules=(BROKER_AGREES, _append_only(RECONCILIATION)),
 )
 def reconciliation(
@@ -126,7 +125,6 @@ def reconciliation(
     reads={**READS, "agreed": RECONCILIATION},
     code_version="1",
     automation="eager_by_slices",
-    uses=USES,
     cross_rules=(_append_only(ORDERS), _append_only(POSITIONS), BALANCED, _append_only(LEDGER)),
 )
 def account(
