@@ -95,7 +95,7 @@ def undisturbed(tmp_path_factory) -> tuple[Operator, int]:
     return operator, 10**6 - count.writes
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_wherever_processes_end_the_account_comes_to_the_same_orders_and_the_same_cash(undisturbed, data):
     whole, writes = undisturbed
