@@ -5,6 +5,7 @@ Exit codes are defined in ``entry``.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +30,7 @@ from trading_dag.cli.opportunities_command import opportunities
 from trading_dag.cli.paper_command import paper
 from trading_dag.cli.predict_command import predict
 from trading_dag.cli.printing import print_input_ends, print_json, show
-from trading_dag.cli.report_command import report
+from trading_dag.cli.report_command import checked_target, report, write_daily_report
 from trading_dag.cli.results_file import write_results
 from trading_dag.cli.train_command import train
 from trading_dag.cli.tune_command import tune
@@ -61,6 +62,7 @@ def refresh(
     horizons: Horizons = "",
     source: Source = "",
     as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report of the day to this file too.")] = None,
     now: Annotated[
         bool,
         typer.Option("--now", help="Only provisional forecasts and opportunities of the session that is under way."),
@@ -68,10 +70,18 @@ def refresh(
 ) -> None:
     """Fetch new data and update everything up to the signals. No model is refitted; scores and backtests are not
     updated."""
+    if now and html is not None:
+        raise typer.BadParameter("a provisional forecast has no report of the day: give --now or --html, not both")
+    context = CommandContext(source, tickers, horizons)
     if now:
-        refresh_now(CommandContext(source, tickers, horizons), as_json=as_json)
+        refresh_now(context, as_json=as_json)
         return
-    materialize(CommandContext(source, tickers, horizons), "refresh", as_json=as_json)
+    target = None if html is None else checked_target(html)
+    try:
+        materialize(context, "refresh", as_json=as_json)
+    finally:
+        if target is not None:  # also where a slice failed: of the others there is something to tell
+            write_daily_report(context, target)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "run": ("run", "run --tickers SPY,QQQ --horizons 24h,168h --source files", "run --force --json"),
-    "refresh": ("refresh", "refresh --tickers SPY --json", "refresh --now --tickers SPY"),
+    "refresh": ("refresh", "refresh --html today.html", "refresh --tickers SPY --json", "refresh --now --tickers SPY"),
     "fetch": ("fetch --tickers SPY,QQQ", "fetch --kinds prices_daily,volatility_index --json"),
     "train": (
         "train --tickers SPY --horizons 24h",

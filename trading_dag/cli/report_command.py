@@ -29,9 +29,7 @@ def report(
     """Write the report of the day as one HTML file that opens without a network: forecasts and recommendations, what
     earlier forecasts said of the newest outcomes, what changed, and what is out of line in the option chains."""
     context = CommandContext(source, tickers, horizons)
-    if html is not None and not html.absolute().parent.is_dir():
-        raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
-    written = write_daily_report(context, html)
+    written = write_daily_report(context, None if html is None else checked_target(html))
     if written is None:
         context.console.print("Nothing is stored for these slices yet: trading-dag run makes it.")
         raise typer.Exit(WORK_FAILED)
@@ -39,6 +37,18 @@ def report(
         print_json({"report": str(written)})
     else:
         context.console.print(f"report: {written}")
+
+
+def checked_target(html: Path) -> Path:
+    """Return the file that a page is to be written to.
+
+    Raises
+    ------
+    ConfigurationError : where its folder does not exist; told before any work is done.
+    """
+    if not html.absolute().parent.is_dir():
+        raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
+    return html
 
 
 def write_daily_report(context: CommandContext, target: Path | None) -> Path | None:

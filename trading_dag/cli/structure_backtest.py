@@ -11,7 +11,7 @@ from trading_dag.cli.plan_entries import entries_of
 from trading_dag.cli.plan_market import traded_market
 from trading_dag.cli.plan_request import PlanRequest, changed_settings
 from trading_dag.cli.printing import print_json, titled
-from trading_dag.errors import ConfigurationError
+from trading_dag.cli.report_command import checked_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,8 @@ def show_plan(
     context: CommandContext, ticker: str | None, request: PlanRequest, *, html: Path | None, as_json: bool
 ) -> None:
     """Run the plan, and print its result or write it to a file."""
-    if html is not None and not html.absolute().parent.is_dir():
-        raise ConfigurationError(f"--html {html}: there is no folder {html.absolute().parent}; make it first")
+    if html is not None:
+        checked_target(html)
     studied = run_study(context, ticker, request)
     record = _record(studied)
     if html is not None:
