@@ -13,14 +13,15 @@ import pytest
 from assets.jobs import MARKET_JOB, RESEARCH_JOB
 from assets.run.chain_fetch import add_chain_date
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.assets.test_automation import drift_reports, report, requested, sensor_tick, tick
+from tests.assets.test_automation import drift_reports, report, requested, sensor_tick
+from tests.assets.test_schedules import tick
 from trading_dag.definitions import build_definitions, build_for_command
 from trading_dag.schemas import DRIFT, HORIZON_KEYS
 from trading_dag.settings import Settings
 
 PRICES = dg.AssetKey(["raw", "prices_daily"])
 TARGETS = dg.AssetKey(["labels", "targets"])
-EVENING = dt.datetime(2024, 11, 29, 23, 30, tzinfo=dt.UTC)
+EVENING = "2024-11-27 16:35"
 
 
 @pytest.fixture
@@ -109,8 +110,6 @@ def test_when_the_universe_shrinks_what_was_left_out_is_neither_counted_nor_aske
 ) -> None:
     wide = build_definitions(settings_of(tmp_path, source="sample"))
     for ticker in ("SPX", "COMP"):
-        for table in ("technical", "implied_volatility"):
-            report(wide, instance, dg.AssetKey(["features", table]), ticker)
         report(wide, instance, TARGETS, f"168h|{ticker}")
     cursor = dg.evaluate_automation_conditions(wide, instance).cursor
     narrow = build_definitions(settings_of(tmp_path, source="sample", tickers="SPX", horizons="24h"))
@@ -118,8 +117,12 @@ def test_when_the_universe_shrinks_what_was_left_out_is_neither_counted_nor_aske
     for ticker in ("SPX", "COMP"):
         report(wide, instance, PRICES, ticker)
     asked = dg.evaluate_automation_conditions(narrow, instance, cursor=after.cursor)
-    assert requested(asked, TARGETS) == {"24h|SPX"}
     assert requested(asked, dg.AssetKey(["features", "technical"])) == {"SPX"}
+    for ticker in ("SPX", "COMP"):  # what is forecast waits for the features
+        for table in ("technical", "implied_volatility"):
+            report(wide, instance, dg.AssetKey(["features", table]), ticker)
+    followed = dg.evaluate_automation_conditions(narrow, instance, cursor=asked.cursor)
+    assert requested(followed, TARGETS) == {"24h|SPX"}
     known = set(keys(narrow, TARGETS))
     assert instance.get_materialized_partitions(TARGETS) & known == set()
 

@@ -44,7 +44,7 @@ def ui(sample_run: Workspace) -> Iterator[str]:
     """Address of a UI started by ``trading-dag ui`` on the sample's home."""
     port = free_port()
     command = [sys.executable, "-m", "trading_dag.cli", "ui", "--webserver-only", "--port", str(port)]
-    with (sample_run.home / "ui.log").open("w") as log:
+    with (sample_run.home.parent / "ui.log").open("w") as log:
         server = subprocess.Popen(command, cwd=sample_run.home, env=sample_run.environment, stdout=log, stderr=log)
         try:
             address = f"http://127.0.0.1:{port}"
@@ -54,8 +54,8 @@ def ui(sample_run: Workspace) -> Iterator[str]:
                     urllib.request.urlopen(f"{address}/server_info", timeout=2).close()
                     break
                 except OSError:
-                    assert server.poll() is None, (sample_run.home / "ui.log").read_text()
-                    assert time.monotonic() < deadline, (sample_run.home / "ui.log").read_text()
+                    assert server.poll() is None, (sample_run.home.parent / "ui.log").read_text()
+                    assert time.monotonic() < deadline, (sample_run.home.parent / "ui.log").read_text()
                     time.sleep(0.5)
             yield address
         finally:

@@ -16,6 +16,8 @@ from trading_dag.schemas import (
     METRICS,
     PREDICTIONS_DIRECTION,
     PREDICTIONS_VOLATILITY,
+    PROVISIONAL,
+    PROVISIONAL_OPPORTUNITIES,
     RECOMMENDATION,
     SUMMARY,
     TABLES,
@@ -45,7 +47,9 @@ def test_every_table_holds_a_slice_for_what_was_asked(store: ParquetStore) -> No
         "ticker_year": [],  # chains come in by a command of their own
     }
     for table in TABLES.values():
-        assert store.slices(table) == expected[table.slice], table.qualified_name
+        # What is provisional is made while a session is under way, and the sample's have all closed.
+        slices = [] if table in (PROVISIONAL, PROVISIONAL_OPPORTUNITIES) else expected[table.slice]
+        assert store.slices(table) == slices, table.qualified_name
 
 
 def test_the_last_table_is_one_a_trader_can_read(sample_run: Workspace) -> None:

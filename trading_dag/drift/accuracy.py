@@ -171,10 +171,14 @@ def _windows(
     judged_on: str,
 ) -> pd.DataFrame:
     window = settings.window_sessions
-    columns = ["session", "target_session", "value", "baseline_value"]
     if len(judged) < window:
-        return pd.DataFrame({name: judged[name][:0] for name in columns}).pipe(_as_rows, score, judged_on, None)
-    value, baseline = (rolling_mean(judged[name].to_numpy(dtype=np.float64), window=window) for name in columns[2:])
+        no_sessions, no_numbers = judged["session"].iloc[:0].to_numpy(), np.empty(0)
+        sessions = dict.fromkeys(("as_of_session", "first_session", "last_session"), no_sessions)
+        empty = pd.DataFrame({**sessions, "n": no_numbers, "value": no_numbers, "baseline_value": no_numbers})
+        return _as_rows(empty, score, judged_on, None)
+    value, baseline = (
+        rolling_mean(judged[name].to_numpy(dtype=np.float64), window=window) for name in ("value", "baseline_value")
+    )
     first, last = judged["session"].iloc[: len(value)], judged["session"].iloc[window - 1 :]
     # Only what lies wholly before the window counts as reference: its outcome was known when the window began.
     known = np.searchsorted(reference["target_session"].to_numpy(), first.to_numpy(), side="right")

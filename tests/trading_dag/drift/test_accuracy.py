@@ -136,6 +136,11 @@ def test_rows_that_are_not_live_of_another_source_or_of_other_times_are_not_judg
 def test_the_report_is_a_slice_of_the_table_also_where_no_window_is_full(report: pd.DataFrame) -> None:
     stored = report.sort_values(list(ACCURACY.key), ignore_index=True)
     pd.testing.assert_frame_equal(conform(stored, ACCURACY, slice_key="24h|SPY"), stored)
+    no_regime = forecasts(400)
+    no_regime["volatility"] = no_regime["volatility"].iloc[:0]  # of a ticker without a volatility index
+    rest = report_of(no_regime)
+    assert set(rest["task"]) == {"direction", "price"}
+    assert list(rest.columns) == list(ACCURACY.column_names)
     nothing = report_of(forecasts(59))
     assert nothing.empty
     assert list(nothing.columns) == list(ACCURACY.column_names)
