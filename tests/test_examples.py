@@ -38,7 +38,7 @@ def test_nothing_that_was_computed_is_kept_in_the_file(notebook: Path) -> None:
 @pytest.mark.slow
 def test_a_structure_of_ones_own_trades_without_a_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
     done = executed(REPOSITORY / "examples" / "structure.ipynb", monkeypatch, home=None)
-    assert any("profit_target" in str(cell.get("outputs", "")) for cell in done.cells)
+    assert any("days_to_expiration" in str(cell.get("outputs", "")) for cell in done.cells)
 
 
 @pytest.mark.slow
