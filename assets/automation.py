@@ -63,13 +63,11 @@ def stage_of(group: str, kind: SliceKind) -> Stage:
     """Return the part of a session's work to which the assets of a group and slicing belong.
 
     ``features`` are a ticker's own. ``signals`` are made of them, a horizon at a time. ``afterwards`` comes what reads
-    signals and forecasts: orders, drift, scores, backtests. What has no ticker stands ``alone``.
+    signals and forecasts: drift, scores, backtests. What has no ticker, as the orders of the account, stands ``alone``.
     """
     if kind == "ticker_horizon":
-        return "signals" if purpose_of(group) == "signals" and group != "paper" else "afterwards"
-    if kind == "ticker":
-        return "afterwards" if group == "paper" else "features"
-    return "alone"
+        return "signals" if purpose_of(group) == "signals" else "afterwards"
+    return "features" if kind == "ticker" else "alone"
 
 
 @cache

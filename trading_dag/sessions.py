@@ -142,6 +142,12 @@ def last_closed_session(now: pd.Timestamp | None = None) -> pd.Timestamp:
     return pd.Timestamp(closed[-1]).tz_localize(None).as_unit(TIME_UNIT)
 
 
+def sessions_behind(last: pd.Timestamp, due: pd.Timestamp) -> int:
+    """Return how many sessions data that end with ``last`` lack up to the session ``due``; 0 where they reach it."""
+    calendar = all_sessions()
+    return int(((calendar > last) & (calendar <= due)).sum())
+
+
 def running_session(now: pd.Timestamp | None = None) -> pd.Timestamp | None:
     """Return the session that is under way at ``now`` (timezone-aware; default: the present): from its open on, and
     before its close. None where the exchange is closed.

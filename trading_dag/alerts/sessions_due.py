@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from trading_dag.sessions import NEW_YORK, last_closed_session, session_before, sessions_between
+from trading_dag.sessions import NEW_YORK, last_closed_session, session_before
 
 
 def session_due(now: datetime, *, by: dt.time) -> pd.Timestamp:
@@ -28,10 +28,3 @@ def due_at(session: pd.Timestamp, *, by: dt.time) -> pd.Timestamp:
     day = pd.Timestamp(session).normalize()
     local = pd.Timestamp(dt.datetime.combine(day.date(), by)).tz_localize(NEW_YORK)
     return local.tz_convert("UTC")
-
-
-def sessions_behind(last: pd.Timestamp | None, due: pd.Timestamp) -> int | None:
-    """Return by how many sessions data that end with one are behind another; None where there are no data."""
-    if last is None:
-        return None
-    return max(len(sessions_between(last, due)) - 1, 0) if last <= due else 0

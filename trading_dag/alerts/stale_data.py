@@ -9,7 +9,8 @@ import pandas as pd
 
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.alerts.cause import Cause
-from trading_dag.alerts.sessions_due import session_due, sessions_behind
+from trading_dag.alerts.sessions_due import session_due
+from trading_dag.sessions import sessions_behind
 
 
 def stale_data(
@@ -23,18 +24,19 @@ def stale_data(
     """
     due = session_due(now, by=settings.signal_by)
     return [
-        _cause(ticker, last, behind, due)
+        _cause(ticker, last, due)
         for ticker, last in last_sessions.items()
-        if (behind := sessions_behind(last, due)) is None or behind >= settings.stale_sessions
+        if last is None or sessions_behind(last, due) >= settings.stale_sessions
     ]
 
 
-def _cause(ticker: str, last: pd.Timestamp | None, behind: int | None, due: pd.Timestamp) -> Cause:
+def _cause(ticker: str, last: pd.Timestamp | None, due: pd.Timestamp) -> Cause:
     path = "/assets/raw/prices_daily"
-    if last is None or behind is None:
+    if last is None:
         return Cause(
             "stale_data", ticker, f"{ticker} has no prices", ("Nothing is stored. Run: trading-dag fetch",), path
         )
+    behind = sessions_behind(last, due)
     sessions = "session" if behind == 1 else "sessions"
     title = f"Prices of {ticker} are {behind} {sessions} old"
     lines = (

@@ -77,15 +77,15 @@ def _notes(context: CommandContext, signals: pd.DataFrame) -> tuple[str, ...]:
 
     from trading_dag.reporting.input_ends import input_end_lines
     from trading_dag.reporting.tables import simulated_notice
-    from trading_dag.sessions import last_closed_session, sessions_between
+    from trading_dag.sessions import last_closed_session, sessions_behind
 
     notes: list[str] = []
     simulated = simulated_notice(zip(signals["ticker"], signals["source"], strict=True))
     if simulated:
         notes.append(simulated)
     newest = pd.Timestamp(signals["session"].max())
-    missed = len(sessions_between(newest, last_closed_session())) - 1
-    if missed > 0:
+    missed = sessions_behind(newest, last_closed_session())
+    if missed:
         notes.append(f"Stale: {missed:,} sessions have closed since {newest:%Y-%m-%d}, and nothing of them is stored.")
     return (*notes, *input_end_lines(input_ends(context)))
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from trading_dag.reporting.tables import simulated_notice
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
-from trading_dag.sessions import SETTLEMENT_DELAY, all_sessions, last_closed_session
+from trading_dag.sessions import last_settled_session, sessions_behind
 
 Level = Literal["current", "late", "stale", "not_real"]
 GRAVE: Final[frozenset[Level]] = frozenset({"stale", "not_real"})
@@ -53,13 +53,6 @@ def data_notices(slices: pd.DataFrame, *, ticker: str, now: pd.Timestamp) -> lis
     ]
 
 
-def sessions_behind(last: pd.Timestamp, now: pd.Timestamp) -> int:
-    """Return how many sessions have closed, and settled, since the last one that is stored."""
-    expected = last_closed_session(now - SETTLEMENT_DELAY)
-    calendar = all_sessions()
-    return int(((calendar > last) & (calendar <= expected)).sum())
-
-
 def _not_real(own: pd.DataFrame, ticker: str) -> list[Notice]:
     sources = own["source"].dropna().unique()
     simulated = simulated_notice((ticker, source) for source in sources)
@@ -74,7 +67,7 @@ def _not_real(own: pd.DataFrame, ticker: str) -> list[Notice]:
 
 
 def _of_prices(ticker: str, last: pd.Timestamp, *, stored_at: pd.Timestamp, now: pd.Timestamp) -> Notice:
-    behind = sessions_behind(last, now)
+    behind = sessions_behind(last, last_settled_session(now))
     as_of = f"{ticker}: prices to the close of {last:%Y-%m-%d}, stored {stored_at:%Y-%m-%d %H:%M} UTC"
     if behind == 0:
         return Notice("current", as_of, "The latest session that has closed.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from trading_dag.dashboard.freshness import data_notices, sessions_behind
+from trading_dag.dashboard.freshness import data_notices
+from trading_dag.sessions import last_settled_session, sessions_behind
 
 STORED = pd.Timestamp("2024-06-14 21:00")
 
@@ -30,7 +31,7 @@ def both(last: str, *, signals: str | None = None, source: str = "live") -> pd.D
     ],
 )
 def test_age_counts_sessions_that_have_closed_and_settled(now: str, behind: int) -> None:
-    assert sessions_behind(pd.Timestamp("2024-06-13"), pd.Timestamp(now, tz="UTC")) == behind
+    assert sessions_behind(pd.Timestamp("2024-06-13"), last_settled_session(pd.Timestamp(now, tz="UTC"))) == behind
 
 
 @pytest.mark.parametrize(
