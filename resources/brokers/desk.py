@@ -244,7 +244,7 @@ class Desk:
         for position in self.account.positions.values():
             if position.end_reason == ROLL_EXIT and not self.account.attempts(_rolled(position.held), "open"):
                 return lambda position=position: self._roll(position)  # type: ignore[misc]
-        steps = [*self._exits(), *self._entries()]
+        steps = [*self._exits(), *self._answers()]
         return min(steps, key=lambda step: step[0])[1] if steps else None
 
     def _exits(self) -> list[_Step]:
@@ -260,22 +260,26 @@ class Desk:
             steps.append((place, lambda one=position, its=course: self._leave(one, its)))  # type: ignore[misc]
         return steps
 
-    def _entries(self) -> list[_Step]:
-        """Working opening orders whose quote has come; a broker outside was asked for its own."""
+    def _answers(self) -> list[_Step]:
+        """Working orders whose quote has come; a broker outside was asked for its own.
+
+        A closing order is among them only where the process ended before its fill was written down.
+        """
         if not self.broker.fills_on_stored_quotes:
             return []
         steps: list[_Step] = []
         for number, record in enumerate(self.account.working):
             order = record.order
-            if order.intent != "open" or record.state != "sent" or order.order_id in self._polled:
+            if record.state != "sent" or order.order_id in self._polled:
                 continue
-            quote = entry_quote(self._view(order.key.ticker), order)
+            is_entry = order.intent == "open"
+            quote = entry_quote(self._view(order.key.ticker), order) if is_entry else order.due
             if quote is not None:
-                place = (quote, 1, (order.key.roll, number))
-                steps.append((place, lambda order_id=order.order_id: self._enter(order_id)))  # type: ignore[misc]
+                place = (quote, 1, (order.key.roll, number)) if is_entry else (quote, 0, order.key.position_id)
+                steps.append((place, lambda order_id=order.order_id: self._ask(order_id)))  # type: ignore[misc]
         return steps
 
-    def _enter(self, order_id: str) -> None:
+    def _ask(self, order_id: str) -> None:
         self._polled.add(order_id)
         report = self.broker.order(order_id)
         if report is None:

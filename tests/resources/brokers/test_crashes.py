@@ -107,6 +107,15 @@ def test_wherever_processes_end_the_account_comes_to_the_same_orders_and_the_sam
     assert ledger_objection(ledger_frame(account), cash_cents=account.cash_cents) is None
 
 
+def test_a_close_whose_fill_was_not_written_down_is_asked_for_at_the_next_start(undisturbed):
+    """The process ends before the sixth write of an evening, and again right after the sixth of the next start: the
+    broker has closed the position, and the account has only written down that the order was sent."""
+    whole, _ = undisturbed
+    operator = Operator(whole.market, whole.settings, MemoryJournal(), MemoryJournal())
+    work_through(operator, [Fuse(6, is_after=False), Fuse(6, is_after=True)])
+    assert outcome(operator) == outcome(whole)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("is_after", [False, True])
 def test_each_single_moment_of_death_changes_nothing(undisturbed, is_after):
