@@ -22,6 +22,7 @@ from typing import Final
 from resources.backup.archive import Manifest, extract
 from resources.backup.contents import FOLDERS, REBUILT, holds_state, is_database
 from resources.doctor.stored_state import damaged_slices
+from resources.storage.durable import flush_folder
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.slices.format import replace_file
 from trading_dag.errors import BackupError
@@ -138,7 +139,7 @@ def _switch(home: Path, folder: Path) -> Path | None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    _flush(home)
+    flush_folder(home)
     replaced = None
     if any(old.iterdir()) and holds_state(old):
         replaced = _free(home / told["replaced"])
@@ -162,11 +163,3 @@ def _sweep(home: Path) -> None:
     for leftover in home.glob(f"{PREFIX}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

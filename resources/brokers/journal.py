@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 from typing import Protocol
 
+from resources.storage.durable import flush_folder
 from trading_dag.errors import JournalError
 from trading_dag.paper.events import Event
 
@@ -62,7 +63,7 @@ class FileJournal:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            _flush_folder(self.path.parent)
+            flush_folder(self.path.parent)
         self._whole += len(line)
         self._events.append(event)
 
@@ -116,11 +117,3 @@ class MemoryJournal:
 
 def _checksum(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

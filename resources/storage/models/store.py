@@ -29,6 +29,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from resources.storage.durable import flush_folder
 from resources.storage.models.files import read_inputs, read_model, write_model
 from resources.storage.models.history import append_event
 from trading_dag.errors import ConfigurationError, ModelNotFoundError, SliceBusyError, StorageError
@@ -98,9 +99,9 @@ class ModelStore:
                 partial = folder / f"{_PARTIAL}{uuid4().hex}"
                 partial.mkdir()
                 write_model(fitted, partial)
-                _flush_folder(partial)
+                flush_folder(partial)
                 partial.rename(folder / version)
-                _flush_folder(folder)
+                flush_folder(folder)
             if decision is not None:
                 serves = self.version_in_use(fitted.name, **at)
                 if serves != champion:
@@ -246,7 +247,7 @@ class ModelStore:
             if version == self.latest_version(name, ticker=ticker, horizon=horizon):
                 raise StorageError(f"{name} of {ticker} {horizon}: version {version} is the one in use")
             (folder / version).rename(folder / f"{_PARTIAL}{uuid4().hex}")
-            _flush_folder(folder)
+            flush_folder(folder)
             _sweep(folder)
 
     def _record(
@@ -327,13 +328,4 @@ def _point(folder: Path, version: str) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     partial.replace(folder / LATEST)
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Flush a folder to disk, so that the names in it are durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_folder(folder)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from resources.storage.durable import flush_folder
 from resources.storage.slices.record import Provenance, SliceKey
 from trading_dag.errors import StorageError
 from trading_dag.quality.casting import pandas_type
@@ -157,11 +158,7 @@ def replace_file(path: Path, write: Callable[..., Any]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush_folder(path.parent)
 
 
 @contextmanager
