@@ -1,4 +1,4 @@
-"""Jobs: the four that make everything, and those that schedules and sensors start.
+"""Jobs: the four that make everything, and those that schedules and sensors start. A name says of what its run is.
 
 One job cannot hold two partition definitions, so the way from raw data to backtest is split between what belongs to
 no ticker, to a ticker, to a ticker and a horizon, and what reads all of those.
@@ -17,17 +17,17 @@ from assets.declare.declaration import TUNING_TAG, Stage
 from assets.option_chain import OPTION_CHAIN_KEY
 from trading_dag.schemas import MACRO_TABLE
 
-MACRO_JOB: Final = "macro"
-MARKET_JOB: Final = "market"
-RESEARCH_JOB: Final = "research"
-ALL_SLICES_JOB: Final = "all_slices"
-REFRESH_RAW_JOB: Final = "refresh_raw"
-REFRESH_MACRO_JOB: Final = "refresh_macro"
-RETRAIN_JOB: Final = "retrain"
-TUNE_JOB: Final = "tune"
-OPTION_CHAIN_JOB: Final = "option_chain"
-OPTIONS_JOB: Final = "options"
-DURING_SESSION_JOB: Final = "during_session"
+MACRO_JOB: Final = "run_macro"
+MARKET_JOB: Final = "run_one_ticker_1_data_and_features"
+RESEARCH_JOB: Final = "run_one_ticker_2_forecasts_and_backtests"
+ALL_SLICES_JOB: Final = "run_what_needs_all_tickers"
+REFRESH_RAW_JOB: Final = "fetch_one_ticker"
+REFRESH_MACRO_JOB: Final = "fetch_macro"
+RETRAIN_JOB: Final = "retrain_one_ticker_and_horizon"
+TUNE_JOB: Final = "tune_one_ticker_and_horizon"
+OPTION_CHAIN_JOB: Final = "fetch_option_chain_of_one_session"
+OPTIONS_JOB: Final = "analyse_option_chains_of_one_ticker"
+DURING_SESSION_JOB: Final = "forecast_one_ticker_during_session"
 MACRO_FEATURES_KEY: Final = dg.AssetKey([MACRO_TABLE.group, MACRO_TABLE.name])
 HOUR_SECONDS: Final = 3600
 # The tag by which the run queue of dagster.yaml keeps runs without a partition apart.
@@ -46,9 +46,23 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     labels = [key for key in research if key.path[0] == "labels"]
     options = [key for declaration in option_chain.DECLARATIONS for key in declaration.asset_keys]
     return [
-        _job(MACRO_JOB, keys_of_stage("none"), "Macro series and their features.", tags=UNPARTITIONED),
-        _job(MARKET_JOB, keys_of_stage("ticker"), "Raw data and features of one ticker."),
-        _job(RESEARCH_JOB, research, "Everything from labels to backtests of one ticker and horizon."),
+        _job(
+            MACRO_JOB,
+            keys_of_stage("none"),
+            "Macro series and their features, which every ticker reads.",
+            tags=UNPARTITIONED,
+        ),
+        _job(
+            MARKET_JOB,
+            keys_of_stage("ticker"),
+            f"Raw data and features of one ticker: choose it as the partition. Then: {RESEARCH_JOB}.",
+        ),
+        _job(
+            RESEARCH_JOB,
+            research,
+            "Labels, models, forecasts, signals and backtests of one ticker and horizon: choose both as the partition, "
+            f"or all horizons of a ticker for a run of each. Before: {MARKET_JOB}.",
+        ),
         _job(
             ALL_SLICES_JOB,
             keys_of_stage("all_slices"),

@@ -14,6 +14,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from assets.automation import condition_of
 from assets.automation_sensors import sensor_name
+from assets.jobs import RETRAIN_JOB
 from assets.partitions import Partitions, chain_partition_key
 from assets.run.chain_fetch import add_chain_date
 from resources.storage.parquet_store import ParquetStore, SliceKey
@@ -235,7 +236,7 @@ def test_drift_in_two_reports_in_a_row_asks_to_retrain_just_that_slice(
     store.write(DRIFT, SliceKey("SPX", "24h"), drift_reports([0.0, 0.9, 0.9]))
     store.write(DRIFT, SliceKey("SPX", "48h"), drift_reports([0.0, 0.9, 0.0]).assign(horizon="48h"))
     requests = sensor_tick(definitions, settings, instance)
-    assert [(request.job_name, str(request.partition_key)) for request in requests] == [("retrain", "24h|SPX")]
+    assert [(request.job_name, str(request.partition_key)) for request in requests] == [(RETRAIN_JOB, "24h|SPX")]
     assert len({request.run_key for request in requests}) == 1
 
 

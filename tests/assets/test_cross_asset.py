@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from assets.jobs import MARKET_JOB
 from assets.run.execution import Outcome, WorkItem, _WorkOrder
 from assets.run.in_process import run_job
 from assets.run.staleness import Staleness
@@ -52,7 +53,11 @@ def compute(settings: Settings, ticker: str) -> pd.DataFrame:
     with dg.DagsterInstance.ephemeral() as instance:
         definitions = build_for_command(settings)
         outcome = run_job(
-            definitions.resolve_job_def("market"), instance, partition=ticker, selection=[TECHNICAL_KEY, CROSS], tags={}
+            definitions.resolve_job_def(MARKET_JOB),
+            instance,
+            partition=ticker,
+            selection=[TECHNICAL_KEY, CROSS],
+            tags={},
         )
         assert outcome.errors == ()
     return ParquetStore(settings.home).read(CROSS_ASSET, SliceKey(ticker))
@@ -135,7 +140,7 @@ def test_a_benchmark_that_is_not_what_was_stored_fails_the_slice_by_name(files: 
     path = store.path(PRICES_DAILY, SliceKey("SPY"))
     path.write_bytes(path.read_bytes()[:200])
     with dg.DagsterInstance.ephemeral() as instance:
-        job = build_for_command(files).resolve_job_def("market")
+        job = build_for_command(files).resolve_job_def(MARKET_JOB)
         outcome = run_job(job, instance, partition="XLK", selection=[TECHNICAL_KEY, CROSS], tags={})
     assert any("raw.prices_daily" in error and "SPY" in error for error in outcome.errors)
     with pytest.raises(StorageError):

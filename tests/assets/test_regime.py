@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.jobs import MARKET_JOB
 from assets.run.in_process import run_job
 from assets.run.staleness import Staleness
 from resources.storage.models.store import ModelStore
@@ -38,7 +39,7 @@ def store(settings: Settings) -> ParquetStore:
 
 def fitted(settings: Settings) -> pd.DataFrame:
     with dg.DagsterInstance.ephemeral() as instance:
-        job = build_for_command(settings).resolve_job_def("market")
+        job = build_for_command(settings).resolve_job_def(MARKET_JOB)
         assert run_job(job, instance, partition="SPX", selection=[HMM], tags={}).errors == ()
     return ParquetStore(settings.home).read(REGIME_HMM, SPX)
 

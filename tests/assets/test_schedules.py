@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+from assets.jobs import TUNE_JOB
 from assets.partitions import OPTION_CHAIN_DATES
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.definitions import build_definitions
@@ -155,7 +156,7 @@ def test_the_weekly_schedule_tunes_every_slice_once_in_runs_that_say_so(
     asked = tick(definitions, instance, "weekly_tuning", "2024-11-30 09:00").run_requests or []
     assert len(asked) == len({request.run_key for request in asked}) == 12
     assert {str(request.partition_key) for request in asked} >= {"24h|SPX", "168h|COMP"}
-    job = definitions.resolve_job_def("tune")
+    job = definitions.resolve_job_def(TUNE_JOB)
     assert job.tags["trading_dag/tuning"] == "yes"
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {
         "models/hyperparameters", "models/best_hyperparameters",

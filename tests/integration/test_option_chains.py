@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.jobs import OPTION_CHAIN_JOB
 from assets.partitions import OPTION_CHAIN_DATES, chain_partition_key
 from resources.chains.importing.importer import import_chains
 from resources.chains.store import ChainStore
@@ -216,7 +217,7 @@ def materialize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignor
     def run(date: str, ticker: str = "SPY") -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions(str(OPTION_CHAIN_DATES.name), [date])
-            job = build_definitions(settings).resolve_job_def("option_chain")
+            job = build_definitions(settings).resolve_job_def(OPTION_CHAIN_JOB)
             key = chain_partition_key(pd.Timestamp(date), ticker)
             return job.execute_in_process(instance=instance, partition_key=key, raise_on_error=False)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from assets.jobs import MARKET_JOB
 from resources.doctor.stored_state import damaged_slices
 from resources.storage.parquet_store import ParquetStore
 from tests.conftest import Workspace
@@ -79,7 +80,7 @@ def test_a_part_that_is_killed_during_a_run_leaves_nothing_torn_and_no_run_that_
     shutil.copytree(sample_run.home, home, ignore=shutil.ignore_patterns("warehouse.duckdb"))
     with served(home) as ui:
         wait_until(lambda: loaded(ui), ui.process, patience=STARTING_SECONDS)
-        run = launch(ui, "market", "SPX")
+        run = launch(ui, MARKET_JOB, "SPX")
         time.sleep(chance.uniform(0.0, 20.0))
         killed = processes_of(ui, part, run)
         assert killed, part
@@ -95,7 +96,7 @@ def test_a_part_that_is_killed_during_a_run_leaves_nothing_torn_and_no_run_that_
     with served(home) as ui:
         wait_until(lambda: loaded(ui), ui.process, patience=STARTING_SECONDS)
         wait_until(lambda: status_of(home, run) in ("FAILURE", "SUCCESS", "CANCELED"), ui.process, patience=RUN_SECONDS)
-        again = launch(ui, "market", "SPX")
+        again = launch(ui, MARKET_JOB, "SPX")
         wait_until(lambda: status_of(home, again) in ("FAILURE", "SUCCESS"), ui.process, patience=RUN_SECONDS)
         assert status_of(home, again) == "SUCCESS"
         wait_until(lambda: unfinished_runs(home) == 0, ui.process, patience=RUN_SECONDS)

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from assets.jobs import MARKET_JOB
 from tests.conftest import Workspace
 from tests.integration.processes import PATIENCE_SECONDS, assert_all_end, rows, start, unfinished_runs, wait_until
 
@@ -223,7 +224,7 @@ def process_of(home: Path, run: str) -> psutil.Process:
 def test_a_killed_runs_place_is_free_within_the_look_of_the_daemon_and_a_killed_ui_holds_nobody_up(home: Path) -> None:
     with served(home) as ui:
         wait_until(lambda: loaded(ui), ui.process)
-        run = launch(ui, "market", "SPX")
+        run = launch(ui, MARKET_JOB, "SPX")
         worker = process_of(home, run)
         server = worker.parent()  # it would notice, were it not killed too
         assert server is not None
@@ -231,7 +232,7 @@ def test_a_killed_runs_place_is_free_within_the_look_of_the_daemon_and_a_killed_
         worker.kill()
         wait_until(lambda: status_of(home, run) == "FAILURE", ui.process)
 
-        second = launch(ui, "market", "SPX")
+        second = launch(ui, MARKET_JOB, "SPX")
         for part in [psutil.Process(ui.process.pid), *ui.parts()]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 part.kill()  # as a reboot does

@@ -18,6 +18,7 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
+from assets.jobs import MARKET_JOB
 from assets.run.claims import LAUNCHING_DAEMON, bury_dead_runs, refuse_if_busy
 from resources.runs.history import OwnedRunStorage
 from resources.runs.owned_runs import PROCESS_TAG
@@ -94,12 +95,12 @@ def run_and_be_killed(parent: subprocess.Popen[str], tmp_path: Path) -> RunAndBe
 
 def under_way(instance: dg.DagsterInstance, settings: Settings, status: dg.DagsterRunStatus) -> dg.DagsterRun:
     return instance.create_run_for_job(
-        build_definitions(settings).resolve_job_def("market"),
+        build_definitions(settings).resolve_job_def(MARKET_JOB),
         tags={"dagster/partition": "SPX"},
         status=status,
         remote_job_origin=RemoteRepositoryOrigin(
             RegisteredCodeLocationOrigin("trading_dag"), "__repository__"
-        ).get_job_origin("market"),
+        ).get_job_origin(MARKET_JOB),
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from assets.jobs import REFRESH_RAW_JOB
 from resources.runs.dagster_private import ManagedCodeServer
 from resources.runs.launcher import LocalRunLauncher
 from resources.runs.owned_runs import PROCESS_TAG, is_abandoned
@@ -42,7 +43,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 def new_run(instance: dg.DagsterInstance, ticker: str) -> dg.DagsterRun:
     """A run that fetches a ticker, as the queue would hand it to a launcher."""
     repository = ReconstructableRepository.for_module("trading_dag.definitions", "defs")
-    job = repository.get_reconstructable_job("refresh_raw")
+    job = repository.get_reconstructable_job(REFRESH_RAW_JOB)
     return instance.create_run_for_job(
         job.get_definition(),
         tags={"dagster/partition": ticker},
