@@ -22,6 +22,7 @@ from resources.runs.dagster_private import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
+from resources.runs.deletion import delete_runs
 
 # A slice that was planned after it was made last has failed since: the run that planned it says so.
 _LAST_WORDS: Final = (
@@ -51,7 +52,7 @@ def remove_runs(instance: dg.DagsterInstance, run_ids: list[str]) -> None:
     """Delete runs together with their events and what they printed."""
     for run_id in run_ids:
         instance.compute_log_manager.delete_logs(prefix=[run_id])
-        instance.delete_run(run_id)
+    delete_runs(instance, run_ids)
 
 
 def compact(state: Path) -> tuple[int, bool]:

@@ -18,9 +18,16 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin as ManagedCodeServer
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    ConcurrencySlotsTable,
+    PendingStepsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage
+from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
@@ -46,10 +53,12 @@ __all__ = [
     "WRITTEN_FOR",
     "AssetCheckEvaluationTargetMaterializationData",
     "AssetCheckExecutionsTable",
+    "AssetEventTagsTable",
     "BulkActionStatus",
     "BulkActionsFilter",
     "CheckError",
     "CheckRunHealthResult",
+    "ConcurrencySlotsTable",
     "ConfigurableClassData",
     "ConsolidatedSqliteEventLogStorage",
     "DagsterSqliteStorage",
@@ -57,6 +66,9 @@ __all__ = [
     "ManagedCodeServer",
     "ModuleCodePointer",
     "PartitionBackfill",
+    "PendingStepsTable",
+    "RunTagsTable",
+    "RunsTable",
     "SqlEventLogStorageTable",
     "SqlRunStorage",
     "SqliteRunStorage",

@@ -57,6 +57,11 @@ def test_every_status_of_a_run_is_finished_or_not_and_what_is_in_progress_is_not
     [
         (private.SqlEventLogStorageTable, {"id", "run_id", "asset_key", "dagster_event_type", "partition", "event"}),
         (private.AssetCheckExecutionsTable, {"id", "run_id", "asset_key", "check_name", "partition"}),
+        (private.AssetEventTagsTable, {"event_id"}),
+        (private.ConcurrencySlotsTable, {"run_id"}),
+        (private.PendingStepsTable, {"run_id"}),
+        (private.RunsTable, {"run_id"}),
+        (private.RunTagsTable, {"run_id"}),
     ],
     ids=lambda value: value.name if isinstance(value, sa.Table) else "",
 )
@@ -73,6 +78,8 @@ def test_tables_of_the_history_have_the_columns_that_are_asked_for(table: sa.Tab
         (private.ConsolidatedSqliteEventLogStorage, "has_table", ["table_name"]),
         (private.ConsolidatedSqliteEventLogStorage, "dispose", []),
         (private.ConsolidatedSqliteEventLogStorage, "index_connection", []),
+        (private.ConsolidatedSqliteEventLogStorage, "free_concurrency_slots_for_run", ["run_id"]),
+        (private.SqliteRunStorage, "connect", []),
         (private.SqliteRunStorage, "add_run", ["dagster_run"]),
         (private.SqliteRunStorage, "add_run_tags", ["run_id", "new_tags"]),
         (private.SqliteRunStorage, "handle_run_event", ["run_id", "event", "update_timestamp"]),
