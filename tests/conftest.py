@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import hypothesis
 import pytest
 from filelock import FileLock
@@ -75,6 +77,13 @@ def real_data() -> Path:
     if not (folder / "prices_daily.parquet").is_file():
         pytest.skip(f"real market data is not at {folder} (set TRADING_DAG_TEST_DATA)")
     return folder
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance of the test's own, in memory."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and a closed terminal: how every command notices them, and how it ends whatever it is doing.
 
-A signal raises ``SystemExit`` in the main thread, so that open things are closed. That alone is not enough: Dagster
+A signal raises ``SystemExit`` in the main thread, so that open things are closed (before anything is open, while a
+command is still being imported, it ends the process at once). That alone is not enough: Dagster
 handles the signal itself while a run is under way, libraries swallow what is raised while they are imported, and a
 thread may wait for a vendor for minutes. So a separate thread also hears of every signal, remembers it for
 ``raise_if_stopped``, and ends the process if the main thread does not finish in time. That tears nothing: whatever is
@@ -30,12 +31,13 @@ STOPPED: Final = "stopped: every stored slice is whole, and the same command goe
 
 
 class _Request:
-    """Remembers the signal that asked this process to stop (None before one came), when, and whether the main thread
-    knows."""
+    """Remembers the signal that asked this process to stop (None before one came), when, whether the main thread
+    knows, and whether nothing has begun yet that would have to be closed."""
 
     number: int | None = None
     at: float = 0.0
     is_answered: bool = False
+    ends_at_once: bool = False
 
 
 def exit_code(number: int) -> int:
@@ -89,6 +91,19 @@ def answering_signals() -> Iterator[None]:
         heard.close()
 
 
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """End the process at the first signal inside the block, without raising anything: for imports before any work.
+
+    What is raised in the middle of an import of compiled code is reported by that code as its own crash.
+    """
+    _Request.ends_at_once = True
+    try:
+        yield
+    finally:
+        _Request.ends_at_once = False
+
+
 def leave_if_stopped() -> None:
     """End the process here if it was asked to stop: print one line, and do not wait for threads that ask a vendor."""
     if _Request.number is not None:
@@ -98,6 +113,8 @@ def leave_if_stopped() -> None:
 def _answer(number: int, _: FrameType | None) -> None:
     """Raise at the first signal; later signals, while all is being closed, are left to the listener."""
     _remember(number)
+    if _Request.ends_at_once:
+        _leave(number)
     if not _Request.is_answered:
         _Request.is_answered = True
         # It writes a traceback where what is raised here meets it closing a connection, and raises it again.

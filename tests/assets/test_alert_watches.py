@@ -48,12 +48,6 @@ def prices_daily() -> Iterator[object]:
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
-@pytest.fixture
 def sight(tmp_path: Path, instance: dg.DagsterInstance) -> Sight:
     settings = Settings(_env_file=None, home=tmp_path, source="files", files=tmp_path, FRED_API_KEY=CANARY)
     return Sight(settings, ParquetStore(tmp_path), instance, ("SPY",), ("24h",), datetime.now(UTC))

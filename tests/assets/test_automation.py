@@ -34,12 +34,6 @@ def definitions(settings: Settings) -> dg.Definitions:
     return build_definitions(settings)
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
 def report(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,

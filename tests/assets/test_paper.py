@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dagster as dg
 import pandas as pd
 
 from assets.run.execution import SliceRunner, WorkItem
@@ -39,10 +38,10 @@ def store_market(store: ParquetStore, market: PaperMarket) -> None:
     put(RECOMMENDATION, SliceKey("SPY", "168h"), market.signals, reasoning="said", evidence="{}")
 
 
-def test_signals_become_orders_and_the_next_session_fills_them_once(tmp_path):
+def test_signals_become_orders_and_the_next_session_fills_them_once(tmp_path, instance):
     settings = paper_settings(tmp_path)
     market, store = market_of(7, sessions=6), ParquetStore(tmp_path)
-    runner = SliceRunner(build_definitions(settings), dg.DagsterInstance.ephemeral(), settings)
+    runner = SliceRunner(build_definitions(settings), instance, settings)
     item = WorkItem("all_slices", SliceKey(), "refresh")
     for session in market.sessions[-2:]:
         store_market(store, market.through(session))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -22,12 +21,6 @@ from trading_dag.settings import Settings
 PRICES = dg.AssetKey(["raw", "prices_daily"])
 TARGETS = dg.AssetKey(["labels", "targets"])
 EVENING = "2024-11-27 16:35"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def settings_of(home: Path, **given: object) -> Settings:

@@ -198,9 +198,27 @@ def started(thread):
 threading.Thread.start = started
 main()
 """
+# The same, in the middle of an import of compiled code, which reports what is raised there as its own crash.
+IMPORTING = """
+import os, signal, sys
+
+class Compiled:
+    def find_spec(self, name, path, target=None):
+        if name == "pydantic_core._pydantic_core":
+            try:
+                os.kill(os.getpid(), {number})
+            except BaseException as error:
+                print("crashed", repr(error))
+
+sys.meta_path.insert(0, Compiled())
+from trading_dag.cli.entry import main
+main()
+"""
 
 
-@pytest.mark.parametrize("script", [CLOSING, STARTING], ids=["closing a connection", "starting to hear"])
+@pytest.mark.parametrize(
+    "script", [CLOSING, STARTING, IMPORTING], ids=["closing a connection", "starting to hear", "importing"]
+)
 def test_a_signal_at_the_worst_moment_is_one_line_all_the_same(number: signal.Signals, script: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script.format(number=int(number))],

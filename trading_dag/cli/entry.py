@@ -10,7 +10,7 @@ import io
 import os
 import sys
 
-from assets.run.stopping import answering_signals, leave_if_stopped, raise_if_stopped, stop_signal
+from assets.run.stopping import answering_signals, ending_at_once, leave_if_stopped, raise_if_stopped, stop_signal
 from trading_dag.cli.exits import BAD_USAGE, WORK_FAILED
 from trading_dag.errors import ConfigurationError, StructureError, TradingDagError
 from trading_dag.reporting.visible_text import visible
@@ -47,10 +47,12 @@ def _make_outputs_safe() -> None:
 
 
 def _run_command() -> None:
-    from pydantic import ValidationError
+    with ending_at_once():
+        from pydantic import ValidationError
 
     try:
-        from trading_dag.cli.commands import app
+        with ending_at_once():
+            from trading_dag.cli.commands import app
 
         try:
             app()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -12,12 +11,6 @@ from assets.declare.pictures import SHOWS, pictures_of
 from trading_dag.plots import canvas
 
 KEY = dg.AssetKey(["evaluation", "metrics"])
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 class Desk:

@@ -1,7 +1,5 @@
 """A step whose vendor cannot be reached runs again later; one that would fail again does not."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 import pytest
 
@@ -11,12 +9,6 @@ from trading_dag.errors import SourceError, SourceFormatError, SourceUnavailable
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 
 TOLD = {"source": "yahoo", "request": "bars of SPY", "remedy": "Try again."}
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture

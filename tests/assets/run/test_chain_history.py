@@ -49,12 +49,6 @@ def vendor() -> Iterator[LoopbackVendor]:
         yield running
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
 def settings_of(vendor: LoopbackVendor, home: Path, *, http: Any = None, **given: Any) -> Settings:
     return chain_settings(
         vendor.settings(home, http=FAST_HTTP.model_copy(update=http or {})), vendor.url, "polygon", **given

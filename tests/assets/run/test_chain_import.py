@@ -35,12 +35,6 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def instance():  # type: ignore[no-untyped-def]
-    with dg.DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
-
-
 def imported(instance: dg.DagsterInstance, home: Path) -> dict[str, list[str]]:
     """Import the vendor's folder; partitions of new materializations, and of new evaluations by check."""
     before = {kind: len(found) for kind, found in recorded(instance).items()}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
-import pytest
 
 from assets.option_chain import OPTION_CHAIN_KEY
 from assets.run.chain_fetch import fetch_chains, is_stored
@@ -42,12 +40,6 @@ class StuckWorld(SimulatedSource):
             chain = before[before["expiration"] >= session].assign(quote_date=session, underlying_price=spot)
             chain.attrs = attributes
         return chain
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def test_a_copy_of_the_session_before_is_refused_and_a_hole_is_named(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from assets.run.retention import compact, remove_runs, superfluous_runs
 from tests.conftest import Workspace
@@ -26,12 +25,6 @@ def prices(context: dg.AssetExecutionContext) -> Iterator[object]:
 @dg.asset(partitions_def=PARTITIONS)
 def broken() -> None:
     raise ValueError("for a test")
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def run(instance: dg.DagsterInstance, ticker: str = "SPY", asset: object = prices, **tags: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -15,12 +14,6 @@ from resources.storage.slices.lock import held_slice, lock_file
 
 TICKERS = dg.StaticPartitionsDefinition(["SPX", "COMP"])
 SECONDS = 30.0
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def definitions(state: Path) -> dg.Definitions:
