@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-import pandas as pd
 import streamlit as st
 
 from trading_dag.dashboard.freshness import GRAVE, Level, Notice, data_notices
 from trading_dag.dashboard.page import PageContext, show_nothing
 from trading_dag.dashboard.process import Shared, shared, stored_tickers
 from trading_dag.dashboard.registry import PAGES, Page
+from trading_dag.dashboard.theme import BLUE
 from trading_dag.dashboard.words import plain
 from trading_dag.errors import TradingDagError
 
@@ -30,7 +30,8 @@ _ICONS: dict[Level, str] = {
 }
 # Drawn here: Streamlit would fetch one of its own icons, or an emoji, from another machine.
 _ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#0072B2"/>'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" '
+    f'fill="{BLUE}"/>'
     '<path d="M4 17l5-6 4 3 7-8" fill="none" stroke="#fff" stroke-width="2.4"/></svg>'
 )
 # The first lines of a page belong to what it says; of a long list of numbers each wraps as a whole.
@@ -78,7 +79,7 @@ def _show(page: Page, process: Shared) -> None:
         show_nothing("Nothing is stored yet", text, command=_HOW_TO_START)
         return
     ticker, horizon = _choices(page, tickers, process.settings.horizons)
-    now = pd.Timestamp.now("UTC")
+    now = process.clock()
     _show_notices(data_notices(process.reader.slices(), ticker=ticker, now=now))
     page.render(PageContext(process.reader, process.settings, tickers, ticker, horizon, now))
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 # From the outermost pair of quantiles inwards, and how dark each is drawn.
-BANDS: Final = (("quantile_05", "quantile_95", "90 %", 0.16), ("quantile_10", "quantile_90", "80 %", 0.22),
-                ("quantile_25", "quantile_75", "50 %", 0.34))  # fmt: skip
+BANDS: Final = (("quantile_05", "quantile_95", "90 %", 0.14), ("quantile_10", "quantile_90", "80 %", 0.28),
+                ("quantile_25", "quantile_75", "50 %", 0.48))  # fmt: skip
 MEDIAN: Final = "quantile_50"
 OPENS: Final = "12h"
 WEEKEND: Final = [{"bounds": ["sat", "mon"]}]

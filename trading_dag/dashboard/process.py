@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import pandas as pd
 
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.versioned_reader import VersionedReader
@@ -10,21 +13,34 @@ from trading_dag.errors import ConfigurationError
 from trading_dag.schemas import PRICES_DAILY
 from trading_dag.settings import Settings
 
+Clock = Callable[[], pd.Timestamp]
+
+
+def present() -> pd.Timestamp:
+    """Return this moment, UTC."""
+    return pd.Timestamp.now("UTC")
+
 
 @dataclass(frozen=True)
 class Shared:
-    """Holds the settings and the reader of this process."""
+    """Holds the settings, the reader and the clock of this process.
+
+    Attributes
+    ----------
+    clock : gives the present moment, UTC.
+    """
 
     settings: Settings
     reader: VersionedReader
+    clock: Clock
 
 
 _shared: list[Shared] = []
 
 
-def share(settings: Settings) -> None:
+def share(settings: Settings, *, clock: Clock = present) -> None:
     """Set what sessions read from, before the server starts."""
-    _shared[:] = [Shared(settings, VersionedReader(ParquetStore(settings.home)))]
+    _shared[:] = [Shared(settings, VersionedReader(ParquetStore(settings.home)), clock)]
 
 
 def stored_tickers(process: Shared) -> tuple[str, ...]:

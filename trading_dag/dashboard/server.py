@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trading_dag.dashboard.gate import Gate
-from trading_dag.dashboard.process import share, shared, stored_tickers
+from trading_dag.dashboard.process import Clock, present, share, shared, stored_tickers
 from trading_dag.dashboard.registry import PAGES
 from trading_dag.dashboard.theme import streamlit_theme
 from trading_dag.errors import TradingDagError
@@ -71,14 +71,14 @@ def warm_up() -> None:
         logging.getLogger(__name__).warning("reading ahead: %s", error)
 
 
-def application(settings: Settings, *, host: str) -> Gate:
+def application(settings: Settings, *, host: str, clock: Clock = present) -> Gate:
     """Return the guarded ASGI application over a home."""
     import streamlit as st
     from streamlit.web import bootstrap
 
     options = {name.replace(".", "_"): value for name, value in {**_OPTIONS, **streamlit_theme()}.items()}
     bootstrap.load_config_options(options)
-    share(settings)
+    share(settings, clock=clock)
     password = settings.dashboard_password
     hosts = {"0.0.0.0": frozenset({"*"}), "::": frozenset({"*"})}.get(host, frozenset({host}))  # noqa: S104  # compared
     return Gate(st.App(SCRIPT), password=password.get_secret_value() if password else None, hosts=hosts)

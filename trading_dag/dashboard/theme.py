@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from trading_dag.palette import BLUE as BLUE
+from trading_dag.palette import GREEN as GREEN
+from trading_dag.palette import GREY as GREY
+from trading_dag.palette import ORANGE as ORANGE
+from trading_dag.palette import PURPLE as PURPLE
+from trading_dag.palette import SERIES as SERIES
+from trading_dag.palette import SKY as SKY
+from trading_dag.palette import VERMILION as VERMILION
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Okabe and Ito (2008), "Color universal design": distinguishable with any colour vision.
-BLUE: Final = "#0072B2"
-VERMILION: Final = "#D55E00"
-GREEN: Final = "#009E73"
-ORANGE: Final = "#E69F00"
-PURPLE: Final = "#CC79A7"
-SKY: Final = "#56B4E9"
-YELLOW: Final = "#F0E442"
-GREY: Final = "#8A8A8A"  # 3.5:1 against white and against the dark background
-SERIES: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 # One of each pair is seen on the dark background, where plain blue is dim.
 LINE: Final = "#2E8BC9"
 GAIN: Final = GREEN

@@ -16,23 +16,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from trading_dag.palette import BLUE as BLUE
+from trading_dag.palette import GREEN as GREEN
+from trading_dag.palette import GREY as GREY
+from trading_dag.palette import ORANGE as ORANGE
+from trading_dag.palette import PURPLE as PURPLE
+from trading_dag.palette import SERIES
+from trading_dag.palette import SKY as SKY
+from trading_dag.palette import VERMILION as VERMILION
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 DPI: Final = 110
 WIDTH_INCHES: Final = 900 / DPI
-# Okabe and Ito (2008), "Color universal design": distinguishable with any colour vision.
-BLUE: Final = "#0072B2"
-VERMILION: Final = "#D55E00"
-GREEN: Final = "#009E73"
-ORANGE: Final = "#E69F00"
-PURPLE: Final = "#CC79A7"
-SKY: Final = "#56B4E9"
-GREY: Final = "#8A8A8A"
 LIGHT_GREY: Final = "#D9D9D9"
 INK: Final = "#222222"
-SERIES_COLOURS: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+SERIES_COLOURS: Final = SERIES
 _SMALL: Final = 8.5
 _BODY: Final = 9.5
 _TITLE: Final = 11.5
@@ -201,15 +203,21 @@ def slice_title(frame: pd.DataFrame, what: str) -> str:
 
 def to_png(figure: Figure) -> bytes:
     """Return the figure as a PNG at 110 dots per inch with its own palette; the same figure gives the same bytes."""
-    from PIL import Image
+    from PIL import Image as Images
 
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine("none")  # laid out now; drawing would do it again
     figure.canvas.draw()
-    drawn = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
-    picture = drawn.quantize(MAXIMUM_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    return quantized(Images.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"))  # type: ignore[attr-defined]
+
+
+def quantized(drawn: Image) -> bytes:
+    """Return a picture as a PNG with a palette of its own; the same picture gives the same bytes."""
+    from PIL import Image as Images
+
+    picture = drawn.quantize(MAXIMUM_COLOURS, method=Images.Quantize.FASTOCTREE, dither=Images.Dither.NONE)
     packed = io.BytesIO()
     picture.save(packed, format="PNG")
     return packed.getvalue()
