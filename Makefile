@@ -17,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY = yes
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick-tests test-all coverage lint style types layers checked bench ui dashboard site clean install install-dev torch browser docs lock least-versions
+.PHONY: help run test quick-tests test-all coverage lint style types layers checked bench ui dashboard site clean install install-dev torch browser docs pictures lock least-versions
 
 help:  ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -149,6 +149,11 @@ docs: install-dev  ## What is generated: the pages of tables, features, metrics,
 	$(BIN)/python -m trading_dag.reporting.model_families > docs/models.md
 	@TRADING_DAG_ACCEPT_GRAPH=1 $(BIN)/pytest --quiet --no-header tests/assets/test_graph.py -k pinned
 	@git --no-pager diff --stat -- docs tests/assets/graph.json  # read the whole diff before it is committed
+
+# They show the simulated market and the sample, never a vendor's data.
+pictures: install-dev browser  ## The pictures of the README and the docs anew, in docs/pictures; a quarter of an hour
+	$(BIN)/python -m tests.pictures.make $(PICTURES)
+	@git --no-pager diff --stat -- docs/pictures  # look at each before it is committed
 
 clean:  ## Remove everything that was made, but not the virtual environment
 	rm -rf data models training warehouse.duckdb .dagster .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

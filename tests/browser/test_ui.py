@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,28 +40,35 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def ui(sample_run: Workspace) -> Iterator[str]:
-    """Address of a UI started by ``trading-dag ui`` on the sample's home."""
-    port = free_port()
+@contextmanager
+def serving_ui(workspace: Workspace) -> Iterator[str]:
+    """Address of a UI started by ``trading-dag ui`` on a home."""
+    port, told = free_port(), workspace.home.parent / "ui.log"
     command = [sys.executable, "-m", "trading_dag.cli", "ui", "--webserver-only", "--port", str(port)]
-    with (sample_run.home.parent / "ui.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=sample_run.home, env=sample_run.environment, stdout=log, stderr=log)
+    with told.open("w") as log:
+        server = subprocess.Popen(command, cwd=workspace.home, env=workspace.environment, stdout=log, stderr=log)
         try:
             address = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 300
             while True:
                 try:
                     urllib.request.urlopen(f"{address}/server_info", timeout=2).close()
                     break
                 except OSError:
-                    assert server.poll() is None, (sample_run.home.parent / "ui.log").read_text()
-                    assert time.monotonic() < deadline, (sample_run.home.parent / "ui.log").read_text()
+                    assert server.poll() is None, told.read_text()
+                    assert time.monotonic() < deadline, told.read_text()
                     time.sleep(0.5)
             yield address
         finally:
             server.terminate()
             server.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def ui(sample_run: Workspace) -> Iterator[str]:
+    """Address of a UI on the sample's home."""
+    with serving_ui(sample_run) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
