@@ -200,10 +200,10 @@ def _graph(browser: Any, address: str) -> bytes:
     page.goto(f"{address}/asset-groups")
     page.get_by_text("backtests", exact=True).first.wait_for()
     page.wait_for_timeout(2_000)  # the layout is animated
-    left, top, bottom = 545, 180, 130  # menu and list; the line of filters; nothing
+    left, right, top, bottom = 545, 43, 180, 130  # menu and list; the slider; the line of filters; nothing
     page.add_style_tag(content="input[type=range], button {visibility: hidden !important}")
     png: bytes = page.screenshot(
-        clip={"x": left, "y": top, "width": GRAPH_SIZE[0] - left, "height": GRAPH_SIZE[1] - top - bottom}
+        clip={"x": left, "y": top, "width": GRAPH_SIZE[0] - left - right, "height": GRAPH_SIZE[1] - top - bottom}
     )
     page.close()
     return png

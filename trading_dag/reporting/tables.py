@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from trading_dag.day_count import DAYS_PER_YEAR
+from trading_dag.reporting.summary_order import what_to_trade, worth_knowing_first
 from trading_dag.reporting.text import cell_text, days_or_values, new_table, number_text
 from trading_dag.reporting.visible_text import visible
 from trading_dag.schemas import HORIZON_KEYS
@@ -163,28 +164,32 @@ def simulated_notice(sources: Iterable[tuple[str, str | None]]) -> str:
 
 
 def summary_table(frame: pd.DataFrame) -> Table:
-    """Return one row per ticker and horizon: forecast, skill against the baseline with its interval, structure,
-    backtest."""
+    """Return one row per ticker and horizon, what is worth knowing first: size, structure, forecast, skill against the
+    baseline with its interval, backtest."""
+    rows = worth_knowing_first(frame)
     table = new_table(
-        "What the forecasts say, how good they have been, and what trading them would have earned",
-        ("ticker", "horizon", "as of", "P(rise)", "IV regime", "direction skill", "IV skill", "structure",
-         "size", "edge", "backtest"),
+        f"{what_to_trade(rows)}\nWhat the forecasts say, how good they have been, and what trading them would have "
+        "earned",
+        ("ticker", "horizon", "size", "edge", "structure", "P(rise)", "IV regime", "direction skill", "IV skill",
+         "backtest", "as of"),
     )  # fmt: skip
-    for row in frame.to_dict("records"):
+    for row in rows.to_dict("records"):
         table.add_row(
             row["ticker"],
             row["horizon"],
-            f"{row['session']:%Y-%m-%d}",
+            size_text(row["position_size"], row["edge"]),
+            str(row["edge"]).replace("_", " "),
+            str(row["strategy"]).replace("_", " "),
             _against_usual(row["probability_up"], row["usual_probability_up"]),
             _called(row["iv_regime"], row["iv_confidence"]),
             _skill(row, "direction", scale=1.0, digits=4),
             _skill(row, "volatility", scale=1.0, digits=4),
-            str(row["strategy"]).replace("_", " "),
-            size_text(row["position_size"], row["edge"]),
-            str(row["edge"]).replace("_", " "),
             _backtest(row),
+            f"{row['session']:%Y-%m-%d}",
         )
     table.caption = (
+        "Slices with a size come first, then those with an edge; last what cannot be traded: 12h, which ends before an "
+        "entry, and indices without listed options.\n"
         "P(rise): that the price is higher at the target; in brackets the share of rises in training.\n"
         "direction skill: Brier score gained over the share of rises among all moves. IV skill: ranked probability "
         "score gained over how regimes have followed each other.\nBoth with 95 % intervals; * = the interval lies "
