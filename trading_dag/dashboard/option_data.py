@@ -14,6 +14,7 @@ import pandas as pd
 
 from resources.chains.store import ChainStore
 from resources.storage.parquet_store import SliceKey
+from trading_dag.arrays import FloatArray
 from trading_dag.backtest.runs.chain_indication import indicate_on_chain
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import TradingDagError
@@ -22,6 +23,7 @@ from trading_dag.options.chains.dealer_exposure import gamma_by_strike
 from trading_dag.options.chains.rates import rates_at_sessions
 from trading_dag.options.chains.session import SessionAnalysis, analyse_session
 from trading_dag.options.chains.volatilities import with_fitted_volatilities
+from trading_dag.options.pricing.greeks import greeks
 from trading_dag.options.structures.indication import QUOTE_SOURCE as MODELLED
 from trading_dag.options.structures.indication import Indication, indicate
 from trading_dag.options.structures.structure import Structure
@@ -40,10 +42,15 @@ QUOTES: Final = (
 NEAR_SPOT: Final = 0.12
 NEAREST_DAYS: Final = 30.0
 MODELLED_DAYS: Final = (7, 14, 30, 60, 90)
+_SLICE: Final = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_s")
 _SESSIONS: Final = "SELECT DISTINCT quote_date FROM raw.option_chain WHERE ticker = ? ORDER BY 1"
 _CHAIN_COLUMNS: Final = (
     "option_right", "strike", "bid", "ask", "last", "mark", "smile_volatility", "delta", "vega", "volume",
     "open_interest",
+)  # fmt: skip
+CHAIN_TABLE: Final = (
+    "option_right", "strike", "bid", "ask", "last", "mark", "volatility_percent", "delta", "gamma",
+    "theta_usd_per_day", "vega_usd_per_point", "volume", "open_interest",
 )  # fmt: skip
 
 
@@ -105,20 +112,43 @@ def surface_of(reader: VersionedReader, settings: Settings, ticker: str) -> Surf
     return Surface(at[0], spot, float(level[0]), surface)
 
 
-def chain_smiles(analysis: SessionAnalysis) -> pd.DataFrame:
-    """Return expiration, days, strike, log_moneyness, quoted_percent and fitted_percent of the contracts that have an
-    implied volatility."""
+def chain_smiles(
+    analysis: SessionAnalysis, smiles: pd.DataFrame | None = None, *, before: pd.Timestamp | None = None
+) -> pd.DataFrame:
+    """Return expiration, days, strike, log_moneyness, quoted_percent, fitted_percent and before_percent of the
+    contracts that have an implied volatility.
+
+    Parameters
+    ----------
+    smiles : ``options.chain_analytics``: the slices of the session before, read at the moneyness of today's contracts,
+        are before_percent; NaN where that session has no slice of the expiration.
+    """
     known = analysis.contracts.dropna(subset=["forward", "fitted_volatility"])
+    moneyness = np.log(known["strike"] / known["forward"])
+    earlier = np.full(len(known), np.nan)
+    if smiles is not None and before is not None:
+        earlier = _slices_at(smiles[smiles["session"] == before], known["expiration"], moneyness.to_numpy())
     return pd.DataFrame(
         {
             "expiration": known["expiration"],
             "days": (known["years"] * DAYS_PER_YEAR).round().astype("int64"),
             "strike": known["strike"],
-            "log_moneyness": np.log(known["strike"] / known["forward"]),
+            "log_moneyness": moneyness,
             "quoted_percent": known["fitted_volatility"] * 100.0,
             "fitted_percent": known["slice_volatility"] * 100.0,
+            "before_percent": earlier * 100.0,
         }
     ).sort_values(["expiration", "strike"], ignore_index=True)
+
+
+def _slices_at(smiles: pd.DataFrame, expirations: pd.Series, log_moneyness: FloatArray) -> FloatArray:
+    """Return the volatility of each contract's expiration by the stored slices of one session, a fraction."""
+    found = smiles.drop_duplicates("expiration").set_index("expiration")[[*_SLICE, "years"]].reindex(expirations)
+    a, b, rho, m, s, years = (found[name].to_numpy(dtype="float64") for name in (*_SLICE, "years"))
+    away = log_moneyness - m
+    with np.errstate(invalid="ignore", divide="ignore"):
+        volatility: FloatArray = np.sqrt((a + b * (rho * away + np.hypot(away, s))) / years)
+    return volatility
 
 
 def modelled_smiles(surface: Surface) -> pd.DataFrame:
@@ -217,14 +247,22 @@ def gamma_data(analysis: SessionAnalysis) -> pd.DataFrame:
 def chain_table(analysis: SessionAnalysis, expiration: pd.Timestamp) -> pd.DataFrame:
     """Return the contracts of one expiration within 12 % of spot by strike, calls before puts.
 
-    Quotes in USD, volatility in percent, vega in USD a volatility point, and what was traded and is open.
+    Quotes in USD, volatility in percent, gamma in delta for each USD, theta in USD a calendar day, vega in USD a
+    volatility point, all of one share, and what was traded and is open.
     """
     rows = analysis.contracts[analysis.contracts["expiration"] == expiration]
     rows = rows[(rows["strike"] / analysis.spot - 1.0).abs() <= NEAR_SPOT]
-    shown = rows[list(_CHAIN_COLUMNS)].sort_values(["strike", "option_right"], ignore_index=True)
-    shown["smile_volatility"] *= 100.0
-    shown["vega"] /= 100.0
-    return shown.rename(columns={"smile_volatility": "volatility_percent", "vega": "vega_usd_per_point"})
+    found = greeks(
+        spot=rows["underlying_price"].to_numpy(), strike=rows["strike"].to_numpy(), years=rows["years"].to_numpy(),
+        rate=rows["rate"].to_numpy(), dividend_yield=rows["dividend_yield"].to_numpy(),
+        volatility=rows["smile_volatility"].to_numpy(), is_call=(rows["option_right"] == "C").to_numpy(),
+    )  # fmt: skip
+    shown = rows[list(_CHAIN_COLUMNS)].assign(
+        gamma=found.gamma, theta_usd_per_day=found.theta / DAYS_PER_YEAR, vega=rows["vega"] / 100.0,
+        smile_volatility=rows["smile_volatility"] * 100.0,
+    )  # fmt: skip
+    named = shown.rename(columns={"smile_volatility": "volatility_percent", "vega": "vega_usd_per_point"})
+    return named[list(CHAIN_TABLE)].sort_values(["strike", "option_right"], ignore_index=True)
 
 
 def indication_of(

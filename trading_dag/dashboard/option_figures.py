@@ -46,6 +46,14 @@ def smile_figure(smiles: pd.DataFrame) -> go.Figure:
                        line={"color": colour, "width": 2}, customdata=rows["strike"],
                        hovertemplate="strike %{customdata:,.0f}, slice: %{y:.1f} %")
         )  # fmt: skip
+        earlier = rows.dropna(subset=["before_percent"]) if "before_percent" in rows else rows.head(0)
+        if len(earlier):
+            figure.add_trace(
+                go.Scatter(x=earlier["log_moneyness"], y=earlier["before_percent"], mode="lines", legendgroup=name,
+                           name=f"{name}, before", showlegend=False,
+                           line={"color": colour, "width": 1.4, "dash": "dot"}, customdata=earlier["strike"],
+                           hovertemplate="strike %{customdata:,.0f}, session before: %{y:.1f} %")
+            )  # fmt: skip
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(zeroline=True)
     return figure

@@ -110,12 +110,13 @@ def _numbers(
 def _smiles_and_term(
     analysis: SessionAnalysis, smiles: pd.DataFrame, session: pd.Timestamp, before: pd.Timestamp | None
 ) -> None:
-    quoted, terms = chain_smiles(analysis), term_structure(smiles, session, before=before)
+    quoted, terms = chain_smiles(analysis, smiles, before=before), term_structure(smiles, session, before=before)
     left, right = st.columns(2)
     with left:
         show_chart(
             smile_figure(quoted) if len(quoted) else None, quoted, title="Smile by expiration", as_of=session,
-            says="Implied volatility by strike, in annualised percent: points are quotes, lines the fitted slices.",
+            says="Implied volatility by strike, in annualised percent: points are quotes, lines the fitted slices, "
+            "dotted those of the session before.",
             nothing="No contract of this session has an implied volatility.",
         )  # fmt: skip
     with right:
@@ -168,10 +169,12 @@ def _chain(analysis: SessionAnalysis, session: pd.Timestamp) -> None:
     number = st.column_config.NumberColumn
     show_table(
         chain_table(analysis, chosen), title=f"Chain of {day(chosen)}", as_of=session, height=380,
-        says="Clean quotes in USD a share, with the volatility of the smile, delta and vega.",
+        says="Clean quotes in USD a share, with the volatility of the smile and its Greeks, of one share.",
         columns={
             "option_right": "right", "strike": number("strike (USD)", format="%.2f"),
             "volatility_percent": number("volatility (%)", format="%.1f"), "delta": number("delta", format="%.2f"),
+            "gamma": number("gamma (a USD)", format="%.4f"),
+            "theta_usd_per_day": number("theta (USD a day)", format="%.3f"),
             "vega_usd_per_point": number("vega (USD a point)", format="%.3f"), "mark": number("mark", format="%.2f"),
             "open_interest": number("open", format="localized"), "volume": number("traded", format="localized"),
         },

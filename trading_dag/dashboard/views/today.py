@@ -209,6 +209,16 @@ def _numbers(row: Mapping[Hashable, Any], history: pd.DataFrame, levels: pd.Data
     )  # fmt: skip
 
 
+def whose_forecast(horizon: str) -> str:
+    """Return the sentence that says which horizon's forecast a payoff is drawn over, where it is not the chosen one."""
+    if horizon == FURTHEST:
+        return ""
+    return (
+        f"That is the forecast of {FURTHEST}, which looks 10 and 21 sessions ahead and so reaches the expiration; the "
+        f"one of {horizon} does not. "
+    )
+
+
 def _structure(context: PageContext, row: Mapping[Hashable, Any], history: pd.DataFrame) -> None:
     settings = settings_for_contract(context.ticker, context.settings)
     menu = structures_by_name(settings.structures)
@@ -226,7 +236,8 @@ def _structure(context: PageContext, row: Mapping[Hashable, Any], history: pd.Da
     show_chart(
         payoff_figure(data, spot=legs.spot, breakevens=points, expiration=legs.expiration), data, title=title,
         as_of=session, says="Profit of one structure at expiration, fees not counted, in USD; below it how likely the "
-        "forecast holds each price there. Quotes are indicative, at the close of the session.",
+        f"forecast holds each price there. {whose_forecast(context.horizon)}"
+        "Quotes are indicative, at the close of the session.",
     )  # fmt: skip
     premium = row["net_premium_usd"]
     show_numbers(
