@@ -30,6 +30,8 @@ LAST_LOOK_HOUR: Final = 18
 IN_TIME: Final = pd.Timedelta(minutes=10)
 ON_SATURDAYS: Final = "0 9 * * 6"
 IN_THE_EVENING: Final = "0 20 * * 1-5"
+# After the last look of the day and what follows from it, also on half days.
+WHEN_ALL_IS_STORED: Final = "30 19 * * 1-5"
 TIMES: Final = (
     "At 16:35 New York on exchange sessions, at 13:35 where they end at 13:00; once more at 18:30 if wanting."
 )
@@ -51,11 +53,12 @@ def build_schedules(
     chain_job: dg.UnresolvedAssetJobDefinition,
     tune_job: dg.UnresolvedAssetJobDefinition,
     retrain_job: dg.UnresolvedAssetJobDefinition,
+    report_job: dg.JobDefinition,
     tickers: tuple[str, ...],
     horizons: tuple[str, ...],
     running: bool = False,
 ) -> list[dg.ScheduleDefinition]:
-    """Return all five schedules. Run keys carry the session, so a repeated tick starts nothing twice.
+    """Return all six schedules. Run keys carry the session, so a repeated tick starts nothing twice.
 
     Parameters
     ----------
@@ -76,7 +79,29 @@ def build_schedules(
         ),
         _weekly_tuning(tune_job, keys, status),
         _monthly_retrain(retrain_job, keys, status),
+        _daily_report(report_job, status),
     ]  # fmt: skip
+
+
+def _daily_report(job: dg.JobDefinition, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """The schedule that stores the report of each session in the evening."""
+
+    def evaluate(context) -> Iterator[dg.RunRequest | dg.SkipReason]:  # type: ignore[no-untyped-def]
+        reason = _why_not_now(context)
+        if reason is not None:
+            yield dg.SkipReason(reason)
+            return
+        yield dg.RunRequest(run_key=f"report-{_day_of(context):%Y-%m-%d}")
+
+    return dg.schedule(
+        name="daily_report",
+        job=job,
+        cron_schedule=WHEN_ALL_IS_STORED,
+        execution_timezone=NEW_YORK,
+        default_status=status,
+        description="The report of the day as one HTML page in the folder reports, mailed where the settings ask for "
+        "it. At 19:30 New York on exchange sessions.",
+    )(evaluate)
 
 
 def _weekly_tuning(

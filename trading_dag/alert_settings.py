@@ -28,6 +28,7 @@ class AlertSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
     kinds: tuple[AlertKind, ...] = Field(ALERT_KINDS, description="what is told; the others are not even listed")
+    daily_report: bool = Field(False, description="whether the report that is stored each evening is mailed, too")
     resolved: bool = Field(False, description="whether the end of what lasted, such as stale data, is told too")
     signal_by: dt.time = Field(
         dt.time(20, 0), description="New York time on a session's day by which its signals and data are expected"

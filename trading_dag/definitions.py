@@ -14,6 +14,7 @@ import dagster as dg
 from assets.alert_sensors import build_alert_sensors
 from assets.automation_sensors import build_automation_sensors
 from assets.catalog import DECLARATIONS
+from assets.daily_report import build_report_job
 from assets.declare.materialization import build_asset
 from assets.intraday_schedule import build_hourly_schedule
 from assets.jobs import (
@@ -48,6 +49,7 @@ def build_definitions(
     """
     partitions = partitions or Partitions.active(settings)
     jobs = {job.name: job for job in build_jobs()}
+    report_job = build_report_job(partitions)
     with warnings.catch_warnings():
         # Partitioned checks and the conditions on them are in preview in Dagster 1.13; everything else is heard.
         for known in (dg.PreviewWarning, dg.BetaWarning):
@@ -56,7 +58,7 @@ def build_definitions(
         assets.append(build_option_chain(partitions))
     return dg.Definitions(
         assets=assets,
-        jobs=list(jobs.values()),
+        jobs=[*jobs.values(), report_job],
         schedules=[
             *build_schedules(
                 raw_job=jobs[REFRESH_RAW_JOB],
@@ -64,6 +66,7 @@ def build_definitions(
                 chain_job=jobs[OPTION_CHAIN_JOB],
                 tune_job=jobs[TUNE_JOB],
                 retrain_job=jobs[RETRAIN_JOB],
+                report_job=report_job,
                 tickers=partitions.tickers,
                 horizons=partitions.horizons,
                 running=settings.automation,

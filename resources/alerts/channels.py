@@ -18,6 +18,8 @@ from resources.masking import secrets_of, without_secrets
 from trading_dag.errors import AlertNotSentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trading_dag.settings import Settings
 
 EMAIL: Final = "email"
@@ -68,8 +70,12 @@ class AppriseChannel:
         """Return the name by which the book knows the channel."""
         return self._name
 
-    def send(self, title: str, body: str) -> None:
+    def send(self, title: str, body: str, *, attachment: Path | None = None) -> None:
         """Send one message of plain text; markup in it stays text.
+
+        Parameters
+        ----------
+        attachment : a file that goes with it, where the service takes files.
 
         Raises
         ------
@@ -82,7 +88,12 @@ class AppriseChannel:
             sender = apprise.Apprise(asset=self._service.asset)
             sender.add(self._service)
             said = body or title  # apprise sends no empty body
-            is_taken = bool(sender.notify(title=f"{PREFIX}{title}", body=said, body_format=apprise.NotifyFormat.TEXT))
+            is_taken = bool(
+                sender.notify(
+                    title=f"{PREFIX}{title}", body=said, body_format=apprise.NotifyFormat.TEXT,
+                    attach=None if attachment is None else str(attachment),
+                )
+            )  # fmt: skip
         if not is_taken:
             reason = "; ".join(dict.fromkeys(heard.said)) or "it was not taken, and nothing was said why"
             raise AlertNotSentError(f"{self._name}: {without_secrets(reason, self._secrets)}") from None
@@ -91,12 +102,20 @@ class AppriseChannel:
 def channels_of(settings: Settings) -> tuple[Channel, ...]:
     """Return the channels whose addresses the settings give."""
     alerts, channels = settings.alerts, []
-    secrets = (*secrets_of(settings), *_parts_of_webhook(settings))
     if alerts.email_to:
-        channels.append(AppriseChannel(EMAIL, _mail(settings), secrets=secrets))
+        channels.append(mail_channel(settings))
     if alerts.slack_webhook is not None:
-        channels.append(AppriseChannel(SLACK, _slack(settings), secrets=secrets))
+        channels.append(AppriseChannel(SLACK, _slack(settings), secrets=_secrets(settings)))
     return tuple(channels)
+
+
+def mail_channel(settings: Settings) -> AppriseChannel:
+    """Return the channel of mail, which takes files too; the settings say to whom."""
+    return AppriseChannel(EMAIL, _mail(settings), secrets=_secrets(settings))
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    return (*secrets_of(settings), *_parts_of_webhook(settings))
 
 
 def channel_names(settings: Settings) -> tuple[str, ...]:

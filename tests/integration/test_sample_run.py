@@ -192,6 +192,14 @@ def test_the_report_of_the_day_is_one_file(sample_run: Workspace, tmp_path: Path
     assert "src=" not in made.replace('src="data:image/png;base64,', "")
     missing = sample_run.run("report", "--html", str(tmp_path / "nowhere" / "day.html"))
     assert missing.returncode == 2
+    nobody = sample_run.run("report", "--mail")
+    assert nobody.returncode == 2
+    assert "TRADING_DAG_ALERTS__EMAIL_TO" in nobody.stderr
+    told = Workspace(sample_run.home, (*sample_run.variables, ("TRADING_DAG_ALERTS__EMAIL_TO", '["me@example.com"]')))
+    dry = told.run("report", "--tickers", "SPX", "--html", str(target), "--mail", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "would be mailed to me@example.com" in dry.stdout
+    assert "SPX 24h: " in dry.stdout
 
 
 def test_json_output_is_json(sample_run: Workspace) -> None:

@@ -14,7 +14,8 @@ from trading_dag.cli.chain_work import option_work, session_analysis
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
 from trading_dag.cli.import_report import import_record, look_next, print_import, print_refusals
-from trading_dag.cli.printing import complain, print_json, print_notice, titled
+from trading_dag.cli.printing import complain, print_json, print_notice
+from trading_dag.reporting.text import titled
 
 if TYPE_CHECKING:
     from assets.run.chain_fetch import ChainFetch

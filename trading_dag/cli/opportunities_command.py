@@ -9,8 +9,9 @@ import typer
 
 from trading_dag.cli.arguments import AsJson, Source
 from trading_dag.cli.context import CommandContext
-from trading_dag.cli.printing import print_json, print_notice, titled
+from trading_dag.cli.printing import print_json, print_notice
 from trading_dag.errors import ConfigurationError, InsufficientDataError
+from trading_dag.reporting.text import titled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -57,13 +57,6 @@ def joined_source(sources: Iterable[str | None]) -> str | None:
     return "+".join(dict.fromkeys(parts)) or None
 
 
-def titled(title: str, source: str | None) -> str:
-    """Return a picture's title, which says so if the picture shows simulated data."""
-    from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
-
-    return f"{title} ({NO_MARKET_DATA})" if is_simulated(source) else title
-
-
 def print_notice(context: CommandContext, sources: Iterable[tuple[str, str | None]]) -> None:
     """Print one line if any of the figures above it are made from simulated data."""
     from trading_dag.cli.plain_console import marked

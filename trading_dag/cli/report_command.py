@@ -1,20 +1,20 @@
-"""The command that writes the report of the day: one HTML file, from what is stored."""
+"""The command that writes the report of the day: one HTML file, from what is stored; mailed where that is asked for."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trading_dag.cli.arguments import AsJson, Horizons, Source, Tickers
 from trading_dag.cli.context import CommandContext
 from trading_dag.cli.exits import WORK_FAILED
-from trading_dag.cli.printing import input_ends, joined_source, print_json, with_sources
+from trading_dag.cli.printing import print_json
 from trading_dag.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from resources.daily_report import DailyReport
 
 
 def report(
@@ -24,19 +24,32 @@ def report(
     html: Annotated[
         Path | None, typer.Option("--html", help="The file to write. Default: report-DATE.html in this folder.")
     ] = None,
+    mail: Annotated[
+        bool, typer.Option("--mail", help="Mail it too, by the server and to the receivers of the alerts.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --mail: print what would be mailed to whom; nothing is sent.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the report of the day as one HTML file that opens without a network: forecasts and recommendations, what
     earlier forecasts said of the newest outcomes, what changed, and what is out of line in the option chains."""
+    if dry_run and not mail:
+        raise typer.BadParameter("--dry-run is of --mail")
     context = CommandContext(source, tickers, horizons)
-    written = write_daily_report(context, None if html is None else checked_target(html))
-    if written is None:
+    _require_receiver(context, is_asked=mail)
+    made = _made(context, None if html is None else checked_target(html))
+    if made is None:
         context.console.print("Nothing is stored for these slices yet: trading-dag run makes it.")
         raise typer.Exit(WORK_FAILED)
+    path, found = made
+    receivers = _mailed(context, path, found, dry_run=dry_run) if mail else ()
     if as_json:
-        print_json({"report": str(written)})
-    else:
-        context.console.print(f"report: {written}")
+        print_json({"report": str(path), **({"mailed_to": list(receivers)} if mail and not dry_run else {})})
+        return
+    context.console.print(f"report: {path}")
+    if receivers and not dry_run:
+        context.console.print(f"mailed to {', '.join(receivers)}")
 
 
 def checked_target(html: Path) -> Path:
@@ -58,55 +71,36 @@ def write_daily_report(context: CommandContext, target: Path | None) -> Path | N
     ----------
     target : the file; None for one named after the newest session in the current folder.
     """
+    made = _made(context, target)
+    return None if made is None else made[0]
+
+
+def _made(context: CommandContext, target: Path | None) -> tuple[Path, DailyReport] | None:
     import pandas as pd
 
-    from trading_dag.reporting.daily_page import QUERIES, daily_page
+    from resources.daily_report import daily_report, write_page
+    from resources.storage.parquet_store import ParquetStore
 
-    frames = {name: context.query(sql) for name, sql in QUERIES.items()}
-    if frames["signals"].empty:
-        return None
-    frames["signals"] = with_sources(context, frames["signals"], of="signals.recommendation")
-    path = target or Path(f"report-{pd.Timestamp(frames['signals']['session'].max()):%Y-%m-%d}.html")
-    path.write_text(daily_page(frames, _pictures(context), notes=_notes(context, frames["signals"])), encoding="utf-8")
-    return path
+    store, now = ParquetStore(context.settings.home), pd.Timestamp.now("UTC")
+    found = daily_report(store, tickers=context.tickers, horizons=context.horizons, now=now)
+    return None if found is None else (write_page(target or Path(found.file_name), found.page), found)
 
 
-def _notes(context: CommandContext, signals: pd.DataFrame) -> tuple[str, ...]:
-    """Return what has to be seen before any figure: that data are simulated, old, or end early."""
-    import pandas as pd
+def _require_receiver(context: CommandContext, *, is_asked: bool) -> None:
+    """Refuse before any work what could not be mailed to anybody."""
+    from resources.daily_report import NO_RECEIVER
 
-    from trading_dag.reporting.input_ends import input_end_lines
-    from trading_dag.reporting.tables import simulated_notice
-    from trading_dag.sessions import last_closed_session, sessions_behind
-
-    notes: list[str] = []
-    simulated = simulated_notice(zip(signals["ticker"], signals["source"], strict=True))
-    if simulated:
-        notes.append(simulated)
-    newest = pd.Timestamp(signals["session"].max())
-    missed = sessions_behind(newest, last_closed_session())
-    if missed:
-        notes.append(f"Stale: {missed:,} sessions have closed since {newest:%Y-%m-%d}, and nothing of them is stored.")
-    return (*notes, *input_end_lines(input_ends(context)))
+    if is_asked and not context.settings.alerts.email_to:
+        raise ConfigurationError(NO_RECEIVER)
 
 
-def _pictures(context: CommandContext) -> dict[str, bytes]:
-    """Return the fan of each ticker's longest horizon, as far as it has a distribution."""
-    from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.cli.printing import titled
-    from trading_dag.plots.canvas import to_png
-    from trading_dag.plots.price import price_fan
-    from trading_dag.schemas import PREDICTIONS_PRICE
+def _mailed(context: CommandContext, path: Path, found: DailyReport, *, dry_run: bool) -> tuple[str, ...]:
+    from resources.daily_report import mail_report
 
-    store, pictures = ParquetStore(context.settings.home), {}
-    for ticker in context.tickers:
-        key = SliceKey(ticker, context.horizons[-1])
-        rows: Any = store.read_or_empty(PREDICTIONS_PRICE, key)
-        if len(rows):
-            provenance = store.provenance(PREDICTIONS_PRICE, key)
-            name = titled(
-                f"{ticker} {key.horizon}: forecast prices and what came",
-                joined_source([provenance.source if provenance else None]),
-            )
-            pictures[name] = to_png(price_fan(rows))
-    return pictures
+    if not dry_run:
+        return mail_report(found, path, context.settings)
+    console, alerts = context.console, context.settings.alerts
+    console.print(f"would be mailed to {', '.join(alerts.email_to)} by {alerts.smtp_host}:{alerts.smtp_port}:")
+    console.print(f"{found.title}\n" + "\n".join(found.lines), markup=False)
+    console.print(f"with {path.name}, {path.stat().st_size / 1e3:,.0f} kB; nothing was sent")
+    return ()

@@ -10,8 +10,9 @@ from trading_dag.cli.context import CommandContext
 from trading_dag.cli.plan_entries import entries_of
 from trading_dag.cli.plan_market import traded_market
 from trading_dag.cli.plan_request import PlanRequest, changed_settings
-from trading_dag.cli.printing import print_json, titled
+from trading_dag.cli.printing import print_json
 from trading_dag.cli.report_command import checked_target
+from trading_dag.reporting.text import titled
 
 if TYPE_CHECKING:
     import pandas as pd

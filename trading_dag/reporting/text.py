@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from trading_dag.reporting.visible_text import visible
+from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,3 +41,8 @@ def cell_text(value: Any) -> str:
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return "–"
     return f"{value:.6g}" if isinstance(value, float) else visible(value)
+
+
+def titled(title: str, source: str | None) -> str:
+    """Return a picture's title, which says so if the picture shows simulated data."""
+    return f"{title} ({NO_MARKET_DATA})" if is_simulated(source) else title
