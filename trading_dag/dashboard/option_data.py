@@ -124,10 +124,10 @@ def chain_smiles(
         are before_percent; NaN where that session has no slice of the expiration.
     """
     known = analysis.contracts.dropna(subset=["forward", "fitted_volatility"])
-    moneyness = np.log(known["strike"] / known["forward"])
+    moneyness = np.log((known["strike"] / known["forward"]).to_numpy(dtype="float64"))
     earlier = np.full(len(known), np.nan)
     if smiles is not None and before is not None:
-        earlier = _slices_at(smiles[smiles["session"] == before], known["expiration"], moneyness.to_numpy())
+        earlier = _slices_at(smiles[smiles["session"] == before], known["expiration"], moneyness)
     return pd.DataFrame(
         {
             "expiration": known["expiration"],
