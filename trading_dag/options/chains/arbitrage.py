@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import ExerciseStyle
-from trading_dag.options.chains.forward import SLICE_KEY
-from trading_dag.options.chains.rows import CHAIN_TABLE, combined_codes, marks
+from trading_dag.options.chains.forward import SLICE_KEY, of_slices
+from trading_dag.options.chains.rows import CHAIN_TABLE, combined, marks, row_codes
 from trading_dag.schemas import OPTION_CHAIN
 
 ViolationKind = Literal["vertical", "butterfly", "calendar"]
@@ -85,24 +85,107 @@ def check_arbitrage(
     Carr and Madan, A note on sufficient conditions for no arbitrage, Finance Research Letters 2 (2005), 125-130.
     """
     require_columns(chain, CHAIN_TABLE, columns=OPTION_CHAIN.column_names)
-    is_european = exercise == "European"
-    ladder = _ladder(chain, forwards if is_european else None)
-    prices = _Prices.of(ladder)
-    calendars = _american_calendars(prices)
-    if is_european:
-        calendars = _european_calendars(ladder) if forwards is not None else calendars[:0]
-    examined: dict[ViolationKind, pd.DataFrame] = {
+    prices = _prices(chain, forwards if exercise == "European" else None)
+    calendars: _Combinations = _american_calendars(prices)
+    if exercise == "European":
+        calendars = _european_calendars(prices) if forwards is not None else _combinations(0)
+    examined: dict[ViolationKind, _Combinations] = {
         "vertical": _verticals(prices), "butterfly": _butterflies(prices), "calendar": calendars,
     }  # fmt: skip
-    parts = [
-        _named(rows[rows["size_usd"] > tolerance_usd], ladder).reindex(columns=VIOLATION_COLUMNS[1:]).assign(kind=kind)
-        for kind, rows in examined.items()
-    ]
-    violations = pd.concat([rows.astype(_TYPES) for rows in parts], ignore_index=True)[list(VIOLATION_COLUMNS)]
     return ArbitrageReport(
-        violations.sort_values("size_usd", ascending=False, kind="stable", ignore_index=True),
-        {kind: int(rows["size_usd"].notna().sum()) for kind, rows in examined.items()},
+        _violations(chain, prices, examined, tolerance_usd),
+        {kind: int((~np.isnan(rows["size_usd"])).sum()) for kind, rows in examined.items()},
     )
+
+
+# By name: where in ``_Prices`` the trade begins, its other legs, and its size; arrays of one length.
+_Combinations = dict[str, NDArray[Any]]
+_STRIKES: Final = ("strike_low", "strike_middle", "strike_high")
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """Holds the contracts with a price as arrays, (contracts,) each: ladder by ladder, ascending by strike.
+
+    Attributes
+    ----------
+    row : of the chain.
+    ladder : numbers ticker, quote date, expiration and right. contract : numbers ticker, quote date, right and strike.
+    book : numbers ticker, quote date and right, in their order.
+    buy, sell : the cost to buy and the proceeds of a sale, USD. discount, forward : of the expiration.
+    """
+
+    row: IntArray
+    ladder: IntArray
+    contract: IntArray
+    book: IntArray
+    expiration: NDArray[np.datetime64]
+    is_call: BoolArray
+    strike: FloatArray
+    buy: FloatArray
+    sell: FloatArray
+    discount: FloatArray
+    forward: FloatArray
+
+    def neighbours(self, steps: int) -> list[IntArray]:
+        """Return the places of contracts that follow one another in one ladder, 0 to ``steps`` strikes further."""
+        last = max(len(self.ladder) - steps, 0)
+        first = np.flatnonzero(self.ladder[:last] == self.ladder[len(self.ladder) - last :])
+        return [first + step for step in range(steps + 1)]
+
+
+def _prices(chain: pd.DataFrame, forwards: pd.DataFrame | None) -> _Prices:
+    """Return contracts with a price, and the discount of their expirations where forwards are given."""
+    priced = marks(chain)
+    codes = {name: row_codes(chain[name]) for name in (*_LADDER, "strike")}
+    ladder, contract, book = (
+        combined([codes[name] for name in names])
+        for names in (
+            _LADDER,
+            ("ticker", "quote_date", "option_right", "strike"),
+            ("ticker", "quote_date", "option_right"),
+        )
+    )
+    buy = np.where(priced.is_two_sided, chain["ask"].to_numpy(dtype=np.float64), priced.price)
+    sell = np.where(priced.is_two_sided, chain["bid"].to_numpy(dtype=np.float64), priced.price)
+    strike = chain["strike"].to_numpy(dtype=np.float64)
+    order = np.lexsort((codes["strike"][0], ladder))
+    order = order[~np.isnan(buy[order])]
+    discount, forward = np.ones(len(chain)), np.full(len(chain), np.nan)
+    if forwards is not None:
+        known = of_slices(chain, forwards, columns=("rate", "years", "forward"))
+        discount, forward = np.exp(-known["rate"] * known["years"]), known["forward"]
+    return _Prices(
+        order, ladder[order], contract[order], book[order], chain["expiration"].to_numpy()[order],
+        np.asarray(chain["option_right"] == "C", dtype=np.bool_)[order],
+        *(values[order] for values in (strike, buy, sell, discount, forward)),
+    )  # fmt: skip
+
+
+def _violations(
+    chain: pd.DataFrame, prices: _Prices, examined: dict[ViolationKind, _Combinations], tolerance_usd: float
+) -> pd.DataFrame:
+    """Return the combinations above the tolerance as rows, the largest first."""
+    parts = []
+    for kind, rows in examined.items():
+        hits = np.flatnonzero(rows["size_usd"] > tolerance_usd)
+        missing = np.full(len(hits), np.nan)
+        far = rows.get("far_expiration")
+        parts.append({
+            "kind": np.full(len(hits), kind, dtype=object),
+            "row": prices.row[rows["first"][hits]],
+            "far_expiration": (
+                np.full(len(hits), np.datetime64("NaT"), dtype="datetime64[us]") if far is None else far[hits]
+            ),
+            **{name: rows[name][hits] if name in rows else missing for name in _STRIKES},
+            "size_usd": rows["size_usd"][hits],
+        })  # fmt: skip
+    together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(-together["size_usd"], kind="stable")
+    values = {name: column[order] for name, column in together.items()}
+    names = chain[_LADDER].iloc[values.pop("row")]
+    values.update({name: names[name].array for name in _LADDER})
+    return pd.DataFrame({name: pd.Series(values[name], dtype=_TYPES[name]) for name in VIOLATION_COLUMNS})
 
 
 _TYPES: Final = {
@@ -112,59 +195,11 @@ _TYPES: Final = {
 }
 
 
-def _ladder(chain: pd.DataFrame, forwards: pd.DataFrame | None) -> pd.DataFrame:
-    """Return contracts with a price, ascending by strike: the cost to buy, the proceeds of a sale, and the discount."""
-    priced = marks(chain)
-    ladder = chain[[*_LADDER, "strike"]].reset_index(drop=True)
-    ladder["buy"] = np.where(priced.is_two_sided, chain["ask"].to_numpy(), priced.price)
-    ladder["sell"] = np.where(priced.is_two_sided, chain["bid"].to_numpy(), priced.price)
-    if forwards is None:
-        ladder["discount"], ladder["forward"] = 1.0, np.nan
-    else:
-        ladder = ladder.merge(forwards[[*SLICE_KEY, "years", "rate", "forward"]], on=SLICE_KEY, how="left")
-        ladder["discount"] = np.exp(-ladder["rate"] * ladder["years"])
-    ladder["ladder"] = combined_codes([ladder[name] for name in _LADDER])
-    order = np.lexsort((ladder["strike"].to_numpy(), ladder["ladder"].to_numpy()))
-    return ladder.iloc[order[ladder["buy"].notna().to_numpy()[order]]].reset_index(drop=True)
+def _combinations(count: int) -> _Combinations:
+    return {"first": np.empty(count, dtype=np.int64), "size_usd": np.empty(count)}
 
 
-@dataclass(frozen=True)
-class _Prices:
-    """Holds a ladder as arrays, (contracts,) each; ``contract`` numbers ticker, quote date, right and strike."""
-
-    ladder: IntArray
-    contract: IntArray
-    expiration: NDArray[np.datetime64]
-    is_call: BoolArray
-    strike: FloatArray
-    buy: FloatArray
-    sell: FloatArray
-    discount: FloatArray
-
-    @classmethod
-    def of(cls, ladder: pd.DataFrame) -> Self:
-        return cls(
-            ladder["ladder"].to_numpy(),
-            combined_codes([ladder[name] for name in ("ticker", "quote_date", "option_right", "strike")]),
-            ladder["expiration"].to_numpy(),
-            np.asarray(ladder["option_right"] == "C", dtype=np.bool_),
-            *(ladder[name].to_numpy(dtype=np.float64) for name in ("strike", "buy", "sell", "discount")),
-        )
-
-    def neighbours(self, steps: int) -> list[IntArray]:
-        """Return the places of contracts that follow one another in one ladder, 0 to ``steps`` strikes further."""
-        last = max(len(self.ladder) - steps, 0)
-        first = np.flatnonzero(self.ladder[:last] == self.ladder[len(self.ladder) - last :])
-        return [first + step for step in range(steps + 1)]
-
-
-def _named(rows: pd.DataFrame, ladder: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with the names of the ladder that they are of."""
-    names = ladder[_LADDER].iloc[rows.index]
-    return rows.assign(**{name: names[name].to_numpy() for name in _LADDER})
-
-
-def _verticals(prices: _Prices) -> pd.DataFrame:
+def _verticals(prices: _Prices) -> _Combinations:
     """Return violations of: a call costs at least as much as the next higher strike, at most that plus the width; puts
     mirrored."""
     low, high = prices.neighbours(1)
@@ -172,10 +207,10 @@ def _verticals(prices: _Prices) -> pd.DataFrame:
     width = (strike[high] - strike[low]) * prices.discount[low]
     debit, credit = prices.sell[high] - prices.buy[low], prices.sell[low] - prices.buy[high]
     size = np.fmax(np.where(is_call, debit, credit), np.where(is_call, credit, debit) - width)
-    return pd.DataFrame({"strike_low": strike[low], "strike_high": strike[high], "size_usd": size}, index=low)
+    return {"first": low, "strike_low": strike[low], "strike_high": strike[high], "size_usd": size}
 
 
-def _butterflies(prices: _Prices) -> pd.DataFrame:
+def _butterflies(prices: _Prices) -> _Combinations:
     """Return violations of: the middle of three strikes never sells for more than its two wings, weighted by distance,
     cost."""
     low, middle, high = prices.neighbours(2)
@@ -183,44 +218,40 @@ def _butterflies(prices: _Prices) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = (strike[high] - strike[middle]) / (strike[high] - strike[low])
     size = prices.sell[middle] - weight * prices.buy[low] - (1.0 - weight) * prices.buy[high]
-    return pd.DataFrame(
-        {"strike_low": strike[low], "strike_middle": strike[middle], "strike_high": strike[high], "size_usd": size},
-        index=low,
-    )
+    return {
+        "first": low, "strike_low": strike[low], "strike_middle": strike[middle], "strike_high": strike[high],
+        "size_usd": size,
+    }  # fmt: skip
 
 
-def _american_calendars(prices: _Prices) -> pd.DataFrame:
+def _american_calendars(prices: _Prices) -> _Combinations:
     """Return violations of: the farther of two expirations of one strike never costs less than the nearer sells for."""
     order = np.lexsort((prices.expiration, prices.contract))
     together = np.flatnonzero(prices.contract[order[1:]] == prices.contract[order[:-1]])
     near, far = order[together], order[together + 1]
-    return pd.DataFrame(
-        {
-            "far_expiration": prices.expiration[far], "strike_low": prices.strike[near],
-            "strike_high": prices.strike[far], "size_usd": prices.sell[near] - prices.buy[far],
-        },
-        index=near,
-    )  # fmt: skip
+    return {
+        "first": near, "far_expiration": prices.expiration[far], "strike_low": prices.strike[near],
+        "strike_high": prices.strike[far], "size_usd": prices.sell[near] - prices.buy[far],
+    }  # fmt: skip
 
 
-def _european_calendars(ladder: pd.DataFrame) -> pd.DataFrame:
+def _european_calendars(prices: _Prices) -> _Combinations:
     """Return violations of: at equal strike over forward, price over discounted forward never falls with time."""
-    parts = []
-    for _, book in ladder.dropna(subset=["forward"]).groupby(["ticker", "quote_date", "option_right"]):
-        expirations = [rows for _, rows in book.groupby("expiration")]
-        for near, far in pairwise(expirations):
-            scale = near["discount"].iloc[0] * near["forward"].iloc[0]
-            far_scale = far["discount"].iloc[0] * far["forward"].iloc[0]
-            strike = near["strike"] * far["forward"].iloc[0] / near["forward"].iloc[0]
-            far_cost = np.interp(strike, far["strike"], far["buy"], left=np.nan, right=np.nan)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "far_expiration": far["expiration"].iloc[0],
-                        "strike_low": near["strike"],
-                        "strike_high": strike,
-                        "size_usd": near["sell"] - far_cost * scale / far_scale,
-                    }
-                )
-            )
-    return pd.concat(parts) if parts else pd.DataFrame({"size_usd": np.empty(0)}, index=np.empty(0, dtype=np.int64))
+    known = np.flatnonzero(~np.isnan(prices.forward))
+    known = known[np.lexsort((prices.strike[known], prices.expiration[known], prices.book[known]))]
+    begins = np.flatnonzero(np.diff(prices.ladder[known], prepend=-1))
+    ladders = np.split(known, begins[1:]) if len(known) else []
+    parts: list[_Combinations] = []
+    for near, far in pairwise(ladders):
+        if prices.book[near[0]] != prices.book[far[0]]:
+            continue
+        near_forward, far_forward = prices.forward[near[0]], prices.forward[far[0]]
+        scale, far_scale = prices.discount[near[0]] * near_forward, prices.discount[far[0]] * far_forward
+        strike = prices.strike[near] * far_forward / near_forward
+        far_cost = np.interp(strike, prices.strike[far], prices.buy[far], left=np.nan, right=np.nan)
+        parts.append({
+            "first": near, "far_expiration": np.repeat(prices.expiration[far[:1]], len(near)),
+            "strike_low": prices.strike[near], "strike_high": strike,
+            "size_usd": prices.sell[near] - far_cost * scale / far_scale,
+        })  # fmt: skip
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else _combinations(0)

@@ -5,7 +5,7 @@ One number an expiration belongs here. The rate comes from outside; volatilities
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.errors import OptionPricingError
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.contracts import is_morning_settled, years_to_settlement
-from trading_dag.options.chains.rows import CHAIN_TABLE, combined_codes, marks
+from trading_dag.options.chains.rows import CHAIN_TABLE, combined, combined_codes, marks, row_codes
 
 RateCurve = Callable[[pd.Series, FloatArray], FloatArray]
 SLICE_KEY: Final = ["ticker", "quote_date", "expiration"]
@@ -69,22 +69,41 @@ def implied_forwards(
     code = combined_codes([chain[name] for name in SLICE_KEY])
     _, first, number = np.unique(code, return_index=True, return_inverse=True)
     slices = chain[SLICE_KEY].iloc[first].reset_index(drop=True)
-    slices["spot"] = chain["underlying_price"].groupby(number).median().to_numpy(dtype=np.float64)
+    spot = chain["underlying_price"].to_numpy(dtype=np.float64)
+    slices["spot"] = _medians(spot, number, groups=len(slices))
     is_morning = is_morning_settled(slices["ticker"], slices["expiration"])
     slices["years"] = years_to_settlement(slices["quote_date"], slices["expiration"], is_morning=is_morning)
     slices["rate"] = _rates(slices, rate)
-    parity = _parity(chain, slices, number, moneyness_fraction)
-    by_slice = parity.groupby("slice")["forward"]
-    middle = by_slice.median()
-    deviation = (parity["forward"] - parity["slice"].map(middle)).abs().groupby(parity["slice"]).median()
-    slices["pairs"] = by_slice.count().reindex(slices.index, fill_value=0)
-    is_enough = (slices["pairs"] >= max(minimum_pairs, 1)) & (slices["years"] >= 0.0)
-    slices["forward"] = middle.reindex(slices.index).where(is_enough)
-    slices["forward_deviation"] = deviation.reindex(slices.index).where(is_enough)
+    place, implied = _parity(chain, slices, number, moneyness_fraction)
+    pairs = np.bincount(place, minlength=len(slices))
+    middle = _medians(implied, place, groups=len(slices))
+    deviation = _medians(np.abs(implied - middle[place]), place, groups=len(slices))
+    slices["pairs"] = pairs
+    is_enough = (pairs >= max(minimum_pairs, 1)) & (slices["years"].to_numpy() >= 0.0)
+    slices["forward"] = np.where(is_enough, middle, np.nan)
+    slices["forward_deviation"] = np.where(is_enough, deviation, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.log(slices["forward"] / slices["spot"]) / slices["years"]
     slices["dividend_yield"] = (slices["rate"] - growth).where(slices["years"] > 0.0)
     return slices[list(FORWARD_COLUMNS)]
+
+
+def of_slices(chain: pd.DataFrame, forwards: pd.DataFrame, *, columns: Sequence[str]) -> dict[str, FloatArray]:
+    """Return columns of ``implied_forwards`` for each row of a chain, (n,) each; NaN where its expiration has no row.
+
+    Parameters
+    ----------
+    forwards : one row a ticker, quote date and expiration.
+    """
+    count = len(forwards)
+    both = combined([row_codes(pd.concat([forwards[name], chain[name]])) for name in SLICE_KEY])
+    order = np.argsort(both[:count], kind="stable")
+    own = both[:count][order]
+    place = np.searchsorted(own, both[count:])
+    is_known = place < count
+    is_known[is_known] = own[place[is_known]] == both[count:][is_known]
+    rows = np.where(is_known, np.append(order, -1)[np.minimum(place, count)], count)
+    return {name: np.append(forwards[name].to_numpy(dtype=np.float64), np.nan)[rows] for name in columns}
 
 
 def spot_gaps(forwards: pd.DataFrame) -> pd.DataFrame:
@@ -128,18 +147,36 @@ def _rates(slices: pd.DataFrame, rate: float | RateCurve) -> FloatArray:
     return rates
 
 
-def _parity(chain: pd.DataFrame, slices: pd.DataFrame, number: IntArray, moneyness_fraction: float) -> pd.DataFrame:
-    """Return the forward that each strike near the money implies; columns ``slice`` (row of ``slices``, of each row of
-    the chain given by ``number``) and ``forward``.
+def _parity(
+    chain: pd.DataFrame, slices: pd.DataFrame, number: IntArray, moneyness_fraction: float
+) -> tuple[IntArray, FloatArray]:
+    """Return of each strike near the money with a call and a put the row of ``slices`` (of each row of the chain it is
+    given by ``number``), and the forward that it implies.
     """
     price = marks(chain).price
     strike, spot = (chain[name].to_numpy(dtype=np.float64) for name in ("strike", "underlying_price"))
     is_near = np.abs(strike - spot) <= moneyness_fraction * spot * (1.0 + _ROUNDING)
-    counts, is_call = is_near & ~np.isnan(price), np.asarray(chain["option_right"] == "C", dtype=np.bool_)
-    near = pd.DataFrame({"slice": number, "strike": strike, "price": price})
-    puts = near[counts & np.asarray(chain["option_right"] == "P", dtype=np.bool_)]
-    pairs = near[counts & is_call].merge(puts, on=["slice", "strike"], suffixes=("_call", "_put"))
-    growth = np.exp((slices["rate"] * slices["years"]).to_numpy(dtype=np.float64))[pairs["slice"].to_numpy()]
-    pairs["forward"] = pairs["strike"] + (pairs["price_call"] - pairs["price_put"]) * growth
-    parity: pd.DataFrame = pairs[["slice", "forward"]]
-    return parity
+    right = chain["option_right"]
+    near = np.flatnonzero(is_near & ~np.isnan(price))
+    distinct, level = np.unique(strike[near], return_inverse=True)
+    of_strike = number[near] * max(len(distinct), 1) + level
+    is_call, is_put = (np.asarray(right == name, dtype=np.bool_)[near] for name in ("C", "P"))
+    calls, puts = near[is_call], near[is_put]
+    _, of_calls, of_puts = np.intersect1d(of_strike[is_call], of_strike[is_put], return_indices=True)
+    call, put = calls[of_calls], puts[of_puts]
+    growth = np.exp((slices["rate"] * slices["years"]).to_numpy(dtype=np.float64))[number[call]]
+    return number[call], strike[call] + (price[call] - price[put]) * growth
+
+
+def _medians(values: FloatArray, group: IntArray, *, groups: int) -> FloatArray:
+    """Return the median of the values of each group that are not NaN, (groups,); NaN where there is none."""
+    known = ~np.isnan(values)
+    values, group = values[known], group[known]
+    values = values[np.lexsort((values, group))]
+    counts = np.bincount(group, minlength=groups)
+    begins = np.cumsum(counts) - counts
+    filled = counts > 0
+    medians = np.full(groups, np.nan)
+    lower, upper = (begins + (counts - 1) // 2)[filled], (begins + counts // 2)[filled]
+    medians[filled] = np.where(lower == upper, values[lower], (values[lower] + values[upper]) / 2.0)
+    return medians

@@ -121,11 +121,22 @@ def normalise_chain(
 def combined_codes(columns: Sequence[pd.Series]) -> IntArray:
     """Return one number for each row that is equal where all of the columns are, (n,), in the order of the columns'
     values; a missing value comes first and equals another."""
-    code: IntArray = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        its_code, distinct = pd.factorize(column, sort=True)
-        code *= len(distinct) + 1
-        code += its_code + 1
+    return combined([row_codes(column) for column in columns])
+
+
+def row_codes(column: pd.Series) -> tuple[IntArray, int]:
+    """Return one number for each row, (n,), in the order of the values and 0 where there is none, and how many there
+    may be; for ``combined``."""
+    codes, distinct = pd.factorize(column if column.dtype == "str" else column.to_numpy(), sort=True)
+    return np.asarray(codes, dtype=np.int64) + 1, len(distinct) + 1
+
+
+def combined(codes: Sequence[tuple[IntArray, int]]) -> IntArray:
+    """Return the codes of several columns as one number for each row, (n,), in the order of the columns."""
+    code: IntArray = np.zeros(len(codes[0][0]), dtype=np.int64)
+    for its_code, count in codes:
+        code *= count
+        code += its_code
     return code
 
 

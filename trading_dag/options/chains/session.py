@@ -13,15 +13,16 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from trading_dag.arrays import FloatArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import InsufficientDataError
 from trading_dag.frames import table_frame
-from trading_dag.options.chains.arbitrage import ArbitrageReport, check_arbitrage
+from trading_dag.options.chains.arbitrage import KINDS, ArbitrageReport, check_arbitrage
 from trading_dag.options.chains.cleaning import CleaningRules, clean_chain
 from trading_dag.options.chains.contracts import terms_of
 from trading_dag.options.chains.dealer_exposure import DealerExposure, OpenContracts
-from trading_dag.options.chains.forward import SLICE_KEY, implied_forwards
+from trading_dag.options.chains.forward import implied_forwards
 from trading_dag.options.chains.measures import (
     LEAST_PAIRS,
     ChainActivity,
@@ -34,11 +35,16 @@ from trading_dag.options.surfaces.svi import FittedSmile, calendar_slack
 from trading_dag.options.surfaces.svi_fit import SmileQuotes, fit_smiles
 from trading_dag.schemas import CHAIN_ANALYTICS, DEALER_EXPOSURE
 
-_SMILES: Final = (
-    "years", "forward", "dividend_yield", "atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility",
-    "skew_25_delta",
-)  # fmt: skip
-_FORWARDS: Final = ("rate", "pairs", "forward_deviation")
+_SMILES: Final = ("atm_volatility", "put_25_delta_volatility", "call_25_delta_volatility", "skew_25_delta")
+_FROM_FORWARDS: Final = {
+    "session": "quote_date",
+    **{
+        name: name
+        for name in (
+            "ticker", "expiration", "spot", "years", "forward", "dividend_yield", "rate", "pairs", "forward_deviation",
+        )
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -223,49 +229,65 @@ def _smile_rows(
     points: SmilePoints,
 ) -> pd.DataFrame:
     """Return rows of ``options.chain_analytics``: every expiration that has a credible quote."""
-    smile = smile_summary(contracts).drop(columns=["years", "forward", "dividend_yield"])
-    # Without any fitted contract the summary has no rows and so no types.
-    rows = forwards.merge(smile.astype(forwards.dtypes[SLICE_KEY].to_dict()), on=SLICE_KEY, how="left")
-    expirations = [pd.Timestamp(day) for day in rows["expiration"]]
-    smiles = [fitted.get(day) for day in expirations]
+    expirations = forwards["expiration"].to_numpy()
+    summary = smile_summary(contracts)
+    place = np.searchsorted(expirations, summary["expiration"].to_numpy(dtype=expirations.dtype))
+    read = {name: _placed(summary[name].to_numpy(np.float64), place, len(forwards)) for name in _SMILES}
+    smiles = [fitted.get(day) for day in pd.DatetimeIndex(expirations)]
     parameters = {
         f"svi_{name}": [np.nan if smile is None else getattr(smile.parameters, name) for smile in smiles]
         for name in ("a", "b", "rho", "m", "s")
     }
     violations = arbitrage.violations
-    by_kind = {
-        f"{kind}_violations": rows["expiration"].map(
-            violations.loc[violations["kind"] == kind, "expiration"].value_counts()
-        )
-        for kind in ("vertical", "butterfly", "calendar")
-    }
+    kinds, violated = violations["kind"].to_numpy(dtype=object), violations["expiration"].to_numpy()
+    by_kind = {f"{kind}_violations": _count(violated[kinds == kind], expirations) for kind in KINDS}
+    listed = contracts["expiration"].to_numpy()
     counts = {
-        "contracts": contracts["expiration"].value_counts(),
-        "fitted_contracts": contracts.loc[contracts["fitted_volatility"].notna(), "expiration"].value_counts(),
-        "refused": refused["expiration"].value_counts(),
+        "contracts": listed,
+        "fitted_contracts": listed[contracts["fitted_volatility"].notna().to_numpy()],
+        "refused": refused["expiration"].to_numpy(),
     }
+    known = np.searchsorted(expirations, points.expirations.to_numpy())
+    is_known = _are_among(points.expirations.to_numpy(), expirations, known)
     wings = {
-        name: pd.Series(getattr(points, name), index=points.expirations).reindex(expirations).to_numpy()
+        name: _placed(getattr(points, name)[is_known], known[is_known], len(forwards))
         for name in ("put_95_volatility", "call_105_volatility")
     }
     return table_frame(
         CHAIN_ANALYTICS,
         {
-            "ticker": rows["ticker"],
-            "session": rows["quote_date"],
-            "expiration": rows["expiration"],
-            "spot": rows["spot"],
-            **{name: rows[name] for name in (*_SMILES, *_FORWARDS)},
+            **{column: forwards[name] for column, name in _FROM_FORWARDS.items()},
+            **read,
             **wings,
             **parameters,
             "svi_rmse": [np.nan if smile is None else smile.rmse for smile in smiles],
             "least_durrleman": [np.nan if smile is None else smile.least_durrleman for smile in smiles],
             "calendar_slack": _calendar_slacks(smiles),
-            **{name: column.fillna(0).astype("int64") for name, column in by_kind.items()},
-            **{name: rows["expiration"].map(count).fillna(0).astype("int64") for name, count in counts.items()},
+            **by_kind,
+            **{name: _count(values, expirations) for name, values in counts.items()},
         },
-        rows=len(rows),
+        rows=len(forwards),
     )
+
+
+def _are_among(days: NDArray[np.datetime64], expirations: NDArray[np.datetime64], place: IntArray) -> BoolArray:
+    """Return which days are expirations, (n,); ``place`` is where they would stand among them."""
+    inside = np.minimum(place, max(len(expirations) - 1, 0))
+    among: BoolArray = (expirations[inside] == days) if len(expirations) else np.zeros(len(days), dtype=np.bool_)
+    return among
+
+
+def _count(days: NDArray[np.datetime64], expirations: NDArray[np.datetime64]) -> IntArray:
+    """Return how many of the days each expiration is, (expirations,), which ascend."""
+    place = np.searchsorted(expirations, days)
+    return np.bincount(place[_are_among(days, expirations, place)], minlength=len(expirations))
+
+
+def _placed(values: FloatArray, place: IntArray, rows: int) -> FloatArray:
+    """Return the values at their places, NaN elsewhere, (rows,)."""
+    whole = np.full(rows, np.nan)
+    whole[place] = values
+    return whole
 
 
 def _calendar_slacks(smiles: list[FittedSmile | None]) -> list[float]:

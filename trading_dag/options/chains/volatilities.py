@@ -10,7 +10,8 @@ out-of-the-money contract at their strike. In-the-money American marks and early
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.errors import OptionPricingError
 from trading_dag.frames import require_columns
 from trading_dag.options.chains.cleaning import clean_chain
-from trading_dag.options.chains.forward import SLICE_KEY, RateCurve, implied_forwards
+from trading_dag.options.chains.forward import SLICE_KEY, RateCurve, implied_forwards, of_slices
 from trading_dag.options.chains.rows import CHAIN_TABLE, combined_codes, marks
 
 MAXIMUM_VOLATILITY_ERROR: Final = 0.05
@@ -73,25 +74,37 @@ def contract_analytics(
         raise OptionPricingError(f"tick and maximum_error must be positive, not {tick} and {maximum_error}")
     require_columns(chain, CHAIN_TABLE, columns=(*SLICE_KEY, *_FROM_CHAIN))
     require_columns(forwards, "implied forwards", columns=(*SLICE_KEY, *_FROM_FORWARDS))
-    rows: pd.DataFrame = chain.reset_index(drop=True).merge(
-        forwards[[*SLICE_KEY, *_FROM_FORWARDS]], on=SLICE_KEY, how="left"
-    )
+    known = of_slices(chain, forwards, columns=_FROM_FORWARDS)
     priced = marks(chain)
-    rows["mark"] = priced.price
-    volatility = _implied(rows)
-    reason = _reasons(rows, volatility)
-    smile = np.where(reason == "", volatility, np.nan)
+    contracts = _Contracts.of(chain, known, priced.price)
+    volatility = _implied(contracts)
+    reason = _reasons(contracts, volatility)
     half_spread = np.where(priced.is_two_sided, priced.half_spread, tick)
+    measured = np.flatnonzero(reason == "")
+    own = greeks(**contracts.inputs(measured), volatility=volatility[measured])
+    error, delta, vega = (np.full(len(chain), np.nan) for _ in range(3))
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = half_spread / greeks(**_inputs(rows), volatility=smile).vega
-    reason = np.where((reason == "") & ~(error <= maximum_error), "imprecise", reason)
-    rows["fitted_volatility"] = np.where(reason == "", volatility, np.nan)
-    rows["volatility_error"] = error
-    rows["volatility_reason"] = pd.Series(reason, index=rows.index, dtype="str")
-    rows["smile_volatility"] = _with_twins(rows)
-    sensitivities = greeks(**_inputs(rows), volatility=rows["smile_volatility"].to_numpy())
-    rows["delta"], rows["vega"] = sensitivities.delta, sensitivities.vega
-    return rows
+        error[measured] = half_spread[measured] / own.vega
+    is_precise = error[measured] <= maximum_error
+    reason[measured[~is_precise]] = "imprecise"
+    fitted = measured[is_precise]
+    delta[fitted], vega[fitted] = own.delta[is_precise], own.vega[is_precise]
+    fitted_volatility = np.full(len(chain), np.nan)
+    fitted_volatility[fitted] = volatility[fitted]
+    smile, twins = _with_twins(chain, fitted_volatility, reason)
+    of_twins = greeks(**contracts.inputs(twins), volatility=smile[twins])
+    delta[twins], vega[twins] = of_twins.delta, of_twins.vega
+    return pd.DataFrame({
+        **{name: chain[name].array for name in chain.columns},
+        **known,
+        "mark": priced.price,
+        "fitted_volatility": fitted_volatility,
+        "volatility_error": error,
+        "volatility_reason": pd.Series(reason, dtype="str"),
+        "smile_volatility": smile,
+        "delta": delta,
+        "vega": vega,
+    })  # fmt: skip
 
 
 def with_fitted_volatilities(chain: pd.DataFrame, *, rate: float | RateCurve) -> pd.DataFrame:
@@ -131,24 +144,25 @@ def smile_summary(analytics: pd.DataFrame) -> pd.DataFrame:
         where the fitted strikes do not reach on both sides. ``skew_25_delta`` = put − call, a fraction.
         Known at the close of the quote date.
     """
-    fitted = analytics[analytics["fitted_volatility"].notna()]
-    code = combined_codes([fitted[name] for name in SLICE_KEY])
+    fitted = np.flatnonzero(~np.isnan(analytics["fitted_volatility"].to_numpy(dtype=np.float64)))
+    code = combined_codes([analytics[name] for name in SLICE_KEY])[fitted]
     _, first, number, contracts = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
-    smiles = fitted[[*SLICE_KEY, "years", "forward", "dividend_yield"]].iloc[first].reset_index(drop=True)
-    smiles["contracts"] = contracts
-    delta, volatility = (fitted[name].to_numpy(dtype=np.float64) for name in ("delta", "fitted_volatility"))
-    log_moneyness = np.log((fitted["strike"] / fitted["forward"]).to_numpy(dtype=np.float64))
-    is_call = _is_call(fitted)
-    for name, where, places, rows in (
-        ("atm_volatility", 0.0, log_moneyness, np.ones(len(fitted), dtype=np.bool_)),
-        ("put_25_delta_volatility", -_WING_DELTA, delta, ~is_call),
-        ("call_25_delta_volatility", _WING_DELTA, delta, is_call),
-    ):
-        smiles[name] = _interpolated(
-            where, number[rows], places=places[rows], values=volatility[rows], groups=len(smiles)
+    smiles = analytics[[*SLICE_KEY, "years", "forward", "dividend_yield"]].iloc[fitted[first]].reset_index(drop=True)
+    strike, forward, delta, volatility = (
+        analytics[name].to_numpy(dtype=np.float64)[fitted]
+        for name in ("strike", "forward", "delta", "fitted_volatility")
+    )
+    log_moneyness, is_call = np.log(strike / forward), _is_call(analytics)[fitted]
+    points = {
+        name: _interpolated(where, number[rows], places=places[rows], values=volatility[rows], groups=len(smiles))
+        for name, where, places, rows in (
+            ("atm_volatility", 0.0, log_moneyness, np.ones(len(fitted), dtype=np.bool_)),
+            ("put_25_delta_volatility", -_WING_DELTA, delta, ~is_call),
+            ("call_25_delta_volatility", _WING_DELTA, delta, is_call),
         )
-    smiles["skew_25_delta"] = smiles["put_25_delta_volatility"] - smiles["call_25_delta_volatility"]
-    return smiles[list(SMILE_COLUMNS)]
+    }
+    points["skew_25_delta"] = points["put_25_delta_volatility"] - points["call_25_delta_volatility"]
+    return smiles.assign(contracts=contracts, **points)[list(SMILE_COLUMNS)]
 
 
 def _interpolated(where: float, number: IntArray, *, places: FloatArray, values: FloatArray, groups: int) -> FloatArray:
@@ -169,44 +183,58 @@ def _is_call(rows: pd.DataFrame) -> BoolArray:
     return np.asarray(rows["option_right"] == "C", dtype=np.bool_)
 
 
-def _inputs(rows: pd.DataFrame) -> dict[str, FloatArray | BoolArray]:
-    """Return pricing inputs whose forward is the fitted one: the residual yield carries what the rate does not."""
-    inputs: dict[str, FloatArray | BoolArray] = {
-        name: rows[column].to_numpy(dtype=np.float64)
-        for name, column in (("spot", "underlying_price"), ("strike", "strike"), ("years", "years"), ("rate", "rate"))
-    }
-    with np.errstate(divide="ignore", invalid="ignore"):
-        growth = np.log(rows["forward"].to_numpy(dtype=np.float64) / inputs["spot"]) / inputs["years"]
-    inputs["dividend_yield"] = inputs["rate"] - growth
-    inputs["is_call"] = _is_call(rows)
-    return inputs
+@dataclass(frozen=True)
+class _Contracts:
+    """Holds what a contract is priced with, (n,) each; the yield is that of the fitted forward."""
+
+    spot: FloatArray
+    strike: FloatArray
+    years: FloatArray
+    rate: FloatArray
+    dividend_yield: FloatArray
+    forward: FloatArray
+    is_call: BoolArray
+    mark: FloatArray
+
+    @classmethod
+    def of(cls, chain: pd.DataFrame, known: dict[str, FloatArray], mark: FloatArray) -> Self:
+        spot, strike = (chain[name].to_numpy(dtype=np.float64) for name in ("underlying_price", "strike"))
+        # The residual yield carries what the rate does not, so that the forward is the fitted one.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            growth = np.log(known["forward"] / spot) / known["years"]
+        years, rate = known["years"], known["rate"]
+        return cls(spot, strike, years, rate, rate - growth, known["forward"], _is_call(chain), mark)
+
+    @property
+    def is_out_of_the_money(self) -> BoolArray:
+        above = self.strike >= self.forward
+        out: BoolArray = np.where(self.is_call, above, ~above) & ~np.isnan(self.forward)
+        return out
+
+    def inputs(self, rows: IntArray) -> dict[str, NDArray[Any]]:
+        """Return pricing inputs of some rows."""
+        names = ("spot", "strike", "years", "rate", "dividend_yield", "is_call")
+        return {name: getattr(self, name)[rows] for name in names}
 
 
-def _is_out_of_the_money(rows: pd.DataFrame) -> BoolArray:
-    above = (rows["strike"] >= rows["forward"]).to_numpy()
-    out: BoolArray = np.where(_is_call(rows), above, ~above) & rows["forward"].notna().to_numpy()
-    return out
-
-
-def _implied(rows: pd.DataFrame) -> FloatArray:
+def _implied(contracts: _Contracts) -> FloatArray:
     """Return the implied volatility of the out-of-the-money rows that can have one; NaN elsewhere."""
     from trading_dag.options.pricing.implied_volatility import implied_volatility
 
-    volatility: FloatArray = np.full(len(rows), np.nan)
-    may = _is_out_of_the_money(rows) & (rows["years"] > 0.0).to_numpy() & rows["mark"].notna().to_numpy()
-    if may.any():
-        chosen = rows[may]
-        volatility[may] = implied_volatility(price=chosen["mark"].to_numpy(), **_inputs(chosen))
+    volatility: FloatArray = np.full(len(contracts.mark), np.nan)
+    may = np.flatnonzero(contracts.is_out_of_the_money & (contracts.years > 0.0) & ~np.isnan(contracts.mark))
+    if len(may):
+        volatility[may] = implied_volatility(price=contracts.mark[may], **contracts.inputs(may))
     return volatility
 
 
-def _reasons(rows: pd.DataFrame, volatility: FloatArray) -> NDArray[np.object_]:
+def _reasons(contracts: _Contracts, volatility: FloatArray) -> NDArray[np.object_]:
     """Return why a row has no volatility, the first of ``VOLATILITY_REASONS``; empty where it has one."""
     conditions = [
-        rows["forward"].isna().to_numpy(),
-        ~(rows["years"] > 0.0).to_numpy(),
-        rows["mark"].isna().to_numpy(),
-        ~_is_out_of_the_money(rows),
+        np.isnan(contracts.forward),
+        ~(contracts.years > 0.0),
+        np.isnan(contracts.mark),
+        ~contracts.is_out_of_the_money,
         volatility == 0.0,
         np.isnan(volatility),
     ]
@@ -216,11 +244,16 @@ def _reasons(rows: pd.DataFrame, volatility: FloatArray) -> NDArray[np.object_]:
     return reasons
 
 
-def _with_twins(rows: pd.DataFrame) -> FloatArray:
-    """Return the fitted volatilities, and in the money that of the other right at the same strike."""
-    own = rows["fitted_volatility"]
-    # At most one of call and put at a strike is out of the money, so the mean is that one.
-    strike = combined_codes([rows[name] for name in (*SLICE_KEY, "strike")])
-    shared = own.groupby(np.unique(strike, return_inverse=True)[1]).transform("mean")
-    smile: FloatArray = own.where(rows["volatility_reason"] != "in_the_money", shared).to_numpy(dtype=np.float64)
-    return smile
+def _with_twins(chain: pd.DataFrame, fitted: FloatArray, reason: NDArray[np.object_]) -> tuple[FloatArray, IntArray]:
+    """Return the fitted volatilities, in the money those of the other right at the same strike, and which rows have one
+    of another."""
+    strike = combined_codes([chain[name] for name in (*SLICE_KEY, "strike")])
+    number = np.unique(strike, return_inverse=True)[1]
+    has_own = np.flatnonzero(~np.isnan(fitted))
+    # At most one of call and put at a strike is out of the money, so that one it is.
+    shared = np.full(int(number.max(initial=-1)) + 1, np.nan)
+    shared[number[has_own]] = fitted[has_own]
+    in_the_money = np.flatnonzero(reason == "in_the_money")
+    smile = fitted.copy()
+    smile[in_the_money] = shared[number[in_the_money]]
+    return smile, in_the_money[~np.isnan(smile[in_the_money])]
