@@ -319,13 +319,23 @@ class Desk:
         position_id = position.held.key.position_id
         for settlement in self.broker.settlements(quote):
             if settlement.position_id == position_id:
-                fill = fill_to_event(settlement.fill)
-                self._record("settled", position_id=position_id, kind=settlement.kind, fill=fill)
+                fill = replace(settlement.fill, quote=max(settlement.fill.quote, self._first_open(position)))
+                self._record("settled", position_id=position_id, kind=settlement.kind, fill=fill_to_event(fill))
                 return
         raise PaperTradingError(
             f"{position_id}: {kind} at the {quote.moment} of {quote.session:%Y-%m-%d}, of which broker "
             f"{self.broker.name} knows nothing"
         )
+
+    def _first_open(self, position: Position) -> Quote:
+        """The first quote after the sessions that were worked on. Who is assigned hears of it the morning after: what
+        was written down of the evening before stays."""
+        advanced = self.account.advanced.get(position.held.key.ticker)
+        if advanced is None:
+            return position.held.fill.quote
+        view = self._view(position.held.key.ticker)
+        place = view.place(Quote(advanced, True)) + 1
+        return view.quote(place) if place < len(view.market) else Quote(advanced, True)
 
     def _roll(self, position: Position) -> None:
         """Open the same plan anew on the quote at which it was left."""

@@ -48,7 +48,7 @@ class TickerView:
 
     market: QuotedMarket
     plans: Mapping[str, TradePlan]
-    splits: pd.Series = field(default_factory=lambda: pd.Series(dtype="float64"))
+    splits: pd.Series = field(default_factory=lambda: pd.Series(dtype="float64", index=pd.DatetimeIndex([])))
     dividends: Dividends | None = None
     rate: float = 0.0
 
