@@ -142,12 +142,11 @@ def expected_maximum_sharpe(*, trials: int, variance: float) -> float:
     Bailey & López de Prado, "The Deflated Sharpe Ratio", Journal of Portfolio Management 40(5), 2014,
     page 97 (equation for SR₀). One trial has nothing to be deflated by: 0.
     """
-    from scipy.special import ndtri
-
     if trials < 2:
         return 0.0
+    quantile = _NORMAL.inv_cdf
     return math.sqrt(variance) * float(
-        (1.0 - np.euler_gamma) * ndtri(1.0 - 1.0 / trials) + np.euler_gamma * ndtri(1.0 - 1.0 / (trials * math.e))
+        (1.0 - np.euler_gamma) * quantile(1.0 - 1.0 / trials) + np.euler_gamma * quantile(1.0 - 1.0 / (trials * math.e))
     )
 
 
@@ -156,12 +155,10 @@ def probabilistic_sharpe(
 ) -> float:
     """Return the probability that the true Sharpe ratio exceeds the benchmark; ratios of one period, kurtosis 3 if
     normal."""
-    from scipy.special import ndtr
-
     spread = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
     if observations < 2 or not spread > 0:
         return math.nan
-    return float(ndtr((sharpe - benchmark) * math.sqrt(observations - 1) / math.sqrt(spread)))
+    return _NORMAL.cdf((sharpe - benchmark) * math.sqrt(observations - 1) / math.sqrt(spread))
 
 
 def deflated_sharpe(excess: FloatArray, *, trials: int) -> float:
