@@ -43,7 +43,7 @@ RATES: Final = Read(MACRO_TABLE, columns=("session", "treasury_3m"), same_source
         "smiles": CHAIN_ANALYTICS,
         "opportunities": OPPORTUNITIES,
     },
-    code_version="13",
+    code_version="14",
     uses=("selector", "signals", "surface", "backtest", "structures", "deep", "volatility_indices", "options_listed"),
 )
 def recommendation(
@@ -97,8 +97,8 @@ def _by_expected_value(
     from trading_dag.backtest.markets.market import build_market
     from trading_dag.backtest.results.opportunity_outcomes import realised_profits
     from trading_dag.options.structures.user_structures import structures_by_name
-    from trading_dag.strategy.expected_value import expected_value_rows
-    from trading_dag.strategy.opportunities.choice import choose
+    from trading_dag.strategy.expected_value import expected_value_rows, random_entry_returns
+    from trading_dag.strategy.opportunities.choice import choose, entered_at_every_session
     from trading_dag.strategy.selector import NO_TRADE
     from trading_dag.strategy.sizing import settings_for_contract
 
@@ -106,13 +106,23 @@ def _by_expected_value(
         return matrix
     settings, menu = settings_for_contract(at.ticker, at.settings), structures_by_name(at.settings.structures)
     chosen = choose(opportunities, at.settings.selector)
-    is_traded = (chosen["structure"] != NO_TRADE).to_numpy(dtype=bool)
-    if at.running is not None:
-        is_traded = is_traded & (chosen["target_session"] < at.running).to_numpy(dtype=bool)
-    realised = np.full(len(chosen), np.nan)
+    offered = entered_at_every_session(opportunities, structures=chosen["structure"].unique())
     market = build_market(prices, volatility_index, rates=rates, settings=settings)
-    realised[is_traded] = realised_profits(chosen[is_traded], market, menu=menu)
-    return expected_value_rows(matrix, chosen, realised, menu=menu, horizon=at.horizon, settings=at.settings)
+
+    def realised(rows: pd.DataFrame) -> np.ndarray:
+        """The profit of what is traded and over, NaN elsewhere."""
+        profit = np.full(len(rows), np.nan)
+        counts = (rows["structure"] != NO_TRADE).to_numpy(dtype=bool)
+        if at.running is not None:
+            counts &= (rows["target_session"] < at.running).to_numpy(dtype=bool)
+        profit[counts] = realised_profits(rows[counts], market, menu=menu)
+        return profit
+
+    at_risk = (offered["max_loss_usd"] + offered["fees_usd"]).to_numpy(dtype=np.float64)
+    random_entry = random_entry_returns(chosen, offered, realised(offered) / at_risk)
+    return expected_value_rows(
+        matrix, chosen, realised(chosen), random_entry, menu=menu, horizon=at.horizon, settings=at.settings
+    )
 
 
 def _newest(table: pd.DataFrame) -> dict[str, str]:

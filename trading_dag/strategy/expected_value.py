@@ -34,10 +34,11 @@ _CARRIED: Final = ("target_session", "direction", "iv_regime", "direction_confid
                    "overall_confidence", "expected_iv_direction", "expected_iv_change", "iv_source", "own_iv_rank",
                    "chain_iv_rank", "spread_opinion", "underlying_position", "model_version",
                    "volatility_model_version")  # fmt: skip
-_WHY_NO_SIZE: Final = {
-    "no_edge": "what the rule chose before shows no profit beyond its interval",
-    "insufficient_data": "too few of its trades have ended to judge the rule",
-}
+_NO_PROFIT: Final = "what the rule chose before shows no profit beyond its interval"
+_NO_GAIN: Final = (
+    "what the rule chose before shows no gain over random entry of the same structures beyond its interval"
+)
+_TOO_FEW: Final = "too few of its trades have ended to judge the rule"
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,35 @@ def profit_to_date(
     return ProfitToDate(mean, low, n)
 
 
+def random_entry_returns(chosen: pd.DataFrame, offered: pd.DataFrame, returns: FloatArray) -> FloatArray:
+    """Return for each choice what its structure brought on average wherever it could be entered, over risk, (n,).
+
+    Parameters
+    ----------
+    chosen : of ``opportunities.choice.choose``.
+    offered : structure and target session of what could have been entered at each session; ``returns`` : of them, NaN
+        where there is no outcome.
+
+    The mean is over outcomes that were known when the choice's own was, at its target; NaN where there are none and
+    where nothing is traded. It is what entering the same structure at sessions drawn at random brings.
+    """
+    found = np.full(len(chosen), np.nan)
+    names, offers = chosen["structure"].to_numpy(dtype=object), offered["structure"].to_numpy(dtype=object)
+    ends, targets = (pd.DatetimeIndex(rows["target_session"]).to_numpy() for rows in (chosen, offered))
+    for name in sorted(set(names.tolist()) - {NO_TRADE}):
+        own, known = np.flatnonzero(names == name), np.flatnonzero((offers == name) & np.isfinite(returns))
+        known = known[np.argsort(targets[known], kind="stable")]
+        count = np.searchsorted(targets[known], ends[own], side="right")
+        total = np.concatenate([[0.0], np.cumsum(returns[known])])
+        found[own] = np.divide(total[count], count, out=np.full(len(own), np.nan), where=count > 0)
+    return found
+
+
 def expected_value_rows(
     matrix: pd.DataFrame,
     chosen: pd.DataFrame,
     realised_usd: FloatArray,
+    random_entry: FloatArray,
     *,
     menu: Mapping[str, Structure],
     horizon: Horizon,
@@ -97,16 +123,18 @@ def expected_value_rows(
     chosen : of ``opportunities.choice.choose``: one row a session that had opportunities.
     realised_usd : profit of one structure of each row of ``chosen`` after spread and fees, NaN where nothing was traded
         or the exit is not there yet. At a session only those count whose target is not after it.
+    random_entry : of each row of ``chosen``, of ``random_entry_returns``.
     menu : structures by name.
 
     ``design_size`` is FULL or HALF by the designs' confidence where something is chosen, and at least HALF; it is NONE
-    elsewhere. ``edge`` is ``admissible`` where at least ``minimum_trades`` trades have ended and the interval of their
-    mean return on risk lies above 0.
+    elsewhere. ``edge`` is ``admissible`` where at least ``minimum_trades`` trades have ended, the interval of their
+    mean return on risk lies above 0, and so does that of the mean of what each brought more than random entry of its
+    structure: a rule that earns what anybody earns who holds the same has shown nothing of its own.
     """
     if matrix.empty:
         return matrix
     book = settings_for_contract(str(matrix["ticker"].iloc[0]), settings).backtest
-    told = _told(matrix, chosen, realised_usd, book=book, horizon=horizon, settings=settings)
+    told = _told(matrix, chosen, realised_usd, random_entry, book=book, horizon=horizon, settings=settings)
     premium, most = told.numbers("entry_cost_usd"), told.numbers("max_profit_usd")
     contract = _contract_columns(told, premium / book.multiplier, menu)
     bought = [name for name, structure in menu.items() if (structure.signed_ratios > 0).all()]
@@ -135,7 +163,7 @@ def expected_value_rows(
             "profit_target_usd": np.maximum(book.profit_target_fraction * target_base, 0.0),
             "stop_loss_fraction": np.where(told.is_chosen, book.stop_underlying_fraction, np.nan),
             "reasoning": _reasoning(told, contract, has_time_to_enter=horizon.outlasts_entry),
-            "evidence": _evidence(matrix, told.known),
+            "evidence": _evidence(matrix, told.known, told.gain),
         },
         rows=len(matrix),
     )
@@ -156,6 +184,7 @@ class _Told:
     is_chosen: BoolArray
     design_size: TextArray
     known: ProfitToDate
+    gain: ProfitToDate
     edges: TextArray
     size: FloatArray
     contracts: IntArray
@@ -167,8 +196,8 @@ class _Told:
 
 
 def _told(
-    matrix: pd.DataFrame, chosen: pd.DataFrame, realised_usd: FloatArray, *, book: BacktestSettings, horizon: Horizon,
-    settings: Settings,
+    matrix: pd.DataFrame, chosen: pd.DataFrame, realised_usd: FloatArray, random_entry: FloatArray, *,
+    book: BacktestSettings, horizon: Horizon, settings: Settings,
 ) -> _Told:  # fmt: skip
     """Lay the choice beside the sessions of the matrix, and size it."""
     sessions = pd.DatetimeIndex(matrix["session"])
@@ -180,10 +209,12 @@ def _told(
         structure = np.where(is_told, rows["structure"].to_numpy(dtype=object), NO_TRADE).astype(object)
     is_chosen = np.asarray(structure != NO_TRADE, dtype=np.bool_)
     at_risk = (chosen["max_loss_usd"] + chosen["fees_usd"]).to_numpy(dtype=np.float64)
-    known = profit_to_date(
-        realised_usd / at_risk, pd.DatetimeIndex(chosen["target_session"]), sessions, overlap=horizon.target_offset
+    on_risk, targets = realised_usd / at_risk, pd.DatetimeIndex(chosen["target_session"])
+    known, gain = (
+        profit_to_date(values, targets, sessions, overlap=horizon.target_offset)
+        for values in (on_risk, on_risk - random_entry)
     )
-    edges = edge_words(known.low > 0, known.trades, minimum_outcomes=settings.signals.minimum_trades)
+    edges = edge_words((known.low > 0) & (gain.low > 0), known.trades, minimum_outcomes=settings.signals.minimum_trades)
     is_full = (matrix["overall_confidence"] >= settings.selector.full_minimum).to_numpy(dtype=bool)
     design = np.select([~is_chosen, is_full], ["NONE", "FULL"], "HALF").astype(object)
     needs_edge = settings.signals.gate != "none"
@@ -194,7 +225,7 @@ def _told(
         maximum_loss_usd=_numbers(rows, "max_loss_usd", is_chosen),
         round_trip_fees_usd=_numbers(rows, "fees_usd", is_chosen),
     )  # fmt: skip
-    return _Told(structure, rows, is_told, is_chosen, design, known, edges, size, contracts, needs_edge)
+    return _Told(structure, rows, is_told, is_chosen, design, known, gain, edges, size, contracts, needs_edge)
 
 
 def _numbers(rows: pd.DataFrame | None, name: str, is_chosen: BoolArray) -> FloatArray:
@@ -229,42 +260,50 @@ def _reasoning(told: _Told, contract: Mapping[str, Any], *, has_time_to_enter: b
     if told.rows is not None:
         reasons[told.is_told] = told.rows["reason"].to_numpy(dtype=object)[told.is_told]
     days = np.datetime_as_string(contract["expiration"].astype("datetime64[D]")).tolist()
+    whys = np.select(
+        [told.edges == "insufficient_data", told.edges != "no_edge", ~(told.known.low > 0)],
+        [_TOO_FEW, "", _NO_PROFIT],
+        _NO_GAIN,
+    )
     rows = zip(
-        reasons.tolist(), told.structure.tolist(), contract["strikes"].tolist(), days, told.edges.tolist(),
+        reasons.tolist(), told.structure.tolist(), contract["strikes"].tolist(), days, whys.tolist(),
         told.contracts.tolist(), strict=True,
     )  # fmt: skip
     sentences = [
         f"No trade: {reason.rstrip('.')}."
         if name == NO_TRADE
         else f"{name.replace('_', ' ').capitalize()} {strikes} expiring {day}: "
-        + _sentence(reason.rstrip("."), edge, contracts, told.needs_edge)
-        for reason, name, strikes, day, edge, contracts in rows
+        + _sentence(reason.rstrip("."), why, contracts, told.needs_edge)
+        for reason, name, strikes, day, why, contracts in rows
     ]
     return np.array(sentences, dtype=object)
 
 
-def _sentence(reason: str, edge: str, contracts: int, needs_edge: bool) -> str:
-    why = _WHY_NO_SIZE.get(edge)
+def _sentence(reason: str, why: str, contracts: int, needs_edge: bool) -> str:
     if why and needs_edge:
         return f"{reason}; size 0: {why}."
     return f"{reason}; {contracts} to trade, {NO_EDGE_SHOWN}: {why}." if why else f"{reason}; {contracts} to trade."
 
 
-def _evidence(matrix: pd.DataFrame, known: ProfitToDate) -> TextArray:
+def _evidence(matrix: pd.DataFrame, known: ProfitToDate, gain: ProfitToDate) -> TextArray:
     """The models of the matrix' row, and what the rule's own trades had earned by then."""
-    rows = zip(matrix["evidence"].tolist(), known.trades.tolist(), known.mean.tolist(), known.low.tolist(), strict=True)
+    rows = zip(
+        matrix["evidence"].tolist(), known.trades.tolist(), known.mean.tolist(), known.low.tolist(),
+        gain.mean.tolist(), gain.low.tolist(), strict=True,
+    )  # fmt: skip
     # What the matrix selected and why is no evidence of this rule's choice.
     told = [
-        f'{evidence[:-1].replace(_SELECTION, _OF_MATRIX, 1)}, "profit": "{_earned(trades, mean, low)}"}}'
-        for evidence, trades, mean, low in rows
+        f'{evidence[:-1].replace(_SELECTION, _OF_MATRIX, 1)}, "profit": "{_earned(trades, *means)}"}}'
+        for evidence, trades, *means in rows
     ]
     return np.array(told, dtype=object)
 
 
-def _earned(trades: int, mean: float, low: float) -> str:
+def _earned(trades: int, mean: float, low: float, gain: float, gain_low: float) -> str:
     if trades < 2:
         return "rule expected_value: fewer than two of its trades have ended"
     return (
         f"rule expected_value: {trades:,} of its trades have ended, with {mean:+.1%} of their risk on average, lower "
-        f"end of the 95 % interval {low:+.1%}"
+        f"end of the 95 % interval {low:+.1%}; over random entry of the same structures {gain:+.1%}, lower end "
+        f"{gain_low:+.1%}"
     )

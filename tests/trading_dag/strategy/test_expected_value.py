@@ -16,8 +16,8 @@ from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import SelectorSettings, SignalSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
-from trading_dag.strategy.expected_value import expected_value_rows, profit_to_date
-from trading_dag.strategy.opportunities.choice import choose
+from trading_dag.strategy.expected_value import expected_value_rows, profit_to_date, random_entry_returns
+from trading_dag.strategy.opportunities.choice import choose, entered_at_every_session
 
 WEEK = horizon_of("168h")
 SESSIONS = sessions_between("2023-01-03", "2024-01-31")
@@ -86,10 +86,51 @@ def matrix() -> pd.DataFrame:
     return table_frame(RECOMMENDATION, values, rows=len(SESSIONS))
 
 
-def rows(realised_usd: float, settings: Settings, **columns: object) -> pd.DataFrame:
+def rows(realised_usd: float, settings: Settings, *, random_entry: float = 0.0, **columns: object) -> pd.DataFrame:
     chosen = choose(opportunities(**columns), SelectorSettings())
     profits = np.full(len(chosen), realised_usd) * np.where(np.arange(len(chosen)) % 2, 1.1, 0.9)
-    return expected_value_rows(matrix(), chosen, profits, menu=STRUCTURES, horizon=WEEK, settings=settings)
+    others = np.full(len(chosen), random_entry)
+    return expected_value_rows(matrix(), chosen, profits, others, menu=STRUCTURES, horizon=WEEK, settings=settings)
+
+
+def test_random_entry_is_the_mean_of_the_structure_at_outcomes_known_when_the_choice_ends() -> None:
+    draws = np.random.default_rng(11)
+    offered = pd.concat(
+        [opportunities(structure=name) for name in ("bull_put_spread", "iron_condor")], ignore_index=True
+    )
+    returns = draws.normal(0.0, 0.3, len(offered))
+    returns[[0, 7, 300]] = np.nan
+    chosen = choose(opportunities(structure=np.where(np.arange(len(SESSIONS)) % 3, "iron_condor", "bull_put_spread")),
+                    SelectorSettings())  # fmt: skip
+    chosen.loc[4, "structure"] = "no_trade"
+    found = random_entry_returns(chosen, offered, returns)
+    assert np.isnan(found[4])
+    for place in (0, 1, 5, 6, 100, len(SESSIONS) - 1):
+        name, known = chosen["structure"].iloc[place], []
+        for row, value in zip(offered.itertuples(), returns, strict=True):
+            if row.structure == name and row.target_session <= TARGETS[place] and not math.isnan(value):
+                known.append(value)
+        assert found[place] == pytest.approx(np.mean(known) if known else np.nan, nan_ok=True)
+
+
+def test_random_entry_is_of_the_first_ranked_candidate_of_each_structure_that_may_be_traded() -> None:
+    first, second = opportunities(rank=1, strikes="395/390"), opportunities(rank=2, strikes="390/385")
+    untested, other = opportunities(rank=1, is_backtested=False), opportunities(rank=3, structure="iron_condor")
+    table = pd.concat([second, first, untested, other], ignore_index=True)
+    offered = entered_at_every_session(table, structures=["bull_put_spread", "no_trade"])
+    assert offered["session"].tolist() == SESSIONS.tolist()
+    assert set(offered["strikes"]) == {"395/390"}
+
+
+def test_a_rule_that_earns_what_random_entry_of_its_structures_earns_is_not_sized(settings: Settings) -> None:
+    """20 USD of 352.6 at risk are 5.7 %: well beyond their interval, and what random entry brings too."""
+    table = rows(20.0, settings, random_entry=20.0 / 352.6)
+    assert (table["edge"][64:] == "no_edge").all()
+    assert (table["position_size"] == 0.0).all()
+    last = table.iloc[-1]
+    assert last["reasoning"].endswith("shows no gain over random entry of the same structures beyond its interval.")
+    assert "over random entry of the same structures +0.0%" in json.loads(last["evidence"])["profit"]
+    assert (rows(20.0, settings, random_entry=0.02)["edge"][64:] == "admissible").all(), "3.7 points more than random"
 
 
 def test_the_best_opportunity_is_recommended_with_its_contracts_and_both_probabilities(settings: Settings) -> None:
@@ -143,11 +184,19 @@ def test_what_clears_no_margin_is_no_trade_with_the_reason(settings: Settings) -
 def test_sessions_without_opportunities_are_no_trade(settings: Settings) -> None:
     chosen = choose(opportunities().iloc[10:], SelectorSettings())
     table = expected_value_rows(
-        matrix(), chosen, np.full(len(chosen), 5.0), menu=STRUCTURES, horizon=WEEK, settings=settings
+        matrix(),
+        chosen,
+        np.full(len(chosen), 5.0),
+        np.zeros(len(chosen)),
+        menu=STRUCTURES,
+        horizon=WEEK,
+        settings=settings,
     )
     assert set(table["reasoning"][:10]) == {"No trade: nothing could be valued."}
     assert (table["strategy"][10:] == "bull_put_spread").all()
     nothing = choose(opportunities().iloc[:0], SelectorSettings())
-    empty = expected_value_rows(matrix(), nothing, np.empty(0), menu=STRUCTURES, horizon=WEEK, settings=settings)
+    empty = expected_value_rows(
+        matrix(), nothing, np.empty(0), np.empty(0), menu=STRUCTURES, horizon=WEEK, settings=settings
+    )
     assert len(empty) == len(SESSIONS)
     assert set(empty["strategy"]) == {"no_trade"}

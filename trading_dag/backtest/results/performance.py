@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from trading_dag.arrays import FloatArray
 from trading_dag.day_count import DAYS_PER_CALENDAR_YEAR, DAYS_PER_YEAR, SESSIONS_PER_YEAR
 from trading_dag.sessions import all_sessions
 
+_NORMAL: Final = NormalDist()
 _NO_SPREAD: Final = 1e-12
 
 

@@ -6,6 +6,7 @@ recommendation's business.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -72,6 +73,19 @@ def may_be_chosen(rows: pd.DataFrame) -> BoolArray:
         & rows["expected_return_on_risk"].notna()
     ).to_numpy(dtype=np.bool_)
     return tradable
+
+
+def entered_at_every_session(opportunities: pd.DataFrame, *, structures: Iterable[str]) -> pd.DataFrame:
+    """Return the first ranked row of each of these structures at every session at which the rule may trade it: what
+    entering a structure without looking at what it promises would have held.
+
+    Parameters
+    ----------
+    opportunities : ``signals.opportunities`` of one ticker and horizon.
+    """
+    may = may_be_chosen(opportunities) & opportunities["structure"].isin(list(structures)).to_numpy(dtype=np.bool_)
+    ranked = opportunities[may].sort_values(["session", "rank"], kind="stable")
+    return ranked.drop_duplicates(["session", "structure"]).reset_index(drop=True)
 
 
 def _without_trade(first: pd.DataFrame, place: np.ndarray, *, margin: float) -> pd.DataFrame:
