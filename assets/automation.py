@@ -91,7 +91,7 @@ def condition_of(name: ConditionName, stage: Stage = "alone") -> Condition | Non
     """
     checked = dg.AutomationCondition.all_deps_blocking_checks_passed()
     news = _news(stage)
-    fed = dg.AutomationCondition.eager().replace("any_deps_updated", news)
+    fed = dg.AutomationCondition.eager().replace("any_deps_updated", news) & ~_just_ended()
     code_changed = cast("Condition", dg.AutomationCondition.code_version_changed())
     eager = fed.replace("newly_missing", dg.AutomationCondition.newly_missing() | code_changed)
     sessions, benchmarks = _assets(OPTION_CHAIN), _assets(PRICES_DAILY)
@@ -153,6 +153,15 @@ def _under_way(stage: Stage) -> Condition | None:
     # Features of each ticker read the benchmarks' prices, which other runs fetch.
     others = dg.AutomationCondition.asset_matches(_key(CROSS_ASSET), dg.AutomationCondition.any_deps_in_progress())
     return cast("Condition", (_any_under_way(*tables) | others).with_label("the session's earlier work is under way"))
+
+
+def _just_ended() -> Any:
+    """Whether the slice was being made at the look before and is not now.
+
+    A look reads what is stored first, and only then which runs are under way. Of a run that ends in between it sees the
+    end, but not yet what the run stored last: that would be asked for once more. The next look sees both.
+    """
+    return (~dg.AutomationCondition.in_progress()).newly_true().with_label("was under way at the last look")
 
 
 def _any_under_way(*tables: Table) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 
 import dagster as dg
@@ -15,6 +15,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent, DagsterEventType
 from dagster._core.storage.dagster_run import DagsterRun, DagsterRunStatus
+from dagster._utils.caching_instance_queryer import CachingInstanceQueryer
 
 from assets.automation_sensors import LOOKS_SECONDS, build_automation_sensors
 from assets.purposes import Purpose
@@ -216,6 +217,58 @@ def test_scores_wait_for_the_run_that_makes_the_signals(session: Session) -> Non
     _finish(session, run)
     assert of_spx(session.look("evaluation"))
     assert of_spx(session.look("drift"))
+
+
+class Ending:
+    """A run that stores its last tables and ends right after a sensor has read what is stored."""
+
+    def __init__(self, session: Session, run_id: str, last: dict[dg.AssetKey, str]) -> None:
+        self.session, self.run_id, self.last = session, run_id, last
+
+    def look(self, purpose: Purpose) -> set[tuple[str, str | None]]:
+        """What the sensor asks for whose look the run's end falls into."""
+        read = CachingInstanceQueryer.prefetch_asset_records
+
+        def read_then_end(queryer: CachingInstanceQueryer, keys: Iterable[dg.AssetKey]) -> None:
+            read(queryer, keys)
+            for key, partition in self.last.items():
+                self.session.stored(key, partition)
+            _finish(self.session, self.run_id)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(CachingInstanceQueryer, "prefetch_asset_records", read_then_end)
+            return self.session.look(purpose)
+
+
+def test_a_slice_whose_run_ends_during_a_look_is_not_made_again(session: Session) -> None:
+    fetched(session)
+    session.make({(name, partition) for name, partition in session.look("signals") if partition == "SPX"})
+    asked = {name for name, partition in session.look("signals") if partition == "24h|SPX"}
+    assert {"predictions/direction", "signals/recommendation", "predictions/log"} <= asked
+    last = {"signals/recommendation", "predictions/log"}
+    run = session.planned([dg.AssetKey.from_user_string(name) for name in asked], "24h|SPX")
+    assert of_spx(session.look("signals")) == set(), "the run is under way"
+    session.make({(name, "24h|SPX") for name in asked - last})
+    ending = Ending(session, run, {dg.AssetKey.from_user_string(name): "24h|SPX" for name in last})
+    assert of_spx(ending.look("signals")) == set(), "what the run made was not yet seen, but its end was"
+    assert of_spx(session.look("signals")) == set()
+    session.make(session.look("evaluation") | session.look("drift"))
+
+
+@pytest.mark.long
+def test_features_whose_run_ends_during_a_look_are_followed_once(session: Session) -> None:
+    fetched(session)
+    asked = {name for name, partition in session.look("signals") if partition == "SPX"}
+    last = {"features/feature_table"}
+    run = session.planned([dg.AssetKey.from_user_string(name) for name in asked], "SPX")
+    session.make({(name, "SPX") for name in asked - last})
+    ending = Ending(session, run, {dg.AssetKey.from_user_string(name): "SPX" for name in last})
+    requests = [ending.look("signals"), session.look("signals")]
+    of_horizon = [{name for name, partition in looked if partition == "24h|SPX"} for looked in requests]
+    assert sum(map(bool, of_horizon)) == 1, of_horizon
+    session.make({(name, "24h|SPX") for name in set().union(*of_horizon)})
+    assert of_spx(session.look("signals")) == set()
+    session.make(session.look("evaluation") | session.look("drift"))
 
 
 def _finish(session: Session, run_id: str, status: DagsterRunStatus = DagsterRunStatus.SUCCESS) -> None:
