@@ -75,6 +75,8 @@ def expanding_quantiles(
     Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005), chapter 2; Gibbs and Candès, Advances in
     Neural Information Processing Systems 34 (2021), equation 2.
     """
+    if not step_size:
+        return _uncorrected(values, arrivals, wanted, levels=levels, least=least)
     steps = len(values)
     made = np.full((steps, len(levels)), np.nan)
     last_used, miss_rate = np.full(steps, NEVER, dtype=np.int64), np.full(steps, np.nan)
@@ -84,11 +86,9 @@ def expanding_quantiles(
     for step in range(steps):
         arrived = arrivals[step]
         if arrived != NEVER and math.isfinite(value := values[arrived]):
-            place = int(ordered[:size].searchsorted(value))
-            ordered[place + 1 : size + 1] = ordered[place:size]
-            ordered[place] = value
+            _insert(ordered, size, value)
             size, last = size + 1, arrived
-            if step_size and last_used[arrived] != NEVER:
+            if last_used[arrived] != NEVER:
                 is_outside = not made[arrived, 0] <= value <= made[arrived, -1]
                 alpha = min(max(alpha + step_size * (target_rate - is_outside), 0.0), LARGEST_MISS_RATE)
         if wanted[step] and size >= least:
@@ -97,10 +97,49 @@ def expanding_quantiles(
     return SequentialQuantiles(made, last_used, miss_rate)
 
 
+def _uncorrected(
+    values: FloatArray, arrivals: IntArray, wanted: BoolArray, *, levels: FloatArray, least: int
+) -> SequentialQuantiles:
+    """Return ``expanding_quantiles`` whose interval is not corrected: which of the ordered values a level lies between
+    follows from their number alone, so only these are taken at each step, and all of them interpolated at once."""
+    steps = len(values)
+    bounds = np.full((2, steps, len(levels)), np.nan)
+    last_used, sizes = np.full(steps, NEVER, dtype=np.int64), np.zeros(steps, dtype=np.int64)
+    ordered, size, last = np.empty(steps), 0, NEVER
+    rate = 1.0 - INTERVAL
+    places = _places(np.arange(1, steps + 1)[:, np.newaxis], 0.5 + (levels - 0.5) / INTERVAL * (1.0 - rate))
+    below = places.astype(np.int64)
+    between = np.stack([below, np.minimum(below + 1, np.arange(steps)[:, np.newaxis])], axis=1)
+    for step in range(steps):
+        arrived = arrivals[step]
+        if arrived != NEVER and math.isfinite(value := values[arrived]):
+            _insert(ordered, size, value)
+            size, last = size + 1, arrived
+        if wanted[step] and size >= least:
+            bounds[:, step] = ordered.take(between[size - 1])
+            last_used[step], sizes[step] = last, size
+    weight = (places - below)[sizes - 1]
+    made: FloatArray = bounds[0] + weight * (bounds[1] - bounds[0])
+    return SequentialQuantiles(made, last_used, np.where(last_used != NEVER, rate, np.nan))
+
+
+def _insert(ordered: FloatArray, size: int, value: float) -> None:
+    """Put a value in its place among the first ``size``."""
+    place = int(ordered[:size].searchsorted(value))
+    ordered[place + 1 : size + 1] = ordered[place:size]
+    ordered[place] = value
+
+
+def _places(count: IntArray | int, levels: FloatArray) -> FloatArray:
+    """Return where levels lie among so many ascending values, counted from 0 and between two of them."""
+    places: FloatArray = np.minimum(np.maximum(levels * (count + 1) - 1.0, 0.0), count - 1)
+    return places
+
+
 def _at_levels(ordered: FloatArray, levels: FloatArray) -> FloatArray:
     """Return the values at the levels, along the last axis; of as many ascending values in each row."""
     last = ordered.shape[-1] - 1
-    places = np.minimum(np.maximum(levels * (last + 2) - 1.0, 0.0), last)
+    places = _places(last + 1, levels)
     below = places.astype(np.int64)
     lower, upper = ordered.take(below, axis=-1), ordered.take(np.minimum(below + 1, last), axis=-1)
     found: FloatArray = lower + (places - below) * (upper - lower)
