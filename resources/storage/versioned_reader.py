@@ -35,7 +35,7 @@ class VersionedReader:
 
     def __init__(self, store: ParquetStore) -> None:
         self.store = store
-        self.warehouse = Warehouse(store)
+        self.warehouse = Warehouse(store, keeps_connections=True)
         self._kept: OrderedDict[Hashable, tuple[Version, Any, int]] = OrderedDict()
         self._guard = threading.Lock()
         self._asking: dict[Hashable, threading.Lock] = {}

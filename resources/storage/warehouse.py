@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from resources.storage.column_upgrade import ensure_schema_file
+from resources.storage.connection_pool import ConnectionPool
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.read_only import connect_read_only, the_query
 from resources.storage.slice_check import check_pages
@@ -38,11 +39,17 @@ CLOCK_STEP_SECONDS: Final = 0.02
 
 class Warehouse:
     """Runs read-only SQL over every table of ``schemas``, and over what is recorded of their slices
-    (``meta.slices``)."""
+    (``meta.slices``).
 
-    def __init__(self, store: ParquetStore) -> None:
+    Parameters
+    ----------
+    keeps_connections : whether ``query`` keeps its connections open for the next one, as who asks all day wants.
+    """
+
+    def __init__(self, store: ParquetStore, *, keeps_connections: bool = False) -> None:
         self.store = store
         self.path: Path = store.root / WAREHOUSE_FILE
+        self._pool = ConnectionPool(self.ensure, folder=self._data) if keeps_connections else None
 
     def ensure(self) -> Path:
         """Build the file of views if it is missing, or was made for other tables or another folder, and return its
@@ -104,7 +111,7 @@ class Warehouse:
         return frame
 
     def _run(self, sql: str, parameters: list[object], keys: Collection[SliceKey] | None, verify: bool) -> pd.DataFrame:
-        with self.connect() as connection:
+        with self.connect() if self._pool is None else self._pool.lent() as connection:
             query = the_query(connection, sql)
             for table in tables_named(sql) if verify else []:
                 for key, path in self.store.files(table):
