@@ -54,9 +54,9 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 
 
 def warm_up() -> None:
-    """Import what pages need, and read ahead what the first page shows of the first ticker."""
+    """Import what pages need, and read ahead what they show of the first ticker, the first page first."""
     from trading_dag.dashboard.theme import new_figure
-    from trading_dag.dashboard.views import today
+    from trading_dag.dashboard.views import backtests, data, models, today
     from trading_dag.sessions import all_sessions
 
     process = shared()
@@ -66,7 +66,8 @@ def warm_up() -> None:
         import_module(f"trading_dag.dashboard.views.{page.module}")
     try:
         for ticker in stored_tickers(process)[:1]:
-            today.read_ahead(process.reader, ticker, process.settings.horizons)
+            for page in (today, backtests, models, data):
+                page.read_ahead(process.reader, ticker, process.settings.horizons)
     except TradingDagError as error:  # the page that reads the same tells it
         logging.getLogger(__name__).warning("reading ahead: %s", error)
 

@@ -67,3 +67,14 @@ def test_without_a_server_it_says_how_to_start_one() -> None:
 
     with pytest.raises(ConfigurationError, match="trading-dag dashboard"):
         process.shared()
+
+
+def test_a_server_that_starts_reads_ahead_whatever_is_stored(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from trading_dag.dashboard.server import warm_up
+
+    ParquetStore(home).write(PRICES_DAILY, SliceKey("SPY"), bars(), source="live")
+    warm_up()
+    asked = {name[0] for name in process.shared().reader._kept if isinstance(name, tuple)}
+    assert any("predictions.regime" in str(text) for text in asked)
+    assert ("presence", "SPY") in process.shared().reader._kept
+    assert caplog.messages == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +12,9 @@ from trading_dag.dashboard.views import backtest_charts as charts
 from trading_dag.dashboard.views import backtest_data as data
 from trading_dag.dashboard.words import day, named, percent, plain, usd
 from trading_dag.reporting.text import number_text
+
+if TYPE_CHECKING:
+    from resources.storage.versioned_reader import VersionedReader
 
 _RUN: Final = "trading-dag backtest"
 _USD: Final = st.column_config.NumberColumn(format="%,.0f")
@@ -27,6 +30,14 @@ _COMPARED: Final = {
     "max_drawdown": "deepest drawdown, %", "deflated_sharpe": "deflated Sharpe",
     "inadmissible_reason": "why it may not be believed",
 }  # fmt: skip
+
+
+def read_ahead(reader: VersionedReader, ticker: str, horizons: tuple[str, ...]) -> None:
+    """Read what the page needs of a ticker, so that whoever opens it first need not wait."""
+    summaries = data.summaries(reader, ticker)
+    for rule in summaries.loc[summaries["horizon"] == horizons[0], "rule"].head(1):
+        data.equity_data(reader, ticker, horizons[0], rule)
+    data.comparison_data(reader, ticker, horizons[0])
 
 
 def render(context: PageContext) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 import streamlit as st
@@ -14,6 +14,9 @@ from trading_dag.dashboard.views import data_frames as frames
 from trading_dag.dashboard.words import plain
 from trading_dag.errors import StorageError
 from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
+
+if TYPE_CHECKING:
+    from resources.storage.versioned_reader import VersionedReader
 
 _TABLES: Final = {
     "table_name": "table", "slices": "slices", "rows": "rows", "first_session": "first session",
@@ -27,6 +30,13 @@ _GAPS: Final = {
 _SQL: Final = "sql-text"
 _ANSWER: Final = "sql-answer"
 _DATE: Final = st.column_config.DateColumn()
+
+
+def read_ahead(reader: VersionedReader, ticker: str, horizons: tuple[str, ...]) -> None:
+    """Read what the page needs of a ticker, so that whoever opens it first need not wait."""
+    frames.gaps_data(reader, ticker)
+    frames.presence_data(reader, ticker)
+    reader.query(INPUT_ENDS_SQL, [[ticker], list(horizons)])
 
 
 def render(context: PageContext) -> None:

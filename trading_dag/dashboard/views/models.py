@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +15,9 @@ from trading_dag.reporting.multiplicity_page import survivors_in_words
 from trading_dag.schemas.vocabulary import TASKS
 from trading_dag.validation.metric_names import meaning_of_metric
 
+if TYPE_CHECKING:
+    from resources.storage.versioned_reader import VersionedReader
+
 _VERDICTS: Final = (
     "Filled circle: skilled, the whole interval is better. Hollow: admissible, not proven. Cross: no better. "
     "Comparisons that are not fair, such as with a hard call, stand in the table alone."
@@ -26,6 +29,16 @@ _VERSIONS: Final = {
     "score_of_other": "champion's score", "difference": "gain", "last_event": "last event",
     "last_event_at": "when, UTC",
 }  # fmt: skip
+
+
+def read_ahead(reader: VersionedReader, ticker: str, horizons: tuple[str, ...]) -> None:
+    """Read what the page needs of a ticker, so that whoever opens it first need not wait."""
+    task, horizon = TASKS[0], horizons[0]
+    data.metrics_data(reader, ticker, horizon, task)
+    for model in data.models_of(reader, ticker, horizon, task)[:1]:
+        data.folds_data(reader, ticker, horizon, task, model)
+        data.reliability_data(reader, ticker, horizon, task, model)
+    data.states_data(reader, ticker)
 
 
 def render(context: PageContext) -> None:
