@@ -66,8 +66,8 @@ def warm_up() -> None:
         import_module(f"trading_dag.dashboard.views.{page.module}")
     try:
         for ticker in stored_tickers(process)[:1]:
-            for page in (today, backtests, models, data):
-                page.read_ahead(process.reader, ticker, process.settings.horizons)
+            for view in (today, backtests, models, data):
+                view.read_ahead(process.reader, ticker, process.settings.horizons)
     except TradingDagError as error:  # the page that reads the same tells it
         logging.getLogger(__name__).warning("reading ahead: %s", error)
 
