@@ -82,6 +82,7 @@ def _columns_of(store: ParquetStore, table: Table, key: SliceKey, columns: tuple
 def _stamp(store: ParquetStore, table: Table, key: SliceKey) -> tuple[int, int, int] | None:
     """What changes with every write of a slice, without opening it; None where there is none."""
     try:
+        store.exists(table, key)  # which brings the file up to date
         found = store.path(table, key).stat()
     except FileNotFoundError:
         return None

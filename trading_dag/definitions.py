@@ -31,6 +31,7 @@ from assets.partitions import Partitions
 from assets.schedules import build_schedules
 from assets.sensors import build_drift_sensor
 from resources.deployment import deployed_resources
+from resources.storage.objects.marker import attach
 from trading_dag.settings import Settings
 
 
@@ -91,6 +92,7 @@ def build_for_command(settings: Settings, resources: Mapping[str, Any] | None = 
 def _settings() -> Settings:
     """The settings, with the tickers that have a file of their own in the folder of the files source."""
     settings = Settings()
+    attach(settings.home, settings.data_url)
     if settings.source != "files":
         return settings
     from resources.sources.files.folder import with_tickers_of_folder

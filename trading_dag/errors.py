@@ -28,6 +28,7 @@ TradingDagError
 │   ├── UntrustedModelError       a stored model that holds a type nobody allowed, or was altered
 │   ├── StudyJournalError         a journal of trials that is damaged, or is another search's
 │   └── BackupError               an archive that is damaged, unsafe or none, or a home that it may not replace
+├── ObjectStoreError              an object store that gives no answer, or refuses one (names the object)
 ├── ServerError                   a server of the UI that ended by itself
 ├── AlertNotSentError             an alert that a channel did not take; it is kept and tried again
 ├── InsufficientDataError         too few rows or classes to fit or to score
@@ -203,6 +204,10 @@ class StudyJournalError(StorageError):
 
 class BackupError(StorageError):
     """Raised for an archive that is damaged, unsafe or no backup, and for a home that it may not replace."""
+
+
+class ObjectStoreError(TradingDagError):
+    """An object store that gives no answer or refuses one; what is stored there is not known, which is not missing."""
 
 
 class ServerError(TradingDagError):

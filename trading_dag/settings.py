@@ -6,6 +6,7 @@ Keys of vendors are read from their own variables and are never printed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -57,6 +58,7 @@ TICKERS_OF_SOURCE: Final[dict[str, tuple[str, ...]]] = {
     "live": ("SPY", "QQQ", "IWM"),
     "simulated": ("SPY",),
 }
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_=-][A-Za-z0-9_.=-]*)*")
 # Funds report no earnings; their heaviest holdings do. IWM has none that matters, an index takes its fund's.
 _MEGA_CAPS: Final = ("AAPL", "MSFT", "NVDA", "AMZN", "GOOGL", "META", "TSLA", "AVGO")
 EARNINGS_COMPANIES: Final[dict[str, tuple[str, ...]]] = {
@@ -121,6 +123,11 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default_factory=default_home, description="where data/, models/ and warehouse.duckdb live")
+    data_url: str | None = Field(
+        None,
+        description="object store that holds slices and models, such as s3://bucket/prefix; the home becomes a working "
+        "copy of it. Address and keys come from AWS's own variables. Empty: the home holds them",
+    )
     source: SourceName = Field("sample", description="where market data come from")
     files: Path | None = Field(None, description="folder of the files source")
     files_columns: dict[str, dict[str, str]] = Field(
@@ -278,6 +285,13 @@ class Settings(BaseSettings):
             return None if value is None else value.expanduser().resolve()
         except RuntimeError as error:
             raise ValueError(f"{value}: {error}") from None  # ~somebody who has no home here
+
+    @field_validator("data_url", mode="after")
+    @classmethod
+    def _names_a_bucket(cls, value: str | None) -> str | None:
+        if value is not None and not _BUCKET.fullmatch(value):
+            raise ValueError("expected s3://bucket or s3://bucket/prefix, without keys, options or a slash at the end")
+        return value
 
     @field_validator("tickers", "universe", "benchmarks", mode="after")
     @classmethod

@@ -13,6 +13,8 @@ from resources.backup.archive import Manifest, list_members, write_archive
 from resources.backup.contents import FOLDERS
 from resources.backup.snapshot import PATIENCE_SECONDS, catch
 from resources.doctor.stored_state import damaged_slices
+from resources.storage.objects.marker import OWN_FOLDERS
+from resources.storage.objects.working_copy import files_of
 from resources.storage.parquet_store import ParquetStore
 from trading_dag.errors import BackupError
 from trading_dag.library_versions import library_version
@@ -42,7 +44,8 @@ class BackedUp:
 def back_up(home: Path, target: Path, *, now: dt.datetime, patience: float = PATIENCE_SECONDS) -> BackedUp:
     """Write the state of a home into one file, and return what it holds. Runs may go on meanwhile.
 
-    A slice that is damaged already is backed up as it is, and named in the list.
+    A slice that is damaged already is backed up as it is, and named in the list. A working copy of an object store is
+    brought up to date first.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ def back_up(home: Path, target: Path, *, now: dt.datetime, patience: float = PAT
     """
     file = _target(home, target, now)
     _sweep(home)
+    for name in OWN_FOLDERS:
+        files_of(home).refresh_folder(home / name)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=home) as folder:
         snapshot = catch(home, Path(folder), patience=patience)
         members = list_members(snapshot)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from resources.storage.objects.working_copy import NOTE_ENDING
 from trading_dag.errors import StorageError
 
 # In this order they are caught: a slice that names a version of a model is caught before the versions are, and
@@ -18,7 +19,7 @@ FOLDERS: Final = (".dagster", "paper", "data", "models", "tuning", "training")
 # Below the home, and made anew: views, answers of vendors, what a restore works in.
 REBUILT: Final = ("warehouse.duckdb", "warehouse.duckdb.wal", ".cache")
 DATABASE: Final = ".db"
-_ENDINGS_LEFT_OUT: Final = (".lock", ".tmp", ".turn", ".db-wal", ".db-shm", ".db-journal")
+_ENDINGS_LEFT_OUT: Final = (NOTE_ENDING, ".lock", ".tmp", ".turn", ".db-wal", ".db-shm", ".db-journal")
 _NAMES_LEFT_OUT: Final = frozenset({".lock", "dagster.yaml", "workspace.yaml", ".nux"})
 # Nothing of a state is code, and Dagster's code servers look for modules in .dagster.
 _CODE: Final = (".py", ".pyc", ".pyo", ".so", ".pyd", ".pth", ".egg", ".zip")

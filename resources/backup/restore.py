@@ -23,6 +23,7 @@ from resources.backup.archive import Manifest, extract
 from resources.backup.contents import FOLDERS, REBUILT, holds_state, is_database
 from resources.doctor.stored_state import damaged_slices
 from resources.storage.durable import flush_folder
+from resources.storage.objects.marker import marked_url
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.slices.format import replace_file
 from trading_dag.errors import BackupError
@@ -60,10 +61,17 @@ def restore(home: Path, source: Path, *, now: dt.datetime, replace: bool = False
 
     Raises
     ------
-    BackupError : for an archive that is damaged or unsafe, and for a home that has a state already.
+    BackupError : for an archive that is damaged or unsafe, and for a home that has a state already or is a working copy
+        of an object store.
     """
     from filelock import FileLock
 
+    url = marked_url(home)
+    if url is not None:
+        raise BackupError(
+            f"{home} is a working copy of {url}, whose objects a backup does not replace: restore into an empty home "
+            "without TRADING_DAG_DATA_URL, then copy its data/ and models/ there with any tool"
+        )
     home.mkdir(parents=True, exist_ok=True)
     finish_restore(home)
     with FileLock(home / _LOCK):

@@ -34,7 +34,6 @@ from resources.storage.slices.format import (
     open_parquet,
     provenance_of,
     readable,
-    replace_file,
     to_arrow,
     to_pandas,
 )
@@ -85,11 +84,12 @@ class ChainStore:
 
     def tickers(self) -> list[str]:
         """Return the tickers with any stored chain, sorted."""
+        self._slices.refresh(OPTION_CHAIN)
         return sorted({parts["ticker"] for parts in slice_parts(OPTION_CHAIN, self.folder)})
 
     def years(self, ticker: str) -> list[int]:
         """Return the years with stored chains of a ticker, ascending."""
-        validate_ticker(ticker)
+        self._refresh(ticker)
         parts = slice_parts(OPTION_CHAIN, self.folder)
         return sorted(int(part["year"]) for part in parts if part["ticker"] == ticker)
 
@@ -101,6 +101,7 @@ class ChainStore:
         StorageError : where the file cannot be read, or was not written here.
         """
         path = self.path(ticker, year)
+        self._refresh(ticker)
         try:
             file = self._open(path)
         except FileNotFoundError:
@@ -232,7 +233,7 @@ class ChainStore:
                 old = days[days < first].nunique()
                 dropped += old
                 if old == days.nunique():
-                    self.path(ticker, year).unlink()
+                    self._slices.home_files.remove(self.path(ticker, year))
                 elif old:
                     before = self.provenance(ticker, year)
                     part = self._part(ticker, year, days.min(), first - pd.Timedelta(days=1))
@@ -345,6 +346,12 @@ class ChainStore:
         path = self.path(ticker, year)
         return ChainPart.of(self._open(path), path, first=first, last=last, full=ROW_GROUP_ROWS)
 
+    def _refresh(self, ticker: str) -> None:
+        """Bring a ticker's years up to date; under its lock they are what they were when that was taken."""
+        folder = self.folder / str(SliceKey(validate_ticker(ticker)))
+        if self._slices.home_files.when_locked(folder) and not self.lock(ticker).is_locked:
+            self._slices.home_files.refresh_folder(folder)
+
     def _open(self, path: Path) -> pq.ParquetFile:
         key = chain_key_of(path)
         with readable(BY_TICKER, key, path):
@@ -382,7 +389,7 @@ class ChainStore:
                 for group in () if part is None else part.after():
                     writer.write_table(group.cast(arrow.schema))
 
-        replace_file(path, write)
+        self._slices.home_files.replace(path, write)
 
 
 def _rows(path: Path, file: pq.ParquetFile, groups: list[int], columns: list[str]) -> pd.DataFrame:

@@ -6,14 +6,13 @@ What an acceptance means is defined in ``trading_dag.quality.acceptance``.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, fields
 from datetime import date
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
+from resources.storage.objects.working_copy import files_of
 from resources.storage.slices.paths import ACCEPTED_BARS_NAME as FILE_NAME
 from trading_dag.errors import StorageError, UnknownTickerError
 from trading_dag.quality.acceptance import AcceptedBar
@@ -32,6 +31,7 @@ class AcceptedBars:
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
+        self._files = files_of(data.parent)
 
     def all(self) -> list[AcceptedBar]:
         """Return every accepted bar by ticker and session; an empty list where there is no file.
@@ -40,6 +40,7 @@ class AcceptedBars:
         ------
         StorageError : where the file is not one that this class writes; the error names the file and the entry.
         """
+        self._files.refresh(self.path)
         try:
             entries = json.loads(self.path.read_bytes())
         except FileNotFoundError:
@@ -71,16 +72,8 @@ class AcceptedBars:
     def _write(self, bars: list[AcceptedBar]) -> None:
         ordered = sorted(bars, key=lambda bar: (bar.ticker, bar.session))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{FILE_NAME}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump([asdict(bar) for bar in ordered], file, indent=1, ensure_ascii=False)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        text = json.dumps([asdict(bar) for bar in ordered], indent=1, ensure_ascii=False) + "\n"
+        self._files.replace(self.path, lambda new: new.write_text(text, encoding="utf-8"))
 
     def _entry(self, number: int, entry: Any) -> AcceptedBar:
         names = [field.name for field in fields(AcceptedBar)]

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 import pandas as pd
 
-from resources.storage.slices.format import check_columns, open_parquet, provenance_of, readable, replace_file
+from resources.storage.objects.working_copy import HomeFiles
+from resources.storage.slices.format import check_columns, open_parquet, provenance_of, readable
 from resources.storage.slices.paths import ASIDE, FILE_NAME
 from resources.storage.slices.record import SliceKey, content_hash
 from trading_dag.errors import StorageError
@@ -22,6 +23,8 @@ from trading_dag.schemas import Table
 class StoredSlices(Protocol):
     """Describes the parts that are needed of the store that holds the slices."""
 
+    @property
+    def home_files(self) -> HomeFiles: ...
     def slice_folder(self, table: Table, key: SliceKey) -> Path: ...
     def path(self, table: Table, key: SliceKey) -> Path: ...
     def exists(self, table: Table, key: SliceKey) -> bool: ...
@@ -65,7 +68,7 @@ def refuse_to_alter(store: StoredSlices, table: Table, key: SliceKey, new: pd.Da
 def keep_copy(store: StoredSlices, table: Table, key: SliceKey) -> None:
     """Write the second file, of the bytes of the first."""
     path = store.path(table, key)
-    replace_file(path.with_name(COPY_NAME), lambda new: shutil.copyfile(path, new))
+    store.home_files.replace(path.with_name(COPY_NAME), lambda new: shutil.copyfile(path, new))
 
 
 def mend(store: StoredSlices, table: Table, key: SliceKey) -> list[str]:
@@ -97,7 +100,7 @@ def mend(store: StoredSlices, table: Table, key: SliceKey) -> list[str]:
             return []
     if not copy.is_file():
         return told
-    replace_file(path, lambda new: shutil.copyfile(copy, new))
+    store.home_files.replace(path, lambda new: shutil.copyfile(copy, new))
     try:
         rows = len(store.read(table, key))
     except StorageError:

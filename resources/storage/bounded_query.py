@@ -57,6 +57,7 @@ def bounded_query(
         alarm.start()
         try:
             query = the_query(connection, sql)
+            warehouse.refresh(sql)
             answer = connection.execute(query)
             with warnings.catch_warnings():
                 # DuckDB 2.0 turns moments into pandas by a keyword that pandas 3.1 deprecates.

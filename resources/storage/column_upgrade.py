@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from resources.storage.objects.working_copy import HomeFiles
 from resources.storage.slices.format import arrow_schema, parquet_writer, replace_file, to_arrow
 from resources.storage.slices.paths import SCHEMA_FILE_NAME
 from resources.storage.slices.record import Provenance, SliceKey, content_hash
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 class StoredSlices(Protocol):
     """Describes the parts of a store that are needed to add columns to its slices."""
 
+    @property
+    def home_files(self) -> HomeFiles: ...
     def table_folder(self, table: Table) -> Path: ...
     def slices(self, table: Table) -> list[SliceKey]: ...
     def path(self, table: Table, key: SliceKey) -> Path: ...
@@ -71,7 +74,7 @@ def _add_columns(store: StoredSlices, table: Table, expected: pa.Schema) -> bool
                 recorded, frame = store.provenance(table, key), store.read(table, key)
                 if recorded is not None and set(frame.columns) == set(expected.names):
                     arrow = to_arrow(frame, table, replace(recorded, content_hash=content_hash(frame)))
-                    replace_file(path, parquet_writer(arrow))
+                    store.home_files.replace(path, parquet_writer(arrow))
         except Timeout:
             is_done = False
         except (pa.ArrowException, OSError, StorageError):

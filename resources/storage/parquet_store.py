@@ -14,6 +14,7 @@ import pandas as pd
 
 from resources.storage.append_only import keep_copy, refuse_to_alter
 from resources.storage.column_upgrade import ensure_schema_file
+from resources.storage.objects.working_copy import files_of
 from resources.storage.slices.format import (
     check_columns,
     check_owner,
@@ -22,7 +23,6 @@ from resources.storage.slices.format import (
     parquet_writer,
     provenance_of,
     readable,
-    replace_file,
     to_arrow,
     to_pandas,
     with_later_columns,
@@ -55,12 +55,14 @@ class ParquetStore:
     """Keeps the slices of every table below ``root/data``.
 
     A write goes to a temporary file which is flushed to disk and renamed, so a reader sees the
-    old slice or the new one. Writers of different slices share nothing.
+    old slice or the new one. Writers of different slices share nothing. In a home that is a working copy
+    (``objects.working_copy``) the slices are objects, and the files are fetched where they are not up to date.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.data = root / "data"
+        self.home_files = files_of(root)
 
     def table_folder(self, table: Table) -> Path:
         """Return the folder that holds every slice of a table."""
@@ -85,7 +87,18 @@ class ParquetStore:
 
     def exists(self, table: Table, key: SliceKey) -> bool:
         """Return whether the slice was ever written."""
+        self._refresh(table, key)
         return self.path(table, key).is_file()
+
+    def refresh(self, table: Table) -> None:
+        """Bring every slice of a table up to date, before somebody reads its files by their paths."""
+        self.home_files.refresh_folder(self.table_folder(table))
+
+    def _refresh(self, table: Table, key: SliceKey) -> None:
+        """Bring a slice up to date. Under its lock it is what it was when that was taken, so that what is written is
+        what was read, changed."""
+        if self.home_files.when_locked(self.slice_folder(table, key)) and not self.lock(table, key).is_locked:
+            self.home_files.refresh(self.path(table, key))
 
     def slices(self, table: Table) -> list[SliceKey]:
         """Return the keys of every stored slice, sorted; for a table that is sliced by year, a key for each year."""
@@ -96,6 +109,7 @@ class ParquetStore:
         """Return key and file of every stored slice, sorted by path; for a table that is sliced by year, a file for
         each."""
         folder = self.table_folder(table)
+        self.refresh(table)
         return sorted(
             (
                 (SliceKey(parts.get("ticker"), parts.get("horizon")), path_of(table, folder, parts))
@@ -111,7 +125,12 @@ class ParquetStore:
 
         folder = self.slice_folder(table, key)
         folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS, is_singleton=True)
+        return FileLock(
+            folder / ".lock",
+            timeout=LOCK_TIMEOUT_SECONDS,
+            is_singleton=True,
+            on_acquired=self.home_files.when_locked(folder),
+        )
 
     def prepare(
         self,
@@ -156,6 +175,7 @@ class ParquetStore:
         Raises
         ------
         StorageError : where the table is append-only and a stored row would be lost or altered.
+        SliceBusyError : where the slice is an object that was written from elsewhere since it was read here.
         """
         table, key = prepared.table, prepared.key
         arrow = to_arrow(prepared.frame, table, prepared.provenance)
@@ -166,7 +186,7 @@ class ParquetStore:
                 leftover.unlink(missing_ok=True)
             if table.is_append_only:
                 refuse_to_alter(self, table, key, prepared.frame)
-            replace_file(folder / FILE_NAME, parquet_writer(arrow))
+            self.home_files.replace(folder / FILE_NAME, parquet_writer(arrow))
             if table.is_append_only:
                 keep_copy(self, table, key)
         return prepared.provenance
@@ -191,6 +211,7 @@ class ParquetStore:
         StorageError : where the file cannot be read, or is not what was stored.
         """
         path = self.path(table, key)
+        self._refresh(table, key)
         try:
             with readable(table, key, path):
                 file = open_parquet(path)
@@ -226,6 +247,7 @@ class ParquetStore:
         import pyarrow.parquet as pq
 
         path = self.path(table, key)
+        self._refresh(table, key)
         if not path.is_file():
             return None
         with readable(table, key, path):
@@ -242,6 +264,7 @@ class ParquetStore:
         import pyarrow.parquet as pq
 
         path = self.path(table, key)
+        self._refresh(table, key)
         if not path.is_file():
             return frozenset()
         with readable(table, key, path):
@@ -259,5 +282,5 @@ class ParquetStore:
         path = self.path(table, key)
         with self.lock(table, key):
             aside = path.with_name(f"{FILE_NAME}{ASIDE}{pd.Timestamp.now('UTC'):%Y%m%dT%H%M%S%fZ}")
-            path.replace(aside)
+            self.home_files.set_aside(path, aside)
         return aside

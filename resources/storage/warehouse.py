@@ -25,7 +25,7 @@ from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.read_only import connect_read_only, the_query
 from resources.storage.slice_check import check_pages
 from resources.storage.slices.paths import SCHEMA_FILE_NAME
-from resources.storage.warehouse_views import fingerprint, statements
+from resources.storage.warehouse_views import RECORDS_SCHEMA, fingerprint, statements
 from trading_dag.errors import StorageError
 from trading_dag.schemas import PRICES_DAILY, TABLES, Table
 
@@ -113,6 +113,7 @@ class Warehouse:
     def _run(self, sql: str, parameters: list[object], keys: Collection[SliceKey] | None, verify: bool) -> pd.DataFrame:
         with self.connect() if self._pool is None else self._pool.lent() as connection:
             query = the_query(connection, sql)
+            self.refresh(sql)
             for table in tables_named(sql) if verify else []:
                 for key, path in self.store.files(table):
                     if keys is None or key in keys:
@@ -121,6 +122,13 @@ class Warehouse:
                 # DuckDB 2.0 turns moments into pandas by a keyword that pandas 3.1 deprecates.
                 warnings.filterwarnings("ignore", message="The inplace keyword in DataFrame.drop")
                 return connection.execute(query, parameters).df()
+
+    def refresh(self, sql: str) -> None:
+        """Bring up to date what a query reads, where the home is a working copy: the tables that it names, or all for
+        what is recorded of them."""
+        is_of_all = RECORDS_SCHEMA in re.findall(r"\w+", sql.lower())
+        for table in TABLES.values() if is_of_all else tables_named(sql):
+            self.store.refresh(table)
 
     @property
     def _data(self) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from assets.run.log_output import log_to_stderr
+from resources.storage.objects.marker import attach
 from trading_dag.errors import ConfigurationError
 from trading_dag.reporting.visible_text import visible
 from trading_dag.settings import ENVIRONMENT_FILE_ENCODING, Settings, unknown_variables
@@ -43,6 +44,7 @@ class CommandContext:
             log_to_stderr(self.settings.log_level)
         self.tickers, self.horizons = self.settings.select(_names(tickers), _names(horizons))
         _finish_restore(self.settings.home)
+        attach(self.settings.home, self.settings.data_url)
         self.state = self.settings.home / ".dagster"
         self.state.mkdir(parents=True, exist_ok=True)
         self._configure_dagster()

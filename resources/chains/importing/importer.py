@@ -350,4 +350,4 @@ def _recorded(store: ChainStore, record: Path, file: ChainFile) -> FileImport | 
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     pairs = (name.rsplit("/", 1) for name in done.slices)
-    return done if all(store.path(ticker, int(year)).is_file() for ticker, year in pairs) else None
+    return done if all(int(year) in store.years(ticker) for ticker, year in pairs) else None

@@ -20,9 +20,8 @@ HISTORY: Final = "history.jsonl"
 _FIELDS: Final = {entry.name for entry in fields(ServingEvent)}
 
 
-def append_event(folder: Path, event: ServingEvent) -> None:
-    """Append an event, flushed to disk; half a line that a killed process left at the end goes first."""
-    path = folder / HISTORY
+def append_event(path: Path, event: ServingEvent) -> None:
+    """Append an event to a record, flushed to disk; half a line that a killed process left at the end goes first."""
     line = json.dumps(asdict(event), ensure_ascii=False, allow_nan=False).encode() + b"\n"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:

@@ -21,7 +21,9 @@ def history_of(store: ModelStore, name: str, *, ticker: str, horizon: str) -> tu
     ------
     StorageError : where the record cannot be read.
     """
-    return read_events(store.folder(name, ticker=ticker, horizon=horizon))
+    folder = store.folder(name, ticker=ticker, horizon=horizon)
+    store.home_files.refresh_folder(folder)
+    return read_events(folder)
 
 
 def version_before(store: ModelStore, name: str, *, ticker: str, horizon: str) -> str | None:
@@ -50,8 +52,8 @@ def version_records(store: ModelStore, name: str, *, ticker: str, horizon: str) 
     StorageError : where a spec, the pointer or the record of events cannot be read.
     """
     folder = store.folder(name, ticker=ticker, horizon=horizon)
+    latest = store.latest_version(name, ticker=ticker, horizon=horizon)  # which brings the folder up to date
     events = read_events(folder)
-    latest = store.latest_version(name, ticker=ticker, horizon=horizon)
     return [
         VersionRecord(
             name=name,

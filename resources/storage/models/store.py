@@ -17,7 +17,6 @@ it left half written is ignored and swept away by the next save.
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +29,9 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from resources.storage.durable import flush_folder
-from resources.storage.models.files import read_inputs, read_model, write_model
-from resources.storage.models.history import append_event
+from resources.storage.models.files import SPEC_FILE, read_inputs, read_model, write_model
+from resources.storage.models.history import HISTORY, append_event
+from resources.storage.objects.working_copy import HomeFiles, files_of
 from trading_dag.errors import ConfigurationError, ModelNotFoundError, SliceBusyError, StorageError
 from trading_dag.models.fitted import FittedModel
 from trading_dag.models.versions import ServingEvent
@@ -92,15 +92,17 @@ class ModelStore:
         at = {"ticker": fitted.ticker, "horizon": fitted.horizon}
         folder = self.folder(fitted.name, **at)
         folder.mkdir(parents=True, exist_ok=True)
+        files = self.home_files
         with self._locked(folder, f"{fitted.name} of {fitted.ticker} {fitted.horizon}", timeout=LOCK_TIMEOUT_SECONDS):
             _sweep(folder)
             version = version or new_version(fitted, at=self.clock())
-            if not (folder / version).exists():
+            files.refresh_folder(folder)
+            if not (folder / version / SPEC_FILE).exists():
                 partial = folder / f"{_PARTIAL}{uuid4().hex}"
                 partial.mkdir()
                 write_model(fitted, partial)
                 flush_folder(partial)
-                partial.rename(folder / version)
+                files.put_folder(partial, folder / version, last=SPEC_FILE)
                 flush_folder(folder)
             if decision is not None:
                 serves = self.version_in_use(fitted.name, **at)
@@ -111,7 +113,7 @@ class ModelStore:
                     )
                 self._record(folder, "fitted", version, champion, decision, takes_over=make_latest)
             if make_latest:
-                _point(folder, version)
+                self._point(folder, version)
         return version
 
     def promote(
@@ -139,7 +141,7 @@ class ModelStore:
                 raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
             before = self.version_in_use(name, ticker=ticker, horizon=horizon)
             self._record(folder, event, version, before, {"kind": "person", "reason": reason}, takes_over=True)
-            _point(folder, version)
+            self._point(folder, version)
 
     def load(self, name: str, *, ticker: str, horizon: str, version: str | None = LATEST) -> FittedModel:
         """Return a stored model that predicts exactly as it did when it was saved.
@@ -157,8 +159,8 @@ class ModelStore:
         chosen = self.latest_version(name, ticker=ticker, horizon=horizon) if version == LATEST else version
         if chosen is None:
             raise ModelNotFoundError(f"{name} of {ticker} {horizon} was never fitted; `trading-dag train` fits it")
-        folder = self.folder(name, ticker=ticker, horizon=horizon)
-        if not _VERSION.fullmatch(chosen) or not (folder / chosen).is_dir():
+        folder = self._refreshed(name, ticker=ticker, horizon=horizon)
+        if not _VERSION.fullmatch(chosen) or not (folder / chosen / SPEC_FILE).is_file():
             raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {chosen!r}")
         fitted = read_model(folder / chosen)
         if (fitted.name, fitted.ticker, fitted.horizon) != (name, ticker, horizon):
@@ -167,10 +169,10 @@ class ModelStore:
 
     def versions(self, name: str, *, ticker: str, horizon: str) -> tuple[str, ...]:
         """Return every complete version, oldest first; an empty tuple where the model was never fitted."""
-        folder = self.folder(name, ticker=ticker, horizon=horizon)
+        folder = self._refreshed(name, ticker=ticker, horizon=horizon)
         if not folder.is_dir():
             return ()
-        return tuple(sorted(path.name for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()))
+        return tuple(sorted(path.name for path in folder.iterdir() if _is_version(path)))
 
     def latest_version(self, name: str, *, ticker: str, horizon: str) -> str | None:
         """Return the version in use; None where the model was never fitted.
@@ -179,12 +181,12 @@ class ModelStore:
         ------
         StorageError : where the pointer names no version that exists.
         """
-        pointer = self.folder(name, ticker=ticker, horizon=horizon) / LATEST
+        pointer = self._refreshed(name, ticker=ticker, horizon=horizon) / LATEST
         try:
             version = pointer.read_bytes().decode(errors="backslashreplace").strip()
         except FileNotFoundError:
             return None
-        if not _VERSION.fullmatch(version) or not (pointer.parent / version).is_dir():
+        if not _is_version(pointer.parent / version):
             raise StorageError(
                 f"{pointer} names {version[:80]!r}, which does not exist; `trading-dag train --tickers {ticker} "
                 f"--horizons {horizon}` fits and names a new one"
@@ -193,9 +195,9 @@ class ModelStore:
 
     def version_in_use(self, name: str, *, ticker: str, horizon: str) -> str | None:
         """Return the version in use; None also where the pointer names none that exists, which a new one mends."""
-        pointer = self.folder(name, ticker=ticker, horizon=horizon) / LATEST
+        pointer = self._refreshed(name, ticker=ticker, horizon=horizon) / LATEST
         text = pointer.read_bytes().decode(errors="backslashreplace").strip() if pointer.is_file() else ""
-        return text if _VERSION.fullmatch(text) and (pointer.parent / text).is_dir() else None
+        return text if _is_version(pointer.parent / text) else None
 
     def inputs(self, name: str, *, ticker: str, horizon: str) -> dict[str, str] | None:
         """Return the content hash of each input of the version in use; None where the model was never fitted."""
@@ -208,6 +210,7 @@ class ModelStore:
         """Return name, ticker and horizon of everything that was ever fitted, sorted; folders of other names are left
         out. The horizon is empty where a model is of all horizons of a ticker."""
         slices = []
+        self.home_files.refresh_folder(self.root)
         of_horizons = [
             (*folder.parts[-3:-1], folder.parts[-1][8:]) for folder in self.root.glob("*/ticker=*/horizon=*")
         ]
@@ -224,11 +227,11 @@ class ModelStore:
     def size(self, name: str, *, ticker: str, horizon: str, version: str) -> int:
         """Return the bytes of a version's files."""
         folder = self.folder(name, ticker=ticker, horizon=horizon) / version
-        return sum(path.stat().st_size for path in folder.iterdir())
+        return sum(path.stat().st_size for path in folder.iterdir() if not path.name.startswith("."))
 
     def latest_changed_at(self, name: str, *, ticker: str, horizon: str) -> dt.datetime | None:
         """Return the UTC time at which the version in use last changed; None where there never was one."""
-        pointer = self.folder(name, ticker=ticker, horizon=horizon) / LATEST
+        pointer = self._refreshed(name, ticker=ticker, horizon=horizon) / LATEST
         return dt.datetime.fromtimestamp(pointer.stat().st_mtime, dt.UTC) if pointer.is_file() else None
 
     def remove(self, name: str, *, ticker: str, horizon: str, version: str) -> None:
@@ -246,6 +249,7 @@ class ModelStore:
                 raise ModelNotFoundError(f"{name} of {ticker} {horizon} has no version {version}")
             if version == self.latest_version(name, ticker=ticker, horizon=horizon):
                 raise StorageError(f"{name} of {ticker} {horizon}: version {version} is the one in use")
+            self.home_files.withdraw(folder / version, first=SPEC_FILE)
             (folder / version).rename(folder / f"{_PARTIAL}{uuid4().hex}")
             flush_folder(folder)
             _sweep(folder)
@@ -271,7 +275,22 @@ class ModelStore:
             reason=str(decision["reason"]),
             comparison=decision.get("comparison"),
         )
-        append_event(folder, entry)
+        self.home_files.change(folder / HISTORY, lambda path: append_event(path, entry))
+
+    def _point(self, folder: Path, version: str) -> None:
+        """Replace the pointer in one step."""
+        self.home_files.replace(folder / LATEST, lambda path: path.write_text(f"{version}\n", encoding="utf-8"))
+
+    @property
+    def home_files(self) -> HomeFiles:
+        """Return how the files are kept: in the folder alone, or as copies of objects."""
+        return files_of(self.root.parent)
+
+    def _refreshed(self, name: str, *, ticker: str, horizon: str) -> Path:
+        """Return the folder of a slice's versions, brought up to date."""
+        folder = self.folder(name, ticker=ticker, horizon=horizon)
+        self.home_files.refresh_folder(folder)
+        return folder
 
     @contextmanager
     def _locked(self, folder: Path, what: str, *, timeout: float) -> Iterator[None]:
@@ -320,12 +339,6 @@ def _sweep(folder: Path) -> None:
             leftover.unlink()
 
 
-def _point(folder: Path, version: str) -> None:
-    """Replace the pointer in one step."""
-    partial = folder / f"{_PARTIAL}{uuid4().hex}"
-    with partial.open("w", encoding="utf-8") as handle:
-        handle.write(f"{version}\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.replace(folder / LATEST)
-    flush_folder(folder)
+def _is_version(folder: Path) -> bool:
+    """Return whether a folder is a complete version: its spec was written last."""
+    return bool(_VERSION.fullmatch(folder.name)) and (folder / SPEC_FILE).is_file()

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from resources.storage import append_only
+from resources.storage import parquet_store
 from resources.storage.append_only import COPY_NAME, files_set_aside, mend
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.trading_dag.strategy.forecasts import SESSIONS, forecasts, no_log
@@ -183,7 +183,7 @@ def test_a_failure_between_file_and_copy_costs_no_row(store: ParquetStore, monke
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(append_only, "replace_file", fail)
+        patched.setattr(parquet_store, "keep_copy", fail)
         with pytest.raises(OSError, match="No space"):
             append(store, 3)
     flip_a_bit(store.path(PREDICTIONS_LOG, KEY).with_name(COPY_NAME))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from resources.storage.models.history import append_event
+from resources.storage.models.history import HISTORY, append_event
 from resources.storage.models.retention import named_digits, remove_versions, superfluous_versions
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
@@ -91,7 +91,7 @@ def test_newer_versions_that_were_refused_go_like_older_ones(models: ModelStore,
     for version, served in ((SECOND, FIRST), (THIRD, SECOND), (FOURTH, SECOND)):
         kind = "no_worse" if version == SECOND else "worse"
         serves = version if kind == "no_worse" else SECOND
-        append_event(folder, ServingEvent("2025-01-05", "fitted", version, serves, served, kind, "compared"))
+        append_event(folder / HISTORY, ServingEvent("2025-01-05", "fitted", version, serves, served, kind, "compared"))
     assert going(models, store) == [THIRD, FOURTH]
     assert going(models, store, keep=2) == [THIRD]
 
@@ -99,6 +99,7 @@ def test_newer_versions_that_were_refused_go_like_older_ones(models: ModelStore,
 def test_nothing_goes_within_an_hour_of_a_new_version(models: ModelStore, store: ParquetStore) -> None:
     fresh = f"{NOW - dt.timedelta(minutes=30):%Y%m%dT%H%M%S%fZ}-feedf00d"
     (models.root / NAME / "ticker=SPY" / "horizon=24h" / fresh).mkdir()
+    (models.root / NAME / "ticker=SPY" / "horizon=24h" / fresh / "spec.json").write_text("{}")
     assert going(models, store) == []
 
 

@@ -232,11 +232,11 @@ def test_a_kill_within_a_promotion_leaves_one_of_the_two_in_use(
 
 def test_half_a_line_at_the_end_of_the_record_is_none_and_goes_with_the_next_event(tmp_path: Path) -> None:
     event = ServingEvent("2025-01-01", "fitted", "b", "b", "a", "no_worse", "no worse")
-    append_event(tmp_path, event)
+    append_event(tmp_path / HISTORY, event)
     with (tmp_path / HISTORY).open("ab") as handle:
         handle.write(b'{"at": "2025-01-02", "ev')
     assert read_events(tmp_path) == (event,)
-    append_event(tmp_path, event)
+    append_event(tmp_path / HISTORY, event)
     assert read_events(tmp_path) == (event, event)
 
 
@@ -244,7 +244,7 @@ def test_half_a_line_at_the_end_of_the_record_is_none_and_goes_with_the_next_eve
     "line", ["{", "[]", "null", '{"at": 1}', json.dumps({"at": "x"}), json.dumps(dict.fromkeys("abc"))]
 )
 def test_a_line_that_is_no_event_is_a_storage_error_that_names_it(tmp_path: Path, line: str) -> None:
-    append_event(tmp_path, ServingEvent("2025-01-01", "fitted", "b", "b", None, "first", "the first"))
+    append_event(tmp_path / HISTORY, ServingEvent("2025-01-01", "fitted", "b", "b", None, "first", "the first"))
     with (tmp_path / HISTORY).open("a") as handle:
         handle.write(line + "\n")
     with pytest.raises(StorageError, match="line 2"):
