@@ -423,7 +423,7 @@ class SliceRunner:
             self.instance,
             partition=partition_key(item.key),
             selection=[key for declaration in declarations for key in declaration.asset_keys],
-            tags={"trading_dag/mode": item.mode},
+            mode=item.mode,
         )
 
 

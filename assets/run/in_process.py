@@ -3,12 +3,13 @@ words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
 
+from assets.declare.vendor_steps import COMMAND_TAG
 from assets.run.stopping import raise_if_stopped
 from resources.io_managers.tables import DECISION_METADATA, SUCCESSION_METADATA
 from resources.left_out import LEFT_OUT
@@ -46,9 +47,12 @@ def run_job(
     *,
     partition: str | None,
     selection: Sequence[dg.AssetKey] | None = None,
-    tags: Mapping[str, str] | None = None,
+    mode: str = "command",
 ) -> RunOutcome:
     """Execute a job, or some assets of it, on one partition. A failing step raises nothing here.
+
+    The run says in its tags that a command executes it, and in which mode: its steps do not wait for a vendor that
+    cannot be reached, as those of the daemon's runs do.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def run_job(
         asset_selection=selection,
         run_config=QUIET_CONSOLE,
         raise_on_error=False,
-        tags=tags,
+        tags={COMMAND_TAG: mode},
     )
     raise_if_stopped()
     materialized = [

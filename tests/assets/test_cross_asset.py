@@ -57,7 +57,6 @@ def compute(settings: Settings, ticker: str) -> pd.DataFrame:
             instance,
             partition=ticker,
             selection=[TECHNICAL_KEY, CROSS],
-            tags={},
         )
         assert outcome.errors == ()
     return ParquetStore(settings.home).read(CROSS_ASSET, SliceKey(ticker))
@@ -141,7 +140,7 @@ def test_a_benchmark_that_is_not_what_was_stored_fails_the_slice_by_name(files: 
     path.write_bytes(path.read_bytes()[:200])
     with dg.DagsterInstance.ephemeral() as instance:
         job = build_for_command(files).resolve_job_def(MARKET_JOB)
-        outcome = run_job(job, instance, partition="XLK", selection=[TECHNICAL_KEY, CROSS], tags={})
+        outcome = run_job(job, instance, partition="XLK", selection=[TECHNICAL_KEY, CROSS])
     assert any("raw.prices_daily" in error and "SPY" in error for error in outcome.errors)
     with pytest.raises(StorageError):
         store.provenance(PRICES_DAILY, SliceKey("SPY"))

@@ -40,7 +40,7 @@ def store(settings: Settings) -> ParquetStore:
 def fitted(settings: Settings) -> pd.DataFrame:
     with dg.DagsterInstance.ephemeral() as instance:
         job = build_for_command(settings).resolve_job_def(MARKET_JOB)
-        assert run_job(job, instance, partition="SPX", selection=[HMM], tags={}).errors == ()
+        assert run_job(job, instance, partition="SPX", selection=[HMM]).errors == ()
     return ParquetStore(settings.home).read(REGIME_HMM, SPX)
 
 

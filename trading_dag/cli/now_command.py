@@ -94,7 +94,7 @@ def _made(context: CommandContext, tickers: list[str], *, quiet: bool) -> dict[s
         with progress_bar(context, quiet=quiet) as progress:
             task = progress.add_task("session under way", total=len(tickers))
             for ticker in tickers:
-                outcomes[ticker] = run_job(job, instance, partition=ticker, tags={"trading_dag/mode": "now"})
+                outcomes[ticker] = run_job(job, instance, partition=ticker, mode="now")
                 progress.update(task, advance=1)
     return outcomes
 

@@ -5,6 +5,7 @@ import pytest
 
 from assets.declare import vendor_steps
 from assets.declare.vendor_steps import COMMAND_TAG, asked_again_later, pool_of
+from assets.run.in_process import run_job
 from trading_dag.errors import SourceError, SourceFormatError, SourceUnavailableError
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 
@@ -45,6 +46,22 @@ def test_what_would_fail_again_and_a_command_fail_at_once(instance: dg.DagsterIn
     assert attempts(instance, [SourceFormatError(problem="another shape", **TOLD)]) == ["try", "failed"]
     away = SourceUnavailableError(problem="no connection", **TOLD)
     assert attempts(instance, [away], {COMMAND_TAG: "refresh"}) == ["try", "failed"]
+
+
+def test_no_run_of_a_command_waits_for_a_vendor_whatever_part_of_the_command_began_it(
+    instance: dg.DagsterInstance,
+) -> None:
+    @dg.asset
+    def chain(context: dg.AssetExecutionContext) -> None:
+        with asked_again_later(context):
+            raise SourceUnavailableError(problem="no connection", **TOLD)
+
+    job = dg.define_asset_job("chains", [chain]).resolve(asset_graph=dg.Definitions([chain]).resolve_asset_graph())
+    outcome = run_job(job, instance, partition=None)
+    assert len(outcome.errors) == 1
+    run = instance.get_runs()[0]
+    assert (run.status, run.tags[COMMAND_TAG]) == (dg.DagsterRunStatus.FAILURE, "command")
+    assert "chain" in outcome.errors[0]
 
 
 def test_waits_grow_and_scatter() -> None:
