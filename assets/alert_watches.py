@@ -25,6 +25,7 @@ from trading_dag.alerts.failed_runs import FailedStep, failed_run
 from trading_dag.alerts.paper import kill_switch, paper_orders
 from trading_dag.alerts.signals import signals_of
 from trading_dag.alerts.stale_data import stale_data
+from trading_dag.freshness import UNDATED_SOURCES
 from trading_dag.schemas import DRIFT, PRICES_DAILY, RECOMMENDATION, REGISTRY, VERSIONS
 from trading_dag.schemas.paper import ORDERS
 from trading_dag.settings import Settings
@@ -38,8 +39,6 @@ ORDERS_CURSOR: Final = "paper orders"
 PAPER_FOLDER: Final = "paper"
 PARTITION_TAG: Final = "dagster/partition"
 WILL_RETRY_TAG: Final = "dagster/will_retry"
-# The sample ends years ago by design, so nothing of it is late.
-UNDATED_SOURCES: Final = ("sample",)
 _STEPS: Final = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -199,7 +198,8 @@ def stale_prices(sight: Sight, book: Book) -> Look:
     if sight.settings.source in UNDATED_SOURCES:
         return Look()
     last = {ticker: _last_session(sight.store, ticker) for ticker in sight.tickers}
-    return _lasting("stale_data", stale_data(last, now=sight.now, settings=sight.settings.alerts))
+    source = sight.settings.source
+    return _lasting("stale_data", stale_data(last, now=sight.now, settings=sight.settings.alerts, source=source))
 
 
 def _last_session(store: ParquetStore, ticker: str) -> pd.Timestamp | None:

@@ -33,7 +33,7 @@ def build_report_job(partitions: Partitions) -> dg.JobDefinition:
         settings = context.resources.settings
         report = daily_report(
             context.resources.store, tickers=partitions.tickers, horizons=partitions.horizons,
-            now=pd.Timestamp.now("UTC"),
+            now=pd.Timestamp.now("UTC"), settings=settings.alerts,
         )  # fmt: skip
         if report is None:
             context.log.info("no recommendation is stored yet, so there is no report")

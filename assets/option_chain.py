@@ -49,7 +49,7 @@ OPTION_CHAIN_KEY: Final = dg.AssetKey([OPTION_CHAIN.group, OPTION_CHAIN.name])
 
 def build_option_chain(partitions: Partitions) -> dg.AssetsDefinition:
     """Return the asset ``raw.option_chain``, with its checks, for one universe."""
-    checks = check_specs(OPTION_CHAIN, checks_of(OPTION_CHAIN), partitions_def=partitions.date_ticker)
+    checks = check_specs(OPTION_CHAIN_KEY, checks_of(OPTION_CHAIN), partitions_def=partitions.date_ticker)
 
     @dg.multi_asset(
         name="raw__option_chain",
@@ -93,7 +93,7 @@ def _fetch(context: dg.AssetExecutionContext) -> Iterator[Any]:
     verdicts = verify(OPTION_CHAIN, frame, context=judged)
     results = list(check_results(OPTION_CHAIN_KEY, verdicts))
     where = f"{ticker} {session:%Y-%m-%d}"
-    refused = objections(OPTION_CHAIN, where, verdicts)
+    refused = objections(OPTION_CHAIN.qualified_name, where, verdicts)
     if refused:
         yield from results
         raise one_refusal(where, refused)

@@ -184,7 +184,7 @@ class RunningSession:
         from resources.expectations import verify
 
         where = f"{self.ticker}, session under way {self.session:%Y-%m-%d}"
-        refused = objections(table, where, verify(table, frame, context=context))
+        refused = objections(table.qualified_name, where, verify(table, frame, context=context))
         if refused:
             raise one_refusal(where, refused)
 

@@ -15,14 +15,15 @@ import pandas as pd
 
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.warehouse import Warehouse
+from trading_dag.alert_settings import AlertSettings
 from trading_dag.errors import AlertNotSentError, ConfigurationError
+from trading_dag.freshness import DataAge, counted_sessions, data_age
 from trading_dag.reporting.daily_page import QUERIES, daily_page
 from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.reporting.summary_order import what_to_trade
 from trading_dag.reporting.tables import simulated_notice
 from trading_dag.reporting.text import titled
 from trading_dag.schemas import PREDICTIONS_PRICE, RECOMMENDATION
-from trading_dag.sessions import last_settled_session, sessions_behind
 
 if TYPE_CHECKING:
     from trading_dag.settings import Settings
@@ -58,13 +59,19 @@ class DailyReport:
 
 
 def daily_report(
-    store: ParquetStore, *, tickers: Sequence[str], horizons: Sequence[str], now: pd.Timestamp
+    store: ParquetStore,
+    *,
+    tickers: Sequence[str],
+    horizons: Sequence[str],
+    now: pd.Timestamp,
+    settings: AlertSettings,
 ) -> DailyReport | None:
     """Return the report of the newest session; None where no recommendation is stored.
 
     Parameters
     ----------
-    now : UTC; whether the newest session is the latest that has closed is said by it.
+    now : UTC; how old the newest session is is said by it.
+    settings : when data are stale.
     """
     chosen = [list(tickers), list(horizons)]
     keys = [SliceKey(ticker, horizon) for ticker in tickers for horizon in horizons]
@@ -75,7 +82,7 @@ def daily_report(
         return None
     ends = input_end_lines(input_ends(warehouse.query(INPUT_ENDS_SQL, chosen, keys=keys)))  # type: ignore[arg-type]
     session = pd.Timestamp(signals["session"].max())
-    notes = (*_notes(store, signals, session=session, now=now), *ends)
+    notes = (*_notes(store, signals, data_age(session, now=now.to_pydatetime(), settings=settings)), *ends)
     served = signals[signals["is_served"]]
     page = daily_page(frames, _pictures(store, tickers, horizons[-1]), notes=notes)
     reasons = [f"{row['ticker']} {row['horizon']}: {row['reasoning']}" for row in served.to_dict("records")]
@@ -118,13 +125,15 @@ def mail_report(report: DailyReport, path: Path, settings: Settings) -> tuple[st
     return settings.alerts.email_to
 
 
-def _notes(store: ParquetStore, signals: pd.DataFrame, *, session: pd.Timestamp, now: pd.Timestamp) -> tuple[str, ...]:
+def _notes(store: ParquetStore, signals: pd.DataFrame, age: DataAge) -> tuple[str, ...]:
     """Return what has to be seen before any figure: that data are simulated, or old."""
     slices = signals[["ticker", "horizon"]].drop_duplicates().itertuples(index=False)
     sources = [(str(ticker), _source(store, SliceKey(ticker, horizon))) for ticker, horizon in slices]
-    missed = sessions_behind(session, last_settled_session(now))
-    stale = f"Stale: {missed:,} sessions have closed since {session:%Y-%m-%d}, and nothing of them is stored."
-    return tuple(filter(None, (simulated_notice(sources), stale if missed else "")))
+    kind = "Stale" if age.is_stale else "Not there yet"
+    late = (
+        f"{kind}: {counted_sessions(age.behind)} closed since {age.last:%Y-%m-%d} and not stored." if age.behind else ""
+    )
+    return tuple(filter(None, (simulated_notice(sources), late)))
 
 
 def _source(store: ParquetStore, key: SliceKey) -> str | None:

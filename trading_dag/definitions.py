@@ -16,6 +16,7 @@ from assets.automation_sensors import build_automation_sensors
 from assets.catalog import DECLARATIONS
 from assets.daily_report import build_report_job
 from assets.declare.materialization import build_asset
+from assets.freshness_sensor import build_freshness_sensor
 from assets.intraday_schedule import build_hourly_schedule
 from assets.jobs import (
     DURING_SESSION_JOB,
@@ -78,6 +79,7 @@ def build_definitions(
             *build_automation_sensors(running=settings.automation),
             build_drift_sensor(jobs[RETRAIN_JOB], partitions),
             *build_alert_sensors(settings, partitions),
+            build_freshness_sensor(partitions),
         ],
         executor=dg.in_process_executor,
         resources={**deployed_resources(settings), **(resources or {})},

@@ -42,7 +42,7 @@ def verdicts_of(
     technical, macro = inputs.get("technical"), inputs.get("macro")
     context = QualityContext(
         now_session=now,
-        expected_last_session=now if at.source.name == LIVE_SOURCE else None,
+        expected_last_session=_due(at) if at.source.name == LIVE_SOURCE else None,
         technical=technical if isinstance(technical, pd.DataFrame) else None,
         macro=macro if isinstance(macro, pd.DataFrame) else None,
         **(_about_prices(frame, at) if table is PRICES_DAILY else {}),
@@ -54,6 +54,12 @@ def verdicts_of(
         _cross_verdict(entry, frame, result, at, inputs) for entry in declaration.cross_rules if entry.table is table
     ]
     return verdicts
+
+
+def _due(at: Slice) -> pd.Timestamp:
+    from trading_dag.freshness import session_due
+
+    return session_due(pd.Timestamp.now("UTC").to_pydatetime(), by=at.settings.alerts.signal_by)
 
 
 def _about_prices(frame: pd.DataFrame, at: Slice) -> dict[str, Any]:

@@ -17,6 +17,15 @@ import pandas as pd
 from assets.automation import condition_of, stage_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, TUNING_TAG, Declaration, Read, Result, Slice
+from assets.declare.freshness import (
+    AGE_NAME,
+    FRESH_TABLES,
+    age_of_record,
+    data_through,
+    freshness_results,
+    freshness_spec,
+)
+from assets.declare.model_checks import SCHEMA_NAME, columns_of_model, rules_of_model, verdicts_of_model
 from assets.declare.pictures import pictures_of
 from assets.declare.shown import column_lineage, shown_of
 from assets.declare.standing import code_references, owners_of, tags_of
@@ -29,7 +38,7 @@ from resources.io_managers.tables import (
     SOURCE_METADATA,
     StoredModel,
 )
-from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice
+from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE, WARNINGS_ATTRIBUTE, PreparedSlice, Provenance
 from trading_dag.errors import BadSliceError
 from trading_dag.quality import Rule, empty_frame
 from trading_dag.schemas import Column, SliceKind, Table
@@ -63,8 +72,12 @@ def build_asset(declaration: Declaration, partitions: Partitions, settings: Sett
     checks = [
         spec
         for table in declaration.tables
-        for spec in check_specs(table, declaration.checks(table), partitions_def=definition)
-    ]
+        for spec in check_specs(
+            dg.AssetKey([table.group, table.name]), declaration.checks(table), partitions_def=definition
+        )
+    ] + [freshness_spec(table, definition) for table in declaration.tables if table in FRESH_TABLES]
+    if declaration.is_model:
+        checks = check_specs(declaration.asset_keys[0], rules_of_model(declaration), partitions_def=definition)
 
     @dg.multi_asset(
         name=f"{declaration.group}__{declaration.name}",
@@ -99,7 +112,7 @@ def _out(declaration: Declaration, key: dg.AssetKey, settings: Settings) -> dg.A
 
 def _of_definition(declaration: Declaration, table: Table | None) -> dict[str, Any]:
     """What the UI shows of an asset before it is made: its columns, and where its code stands."""
-    columns = {} if table is None else {"dagster/column_schema": column_schema(table)}
+    columns = columns_of_model(declaration) if table is None else {SCHEMA_NAME: column_schema(table)}
     return {**columns, **code_references(declaration.function)}
 
 
@@ -151,7 +164,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         with asked_again_later(context):
             produced = declaration.function(at, **inputs)
         if declaration.is_model:
-            yield _model_output(declaration, context, at, replace(produced, inputs=hashes), inputs)
+            yield from _of_model(declaration, context, at, replace(produced, inputs=hashes), inputs)
             return
         result = produced if isinstance(produced, Result) else Result({declaration.name: produced})
         result = _with_reason_for_no_rows(result, [inputs[name] for name in declaration.reads])
@@ -171,10 +184,14 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
             described = declaration.describe(at, result.frames[declaration.tables[0].name])
             result = replace(result, metadata={**result.metadata, **described})
         shown = [*declaration.fingerprint(at.settings).values(), *content_hashes(inputs)]
+        made: list[tuple[Table, Provenance]] = []
         for table in declaration.tables:
-            yield _output(declaration, context, table, result, at, hashes=hashes, sources=sources, shown=shown)
+            output = _output(declaration, context, table, result, at, hashes=hashes, sources=sources, shown=shown)
+            made.append((table, output.value.provenance))
+            yield output
         # After the outputs: Dagster counts a verdict only for the materialization that precedes it.
         yield from checks
+        yield from freshness_results(made, at.settings)
 
 
 def _of_one_source(declaration: Declaration, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -202,18 +219,18 @@ def _check(
         if not verdict.passed:
             context.log.warning("%s [%s] %s: %s", table.qualified_name, at.key, verdict.rule.name, verdict.detail)
     result.frames[table.name].attrs[WARNINGS_ATTRIBUTE] = recorded_warnings(verdicts)
-    failures += objections(table, str(at.key), verdicts)
+    failures += objections(table.qualified_name, str(at.key), verdicts)
     yield from check_results(dg.AssetKey([table.group, table.name]), verdicts)
 
 
 def check_specs(
-    table: Table, checks: Mapping[str, tuple[Rule, ...]], *, partitions_def: dg.PartitionsDefinition | None
+    key: dg.AssetKey, checks: Mapping[str, tuple[Rule, ...]], *, partitions_def: dg.PartitionsDefinition | None
 ) -> list[dg.AssetCheckSpec]:
-    """Return the asset checks of a table; a check blocks when all its rules do."""
+    """Return the asset checks of a table or a model; a check blocks when all its rules do."""
     return [
         dg.AssetCheckSpec(
             name=name,
-            asset=dg.AssetKey([table.group, table.name]),
+            asset=key,
             description=" ".join(rule.description for rule in rules),
             blocking=all(rule.is_blocking for rule in rules),
             partitions_def=partitions_def,
@@ -222,11 +239,11 @@ def check_specs(
     ]
 
 
-def objections(table: Table, where: str, verdicts: "list[RuleVerdict]") -> list[BadSliceError]:
+def objections(table: str, where: str, verdicts: "list[RuleVerdict]") -> list[BadSliceError]:
     """Return why the slice named by ``where`` may not be stored: one error for each blocking rule that is broken."""
     return [
         BadSliceError(
-            table=table.qualified_name,
+            table=table,
             key=f"{where}; {', '.join(verdict.examples)}" if verdict.examples else where,
             rule=f"{verdict.rule.name}: {verdict.detail or verdict.rule.description}",
         )
@@ -292,29 +309,43 @@ def _in_words(verdict: "RuleVerdict") -> str:
     return "holds" if verdict.passed else "broken"
 
 
-def _model_output(
+def _of_model(
     declaration: Declaration,
     context: dg.AssetExecutionContext,
     at: Slice,
     fitted: "FittedModel",
     inputs: Mapping[str, Any],
-) -> dg.Output[StoredModel]:
-    """A fitted model, and whether it serves. The data version is the version that serves from now on, so that nothing
-    downstream counts as out of date because of one that does not."""
+) -> Iterator[Any]:
+    """Yield a fitted model, with whether it serves, and the results of its checks.
+
+    The data version is the version that serves from now on, so that nothing downstream counts as out of date because of
+    one that does not.
+
+    Raises
+    ------
+    BadSliceError : where it breaks a blocking rule; nothing is stored then.
+    """
     from assets.declare.succession import decision_of
     from resources.storage.models.store import new_version
 
-    version = new_version(fitted)
+    key, version = declaration.asset_keys[0], new_version(fitted)
     models = getattr(context.resources, MODEL_IO).model_store
     decision, champion = decision_of(declaration, at, fitted, inputs, models)
+    verdicts = verdicts_of_model(declaration, fitted, decision)
+    failures = objections(".".join(key.path), str(at.key), verdicts)
+    if failures:
+        yield from check_results(key, verdicts)
+        raise one_refusal(str(at.key), failures)
     serves = version if decision.serves or champion is None else champion
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # data versions are in beta in Dagster 1.13
-        return dg.Output(
+        yield dg.Output(
             StoredModel(version, fitted, decision, champion),
             output_name=declaration.name,
+            metadata=columns_of_model(declaration, fitted),
             data_version=dg.DataVersion(serves),
         )
+    yield from check_results(key, verdicts)
 
 
 def _output(
@@ -336,9 +367,10 @@ def _output(
         source_off=result.source_off,
         code_version=declaration.code_version,
         inputs=hashes,
+        data_through=data_through(declaration, table, result.frames, at),
     )
     metadata = dict(result.metadata) if table is declaration.tables[0] else {}
-    metadata = {**shown_of(table, result.frames[table.name], at), **metadata}
+    metadata = {**shown_of(table, result.frames[table.name], at), **metadata, **_age(prepared.provenance, at)}
     lineage = column_lineage(declaration, table)
     if lineage is not None:
         metadata["dagster/column_lineage"] = lineage
@@ -358,6 +390,11 @@ def _output(
             metadata=metadata,
             data_version=dg.DataVersion(prepared.provenance.content_hash),
         )
+
+
+def _age(record: Provenance, at: Slice) -> dict[str, int]:
+    age = age_of_record(record, now=pd.Timestamp.now("UTC").to_pydatetime(), settings=at.settings)
+    return {} if age is None or age.behind is None else {AGE_NAME: age.behind}
 
 
 def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[str, str]:

@@ -1,5 +1,5 @@
-"""What the UI shows of an output beside its table: numbers that plot over time, how old its data are, the latest signal
-as a card, and which input columns each column comes from.
+"""What the UI shows of an output beside its table: numbers that plot over time, the latest signal as a card, and
+which input columns each column comes from.
 
 A number has the same name at every materialization, so that the UI draws a line through them. What the numbers mean is
 the schema's business, from which they are taken.
@@ -17,7 +17,6 @@ import pandas as pd
 
 from assets.declare.declaration import Declaration, Slice
 from trading_dag.schemas import DRIFT, METRICS, RECOMMENDATION, SUMMARY, Table
-from trading_dag.sessions import sessions_between
 
 Numbers = Mapping[str, float]
 # Of the served models against the usual forecast: what the UI is to plot.
@@ -48,26 +47,15 @@ def shown_of(table: Table, frame: pd.DataFrame, at: Slice) -> dict[str, Any]:
     Parameters
     ----------
     frame : the slice; nothing is changed in it.
-    at : where the asset stands; its last closed session is what the age of the data is counted to.
+    at : where the asset stands.
     """
-    numbers = {**_data_age(table, frame, at), **_NUMBERS.get(table, _none)(frame)}
+    numbers = _NUMBERS.get(table, _none)(frame)
     shown: dict[str, Any] = {name: float(value) for name, value in numbers.items() if pd.notna(value)}
     return shown | (_signal(frame, at) if table is RECOMMENDATION else {})
 
 
 def _none(frame: pd.DataFrame) -> Numbers:
     return {}
-
-
-def _data_age(table: Table, frame: pd.DataFrame, at: Slice) -> Numbers:
-    """By how many sessions the newest row is behind the last closed session; 0 is up to date."""
-    column = table.session_column
-    if column is None or column not in frame.columns or frame.empty:
-        return {}
-    newest = pd.Timestamp(frame[column].max())
-    if newest.tzinfo is not None or pd.isna(newest):
-        return {}
-    return {"data age, sessions": max(len(sessions_between(newest, at.as_of)) - 1, 0) if newest <= at.as_of else 0}
 
 
 def _of_signal(frame: pd.DataFrame) -> Numbers:

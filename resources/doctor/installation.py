@@ -8,22 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import pandas as pd
+
 from resources.doctor.stored_state import damaged_slices, strange_files
 from resources.sources.choose import build_source
 from resources.storage.accepted_bars import AcceptedBars
-from resources.storage.parquet_store import ParquetStore
+from resources.storage.parquet_store import ParquetStore, SliceKey
 from resources.storage.stored_warnings import stored_warnings
 from resources.storage.warehouse import Warehouse
 from trading_dag.errors import StorageError, TradingDagError
+from trading_dag.freshness import data_age
 from trading_dag.library_versions import library_version
 from trading_dag.models.deep.torch_library import ADD_TORCH, why_deep_models_are_off
 from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
-from trading_dag.schemas import TABLES
+from trading_dag.schemas import PRICES_DAILY, TABLES
 from trading_dag.settings import Settings
 
 FETCH_INPUTS: Final = "bring that source up to date, then trading-dag refresh"
 REMOVE_STRANGERS: Final = "it is read by nothing; move it out of the data folder, or delete it"
-State = Literal["ok", "off", "missing", "wrong", "ended", "damaged", "strange", "warned", "open"]
+State = Literal["ok", "off", "missing", "wrong", "ended", "damaged", "strange", "warned", "open", "stale"]
 # States with which ``doctor`` fails.
 FAILING: Final = ("missing", "wrong", "damaged")
 
@@ -119,8 +122,26 @@ def _stored(settings: Settings) -> list[PartStatus]:
         PartStatus("tables", "ok", f"{len(filled)} of {len(counts)} tables hold {slices} slices"),
         PartStatus("warehouse", "ok", str(path)),
         *ended,
+        *_stale(settings, store),
         *_warned(settings, store),
     ]
+
+
+def _stale(settings: Settings, store: ParquetStore) -> list[PartStatus]:
+    """Return the active tickers whose prices are older than they may be; read from the footers of their files."""
+    now, found = pd.Timestamp.now("UTC").to_pydatetime(), []
+    for ticker in settings.active_tickers:
+        try:
+            record = store.provenance(PRICES_DAILY, SliceKey(ticker))
+        except StorageError:
+            continue  # which is told among the damaged slices
+        if record is None or record.last_session is None:
+            continue
+        age = data_age(pd.Timestamp(record.last_session), now=now, settings=settings.alerts, source=record.source)
+        if age.is_stale:
+            told = f"raw.prices_daily of {ticker} {age.in_words}"
+            found.append(PartStatus("age of data", "stale", told, f"trading-dag refresh --tickers {ticker}"))
+    return found
 
 
 def _warned(settings: Settings, store: ParquetStore) -> list[PartStatus]:

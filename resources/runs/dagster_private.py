@@ -17,6 +17,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin as ManagedCodeServer
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
@@ -26,6 +27,7 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from dagster._core.storage.schedules import SqliteScheduleStorage
@@ -56,6 +58,7 @@ __all__ = [
     "AssetEventTagsTable",
     "BulkActionStatus",
     "BulkActionsFilter",
+    "CapturedLogContext",
     "CheckError",
     "CheckRunHealthResult",
     "ConcurrencySlotsTable",
@@ -63,6 +66,7 @@ __all__ = [
     "ConsolidatedSqliteEventLogStorage",
     "DagsterSqliteStorage",
     "LaunchRunContext",
+    "LocalComputeLogManager",
     "ManagedCodeServer",
     "ModuleCodePointer",
     "PartitionBackfill",

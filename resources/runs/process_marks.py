@@ -15,6 +15,8 @@ import uuid
 from pathlib import Path
 from typing import ClassVar, Final
 
+# Set for the processes of the service, and inherited by the runs that they start: what these print is kept.
+KEEPS_OUTPUT: Final = "TRADING_DAG_KEEPS_OUTPUT"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 

@@ -142,6 +142,7 @@ class ParquetStore:
         source_off: str | None = None,
         code_version: str | None = None,
         inputs: dict[str, str] | None = None,
+        data_through: pd.Timestamp | None = None,
     ) -> PreparedSlice:
         """Validate a frame against its schema, and collect what will be recorded about it.
 
@@ -166,6 +167,7 @@ class ParquetStore:
             asked_at=frame.attrs.get(ASKED_AT_ATTRIBUTE),
             warnings=frame.attrs.get(WARNINGS_ATTRIBUTE, []),
             accepted=frame.attrs.get(ACCEPTED_ATTRIBUTE, {}),
+            data_through=None if data_through is None else f"{data_through:%Y-%m-%d}",
         )
         return PreparedSlice(table, key, conformed, provenance)
 

@@ -184,9 +184,10 @@ def test_automation_is_off_until_somebody_turns_it_on(definitions: dg.Definition
     alerts = {sensor.name for sensor in repository.sensor_defs if sensor.name.startswith("alert_on_")}
     assert {sensor.name for sensor in repository.sensor_defs} - alerts == {
         sensor_name(purpose) for purpose in ("signals", "drift", "evaluation")
-    } | {"retrain_on_drift"}
+    } | {"retrain_on_drift", "watch_freshness"}
     for item in (*repository.sensor_defs, *repository.schedule_defs):
-        assert item.default_status.value == "STOPPED"
+        # What only says how old data are starts no run.
+        assert item.default_status.value == ("RUNNING" if item.name == "watch_freshness" else "STOPPED")
 
 
 def drift_reports(breached_share: list[float]) -> pd.DataFrame:

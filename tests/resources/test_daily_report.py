@@ -12,6 +12,7 @@ from resources.daily_report import DailyReport, daily_report, keep_report, mail_
 from resources.storage.parquet_store import ParquetStore
 from tests.resources.alerts.loopback import Mailbox, mail_server
 from tests.resources.alerts.test_channels import settings_of
+from trading_dag.alert_settings import AlertSettings
 from trading_dag.errors import AlertNotSentError, ConfigurationError
 
 NOW = pd.Timestamp("2025-01-02 12:00", tz="UTC")
@@ -28,7 +29,8 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 def test_an_empty_home_has_no_report(tmp_path: Path) -> None:
-    assert daily_report(ParquetStore(tmp_path), tickers=("SPY",), horizons=("24h",), now=NOW) is None
+    made = daily_report(ParquetStore(tmp_path), tickers=("SPY",), horizons=("24h",), now=NOW, settings=AlertSettings())
+    assert made is None
 
 
 def test_a_report_is_kept_under_its_session_and_a_later_one_takes_its_place(tmp_path: Path) -> None:

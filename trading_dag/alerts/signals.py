@@ -11,7 +11,7 @@ import pandas as pd
 
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.alerts.cause import Cause
-from trading_dag.alerts.sessions_due import due_at
+from trading_dag.freshness import due_at
 from trading_dag.sessions import NEW_YORK, last_closed_session, session_close
 from trading_dag.simulation.simulation_settings import NO_MARKET_DATA, is_simulated
 from trading_dag.strategy.explanation import EDGES_WITH_SIZE, NO_EDGE_SHOWN, called_direction
@@ -52,7 +52,7 @@ def signals_of(
 def _ready(session: pd.Timestamp, there: Mapping[Slice, Mapping[str, Any]], source: str | None, now: datetime) -> Cause:
     sized = [row for row in there.values() if row["position_size"] > 0]
     positions = f"{len(sized)} of {len(there)} with a position" if sized else f"none of {len(there)} with a position"
-    lines = (data_age(session, source, now), "", *(_lines_of(there)))
+    lines = (age_sentence(session, source, now), "", *(_lines_of(there)))
     return Cause("signal", f"{session:%Y-%m-%d}", f"Signals of {session:%Y-%m-%d}: {positions}", lines, SIGNALS_PATH)
 
 
@@ -77,12 +77,12 @@ def _cannot(
           if not troubles else []),
     ]  # fmt: skip
     if there:
-        lines += ["", "Those that are there:", data_age(session, source, now), *_lines_of(there)]
+        lines += ["", "Those that are there:", age_sentence(session, source, now), *_lines_of(there)]
     title = f"No complete signals of {session:%Y-%m-%d}: {len(missing)} of {len(latest)} are missing"
     return Cause("cannot_signal", f"{session:%Y-%m-%d}", title, tuple(lines), SIGNALS_PATH)
 
 
-def data_age(session: pd.Timestamp, source: str | None, now: datetime) -> str:
+def age_sentence(session: pd.Timestamp, source: str | None, now: datetime) -> str:
     """Return how old the data of a session are, and that they are no market data where they are not."""
     hours = (pd.Timestamp(now) - session_close(session)).total_seconds() / 3600
     age = f"{hours:.0f} hours" if hours >= 1.5 else f"{hours * 60:.0f} minutes"

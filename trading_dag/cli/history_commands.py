@@ -99,6 +99,7 @@ def clean(context: CommandContext, *, keep_models: int | None, days: int | None,
     """
     from assets.run.claims import bury_dead_runs, claim
     from assets.run.retention import compact, remove_runs, superfluous_runs
+    from resources.runs.run_output import remove_output
     from resources.storage.models.retention import remove_versions, superfluous_versions
     from resources.storage.models.store import ModelStore
     from resources.storage.parquet_store import ParquetStore
@@ -115,6 +116,8 @@ def clean(context: CommandContext, *, keep_models: int | None, days: int | None,
             if not dry_run:
                 remove_versions(models, versions)
                 remove_runs(instance, runs)
+                if days is not None:
+                    remove_output(context.state, before=now - dt.timedelta(days=days))
         freed, is_compacted = compact(context.state) if runs and not dry_run else (0, True)
     return Cleaning(tuple(map(str, versions)), sum(entry.bytes for entry in versions), len(runs), freed, is_compacted)
 

@@ -82,7 +82,8 @@ def _made(context: CommandContext, target: Path | None) -> tuple[Path, DailyRepo
     from resources.storage.parquet_store import ParquetStore
 
     store, now = ParquetStore(context.settings.home), pd.Timestamp.now("UTC")
-    found = daily_report(store, tickers=context.tickers, horizons=context.horizons, now=now)
+    alerts = context.settings.alerts
+    found = daily_report(store, tickers=context.tickers, horizons=context.horizons, now=now, settings=alerts)
     return None if found is None else (write_page(target or Path(found.file_name), found.page), found)
 
 

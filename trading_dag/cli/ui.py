@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from resources.runs.process_marks import KEEPS_OUTPUT
 from trading_dag.cli.context import CommandContext, configuration_folder
 from trading_dag.cli.dagster_instance import opened_instance
 from trading_dag.cli.ui_parts import ALONE, READ_ONLY, UI_HOST
@@ -38,6 +39,7 @@ def serve(context: CommandContext, *, port: int, webserver_only: bool, read_only
     ServerError : where one of the servers ends by itself.
     """
     require_free(port)
+    os.environ[KEEPS_OUTPUT] = "yes"
     with opened_instance(context) as instance:
         _bury(instance)
         workspace = str(_write_workspace(context))
@@ -91,6 +93,7 @@ def become_part(
         of_pages = [str(port), *([READ_ONLY] if read_only else [])] if part == "web" else []
         command = ["trading_dag.cli.ui_parts", part, workspace, *of_pages, ALONE]
     sys.stdout.flush()
+    os.environ[KEEPS_OUTPUT] = "yes"
     os.execv(sys.executable, [sys.executable, "-P", "-m", *command])  # noqa: S606  # no shell
 
 

@@ -80,7 +80,7 @@ def _show(page: Page, process: Shared) -> None:
         return
     ticker, horizon = _choices(page, tickers, process.settings.horizons)
     now = process.clock()
-    _show_notices(data_notices(process.reader.slices(), ticker=ticker, now=now))
+    _show_notices(data_notices(process.reader.slices(), ticker=ticker, now=now, settings=process.settings.alerts))
     page.render(PageContext(process.reader, process.settings, tickers, ticker, horizon, now))
 
 

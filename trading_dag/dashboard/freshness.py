@@ -7,13 +7,13 @@ from typing import Final, Literal
 
 import pandas as pd
 
+from trading_dag.alert_settings import AlertSettings
+from trading_dag.freshness import counted_sessions, data_age
 from trading_dag.reporting.tables import simulated_notice
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
-from trading_dag.sessions import last_settled_session, sessions_behind
 
 Level = Literal["current", "late", "stale", "not_real"]
 GRAVE: Final[frozenset[Level]] = frozenset({"stale", "not_real"})
-STALE_AFTER_SESSIONS: Final = 2
 SAMPLE: Final = "sample"
 
 
@@ -32,13 +32,14 @@ class Notice:
     text: str
 
 
-def data_notices(slices: pd.DataFrame, *, ticker: str, now: pd.Timestamp) -> list[Notice]:
+def data_notices(slices: pd.DataFrame, *, ticker: str, now: pd.Timestamp, settings: AlertSettings) -> list[Notice]:
     """Return what a reader must know before any number of a ticker, the gravest first.
 
     Parameters
     ----------
     slices : rows of ``meta.slices``.
     now : aware of its time zone.
+    settings : when data are stale.
     """
     own = slices[slices["ticker"] == ticker]
     prices = own[own["table_name"] == PRICES_DAILY.qualified_name]["last_session"].max()
@@ -48,7 +49,7 @@ def data_notices(slices: pd.DataFrame, *, ticker: str, now: pd.Timestamp) -> lis
         return [*notices, Notice("stale", f"No prices of {ticker} are stored", "trading-dag refresh fetches them.")]
     return [
         *notices,
-        _of_prices(ticker, prices, stored_at=own["stored_at"].max(), now=now),
+        _of_prices(ticker, prices, stored_at=own["stored_at"].max(), now=now, settings=settings),
         *_of_signals(signals, prices),
     ]
 
@@ -66,13 +67,15 @@ def _not_real(own: pd.DataFrame, ticker: str) -> list[Notice]:
     return []
 
 
-def _of_prices(ticker: str, last: pd.Timestamp, *, stored_at: pd.Timestamp, now: pd.Timestamp) -> Notice:
-    behind = sessions_behind(last, last_settled_session(now))
+def _of_prices(
+    ticker: str, last: pd.Timestamp, *, stored_at: pd.Timestamp, now: pd.Timestamp, settings: AlertSettings
+) -> Notice:
+    age = data_age(last, now=now.to_pydatetime(), settings=settings)
     as_of = f"{ticker}: prices to the close of {last:%Y-%m-%d}, stored {stored_at:%Y-%m-%d %H:%M} UTC"
-    if behind == 0:
+    if age.state == "current":
         return Notice("current", as_of, "The latest session that has closed.")
-    count = f"{behind:,} session{'s' if behind > 1 else ''}"
-    if behind < STALE_AFTER_SESSIONS:
+    count = counted_sessions(age.behind or 0)
+    if not age.is_stale:
         return Notice("late", as_of, f"{count} behind: trading-dag refresh brings it up to date.")
     return Notice(
         "stale", f"Stale: {count} behind", f"{as_of}. Nothing below speaks of today; new data: trading-dag refresh."

@@ -46,6 +46,7 @@ class Provenance:
     fetched_at : ISO time of the write, UTC.
     code_version : code version of the asset that wrote the slice.
     rows, first_session, last_session : extent.
+    data_through : of a table whose rows have no session, the newest session that all it was computed from reach.
     inputs : content hash of each input slice by table name.
     asked_at : when the source was last asked for these rows, UTC, where that is not the time of the write.
     warnings : broken rules that only warn: ``rule``, ``count``, ``detail`` and ``examples`` of each.
@@ -64,6 +65,14 @@ class Provenance:
     asked_at: str | None = None
     warnings: list[dict[str, Any]] = field(default_factory=list)
     accepted: dict[str, str] = field(default_factory=dict)
+    data_through: str | None = None
+
+    @property
+    def newest_session(self) -> pd.Timestamp | None:
+        """Return the session that the rows reach, or that those reach which they were computed from; None for
+        neither."""
+        day = self.last_session or self.data_through
+        return None if day is None else pd.Timestamp(day)
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,11 @@ def signals(**values: Any) -> pd.DataFrame:
     return table_frame(RECOMMENDATION, given, rows=1)
 
 
-def test_a_signal_shows_its_probability_its_size_and_how_old_its_data_are(at: Slice) -> None:
+def test_a_signal_shows_its_probability_and_its_size(at: Slice) -> None:
     shown = shown_of(RECOMMENDATION, signals(), at)
 
     assert shown["P(rise)"] == pytest.approx(0.58)
     assert shown["position size"] == 0.5
-    assert shown["data age, sessions"] == 1  # the 28th was Thanksgiving
 
 
 def test_a_signal_without_a_forecast_has_no_probability(at: Slice) -> None:
@@ -110,7 +109,7 @@ def test_drift_shows_the_share_of_features_beyond_their_limits_in_the_newest_rep
         {"as_of_session": days, "is_breached": [True, True, False, True], "kind": ["feature"] * 3 + ["prediction"]}
     )
 
-    assert shown_of(DRIFT, frame, at) == {"data age, sessions": 0, "share breached": 0.5}
+    assert shown_of(DRIFT, frame, at) == {"share breached": 0.5}
 
 
 @pytest.mark.parametrize("declaration", COMPUTED, ids=lambda declaration: declaration.name)

@@ -13,9 +13,9 @@ import pytest
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.alerts.drift import drifted_slice
 from trading_dag.alerts.failed_runs import FailedStep, failed_run
-from trading_dag.alerts.sessions_due import session_due
 from trading_dag.alerts.signals import signals_of
 from trading_dag.alerts.stale_data import stale_data
+from trading_dag.freshness import session_due
 from trading_dag.setting_groups import DriftSettings
 
 NEW_YORK = ZoneInfo("America/New_York")
