@@ -28,7 +28,7 @@ from trading_dag.backtest.plans.exit_rules import (
 from trading_dag.backtest.trades.expirations import at_front_expiration
 from trading_dag.backtest.trades.paths import PositionPaths
 from trading_dag.backtest.trades.positions import OpenedPositions
-from trading_dag.options.structures.payoff import payoff
+from trading_dag.options.structures import payoff
 
 _ROUNDING = 1e-9
 _PLACE = {reason: place for place, reason in enumerate(EXIT_ORDER)}
@@ -94,17 +94,9 @@ def leave_positions(paths: PositionPaths, rules: ExitRules) -> Exits:
 
 
 def adverse_moves(positions: OpenedPositions) -> IntArray:
-    """Return which move of the underlying hurts each position: −1 down, 1 up, 0 either way (two-sided structures).
-
-    The payoffs far below and far above are held against the one amid the strikes: both tails worse, or
-    both better, is two-sided, and so are tails that pay the same (calendars); otherwise the lower tail tells.
-    """
-    structure = at_front_expiration(positions.plan.structure)
-    strikes = np.nan_to_num(positions.strikes, nan=1.0)
-    low, high = strikes.min(axis=1) * 0.01, strikes.max(axis=1) * 100.0
-    below, amid, above = payoff(structure, strikes, spot=np.column_stack([low, strikes.mean(axis=1), high])).T
-    is_two_sided = (np.sign(below - amid) * np.sign(above - amid) > 0) | (below == above)
-    return np.where(is_two_sided, 0, np.where(below < above, -1, 1)).astype(np.int64)
+    """Return which move of the underlying hurts each position: −1 down, 1 up, 0 either way (two-sided structures);
+    calendars lose either way."""
+    return payoff.adverse_moves(at_front_expiration(positions.plan.structure), positions.strikes)
 
 
 def _conditions(paths: PositionPaths, rules: ExitRules) -> list[tuple[int, BoolArray]]:

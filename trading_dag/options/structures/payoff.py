@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trading_dag.arrays import FloatArray
+from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import OptionPricingError
 from trading_dag.options.structures.structure import Structure
 
@@ -178,3 +178,21 @@ def probability_from_crossings(
     probability = np.where(starts_in_profit, 1.0 - crossed, crossed)
     is_known = np.isfinite(strikes).all(axis=1) & np.isfinite(premium)
     return np.where(is_known, np.clip(probability, 0.0, 1.0), np.nan)
+
+
+def adverse_moves(structure: Structure, strikes: FloatArray) -> IntArray:
+    """Return which move of the underlying hurts each position, (n,): −1 down, 1 up, 0 either way.
+
+    The payoffs far below and far above are held against the one amid the strikes: both tails worse, or both better, is
+    two-sided, and so are tails that pay the same; otherwise the lower tail tells.
+
+    Parameters
+    ----------
+    strikes : (n, legs); what is missing counts as 1.
+    """
+    known = np.nan_to_num(strikes, nan=1.0)
+    ends = np.column_stack([known.min(axis=1) * 0.01, known.mean(axis=1), known.max(axis=1) * 100.0])
+    below, amid, above = payoff(structure, known, spot=ends).T
+    is_two_sided = (np.sign(below - amid) * np.sign(above - amid) > 0) | (below == above)
+    moves: IntArray = np.where(is_two_sided, 0, np.where(below < above, -1, 1)).astype(np.int64)
+    return moves

@@ -6,7 +6,7 @@ there is no chain, in ``surface``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ from trading_dag.schemas import CHAIN_ANALYTICS
 LARGEST_SPOT_DIFFERENCE: Final = 0.01
 """A chain whose underlying is further from the close, as a share of it, is of another moment or another base."""
 _MONEYNESS_STEP: Final = 1e-4
+_TERMS_REMEMBERED: Final = 32
 _COLUMNS: Final = ("session", "years", "spot", "forward", "rate", "svi_a", "svi_b", "svi_rho", "svi_m", "svi_s",
                    "least_durrleman")  # fmt: skip
 _NO_BUTTERFLY: Final = -1e-9
@@ -29,6 +30,51 @@ _NO_CROSSING: Final = -1e-9
 # Where two slices are held against each other, in standard deviations of the later one: strikes of about 2 to 98 Δ,
 # beyond which no structure is priced and a slice has few quotes.
 _DEVIATIONS: Final = np.linspace(-2.0, 2.0, 41)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Holds the slice on one side of each time: its parameters and its own time."""
+
+    a: FloatArray
+    b: FloatArray
+    rho: FloatArray
+    m: FloatArray
+    s: FloatArray
+    years: FloatArray
+    carry: FloatArray
+
+    def total_variance(self, k: FloatArray) -> FloatArray:
+        shifted = k - self.m
+        root = np.sqrt(shifted * shifted + self.s**2)
+        variance: FloatArray = np.maximum(self.a + self.b * (self.rho * shifted + root), 0.0)
+        return variance
+
+
+@dataclass(frozen=True)
+class _Between:
+    """Holds the slices before and after each time, and how far between them it lies; looked up once, read often."""
+
+    near: _Side
+    far: _Side
+    share: FloatArray
+    years: FloatArray
+
+    @property
+    def carry(self) -> FloatArray:
+        """Return ln(F/S)/T at each time."""
+        joined: FloatArray = self.near.carry * (1.0 - self.share) + self.far.carry * self.share
+        return joined
+
+    def volatility(self, k: FloatArray) -> FloatArray:
+        """Return the volatility at each k = ln(K/F), fraction."""
+        before, after = self.near.total_variance(k), self.far.total_variance(k)
+        # Where both neighbours are one slice its volatility is held: total variance grows in proportion to time.
+        held = np.sqrt(before / self.near.years)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            joined = np.sqrt((before * (1.0 - self.share) + after * self.share) / self.years)
+        volatility: FloatArray = np.where(self.near.years == self.far.years, held, joined)
+        return volatility
 
 
 @dataclass(frozen=True)
@@ -46,6 +92,7 @@ class FittedSurface:
     carry : ln(F/S)/T of each slice, of that shape.
     rate : continuously compounded fraction, (n,) or (n, 1).
     is_fitted : (n,) or (n, 1) sessions that have slices; of the others every number is NaN.
+    looked_up : the slices beside times that were asked for, because strikes are searched at few times again and again.
 
     Known at the session's close.
     """
@@ -55,6 +102,7 @@ class FittedSurface:
     carry: FloatArray
     rate: FloatArray
     is_fitted: BoolArray
+    looked_up: dict[tuple[tuple[int, ...], bytes], _Between] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_known(self) -> BoolArray:
@@ -64,8 +112,7 @@ class FittedSurface:
     def forward(self, spot: ArrayLike, years: ArrayLike) -> FloatArray:
         """Return the forward price by the chain's parity, USD."""
         term = np.asarray(years, dtype=np.float64)
-        carry = _between(*self._neighbours(term), self.carry)
-        forward: FloatArray = np.asarray(spot, dtype=np.float64) * np.exp(carry * term)
+        forward: FloatArray = np.asarray(spot, dtype=np.float64) * np.exp(self._at_terms(term).carry * term)
         return forward
 
     def dividend_factor(self, years: ArrayLike) -> FloatArray:
@@ -82,11 +129,12 @@ class FittedSurface:
         """Return the volatility, a fraction, as a function of x = ln(K/F)/(atm·√T), for repeated use with the same
         terms."""
         term = np.asarray(years, dtype=np.float64)
-        at_the_money, root = self.atm_volatility(term), np.sqrt(term)
+        slices, root = self._at_terms(term), np.sqrt(term)
+        at_the_money = slices.volatility(np.asarray(0.0))
 
         def volatility(standardised_log_moneyness: ArrayLike) -> FloatArray:
             k = np.asarray(standardised_log_moneyness, dtype=np.float64) * at_the_money * root
-            return self._volatility(k, term)
+            return slices.volatility(k)
 
         return volatility
 
@@ -115,10 +163,11 @@ class FittedSurface:
         from scipy.special import ndtr
 
         term = np.asarray(years, dtype=np.float64)
+        slices = self._at_terms(term)
         with np.errstate(all="ignore"):
             k = np.log(np.asarray(strike, dtype=np.float64) / self.forward(spot, term))
-            volatility = self._volatility(k, term)
-            slope = self._volatility(k + _MONEYNESS_STEP, term) - self._volatility(k - _MONEYNESS_STEP, term)
+            volatility = slices.volatility(k)
+            slope = slices.volatility(k + _MONEYNESS_STEP) - slices.volatility(k - _MONEYNESS_STEP)
             slope /= 2.0 * _MONEYNESS_STEP
             deviation = volatility * np.sqrt(term)
             d2 = -k / deviation - 0.5 * deviation
@@ -142,23 +191,22 @@ class FittedSurface:
         )  # fmt: skip
 
     def _dividend_yield(self, years: ArrayLike) -> FloatArray:
-        return self.rate - _between(*self._neighbours(np.asarray(years, dtype=np.float64)), self.carry)
+        return self.rate - self._at_terms(np.asarray(years, dtype=np.float64)).carry
 
     def _volatility(self, k: FloatArray, years: FloatArray) -> FloatArray:
-        near, far, share = self._neighbours(years)
-        a, b, rho, m, s = self.svi
-        variances = []
-        for place in (near, far):
-            shifted = k - _at(m, place)
-            root = np.sqrt(shifted * shifted + _at(s, place) ** 2)
-            variances.append(np.maximum(_at(a, place) + _at(b, place) * (_at(rho, place) * shifted + root), 0.0))
-        near_years, far_years = _at(self.years, near), _at(self.years, far)
-        # Where both neighbours are one slice its volatility is held: total variance grows in proportion to time.
-        held = np.sqrt(variances[0] / near_years)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            joined = np.sqrt((variances[0] * (1.0 - share) + variances[1] * share) / years)
-        volatility: FloatArray = np.where(near_years == far_years, held, joined)
-        return volatility
+        return self._at_terms(years).volatility(k)
+
+    def _at_terms(self, years: FloatArray) -> _Between:
+        key = (years.shape, years.tobytes())
+        if key not in self.looked_up:
+            near, far, share = self._neighbours(years)
+            before, after = (
+                _Side(*(_at(values, place) for values in (*self.svi, self.years, self.carry))) for place in (near, far)
+            )
+            if len(self.looked_up) >= _TERMS_REMEMBERED:
+                self.looked_up.clear()
+            self.looked_up[key] = _Between(before, after, share, years)
+        return self.looked_up[key]
 
     def _neighbours(self, years: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
         """Return the slices before and after each time, and how far between them it lies; one slice twice beyond the
@@ -265,8 +313,3 @@ def _at(values: FloatArray, place: IntArray) -> FloatArray:
     axis = np.broadcast_to(values, (*place.shape, values.shape[-1]))
     chosen: FloatArray = np.take_along_axis(axis, place[..., np.newaxis], axis=-1)[..., 0]
     return chosen
-
-
-def _between(near: IntArray, far: IntArray, share: FloatArray, values: FloatArray) -> FloatArray:
-    joined: FloatArray = _at(values, near) * (1.0 - share) + _at(values, far) * share
-    return joined

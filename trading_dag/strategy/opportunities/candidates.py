@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
-from trading_dag.options.structures.payoff import payoff_bounds
+from trading_dag.options.structures.payoff import adverse_moves, payoff_bounds
 from trading_dag.options.structures.quotes import Quotes
 from trading_dag.options.structures.strike_selection import (
     DeltaKey,
@@ -171,17 +171,8 @@ def _bounds(structure: Structure, strikes: FloatArray, premium: FloatArray) -> t
 
 
 def adverse_side(structure: Structure, strikes: FloatArray) -> IntArray:
-    """Return which move of the underlying hurts, (n,): −1 down, 1 up, 0 either way.
-
-    As the stop of a trade plan has it: the payoffs far below and far above are held against the one amid the strikes.
-    Legs that expire at different dates lose either way.
-    """
+    """Return which move of the underlying hurts, (n,), as the stop of a trade plan has it; legs that expire at
+    different dates lose either way."""
     if not structure.expires_together:
         return np.zeros(len(strikes), dtype=np.int64)
-    from trading_dag.options.structures.payoff import payoff
-
-    known = np.nan_to_num(strikes, nan=1.0)
-    ends = np.column_stack([known.min(axis=1) * 0.01, known.mean(axis=1), known.max(axis=1) * 100.0])
-    below, amid, above = payoff(structure, known, spot=ends).T
-    is_two_sided = (np.sign(below - amid) * np.sign(above - amid) > 0) | (below == above)
-    return np.where(is_two_sided, 0, np.where(below < above, -1, 1)).astype(np.int64)
+    return adverse_moves(structure, strikes)

@@ -142,10 +142,11 @@ def _strikes_text(placed: Placed, row: IntArray, candidate: IntArray) -> TextArr
 
 
 def _expirations(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
-    front, back = (
-        np.column_stack([dates.to_numpy().astype("datetime64[us]") for dates in every])
-        for every in (placed.front, placed.back)
-    )
+    """Return the nearest and the furthest expiration of each candidate, (n, C) each."""
+    # Many candidates share the dates of the grid.
+    distinct = {id(index): index for index in (*placed.front, *placed.back)}
+    dates = {place: index.to_numpy().astype("datetime64[us]") for place, index in distinct.items()}
+    front, back = (np.column_stack([dates[id(index)] for index in every]) for every in (placed.front, placed.back))
     return front, back
 
 
