@@ -10,6 +10,7 @@ import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from assets.automation import condition_of
@@ -67,6 +68,18 @@ def report(
 
 def requested(result: dg.EvaluateAutomationConditionsResult, key: dg.AssetKey) -> set[str]:
     return {str(partition) for partition in result.get_requested_partitions(key)}
+
+
+def look(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    cursor: AssetDaemonCursor | None = None,
+) -> dg.EvaluateAutomationConditionsResult:
+    """What is asked of one asset alone, which takes a tenth of a look at all of them."""
+    return dg.evaluate_automation_conditions(
+        definitions, instance, asset_selection=dg.AssetSelection.assets(key), cursor=cursor
+    )
 
 
 def test_new_prices_ask_for_the_features_of_just_that_ticker(
@@ -279,18 +292,18 @@ def test_a_new_chain_asks_for_the_analysis_of_its_ticker_though_other_sessions_a
 ) -> None:
     for date in ("2024-11-14", "2024-11-15"):
         add_chain_date(instance, f"{date}|SPX")
-    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+    cursor = look(definitions, instance, CHAIN_ANALYTICS).cursor
     report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPX")))
-    without_rates = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+    without_rates = look(definitions, instance, CHAIN_ANALYTICS, cursor=cursor)
     assert requested(without_rates, CHAIN_ANALYTICS) == set()
     report(definitions, instance, MACRO_FEATURES, None)
-    asked = dg.evaluate_automation_conditions(definitions, instance, cursor=without_rates.cursor)
+    asked = look(definitions, instance, CHAIN_ANALYTICS, cursor=without_rates.cursor)
     # The rates are there for everybody now; a ticker without a chain gets its empty table, or its features would wait.
     assert requested(asked, CHAIN_ANALYTICS) == {"SPX", "COMP"}
-    after = dg.evaluate_automation_conditions(definitions, instance, cursor=asked.cursor)
+    after = look(definitions, instance, CHAIN_ANALYTICS, cursor=asked.cursor)
     assert requested(after, CHAIN_ANALYTICS) == set()
     report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-14"), "SPX")))
-    another = dg.evaluate_automation_conditions(definitions, instance, cursor=after.cursor)
+    another = look(definitions, instance, CHAIN_ANALYTICS, cursor=after.cursor)
     assert requested(another, CHAIN_ANALYTICS) == {"SPX"}
 
 
@@ -298,10 +311,10 @@ def test_a_failed_check_of_the_rates_stops_the_analysis_of_chains(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     add_chain_date(instance, "2024-11-15|SPX")
-    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+    cursor = look(definitions, instance, CHAIN_ANALYTICS).cursor
     report(definitions, instance, CHAIN, str(chain_partition_key(pd.Timestamp("2024-11-15"), "SPX")))
     report(definitions, instance, MACRO_FEATURES, None, failed_check="schema")
-    assert requested(dg.evaluate_automation_conditions(definitions, instance, cursor=cursor), CHAIN_ANALYTICS) == set()
+    assert requested(look(definitions, instance, CHAIN_ANALYTICS, cursor=cursor), CHAIN_ANALYTICS) == set()
 
 
 METRICS = dg.AssetKey(["evaluation", "metrics"])
@@ -315,7 +328,7 @@ def test_what_is_said_of_all_slices_follows_the_scores_that_are_there_and_rests_
         tags = {DATA_VERSION_TAG: contents}
         instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
 
-    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+    cursor = look(definitions, instance, MULTIPLICITY).cursor
     asked = []
     for made in (
         [(METRICS, "24h|SPX", "one")],  # though every other slice is missing
@@ -326,7 +339,7 @@ def test_what_is_said_of_all_slices_follows_the_scores_that_are_there_and_rests_
     ):
         for key, partition, contents in made:
             stored(key, partition, contents)
-        result = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+        result = look(definitions, instance, MULTIPLICITY, cursor=cursor)
         cursor = result.cursor
         asked.append(result.get_num_requested(MULTIPLICITY))
     assert asked == [1, 0, 0, 1, 0]

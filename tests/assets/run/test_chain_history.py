@@ -26,6 +26,7 @@ from resources.left_out import LEFT_OUT
 from resources.raw_frames import raw_frame
 from resources.sources.live.source import build_live_source
 from resources.storage.parquet_store import ParquetStore, SliceKey
+from tests.conftest import Workspace
 from tests.resources.loopback import chain_history_shape as shape
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import POLYGON_KEY, chain_settings
@@ -379,15 +380,13 @@ def test_the_command_says_how_many_requests_it_takes_and_stores_the_range(
     vendor: LoopbackVendor, tmp_path: Path
 ) -> None:
     store_prices(tmp_path)
-    given = {
-        "TRADING_DAG_HOME": str(tmp_path), "TRADING_DAG_CHAIN_VENDOR": "polygon", "TRADING_DAG_POLYGON_URL": vendor.url,
+    given = vendor.environment() | {
+        "TRADING_DAG_CHAIN_VENDOR": "polygon", "TRADING_DAG_POLYGON_URL": vendor.url,
         "TRADING_DAG_POLYGON_REQUESTS_PER_MINUTE": "3000", "POLYGON_API_KEY": POLYGON_KEY,
     }  # fmt: skip
-    command = [sys.executable, "-m", "trading_dag.cli", "fetch-chains", "--tickers", "SPY", "--no-analyse"]
-    done = subprocess.run(
-        [*command, "--from", "2026-03-02", "--to", "2026-03-03"],
-        env={**os.environ, **vendor.environment(), **given}, capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+    done = Workspace(tmp_path, tuple(given.items())).run(
+        "fetch-chains", "--tickers", "SPY", "--no-analyse", "--from", "2026-03-02", "--to", "2026-03-03"
+    )
     assert done.returncode == 0, done.stderr
     names = {
         one.name for day in sessions_between(FIRST, FIRST + pd.Timedelta(days=1)) for one in expected(day).values()
