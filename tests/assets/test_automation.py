@@ -73,12 +73,12 @@ def requested(result: dg.EvaluateAutomationConditionsResult, key: dg.AssetKey) -
 def look(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
-    key: dg.AssetKey,
+    *keys: dg.AssetKey,
     cursor: AssetDaemonCursor | None = None,
 ) -> dg.EvaluateAutomationConditionsResult:
-    """What is asked of one asset alone, which takes a tenth of a look at all of them."""
+    """What is asked of some assets alone, which takes a tenth of a look at all of them."""
     return dg.evaluate_automation_conditions(
-        definitions, instance, asset_selection=dg.AssetSelection.assets(key), cursor=cursor
+        definitions, instance, asset_selection=dg.AssetSelection.assets(*keys), cursor=cursor
     )
 
 

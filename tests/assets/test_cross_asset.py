@@ -18,7 +18,7 @@ from assets.run.in_process import run_job
 from assets.run.staleness import Staleness
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.assets.test_automation import report, requested
+from tests.assets.test_automation import look, report, requested
 from trading_dag.definitions import build_definitions, build_for_command
 from trading_dag.errors import StorageError, UnknownTickerError
 from trading_dag.schemas import CROSS_ASSET, PRICES_DAILY
@@ -162,16 +162,16 @@ def test_new_prices_of_a_benchmark_ask_for_the_features_of_every_ticker(
 ) -> None:
     definitions = build_definitions(settings)
     with dg.DagsterInstance.ephemeral() as instance:
-        cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+        cursor = look(definitions, instance, TECHNICAL_KEY, CROSS).cursor
         for key in (PRICES, TECHNICAL_KEY):
             report(definitions, instance, key, "SPX")
-        first = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+        first = look(definitions, instance, TECHNICAL_KEY, CROSS, cursor=cursor)
         # COMP, a benchmark too, has no prices: that holds up nothing.
         assert requested(first, CROSS) == {"SPX"}
         report(definitions, instance, CROSS, "SPX")
-        at_rest = dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor)
+        at_rest = look(definitions, instance, TECHNICAL_KEY, CROSS, cursor=first.cursor)
         report(definitions, instance, PRICES, "COMP")
-        second = dg.evaluate_automation_conditions(definitions, instance, cursor=at_rest.cursor)
+        second = look(definitions, instance, TECHNICAL_KEY, CROSS, cursor=at_rest.cursor)
         assert requested(second, TECHNICAL_KEY) == {"COMP"}
         assert requested(second, CROSS) == {"SPX", "COMP"}
 

@@ -12,7 +12,7 @@ import pytest
 from assets.jobs import MARKET_JOB, RESEARCH_JOB
 from assets.run.chain_fetch import add_chain_date
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.assets.test_automation import drift_reports, report, requested, sensor_tick
+from tests.assets.test_automation import TECHNICAL, drift_reports, look, report, requested, sensor_tick
 from tests.assets.test_schedules import tick
 from trading_dag.definitions import build_definitions, build_for_command
 from trading_dag.schemas import DRIFT, HORIZON_KEYS
@@ -89,11 +89,11 @@ def test_a_command_can_name_every_ticker_of_the_universe_and_every_horizon(tmp_p
 
 def test_new_features_ask_for_the_chosen_horizons_alone(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     definitions = build_definitions(settings_of(tmp_path, source="sample", tickers="SPX", horizons="24h,72h"))
-    cursor = dg.evaluate_automation_conditions(definitions, instance).cursor
+    cursor = look(definitions, instance, TARGETS).cursor
     for table in ("technical", "implied_volatility"):
         report(definitions, instance, dg.AssetKey(["features", table]), "SPX")
     report(definitions, instance, PRICES, "SPX")
-    asked = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+    asked = look(definitions, instance, TARGETS, cursor=cursor)
     assert requested(asked, TARGETS) == {"24h|SPX", "72h|SPX"}
 
 
@@ -104,17 +104,17 @@ def test_when_the_universe_shrinks_what_was_left_out_is_neither_counted_nor_aske
     wide = build_definitions(settings_of(tmp_path, source="sample"))
     for ticker in ("SPX", "COMP"):
         report(wide, instance, TARGETS, f"168h|{ticker}")
-    cursor = dg.evaluate_automation_conditions(wide, instance).cursor
+    cursor = look(wide, instance, TECHNICAL, TARGETS).cursor
     narrow = build_definitions(settings_of(tmp_path, source="sample", tickers="SPX", horizons="24h"))
-    after = dg.evaluate_automation_conditions(narrow, instance, cursor=cursor)
+    after = look(narrow, instance, TECHNICAL, TARGETS, cursor=cursor)
     for ticker in ("SPX", "COMP"):
         report(wide, instance, PRICES, ticker)
-    asked = dg.evaluate_automation_conditions(narrow, instance, cursor=after.cursor)
-    assert requested(asked, dg.AssetKey(["features", "technical"])) == {"SPX"}
+    asked = look(narrow, instance, TECHNICAL, TARGETS, cursor=after.cursor)
+    assert requested(asked, TECHNICAL) == {"SPX"}
     for ticker in ("SPX", "COMP"):  # what is forecast waits for the features
         for table in ("technical", "implied_volatility"):
             report(wide, instance, dg.AssetKey(["features", table]), ticker)
-    followed = dg.evaluate_automation_conditions(narrow, instance, cursor=asked.cursor)
+    followed = look(narrow, instance, TECHNICAL, TARGETS, cursor=asked.cursor)
     assert requested(followed, TARGETS) == {"24h|SPX"}
     known = set(keys(narrow, TARGETS))
     assert instance.get_materialized_partitions(TARGETS) & known == set()
