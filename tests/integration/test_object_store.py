@@ -59,8 +59,8 @@ def test_the_sample_job_says_on_an_object_store_bit_for_bit_what_it_says_on_a_fo
             assert done.returncode == 0, done.stdout + done.stderr
 
         # Another machine, which has nothing but the address.
-        local, there = ParquetStore(own.home), ParquetStore(second.home)
         attach(second.home, url)
+        local, there = ParquetStore(own.home), ParquetStore(second.home)
         compared = 0
         for table in TABLES.values():
             if table.group not in COMPARED:
