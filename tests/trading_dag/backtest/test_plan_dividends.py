@@ -72,6 +72,19 @@ def test_without_a_dividend_above_the_extrinsic_value_before_the_next_session_no
     assert run_first(risen(), plan("bear_call_spread"), paid(day, amount)).trades()["status"].iloc[0] == "open"
 
 
+@pytest.mark.parametrize(
+    ("ask", "spot", "day"),
+    [(7.80, 113.0, "2024-03-07"), (1.00, 104.0, "2024-03-06"), (9.50, 113.0, "2024-03-06")],
+    ids=["below exercise, no dividend due", "out of the money", "worth exactly the dividend above exercise"],
+)
+def test_a_call_is_assigned_only_where_a_dividend_is_due_it_is_in_the_money_and_worth_less_above_exercise(
+    ask: float, spot: float, day: str
+) -> None:
+    quotes = {**DEEP, ("C", 105.0): (ask - 0.20, ask, 0.97)}
+    market = market_of({"2024-03-04": (100.0, MONDAY), "2024-03-05": (spot, quotes), "2024-03-06": (spot, quotes)})
+    assert run_first(market, plan("bear_call_spread"), paid(day, 1.50)).trades()["status"].iloc[0] == "open"
+
+
 def test_contracts_of_european_exercise_are_never_assigned() -> None:
     market = risen(ticker="XSP")
     assert run_first(market, plan("bear_call_spread"), paid("2024-03-06", 1.50)).trades()["status"].iloc[0] == "open"

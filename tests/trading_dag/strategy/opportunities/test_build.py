@@ -106,3 +106,22 @@ def test_without_any_forecast_the_table_is_empty_and_typed(world: World, setting
     assert found.table.empty
     assert tuple(found.table.columns) == OPPORTUNITIES.column_names
     assert found.left_out == {f"no_{missing}_forecast": 300}
+
+
+def test_a_session_with_a_chain_is_priced_on_its_slices_and_equal_slices_give_equal_rows(
+    world: World, free: Settings
+) -> None:
+    """Flat slices of 20 % beside a flat surface of an index of 20: the same prices, by the other way."""
+    inputs = world()
+    newest = inputs["prices"]["session"].iloc[-1]
+    years = np.array([7.0, 60.0, 120.0]) / 365.0
+    slices = pd.DataFrame({
+        "session": newest, "years": years, "spot": 100.0, "forward": 100.0, "rate": 0.0, "svi_a": 0.04 * years,
+        "svi_b": 0.0, "svi_rho": 0.0, "svi_m": 0.0, "svi_s": 0.1, "least_durrleman": 0.1,
+    })  # fmt: skip
+    modelled, on_chain = built(inputs, free).table, built(inputs, free, smiles=slices).table
+    is_newest = on_chain["session"] == newest
+    assert set(on_chain.loc[is_newest, "quote_source"]) == {"smile"}
+    assert set(on_chain.loc[~is_newest, "quote_source"]) == {"modelled"}
+    compared = ["structure", "strikes", "expiration", "entry_cost_usd", "expected_profit_usd", "probability_of_profit"]
+    pd.testing.assert_frame_equal(on_chain[compared], modelled[compared], atol=0.02, rtol=0.0)
