@@ -35,7 +35,8 @@ def store_market(store: ParquetStore, market: PaperMarket) -> None:
     high, low = levels[["open", "close"]].max(axis=1), levels[["open", "close"]].min(axis=1)
     put(VOLATILITY_INDEX, ticker, levels, high=high, low=low, symbol="VIX")
     put(MACRO_TABLE, SliceKey(), market.rates)
-    put(RECOMMENDATION, SliceKey("SPY", "168h"), market.signals, reasoning="said", evidence="{}")
+    horizon = str(market.signals["horizon"].iloc[0])
+    put(RECOMMENDATION, SliceKey("SPY", horizon), market.signals, reasoning="said", evidence="{}")
 
 
 def test_signals_become_orders_and_the_next_session_fills_them_once(tmp_path, instance):
