@@ -129,7 +129,7 @@ class Workspace:
                 code = end.code if isinstance(end.code, int) else int(end.code is not None)
         return subprocess.CompletedProcess(sys.argv, code, printed.getvalue(), complained.getvalue())
 
-    def run_process(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    def run_process(self, *arguments: str, timeout: float = 1_100) -> subprocess.CompletedProcess[str]:
         """``trading-dag`` in a process of its own, and what it printed."""
         command = [sys.executable, "-m", "trading_dag.cli", *arguments]
         return subprocess.run(

@@ -21,7 +21,7 @@ def executed(notebook: Path, monkeypatch: pytest.MonkeyPatch, *, home: Path | No
         monkeypatch.setenv("TRADING_DAG_HOME", str(home))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", ""))))
     read = nbformat.read(notebook, as_version=4)
-    client = nbclient.NotebookClient(read, timeout=120, resources={"metadata": {"path": str(notebook.parent)}})
+    client = nbclient.NotebookClient(read, timeout=600, resources={"metadata": {"path": str(notebook.parent)}})
     return client.execute()
 
 

@@ -26,7 +26,7 @@ QUIET_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 60_000
+PATIENCE_MS = 300_000
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,7 +49,7 @@ def serving_ui(workspace: Workspace) -> Iterator[str]:
         server = subprocess.Popen(command, cwd=workspace.home, env=workspace.environment, stdout=log, stderr=log)
         try:
             address = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 1_000
             while True:
                 try:
                     urllib.request.urlopen(f"{address}/server_info", timeout=2).close()
@@ -61,7 +61,7 @@ def serving_ui(workspace: Workspace) -> Iterator[str]:
             yield address
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait(timeout=600)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import Workspace
 
 Seen = TypeVar("Seen")
-PATIENCE_SECONDS = 120.0  # of what ends as soon as it sees what it waits for
+PATIENCE_SECONDS = 600.0  # of what ends as soon as it sees what it waits for
 
 
 @contextlib.contextmanager

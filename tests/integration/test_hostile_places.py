@@ -146,7 +146,7 @@ def run_in(folder: Path, *arguments: str, script: str = "", **variables: str) ->
     shell = ["/bin/sh", "-c", f'{script} "$@"', "sh"] if script else []
     environment = {**Workspace(folder).environment, **variables}
     return subprocess.run(
-        [*shell, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
+        [*shell, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False,
         errors="replace",
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_a_folder_that_was_removed_under_the_command_is_no_traceback(tmp_path: P
 def test_an_argument_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "trading_dag.cli", "signal", os.fsdecode(b"\xff\xfe")],
-        cwd=tmp_path, env=Workspace(tmp_path).environment, capture_output=True, timeout=60, check=False,
+        cwd=tmp_path, env=Workspace(tmp_path).environment, capture_output=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == BAD_USAGE
     assert done.stderr.count(b"\n") == 1

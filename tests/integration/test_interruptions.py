@@ -180,7 +180,7 @@ def test_a_home_that_is_a_file_is_one_line_and_no_traceback(tmp_path: Path) -> N
         env=Workspace(home).environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 1

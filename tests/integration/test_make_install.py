@@ -40,7 +40,7 @@ def make(checkout: Path, *arguments: str, **variables: str) -> subprocess.Comple
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PIP_", "MFLAGS"))}
     return subprocess.run(
         ["make", "install", *arguments], cwd=checkout, env={**environment, **variables}, capture_output=True, text=True,
-        timeout=240, check=False,
+        timeout=600, check=False,
     )  # fmt: skip
 
 

@@ -29,8 +29,9 @@ SIGNALS_AT_WORK = [
     pytest.param(signal.SIGINT, id="ctrl-c"), pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.long),
 ]  # fmt: skip
 LINE = "stopped: every stored slice is whole, and the same command goes on from here\n"
+PUT_OFF = (f"swallowed\nready\n{LINE}", f"swallowed\n{LINE}")
 SIMULATED = (("TRADING_DAG_SOURCE", "simulated"), ("TRADING_DAG_SIMULATION__YEARS", "1"))
-GRACE_SECONDS = 2.0  # enough for a busy machine to get round the loop below
+GRACE_SECONDS = 5.0  # enough for a busy machine to get into the loop below; round it, it need not come
 # A command's main thread that a library keeps from ending, and how patient the project is with it here.
 STUCK = """
 import sys, time
@@ -232,7 +233,7 @@ def test_a_signal_at_the_worst_moment_is_one_line_all_the_same(number: signal.Si
 
 def test_a_library_that_swallows_the_signal_only_puts_the_end_off(number: signal.Signals) -> None:
     process = started(STUCK.format(grace=GRACE_SECONDS))
-    assert stop(process, number) == f"swallowed\nready\n{LINE}"
+    assert stop(process, number) in PUT_OFF
 
 
 def test_who_asks_twice_does_not_wait(number: signal.Signals) -> None:
@@ -264,4 +265,4 @@ def test_what_a_command_was_told_to_ignore_stays_ignored(tmp_path: Path) -> None
     process.terminate()
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 143
-    assert output == f"swallowed\nready\n{LINE}"
+    assert output in PUT_OFF

@@ -120,7 +120,7 @@ def test_a_search_that_is_stopped_keeps_its_trials_and_goes_on(sample_run: Works
     try:
         finished = wait_until(lambda: _finished(place.home), process)
         process.send_signal(signal.SIGTERM)
-        told = process.communicate(timeout=60)[0]
+        told = process.communicate(timeout=600)[0]
     finally:
         process.kill()
     assert process.returncode == 143, told

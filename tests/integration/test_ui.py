@@ -23,9 +23,9 @@ from assets.jobs import MARKET_JOB
 from tests.conftest import Workspace
 from tests.integration.processes import PATIENCE_SECONDS, assert_all_end, rows, start, unfinished_runs, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 HIJACKERS = ("gql", "graphql", "dagster", "pandas", "typing_extensions", "settings", "resources", "assets")
-STARTING_SECONDS = 300.0  # Dagster's servers and their code servers, on a busy machine
+STARTING_SECONDS = 900.0  # Dagster's servers and their code servers, on a busy machine
 CHANGE = "mutation { setNuxSeen }"  # a change that can be seen: it writes a file
 LAUNCH = """mutation ($job: String!, $partition: String!) { launchPipelineExecution(executionParams: {
   selector: {repositoryLocationName: "trading_dag", repositoryName: "__repository__", pipelineName: $job},

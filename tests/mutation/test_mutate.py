@@ -74,7 +74,7 @@ def test_the_tests_that_execute_a_mutant_say_whether_it_is_noticed(tmp_path: Pat
     """In a process of its own: it imports anew what it mutates."""
     done = subprocess.run(
         [sys.executable, "-c", VERDICTS, str(tmp_path / "record.json")],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False,
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {

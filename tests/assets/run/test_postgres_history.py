@@ -53,7 +53,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     def work(program: str, *arguments: str) -> None:
         subprocess.run(
-            [BINARIES / program, *arguments], user=owner, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=250
+            [BINARIES / program, *arguments], user=owner, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=600
         )
 
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
@@ -90,7 +90,7 @@ def test_a_run_whose_process_was_killed_is_buried_on_postgres_as_on_sqlite(
     home: Path, instance: dg.DagsterInstance
 ) -> None:
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED], cwd=REPOSITORY, env={**os.environ}, check=False, timeout=250
+        [sys.executable, "-c", KILLED], cwd=REPOSITORY, env={**os.environ}, check=False, timeout=600
     )
     assert killed.returncode == -9
     living = dg.DagsterRun(job_name="market", status=dg.DagsterRunStatus.STARTED)

@@ -136,7 +136,7 @@ def start(home: Path, hook: Webhook, count: int) -> subprocess.Popen[bytes]:
 @pytest.mark.long
 def test_processes_that_see_the_same_causes_tell_each_once(tmp_path: Path, webhook: Webhook) -> None:
     several = [start(tmp_path, webhook, 6) for _ in range(3)]
-    assert [process.wait(timeout=200) for process in several] == [0, 0, 0]
+    assert [process.wait(timeout=600) for process in several] == [0, 0, 0]
     look_and_send(tmp_path, webhook.url, 6)
 
     assert sorted(webhook.titles) == [f"[trading-dag] job{number}" for number in range(6)]
@@ -150,7 +150,7 @@ def test_a_process_killed_while_it_sends_repeats_nothing_and_loses_nothing(tmp_p
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     webhook.delay = 0.0
     look_and_send(tmp_path, webhook.url, 3)
 

@@ -69,7 +69,7 @@ def analysed(store: ChainStore, known: HistoryTables) -> tuple[HistoryTables, in
 def test_sessions_computed_before_a_kill_are_not_computed_again(store: ChainStore, moment: str) -> None:
     home = store.imports.parents[1]
     killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(home), moment], env=dict(os.environ), check=False, timeout=120
+        [sys.executable, "-c", _KILLED, str(home), moment], env=dict(os.environ), check=False, timeout=600
     )
     assert killed.returncode == -signal.SIGKILL
     known = AnalysisJournal(store, "SPY").added_to(NOTHING)

@@ -48,7 +48,7 @@ def test_every_key_is_fetched_once_and_is_either_received_or_failed(
 
 
 def test_as_many_questions_run_at_once_as_there_are_workers() -> None:
-    meeting = threading.Barrier(4, timeout=20)
+    meeting = threading.Barrier(4, timeout=600)
     received: list[str] = []
     fetch_each("abcd", lambda _: meeting.wait(), workers=4, receive=lambda key, _: received.append(key))
     assert sorted(received) == list("abcd")
@@ -101,11 +101,11 @@ def test_an_end_from_outside_does_not_wait_for_questions_that_nobody_answers() -
     def fetch(key: str) -> str:
         if key == "slow":
             asked.set()
-            answered.wait(timeout=60)
+            answered.wait(timeout=600)
         return key
 
     def receive(key: str, _: str) -> None:
-        asked.wait(timeout=60)
+        asked.wait(timeout=600)
         raise SystemExit(143)
 
     with pytest.raises(SystemExit):

@@ -25,8 +25,8 @@ from resources.runs.warm_start import RunServer
 from tests.conftest import QUICK, REPOSITORY
 from trading_dag.errors import ServerError
 
-pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
-PATIENCE_SECONDS = 300.0
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3_600)]
+PATIENCE_SECONDS = 900.0
 
 
 @pytest.fixture

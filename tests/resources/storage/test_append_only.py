@@ -209,7 +209,7 @@ def writer(home: Path, name: str, count: int) -> subprocess.Popen[str]:
 
 def test_two_writers_at_once_lose_no_row_of_each_other(store: ParquetStore, tmp_path: Path) -> None:
     both = [writer(tmp_path, name, 12) for name in ("aaaa", "bbbb")]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait(timeout=600) for process in both] == [0, 0]
     for process in both:
         process.stdout.close()
     versions = store.read(PREDICTIONS_LOG, KEY)["model_version"]

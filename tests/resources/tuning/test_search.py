@@ -19,7 +19,7 @@ from tests.resources.tuning.bowl import Bowl
 from trading_dag.errors import NoBudgetError, StudyJournalError
 from trading_dag.models.tuning.record import StudyRecord, TrialRecord
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 600.0
 
 
 def record(home: Path, bowl: Bowl | None = None) -> StudyRecord:

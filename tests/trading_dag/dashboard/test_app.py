@@ -24,7 +24,7 @@ def home(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 
 def opened() -> AppTest:
-    page = AppTest.from_file(str(SCRIPT), default_timeout=120).run()
+    page = AppTest.from_file(str(SCRIPT), default_timeout=600).run()
     assert not page.exception
     return page
 

@@ -136,4 +136,4 @@ def test_the_library_is_loaded_only_when_a_headline_is_scored() -> None:
         "t.score_headlines(['x']); assert any(m.startswith('vaderSentiment') for m in sys.modules);"
         "assert 'requests' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=600)

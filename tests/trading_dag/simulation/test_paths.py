@@ -145,7 +145,7 @@ def test_another_process_makes_the_same_numbers(market, share) -> None:
         "from tests.trading_dag.simulation.conftest import market_of, path_of;"
         "print(repr(path_of(market_of(42), 'SIMAA').levels.sum()), market_of(42).factor.variance[-1].hex())"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=600)
     assert done.stdout.strip() == f"{share.levels.sum()!r} {market.factor.variance[-1].hex()}"
 
 

@@ -231,7 +231,7 @@ def test_a_kill_at_any_moment_loses_nothing(store: ChainStore, folder: Path, mom
     rows.to_parquet(folder / "options.parquet")
     home = store.folder.parents[2]
     killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, moment, str(home), str(folder)], env=dict(os.environ), check=False, timeout=120
+        [sys.executable, "-c", _KILLED, moment, str(home), str(folder)], env=dict(os.environ), check=False, timeout=600
     )
     assert killed.returncode == -signal.SIGKILL
     assert store.years("SPY") == years
@@ -262,7 +262,7 @@ def test_files_that_were_read_whole_before_a_kill_are_not_read_again(
         rows.to_parquet(folder / f"{name}.parquet")
     home = store.folder.parents[2]
     command = [sys.executable, "-c", _KILLED, moment, str(home), str(folder)]
-    killed = subprocess.run(command, env=dict(os.environ), check=False, timeout=120)
+    killed = subprocess.run(command, env=dict(os.environ), check=False, timeout=600)
     assert killed.returncode == -signal.SIGKILL
     read = []
     batches = chain_files.ChainFile.batches

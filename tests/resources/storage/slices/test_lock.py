@@ -13,7 +13,7 @@ from resources.storage.slices import lock as slice_lock
 from resources.storage.slices.lock import held_slice, lock_file
 
 TICKERS = dg.StaticPartitionsDefinition(["SPX", "COMP"])
-SECONDS = 30.0
+SECONDS = 300.0
 
 
 def definitions(state: Path) -> dg.Definitions:

@@ -337,6 +337,6 @@ def test_yfinance_keeps_its_caches_below_our_home(vendor: LoopbackVendor, tmp_pa
     user.mkdir()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TRADING_DAG_", "XDG_"))}
     environment = {**inherited, **vendor.environment(), "TRADING_DAG_HOME": str(home), "HOME": str(user)}
-    subprocess.run([sys.executable, "-c", READ_AND_LIST], env=environment, cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", READ_AND_LIST], env=environment, cwd=tmp_path, check=True, timeout=600)
     assert (home / ".cache" / "yfinance" / "tkr-tz.db").is_file()
     assert list(user.rglob("*")) == []
