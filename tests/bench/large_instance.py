@@ -3,7 +3,9 @@
 ``python -m tests.bench.large_instance slices HOME 500`` stores ``labels.targets`` of 500 tickers × six horizons by the
 project's store and tells Dagster of each; ``… year HOME 100000`` records so many events of runs over 250 sessions in
 Dagster's own storage. ``… look HOME [500]`` prints, as JSON, what takes how long: the start of a command, a look of
-the automation at every asset, ``doctor``, and which runs a retention of 90 days would remove.
+the automation at every asset, ``doctor``, and which runs a retention of 90 days would remove. ``… start HOME [500]``
+tells how long ``trading-dag ui`` takes until its code is loaded, and a command that finds nothing to do; ``… page HOME
+500`` how long the page of ``labels.targets`` takes in a headless Chromium until it shows its partitions.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ import datetime as dt
 import json
 import os
 import sqlite3
+import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from tests.trading_dag.test_labels import _implied, _prices, _technical
 
@@ -31,6 +37,15 @@ EVENTS_OF_A_RUN = 20
 OLDEST_DAYS = 364
 
 
+def variables(home: Path, *, tickers: int) -> dict[str, str]:
+    """The settings of a home of the simulated source with so many tickers."""
+    return {
+        "TRADING_DAG_HOME": str(home),
+        "TRADING_DAG_SOURCE": "simulated",
+        "TRADING_DAG_SIMULATION__UNDERLYINGS": str(max(tickers - DEFAULT_TICKERS, 0)),
+    }
+
+
 @contextmanager
 def opened(home: Path, *, tickers: int = DEFAULT_TICKERS) -> Iterator[tuple[CommandContext, dg.DagsterInstance]]:
     """A command's context and Dagster's instance on a home of the simulated source."""
@@ -38,10 +53,7 @@ def opened(home: Path, *, tickers: int = DEFAULT_TICKERS) -> Iterator[tuple[Comm
     from trading_dag.cli.dagster_instance import opened_instance
 
     home.mkdir(parents=True, exist_ok=True)
-    shares = str(max(tickers - DEFAULT_TICKERS, 0))
-    os.environ.update(
-        TRADING_DAG_HOME=str(home), TRADING_DAG_SOURCE="simulated", TRADING_DAG_SIMULATION__UNDERLYINGS=shares
-    )
+    os.environ.update(variables(home, tickers=tickers))
     context = CommandContext()
     with opened_instance(context) as instance:
         yield context, instance
@@ -142,6 +154,84 @@ def look(home: Path, *, tickers: int) -> dict[str, float]:
     return found
 
 
+@contextmanager
+def serving(home: Path, *, tickers: int) -> Iterator[tuple[str, psutil.Process]]:
+    """The address of a web server on a home once its code is loaded, and its process."""
+    from tests.browser.test_ui import free_port
+
+    port = free_port()
+    command = [sys.executable, "-m", "trading_dag.cli", "ui", "--webserver-only", "--port", str(port)]
+    environment = {**os.environ, **variables(home, tickers=tickers)}
+    server = subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not is_loaded(f"http://127.0.0.1:{port}"):
+            if server.poll() is not None:
+                raise RuntimeError(f"trading-dag ui ended with code {server.returncode}")
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}", psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def is_loaded(address: str) -> bool:
+    """Whether a web server answers and has loaded its code."""
+    query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
+    asked = urllib.request.Request(
+        f"{address}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            return bool(json.load(answer)["data"]["repositoriesOrError"].get("nodes"))
+    except OSError:
+        return False
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """What a process and those that it started have used of the processor so far."""
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(one.user + one.system + one.children_user + one.children_system for one in times)
+
+
+def start(home: Path, *, tickers: int) -> dict[str, float]:
+    """Seconds until the web server's code is loaded, and of a command that finds nothing to do."""
+    found: dict[str, float] = {}
+    wall = time.perf_counter()
+    with serving(home, tickers=tickers) as (_, process):
+        found["ui"] = round(time.perf_counter() - wall, 2)
+        found["ui, processor"] = round(processor_seconds(process), 2)
+    before, wall = os.times(), time.perf_counter()
+    command = [sys.executable, "-m", "trading_dag.cli", "clean-history", "--dry-run", "--json"]
+    environment = {**os.environ, **variables(home, tickers=tickers)}
+    subprocess.run(command, cwd=home, env=environment, check=True, stdout=subprocess.DEVNULL)
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return found | {"command": round(time.perf_counter() - wall, 2), "command, processor": round(used, 2)}
+
+
+def page(home: Path, *, tickers: int) -> dict[str, float]:
+    """Seconds until the page of the light table shows its partitions, the first time and again."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.test_ui import CHROMIUM, QUIET_ARGUMENTS
+
+    found = {}
+    with serving(home, tickers=tickers) as (address, process), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET_ARGUMENTS)
+        for what in ("first", "again"):
+            opened = browser.new_page(viewport={"width": 1600, "height": 1100}, base_url=address)
+            opened.set_default_timeout(600_000)
+            used, wall = processor_seconds(process), time.perf_counter()
+            opened.goto("/assets/labels/targets?view=partitions")
+            opened.get_by_text("SIMAA", exact=True).first.wait_for()
+            found[f"page, {what}"] = round(time.perf_counter() - wall, 2)
+            found[f"page, {what}, processor of the server"] = round(processor_seconds(process) - used, 2)
+            opened.screenshot(path=home.parent / "page.png")
+            opened.close()
+        browser.close()
+    return found
+
+
 def main() -> None:
     """Do what the command line says."""
     what, home, *rest = sys.argv[1:]
@@ -150,6 +240,8 @@ def main() -> None:
         "slices": lambda: make_slices(Path(home), tickers=count),
         "year": lambda: make_year(Path(home), events=count),
         "look": lambda: look(Path(home), tickers=count),
+        "start": lambda: start(Path(home), tickers=count),
+        "page": lambda: page(Path(home), tickers=count),
     }
     print(json.dumps(work[what](), indent=1))
 

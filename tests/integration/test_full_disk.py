@@ -1,4 +1,4 @@
-"""A disk that becomes full under the service and its commands: nothing is torn, and all goes on once there is room.
+"""A disk that becomes full under the alerts: none is lost, none is sent twice.
 
 The disk is a file system of some megabytes in memory, which only root may mount.
 """
@@ -8,41 +8,21 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import dagster as dg
-import psutil
 import pytest
 
-from assets.jobs import MARKET_JOB
-from assets.run.execution import SliceRunner, WorkItem
 from resources.alerts.post import deliver
 from resources.alerts.store import BookStore, folder_of
-from resources.storage.parquet_store import SliceKey
-from tests.integration.paper_steps import SESSIONS, account_of, forks, outcome, step
-from tests.integration.processes import start, unfinished_runs, wait_until
-from tests.integration.test_recovery import (
-    RUN_SECONDS,
-    assert_every_slice_is_whole,
-    assert_it_goes_on,
-    leftovers,
-    stored_tables,
-)
-from tests.integration.test_ui import STARTING_SECONDS, launch, loaded, process_of, served
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.alerts.book import record
 from trading_dag.alerts.cause import Cause
-from trading_dag.definitions import build_definitions
 from trading_dag.errors import StorageError
-from trading_dag.paper.tables import ledger_frame, ledger_objection
-from trading_dag.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
-MEGABYTES = 96
-FULL_SECONDS = 40.0  # how long the service has to do without room: some looks of its daemon
+MEGABYTES = 8
 ALERTS = AlertSettings()
 
 
@@ -124,73 +104,3 @@ def test_alerts_on_a_full_disk_are_neither_lost_nor_sent_twice(disk: Disk) -> No
     # It is not known of the first whether it arrived, so it is not repeated, and the next message says so.
     assert [message.split("\n")[0].split("] ")[-1] for message in channel.taken] == ["one", "two"]
     assert channel.taken[1].endswith("ended while it was sent: one")
-
-
-@pytest.mark.long
-def test_the_paper_account_on_a_disk_that_is_full_again_and_again_is_the_one_that_always_had_room(
-    disk: Disk, tmp_path: Path
-) -> None:
-    context, whole, refused = forks(), tmp_path / "whole", 0
-    for number in range(SESSIONS):
-        assert step(context, whole, number)[0] == 0
-        for leaving in (0, 1 << 12, 1 << 14, 1 << 16):
-            disk.fill(leaving)
-            code, answer = step(context, disk.folder, number)
-            refused += code != 0 or answer[0] != ()
-            disk.empty()
-        code, answer = step(context, disk.folder, number)
-        assert (code, answer[0]) == (0, ())
-    assert refused >= 2 * SESSIONS
-    assert outcome(disk.folder) == outcome(whole)
-    account = account_of(disk.folder)
-    assert ledger_objection(ledger_frame(account), cash_cents=account.cash_cents) is None
-    assert_every_slice_is_whole(disk.folder)
-    assert leftovers(disk.folder) == []
-
-
-@pytest.mark.long
-def test_the_service_goes_on_when_there_is_room_again(disk: Disk) -> None:
-    home = disk.folder
-    settings = Settings(_env_file=None, home=home, source="sample")
-    with dg.DagsterInstance.ephemeral() as instance:
-        runner = SliceRunner(build_definitions(settings), instance, settings)
-        assert runner.bring_up_to_date(WorkItem("none", SliceKey(), "run")).errors == ()
-    with served(home) as ui:
-        wait_until(lambda: loaded(ui), ui.process, patience=STARTING_SECONDS)
-        run = launch(ui, MARKET_JOB, "SPX")
-        wait_until(lambda: stored_tables(home, run) >= 2, ui.process, patience=RUN_SECONDS)
-        worker = process_of(home, run)
-        disk.fill()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            worker.wait(timeout=RUN_SECONDS)
-        time.sleep(FULL_SECONDS)
-        lives = ui.process.poll() is None
-        disk.empty()
-        assert_every_slice_is_whole(home)
-        if lives:
-            wait_until(lambda: unfinished_runs(home) == 0, ui.process, patience=RUN_SECONDS)
-            assert_it_goes_on(ui)
-            return
-        assert ui.process.returncode not in (0, None)
-    with served(home) as ui:  # as systemd does it
-        assert_it_goes_on(ui)
-
-
-@pytest.mark.long
-def test_a_refresh_that_the_disk_ended_says_so_and_goes_on_when_there_is_room(disk: Disk) -> None:
-    home, asked = disk.folder, ("refresh", "--tickers", "SPX", "--horizons", "24h")
-    process = start(home, *asked)
-    wait_until(lambda: list(home.glob("data/features/**/data.parquet")), process, patience=RUN_SECONDS)
-    disk.fill()
-    told, _ = process.communicate(timeout=RUN_SECONDS)
-    assert process.returncode == 1, told
-    assert "Traceback" not in told
-    assert "no space left" in told.lower() or "disk is full" in told.lower(), told
-    disk.empty()
-    assert_every_slice_is_whole(home)
-    again = start(home, *asked)
-    told, _ = again.communicate(timeout=RUN_SECONDS)
-    assert again.returncode == 0, told
-    assert unfinished_runs(home) == 0
-    assert_every_slice_is_whole(home)
-    assert leftovers(home) == []

@@ -195,7 +195,7 @@ def test_a_machine_that_was_off_for_days_and_goes_down_twice_more_makes_up_for_e
     market(home, years=2)
     settings = Settings(_env_file=home / ".env", home=home)
     with dg.DagsterInstance.ephemeral() as instance:
-        job = build_definitions(settings).get_job_def(REFRESH_RAW_JOB)
+        job = build_definitions(settings).resolve_job_def(REFRESH_RAW_JOB)
         assert job.execute_in_process(partition_key="SPY", instance=instance).success
     before = stored_sessions(home)
     market(home, years=3)
