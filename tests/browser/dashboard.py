@@ -36,6 +36,13 @@ TRACE = """name => { for (const plot of document.querySelectorAll('.js-plotly-pl
 @contextmanager
 def served(workspace: Workspace, *arguments: str) -> Iterator[tuple[str, Path]]:
     """Address of ``trading-dag dashboard`` on a home, and the file that it logs to."""
+    with served_with(workspace, *arguments) as (address, log_file, _):
+        yield address, log_file
+
+
+@contextmanager
+def served_with(workspace: Workspace, *arguments: str) -> Iterator[tuple[str, Path, subprocess.Popen[bytes]]]:
+    """The same with the server's process."""
     port = free_port()
     command = [sys.executable, "-m", "trading_dag.cli", "dashboard", "--port", str(port), *arguments]
     log_file = workspace.home / "dashboard.log"
@@ -54,7 +61,7 @@ def served(workspace: Workspace, *arguments: str) -> Iterator[tuple[str, Path]]:
                     assert server.poll() is None, log_file.read_text()
                     assert time.monotonic() < deadline, log_file.read_text()
                     time.sleep(0.3)
-            yield f"http://127.0.0.1:{port}", log_file
+            yield f"http://127.0.0.1:{port}", log_file, server
         finally:
             server.terminate()
             server.wait(timeout=600)
