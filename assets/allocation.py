@@ -14,13 +14,13 @@ from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_ALLOCATION, TARGETS
 
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
 
 def _positions(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
-    from trading_dag.models.allocation_forecasts import predict
+    from trading_dag.models.allocation.allocation_forecasts import predict
 
     return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon, allocation=settings.allocation)
 
@@ -41,7 +41,7 @@ def _positions(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon,
 def allocation_ensemble(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """An elastic net, LightGBM and XGBoost forecast the return above cash. Their forecasts of rows that they had not
     seen are blended, by penalised weights that may all be zero, and by plain least squares."""
-    from trading_dag.models.allocation_ensemble import fit
+    from trading_dag.models.allocation.allocation_ensemble import fit
 
     start = at.settings.training.allocation_ensemble.start
     return fit_family(fit, at, features, targets, start=start, stack=at.settings.price_stack)
@@ -61,7 +61,7 @@ def allocation_ensemble(at: Slice, features: pd.DataFrame, targets: pd.DataFrame
 def allocation(at: Slice, allocation_ensemble: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> Result:
     """A forecast becomes a position by what is known of volatility; holding, and scaling by volatility with no forecast
     at all, stand beside it."""
-    from trading_dag.models.allocation_forecasts import predict
+    from trading_dag.models.allocation.allocation_forecasts import predict
 
     settings = at.settings.allocation
     positions = predict(allocation_ensemble.fitted, features, targets, horizon=at.horizon, allocation=settings)
@@ -72,7 +72,7 @@ def allocation(at: Slice, allocation_ensemble: StoredModel, features: pd.DataFra
 
 def _described(positions: pd.DataFrame, *, every: int) -> dict[str, Any]:
     """Return the picture of sessions whose horizons do not overlap, and the newest position."""
-    from trading_dag.models.allocation_ensemble import ENSEMBLE
+    from trading_dag.models.allocation.allocation_ensemble import ENSEMBLE
     from trading_dag.plots.allocation import growth_and_positions
 
     sessions = positions["session"].drop_duplicates().sort_values()

@@ -33,7 +33,7 @@ LONGEST_DAYS: Final = 70
 
 def _unearned_admission(at: Slice, result: Result, inputs: Mapping[str, Any]) -> str | None:
     from trading_dag.strategy.modelled_prices import price_objection
-    from trading_dag.validation.edge import unearned_admission
+    from trading_dag.validation.gates.edge import unearned_admission
 
     return unearned_admission(
         result.frames[SUMMARY.name],
@@ -104,7 +104,7 @@ def recommended_structure(
     entries and always trading the same structure stand beside it."""
     from trading_dag.backtest.runs.signal_backtest import run_backtest
     from trading_dag.plots.backtest import figures_of_backtest
-    from trading_dag.validation.edge import admissibility
+    from trading_dag.validation.gates.edge import admissibility
 
     result = run_backtest(
         recommendation,

@@ -14,7 +14,7 @@ from trading_dag.schemas import (
     REGISTRY,
     TARGETS,
 )
-from trading_dag.validation.tasks import TASKS
+from trading_dag.validation.scores.tasks import TASKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def metrics(at: Slice, registry: pd.DataFrame, **predictions: pd.DataFrame) -> R
     from a stationary bootstrap. The registry says which models also learnt from augmented rows."""
     from trading_dag import plots
     from trading_dag.plots.folds import folds_in_time
-    from trading_dag.validation.evaluation import evaluate
+    from trading_dag.validation.verdicts.evaluation import evaluate
 
     scores = evaluate(
         predictions,
@@ -83,8 +83,8 @@ def importance(
 ) -> Result:
     """Each feature is shuffled among the sessions that a fold forecast out of sample, and the loss of skill is
     measured; nothing is fitted again."""
-    from trading_dag.models import direction_classifier as direction
-    from trading_dag.models import volatility_forecaster as volatility
+    from trading_dag.models.direction import direction_classifier as direction
+    from trading_dag.models.volatility import volatility_forecaster as volatility
     from trading_dag.plots.importance import importance_of_features
 
     horizon, settings = at.horizon, at.settings.bootstrap

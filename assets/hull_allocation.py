@@ -23,7 +23,7 @@ def hull_allocation(at: Slice, features: pd.DataFrame, market: pd.DataFrame) -> 
     """An elastic net, LightGBM and XGBoost forecast the next day's return, a blend of them is scaled by volatility,
     clipped to 0 and 2 and smoothed; the organisers' recipe stands beside it."""
     from trading_dag.frames import table_frame
-    from trading_dag.models.hull_allocation import ENSEMBLE, hull_predictions
+    from trading_dag.models.allocation.hull_allocation import ENSEMBLE, hull_predictions
     from trading_dag.plots.allocation import growth_and_positions
 
     walk_forward, allocation = at.settings.walk_forward, at.settings.allocation
@@ -40,7 +40,7 @@ def hull_allocation(at: Slice, features: pd.DataFrame, market: pd.DataFrame) -> 
 @table_asset(HULL_SCORES, reads={"positions": HULL_ALLOCATION}, code_version="1", uses=("bootstrap",))
 def hull_scores(at: Slice, positions: pd.DataFrame) -> pd.DataFrame:
     """Models and baselines are scored on the same days, with the same draws of the stationary bootstrap."""
-    from trading_dag.validation.hull_scores import score_hull_positions
+    from trading_dag.validation.verdicts.hull_scores import score_hull_positions
 
     return score_hull_positions(positions, settings=at.settings.bootstrap)
 

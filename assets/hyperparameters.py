@@ -43,7 +43,7 @@ def _search(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> dict[st
     """Search every family of the settings on both windows; say of each what could not be searched."""
     from resources.tuning.search import Budget, search
     from trading_dag.errors import InsufficientDataError
-    from trading_dag.models.tuned import WINDOWS
+    from trading_dag.models.estimators.tuned import WINDOWS
     from trading_dag.models.tuning.families import family_rows, require_families
 
     tuning = at.settings.tuning

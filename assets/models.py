@@ -30,8 +30,8 @@ from trading_dag.schemas import (
 
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
-    from trading_dag.models.augmentation import Augmentation
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.augmentation import Augmentation
+    from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
@@ -52,13 +52,13 @@ _ALL_MODELS: Final = {**_MODELS, **{name: Read(model=name) for name in ("price_s
 
 
 def _augmentation(at: Slice, prices: pd.DataFrame, volatility_index: pd.DataFrame) -> Augmentation:
-    from trading_dag.models.augmentation import Augmentation
+    from trading_dag.models.learning.augmentation import Augmentation
 
     return Augmentation(prices, volatility_index, at.settings.augmentation)
 
 
 def _of_direction(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
-    from trading_dag.models.direction_classifier import predict
+    from trading_dag.models.direction.direction_classifier import predict
 
     return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon, prices=inputs["prices"])
 
@@ -66,13 +66,13 @@ def _of_direction(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horiz
 def _of_volatility(
     fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings
 ) -> pd.DataFrame:
-    from trading_dag.models.volatility_forecaster import predict
+    from trading_dag.models.volatility.volatility_forecaster import predict
 
     return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon)
 
 
 def _of_level(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
-    from trading_dag.models.volatility_level import predict_level
+    from trading_dag.models.volatility.volatility_level import predict_level
 
     return predict_level(fitted, inputs["features"], inputs["targets"], horizon=horizon)
 
@@ -95,8 +95,8 @@ def direction_classifier(
     """Logistic regressions and XGBoost estimate the probability of a rise, in five walk-forward folds and a live model.
     Each fold selects features, penalty and shrinkage on its own past, and may answer the share of rises. Bars and index
     serve augmentation, which is off by default; what was tuned is used."""
-    from trading_dag.models.direction_classifier import fit
-    from trading_dag.models.tuned import tuned_from_table
+    from trading_dag.models.direction.direction_classifier import fit
+    from trading_dag.models.estimators.tuned import tuned_from_table
 
     return fit_family(
         fit,
@@ -132,8 +132,8 @@ def volatility_forecaster(
     """A forecast of the index's level, an ordered regression on its rank and their mean estimate P(LOW), P(NORMAL) and
     P(HIGH) of the IV regime at the target, beside a multinomial regression on 27 inputs. Bars and index serve
     augmentation, which is off by default."""
-    from trading_dag.models.tuned import tuned_from_table
-    from trading_dag.models.volatility_forecaster import fit
+    from trading_dag.models.estimators.tuned import tuned_from_table
+    from trading_dag.models.volatility.volatility_forecaster import fit
 
     return fit_family(
         fit,
@@ -151,7 +151,7 @@ def inputs(at: Slice, **models: StoredModel) -> Result:
     """The table says what each fold reads and why it leaves out the rest, decided inside the fold's training part only;
     a second table says how far the folds agree."""
     from trading_dag.plots.selection import selection_by_fold
-    from trading_dag.validation.selection_stability import selection_stability
+    from trading_dag.validation.inference.selection_stability import selection_stability
 
     parts = [model.fitted.input_table() for model in models.values()]
     selection = pd.concat(parts, ignore_index=True)
@@ -181,7 +181,7 @@ def _shares_of_safe(selection: pd.DataFrame, *, live_fold: int) -> dict[str, flo
 def registry(at: Slice, **models: StoredModel) -> Result:
     """The table has one row per fold of the version of each model that serves; a second one has a row for each stored
     version, which says whether it serves and why."""
-    from trading_dag.models.versions import versions_table
+    from trading_dag.models.learning.versions import versions_table
 
     folds = pd.concat([model.fitted.registry(model.version) for model in models.values()], ignore_index=True)
     versions = versions_table([record for model in models.values() for record in model.records])
@@ -200,7 +200,7 @@ def _card(model: StoredModel) -> str:
 @table_asset(COEFFICIENTS, reads=_MODELS, code_version="1")
 def coefficients(at: Slice, direction_classifier: StoredModel, volatility_forecaster: StoredModel) -> pd.DataFrame:
     """The table holds the coefficients of the regressions and the gains of the trees, by fold."""
-    from trading_dag.models.importance import learnt_coefficients
+    from trading_dag.models.learning.importance import learnt_coefficients
 
     parts = [learnt_coefficients(model.fitted) for model in (direction_classifier, volatility_forecaster)]
     return pd.concat(parts, ignore_index=True)

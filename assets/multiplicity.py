@@ -24,7 +24,7 @@ def multiplicity(at: Slice, metrics: pd.DataFrame, indices: pd.DataFrame) -> Res
     """The p-values of every comparison that a task asks for, in every slice that was ever scored, are adjusted for
     their number after Benjamini and Hochberg; slices with the same rows count once."""
     from trading_dag.reporting.multiplicity_page import multiplicity_page
-    from trading_dag.validation.multiplicity import multiplicity
+    from trading_dag.validation.verdicts.multiplicity import multiplicity
 
     named = indices.dropna().drop_duplicates("ticker", keep="last")
     index_of = dict(zip(named["ticker"], named["symbol"], strict=True))

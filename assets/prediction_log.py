@@ -94,7 +94,7 @@ def log(
 def live(at: Slice, log: pd.DataFrame, targets: pd.DataFrame, metrics: pd.DataFrame) -> Result:
     """Forecasts that were recorded before their outcome could be known are scored, beside the walk-forward scores."""
     from trading_dag import plots
-    from trading_dag.validation.live import score_log, scored_rows
+    from trading_dag.validation.verdicts.live import score_log, scored_rows
 
     source = targets.attrs.get("source")
     scores = score_log(

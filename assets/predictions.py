@@ -34,7 +34,7 @@ def direction(
     prices: pd.DataFrame,
 ) -> pd.DataFrame:
     """Each session is forecast by the newest fold that had seen nothing after it; baselines stand beside the models."""
-    from trading_dag.models.direction_classifier import predict
+    from trading_dag.models.direction.direction_classifier import predict
 
     return predict(direction_classifier.fitted, features, targets, horizon=at.horizon, prices=prices)
 
@@ -54,7 +54,7 @@ def volatility(
 ) -> pd.DataFrame:
     """The regime forecast stands beside how regimes have followed each other in the past, a baseline that is hard to
     beat."""
-    from trading_dag.models.volatility_forecaster import predict
+    from trading_dag.models.volatility.volatility_forecaster import predict
 
     return predict(volatility_forecaster.fitted, features, targets, horizon=at.horizon)
 

@@ -22,7 +22,7 @@ def _distribution(
     at: Slice, prices: pd.DataFrame, technical: pd.DataFrame, implied_volatility: pd.DataFrame
 ) -> pd.DataFrame:
     """Return the rows that are computed from the past anew at every session."""
-    from trading_dag.models.price_distribution import build_price_distribution
+    from trading_dag.models.price.price_distribution import build_price_distribution
 
     return build_price_distribution(prices, technical, implied_volatility, horizon=at.horizon)
 
@@ -30,7 +30,7 @@ def _distribution(
 def _described(at: Slice, forecasts: pd.DataFrame) -> dict[str, Any]:
     """Return from when on there is a distribution and what its width follows; the picture, which takes a quarter of a
     second, is drawn with the first slice of a month."""
-    from trading_dag.models.price_distribution import PRICE_DISTRIBUTION
+    from trading_dag.models.price.price_distribution import PRICE_DISTRIBUTION
 
     own = forecasts[forecasts["model"] == PRICE_DISTRIBUTION].drop_duplicates("session")
     sources = own["scale_source"].value_counts(sort=False)
@@ -86,8 +86,8 @@ def price(
     """Distributions rest on moves that were known at the session; they stand beside quantiles of the last 250 moves,
     the random walk, and the points of the price stack and its learners. The slice 168h holds forecasts of 10 and 21
     sessions ahead, too."""
-    from trading_dag.models.price_stack_forecasts import predict
-    from trading_dag.models.price_table import price_table
+    from trading_dag.models.price.price_stack_forecasts import predict
+    from trading_dag.models.price.price_table import price_table
 
     points = predict(price_stack.fitted, features, targets, horizon=at.horizon, prices=prices)
     return price_table([_distribution(at, prices, technical, implied_volatility), points])

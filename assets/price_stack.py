@@ -14,7 +14,7 @@ from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_PRICE, STACK_WEIGHTS,
 
 if TYPE_CHECKING:
     from resources.io_managers.tables import StoredModel
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def _points(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
     """Return the points of a version. A session's close is that from which its label tells the way to the target, so
     sessions whose outcome is not known, which are not compared, have none and are left out."""
-    from trading_dag.models.price_stack_forecasts import predict
+    from trading_dag.models.price.price_stack_forecasts import predict
 
     targets = inputs["targets"]
     known = targets[targets["target_price"].notna() & targets["forward_return"].notna()]
@@ -42,7 +42,7 @@ def _points(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, se
 def price_stack(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """A random forest, gradient boosting, XGBoost and the drift forecast returns. Their forecasts of rows that they had
     not seen are blended with the random walk, which gets all the weight where nothing is better."""
-    from trading_dag.models.price_stack import fit
+    from trading_dag.models.price.price_stack import fit
 
     start = at.settings.training.price_stack.start
     return fit_family(fit, at, features, targets, start=start, stack=at.settings.price_stack)
@@ -51,8 +51,8 @@ def price_stack(at: Slice, features: pd.DataFrame, targets: pd.DataFrame) -> Fit
 @table_asset(STACK_WEIGHTS, reads={"price_stack": Read(model="price_stack")}, code_version="1", uses=("walk_forward",))
 def stack_weights(at: Slice, price_stack: StoredModel) -> Result:
     """Each fold weighs its learners anew; what they leave is the weight of saying that the price stays."""
-    from trading_dag.models.price_stack import STACK
-    from trading_dag.models.stack_weights import stack_weights
+    from trading_dag.models.price.price_stack import STACK
+    from trading_dag.models.stacks.stack_weights import stack_weights
     from trading_dag.plots.stack_weights import weights_by_fold
 
     weights = stack_weights(price_stack.fitted, STACK)

@@ -33,7 +33,7 @@ def _inputs(at: Slice, technical: pd.DataFrame) -> pd.DataFrame:
 def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
     """One model is fitted per year, and only for years that have none: a stored fit stays unless the code, the source
     or the observed columns changed. The picture is drawn when a year was fitted."""
-    from trading_dag.models.regime_hmm import fit_missing_years, observes, predict
+    from trading_dag.models.volatility.regime_hmm import fit_missing_years, observes, predict
     from trading_dag.plots.regime import market_states
 
     recorded = at.store.provenance(REGIME_HMM, at.key)
@@ -62,7 +62,7 @@ def regime_hmm(at: Slice, technical: pd.DataFrame) -> Result:
 )
 def regime(at: Slice, technical: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     """Every session that a fit covers gets the probabilities of its states, from observations up to its close."""
-    from trading_dag.models.regime_hmm import predict
+    from trading_dag.models.volatility.regime_hmm import predict
 
     return predict(_inputs(at, technical), models, ticker=at.ticker)
 

@@ -66,7 +66,7 @@ def recommendation(
     from trading_dag.models.deep.torch_library import why_networks_are_off
     from trading_dag.strategy.beside import BesideTables
     from trading_dag.strategy.recommendation import build_recommendations
-    from trading_dag.validation.edge import edge_to_date
+    from trading_dag.validation.gates.edge import edge_to_date
 
     matrix = build_recommendations(
         direction,

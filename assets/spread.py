@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from resources.io_managers.tables import StoredModel
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon
 
@@ -52,8 +52,8 @@ def spread_trunk(
     walk-forward folds and a live model. A training that was killed goes on after its last epoch. Without torch both are
     switched off, with the reason in each fold."""
     from resources.storage.models.checkpoints import checkpoints_of
-    from trading_dag.models.spread_rows import targets_of_every_horizon
-    from trading_dag.models.spread_trunk import fit
+    from trading_dag.models.spreads.spread_rows import targets_of_every_horizon
+    from trading_dag.models.spreads.spread_trunk import fit
 
     settings = at.settings
     inputs = {
@@ -75,7 +75,7 @@ def spread_trunk(
 
 
 def _of_spread(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon, settings: Settings) -> pd.DataFrame:
-    from trading_dag.models.spread import predict
+    from trading_dag.models.spreads.spread import predict
 
     return predict(fitted, inputs["features"], inputs["targets"], horizon=horizon)
 
@@ -90,7 +90,7 @@ def _of_spread(fitted: FittedModel, inputs: Mapping[str, Any], horizon: Horizon,
 def spread_lstm(at: Slice, spread_trunk: StoredModel, features: pd.DataFrame, targets: pd.DataFrame) -> FittedModel:
     """The networks of the horizon are taken from the ticker's trunk, with their own softmax; a logistic on the last
     session of the same sequences stands beside them."""
-    from trading_dag.models.spread import fit
+    from trading_dag.models.spreads.spread import fit
 
     return fit(spread_trunk.fitted, features, targets, horizon=at.horizon, settings=at.settings.walk_forward)
 
@@ -105,7 +105,7 @@ def spread(at: Slice, spread_lstm: StoredModel, features: pd.DataFrame, targets:
     """Each session is forecast by the newest fold that had seen nothing after it, from the 60 sessions that end with
     it; class shares and the class that was known last stand beside the models."""
     from trading_dag.models.deep.torch_library import why_networks_are_off
-    from trading_dag.models.spread import predict
+    from trading_dag.models.spreads.spread import predict
     from trading_dag.plots.spread import spread_confusion, training_history
 
     table = predict(spread_lstm.fitted, features, targets, horizon=at.horizon)

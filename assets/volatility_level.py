@@ -28,7 +28,7 @@ def volatility_level(
 ) -> Result:
     """Each session has a distribution of the index at the target, beside that of a random walk; the regime's
     probabilities of the same model follow from it."""
-    from trading_dag.models.volatility_level import predict_level
+    from trading_dag.models.volatility.volatility_level import predict_level
     from trading_dag.plots.volatility_level import fan_of_level
 
     table = predict_level(volatility_forecaster.fitted, features, targets, horizon=at.horizon)

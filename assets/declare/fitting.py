@@ -11,7 +11,7 @@ from assets.declare.declaration import Slice
 from trading_dag.errors import InsufficientDataError
 
 if TYPE_CHECKING:
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.training_start import TrainingStart
 
 

@@ -46,7 +46,7 @@ from trading_dag.settings import Settings
 
 if TYPE_CHECKING:
     from resources.expectations import RuleVerdict
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
 
 TABLE_IO: Final = "parquet_io"
 MODEL_IO: Final = "model_io"

@@ -16,9 +16,9 @@ from trading_dag.quality.model_rules import RULES_OF_MODELS, SERVES
 if TYPE_CHECKING:
     from assets.declare.declaration import Declaration, Forecasts
     from resources.expectations import RuleVerdict
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.schemas import Table
-    from trading_dag.validation.champion import Decision
+    from trading_dag.validation.gates.champion import Decision
 
 _MOST_EXAMPLES: Final = 5
 SCHEMA_NAME: Final = "dagster/column_schema"
@@ -33,7 +33,7 @@ def rules_of_model(declaration: Declaration) -> dict[str, tuple[Rule, ...]]:
 def verdicts_of_model(declaration: Declaration, fitted: FittedModel, decision: Decision) -> list[RuleVerdict]:
     """Return one verdict for each rule of a model."""
     from resources.expectations import RuleVerdict
-    from trading_dag.models.soundness import OBJECTIONS
+    from trading_dag.models.learning.soundness import OBJECTIONS
 
     verdicts = []
     for rule in RULES_OF_MODELS:
@@ -52,7 +52,7 @@ def columns_of_model(declaration: Declaration, fitted: FittedModel | None = None
     """Return as metadata the columns that a model forecasts and, once it is fitted, those that its live models read."""
     columns = _forecast(declaration)
     if fitted is not None:
-        from trading_dag.models.soundness import live_columns
+        from trading_dag.models.learning.soundness import live_columns
 
         columns += [_read(name, models) for name, models in live_columns(fitted).items()]
     return {SCHEMA_NAME: dg.TableSchema(columns=columns)} if columns else {}

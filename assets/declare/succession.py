@@ -1,7 +1,7 @@
 """Gathers what is known when a model was fitted anew, and asks whether the new version serves.
 
-Here belongs which forecasts are made and read for that. The rule itself stands in ``validation.champion``; what follows
-from the decision, in the IO manager and the model store.
+Here belongs which forecasts are made and read for that. The rule itself stands in ``validation.gates.champion``; what
+follows from the decision, in the IO manager and the model store.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trading_dag.errors import DataQualityError, SliceNotFoundError, StorageError
-from trading_dag.validation.champion import (
+from trading_dag.validation.gates.champion import (
     Candidacy,
     Comparison,
     Decision,
@@ -20,7 +20,7 @@ from trading_dag.validation.champion import (
     of_folds,
     restated_share,
 )
-from trading_dag.validation.tasks import task_of
+from trading_dag.validation.scores.tasks import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from assets.declare.declaration import Declaration, Forecasts, Slice
     from resources.storage.models.store import ModelStore
     from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.setting_groups import BootstrapSettings
     from trading_dag.settings import Settings
     from trading_dag.slices import Horizon

@@ -24,7 +24,7 @@ from assets.run.log_output import log_to_stderr
 from assets.run.workers import enter_worker, interrupts_left_to_the_parent, worker_pool
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from trading_dag.errors import InsufficientDataError, TradingDagError
-from trading_dag.models.tuned import WINDOWS
+from trading_dag.models.estimators.tuned import WINDOWS
 from trading_dag.schemas import FEATURE_TABLE, TARGETS
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of

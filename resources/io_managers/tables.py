@@ -19,9 +19,9 @@ from trading_dag.schemas import Table, table_of
 
 if TYPE_CHECKING:
     from resources.storage.models.store import ModelStore
-    from trading_dag.models.fitted import FittedModel
-    from trading_dag.models.versions import VersionRecord
-    from trading_dag.validation.champion import Decision
+    from trading_dag.models.learning.fitted import FittedModel
+    from trading_dag.models.learning.versions import VersionRecord
+    from trading_dag.validation.gates.champion import Decision
 
 COLUMNS_METADATA: Final = "columns"
 BENCHMARKS_METADATA: Final = "benchmarks"

@@ -31,7 +31,7 @@ from trading_dag.schemas import (
 from trading_dag.served_models import SERVED_VOLATILITY
 from trading_dag.sessions import all_sessions
 from trading_dag.settings import Settings
-from trading_dag.validation import edge
+from trading_dag.validation.gates import edge
 
 KEY = SliceKey("SPY", "48h")
 SESSIONS = 120

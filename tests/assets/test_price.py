@@ -14,7 +14,7 @@ from assets import price as asset
 from assets.declare.checks import verdicts_of
 from assets.declare.declaration import LOOKAHEAD_RULE, Declaration, Result, Slice
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.trading_dag.models.price_inputs import price_inputs
+from tests.trading_dag.models.price.price_inputs import price_inputs
 from trading_dag.schemas import PREDICTIONS_PRICE
 from trading_dag.settings import Settings
 

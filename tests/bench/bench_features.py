@@ -38,7 +38,7 @@ def all_features(raw: dict[str, pd.DataFrame], models: pd.DataFrame, named: tupl
     from trading_dag.features.regime_inputs import build_regime, build_regime_inputs
     from trading_dag.features.sentiment import build_sentiment
     from trading_dag.features.technical import build_technical
-    from trading_dag.models.regime_hmm import predict
+    from trading_dag.models.volatility.regime_hmm import predict
 
     prices = raw["prices"]
     ticker = str(prices["ticker"].iloc[0])
@@ -78,7 +78,7 @@ def fitted_states(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Parameters of the market states."""
     from trading_dag.features.regime_inputs import build_regime_inputs
     from trading_dag.features.technical import build_technical
-    from trading_dag.models.regime_hmm import fit_missing_years
+    from trading_dag.models.volatility.regime_hmm import fit_missing_years
 
     ticker = str(raw["prices"]["ticker"].iloc[0])
     return fit_missing_years(build_regime_inputs(build_technical(raw["prices"])), ticker=ticker)

@@ -126,7 +126,7 @@ def _regime(place: Place, ticker: str, technical: pd.DataFrame) -> tuple[pd.Data
     """Fits of the market states, and the feature of them."""
     from trading_dag import plots
     from trading_dag.features.regime_inputs import build_regime, build_regime_inputs
-    from trading_dag.models.regime_hmm import fit_missing_years, predict
+    from trading_dag.models.volatility.regime_hmm import fit_missing_years, predict
     from trading_dag.plots.regime import market_states
 
     inputs = build_regime_inputs(technical)
@@ -196,9 +196,10 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     from trading_dag.backtest.runs.structure_comparison import compare_modelled
     from trading_dag.drift.psi import drift_report
     from trading_dag.labels import build_targets
-    from trading_dag.models import direction_classifier, volatility_forecaster
-    from trading_dag.models.importance import learnt_coefficients
-    from trading_dag.models.price_distribution import build_price_distribution
+    from trading_dag.models.direction import direction_classifier
+    from trading_dag.models.learning.importance import learnt_coefficients
+    from trading_dag.models.price.price_distribution import build_price_distribution
+    from trading_dag.models.volatility import volatility_forecaster
     from trading_dag.options.structures.user_structures import structures_by_name
     from trading_dag.plots.backtest import figures_of_backtest
     from trading_dag.plots.importance import importance_of_features
@@ -206,9 +207,9 @@ def _research(settings: Settings, place: Place, ticker: str, horizon_key: str) -
     from trading_dag.plots.selection import selection_by_fold
     from trading_dag.slices import horizon_of
     from trading_dag.strategy.recommendation import build_recommendations
-    from trading_dag.validation.edge import admissibility, edge_to_date
-    from trading_dag.validation.evaluation import evaluate
-    from trading_dag.validation.selection_stability import selection_stability
+    from trading_dag.validation.gates.edge import admissibility, edge_to_date
+    from trading_dag.validation.inference.selection_stability import selection_stability
+    from trading_dag.validation.verdicts.evaluation import evaluate
 
     horizon = horizon_of(horizon_key)
     macro = place.read(schemas.MACRO_TABLE)

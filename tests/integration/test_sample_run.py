@@ -27,9 +27,9 @@ from trading_dag.schemas import (
 from trading_dag.schemas.feature_names import FEATURE_GROUPS
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
-from trading_dag.validation.evaluation import evaluate
-from trading_dag.validation.metric_names import BASELINES, meaning_of_metric
-from trading_dag.validation.tasks import TASKS
+from trading_dag.validation.scores.metric_names import BASELINES, meaning_of_metric
+from trading_dag.validation.scores.tasks import TASKS
+from trading_dag.validation.verdicts.evaluation import evaluate
 
 HORIZONS = SAMPLE_HORIZONS.split(",")
 

@@ -12,7 +12,7 @@ from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.conftest import Workspace
 from trading_dag.feature_choice import choose_features
-from trading_dag.models.fitted import FittedModel
+from trading_dag.models.learning.fitted import FittedModel
 from trading_dag.schemas import INPUTS, PREDICTIONS_DIRECTION, REGISTRY
 
 SPX_24H = SliceKey("SPX", "24h")

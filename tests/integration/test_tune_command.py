@@ -19,8 +19,8 @@ from resources.tuning.stored import journals_of, read_studies
 from tests.conftest import QUICK_GROUPS, Workspace
 from tests.integration.processes import start, wait_until
 from trading_dag.definitions import build_definitions
-from trading_dag.models.inner_search import MODEL_ANSWER
-from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS
+from trading_dag.models.estimators.tuned import ALL_ROWS, BEFORE_TESTS
+from trading_dag.models.learning.inner_search import MODEL_ANSWER
 from trading_dag.schemas import BEST_HYPERPARAMETERS, FEATURE_TABLE, HYPERPARAMETERS
 from trading_dag.setting_groups import TuningSettings
 from trading_dag.settings import Settings

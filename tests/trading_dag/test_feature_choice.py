@@ -6,7 +6,7 @@ import pytest
 
 from trading_dag.errors import UnknownFeatureError
 from trading_dag.feature_choice import ESSENTIAL, choose_features
-from trading_dag.models.candidates import candidates_of
+from trading_dag.models.learning.candidates import candidates_of
 from trading_dag.schemas import (
     ALL_FEATURES,
     FEATURE_GROUPS,

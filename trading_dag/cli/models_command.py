@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from assets.declare.declaration import Declaration
     from resources.storage.models.store import ModelStore
     from resources.storage.parquet_store import ParquetStore, SliceKey
-    from trading_dag.models.fitted import FittedModel
-    from trading_dag.validation.champion import Comparison
+    from trading_dag.models.learning.fitted import FittedModel
+    from trading_dag.validation.gates.champion import Comparison
 
 models = typer.Typer(
     name="models",
@@ -51,7 +51,7 @@ def list_versions(
 ) -> None:
     """List the stored versions with their data window, which one serves, and what was decided when each was fitted."""
     from resources.storage.models.serving import version_records
-    from trading_dag.models.versions import versions_table
+    from trading_dag.models.learning.versions import versions_table
     from trading_dag.reporting import tables
 
     context = CommandContext("", tickers, horizons)
@@ -219,7 +219,7 @@ class _Place:
         from resources.storage.parquet_store import ParquetStore, SliceKey
         from trading_dag.reporting.model_card import model_card
         from trading_dag.schemas import METRICS
-        from trading_dag.validation.tasks import task_of
+        from trading_dag.validation.scores.tasks import task_of
 
         scores = ParquetStore(self.context.settings.home).read_or_empty(METRICS, SliceKey(self.ticker, self.horizon))
         forecasts = self.declaration.forecasts

@@ -105,7 +105,7 @@ def _of_session(context: CommandContext, date: datetime | None) -> dict[str, Any
 
 def _of_given(context: CommandContext, path: Path) -> dict[str, Any]:
     from resources.storage.models.store import ModelStore
-    from trading_dag.models.given_features import forecasts_of_given, unknown_columns
+    from trading_dag.models.direction.given_features import forecasts_of_given, unknown_columns
     from trading_dag.served_models import SERVED_DIRECTION
     from trading_dag.strategy.explanation import called_direction
 
@@ -162,7 +162,7 @@ def _read(path: Path) -> pd.DataFrame:
             raise _unreadable(path, "it is neither an object nor a list of objects")
         return pd.DataFrame(rows)
     from resources.text_files.reader import open_text_file
-    from trading_dag.models.given_features import BESIDE_FEATURES
+    from trading_dag.models.direction.given_features import BESIDE_FEATURES
 
     remedy = "Give a header with the names of the features, and a line for each row."
     file = open_text_file(path, source=path.name, remedy=remedy)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from trading_dag.dashboard.words import named
-from trading_dag.validation.tasks import TASKS
+from trading_dag.validation.scores.tasks import TASKS
 
 _WHAT: Final = {
     "direction": "Direction of the price",

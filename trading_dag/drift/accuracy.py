@@ -21,10 +21,10 @@ from trading_dag.schemas import ACCURACY
 from trading_dag.served_models import SERVED_MODELS
 from trading_dag.setting_groups import DriftSettings
 from trading_dag.slices import Horizon
-from trading_dag.validation.baselines import CLIMATOLOGY, MARKOV
-from trading_dag.validation.live import scored_rows
-from trading_dag.validation.price_scoring import COVERAGE, MISS_RATE
-from trading_dag.validation.tasks import task_of
+from trading_dag.validation.scores.baselines import CLIMATOLOGY, MARKOV
+from trading_dag.validation.scores.price_scoring import COVERAGE, MISS_RATE
+from trading_dag.validation.scores.tasks import task_of
+from trading_dag.validation.verdicts.live import scored_rows
 
 NOMINAL: Final = "nominal"
 _NOMINAL_SHARE: Final = 1.0 - MISS_RATE

@@ -1,6 +1,7 @@
-"""Fitted models, one module a model: ``fit(...)`` gives a frozen ``FittedModel``, ``predict(...)`` a predictions table.
+"""Forecasters, a room a family: ``fit(...)`` gives a frozen ``FittedModel``, ``predict(...)`` a predictions table.
 
-``fitted`` holds the frozen values; ``rows``, ``training`` and ``forecasting`` what all walk-forward classifiers
-do alike.
-Storing and loading models is I/O and stands in ``resources.storage.models.store``.
+``learning`` holds what all walk-forward classifiers do alike, from rows to the fitted folds and their forecasts;
+``estimators`` what a fold is learnt with and stored as; ``deep`` the networks; ``stacks`` what all stacks of learners
+do alike; ``tuning`` the searches. The families stand in ``direction``, ``volatility``, ``price``, ``allocation`` and
+``spreads``. Storing and loading models is I/O and stands in ``resources.storage.models.store``.
 """

@@ -13,7 +13,7 @@ from trading_dag.arrays import FloatArray
 from trading_dag.plots import canvas
 from trading_dag.schemas import RISE
 from trading_dag.served_models import SERVED_DIRECTION
-from trading_dag.validation.reliability import BINS, bin_of, reliability
+from trading_dag.validation.inference.reliability import BINS, bin_of, reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

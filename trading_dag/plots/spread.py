@@ -15,7 +15,7 @@ from trading_dag.schemas import SPREAD_CLASSES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from trading_dag.models.fitted import FittedModel
+    from trading_dag.models.learning.fitted import FittedModel
 
 _SHOWN: Final = 3
 

@@ -1,4 +1,4 @@
-"""What must hold for a fitted model before it is stored. What breaks a rule is found in ``models.soundness``."""
+"""What must hold for a fitted model before it is stored. What breaks a rule is found in ``learning.soundness``."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _tables() -> Iterator[Explanation]:
 
 def _metrics() -> Iterator[Explanation]:
     from trading_dag.reporting.metric_docs import better
-    from trading_dag.validation.metric_names import BASELINES, METRICS
+    from trading_dag.validation.scores.metric_names import BASELINES, METRICS
 
     for name, metric in METRICS.items():
         details = {"unit": metric.unit, "better": better(name)}
@@ -163,7 +163,7 @@ def _metrics() -> Iterator[Explanation]:
 
 def _composed_metric(name: str) -> Explanation | None:
     from trading_dag.reporting.metric_docs import better
-    from trading_dag.validation.metric_names import METRICS, PREFIXES, meaning_of_metric
+    from trading_dag.validation.scores.metric_names import METRICS, PREFIXES, meaning_of_metric
 
     metric = None if name in METRICS else meaning_of_metric(name)
     if metric is None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from trading_dag.validation.metric_meaning import lower_is_better, nominal_coverage, says_nothing_alone
-from trading_dag.validation.metric_names import BASELINES, METRICS, PREFIXES, SUFFIXES
+from trading_dag.validation.scores.metric_meaning import lower_is_better, nominal_coverage, says_nothing_alone
+from trading_dag.validation.scores.metric_names import BASELINES, METRICS, PREFIXES, SUFFIXES
 
 _HEAD: Final = """\
 # Metrics
 
-Written from `trading_dag/validation/metric_names.py` by `make docs`; do not edit by hand.
+Written from `trading_dag/validation/scores/metric_names.py` by `make docs`; do not edit by hand.
 
 The rows of `evaluation.metrics`. A score alone says little: read `difference`, which is positive where the model is
 better than the baseline, with its interval. Which intervals, and what a verdict says:

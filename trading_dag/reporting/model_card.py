@@ -13,11 +13,11 @@ from typing import Final
 
 import pandas as pd
 
-from trading_dag.models.fitted import FittedFold, FittedModel
-from trading_dag.models.versions import ServingEvent, challenges_since_first
+from trading_dag.models.learning.fitted import FittedFold, FittedModel
+from trading_dag.models.learning.versions import ServingEvent, challenges_since_first
 from trading_dag.reporting.model_families import FAMILIES
-from trading_dag.validation.champion import score_of
-from trading_dag.validation.tasks import Task
+from trading_dag.validation.gates.champion import score_of
+from trading_dag.validation.scores.tasks import Task
 
 MOST_FEATURES: Final = 60
 IN_WORDS: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from trading_dag.validation.multiplicity import counted
+from trading_dag.validation.verdicts.multiplicity import counted
 
 LARGEST_CHANCE = 0.001  # below it a p-value is written as smaller
 

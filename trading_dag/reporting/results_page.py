@@ -16,8 +16,8 @@ import pandas as pd
 from trading_dag.errors import ConfigurationError
 from trading_dag.reporting.multiplicity_page import multiplicity_page
 from trading_dag.schemas import HORIZON_KEYS
-from trading_dag.validation.baselines import CLIMATOLOGY, MARKOV, PERSISTENCE, RANDOM_WALK, ROLLING_QUANTILE
-from trading_dag.validation.tasks import TASKS
+from trading_dag.validation.scores.baselines import CLIMATOLOGY, MARKOV, PERSISTENCE, RANDOM_WALK, ROLLING_QUANTILE
+from trading_dag.validation.scores.tasks import TASKS
 
 BEGIN: Final = "<!-- scores: begin, written by trading-dag evaluate --results -->"
 END: Final = "<!-- scores: end -->"

@@ -12,7 +12,7 @@ from trading_dag.served_models import SERVED_DIRECTION, SERVED_PRICE, SERVED_VOL
 from trading_dag.sessions import all_sessions, last_closed_session
 from trading_dag.strategy.explanation import EDGES_WITH_SIZE, called_direction, says_no_more_than_usual
 from trading_dag.strategy.rules import served_rows
-from trading_dag.validation.baselines import CLIMATOLOGY
+from trading_dag.validation.scores.baselines import CLIMATOLOGY
 
 _IV_COLUMNS = ("iv_rank", "iv_percentile", "iv_hv_spread", "vix_close")
 

@@ -1,8 +1,8 @@
 """Augmentation: additional histories drawn from blocks of real bars, to learn from and never to be judged on.
 
 Drawing, labelling and the guard on what was drawn belong here; what is learnt from it stands in
-``models.augmentation``, that no test part holds an augmented row is seen to in ``validation.walk_forward``. The
-simulated market of the other modules is something else: here every session happened, only not in this order.
+``models.learning.augmentation``, that no test part holds an augmented row is seen to in ``validation.walk_forward``.
+The simulated market of the other modules is something else: here every session happened, only not in this order.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ from trading_dag.served_models import (
 )
 from trading_dag.sessions import all_sessions
 from trading_dag.slices import Horizon
-from trading_dag.validation.scores_to_date import ScoreToDate, score_to_date
-from trading_dag.validation.tasks import task_of
+from trading_dag.validation.gates.scores_to_date import ScoreToDate, score_to_date
+from trading_dag.validation.scores.tasks import task_of
 
 _MEDIAN: Final = len(QUANTILE_LEVELS) // 2
 _RANK_COLUMNS: Final = ("iv_source", "own_iv_rank", "chain_iv_rank")

@@ -26,9 +26,9 @@ from trading_dag.served_models import (
 from trading_dag.strategy.beside import Beside
 from trading_dag.strategy.explanation import INDICATIVE, INDICATIVE_OF_CHAIN, says_no_more_than_usual
 from trading_dag.strategy.forecasts import Forecasts
-from trading_dag.validation.baselines import CLIMATOLOGY
-from trading_dag.validation.scores_to_date import question_of
-from trading_dag.validation.tasks import task_of
+from trading_dag.validation.gates.scores_to_date import question_of
+from trading_dag.validation.scores.baselines import CLIMATOLOGY
+from trading_dag.validation.scores.tasks import task_of
 
 MISSING: Final = "no forecast of this session"
 

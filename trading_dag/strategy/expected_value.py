@@ -25,7 +25,7 @@ from trading_dag.slices import Horizon
 from trading_dag.strategy.explanation import EDGES_WITH_SIZE, NO_EDGE_SHOWN, breakevens_text, legs_json, strikes_text
 from trading_dag.strategy.selector import NO_TRADE
 from trading_dag.strategy.sizing import contracts_for_risk, design_sizes, settings_for_contract
-from trading_dag.validation.edge import edge_words
+from trading_dag.validation.gates.edge import edge_words
 
 _SELECTION: Final = '"selection": '
 _OF_MATRIX: Final = '"selection_of_matrix": '

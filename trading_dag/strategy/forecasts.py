@@ -13,8 +13,8 @@ import pandas as pd
 from trading_dag.arrays import FloatArray, TextArray
 from trading_dag.frames import require_columns, require_sessions, ticker_of
 from trading_dag.served_models import SERVED_DIRECTION, SERVED_VOLATILITY
-from trading_dag.validation.baselines import CLIMATOLOGY
-from trading_dag.validation.edge import EDGE_UNKNOWN
+from trading_dag.validation.gates.edge import EDGE_UNKNOWN
+from trading_dag.validation.scores.baselines import CLIMATOLOGY
 
 _OF_MODEL = ("confidence", "fold", "fitted_through", "model_version")
 

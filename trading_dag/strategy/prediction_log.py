@@ -2,7 +2,7 @@
 
 Here belongs what a row holds, and whether it was recorded before its outcome could be known. A row that is there is
 never touched: neither by the same models, nor by ones that were fitted later, which add a row of their own. How the
-rows are kept stands in ``resources.storage.append_only``, how they are scored in ``validation.live``.
+rows are kept stands in ``resources.storage.append_only``, how they are scored in ``validation.verdicts.live``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trading_dag.sessions import session_close, session_open, shift_sessions
 from trading_dag.simulation.simulation_settings import is_simulated
 from trading_dag.slices import Horizon
 from trading_dag.strategy.rules import served_rows
-from trading_dag.validation.baselines import CLASS_PRIOR, CLIMATOLOGY
+from trading_dag.validation.scores.baselines import CLASS_PRIOR, CLIMATOLOGY
 
 NO_MODEL: Final = "none"
 LIVE_TIMINGS: Final = ("before_next_open", "before_target")

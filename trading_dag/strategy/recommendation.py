@@ -31,7 +31,7 @@ from trading_dag.strategy.second_opinion import objections
 from trading_dag.strategy.selector import Selection, select
 from trading_dag.strategy.sizing import contracts_for_risk, design_sizes, settings_for_contract
 from trading_dag.strategy.volatility_rows import VOLATILITY_STRUCTURES, LevelForecast, add_volatility_rows
-from trading_dag.validation.edge import EDGE_UNKNOWN, edge_words
+from trading_dag.validation.gates.edge import EDGE_UNKNOWN, edge_words
 
 
 @dataclass(frozen=True)

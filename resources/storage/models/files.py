@@ -10,7 +10,7 @@ and when it counts, stands in ``models.store``. Files::
     direction_xgboost-1.ubj    estimator of one fold in the format of its library (``fold_formats``)
 
 What comes back is checked: each file against its digest, everything together against the content
-hash, and each skops file against the types that ``models.learners`` lists before anything in it is built.
+hash, and each skops file against the types that ``models.estimators.learners`` lists before anything in it is built.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ import pandas as pd
 from resources.storage.models.fold_formats import FOLD_FORMATS, format_of
 from trading_dag.errors import StorageError, UntrustedModelError
 from trading_dag.features.selection import SELECTION_COLUMNS
-from trading_dag.models.fitted import FittedFold, FittedModel, canonical_json, fold_spec
-from trading_dag.models.learners import ESTIMATOR_TYPES
+from trading_dag.models.estimators.learners import ESTIMATOR_TYPES, MOVED_MODULES
+from trading_dag.models.learning.fitted import FittedFold, FittedModel, canonical_json, fold_spec
 from trading_dag.sessions import TIME_UNIT
 
 SPEC_FILE: Final = "spec.json"
@@ -42,6 +42,8 @@ SELECTION_FILE: Final = "selection.json"
 _FORMAT: Final = 1
 _MODEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DAYS: Final = ("train_first_session", "train_last_session", "fitted_through", "serves_from")
+
+_SCHEMA: Final = "schema.json"
 
 # The kinds of node in which skops keeps those types.
 _ALLOWED_LOADERS: Final = frozenset(
@@ -254,6 +256,7 @@ def _pipelines(content: bytes, path: Path) -> list[Any]:
     skops = _skops()
     from skops.io.exceptions import UntrustedTypesFoundException
 
+    content = _with_moved_modules(content, str(path))
     _audit(content, str(path))
     try:
         pipelines = skops.loads(content, trusted=sorted(ESTIMATOR_TYPES))
@@ -264,13 +267,43 @@ def _pipelines(content: bytes, path: Path) -> list[Any]:
     return pipelines
 
 
-def _audit(content: bytes, where: str) -> None:
-    """Refuse a skops file with any type or loader that is not on the list, before it is loaded."""
+def _with_moved_modules(content: bytes, where: str) -> bytes:
+    """Return a skops file in which modules of our own types have the names that they have today."""
+    entries = _entries_of(content, where)
+    schema = json.loads(entries[_SCHEMA])
+    if not _rename_modules(schema):
+        return content
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, entry in {**entries, _SCHEMA: json.dumps(schema).encode()}.items():
+            archive.writestr(name, entry)
+    return buffer.getvalue()
+
+
+def _rename_modules(node: Any) -> int:
+    """Put today's name in the place of every module that moved, and return how many there were."""
+    renamed = 0
+    if isinstance(node, dict):
+        if node.get("__module__") in MOVED_MODULES:
+            node["__module__"], renamed = MOVED_MODULES[node["__module__"]], 1
+        return renamed + sum(_rename_modules(value) for value in node.values())
+    return sum(_rename_modules(value) for value in node) if isinstance(node, list) else 0
+
+
+def _entries_of(content: bytes, where: str) -> dict[str, bytes]:
+    """Return what a skops file consists of, by name; its schema is JSON."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            schema = json.loads(archive.read("schema.json"))
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        json.loads(entries[_SCHEMA])
     except (zipfile.BadZipFile, KeyError, ValueError) as problem:
         raise StorageError(f"{where} is not a skops file: {problem}") from problem
+    return entries
+
+
+def _audit(content: bytes, where: str) -> None:
+    """Refuse a skops file with any type or loader that is not on the list, before it is loaded."""
+    schema = json.loads(_entries_of(content, where)[_SCHEMA])
     strangers = sorted(
         {
             f"{type_name} ({loader})"
@@ -281,7 +314,7 @@ def _audit(content: bytes, where: str) -> None:
     if strangers:
         raise UntrustedModelError(
             f"{where} holds {', '.join(strangers)}, which is not allowed in a stored model: no learner of "
-            "trading_dag/models/learners.py consists of it (ESTIMATOR_TYPES)"
+            "trading_dag/models/estimators/learners.py consists of it (ESTIMATOR_TYPES)"
         )
 
 

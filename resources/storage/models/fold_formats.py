@@ -12,7 +12,7 @@ from typing import Any, Final
 from resources.storage.models.networks import read_network, write_network
 from trading_dag.errors import StorageError
 from trading_dag.models.deep.network_estimator import NetworkEstimator
-from trading_dag.models.light_trees import LightTrees
+from trading_dag.models.estimators.light_trees import LightTrees
 
 
 @dataclass(frozen=True)

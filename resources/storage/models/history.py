@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trading_dag.errors import StorageError
-from trading_dag.models.versions import ServingEvent
+from trading_dag.models.learning.versions import ServingEvent
 
 HISTORY: Final = "history.jsonl"
 _FIELDS: Final = {entry.name for entry in fields(ServingEvent)}

@@ -11,7 +11,7 @@ import datetime as dt
 from resources.storage.models.files import read_description, read_inputs
 from resources.storage.models.history import read_events
 from resources.storage.models.store import ModelStore
-from trading_dag.models.versions import ServingEvent, VersionRecord, serving_order
+from trading_dag.models.learning.versions import ServingEvent, VersionRecord, serving_order
 
 
 def history_of(store: ModelStore, name: str, *, ticker: str, horizon: str) -> tuple[ServingEvent, ...]:

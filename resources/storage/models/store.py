@@ -33,8 +33,8 @@ from resources.storage.models.files import SPEC_FILE, read_inputs, read_model, w
 from resources.storage.models.history import HISTORY, append_event
 from resources.storage.objects.working_copy import HomeFiles, files_of
 from trading_dag.errors import ConfigurationError, ModelNotFoundError, SliceBusyError, StorageError
-from trading_dag.models.fitted import FittedModel
-from trading_dag.models.versions import ServingEvent
+from trading_dag.models.learning.fitted import FittedModel
+from trading_dag.models.learning.versions import ServingEvent
 from trading_dag.slices import horizon_of, validate_ticker
 
 LATEST: Final = "latest"
@@ -76,7 +76,7 @@ class ModelStore:
         ----------
         version : from ``new_version``; by default made now.
         make_latest : whether it becomes the version in use; a challenger waits for ``promote``.
-        decision : why it serves or does not, as ``validation.champion`` records it; None leaves no record.
+        decision : why it serves or does not, as ``validation.gates.champion`` records it; None leaves no record.
         champion : the version in use that the decision was made about.
 
         Returns

@@ -16,12 +16,12 @@ from assets.declare.succession import compared, decision_of
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.trading_dag.models.conftest import ResearchSlice, make_slice
-from trading_dag.models import volatility_forecaster
-from trading_dag.models.fitted import FittedModel
+from trading_dag.models.learning.fitted import FittedModel
+from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.schemas import PREDICTIONS_VOLATILITY
 from trading_dag.setting_groups import BootstrapSettings, ChampionSettings, PriceStackSettings
 from trading_dag.settings import Settings
-from trading_dag.validation.champion import Decision
+from trading_dag.validation.gates.champion import Decision
 
 KEY = SliceKey("SPY", "72h")
 FAMILY = next(entry for entry in DECLARATIONS if entry.name == "volatility_forecaster")
@@ -183,7 +183,7 @@ def test_by_the_setting_the_newest_serves(place: Place, early: FittedModel, blin
 
 
 def test_every_family_says_how_its_versions_are_compared() -> None:
-    from trading_dag.validation.tasks import task_of
+    from trading_dag.validation.scores.tasks import task_of
 
     told = {entry.name: entry.forecasts for entry in DECLARATIONS if entry.is_model}
     compared = {name: forecasts for name, forecasts in told.items() if forecasts is not None}
@@ -201,7 +201,7 @@ def test_two_versions_of_the_price_stack_are_compared_on_sessions_whose_outcome_
     research: ResearchSlice,
 ) -> None:
     from assets.price_stack import price_stack as family
-    from trading_dag.models import price_stack
+    from trading_dag.models.price import price_stack
 
     assert family.forecasts is not None
     generator = np.random.default_rng(0)

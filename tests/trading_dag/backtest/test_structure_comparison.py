@@ -24,7 +24,7 @@ from trading_dag.options.structures.structure import STRUCTURES, structure_of
 from trading_dag.schemas import COMPARISON
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.slices import HORIZONS, horizon_of
-from trading_dag.validation.overfitting import probability_of_overfitting
+from trading_dag.validation.inference.overfitting import probability_of_overfitting
 
 SETTINGS = BacktestSettings(risk_fraction=0.2)
 HORIZON = horizon_of("48h")

@@ -19,7 +19,7 @@ from resources.storage.slices.lock import lock_file
 from tests.conftest import Workspace
 from tests.trading_dag.models.conftest import make_slice
 from trading_dag.frames import table_frame
-from trading_dag.models import volatility_forecaster
+from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.schemas import FEATURE_TABLE, PRICES_DAILY, TARGETS, VOLATILITY_INDEX
 from trading_dag.setting_groups import WalkForwardSettings
 

@@ -70,7 +70,7 @@ def test_the_level_is_what_the_option_says_and_lines_go_to_stderr(
 ) -> None:
     assert CliRunner().invoke(app, ["sql", "select 1", option]).exit_code == 0
     log_to_stderr(CommandContext().settings.log_level or "")  # once more adds no second line
-    logger = logging.getLogger("trading_dag.models.training")
+    logger = logging.getLogger("trading_dag.models.learning.training")
     logger.debug("fold 1")
     logger.info("fitted")
     captured = capsys.readouterr()

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from trading_dag.frames import table_frame
-from trading_dag.models import direction_classifier, volatility_forecaster
-from trading_dag.models.fitted import FittedModel
+from trading_dag.models.direction import direction_classifier
+from trading_dag.models.learning.fitted import FittedModel
+from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.schemas import FEATURE_TABLE, TARGETS
 from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import WalkForwardSettings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.trading_dag.models.price_inputs import price_inputs
-from trading_dag.models.price_distribution import build_price_distribution
+from tests.trading_dag.models.price.price_inputs import price_inputs
+from trading_dag.models.price.price_distribution import build_price_distribution
 from trading_dag.plots import to_png
 from trading_dag.plots.price import price_fan
 from trading_dag.slices import horizon_of

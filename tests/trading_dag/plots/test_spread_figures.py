@@ -9,7 +9,7 @@ import pandas as pd
 
 from trading_dag.features.selection import SELECTION_COLUMNS
 from trading_dag.models.deep.network_estimator import NetworkEstimator
-from trading_dag.models.fitted import FittedFold, FittedModel
+from trading_dag.models.learning.fitted import FittedFold, FittedModel
 from trading_dag.plots import to_png
 from trading_dag.plots.spread import spread_confusion, training_history
 from trading_dag.schemas import SPREAD_CLASSES

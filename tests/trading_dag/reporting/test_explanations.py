@@ -10,7 +10,7 @@ from trading_dag.options.structures.structure import STRUCTURES
 from trading_dag.reporting.explanations import explain, explanations
 from trading_dag.reporting.metric_docs import better, metric_reference
 from trading_dag.schemas import TABLES
-from trading_dag.validation.metric_names import METRICS, meaning_of_metric
+from trading_dag.validation.scores.metric_names import METRICS, meaning_of_metric
 
 
 def test_everything_that_has_a_name_has_words() -> None:

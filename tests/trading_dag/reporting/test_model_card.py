@@ -7,14 +7,14 @@ import pytest
 
 from tests.trading_dag.models.conftest import make_slice
 from trading_dag.frames import frame_of_records
-from trading_dag.models import volatility_forecaster
-from trading_dag.models.fitted import FittedModel
-from trading_dag.models.versions import ServingEvent
+from trading_dag.models.learning.fitted import FittedModel
+from trading_dag.models.learning.versions import ServingEvent
+from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.reporting.model_card import model_card
 from trading_dag.schemas import METRICS
 from trading_dag.served_models import SERVED_VOLATILITY
 from trading_dag.setting_groups import WalkForwardSettings
-from trading_dag.validation.tasks import task_of
+from trading_dag.validation.scores.tasks import task_of
 
 VERSION = "20250101T210000000000Z-a1b2c3d4"
 

@@ -10,7 +10,7 @@ from trading_dag.errors import ConfigurationError
 from trading_dag.frames import frame_of_records
 from trading_dag.reporting.results_page import BEGIN, END, results_page, with_results
 from trading_dag.schemas import HULL_SCORES, METRICS, MULTIPLICITY
-from trading_dag.validation.tasks import TASKS
+from trading_dag.validation.scores.tasks import TASKS
 
 NOTHING = frame_of_records(MULTIPLICITY, [])
 NO_HULL = frame_of_records(HULL_SCORES, [])

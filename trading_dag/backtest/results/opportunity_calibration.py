@@ -25,7 +25,7 @@ from trading_dag.slices import Horizon
 from trading_dag.strategy.opportunities.choice import EXPECTED_VALUE, choose
 from trading_dag.strategy.selector import NO_TRADE
 from trading_dag.strategy.sizing import settings_for_contract
-from trading_dag.validation.uncertainty import SHORTEST_BLOCK, bootstrap_weights, percentile_interval
+from trading_dag.validation.inference.uncertainty import SHORTEST_BLOCK, bootstrap_weights, percentile_interval
 
 EVERYTHING: Final = "all"
 BEST_RANKED: Final = "best_ranked"

@@ -35,7 +35,7 @@ from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.modelled_prices import price_objection
 from trading_dag.strategy.sizing import settings_for_contract
-from trading_dag.validation.overfitting import probability_of_overfitting
+from trading_dag.validation.inference.overfitting import probability_of_overfitting
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import pandas as pd
 from trading_dag.schemas import IV_REGIMES, MARKET_STATES
 from trading_dag.schemas.vocabulary import SPREAD_CLASSES
 from trading_dag.served_models import SERVED_MODELS
-from trading_dag.validation.reliability import reliability
+from trading_dag.validation.inference.reliability import reliability
 
 if TYPE_CHECKING:
     from resources.storage.versioned_reader import VersionedReader

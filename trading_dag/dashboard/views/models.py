@@ -13,7 +13,7 @@ from trading_dag.dashboard.views import model_data as data
 from trading_dag.dashboard.words import named, plain
 from trading_dag.reporting.multiplicity_page import survivors_in_words
 from trading_dag.schemas.vocabulary import TASKS
-from trading_dag.validation.metric_names import meaning_of_metric
+from trading_dag.validation.scores.metric_names import meaning_of_metric
 
 if TYPE_CHECKING:
     from resources.storage.versioned_reader import VersionedReader

@@ -1,7 +1,7 @@
 """How a trial of a walk-forward classifier is scored: on purged inner folds of the rows that a search may see.
 
 Here belongs what the classifiers do alike. Features are selected, gaps filled and columns scaled inside each inner
-training part, as ``models.training`` does it for a fold; only the hyperparameters differ from trial to trial, so what
+training part, as ``learning.training`` does it for a fold; only the hyperparameters differ from trial to trial, so what
 a fold offers to learn is studied once a search.
 """
 
@@ -17,10 +17,10 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import InsufficientDataError
-from trading_dag.models.candidates import candidates_of
-from trading_dag.models.learners import Learner, SearchedLearner
-from trading_dag.models.lessons import InnerLesson, Part, inner_lessons
-from trading_dag.models.rows import Coding, LabelledRows, collect_rows, labels_by_session
+from trading_dag.models.estimators.learners import Learner, SearchedLearner
+from trading_dag.models.learning.candidates import candidates_of
+from trading_dag.models.learning.lessons import InnerLesson, Part, inner_lessons
+from trading_dag.models.learning.rows import Coding, LabelledRows, collect_rows, labels_by_session
 from trading_dag.models.tuning.space import Space
 from trading_dag.models.tuning.study import StudyName, StudyRows, describe_rows, rows_between, rows_of_window
 from trading_dag.setting_groups import WalkForwardSettings

@@ -11,16 +11,17 @@ import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import UnknownFamilyError
-from trading_dag.models import direction_classifier, direction_learners, volatility_forecaster
-from trading_dag.models.learners import Learner, SearchedLearner
-from trading_dag.models.rows import sign_codes
+from trading_dag.models.direction import direction_classifier, direction_learners
+from trading_dag.models.estimators.learners import Learner, SearchedLearner
+from trading_dag.models.learning.rows import sign_codes
 from trading_dag.models.tuning.classifiers import Task, TaskRows, collect_task
 from trading_dag.models.tuning.record import StudyRecord
 from trading_dag.models.tuning.space import Dimension, Space
+from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.schemas import ALL_FEATURES, IV_REGIMES, VOLATILITY_FORECASTER_FEATURES
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
-from trading_dag.validation.metrics import ranked_probability_losses
+from trading_dag.validation.scores.metrics import ranked_probability_losses
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import FloatArray, IntArray
-from trading_dag.models.rows import LabelledRows
-from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS
+from trading_dag.models.estimators.tuned import ALL_ROWS, BEFORE_TESTS
+from trading_dag.models.learning.rows import LabelledRows
 from trading_dag.models.tuning.space import Space
 from trading_dag.training_start import TrainingStart
 

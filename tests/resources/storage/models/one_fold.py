@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from trading_dag.features.selection import SELECTION_COLUMNS
-from trading_dag.models.fitted import FittedFold, FittedModel
+from trading_dag.models.learning.fitted import FittedFold, FittedModel
 
 
 def model_of_one_fold(estimator: Any, *, name: str) -> FittedModel:

@@ -11,9 +11,9 @@ import pytest
 from resources.storage.models.store import ModelStore
 from tests.resources.storage.models.one_fold import model_of_one_fold
 from trading_dag.errors import StorageError, UntrustedModelError
-from trading_dag.models.light_trees import LightTrees
-from trading_dag.models.real_learners import forecasts_of
-from trading_dag.models.return_learners import boosted_by_lightgbm
+from trading_dag.models.allocation.return_learners import boosted_by_lightgbm
+from trading_dag.models.estimators.light_trees import LightTrees
+from trading_dag.models.estimators.real_learners import forecasts_of
 
 model_of = partial(model_of_one_fold, name="some_lightgbm")
 SLICE = {"ticker": "SPY", "horizon": "24h"}

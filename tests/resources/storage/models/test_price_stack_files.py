@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import pytest
 from resources.storage.models.store import ModelStore
 from trading_dag.errors import UntrustedModelError
 from trading_dag.frames import table_frame
-from trading_dag.models import price_stack
-from trading_dag.models.fitted import FittedModel
-from trading_dag.models.price_stack_forecasts import predict
+from trading_dag.models.estimators.learners import MOVED_MODULES
+from trading_dag.models.learning.fitted import FittedModel
+from trading_dag.models.price import price_stack
+from trading_dag.models.price.price_stack_forecasts import predict
 from trading_dag.schemas import FEATURE_TABLE, TARGETS
 from trading_dag.sessions import sessions_between, target_sessions
 from trading_dag.setting_groups import PriceStackSettings, WalkForwardSettings
@@ -117,7 +119,7 @@ def test_a_file_that_names_a_foreign_type_is_refused_and_nothing_of_it_is_built(
 
     def foreign(schema: bytes) -> bytes:
         return schema.replace(b'"FrozenTrees"', b'"Popen"').replace(
-            b'"trading_dag.models.frozen_trees"', b'"subprocess"'
+            b'"trading_dag.models.estimators.frozen_trees"', b'"subprocess"'
         )
 
     content = with_schema((folder / name).read_bytes(), foreign)
@@ -125,6 +127,25 @@ def test_a_file_that_names_a_foreign_type_is_refused_and_nothing_of_it_is_built(
     replace_file(folder, name, content)
     with pytest.raises(UntrustedModelError, match=r"subprocess\.Popen"):
         store.load("price_stack", **SLICE)
+
+
+def test_a_version_that_was_stored_before_modules_moved_is_read_as_ever(store: ModelStore, fitted: FittedModel) -> None:
+    folder = folder_of(store, store.save(fitted))
+    renamed = 0
+    for name in sorted(path.name for path in folder.glob("*.skops")):
+        content = (folder / name).read_bytes()
+        for before, today in MOVED_MODULES.items():
+            if f'"{today}"'.encode() in zipfile.ZipFile(io.BytesIO(content)).read("schema.json"):
+                content = with_schema(content, partial(_renamed, today=today, before=before))
+                renamed += 1
+        replace_file(folder, name, content)
+    assert renamed == 5  # two kinds of trees and the drift as FrozenTrees, the blend, the adaptive weights
+    loaded = store.load("price_stack", **SLICE)
+    assert loaded.content_hash() == fitted.content_hash()
+
+
+def _renamed(schema: bytes, *, today: str, before: str) -> bytes:
+    return schema.replace(f'"{today}"'.encode(), f'"{before}"'.encode())
 
 
 def test_other_numbers_under_a_right_digest_differ_from_the_content_hash(

@@ -16,7 +16,7 @@ from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.resources.storage.test_parquet_store import bars
 from trading_dag.errors import SliceBusyError, StorageError
 from trading_dag.frames import table_frame
-from trading_dag.models.versions import ServingEvent
+from trading_dag.models.learning.versions import ServingEvent
 from trading_dag.schemas import PREDICTIONS_DIRECTION, PRICES_DAILY, RECOMMENDATION, Column, Table
 
 AT = {"ticker": "SPY", "horizon": "24h"}

@@ -22,9 +22,9 @@ from resources.storage.models.serving import (
 from resources.storage.models.store import ModelStore
 from tests.resources.storage.models.test_store import FEATURES, HORIZON, LABELS, NAME, SLICE, _kill_at, _Killed
 from trading_dag.errors import ModelNotFoundError, SliceBusyError, StorageError, UntrustedModelError
-from trading_dag.models import volatility_forecaster
-from trading_dag.models.fitted import FittedModel
-from trading_dag.models.versions import ServingEvent, challenges_since_first, serving_order, versions_table
+from trading_dag.models.learning.fitted import FittedModel
+from trading_dag.models.learning.versions import ServingEvent, challenges_since_first, serving_order, versions_table
+from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.setting_groups import WalkForwardSettings
 
 TAKES_OVER = {"kind": "no_worse", "reason": "no worse", "comparison": {"metric": "rps", "sessions": 300}}

@@ -39,7 +39,7 @@ from trading_dag.errors import (
     SliceNotFoundError,
     StorageError,
 )
-from trading_dag.models.fitted import FittedModel
+from trading_dag.models.learning.fitted import FittedModel
 from trading_dag.quality.acceptance import AcceptedBar
 from trading_dag.schemas import PREDICTIONS_LOG, PRICES_DAILY
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_dag.errors import InsufficientDataError, UnknownFamilyError
-from trading_dag.models.rows import LabelledRows
-from trading_dag.models.tuned import ALL_ROWS, BEFORE_TESTS, WINDOWS
+from trading_dag.models.estimators.tuned import ALL_ROWS, BEFORE_TESTS, WINDOWS
+from trading_dag.models.learning.rows import LabelledRows
 from trading_dag.models.tuning.classifiers import TaskRows, collect_task
 from trading_dag.models.tuning.families import FAMILIES, UNPUBLISHED, require_families
 from trading_dag.models.tuning.space import Dimension, Space

@@ -1,0 +1,1 @@
+"""How much of the account the underlying itself should hold."""

@@ -1,0 +1,1 @@
+"""The direction: the probability of a rise, and of UP where the move is clear."""

@@ -1,0 +1,1 @@
+"""The price at a horizon: as a point (the stack) and as a distribution."""

@@ -1,0 +1,1 @@
+"""Which credit spread the move will pay: networks on sequences, and a logistic regression beside them."""

@@ -1,0 +1,1 @@
+"""The volatility index: its level, its regime and its direction at a horizon; and the market states of the HMM."""

@@ -1,0 +1,1 @@
+"""The tasks, their metrics and their baselines."""
