@@ -114,7 +114,7 @@ def _by_expected_value(
         profit = np.full(len(rows), np.nan)
         counts = (rows["structure"] != NO_TRADE).to_numpy(dtype=bool)
         if at.running is not None:
-            counts &= (rows["target_session"] < at.running).to_numpy(dtype=bool)
+            counts = counts & (rows["target_session"] < at.running).to_numpy(dtype=bool)
         profit[counts] = realised_profits(rows[counts], market, menu=menu)
         return profit
 

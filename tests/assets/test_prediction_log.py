@@ -18,6 +18,7 @@ from assets.run.staleness import Staleness
 from resources.storage.append_only import COPY_NAME
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, SliceKey
+from resources.storage.slices.paths import FILE_NAME
 from tests.trading_dag.strategy.forecasts import SESSIONS, forecasts
 from trading_dag.definitions import build_definitions
 from trading_dag.frames import table_frame
@@ -210,7 +211,7 @@ def test_a_run_that_is_killed_at_any_moment_of_the_write_and_made_again_leaves_e
     desk: Desk, moment: str
 ) -> None:
     """The process ends as by SIGKILL: nothing is undone, nothing is reported to Dagster."""
-    from resources.storage import parquet_store
+    from resources.storage.objects import working_copy
 
     desk.say(2)
     desk.make()
@@ -218,20 +219,21 @@ def test_a_run_that_is_killed_at_any_moment_of_the_write_and_made_again_leaves_e
     desk.say(3)
     child = os.fork()
     if child == 0:
-        replace, keep = parquet_store.replace_file, parquet_store.keep_copy
+        try:
+            replace, places = working_copy.replace_file, {FILE_NAME: "rename", COPY_NAME: "copy"}
 
-        def last_act(place: str, act, *values):
-            if moment == "before_the_rename" and place == "rename":
-                os._exit(9)
-            act(*values)
-            if moment == f"after_the_{place}":
-                os._exit(9)
+            def last_act(path: Path, write) -> None:
+                if moment == f"before_the_{places.get(path.name)}":
+                    os._exit(9)
+                replace(path, write)
+                if moment == f"after_the_{places.get(path.name)}":
+                    os._exit(9)
 
-        parquet_store.replace_file = lambda *values: last_act("rename", replace, *values)
-        parquet_store.keep_copy = lambda *values: last_act("copy", keep, *values)
-        with dg.DagsterInstance.ephemeral() as desk.instance:
-            desk.make()
-        os._exit(0)  # not reached: the write above ends the process
+            working_copy.replace_file = last_act
+            with dg.DagsterInstance.ephemeral() as desk.instance:
+                desk.make()
+        finally:
+            os._exit(1)  # not reached: the write above ends the process
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     written = desk.log
     assert len(written) == (1 if moment == "before_the_rename" else 2)

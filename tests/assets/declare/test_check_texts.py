@@ -42,10 +42,10 @@ def test_a_check_names_every_broken_rule_and_a_rule_that_holds_says_only_that() 
 
 def test_a_refusal_names_every_broken_rule_with_its_rows() -> None:
     verdicts = [verdict("a", count=2, detail="two"), verdict("w", count=1, warns=True), verdict("c", count=1)]
-    error = one_refusal("ticker=SPY", objections(PRICES_DAILY, "ticker=SPY", verdicts))
+    error = one_refusal("ticker=SPY", objections(PRICES_DAILY.qualified_name, "ticker=SPY", verdicts))
     assert isinstance(error, BadSliceError)
     assert str(error) == "raw.prices_daily [ticker=SPY]: a: two [a row]; c: Holds. [c row]"
-    alone = one_refusal("ticker=SPY", objections(PRICES_DAILY, "ticker=SPY", verdicts[:1]))
+    alone = one_refusal("ticker=SPY", objections(PRICES_DAILY.qualified_name, "ticker=SPY", verdicts[:1]))
     assert str(alone) == "raw.prices_daily [ticker=SPY; a row]: a: two"
 
 
