@@ -18,7 +18,7 @@ import pandas as pd
 
 from assets.declare.freshness import FRESH_TABLES, age_of_record, freshness_evaluation, slice_for
 from assets.partitions import Partitions, partition_key
-from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
+from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey, Stamp
 from trading_dag.freshness import DataAge
 from trading_dag.schemas import Table
 from trading_dag.settings import Settings
@@ -26,8 +26,6 @@ from trading_dag.settings import Settings
 FRESHNESS_INTERVAL_SECONDS: Final = 300
 # What is more waits for the next tick: each is an event that is written.
 EVENTS_A_TICK: Final = 2_000
-
-Stamp = tuple[int, int, int]
 
 
 @dataclass
@@ -38,11 +36,9 @@ class Footers:
 
     def of(self, store: ParquetStore, table: Table, key: SliceKey) -> Provenance | None:
         """Return the record of a slice; None where it is not stored."""
-        try:
-            found = store.path(table, key).stat()
-        except FileNotFoundError:
+        stamp = store.stamp(table, key)
+        if stamp is None:
             return None
-        stamp = found.st_mtime_ns, found.st_size, found.st_ino
         known = self._known.get((table, key))
         if known is None or known[0] != stamp:
             known = self._known[table, key] = stamp, store.provenance(table, key)

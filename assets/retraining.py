@@ -59,7 +59,7 @@ class Decisions:
 
     def of(self, store: ParquetStore, key: SliceKey, settings: DriftSettings) -> RetrainDecision:
         """Return what the policy decides for a slice."""
-        stamps = tuple(_stamp(store, table, key) for table in _READ)
+        stamps = tuple(store.stamp(table, key) for table in _READ)
         known = self._known.get(key)
         if known is not None and known[:2] == (stamps, settings):
             return known[2]
@@ -77,13 +77,3 @@ def _columns_of(store: ParquetStore, table: Table, key: SliceKey, columns: tuple
     if not store.exists(table, key):
         return store.read_or_empty(table, key)[list(columns)]
     return store.read(table, key, columns=list(columns))
-
-
-def _stamp(store: ParquetStore, table: Table, key: SliceKey) -> tuple[int, int, int] | None:
-    """What changes with every write of a slice, without opening it; None where there is none."""
-    try:
-        store.exists(table, key)  # which brings the file up to date
-        found = store.path(table, key).stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

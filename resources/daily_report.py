@@ -5,7 +5,6 @@ What the page says and in which words is ``trading_dag.reporting.daily_page``'s.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from resources.storage.parquet_store import ParquetStore, SliceKey
+from resources.storage.slices.format import replace_file
 from resources.storage.warehouse import Warehouse
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.errors import AlertNotSentError, ConfigurationError
@@ -98,12 +98,7 @@ def keep_report(home: Path, report: DailyReport) -> Path:
 def write_page(path: Path, page: str) -> Path:
     """Write a page so that a reader sees the old one or the new one, and return where."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, lambda new: new.write_text(page, encoding="utf-8"))
     return path
 
 

@@ -69,15 +69,13 @@ def build_asset(declaration: Declaration, partitions: Partitions, settings: Sett
     Its code version covers the settings that the asset depends on, as the record of staleness does.
     """
     definition = partitions.of(declaration.slice)
-    checks = [
-        spec
-        for table in declaration.tables
-        for spec in check_specs(
-            dg.AssetKey([table.group, table.name]), declaration.checks(table), partitions_def=definition
-        )
-    ] + [freshness_spec(table, definition) for table in declaration.tables if table in FRESH_TABLES]
-    if declaration.is_model:
-        checks = check_specs(declaration.asset_keys[0], rules_of_model(declaration), partitions_def=definition)
+    ruled = (
+        [(declaration.asset_keys[0], rules_of_model(declaration))]
+        if declaration.is_model
+        else [(dg.AssetKey([table.group, table.name]), declaration.checks(table)) for table in declaration.tables]
+    )
+    checks = [spec for key, rules in ruled for spec in check_specs(key, rules, partitions_def=definition)]
+    checks += [freshness_spec(table, definition) for table in declaration.tables if table in FRESH_TABLES]
 
     @dg.multi_asset(
         name=f"{declaration.group}__{declaration.name}",

@@ -51,6 +51,9 @@ __all__ = [
 ]
 
 
+Stamp = tuple[int, int, int]
+
+
 class ParquetStore:
     """Keeps the slices of every table below ``root/data``.
 
@@ -89,6 +92,15 @@ class ParquetStore:
         """Return whether the slice was ever written."""
         self._refresh(table, key)
         return self.path(table, key).is_file()
+
+    def stamp(self, table: Table, key: SliceKey) -> Stamp | None:
+        """Return what changes with every write of a slice, without opening it; None where there is none."""
+        self._refresh(table, key)
+        try:
+            found = self.path(table, key).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
     def refresh(self, table: Table) -> None:
         """Bring every slice of a table up to date, before somebody reads its files by their paths."""

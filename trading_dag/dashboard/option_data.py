@@ -28,6 +28,7 @@ from trading_dag.options.structures.indication import QUOTE_SOURCE as MODELLED
 from trading_dag.options.structures.indication import Indication, indicate
 from trading_dag.options.structures.structure import Structure
 from trading_dag.options.surfaces.modelled import ModelledSurface
+from trading_dag.options.surfaces.svi import SviParameters
 from trading_dag.schemas import CHAIN_ANALYTICS, MACRO_TABLE, OPTION_CHAIN, PRICES_DAILY, VOLATILITY_INDEX
 from trading_dag.settings import Settings
 from trading_dag.strategy.sizing import settings_for_contract
@@ -143,11 +144,11 @@ def chain_smiles(
 
 def _slices_at(smiles: pd.DataFrame, expirations: pd.Series, log_moneyness: FloatArray) -> FloatArray:
     """Return the volatility of each contract's expiration by the stored slices of one session, a fraction."""
-    found = smiles.drop_duplicates("expiration").set_index("expiration")[[*_SLICE, "years"]].reindex(expirations)
-    a, b, rho, m, s, years = (found[name].to_numpy(dtype="float64") for name in (*_SLICE, "years"))
-    away = log_moneyness - m
-    with np.errstate(invalid="ignore", divide="ignore"):
-        volatility: FloatArray = np.sqrt((a + b * (rho * away + np.hypot(away, s))) / years)
+    volatility = np.full(len(log_moneyness), np.nan)
+    known = smiles.dropna(subset=[*_SLICE]).drop_duplicates("expiration")
+    for expiration, years, *slice_ in known[["expiration", "years", *_SLICE]].itertuples(index=False):
+        at = np.flatnonzero(expirations == expiration)
+        volatility[at] = np.sqrt(SviParameters(*slice_).total_variance(log_moneyness[at]) / years)
     return volatility
 
 

@@ -213,7 +213,7 @@ def _estimator_files(fitted: FittedModel) -> dict[str, bytes]:
             buffer = io.BytesIO()
             _skops().dump(pipelines, buffer)
             content = buffer.getvalue()
-            _audit(content, f"{model}.skops")
+            _audit(_schema_of(content, f"{model}.skops"), f"{model}.skops")
             files[f"{model}.skops"] = content
     return files
 
@@ -256,8 +256,8 @@ def _pipelines(content: bytes, path: Path) -> list[Any]:
     skops = _skops()
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    content = _with_moved_modules(content, str(path))
-    _audit(content, str(path))
+    content, schema = _with_moved_modules(content, str(path))
+    _audit(schema, str(path))
     try:
         pipelines = skops.loads(content, trusted=sorted(ESTIMATOR_TYPES))
     except UntrustedTypesFoundException as problem:
@@ -267,17 +267,16 @@ def _pipelines(content: bytes, path: Path) -> list[Any]:
     return pipelines
 
 
-def _with_moved_modules(content: bytes, where: str) -> bytes:
-    """Return a skops file in which modules of our own types have the names that they have today."""
-    entries = _entries_of(content, where)
-    schema = json.loads(entries[_SCHEMA])
+def _with_moved_modules(content: bytes, where: str) -> tuple[bytes, Any]:
+    """Return a skops file in which modules of our own types have the names that they have today, and its schema."""
+    schema = _schema_of(content, where)
     if not _rename_modules(schema):
-        return content
+        return content, schema
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, entry in {**entries, _SCHEMA: json.dumps(schema).encode()}.items():
-            archive.writestr(name, entry)
-    return buffer.getvalue()
+    with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(buffer, "w") as archive:
+        for name in dict.fromkeys(before.namelist()):
+            archive.writestr(name, json.dumps(schema) if name == _SCHEMA else before.read(name))
+    return buffer.getvalue(), schema
 
 
 def _rename_modules(node: Any) -> int:
@@ -290,20 +289,17 @@ def _rename_modules(node: Any) -> int:
     return sum(_rename_modules(value) for value in node) if isinstance(node, list) else 0
 
 
-def _entries_of(content: bytes, where: str) -> dict[str, bytes]:
-    """Return what a skops file consists of, by name; its schema is JSON."""
+def _schema_of(content: bytes, where: str) -> Any:
+    """Return what a skops file says of its own parts."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = {name: archive.read(name) for name in archive.namelist()}
-        json.loads(entries[_SCHEMA])
+            return json.loads(archive.read(_SCHEMA))
     except (zipfile.BadZipFile, KeyError, ValueError) as problem:
         raise StorageError(f"{where} is not a skops file: {problem}") from problem
-    return entries
 
 
-def _audit(content: bytes, where: str) -> None:
+def _audit(schema: Any, where: str) -> None:
     """Refuse a skops file with any type or loader that is not on the list, before it is loaded."""
-    schema = json.loads(_entries_of(content, where)[_SCHEMA])
     strangers = sorted(
         {
             f"{type_name} ({loader})"

@@ -93,6 +93,17 @@ def test_what_one_process_writes_every_other_one_reads_at_once(homes: Homes) -> 
     assert "close" in there.present_columns(PRICES_DAILY, SPY)
 
 
+def test_who_looks_whether_a_slice_has_changed_sees_what_was_written_elsewhere(homes: Homes) -> None:
+    here, there = ParquetStore(homes.here), ParquetStore(homes.there)
+    assert there.stamp(PRICES_DAILY, SPY) is None
+    stamps = []
+    for rows in (3, 5):
+        here.write(PRICES_DAILY, SPY, bars(rows), source="sample")
+        stamps += [there.stamp(PRICES_DAILY, SPY), there.stamp(PRICES_DAILY, SPY)]
+    assert None not in stamps
+    assert stamps[0] == stamps[1] != stamps[2] == stamps[3]
+
+
 def test_a_slice_that_breaks_its_schema_replaces_nothing(homes: Homes) -> None:
     here, there = ParquetStore(homes.here), ParquetStore(homes.there)
     here.write(PRICES_DAILY, SPY, bars(3))
