@@ -45,7 +45,7 @@ def served_with(workspace: Workspace, *arguments: str) -> Iterator[tuple[str, Pa
     """The same with the server's process."""
     port = free_port()
     command = [sys.executable, "-m", "trading_dag.cli", "dashboard", "--port", str(port), *arguments]
-    log_file = workspace.home / "dashboard.log"
+    log_file = workspace.home / f"dashboard-{port}.log"
     with log_file.open("w") as log:
         server = subprocess.Popen(command, cwd=workspace.home, env=workspace.environment, stdout=log, stderr=log)
         try:
