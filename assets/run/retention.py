@@ -15,13 +15,8 @@ from typing import Final
 import dagster as dg
 from sqlalchemy import func, select
 
-from resources.runs.dagster_private import (
-    FINISHED_STATUSES,
-    RUN_KEY_TAG,
-    SENSOR_NAME_TAG,
-    AssetCheckExecutionsTable,
-    SqlEventLogStorageTable,
-)
+from resources.runs.dagster_private import FINISHED_STATUSES, RUN_KEY_TAG, SENSOR_NAME_TAG
+from resources.runs.dagster_private_storage import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from resources.runs.deletion import delete_runs
 
 # A slice that was planned after it was made last has failed since: the run that planned it says so.

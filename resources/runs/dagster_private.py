@@ -1,5 +1,7 @@
 """Every name that the project takes from private modules of Dagster, so that an update has one place to look at.
 
+Names of its storages stand in ``dagster_private_storage``: they load SQLAlchemy, which definitions do not need.
+
 Dagster may rename or change these names in any version. ``tests/resources/runs/test_dagster_private.py`` fails if the
 installed version is not the one for which they were checked, or if a name no longer fits its use. To move to
 a new version: read what changed about each name, then raise ``WRITTEN_FOR`` and the pin in ``pyproject.toml``.
@@ -19,19 +21,7 @@ from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, Worke
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin as ManagedCodeServer
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, IN_PROGRESS_RUN_STATUSES, NOT_FINISHED_STATUSES
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    AssetEventTagsTable,
-    ConcurrencySlotsTable,
-    PendingStepsTable,
-    SqlEventLogStorageTable,
-)
-from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage
-from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
-from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -54,29 +44,17 @@ __all__ = [
     "SENSOR_NAME_TAG",
     "WRITTEN_FOR",
     "AssetCheckEvaluationTargetMaterializationData",
-    "AssetCheckExecutionsTable",
-    "AssetEventTagsTable",
     "BulkActionStatus",
     "BulkActionsFilter",
     "CapturedLogContext",
     "CheckError",
     "CheckRunHealthResult",
-    "ConcurrencySlotsTable",
     "ConfigurableClassData",
-    "ConsolidatedSqliteEventLogStorage",
-    "DagsterSqliteStorage",
     "LaunchRunContext",
     "LocalComputeLogManager",
     "ManagedCodeServer",
     "ModuleCodePointer",
     "PartitionBackfill",
-    "PendingStepsTable",
-    "RunTagsTable",
-    "RunsTable",
-    "SqlEventLogStorageTable",
-    "SqlRunStorage",
-    "SqliteRunStorage",
-    "SqliteScheduleStorage",
     "WorkerStatus",
     "WorkspaceFileTarget",
     "WorkspaceProcessContext",

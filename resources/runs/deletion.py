@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, select
 
-from resources.runs.dagster_private import (
+from resources.runs.dagster_private_storage import (
     AssetEventTagsTable,
     ConcurrencySlotsTable,
     PendingStepsTable,

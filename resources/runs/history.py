@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.event import listen
 
-from resources.runs.dagster_private import (
+from resources.runs.dagster_private_storage import (
     ConsolidatedSqliteEventLogStorage,
     DagsterSqliteStorage,
     SqlEventLogStorageTable,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dagster import DagsterEvent, DagsterInstance, DagsterRun
 
-    from resources.runs.dagster_private import SqlRunStorage
+    from resources.runs.dagster_private_storage import SqlRunStorage
     from resources.runs.process_marks import ProcessMarks
 
     _Base = SqlRunStorage

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import yaml
 
 from resources.runs import dagster_private as private
+from resources.runs import dagster_private_storage as storages
 from resources.runs.history import OwnedRunStorage, PooledEventLog, RunHistory
 from resources.runs.launcher import LocalRunLauncher
 from tests.conftest import REPOSITORY
@@ -35,7 +36,8 @@ def test_the_private_names_were_looked_at_in_the_version_of_dagster_that_is_inst
 
 
 def test_each_name_is_there() -> None:
-    assert [name for name in private.__all__ if not hasattr(private, name)] == []
+    for module in (private, storages):
+        assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 
 def test_tags_are_the_words_that_stand_in_the_history_of_users() -> None:
@@ -55,13 +57,16 @@ def test_every_status_of_a_run_is_finished_or_not_and_what_is_in_progress_is_not
 @pytest.mark.parametrize(
     ("table", "columns"),
     [
-        (private.SqlEventLogStorageTable, {"id", "run_id", "asset_key", "dagster_event_type", "partition", "event"}),
-        (private.AssetCheckExecutionsTable, {"id", "run_id", "asset_key", "check_name", "partition"}),
-        (private.AssetEventTagsTable, {"event_id"}),
-        (private.ConcurrencySlotsTable, {"run_id"}),
-        (private.PendingStepsTable, {"run_id"}),
-        (private.RunsTable, {"run_id"}),
-        (private.RunTagsTable, {"run_id"}),
+        (
+            storages.SqlEventLogStorageTable,
+            {"id", "run_id", "asset_key", "dagster_event_type", "partition", "event"},
+        ),
+        (storages.AssetCheckExecutionsTable, {"id", "run_id", "asset_key", "check_name", "partition"}),
+        (storages.AssetEventTagsTable, {"event_id"}),
+        (storages.ConcurrencySlotsTable, {"run_id"}),
+        (storages.PendingStepsTable, {"run_id"}),
+        (storages.RunsTable, {"run_id"}),
+        (storages.RunTagsTable, {"run_id"}),
     ],
     ids=lambda value: value.name if isinstance(value, sa.Table) else "",
 )
@@ -72,19 +77,19 @@ def test_tables_of_the_history_have_the_columns_that_are_asked_for(table: sa.Tab
 @pytest.mark.parametrize(
     ("owner", "name", "expected"),
     [
-        (private.ConsolidatedSqliteEventLogStorage, "_connect", []),
-        (private.ConsolidatedSqliteEventLogStorage, "_init_db", []),
-        (private.ConsolidatedSqliteEventLogStorage, "store_event", ["event"]),
-        (private.ConsolidatedSqliteEventLogStorage, "has_table", ["table_name"]),
-        (private.ConsolidatedSqliteEventLogStorage, "dispose", []),
-        (private.ConsolidatedSqliteEventLogStorage, "index_connection", []),
-        (private.ConsolidatedSqliteEventLogStorage, "free_concurrency_slots_for_run", ["run_id"]),
-        (private.SqliteRunStorage, "connect", []),
-        (private.SqliteRunStorage, "add_run", ["dagster_run"]),
-        (private.SqliteRunStorage, "add_run_tags", ["run_id", "new_tags"]),
-        (private.SqliteRunStorage, "handle_run_event", ["run_id", "event", "update_timestamp"]),
-        (private.SqliteRunStorage, "_get_run_by_id", ["run_id"]),
-        (private.DagsterSqliteStorage, "__init__", ["base_dir", "inst_data"]),
+        (storages.ConsolidatedSqliteEventLogStorage, "_connect", []),
+        (storages.ConsolidatedSqliteEventLogStorage, "_init_db", []),
+        (storages.ConsolidatedSqliteEventLogStorage, "store_event", ["event"]),
+        (storages.ConsolidatedSqliteEventLogStorage, "has_table", ["table_name"]),
+        (storages.ConsolidatedSqliteEventLogStorage, "dispose", []),
+        (storages.ConsolidatedSqliteEventLogStorage, "index_connection", []),
+        (storages.ConsolidatedSqliteEventLogStorage, "free_concurrency_slots_for_run", ["run_id"]),
+        (storages.SqliteRunStorage, "connect", []),
+        (storages.SqliteRunStorage, "add_run", ["dagster_run"]),
+        (storages.SqliteRunStorage, "add_run_tags", ["run_id", "new_tags"]),
+        (storages.SqliteRunStorage, "handle_run_event", ["run_id", "event", "update_timestamp"]),
+        (storages.SqliteRunStorage, "_get_run_by_id", ["run_id"]),
+        (storages.DagsterSqliteStorage, "__init__", ["base_dir", "inst_data"]),
         (dg.DefaultRunLauncher, "check_run_worker_health", ["run"]),
         (dg.DefaultRunLauncher, "launch_run", ["context"]),
         (dg.DefaultRunLauncher, "terminate", ["run_id"]),

@@ -12,13 +12,17 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.events import StepMaterializationData
 
-from resources.runs import dagster_private as private
+from resources.runs import dagster_private_storage as storages
 from resources.runs import deletion
 from resources.runs.deletion import delete_runs
 
 ASSET = dg.AssetKey("prices")
-EVENTS = (private.SqlEventLogStorageTable, private.AssetEventTagsTable, private.PendingStepsTable)
-RUNS = (private.RunsTable, private.RunTagsTable)
+EVENTS = (
+    storages.SqlEventLogStorageTable,
+    storages.AssetEventTagsTable,
+    storages.PendingStepsTable,
+)
+RUNS = (storages.RunsTable, storages.RunTagsTable)
 
 
 @pytest.fixture
