@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import dagster as dg
 
 from assets.declare.declaration import Declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FunctionType
 
 # Who is asked when an asset looks wrong. A team of one has several hats.
 _OWNERS: Final = {
@@ -49,8 +52,8 @@ def tags_of(declaration: Declaration) -> dict[str, str]:
 
 def code_references(function: Callable[..., Any]) -> dict[str, Any]:
     """Return where a function stands, as metadata by which the UI opens it in an editor."""
-    plain = inspect.unwrap(function)
-    file, line = Path(inspect.getfile(plain)), inspect.getsourcelines(plain)[1]
+    code = cast("FunctionType", inspect.unwrap(function)).__code__
+    file, line = Path(code.co_filename), code.co_firstlineno
     inside = file.relative_to(_CHECKOUT) if file.is_relative_to(_CHECKOUT) else file
     reference = dg.LocalFileCodeReference(file_path=str(file), line_number=line, label=f"{inside}:{line}")
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
