@@ -127,8 +127,8 @@ browser:
 		npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.14 || \
 		echo "No axe-core to be had here: the test of accessibility will be skipped"
 
-bench: install-dev  ## The measured ratios; writes docs/benchmarks.md
-	$(BIN)/python -m tests.bench.run
+bench: install-dev  ## The measured ratios; writes docs/benchmarks.md; ONLY=plans,quotes measures some
+	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only $(ONLY))
 
 lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project claims; UPGRADE=--upgrade moves the pins
 	$(PIP) install --quiet uv

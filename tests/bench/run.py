@@ -1,6 +1,8 @@
-"""``make bench``: every figure the project promises, measured side by side in one run, into docs/benchmarks.md.
+"""``make bench``: every figure the project promises, into docs/benchmarks.md; what is compared runs side by side.
 
-Whole jobs run as processes of their own. Jobs on real data need its folder (see tests/conftest.py) and
+Each measure is kept in docs/benchmarks.json as soon as it is done, with its day and commit, and the page is made of
+what is kept: a run that is stopped loses one measure, and ``make bench ONLY=plans,quotes`` measures those anew. Whole
+jobs run as processes of their own. Jobs on real data need its folder (see tests/conftest.py) and
 are left out with a note where it is absent. Times on a shared machine are noisy: read the ratios.
 """
 
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +40,7 @@ from trading_dag.models.deep.torch_library import why_deep_models_are_off
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
+KEPT = PAGE.with_suffix(".json")
 JOB = ("-m", "trading_dag.cli")
 MEGABYTE = 2**20
 
@@ -380,21 +383,36 @@ def _ratio(what: str, ratio: float, bound: float) -> Line:
     return Line(what, f"{ratio:.3f}×", f"≤ {bound:.2f}×", ratio <= bound)
 
 
-def write_page(lines: list[Line]) -> None:
-    """The table, with what it was measured on."""
+def keep(name: str, lines: list[Line], order: list[str]) -> None:
+    """Put a measure in the place of what was kept of it; measures that are no more go."""
+    kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    kept[name] = {"day": time.strftime("%Y-%m-%d"), "commit": commit, "lines": [asdict(line) for line in lines]}
+    KEPT.write_text(json.dumps({name: kept[name] for name in order if name in kept}, indent=1) + "\n")
+
+
+def write_page() -> None:
+    """The table of all that is kept, with what it was measured on."""
     marks = {True: "met", False: "**missed**", None: ""}
-    rows = [f"| {line.what} | {line.figure} | {line.bound} | {marks[line.is_met]} |" for line in lines]
+    rows = []
+    for measure in json.loads(KEPT.read_text()).values():
+        for line in (Line(**fields) for fields in measure["lines"]):
+            of = f"{measure['day']}, {measure['commit']}"
+            rows.append(f"| {line.what} | {line.figure} | {line.bound} | {marks[line.is_met]} | {of} |")
     machine = (
         f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, Python {sys.version.split()[0]}"
     )
     page = [
         "# Benchmarks",
         "",
-        f"Written by `make bench` on {time.strftime('%Y-%m-%d')} ({machine}). Every ratio comes from one run, side by",
-        "side. Times on a shared machine are noisy; the ratios are what to compare.",
+        f"Written by `make bench` ({machine}). What a ratio compares was run side by side. Times on a shared machine",
+        "are noisy; the ratios are what to compare. `make bench ONLY=plans,quotes` measures some anew; each row names",
+        "the day and the commit it is of.",
         "",
-        "| what | figure | bound | |",
-        "|---|---|---|---|",
+        "| what | figure | bound | | of |",
+        "|---|---|---|---|---|",
         *rows,
         "",
         "Trade plans on a file read its columns straight (`tests/chain_quotes.py`): that is the engine and the least",
@@ -443,18 +461,22 @@ def main() -> None:
             "slice": lambda: slice_shares(data),
             "writers": lambda: writers(chosen.seconds),
         }
+        order = list(measures)
         if not (data / "prices_daily.parquet").is_file():
             print(f"no real data at {data}: the files jobs are left out")
             del measures["files"], measures["slice"]
         wanted = [name for name in chosen.only.split(",") if name] or list(measures)
-        lines = []
+        if unknown := set(wanted) - set(measures):
+            parser.error(f"no measure is called {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
+        is_missed = False
         for name in wanted:
-            for line in measures[name]():
-                lines.append(line)
+            lines = measures[name]()
+            for line in lines:
                 print(f"{line.what}: {line.figure}  {line.bound}  {line.is_met if line.is_met is not None else ''}")
-    if not chosen.only:
-        write_page(lines)
-    sys.exit(any(line.is_met is False for line in lines))
+            is_missed |= any(line.is_met is False for line in lines)
+            keep(name, lines, order)
+            write_page()
+    sys.exit(is_missed)
 
 
 if __name__ == "__main__":
