@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 # Byte code is made of what is used, when it is used: of everything it would take a quarter of the space and of the time.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --no-compile --progress-bar off --constraint constraints.txt --editable
+# uv installs the same lock in a tenth of pip's time. It is fetched by pip, is no part of the environment, and where it
+# is not to be had, or does not find what only pip's own settings name, pip installs instead.
+UV_RELEASE := 0.13.9
+UV := $(VENV)/uv/bin/uv
 INSTALL_LOG := $(VENV)/install.log
 TORCH_LOG := $(VENV)/torch.log
 # The build of torch for processors. The + keeps every index from giving the one for graphics cards, which weighs gigabytes.
@@ -24,12 +28,16 @@ help:  ## This list
 
 # What pip says, unless it fails: then its reason, and what to do. A quiet pip would keep the cause of a conflict to itself.
 define install_pinned
-	@$(INSTALL) $(1) >$(INSTALL_LOG) 2>&1 || { \
+	@$(PIP) install --quiet --no-compile --target $(VENV)/uv 'uv==$(UV_RELEASE)' >$(INSTALL_LOG) 2>&1; \
+	{ test -x $(UV) && $(UV) pip install --system-certs --no-progress --python $(BIN)/python \
+		--constraint constraints.txt --editable $(1) >>$(INSTALL_LOG) 2>&1; } || \
+	$(INSTALL) $(1) >>$(INSTALL_LOG) 2>&1 || { \
 		echo "The installation failed. The end of $(INSTALL_LOG):"; tail -n 25 $(INSTALL_LOG) | sed 's/^/  /'; \
 		echo "What to do: no connection, or a proxy: see that pip reaches its index, and run the same again."; \
 		echo "  No space left: the libraries need 1.1 GB. No matching version, or a conflict: the pins hold for"; \
 		echo "  Python 3.11.2 to 3.13, this is $$($(BIN)/python -V 2>&1); another one: rm -rf $(VENV); make run PYTHON=python3.12"; \
 		exit 1; }
+	@rm -rf $(VENV)/uv
 endef
 
 $(BIN)/python:
@@ -131,7 +139,7 @@ bench: install-dev  ## The measured ratios; writes docs/benchmarks.md; ONLY=plan
 	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only $(ONLY))
 
 lock: $(BIN)/python  ## constraints.txt anew, for every Python that the project claims; UPGRADE=--upgrade moves the pins
-	$(PIP) install --quiet uv
+	$(PIP) install --quiet uv==$(UV_RELEASE)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11.2 --all-extras \
 		--no-annotate $(UPGRADE) pyproject.toml --output-file constraints.txt
 
