@@ -47,7 +47,7 @@ $(BIN)/python:
 		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)"; exit 1; }
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing the pinned libraries into $(VENV) (a few minutes the first time)"
+	@echo "Installing the pinned libraries into $(VENV) (a minute the first time)"
 	$(call install_pinned,.)
 	@touch $@
 

@@ -46,7 +46,7 @@ def write_news(folder: Path, headlines: list[str]) -> None:
     pd.DataFrame(rows).to_parquet(folder / "news_headlines.parquet")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_events_reach_the_feature_table_are_never_lost_and_do_not_stop_what_does_not_need_them(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     write_folder(folder)

@@ -44,7 +44,7 @@ def assert_every_slice_is_whole(home: Path) -> None:
             assert models.load(model, ticker="SPX", horizon="24h").folds
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1_200 + KILLS * 300)  # the stored run that it is compared with may be made first
 def test_a_kill_at_any_moment_tears_nothing_loses_nothing_and_the_next_run_completes(
     tmp_path: Path, sample_run: Workspace

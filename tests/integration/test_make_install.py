@@ -27,6 +27,12 @@ WITHOUT_TORCH = """#!/bin/sh
 echo "$@" >> asked
 case "$*" in *torch==*|*find_spec*) exit 1;; *) exit 0;; esac
 """
+# Has a uv that finds nothing, as where only pip's own settings name the index.
+WITH_USELESS_UV = """#!/bin/sh
+echo "$@" >> asked
+case "$*" in *--target*) mkdir -p .venv/uv/bin; printf '#!/bin/sh\\necho no index; exit 2\\n' > .venv/uv/bin/uv
+chmod +x .venv/uv/bin/uv;; esac
+"""
 
 
 @pytest.fixture
@@ -96,6 +102,15 @@ def test_without_a_build_of_torch_for_processors_the_installation_goes_on_and_sa
     assert all("torch==2.13.0+cpu" in line for line in requests)
     assert "--extra-index-url" not in requests[0]
     assert "--extra-index-url https://download.pytorch.org/whl/cpu" in requests[1]
+
+
+def test_where_uv_finds_nothing_pip_installs_and_uv_is_no_part_of_the_environment(checkout: Path) -> None:
+    script(checkout / ".venv" / "bin" / "python", WITH_USELESS_UV)
+    done = make(checkout, "TORCH=no")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no index" in (checkout / ".venv" / "install.log").read_text()
+    assert "--constraint constraints.txt --editable ." in (checkout / "asked").read_text()
+    assert not (checkout / ".venv" / "uv").exists()
 
 
 def test_torch_is_not_asked_for_where_it_is_not_wanted(checkout: Path) -> None:
