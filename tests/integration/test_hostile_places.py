@@ -187,7 +187,7 @@ def test_an_argument_that_is_no_text_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_cannot_start_says_why_and_nobody_speaks_of_memory(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"

@@ -101,7 +101,9 @@ MOMENTS: dict[str, Callable[[subprocess.Popen[str], Path], psutil.Process | None
 @pytest.mark.parametrize(
     ("moment", "number"),
     [
-        *((moment, signal.SIGINT) for moment in MOMENTS),
+        ("while a slice is computed", signal.SIGINT),
+        pytest.param("while the server imports", signal.SIGINT, marks=pytest.mark.long),
+        pytest.param("while a worker starts", signal.SIGINT, marks=pytest.mark.long),
         pytest.param("while a worker starts", signal.SIGTERM, marks=pytest.mark.long),
         pytest.param("while a slice is computed", signal.SIGTERM, marks=pytest.mark.long),
     ],
@@ -158,7 +160,7 @@ def test_a_killed_worker_is_named_and_fails_the_command_without_a_traceback(tmp_
     assert unfinished_runs(tmp_path) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_second_command_on_the_same_ticker_is_refused_before_the_first_has_made_a_run(tmp_path: Path) -> None:
     first = start(tmp_path, *RUN)
     wait_until((tmp_path / ".dagster" / "claims" / "SPX.lock").is_file, first)
@@ -196,7 +198,7 @@ def test_a_misspelt_variable_is_named_with_what_was_meant(tmp_path: Path) -> Non
     assert done.stderr.count("warning") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_user_interface_that_a_script_started_in_the_background_ends_when_it_is_told_to(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

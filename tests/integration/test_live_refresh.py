@@ -103,7 +103,7 @@ def test_a_new_session_reaches_the_signals_no_model_is_refitted_and_scores_and_b
     assert market.store.path(METRICS, SPY_24H).stat().st_mtime_ns == written
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_dividend_that_rebases_the_history_changes_no_earlier_feature(market: Market) -> None:
     before = market.store.read(TECHNICAL, SPY)
     market.vendor.advance_one_session()
@@ -114,7 +114,7 @@ def test_a_dividend_that_rebases_the_history_changes_no_earlier_feature(market: 
     pd.testing.assert_frame_equal(before, after, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_vendor_that_fails_is_named_and_what_is_stored_stays(market: Market) -> None:
     """The next good answer is stored, whatever failed before it."""
     for fault in (server_error(), error_page()):

@@ -55,7 +55,7 @@ def test_doctor_calls_a_file_with_wrong_columns_wrong_and_ends_with_1(place: Wor
     assert "'soon' on line 2 is no date" in done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_of_the_readme_gives_a_result_and_says_what_its_absence_of_an_index_costs(place: Workspace) -> None:
     done = place.run("run", "--horizons", "24h")
     assert done.returncode == 0, done.stdout + done.stderr

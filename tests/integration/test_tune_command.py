@@ -67,6 +67,7 @@ def test_every_trial_is_a_row_with_its_rows_and_the_best_is_told(tuned: tuple[Wo
     assert json.loads(found.stdout)[0]["n"] >= 2
 
 
+@pytest.mark.long
 def test_nothing_is_refitted_by_the_search_and_the_next_run_uses_what_it_found(
     sample_run: Workspace, tuned: tuple[Workspace, dict[str, object]], tmp_path: Path
 ) -> None:

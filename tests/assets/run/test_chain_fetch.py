@@ -161,6 +161,7 @@ def runner_of(world: ShortWorld, settings: Settings, instance: dg.DagsterInstanc
     return runner
 
 
+@pytest.mark.long
 def test_a_chain_that_fails_is_told_holds_up_nothing_and_comes_to_the_features_once_with_the_next_refresh(
     world: ShortWorld, settings: Settings, instance: dg.DagsterInstance
 ) -> None:
