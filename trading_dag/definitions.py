@@ -91,10 +91,10 @@ def build_for_command(settings: Settings, resources: Mapping[str, Any] | None = 
     return build_definitions(settings, resources, partitions=Partitions.every_slice(settings))
 
 
-def _settings() -> Settings:
-    """The settings, with the tickers that have a file of their own in the folder of the files source."""
+def current_settings() -> Settings:
+    """Return the settings as they are now, with the tickers that have a file of their own in the folder of the files
+    source."""
     settings = Settings()
-    attach(settings.home, settings.data_url)
     if settings.source != "files":
         return settings
     from resources.sources.files.folder import with_tickers_of_folder
@@ -102,4 +102,9 @@ def _settings() -> Settings:
     return with_tickers_of_folder(settings)
 
 
-defs = build_definitions(_settings())
+def _attached(settings: Settings) -> Settings:
+    attach(settings.home, settings.data_url)
+    return settings
+
+
+defs = build_definitions(_attached(current_settings()))

@@ -22,6 +22,7 @@ from resources.runs.dagster_private import CheckRunHealthResult, ManagedCodeServ
 from resources.runs.owned_runs import PROCESS_IS_GONE, PROCESS_TAG, is_abandoned
 from resources.runs.process_marks import number_of
 from resources.runs.warm_start import RunServer
+from trading_dag.errors import ServerError
 
 if TYPE_CHECKING:
     from dagster import DagsterRun
@@ -57,7 +58,7 @@ class LocalRunLauncher(DefaultRunLauncher):
             super().launch_run(context)
             return
         run = context.dagster_run
-        self._server_of(context, module).start(run.run_id)
+        self._start(module, run.run_id)
         self._run_ids.add(run.run_id)
 
     def terminate(self, run_id: str) -> bool:
@@ -78,18 +79,26 @@ class LocalRunLauncher(DefaultRunLauncher):
             server.end()
         super().dispose()
 
-    def _server_of(self, context: LaunchRunContext, module: str) -> RunServer:
-        """Return the process to fork from: a new one after the code location was reloaded, so that runs have its
-        code."""
-        origin = context.dagster_run.remote_job_origin
-        name = origin.repository_origin.code_location_origin.location_name if origin else ""
-        loaded = str(getattr(context.workspace.get_code_location(name), "server_id", ""))  # type: ignore[union-attr]
+    def _start(self, module: str, run_id: str) -> None:
+        """Fork the run from the process that has imported its code, from a new one where the code or the settings have
+        changed since.
+
+        The daemon replaces its code servers every minute whether or not anything has changed, so which of them a run
+        comes from says nothing.
+
+        Raises
+        ------
+        ServerError : where the process cannot start, or what it imports goes on changing.
+        """
         with self._turn:
-            for stale in [key for key, server in self._servers.items() if key != loaded or not server.lives]:
-                self._servers.pop(stale).end()
-            if loaded not in self._servers:
-                self._servers[loaded] = RunServer(module)
-            return self._servers[loaded]
+            for _ in range(2):
+                server = self._servers.get(module)
+                if server is None or not server.lives:
+                    server = self._servers[module] = RunServer(module)
+                if server.start(run_id) is not None:
+                    return
+                self._servers.pop(module).end()
+        raise ServerError("the code or the settings change faster than a process that starts runs can import them")
 
 
 def _module_of(run: DagsterRun) -> str | None:

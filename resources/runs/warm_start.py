@@ -15,6 +15,8 @@ from typing import IO, Final, cast
 from trading_dag.errors import ServerError
 
 MODULE: Final = "trading_dag.cli.run_server"
+READY: Final = "ready"
+STALE: Final = "stale"
 # Of a process that lives and says nothing; one that ends is noticed at once. Alone on a machine it takes ten seconds.
 START_SECONDS: Final = 600.0
 ANSWER_SECONDS: Final = 60.0
@@ -44,8 +46,9 @@ class RunServer:
         """Return whether the process is there."""
         return self._process.poll() is None
 
-    def start(self, run_id: str) -> int:
-        """Return the number of the process that now executes the run.
+    def start(self, run_id: str) -> int | None:
+        """Return the number of the process that now executes the run; None where the code or the settings are no longer
+        those that were imported, so that nothing was started.
 
         Raises
         ------
@@ -57,7 +60,8 @@ class RunServer:
                 self._input.flush()
             except OSError as error:
                 raise ServerError(f"the process that starts runs is gone: {error}") from error
-            return int(self._answer(ANSWER_SECONDS))
+            answer = self._answer(ANSWER_SECONDS)
+            return None if answer == STALE else int(answer)
 
     def end(self) -> None:
         """Let the process end once the runs that it started have; nobody waits here for that."""

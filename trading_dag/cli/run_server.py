@@ -1,8 +1,9 @@
 """The process that the daemon's runs are forked from: it has imported what every run needs and built the definitions.
 
 ``python -P -m trading_dag.cli.run_server MODULE``. A line of its input names a run; the run gets a process of its own,
-whose number is answered in a line. It ends with the process that started it, after the runs that it began. A run that
-is started anew by Dagster imports all of that itself, which costs more than most runs do.
+whose number is answered in a line. Where what was imported is no longer what stands on disk, the answer is ``stale``
+instead, and nothing is started. It ends with the process that started it, after the runs that it began. A run that is
+started anew by Dagster imports all of that itself, which costs more than most runs do.
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ import os
 import select
 import signal
 import sys
-from typing import Final, NoReturn
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from resources.runs.warm_start import READY, STALE
 
 LOOK_SECONDS: Final = 1.0
-READY: Final = "ready"
+PACKAGES: Final = ("assets", "resources", "trading_dag")
+Loaded = tuple[frozenset[tuple[str, int, int]], Any]
 
 
 def main() -> None:
@@ -25,12 +32,31 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this one decides when it ends
+    sources = sources_on_disk()  # before the imports: what is changed while they run counts as changed
     importlib.import_module("trading_dag.cli.preload")
     _resolve(sys.argv[1])
+    settings_now = getattr(importlib.import_module(sys.argv[1]), "current_settings", lambda: None)
+    loaded = (sources, settings_now())
     gc.collect()
     gc.freeze()  # what is here is never garbage; a run that looks through it would copy its memory
     answers.write(f"{READY}\n")
-    _serve(answers)
+    _serve(answers, lambda: loaded == (sources_on_disk(), settings_now()))
+
+
+def sources_on_disk() -> frozenset[tuple[str, int, int]]:
+    """Return path, time and size of every module of the project, and the time at which libraries were last installed.
+
+    Also those that are not imported yet: a fork imports some of them later, and they have to fit what is here.
+    """
+    found = set()
+    for package in PACKAGES:
+        for folder in importlib.import_module(package).__path__:
+            for path in Path(folder).rglob("*.py"):
+                with contextlib.suppress(FileNotFoundError):
+                    status = path.stat()
+                    found.add((str(path), status.st_mtime_ns, status.st_size))
+    libraries = Path(sysconfig.get_path("purelib"))
+    return frozenset(found | {(str(libraries), libraries.stat().st_mtime_ns, 0)})
 
 
 def _resolve(module: str) -> None:
@@ -45,7 +71,7 @@ def _resolve(module: str) -> None:
     executor_of_runs()
 
 
-def _serve(answers) -> None:  # type: ignore[no-untyped-def]
+def _serve(answers, is_current: Callable[[], bool]) -> None:  # type: ignore[no-untyped-def]
     asked, waiting = b"", True
     running: set[int] = set()
     while waiting or running:
@@ -56,6 +82,9 @@ def _serve(answers) -> None:  # type: ignore[no-untyped-def]
             running.discard(os.waitpid(-1, 0)[0])
         *lines, asked = asked.split(b"\n")
         for line in lines:
+            if not is_current():
+                answers.write(f"{STALE}\n")
+                continue
             number = _forked(line.decode())
             running.add(number)
             answers.write(f"{number}\n")

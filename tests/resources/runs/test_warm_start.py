@@ -112,3 +112,24 @@ def test_the_launcher_forks_and_tells_the_fork_to_stop(instance: dg.DagsterInsta
 def test_a_server_that_cannot_start_says_so(instance: dg.DagsterInstance) -> None:
     with pytest.raises(ServerError, match="gave no answer"):
         RunServer("no.such.module")
+
+
+def test_a_server_whose_settings_have_changed_starts_nothing(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    told.write_text("before")
+    lines = ("from pathlib import Path", f"def current_settings():\n    return Path({str(told)!r}).read_text()")
+    (tmp_path / "changing_definitions.py").write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server = RunServer("changing_definitions")
+    try:
+        run = new_run(instance, "SPX")
+        assert server.start(run.run_id) is not None
+        assert ended(instance, run).status == dg.DagsterRunStatus.SUCCESS
+        told.write_text("after")
+        refused = new_run(instance, "SPX")
+        assert server.start(refused.run_id) is None
+        assert instance.get_run_by_id(refused.run_id).status == dg.DagsterRunStatus.STARTING  # type: ignore[union-attr]
+    finally:
+        server.end()
