@@ -36,7 +36,7 @@ hypothesis.settings.register_profile("explore", UNTIMED, max_examples=1_000)
 hypothesis.settings.load_profile("project")
 
 KEYS_OF_VENDORS = ("FRED_API_KEY", "FINNHUB_API_KEY", "POLYGON_API_KEY", "TRADIER_TOKEN")
-SETTINGS_OF_TESTS = ("TRADING_DAG_TEST_DATA", "TRADING_DAG_KILLS", "TRADING_DAG_ACCEPT_GRAPH")
+SETTINGS_OF_TESTS = ("TRADING_DAG_TEST_DATA", "TRADING_DAG_TEST_AXE", "TRADING_DAG_KILLS", "TRADING_DAG_ACCEPT_GRAPH")
 # What a command sets in its own environment.
 SET_BY_COMMANDS = ("TRADING_DAG_STATE", "DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "PYTHONSAFEPATH")
 # What models cost most and tests of the whole job do not look at: networks take minutes a ticker, and each fold is

@@ -136,6 +136,19 @@ def axe_source() -> str:
     pytest.skip(f"axe-core is at none of {', '.join(map(str, folders))}: make browser installs it where there is npm")
 
 
+def grave_violations(seen: Seen) -> dict[str, list[str]]:
+    """What axe-core finds to be serious or critical on the open page: the elements by rule."""
+    source = axe_source()
+    if not seen.page.evaluate("typeof axe !== 'undefined'"):
+        seen.page.evaluate(source)
+    found = seen.page.evaluate("axe.run({resultTypes: ['violations']}).then(told => told.violations)")
+    return {
+        violation["id"]: [node["html"][:200] for node in violation["nodes"]]
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+    }
+
+
 def copy_of(workspace: Workspace, home: Path) -> Workspace:
     """A home of its own with the same slices, without the window of views, which names its home."""
     shutil.copytree(workspace.home, home, ignore=shutil.ignore_patterns("warehouse.duckdb", "*.log", "models"))

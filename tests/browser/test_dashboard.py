@@ -1,4 +1,7 @@
-"""The dashboard in a real headless Chromium over a real warehouse: one server and one browser for all tests."""
+"""The dashboard in a real headless Chromium over a real warehouse: one server, one browser and one visit of each page.
+
+The page is loaded once and then changed from the menu: loading costs as much as five pages. Phone and dark are `long`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from resources.storage.parquet_store import ParquetStore, SliceKey
-from tests.browser.dashboard import DESKTOP, PHONE, Seen, axe_source, copy_of, served
+from tests.browser.dashboard import DESKTOP, PHONE, Seen, copy_of, grave_violations, served
 from tests.browser.test_ui import CHROMIUM, QUIET_ARGUMENTS
 from tests.conftest import Workspace
 from trading_dag.dashboard.registry import PAGES
@@ -56,14 +60,28 @@ def address(home: Workspace) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def seen(browser: Any, address: str) -> Seen:
-    return Seen(browser.new_page(viewport=DESKTOP), address)
+    """The dashboard as it was opened by an address that would like to be markup."""
+    opened = Seen(browser.new_page(viewport=DESKTOP), address)
+    opened.page.on("dialog", lambda dialog: (opened.complaints.append(f"asked: {dialog.message}"), dialog.dismiss()))
+    opened.open(f"?ticker={quote(HOSTILE)}&horizon={HORIZON}")
+    return opened
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.title for page in PAGES])
+@pytest.fixture(scope="module", params=PAGES, ids=[page.title for page in PAGES])
+def page(request: pytest.FixtureRequest, seen: Seen) -> Any:
+    """A page of the registry, open; tests of one page follow each other, so each page is opened once."""
+    if seen.page.locator("h3").first.inner_text() != request.param.title:
+        seen.choose(request.param.title)
+    return request.param
+
+
+def only(title: str) -> pytest.MarkDecorator:
+    """The mark of a test that looks at one page."""
+    chosen = [page for page in PAGES if page.title == title]
+    return pytest.mark.parametrize("page", chosen, ids=[title], indirect=True)
+
+
 def test_a_page_shows_its_charts_and_complains_of_nothing(seen: Seen, page: Any) -> None:
-    if seen.page.url == "about:blank":
-        seen.open(f"?ticker=SPX&horizon={HORIZON}")
-    seen.choose(page.title)
     assert seen.page.locator("[data-testid=stException]").count() == 0
     assert "cannot be shown" not in seen.page.inner_text("[data-testid=stMain]")
     assert "Sample data, not today’s market" in seen.page.inner_text("[data-testid=stMain]").replace("'", "’")
@@ -72,35 +90,20 @@ def test_a_page_shows_its_charts_and_complains_of_nothing(seen: Seen, page: Any)
     if page.title in ("Today", "Options", "Opportunities"):
         assert len(seen.plots) >= 2
     assert seen.complaints == []
-    seen.page.set_viewport_size(PHONE)
-    seen.settle()
-    assert seen.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert seen.complaints == []
-    seen.page.set_viewport_size(DESKTOP)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.title for page in PAGES])
-def test_axe_finds_no_serious_violation(seen: Seen, page: Any) -> None:
-    source = axe_source()
-    if seen.page.url == "about:blank":
-        seen.open("")
-    seen.choose(page.title)
-    seen.page.evaluate(source)
-    found = seen.page.evaluate("axe.run().then(told => told.violations)")
-    grave = {
-        violation["id"]: [node["html"][:200] for node in violation["nodes"]]
-        for violation in found
-        if violation["impact"] in ("serious", "critical")
-    }
-    assert grave == {}
+@pytest.mark.usefixtures("page")
+def test_axe_finds_no_serious_violation(seen: Seen) -> None:
+    assert grave_violations(seen) == {}
 
 
+@only("Today")
+@pytest.mark.usefixtures("page")
 def test_the_numbers_on_today_are_the_warehouses(seen: Seen, home: Workspace) -> None:
     store = ParquetStore(home.home)
     rows = store.read(PREDICTIONS_PRICE, SliceKey("SPX", HORIZON))
     own = rows[rows["model"] == "price_distribution"]
     own = own[own["session"] == own["session"].max()].sort_values("target_session")
-    seen.open(f"?ticker=SPX&horizon={HORIZON}")
     drawn = seen.trace("median")
     assert drawn is not None
     assert drawn[0] == pytest.approx(own["close"].iloc[0])
@@ -108,22 +111,18 @@ def test_the_numbers_on_today_are_the_warehouses(seen: Seen, home: Workspace) ->
     assert f"{own['close'].iloc[0]:,.2f} USD" in seen.page.inner_text("[data-testid=stMain]")
 
 
-def test_markup_in_data_stays_text(seen: Seen) -> None:
-    asked: list[str] = []
-    seen.page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    seen.open(f"?ticker=SPX&horizon={HORIZON}")
+@only("Today")
+@pytest.mark.usefixtures("page")
+def test_markup_in_data_and_in_the_address_stays_text(seen: Seen) -> None:
     assert HOSTILE in seen.page.inner_text("[data-testid=stMain]")
     assert seen.page.locator("[data-testid=stMain] a[href^='javascript']").count() == 0
     assert seen.page.locator("img[src='x']").count() == 0
-    seen.open("?ticker=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&horizon=../../etc")
-    assert seen.page.locator("h3").first.inner_text() == "Today"
-    assert asked == []
+    assert not [complaint for complaint in seen.complaints if complaint.startswith("asked: ")]
 
 
+@only("Options")
+@pytest.mark.usefixtures("page")
 def test_a_slider_moves_the_payoff(seen: Seen) -> None:
-    if seen.page.url == "about:blank":
-        seen.open("")
-    seen.choose("Options")
     before = seen.trace("after the moves")
     handle = seen.page.get_by_role("slider", name=re.compile("Volatility"))
     handle.focus()
@@ -138,6 +137,41 @@ def test_a_slider_moves_the_payoff(seen: Seen) -> None:
     assert before is not None
     assert after is not None
     assert before != pytest.approx(after)
+
+
+@only("Data")
+@pytest.mark.usefixtures("page")
+def test_the_box_for_queries_answers_what_reads_and_refuses_what_writes_or_reads_elsewhere(seen: Seen) -> None:
+    _ask(seen, "SELECT count(*) AS n FROM raw.prices_daily", answer="1 row, in ")
+    _refused(seen, "COPY raw.prices_daily TO 'stolen.csv'", "COPY is no query")
+    _refused(seen, "FROM read_csv('/etc/passwd')", "Cannot access file")
+    assert seen.complaints == []
+
+
+@pytest.mark.long
+@only("Data")
+@pytest.mark.usefixtures("page")
+def test_the_box_for_queries_refuses_to_attach_to_install_and_to_read_the_environment(seen: Seen) -> None:
+    _refused(seen, "ATTACH 'other.db'", "ATTACH is no query")
+    _refused(seen, "INSTALL httpfs", "LOAD is no query")
+    _refused(seen, "SELECT getenv('HOME')", "getenv does not exist")
+    assert seen.complaints == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "dark")],
+                         ids=["phone", "phone-dark", "dark"])  # fmt: skip
+def test_every_page_is_as_good_on_a_phone_and_in_the_dark(
+    browser: Any, address: str, size: dict[str, int], scheme: str
+) -> None:
+    other = Seen(browser.new_page(viewport=size, color_scheme=scheme), address)
+    for one in PAGES:
+        other.open(f"{'' if one is PAGES[0] else one.path}?ticker=SPX&horizon={HORIZON}")
+        assert all(plot["drawn"] and plot["points"] > 0 for plot in other.plots), one.title
+        assert other.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, one.title
+        assert grave_violations(other) == {}, one.title
+    assert other.complaints == []
+    other.page.close()
 
 
 @pytest.mark.long
@@ -171,26 +205,14 @@ def test_the_password_is_asked_for_once(browser: Any, home: Workspace) -> None:
         page.locator("h3:has-text('Today')").wait_for()
 
 
-def test_the_box_for_queries_answers_what_reads_and_refuses_what_writes_or_reads_elsewhere(seen: Seen) -> None:
-    if seen.page.url == "about:blank":
-        seen.open("")
-    seen.choose("Data")
-    _ask(seen, "SELECT count(*) AS n FROM raw.prices_daily", answer="1 row, in ")
-    for text, answer in {
-        "COPY raw.prices_daily TO 'stolen.csv'": "COPY is no query",
-        "ATTACH 'other.db'": "ATTACH is no query",
-        "INSTALL httpfs": "LOAD is no query",
-        "FROM read_csv('/etc/passwd')": "Cannot access file",
-        "SELECT getenv('HOME')": "getenv does not exist",
-    }.items():
-        _ask(seen, text, answer=answer)
-        assert "Not run." in seen.page.inner_text("[data-testid=stMain]")
-    assert seen.complaints == []
-
-
 def _ask(seen: Seen, text: str, *, answer: str) -> None:
     """Run a query in the box, and wait for what the page says to it."""
     seen.page.get_by_label("Query", exact=True).fill(text)
     seen.page.get_by_role("button", name="Run").click()
     seen.page.locator(f"[data-testid=stMain] >> text={answer}").first.wait_for()
     seen.settle()
+
+
+def _refused(seen: Seen, text: str, answer: str) -> None:
+    _ask(seen, text, answer=answer)
+    assert "Not run." in seen.page.inner_text("[data-testid=stMain]")

@@ -83,6 +83,7 @@ def page(ui: str) -> Iterator[object]:
         browser.close()
 
 
+@pytest.mark.long
 def test_the_asset_graph_shows_every_group(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     page.goto("/asset-groups")
     for group in ("raw", "features", "labels", "models", "predictions", "evaluation", "signals", "backtests"):
@@ -90,6 +91,7 @@ def test_the_asset_graph_shows_every_group(page, tmp_path: Path) -> None:  # typ
     page.screenshot(path=tmp_path / "graph.png")
 
 
+@pytest.mark.long
 def test_an_asset_page_shows_its_checks_and_their_verdicts(page) -> None:  # type: ignore[no-untyped-def]
     page.goto("/assets/raw/prices_daily?view=checks")
     page.get_by_text("no_unadjusted_split", exact=True).first.wait_for()
@@ -104,6 +106,7 @@ def test_an_asset_page_shows_a_picture(page) -> None:  # type: ignore[no-untyped
     assert picture.evaluate("image => image.complete && image.naturalWidth") > 600
 
 
+@pytest.mark.long
 def test_the_columns_of_a_table_are_described(page) -> None:  # type: ignore[no-untyped-def]
     page.goto("/assets/features/technical")
     page.get_by_text("hv_20_percentile_252", exact=True).first.wait_for()

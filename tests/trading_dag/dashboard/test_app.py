@@ -23,8 +23,11 @@ def home(tmp_path: Path):  # type: ignore[no-untyped-def]
     process._shared.clear()
 
 
-def opened() -> AppTest:
-    page = AppTest.from_file(str(SCRIPT), default_timeout=600).run()
+def opened(**asked: str) -> AppTest:
+    page = AppTest.from_file(str(SCRIPT), default_timeout=600)
+    for name, value in asked.items():
+        page.query_params[name] = value
+    page.run()
     assert not page.exception
     return page
 
@@ -42,7 +45,8 @@ def test_an_empty_home_says_how_to_start(home: Path) -> None:
 )
 def test_what_is_no_market_of_today_stands_in_red_on_top(home: Path, source: str, title: str) -> None:
     ParquetStore(home).write(PRICES_DAILY, SliceKey("SPY"), bars(), source=source)
-    page = opened()
+    page = opened(ticker="<img src=x>", horizon="../../etc")
+    assert [box.value for box in page.selectbox] == ["SPY", "12h"]
     assert page.error[0].value.startswith(f"**{title}")
     assert any("sessions behind" in error.value for error in page.error)
     assert "No forecast" in page.info[0].value
