@@ -25,7 +25,7 @@ from trading_dag.alerts.failed_runs import FailedStep, failed_run
 from trading_dag.alerts.paper import kill_switch, paper_orders
 from trading_dag.alerts.signals import signals_of
 from trading_dag.alerts.stale_data import stale_data
-from trading_dag.freshness import UNDATED_SOURCES
+from trading_dag.freshness import is_sample
 from trading_dag.schemas import DRIFT, PRICES_DAILY, RECOMMENDATION, REGISTRY, VERSIONS
 from trading_dag.schemas.paper import ORDERS
 from trading_dag.settings import Settings
@@ -195,7 +195,7 @@ def _is_made_since(instance: dg.DagsterInstance, name: str, standing: Standing) 
 
 def stale_prices(sight: Sight, book: Book) -> Look:
     """Return the tickers whose stored prices end before the session that they should reach."""
-    if sight.settings.source in UNDATED_SOURCES:
+    if is_sample(sight.settings.source):
         return Look()
     last = {ticker: _last_session(sight.store, ticker) for ticker in sight.tickers}
     source = sight.settings.source
@@ -231,7 +231,7 @@ def _drift_of(sight: Sight, key: SliceKey) -> Cause | None:
 
 def signals(sight: Sight, book: Book) -> Look:
     """Return the signals of the last closed session where all are there, or that they are not by their time."""
-    if sight.settings.source in UNDATED_SOURCES:
+    if is_sample(sight.settings.source):
         return Look()
     latest: dict[tuple[str, str], Mapping[str, object] | None] = {}
     sources: dict[str, None] = {}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from assets.jobs import HOUR_SECONDS, UNPARTITIONED
 from assets.partitions import Partitions
-from resources.daily_report import daily_report, keep_report, mail_report
+from resources.daily_report import NO_RECEIVER, daily_report, keep_report, mail_report
 
 DAILY_REPORT_JOB: Final = "daily_report"
 
@@ -40,9 +40,13 @@ def build_report_job(partitions: Partitions) -> dg.JobDefinition:
             return
         path = keep_report(settings.home, report)
         context.log.info(f"report: {path}")
-        if settings.alerts.daily_report and settings.alerts.email_to:
-            context.log.info(f"mailed to {len(mail_report(report, path, settings))}")
-        context.add_output_metadata({"path": dg.MetadataValue.path(str(path)), "session": f"{report.session:%Y-%m-%d}"})
+        told = {"path": dg.MetadataValue.path(str(path)), "session": f"{report.session:%Y-%m-%d}"}
+        if settings.alerts.daily_report:
+            told["mailed"] = (
+                f"to {len(mail_report(report, path, settings))}" if settings.alerts.email_to else NO_RECEIVER
+            )
+            (context.log.info if settings.alerts.email_to else context.log.warning)(f"mailed: {told['mailed']}")
+        context.add_output_metadata(told)
 
     @dg.job(
         name=DAILY_REPORT_JOB,

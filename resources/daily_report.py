@@ -17,11 +17,11 @@ from resources.storage.slices.format import replace_file
 from resources.storage.warehouse import Warehouse
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.errors import AlertNotSentError, ConfigurationError
-from trading_dag.freshness import DataAge, counted_sessions, data_age
+from trading_dag.freshness import DataAge, counted_sessions, data_age, is_sample
 from trading_dag.reporting.daily_page import QUERIES, daily_page
 from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.reporting.summary_order import what_to_trade
-from trading_dag.reporting.tables import simulated_notice
+from trading_dag.reporting.tables import SAMPLE_TEXT, SAMPLE_TITLE, simulated_notice
 from trading_dag.reporting.text import titled
 from trading_dag.schemas import PREDICTIONS_PRICE, RECOMMENDATION
 
@@ -82,7 +82,11 @@ def daily_report(
         return None
     ends = input_end_lines(input_ends(warehouse.query(INPUT_ENDS_SQL, chosen, keys=keys)))  # type: ignore[arg-type]
     session = pd.Timestamp(signals["session"].max())
-    notes = (*_notes(store, signals, data_age(session, now=now.to_pydatetime(), settings=settings)), *ends)
+    sources = _sources(store, signals)
+    newest = signals.loc[signals["session"].idxmax()]
+    source = sources[(str(newest["ticker"]), str(newest["horizon"]))]
+    age = data_age(session, now=now.to_pydatetime(), settings=settings, source=source)
+    notes = (*_notes(sources, age), *ends)
     served = signals[signals["is_served"]]
     page = daily_page(frames, _pictures(store, tickers, horizons[-1]), notes=notes)
     reasons = [f"{row['ticker']} {row['horizon']}: {row['reasoning']}" for row in served.to_dict("records")]
@@ -120,15 +124,23 @@ def mail_report(report: DailyReport, path: Path, settings: Settings) -> tuple[st
     return settings.alerts.email_to
 
 
-def _notes(store: ParquetStore, signals: pd.DataFrame, age: DataAge) -> tuple[str, ...]:
-    """Return what has to be seen before any figure: that data are simulated, or old."""
+def _sources(store: ParquetStore, signals: pd.DataFrame) -> dict[tuple[str, str], str | None]:
+    """Return where each ticker and horizon comes from."""
     slices = signals[["ticker", "horizon"]].drop_duplicates().itertuples(index=False)
-    sources = [(str(ticker), _source(store, SliceKey(ticker, horizon))) for ticker, horizon in slices]
+    return {(str(ticker), str(horizon)): _source(store, SliceKey(ticker, horizon)) for ticker, horizon in slices}
+
+
+def _notes(sources: dict[tuple[str, str], str | None], age: DataAge) -> tuple[str, ...]:
+    """Return what has to be seen before any figure: that data are simulated, no market's of today, or old."""
+    sample = f"{SAMPLE_TITLE}. {SAMPLE_TEXT}" if any(map(is_sample, sources.values())) else ""
+    simulated = simulated_notice((ticker, source) for (ticker, _), source in sources.items())
     kind = "Stale" if age.is_stale else "Not there yet"
     late = (
-        f"{kind}: {counted_sessions(age.behind)} closed since {age.last:%Y-%m-%d} and not stored." if age.behind else ""
+        f"{kind}: {counted_sessions(age.behind)} closed since {age.last:%Y-%m-%d} and not stored."
+        if age.behind and age.state != "undated"
+        else ""
     )
-    return tuple(filter(None, (simulated_notice(sources), late)))
+    return tuple(filter(None, (simulated, sample, late)))
 
 
 def _source(store: ParquetStore, key: SliceKey) -> str | None:

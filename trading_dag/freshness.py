@@ -16,8 +16,7 @@ import pandas as pd
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.sessions import NEW_YORK, last_closed_session, last_settled_session, session_before, sessions_behind
 
-# The sample ends years ago by design, so nothing of it is late.
-UNDATED_SOURCES: Final = ("sample",)
+SAMPLE: Final = "sample"
 AgeState = Literal["current", "awaited", "stale", "missing", "undated"]
 
 
@@ -67,7 +66,7 @@ def data_age(
     last : None where there is no row.
     now : the present, with a time zone.
     settings : by which time a session's data are due, and how many sessions may be missing then.
-    source : where the data come from; those of the sample are never stale.
+    source : where the data come from; the sample ends years ago by design, so nothing of it is stale.
     """
     due = session_due(now, by=settings.signal_by)
     if last is None or pd.isna(last):
@@ -77,11 +76,16 @@ def data_age(
 
 
 def _state(last: pd.Timestamp, due: pd.Timestamp, behind: int, settings: AlertSettings, source: str | None) -> AgeState:
-    if source in UNDATED_SOURCES:
+    if is_sample(source):
         return "undated"
     if sessions_behind(last, due) >= settings.stale_sessions:
         return "stale"
     return "awaited" if behind else "current"
+
+
+def is_sample(source: str | None) -> bool:
+    """Return whether data come from the sample of the package, or were merged with some that do."""
+    return source is not None and SAMPLE in source.split("+")
 
 
 def session_due(now: datetime, *, by: dt.time) -> pd.Timestamp:

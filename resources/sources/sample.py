@@ -27,6 +27,7 @@ from resources.raw_frames import (
 from resources.sources.hull_file import HullFile
 from resources.sources.status import SourceStatus
 from trading_dag.errors import SourceFormatError, UnknownTickerError
+from trading_dag.freshness import SAMPLE
 from trading_dag.schemas import (
     EARNINGS,
     ECONOMIC_CALENDAR,
@@ -44,7 +45,7 @@ from trading_dag.sessions import TIME_UNIT
 from trading_dag.slices import validate_ticker
 from trading_dag.underlyings import FALLBACK_VOLATILITY_INDEX
 
-NAME: Final = "sample"
+NAME: Final = SAMPLE
 FILE_OF_TICKER: Final = {"SPX": "sp500/sp500.csv.gz", "COMP": "nasdaq/nasdaq.csv.gz"}
 VOLATILITY_FILE: Final = "vix/vix.csv.gz"
 OTHER_SOURCES: Final = "set TRADING_DAG_SOURCE to live or files"

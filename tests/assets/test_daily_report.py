@@ -42,6 +42,16 @@ def test_the_job_stores_the_page_and_mails_it_where_that_is_set(
     assert len(mailed) == count
 
 
+def test_mail_that_is_asked_for_and_has_no_receiver_is_said_and_the_page_is_stored(
+    tmp_path: Path, mailed: list[Path]
+) -> None:
+    done = executed(Settings(_env_file=None, home=tmp_path, source="sample", alerts={"daily_report": True}))
+    assert (tmp_path / "reports" / "report-2024-12-31.html").is_file()
+    assert mailed == []
+    [output] = [event.step_output_data for event in done.all_node_events if event.is_successful_output]
+    assert "EMAIL_TO" in str(output.metadata["mailed"].value)
+
+
 def test_the_schedule_asks_once_a_session_in_the_evening(settings: Settings) -> None:
     all_sessions()  # kept for the process: by the real clock, not by that of a tick
     definitions = build_definitions(settings)

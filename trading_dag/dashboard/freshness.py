@@ -8,13 +8,12 @@ from typing import Final, Literal
 import pandas as pd
 
 from trading_dag.alert_settings import AlertSettings
-from trading_dag.freshness import counted_sessions, data_age
-from trading_dag.reporting.tables import simulated_notice
+from trading_dag.freshness import counted_sessions, data_age, is_sample
+from trading_dag.reporting.tables import SAMPLE_TEXT, SAMPLE_TITLE, simulated_notice
 from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 
 Level = Literal["current", "late", "stale", "not_real"]
 GRAVE: Final[frozenset[Level]] = frozenset({"stale", "not_real"})
-SAMPLE: Final = "sample"
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,15 @@ def data_notices(slices: pd.DataFrame, *, ticker: str, now: pd.Timestamp, settin
     settings : when data are stale.
     """
     own = slices[slices["ticker"] == ticker]
-    prices = own[own["table_name"] == PRICES_DAILY.qualified_name]["last_session"].max()
+    of_prices = own[own["table_name"] == PRICES_DAILY.qualified_name]
+    prices = of_prices["last_session"].max()
     signals = own[own["table_name"] == RECOMMENDATION.qualified_name]["last_session"].max()
     notices = _not_real(own, ticker)
     if pd.isna(prices):
         return [*notices, Notice("stale", f"No prices of {ticker} are stored", "trading-dag refresh fetches them.")]
     return [
         *notices,
-        _of_prices(ticker, prices, stored_at=own["stored_at"].max(), now=now, settings=settings),
+        _of_prices(ticker, of_prices, stored_at=own["stored_at"].max(), now=now, settings=settings),
         *_of_signals(signals, prices),
     ]
 
@@ -61,19 +61,22 @@ def _not_real(own: pd.DataFrame, ticker: str) -> list[Notice]:
         return [
             Notice("not_real", "Simulated, not market data", f"Every number of {ticker} comes from a seeded world.")
         ]
-    if SAMPLE in sources:
-        text = "Real closes of an index that end years ago, for trying the project. No price here can be traded."
-        return [Notice("not_real", "Sample data, not today's market", text)]
+    if any(is_sample(source) for source in sources):
+        return [Notice("not_real", SAMPLE_TITLE, SAMPLE_TEXT)]
     return []
 
 
 def _of_prices(
-    ticker: str, last: pd.Timestamp, *, stored_at: pd.Timestamp, now: pd.Timestamp, settings: AlertSettings
+    ticker: str, stored: pd.DataFrame, *, stored_at: pd.Timestamp, now: pd.Timestamp, settings: AlertSettings
 ) -> Notice:
-    age = data_age(last, now=now.to_pydatetime(), settings=settings)
+    newest = stored.loc[stored["last_session"].idxmax()]
+    last, source = newest["last_session"], newest["source"]
+    age = data_age(last, now=now.to_pydatetime(), settings=settings, source=None if pd.isna(source) else source)
     as_of = f"{ticker}: prices to the close of {last:%Y-%m-%d}, stored {stored_at:%Y-%m-%d %H:%M} UTC"
     if age.state == "current":
         return Notice("current", as_of, "The latest session that has closed.")
+    if age.state == "undated":
+        return Notice("current", as_of, "The sample ends there by design.")
     count = counted_sessions(age.behind or 0)
     if not age.is_stale:
         return Notice("late", as_of, f"{count} behind: trading-dag refresh brings it up to date.")

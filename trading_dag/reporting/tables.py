@@ -148,6 +148,10 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+SAMPLE_TITLE: Final = "Sample data, not today's market"
+SAMPLE_TEXT: Final = "Real closes of an index that end years ago, for trying the project. No price here can be traded."
+
+
 def simulated_notice(sources: Iterable[tuple[str, str | None]]) -> str:
     """Return the notice that must stand beside figures made from simulated data; an empty text where none are.
 

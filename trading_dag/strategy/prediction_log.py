@@ -12,6 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from trading_dag.frames import require_columns, table_frame
+from trading_dag.freshness import is_sample
 from trading_dag.schemas import (
     IMPLIED_VOLATILITY,
     IV_REGIMES,
@@ -29,7 +30,6 @@ from trading_dag.validation.scores.baselines import CLASS_PRIOR, CLIMATOLOGY
 
 NO_MODEL: Final = "none"
 LIVE_TIMINGS: Final = ("before_next_open", "before_target")
-SAMPLE: Final = "sample"
 _SAID: Final = ("direction", "iv_regime", "rule", "design_size", "edge", "position_size", "contracts", "legs",
                 "expiration", "max_loss_usd", "reasoning", "direction_confidence", "target_session", "model_version",
                 "iv_source", "own_iv_rank", "chain_iv_rank", "forecast_probability_of_profit", "expected_profit_usd",
@@ -135,7 +135,7 @@ def timing_of(
 
 def has_a_future(source: str) -> bool:
     """Return whether outcomes of a source are open; those of the sample lie in a package, simulated ones in a seed."""
-    return not is_simulated(source) and SAMPLE not in source.split("+")
+    return not is_simulated(source) and not is_sample(source)
 
 
 def _of_direction(direction: pd.DataFrame, session: pd.Timestamp) -> dict[str, Any]:

@@ -65,6 +65,13 @@ def test_data_that_are_no_market_of_today_come_first(source: str, word: str) -> 
     assert found[0].title.startswith(word)
 
 
+def test_a_sample_ends_in_the_past_by_design_and_is_not_stale() -> None:
+    now = pd.Timestamp("2026-06-13 22:00", tz="UTC")
+    found = data_notices(both("2024-06-13", source="files+sample"), ticker="SPY", now=now, settings=AlertSettings())
+    assert [notice.level for notice in found] == ["not_real", "current"]
+    assert "by design" in found[1].text
+
+
 def test_another_tickers_slices_say_nothing_of_this_one() -> None:
     now = pd.Timestamp("2024-06-13 22:00", tz="UTC")
     found = data_notices(both("2024-06-13", source="simulated"), ticker="QQQ", now=now, settings=AlertSettings())
