@@ -83,7 +83,7 @@ def daily_report(
     ends = input_end_lines(input_ends(warehouse.query(INPUT_ENDS_SQL, chosen, keys=keys)))  # type: ignore[arg-type]
     session = pd.Timestamp(signals["session"].max())
     sources = _sources(store, signals)
-    newest = signals.loc[signals["session"].idxmax()]
+    newest = signals.sort_values("session", kind="stable").iloc[-1]
     source = sources[(str(newest["ticker"]), str(newest["horizon"]))]
     age = data_age(session, now=now.to_pydatetime(), settings=settings, source=source)
     notes = (*_notes(sources, age), *ends)

@@ -69,7 +69,7 @@ def _not_real(own: pd.DataFrame, ticker: str) -> list[Notice]:
 def _of_prices(
     ticker: str, stored: pd.DataFrame, *, stored_at: pd.Timestamp, now: pd.Timestamp, settings: AlertSettings
 ) -> Notice:
-    newest = stored.loc[stored["last_session"].idxmax()]
+    newest = stored.sort_values("last_session", kind="stable").iloc[-1]
     last, source = newest["last_session"], newest["source"]
     age = data_age(last, now=now.to_pydatetime(), settings=settings, source=None if pd.isna(source) else source)
     as_of = f"{ticker}: prices to the close of {last:%Y-%m-%d}, stored {stored_at:%Y-%m-%d %H:%M} UTC"
