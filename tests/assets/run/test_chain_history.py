@@ -18,9 +18,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from assets.jobs import OPTION_CHAIN_JOB, build_jobs
+from assets.option_chain import build_option_chain
+from assets.partitions import Partitions
 from assets.run.chain_fetch import ChainFetch
 from assets.run.chain_history import CONTRACTS, LISTS, RequestsLeft, fetch_history, wanted_history
 from resources.chains.store import ChainStore
+from resources.deployment import deployed_resources
 from resources.io_managers.chains import StoredChain
 from resources.left_out import LEFT_OUT
 from resources.raw_frames import raw_frame
@@ -31,7 +35,6 @@ from tests.resources.loopback import chain_history_shape as shape
 from tests.resources.loopback import server as loopback
 from tests.resources.loopback.chain_shapes import POLYGON_KEY, chain_settings
 from tests.resources.loopback.server import FAST_HTTP, LoopbackVendor
-from trading_dag.definitions import build_definitions
 from trading_dag.errors import ConfigurationError, SourceMismatchError, SourceOffError
 from trading_dag.options.chains.measures import measure_session
 from trading_dag.schemas import PRICES_DAILY
@@ -73,6 +76,16 @@ def store_prices(home: Path, *, split: float = 1.0, without: str | None = None, 
     store.put(store.prepare(PRICES_DAILY, SliceKey("SPY"), prices, source="live"))
 
 
+def build_chain_job(settings: Settings, resources: dict[str, object]) -> dg.Definitions:
+    """The one asset and job that a fetch runs, of all that ``build_definitions`` makes."""
+    return dg.Definitions(
+        assets=[build_option_chain(Partitions.active(settings))],
+        jobs=[job for job in build_jobs() if job.name == OPTION_CHAIN_JOB],
+        executor=dg.in_process_executor,
+        resources={**deployed_resources(settings), **resources},
+    )
+
+
 def fetch(
     settings: Settings,
     instance: dg.DagsterInstance,
@@ -86,7 +99,7 @@ def fetch(
         source=build_live_source(settings, clock=lambda: NOW),
         settings=settings,
         instance=instance,
-        build=build_definitions,
+        build=build_chain_job,
         now=NOW,
         **given,
     )

@@ -13,8 +13,10 @@ from trading_dag.backtest.runs.plan_runs import run_plan
 from trading_dag.backtest.trades.entries import entries_at
 from trading_dag.options.structures.structure import structure_of
 
-PATHS = 600
-SESSIONS = 25
+# Ten paths of five weeks follow one another in a market: their prices do not move on from one to the next, and no
+# trade lasts so long.
+MARKETS, PATHS_EACH, SESSIONS = 60, 10, 25
+PATHS = MARKETS * PATHS_EACH
 VOLATILITY = 0.2
 PLANS = [
     TradePlan(name, structure_of(name), strikes, ExpirationChoice(21, 15, 27), exits, AccountRules(account_usd=1e6))
@@ -42,17 +44,18 @@ def outcomes() -> list[tuple[np.ndarray, np.ndarray]]:
     results: list[tuple[list[float], list[float]]] = [([], []) for _ in PLANS]
     days = pd.bdate_range("2024-01-02", periods=SESSIONS)
     gaps = np.diff(days) / np.timedelta64(365, "D")
-    for _ in range(PATHS):
-        steps = generator.normal(size=SESSIONS - 1) * VOLATILITY * np.sqrt(gaps) - 0.5 * VOLATILITY**2 * gaps
-        spots = 100.0 * np.exp(np.concatenate([[0.0], np.cumsum(steps)]))
-        market = small_market(fair_chain(spots, volatility=VOLATILITY, half_spread=0.005))
+    # The entry is drawn before the path is seen: the second session of each.
+    entered = (np.arange(PATHS_EACH) * SESSIONS + 1).tolist()
+    for _ in range(MARKETS):
+        normal = generator.normal(size=(PATHS_EACH, SESSIONS - 1))
+        steps = normal * VOLATILITY * np.sqrt(gaps) - 0.5 * VOLATILITY**2 * gaps
+        spots = 100.0 * np.exp(np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0))))
+        market = small_market(fair_chain(spots.ravel(), volatility=VOLATILITY, half_spread=0.005))
         for plan, (profits, costs) in zip(PLANS, results, strict=True):
-            # The entry is drawn before the path is seen: the second session of each.
-            trade = run_plan(market, plan, entries=entries_at(market, [1])).trades().iloc[0]
-            if trade["status"] != "closed":
-                continue
-            profits.append(trade["pnl_usd"] / trade["contracts"])
-            costs.append((trade["fees_usd"] + trade["spread_cost_usd"]) / trade["contracts"])
+            trades = run_plan(market, plan, entries=entries_at(market, entered)).trades()
+            trades = trades[trades["status"] == "closed"]
+            profits.extend(trades["pnl_usd"] / trades["contracts"])
+            costs.extend((trades["fees_usd"] + trades["spread_cost_usd"]) / trades["contracts"])
     return [(np.array(profits), np.array(costs)) for profits, costs in results]
 
 

@@ -395,7 +395,8 @@ def test_cash_is_fills_less_fees_and_equity_is_cash_and_marks_for_any_sequence(
         kept = generator.random(60) > 0.15
         kept[0] = True
         frames = frames.changed(volatility_index=frames.volatility_index[kept].reset_index(drop=True))
-    realistic = flat.model_copy(update={"surface": SurfaceSettings()})
+    book = flat.backtest.model_copy(update={"random_entry_runs": 100})
+    realistic = flat.model_copy(update={"surface": SurfaceSettings(), "backtest": book})
     result = frames.run(horizon, realistic)
     trades, equity = result.trades, result.equity
     for frame, table in ((trades, TRADES), (equity, EQUITY), (result.summary, SUMMARY)):
@@ -436,7 +437,9 @@ def test_cash_is_fills_less_fees_and_equity_is_cash_and_marks_for_any_sequence(
 def test_no_trade_uses_a_price_of_its_signals_session_or_earlier_or_after_its_exit(
     random_frames, flat, seed, cut, horizon
 ):
-    rich = flat.model_copy(update={"backtest": BacktestSettings(account_usd=1e9, risk_fraction=1e-4)})
+    rich = flat.model_copy(
+        update={"backtest": BacktestSettings(account_usd=1e9, risk_fraction=1e-4, random_entry_runs=100)}
+    )
     frames = random_frames(seed, sessions=60)
     strategy = frames.signals["strategy"].mask(frames.signals.index == cut, "iron_condor")
     signals = frames.signals.assign(strategy=strategy, design_size=np.where(strategy == "no_trade", "NONE", "FULL"))
@@ -444,17 +447,14 @@ def test_no_trade_uses_a_price_of_its_signals_session_or_earlier_or_after_its_ex
     trade = frames.run(horizon, rich).trades.iloc[cut]
     assert trade["status"] == "closed"
 
+    before, after = frames.prices.index <= cut, frames.prices["session"] > trade["exit_session"]
     bent = frames.prices.copy()
-    bent.loc[:cut, ["open", "high", "low", "close", "adj_close"]] *= 1.37
-    pd.testing.assert_series_equal(frames.changed(prices=bent).run(horizon, rich).trades.iloc[cut], trade)
-
-    after = frames.prices["session"] > trade["exit_session"]
-    bent = frames.prices.copy()
+    bent.loc[before, ["open", "high", "low", "close", "adj_close"]] *= 1.37
     bent.loc[after, ["open", "high", "low", "close", "adj_close"]] *= 0.7
     index = frames.volatility_index.copy()
     index.loc[after, ["open", "close"]] *= 2.0
-    later = frames.changed(prices=bent, volatility_index=index).run(horizon, rich).trades.iloc[cut]
-    pd.testing.assert_series_equal(later, trade)
+    elsewhere = frames.changed(prices=bent, volatility_index=index).run(horizon, rich).trades.iloc[cut]
+    pd.testing.assert_series_equal(elsewhere, trade)
 
     entry = frames.prices["session"] == trade["entry_session"]
     bent = frames.prices.copy()

@@ -15,7 +15,7 @@ from trading_dag.arrays import BoolArray, IntArray
 from trading_dag.backtest.markets.chain_market import ChainMarket
 from trading_dag.backtest.markets.modelled_market import ModelledMarket
 from trading_dag.backtest.plans.trade_plan import ExpirationChoice
-from trading_dag.options.chains.contracts import is_morning_settled, last_trading_days
+from trading_dag.options.chains.contracts import is_morning_settled, last_trading_day_numbers
 from trading_dag.options.structures.structure import BackExpiryRule, Structure
 
 _LEAST_ROOM_DAYS: Final = 7
@@ -78,21 +78,13 @@ def settlement_positions(market: ChainMarket | ModelledMarket, expiration_day: I
     where that is none (a Saturday, a Good Friday). The data has that very session, or a hole: then no price settles,
     for the day before is not the price that was.
     """
-    last_day = _last_trading_day(expiration_day)
+    last_day = last_trading_day_numbers(expiration_day)
     is_beyond = last_day > market.days[-1]
     settlement = np.maximum(market.days.searchsorted(last_day, side="right").astype(np.int64) - 1, 0)
     has_price = is_beyond | ((market.days[settlement] == last_day) & np.isfinite(market.spot[settlement]))
     # Settled on the opening prices of a day after its last trading: end-of-day quotes do not have that price.
     has_price &= ~_is_settled_in_the_morning(market, expiration_day)
     return np.where(is_beyond, len(market), settlement), has_price
-
-
-def _last_trading_day(expiration_day: IntArray) -> IntArray:
-    """In days since 1970-01-01, as the expirations are; each distinct one is looked up once."""
-    distinct, place = np.unique(expiration_day, return_inverse=True)
-    dates = pd.DatetimeIndex(distinct.astype("datetime64[D]").astype("datetime64[us]"))
-    days = last_trading_days(dates).to_numpy().astype("datetime64[D]").astype(np.int64)
-    return np.asarray(days[place].reshape(expiration_day.shape), dtype=np.int64)
 
 
 def _is_settled_in_the_morning(market: ChainMarket | ModelledMarket, expiration_day: IntArray) -> BoolArray:

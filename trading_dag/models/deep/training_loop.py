@@ -167,14 +167,15 @@ class _Run:
 @contextmanager
 def reproducible(device: str) -> Iterator[None]:
     """Run with one thread, deterministic algorithms and a generator of its own; afterwards all is as before."""
-    threads, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    # torch.use_deterministic_algorithms sets the same and loads torch's compiler, which takes seconds.
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     try:
         with torch.random.fork_rng(devices=[] if device == "cpu" else None):
             yield
     finally:
-        torch.use_deterministic_algorithms(was_deterministic)
+        torch.set_deterministic_debug_mode(mode)
         torch.set_num_threads(threads)
 
 

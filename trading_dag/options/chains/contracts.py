@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from trading_dag.arrays import BoolArray, FloatArray
+from trading_dag.arrays import BoolArray, FloatArray, IntArray
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.sessions import REGULAR_CLOSE_HOUR, TIME_UNIT, all_sessions, close_hours
 
@@ -83,13 +84,26 @@ def last_trading_days(expirations: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
     Beyond the exchange calendar, which ends a year from today, only weekends are taken off.
     """
-    days = pd.DatetimeIndex(expirations).as_unit(TIME_UNIT)
-    past_friday = np.maximum(days.day_of_week - _FRIDAY, 0)
-    weekdays = pd.DatetimeIndex(days - pd.to_timedelta(past_friday, unit="D")).as_unit(TIME_UNIT)
-    sessions = all_sessions()
-    position = np.asarray(sessions.searchsorted(days, side="right")) - 1
-    is_known = (position >= 0) & np.asarray(days <= sessions[-1])
-    return pd.DatetimeIndex(np.where(is_known, sessions[np.maximum(position, 0)], weekdays)).as_unit(TIME_UNIT)
+    days = pd.DatetimeIndex(expirations).to_numpy().astype("datetime64[D]")
+    last = last_trading_day_numbers(days.astype(np.int64)).astype("datetime64[D]")
+    return pd.DatetimeIndex(np.where(np.isnat(days), days, last)).as_unit(TIME_UNIT)
+
+
+def last_trading_day_numbers(days: IntArray) -> IntArray:
+    """Return what ``last_trading_days`` does, all dates as days since 1970-01-01, of any shape."""
+    sessions = _session_days()
+    # 1970-01-01 was a Thursday; Monday is 0.
+    weekdays = days - np.maximum((days + 3) % 7 - _FRIDAY, 0)
+    place = sessions.searchsorted(days, side="right") - 1
+    is_known = (place >= 0) & (days <= sessions[-1])
+    last: IntArray = np.where(is_known, sessions[np.maximum(place, 0)], weekdays)
+    return last
+
+
+@lru_cache(maxsize=1)
+def _session_days() -> IntArray:
+    days: IntArray = all_sessions().to_numpy().astype("datetime64[D]").astype(np.int64)
+    return days
 
 
 def is_monthly(expirations: pd.DatetimeIndex) -> BoolArray:

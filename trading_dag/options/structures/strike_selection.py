@@ -35,8 +35,9 @@ DeltaKey = tuple[str, float, ExpiryRule]
 SESSION_HOURS: Final = 6.5
 STRIKE_TICKS_USD: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0)
 _FRIDAY: Final = 4
-_BISECTIONS: Final = 48
 _BRACKET: Final = 8.0
+# 8 · 2**-24 standard deviations: far finer than the grid, on which the nearer of two strikes is taken anyway.
+_BISECTIONS: Final = 24
 _DIVIDES_EVENLY: Final = 1e-9
 
 

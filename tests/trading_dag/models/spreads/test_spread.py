@@ -95,7 +95,12 @@ def given() -> Example:
 
 @pytest.fixture(scope="module")
 def trunk(given: Example) -> FittedModel:
-    return fit_trunk(given, DeepSettings(epochs=5, patience=5, learning_rate=0.003, batch=16))
+    return fit_trunk(given, DeepSettings(epochs=4, patience=4, learning_rate=0.006, batch=24))
+
+
+@pytest.fixture(scope="module")
+def quick(given: Example) -> FittedModel:
+    return fit_trunk(given)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +152,7 @@ def test_nothing_that_comes_after_a_session_changes_its_forecast(given: Example,
 
 
 @needs_torch
-def test_nothing_after_a_fold_changes_what_it_learnt(given: Example) -> None:
+def test_nothing_after_a_fold_changes_what_it_learnt(given: Example, quick: FittedModel) -> None:
     """Features and labels of the test part are made up anew: the folds before stay what they were, to the last bit."""
     first = training_parts(collect_spread_rows(given.features, given.targets, names=SPREAD_FEATURES), FOLDS, EVERYTHING)
     ends = int(next(iter(first)).train[-1]) + 5  # the longest horizon's targets lie so far ahead
@@ -155,7 +160,7 @@ def test_nothing_after_a_fold_changes_what_it_learnt(given: Example) -> None:
     later.loc[ends + 1 :, list(SPREAD_FEATURES)] *= -3.0
     for frame in targets.values():
         frame.loc[frame["target_session"] > given.features["session"].iloc[ends], "spread_class"] = "HOLD"
-    for one, other in zip(fit_trunk(given).folds, fit_trunk(Example(later, targets)).folds, strict=True):
+    for one, other in zip(quick.folds, fit_trunk(Example(later, targets)).folds, strict=True):
         is_same = all(
             np.array_equal(one.estimator.arrays[name], other.estimator.arrays[name]) for name in one.estimator.arrays
         )
@@ -163,13 +168,13 @@ def test_nothing_after_a_fold_changes_what_it_learnt(given: Example) -> None:
 
 
 @needs_torch
-def test_two_fits_have_the_same_content_and_a_horizon_its_own(given: Example) -> None:
-    first, again = fit_trunk(given), fit_trunk(given)
-    assert first.content_hash() == again.content_hash()
-    assert fit_spread(given, first).content_hash() == fit_spread(given, again).content_hash()
+def test_two_fits_have_the_same_content_and_a_horizon_its_own(given: Example, quick: FittedModel) -> None:
+    again = fit_trunk(given)
+    assert quick.content_hash() == again.content_hash()
+    assert fit_spread(given, quick).content_hash() == fit_spread(given, again).content_hash()
     other = fit_trunk(given, replace_seed(QUICK, 7))
-    assert other.content_hash() != first.content_hash()
-    assert fit_spread(given, first, "24h").content_hash() != fit_spread(given, first, "48h").content_hash()
+    assert other.content_hash() != quick.content_hash()
+    assert fit_spread(given, quick, "24h").content_hash() != fit_spread(given, quick, "48h").content_hash()
 
 
 def replace_seed(deep: DeepSettings, seed: int) -> DeepSettings:
@@ -282,8 +287,7 @@ def test_too_few_rows_and_one_class_are_told_and_raise_nothing(without_torch: Fi
 
 
 @needs_torch
-def test_absent_and_constant_features_are_left_out_with_the_reason() -> None:
-    given = example(480)
+def test_absent_and_constant_features_are_left_out_with_the_reason(given: Example) -> None:
     features = given.features.assign(put_call_volume_ratio=np.nan, fomc_decision_day=0.0)
     features.loc[100:110, "rsi_14"] = np.nan
     trunk = fit_trunk(Example(features, given.targets))
