@@ -180,6 +180,20 @@ def test_a_payoff_is_shown_and_drawn(sample_run: Workspace, tmp_path: Path) -> N
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_backtest_of_recommendations_is_one_file_of_one_slice(sample_run: Workspace, tmp_path: Path) -> None:
+    target = tmp_path / "backtest.html"
+    done = sample_run.run("backtest", "--tickers", "SPX", "--horizons", "168h", "--html", str(target))
+    assert done.returncode == 0, done.stderr
+    made = target.read_text(encoding="utf-8")
+    assert "SPX 168h: backtest of the recommendations" in made
+    assert "Sample data, not today" in made
+    assert made.count('src="data:image/png;base64,') == made.count("<h3>Trades</h3>") > 0
+    assert "src=" not in made.replace('src="data:image/png;base64,', "")
+    several = sample_run.run("backtest", "--tickers", "SPX", "--html", str(target))
+    assert several.returncode == 2
+    assert "one ticker and one horizon" in several.stderr
+
+
 def test_the_report_of_the_day_is_one_file(sample_run: Workspace, tmp_path: Path) -> None:
     target = tmp_path / "day.html"
     done = sample_run.run("report", "--tickers", "SPX", "--html", str(target), "--json")
@@ -188,7 +202,8 @@ def test_the_report_of_the_day_is_one_file(sample_run: Workspace, tmp_path: Path
     made = target.read_text(encoding="utf-8")
     assert "the close of Monday 31 December 2018" in made
     assert "What was said, and what came" in made
-    assert "Stale:" in made
+    assert "Sample data, not today" in made
+    assert "Stale:" not in made
     assert "src=" not in made.replace('src="data:image/png;base64,', "")
     missing = sample_run.run("report", "--html", str(tmp_path / "nowhere" / "day.html"))
     assert missing.returncode == 2

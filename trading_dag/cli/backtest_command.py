@@ -82,7 +82,13 @@ Buckets = Annotated[
     _option("--by", panel=_SHOWN, text="Show the same plan by days to expiration and delta, too."),
 ]
 HtmlReport = Annotated[
-    Path | None, _option("--html", panel=_SHOWN, text="Write a self-contained HTML report to this file.")
+    Path | None,
+    _option(
+        "--html",
+        panel=_SHOWN,
+        text="Write a self-contained HTML report to this file; without --structure that of the "
+        "recommendations of one ticker and horizon.",
+    ),
 ]
 
 
@@ -115,10 +121,10 @@ def backtest(
             {
                 "--quotes": quotes, "--from": first, "--to": last, "--delta": delta, "--delta-range": delta_range,
                 "--width": width, "--entries-sql": entries_sql, "--exit": exits, "--set": changes, "--by": by,
-                "--html": html,
-            }
+                            }
         )  # fmt: skip
-        _backtest_recommendations(CommandContext(source, ticker or tickers, horizon or horizons), as_json=as_json)
+        context = CommandContext(source, ticker or tickers, horizon or horizons)
+        _backtest_recommendations(context, html=html, as_json=as_json)
         return
     if tickers or horizons:
         raise ConfigurationError("--structure takes --ticker and --horizon, not --tickers and --horizons")
@@ -173,9 +179,53 @@ def _width(text: str) -> tuple[float | None, Literal["usd", "spot_fraction"]]:
     return (number / 100.0, "spot_fraction") if is_share else (number, "usd")
 
 
-def _backtest_recommendations(context: CommandContext, *, as_json: bool) -> None:
+def _backtest_recommendations(context: CommandContext, *, html: Path | None, as_json: bool) -> None:
+    from trading_dag.cli.report_command import checked_target
     from trading_dag.reporting import tables
 
+    if html is not None:
+        checked_target(html)
+        if len(context.research_slices) != 1:
+            raise ConfigurationError("--html without --structure takes one ticker and one horizon")
     show_report(
         context, "backtest", tables.BACKTEST_SQL, tables.backtest_table, of="backtests.summary", as_json=as_json
     )
+    if html is not None:
+        _write_page(context, html)
+        if not as_json:
+            context.console.print(f"report: {html}")
+
+
+def _write_page(context: CommandContext, html: Path) -> None:
+    """Write the page of the stored backtest of the only slice that is asked for."""
+    from resources.daily_report import write_page
+    from resources.storage.parquet_store import ParquetStore
+    from resources.storage.warehouse import Warehouse
+    from trading_dag.freshness import is_sample
+    from trading_dag.plots import to_png
+    from trading_dag.plots.backtest import equity_against_benchmark
+    from trading_dag.reporting import signal_backtest_page as page
+    from trading_dag.reporting.tables import SAMPLE_TEXT, SAMPLE_TITLE, simulated_notice
+    from trading_dag.reporting.text import titled
+    from trading_dag.schemas import SUMMARY
+
+    store, key = ParquetStore(context.settings.home), context.research_slices[0]
+    warehouse = Warehouse(store)
+    chosen: list[object] = [key.ticker, key.horizon]
+    summaries, equity, trades = (
+        warehouse.query(sql, chosen, keys=[key]) for sql in (page.SUMMARY_SQL, page.EQUITY_SQL, page.TRADES_SQL)
+    )
+    recorded = store.provenance(SUMMARY, key)
+    source = None if recorded is None else recorded.source
+    notes = (
+        simulated_notice([(str(key.ticker), source)]), f"{SAMPLE_TITLE}. {SAMPLE_TEXT}" if is_sample(source) else "",
+    )  # fmt: skip
+    pictures = {
+        str(rule): to_png(
+            equity_against_benchmark(
+                rows, titled(f"{key.ticker} {key.horizon} · {str(rule).replace('_', ' ')}", source)
+            )
+        )
+        for rule, rows in equity.groupby("rule")
+    }
+    write_page(html, page.signal_backtest_page(summaries, trades, pictures, notes=tuple(filter(None, notes))))

@@ -215,6 +215,6 @@ def test_the_rate_of_each_session_is_the_one_known_then(workspace: Workspace) ->
 
 
 def test_options_of_a_structure_are_refused_without_one(workspace: Workspace) -> None:
-    done = workspace.run("backtest", "--set", "seed=1", "--html", "x.html")
+    done = workspace.run("backtest", "--set", "seed=1", "--by", "delta")
     assert done.returncode == 2
-    assert "--set, --html: only with --structure" in done.stderr
+    assert "--set, --by: only with --structure" in done.stderr

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pandas as pd
 
 from trading_dag.dashboard.words import named
 from trading_dag.reporting.backtest_tables import assumption_text
+from trading_dag.reporting.signal_backtest_page import legs_text
 from trading_dag.schemas.backtests import RANDOM_ENTRY_COLUMNS
 
 if TYPE_CHECKING:
@@ -106,27 +106,6 @@ def price_data(reader: VersionedReader, ticker: str, trades: pd.DataFrame) -> pd
         "ORDER BY session",
         [ticker, first.date(), last.date()],
     )
-
-
-def legs_text(legs: str | None) -> str:
-    """Return legs as words: side, strike, right and what they were filled at, USD a share."""
-    if not isinstance(legs, str):
-        return ""
-    return ", ".join(_leg_text(leg) for leg in json.loads(legs))
-
-
-def _leg_text(leg: dict[str, Any]) -> str:
-    count = "" if leg.get("ratio", 1) == 1 else f"{leg['ratio']} × "
-    sides = {"buy": "bought", "sell": "sold"}
-    fills = " → ".join(f"{leg[name]:.2f}" for name in ("entry_price", "exit_price") if _is_number(leg.get(name)))
-    right = {"C": "call", "P": "put"}.get(str(leg.get("option_right")), str(leg.get("option_right")))
-    return f"{sides.get(str(leg['side']), str(leg['side']))} {count}{leg['strike']:g} {right}" + (
-        f" at {fills}" if fills else ""
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and bool(np.isfinite(value))
 
 
 def comparison_data(reader: VersionedReader, ticker: str, horizon: str) -> pd.DataFrame:

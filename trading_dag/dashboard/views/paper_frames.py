@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.dashboard.theme import LINE, ORANGE, new_figure
-from trading_dag.dashboard.views.backtest_data import legs_text
 from trading_dag.day_count import DAYS_PER_YEAR
 from trading_dag.options.pricing.greeks import greeks
+from trading_dag.reporting.signal_backtest_page import legs_text
 from trading_dag.schemas import TABLES
 
 if TYPE_CHECKING:
