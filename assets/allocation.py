@@ -9,10 +9,11 @@ import pandas as pd
 
 from assets.declare.declaration import Declaration, Forecasts, Read, Result, Slice, model_asset, table_asset
 from assets.declare.fitting import fit_family
-from assets.declare.pictures import picture
 from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_ALLOCATION, TARGETS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from resources.io_managers.tables import StoredModel
     from trading_dag.models.learning.fitted import FittedModel
     from trading_dag.settings import Settings
@@ -67,20 +68,26 @@ def allocation(at: Slice, allocation_ensemble: StoredModel, features: pd.DataFra
     positions = predict(allocation_ensemble.fitted, features, targets, horizon=at.horizon, allocation=settings)
     if positions.empty:
         return Result({PREDICTIONS_ALLOCATION.name: positions})
-    return Result({PREDICTIONS_ALLOCATION.name: positions}, _described(positions, every=at.horizon.gap_sessions))
+    from trading_dag.models.allocation.allocation_ensemble import ENSEMBLE
+
+    newest = positions[positions["model"] == ENSEMBLE].sort_values("session").iloc[-1]
+    return Result(
+        {PREDICTIONS_ALLOCATION.name: positions},
+        {"newest position": float(newest["position"])},
+        draw=lambda: {"growth and positions": _growth(positions, every=at.horizon.gap_sessions)},
+        is_drawn_monthly=True,
+    )
 
 
-def _described(positions: pd.DataFrame, *, every: int) -> dict[str, Any]:
-    """Return the picture of sessions whose horizons do not overlap, and the newest position."""
+def _growth(positions: pd.DataFrame, *, every: int) -> Figure:
+    """Return the picture of sessions whose horizons do not overlap."""
     from trading_dag.models.allocation.allocation_ensemble import ENSEMBLE
     from trading_dag.plots.allocation import growth_and_positions
 
     sessions = positions["session"].drop_duplicates().sort_values()
     apart = positions[positions["session"].isin(sessions.iloc[::every])]
     title = f"{positions['ticker'].iloc[0]} {positions['horizon'].iloc[0]}: allocation"
-    figure = growth_and_positions(apart, time="session", title=title, model=ENSEMBLE)
-    newest = positions[positions["model"] == ENSEMBLE].sort_values("session").iloc[-1]
-    return {"growth and positions": picture(figure), "newest position": float(newest["position"])}
+    return growth_and_positions(apart, time="session", title=title, model=ENSEMBLE)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (allocation_ensemble, allocation)

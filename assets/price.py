@@ -27,6 +27,14 @@ def _distribution(
     return build_price_distribution(prices, technical, implied_volatility, horizon=at.horizon)
 
 
+def _of_distribution(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that ``_distribution`` makes."""
+    from trading_dag.models.price.price_distribution import PRICE_DISTRIBUTION
+    from trading_dag.validation.scores.baselines import RANDOM_WALK, ROLLING_QUANTILE
+
+    return rows[rows["model"].isin([PRICE_DISTRIBUTION, ROLLING_QUANTILE, RANDOM_WALK])].reset_index(drop=True)
+
+
 def _described(at: Slice, forecasts: pd.DataFrame) -> dict[str, Any]:
     """Return from when on there is a distribution and what its width follows; the picture, which takes a quarter of a
     second, is drawn with the first slice of a month."""
@@ -70,6 +78,7 @@ def _month_of_stored(at: Slice) -> str | None:
     probe=Probe(
         {"prices": "session", "technical": "session", "implied_volatility": "session"},
         part=_distribution,
+        rows_of_part=_of_distribution,
         outcomes=_OUTCOMES,
     ),
     describe=_described,

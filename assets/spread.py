@@ -106,18 +106,20 @@ def spread(at: Slice, spread_lstm: StoredModel, features: pd.DataFrame, targets:
     it; class shares and the class that was known last stand beside the models."""
     from trading_dag.models.deep.torch_library import why_networks_are_off
     from trading_dag.models.spreads.spread import predict
-    from trading_dag.plots.spread import spread_confusion, training_history
 
     table = predict(spread_lstm.fitted, features, targets, horizon=at.horizon)
     off = why_networks_are_off(at.settings.deep)
 
     def figures() -> dict[str, Figure]:
+        from trading_dag.plots.spread import spread_confusion, training_history
+
         return {
             "training history": training_history(spread_lstm.fitted),
             "confusion of the spreads": spread_confusion(table),
         }
 
-    return Result({PREDICTIONS_SPREAD.name: table}, {LEFT_OUT: off} if off else {}, draw=figures)
+    told = {LEFT_OUT: off} if off else {}
+    return Result({PREDICTIONS_SPREAD.name: table}, told, draw=figures, is_drawn_monthly=True)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (spread_trunk, spread_lstm, spread)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Result, Slice, table_asset
-from assets.declare.pictures import picture
 from trading_dag.schemas import FEATURE_TABLE, PREDICTIONS_VOLATILITY_LEVEL, TARGETS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from resources.io_managers.tables import StoredModel
 
 
@@ -29,13 +30,15 @@ def volatility_level(
     """Each session has a distribution of the index at the target, beside that of a random walk; the regime's
     probabilities of the same model follow from it."""
     from trading_dag.models.volatility.volatility_level import predict_level
-    from trading_dag.plots.volatility_level import fan_of_level
 
     table = predict_level(volatility_forecaster.fitted, features, targets, horizon=at.horizon)
-    return Result(
-        {PREDICTIONS_VOLATILITY_LEVEL.name: table},
-        {"index and its forecast distribution": picture(fan_of_level(table))},
-    )
+
+    def figures() -> dict[str, Figure]:
+        from trading_dag.plots.volatility_level import fan_of_level
+
+        return {"index and its forecast distribution": fan_of_level(table)}
+
+    return Result({PREDICTIONS_VOLATILITY_LEVEL.name: table}, draw=figures, is_drawn_monthly=True)
 
 
 DECLARATIONS: Final[tuple[Declaration, ...]] = (volatility_level,)

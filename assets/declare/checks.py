@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from assets.declare.appended import rows_before
 from assets.declare.declaration import LOOKAHEAD_RULE, CrossRule, Declaration, Probe, Result, Slice
 from resources.storage.parquet_store import ACCEPTED_ATTRIBUTE
 from trading_dag.quality import QualityContext
@@ -125,6 +126,7 @@ def _lookahead_verdict(
         late[name] = dict.fromkeys(values.columns, LATE_KNOWN_AT)
     row_column = table.session_column or table.key[0]
     others = {name: value for name, value in inputs.items() if name not in probe.times}
+    before = rows_before(declaration, at, inputs, names=probe.times if probe.part else declaration.reads)
     violations = probe_lookahead(
         partial(probe.part, at) if probe.part else partial(declaration.function, at, **others),
         cut,
@@ -134,6 +136,8 @@ def _lookahead_verdict(
         also_by=tuple(name for name in table.key if name not in (*table.slice_columns, row_column)),
         outcomes=probe.outcomes,
         late_columns=late,
+        made=probe.rows_of_part(frame),
+        before=None if before is None else probe.rows_of_part(before),
     )
     examples = [f"{violation.feature} on {violation.session:%Y-%m-%d}" for violation in violations[:5]]
     return RuleVerdict(

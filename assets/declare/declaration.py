@@ -66,6 +66,7 @@ class Slice:
         recomputation by the look-ahead prober agree; what is computed here knows no other clock.
     is_tuning : whether the run was started to search hyperparameters, by a job or a schedule that says so in a tag.
     running : the session that is under way, where a function is asked about it; its prices are no outcomes.
+    is_forced : whether everything is to be computed again, also what is stored and unchanged.
     """
 
     key: SliceKey
@@ -75,6 +76,7 @@ class Slice:
     as_of: pd.Timestamp = field(default_factory=last_closed_session)
     is_tuning: bool = False
     running: pd.Timestamp | None = None
+    is_forced: bool = False
 
     @property
     def ticker(self) -> str:
@@ -140,12 +142,15 @@ class Result:
     source_off : why there are no rows.
     draw : draws the pictures by name. It is called once a version: where the stored materialization shows the same
         contents of inputs and result, its pictures are carried over.
+    is_drawn_monthly : whether new sessions count as the same contents until their month is over: a picture of years of
+        forecasts looks the same with a session more.
     """
 
     frames: dict[str, pd.DataFrame]
     metadata: dict[str, Any] = field(default_factory=dict)
     source_off: str | None = None
     draw: "Callable[[], Mapping[str, Figure]] | None" = None
+    is_drawn_monthly: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,12 +195,14 @@ class Probe:
     outcomes : columns of the result that say what happened later, as forecasts carry them; they are not compared.
     part : what is recomputed in place of the whole asset, given the slice and the probed inputs; None for all of it.
         Rows of stored models, whose fits the prober cannot repeat, are left to the checks of their table.
+    rows_of_part : given rows of the whole asset, returns those that the part makes.
     """
 
     times: Mapping[str, TimeColumn]
     late_values: Mapping[str, LateValues] = field(default_factory=dict)
     outcomes: tuple[str, ...] = ()
     part: Callable[..., pd.DataFrame] | None = None
+    rows_of_part: Callable[[pd.DataFrame], pd.DataFrame] = field(default=lambda rows: rows)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from assets.declare.model_checks import SCHEMA_NAME, columns_of_model, rules_of_
 from assets.declare.pictures import pictures_of
 from assets.declare.shown import column_lineage, shown_of
 from assets.declare.standing import code_references, owners_of, tags_of
-from assets.declare.vendor_steps import asked_again_later, pool_of
+from assets.declare.vendor_steps import COMMAND_TAG, FORCED, asked_again_later, pool_of
 from assets.partitions import TICKER_DIMENSION, Partitions, partition_key, slice_of
 from resources.io_managers.tables import (
     ALL_SLICES_METADATA,
@@ -149,6 +149,7 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         source=context.resources.source,
         store=context.resources.store,
         is_tuning=TUNING_TAG.items() <= context.run.tags.items(),
+        is_forced=context.run.tags.get(COMMAND_TAG) == FORCED,
     )
     sources = _sources(inputs)
     hashes = {**input_hashes(declaration.reads, inputs), **declaration.fingerprint(at.settings)}
@@ -181,7 +182,8 @@ def _run(declaration: Declaration, context: dg.AssetExecutionContext, inputs: di
         if declaration.describe is not None:
             described = declaration.describe(at, result.frames[declaration.tables[0].name])
             result = replace(result, metadata={**result.metadata, **described})
-        shown = [*declaration.fingerprint(at.settings).values(), *content_hashes(inputs)]
+        shown = list(declaration.fingerprint(at.settings).values())
+        shown += model_hashes(inputs) if result.is_drawn_monthly else content_hashes(inputs)
         made: list[tuple[Table, Provenance]] = []
         for table in declaration.tables:
             output = _output(declaration, context, table, result, at, hashes=hashes, sources=sources, shown=shown)
@@ -373,7 +375,7 @@ def _output(
     if lineage is not None:
         metadata["dagster/column_lineage"] = lineage
     if result.draw is not None and table is declaration.tables[0]:
-        contents = [*shown, prepared.provenance.content_hash]
+        contents = [*shown, _version_of_pictures(result, prepared.provenance)]
         key, partition = dg.AssetKey([table.group, table.name]), partition_key(at.key)
         metadata |= pictures_of(context.instance, key, partition, contents=contents, draw=result.draw)
     if prepared.provenance.accepted:
@@ -388,6 +390,11 @@ def _output(
             metadata=metadata,
             data_version=dg.DataVersion(prepared.provenance.content_hash),
         )
+
+
+def _version_of_pictures(result: Result, record: Provenance) -> str:
+    """Return what of the rows the pictures are drawn anew for: their month, or all that they hold."""
+    return (record.last_session or "")[: len("2024-12")] if result.is_drawn_monthly else record.content_hash
 
 
 def _age(record: Provenance, at: Slice) -> dict[str, int]:
@@ -412,6 +419,11 @@ def content_hashes(inputs: Mapping[str, Any]) -> list[str]:
         for name, value in sorted(inputs.items())
         if isinstance(value, StoredModel | pd.DataFrame)
     ]
+
+
+def model_hashes(inputs: Mapping[str, Any]) -> list[str]:
+    """Return the same of the models among the inputs."""
+    return content_hashes({name: value for name, value in inputs.items() if isinstance(value, StoredModel)})
 
 
 def _sources(inputs: Mapping[str, Any]) -> str | None:

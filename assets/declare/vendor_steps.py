@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # A run that a command executes says its mode here. Its user sees the error at once and runs the command again.
 COMMAND_TAG: Final = "trading_dag/mode"
+FORCED: Final = "force"  # the mode that computes everything again
 RETRIES: Final = dg.RetryPolicy(max_retries=3, delay=20.0, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 # Whom the live source asks for each table. How many runs may hold a pool at a time says dagster.yaml, or the UI.
 POOLS: Final[dict[str, str]] = {

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ASKED_AT_ATTRIBUTE: Final = "asked_at"
 WARNINGS_ATTRIBUTE: Final = "warnings"
 ACCEPTED_ATTRIBUTE: Final = "accepted"
+KNOWN_INPUTS_ATTRIBUTE: Final = "known_inputs"
 LOCK_TIMEOUT_SECONDS: Final = 600.0
 
 __all__ = [
@@ -158,7 +159,8 @@ class ParquetStore:
     ) -> PreparedSlice:
         """Validate a frame against its schema, and collect what will be recorded about it.
 
-        ``frame.attrs["asked_at"]``, an ISO time, is recorded if present, and so are ``warnings`` and ``accepted``.
+        ``frame.attrs["asked_at"]``, an ISO time, is recorded if present, and so are ``warnings``, ``accepted`` and
+        ``known_inputs``.
 
         Raises
         ------
@@ -180,6 +182,7 @@ class ParquetStore:
             warnings=frame.attrs.get(WARNINGS_ATTRIBUTE, []),
             accepted=frame.attrs.get(ACCEPTED_ATTRIBUTE, {}),
             data_through=None if data_through is None else f"{data_through:%Y-%m-%d}",
+            known_inputs=frame.attrs.get(KNOWN_INPUTS_ATTRIBUTE),
         )
         return PreparedSlice(table, key, conformed, provenance)
 

@@ -60,6 +60,8 @@ def probe_lookahead(
     also_by: Sequence[str] = (),
     outcomes: Sequence[str] = (),
     late_columns: Mapping[str, Mapping[str, str]] | None = None,
+    made: pd.DataFrame | None = None,
+    before: pd.DataFrame | None = None,
 ) -> list[LookaheadViolation]:
     """Recompute a table without, and with different, later data, and report every row that changes.
 
@@ -85,6 +87,10 @@ def probe_lookahead(
     outcomes : columns of the result that say what happened later; they are not compared.
     late_columns : by input, columns of numbers that become known later than their row, as figures of an announcement
         do, each with the column that says when. Until then they are missing, or different.
+    made : what ``build`` makes of all inputs, where the caller has it already.
+    before : what ``build`` made when the inputs ended at the last session of its rows, and were otherwise what they are
+        now. It stands for the truncated inputs, and that session is the only cut: the earlier ones were probed when
+        these rows were made.
 
     Returns
     -------
@@ -98,9 +104,12 @@ def probe_lookahead(
     late = late_columns or {}
     _check_arguments(inputs, time_columns, cuts, late)
     shape = partial(_rows, row_column=row_column, also_by=list(also_by), outcomes=list(outcomes))
-    expected = shape(build(**inputs))
+    expected = shape(build(**inputs) if made is None else made)
     violations: list[LookaheadViolation] = []
-    for number, cut in enumerate(_cuts(pd.DatetimeIndex(expected.index), inputs, time_columns, cuts)):
+    earlier = None if before is None else shape(before)
+    sessions = pd.DatetimeIndex(expected.index)
+    at = _cuts(sessions, inputs, time_columns, cuts) if earlier is None else [earlier.index.max()]
+    for number, cut in enumerate(at):
         known = {name: _known_at(frame[time_columns[name]], cut) for name, frame in inputs.items()}
         truncated = {
             name: _without_late(frame[known[name]].reset_index(drop=True), late.get(name, {}), cut)
@@ -118,7 +127,7 @@ def probe_lookahead(
         }
         last_input = _last_known(truncated, time_columns)
         for kind, changed in _both_kinds(truncated, perturbed):
-            got = shape(build(**changed))
+            got = earlier if earlier is not None and kind == "truncated" else shape(build(**changed))
             violations += [
                 LookaheadViolation(table, feature, session, kind, left, right)
                 for feature, session, left, right in _differences(

@@ -51,6 +51,8 @@ class Provenance:
     asked_at : when the source was last asked for these rows, UTC, where that is not the time of the write.
     warnings : broken rules that only warn: ``rule``, ``count``, ``detail`` and ``examples`` of each.
     accepted : sessions whose bars a user has accepted, with the reason.
+    known_inputs : hash of what the rows were made of, as far as it was known at the last session; None where the asset
+        records none.
     """
 
     content_hash: str
@@ -66,6 +68,7 @@ class Provenance:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     accepted: dict[str, str] = field(default_factory=dict)
     data_through: str | None = None
+    known_inputs: str | None = None
 
     @property
     def newest_session(self) -> pd.Timestamp | None:

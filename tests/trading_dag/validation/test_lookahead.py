@@ -377,3 +377,47 @@ def test_rows_that_share_a_session_and_a_model_are_refused() -> None:
         probe_lookahead(
             doubled, {"prices": _prices()}, time_columns={"prices": "session"}, table="x", also_by=("model",)
         )
+
+
+def _probe_of_the_last_session(build: Callable[..., pd.DataFrame]) -> list[LookaheadViolation]:
+    """The probe that an asset makes of a session that has come to a stored slice."""
+    prices = _prices()
+    return probe_lookahead(
+        build, {"prices": prices}, time_columns={"prices": "session"}, table="features.x",
+        made=build(prices), before=build(prices.iloc[:-1]),
+    )  # fmt: skip
+
+
+def test_an_honest_session_that_was_added_passes_and_costs_one_recomputation() -> None:
+    calls = 0
+
+    def build(prices: pd.DataFrame) -> pd.DataFrame:
+        nonlocal calls
+        calls += 1
+        return _honest(prices)
+
+    assert _probe_of_the_last_session(build) == []
+    assert calls == 3  # two of them are what was stored and what is to be
+
+
+@pytest.mark.parametrize(
+    ("leak", "kinds"),
+    [
+        (lambda prices: prices["close"].shift(-1), {"truncated", "perturbed"}),
+        (lambda prices: prices["close"] - prices["close"].mean(), {"truncated", "perturbed"}),
+        (lambda prices: prices["close"].where(prices.index < N - 2, prices["close"].iloc[-1]), {"perturbed"}),
+        (lambda prices: prices["close"] * (len(prices) < N), {"truncated"}),
+    ],
+)  # fmt: skip
+def test_a_leak_into_what_was_stored_before_a_session_came_is_caught(
+    leak: Callable[[pd.DataFrame], pd.Series], kinds: set[str]
+) -> None:
+    found = _probe_of_the_last_session(lambda prices: _table(prices, honest=prices["close"], leak=leak(prices)))
+    assert {violation.feature for violation in found} == {"leak"}
+    assert {violation.kind for violation in found} >= kinds
+    assert all(violation.session <= SESSIONS[-2] for violation in found)
+
+
+def test_a_row_that_a_new_session_takes_away_is_caught() -> None:
+    found = _probe_of_the_last_session(lambda prices: _table(prices, close=prices["close"]).iloc[len(prices) - N + 1 :])
+    assert ("session", SESSIONS[0]) in {(violation.feature, violation.session) for violation in found}

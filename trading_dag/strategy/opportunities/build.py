@@ -89,6 +89,7 @@ def build_opportunities(
     smiles: pd.DataFrame | None = None,
     whole_grid_sessions: int = 1,
     with_earlier: bool = True,
+    before: pd.DataFrame | None = None,
 ) -> Opportunities:
     """Build ``signals.opportunities`` of one ticker and horizon.
 
@@ -103,6 +104,8 @@ def build_opportunities(
     whole_grid_sessions : for how many of the last sessions every candidate of the whole grid is a row. Of those before,
         the best candidate of each structure is.
     with_earlier : whether sessions before those have rows at all.
+    before : what was built of the same inputs when they ended at the last session of these rows. The rows before that
+        session are taken over; it had the whole grid then, so it is valued again.
 
     Returns
     -------
@@ -120,11 +123,16 @@ def build_opportunities(
         return Opportunities(table_frame(OPPORTUNITIES, {}, rows=0), made)
     known, left_out = made.known, made.left_out
     newest = np.arange(len(known.sessions)) >= len(known.sessions) - whole_grid_sessions
-    head = {"ticker": made.ticker, "horizon": horizon.key}
+    is_new = np.ones(len(known.sessions), dtype=np.bool_)
     parts = []
+    if before is not None and len(before):
+        since = before["session"].max()
+        is_new = np.asarray(known.sessions >= since)
+        parts.append(before[(before["session"] < since).to_numpy(dtype=bool)])
+    head = {"ticker": made.ticker, "horizon": horizon.key}
     for surface, is_priced, source in made.surfaces:
         for size, is_wanted in ((HISTORY_GRID, ~newest & with_earlier), (WHOLE_GRID, newest)):
-            at = np.flatnonzero(is_priced & is_wanted)
+            at = np.flatnonzero(is_priced & is_wanted & is_new)
             if len(at):
                 parts.append(
                     _valued(head, known, surface.rows(at), at, rate=made.rate[at], size=size, menu=menu, source=source,

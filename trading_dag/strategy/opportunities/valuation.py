@@ -163,7 +163,8 @@ def _value_block(
         closing = np.where((ratio > 0)[np.newaxis, :, np.newaxis], sold[:, at], bought[:, at])
         left += ratio[np.newaxis, :, np.newaxis] * closing
         left_middle += ratio * mean_middle[:, at]
-    of_share = np.concatenate([prices @ by_node, np.zeros((len(rows), 1))], axis=1)
+    # One product a session: those of a block of sessions differ in the last bit by how many it holds.
+    of_share = np.concatenate([(prices[:, np.newaxis] @ by_node)[:, 0], np.zeros((len(rows), 1))], axis=1)
     left += placed.shares[np.newaxis, :, np.newaxis] * of_share[:, np.newaxis, :]
     left_middle += placed.shares * of_share[:, :1]
 

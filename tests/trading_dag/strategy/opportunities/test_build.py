@@ -66,6 +66,25 @@ def test_later_rows_change_nothing_earlier(world: World, settings: Settings) -> 
     assert not after[after["session"] > cut].equals(before[~early])
 
 
+def test_new_sessions_beside_what_was_built_before_are_what_everything_built_anew_is(
+    world: World, settings: Settings
+) -> None:
+    inputs = world(deviation=0.03, level_deviation=0.1, correlation=-0.7)
+    through = inputs["prices"]["session"].iloc[-4]
+    earlier = {
+        name: frame[(frame["session"] <= through).to_numpy()].reset_index(drop=True) for name, frame in inputs.items()
+    }
+    for name in ("price", "level"):
+        known = earlier[name]["target_session"] <= through
+        earlier[name] = earlier[name].assign(y_true=earlier[name]["y_true"].where(known))
+    whole = built(inputs, settings)
+    joined = built(inputs, settings, before=built(earlier, settings).table)
+    pd.testing.assert_frame_equal(joined.table, whole.table, check_exact=True)
+    assert joined.left_out == whole.left_out
+    marked = built(earlier, settings).table.assign(spot=-1.0)
+    assert (built(inputs, settings, before=marked).table["spot"] == -1.0).sum() == (marked["session"] < through).sum()
+
+
 def test_sessions_without_a_forecast_or_a_surface_are_counted_by_reason(world: World, settings: Settings) -> None:
     inputs = world()
     days = inputs["prices"]["session"]
