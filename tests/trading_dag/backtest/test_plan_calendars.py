@@ -27,7 +27,7 @@ from trading_dag.backtest.plans.trade_plan import (
 from trading_dag.backtest.results.exposures import attribute_profit, position_greeks, scenario_profit
 from trading_dag.backtest.runs.plan_runs import run_plan
 from trading_dag.backtest.trades.entries import entries_at, entries_every_session
-from trading_dag.backtest.trades.exits import adverse_moves
+from trading_dag.options.structures.payoff import adverse_moves
 from trading_dag.options.structures.structure import (
     AtTheMoneyRule,
     BackExpiryRule,
@@ -137,7 +137,8 @@ def test_rules_close_both_legs_on_one_quote(exits, reason, session) -> None:
 
 
 def test_a_move_either_way_hurts_a_calendar() -> None:
-    assert adverse_moves(first_of().paths.positions).tolist() == [0]
+    positions = first_of().paths.positions
+    assert adverse_moves(positions.plan.structure, positions.strikes).tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,8 @@ def test_a_diagonal_needs_its_debit_less_what_exercise_of_both_pays_at_worst() -
     result = first_of(plan=wanted)
     # 2.10 − 1.90 paid, and above 105 the far call at 105 pays 5 less than the near one at 100 costs.
     assert result.margin_usd[0] == pytest.approx(100 * (0.20 + 5.00))
-    assert adverse_moves(result.paths.positions).tolist() == [1]
+    positions = result.paths.positions
+    assert adverse_moves(positions.plan.structure, positions.strikes).tolist() == [1]
 
 
 def test_greeks_and_scenarios_value_each_leg_to_its_own_expiration() -> None:

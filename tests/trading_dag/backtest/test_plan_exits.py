@@ -12,8 +12,8 @@ from trading_dag.backtest.plans.structure_plans import exit_rules
 from trading_dag.backtest.plans.trade_plan import ExpirationChoice, TargetDelta, TradePlan, Width
 from trading_dag.backtest.runs.plan_runs import run_plan
 from trading_dag.backtest.trades.entries import entries_at, entries_from_signals, entries_weekly
-from trading_dag.backtest.trades.exits import adverse_moves
 from trading_dag.backtest.trades.positions import open_positions
+from trading_dag.options.structures.payoff import adverse_moves
 from trading_dag.options.structures.structure import structure_of
 
 FRIDAY = "2024-03-15"
@@ -149,7 +149,8 @@ def test_the_payoff_tells_which_move_hurts(name, strikes, sign):
     }
     market = market_of({"2024-03-04": (100.0, quotes), FRIDAY: (100.0, quotes)})
     plan = TradePlan("one", structure_of(name), strikes, ExpirationChoice(11, 5, 20))
-    assert adverse_moves(open_positions(market, plan, entries=entries_at(market, [0]))).tolist() == [sign]
+    positions = open_positions(market, plan, entries=entries_at(market, [0]))
+    assert adverse_moves(plan.structure, positions.strikes).tolist() == [sign]
 
 
 def test_weekly_entries_are_the_first_sessions_of_their_weeks():

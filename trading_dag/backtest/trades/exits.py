@@ -25,9 +25,7 @@ from trading_dag.backtest.plans.exit_rules import (
     STOP_EXIT,
     ExitRules,
 )
-from trading_dag.backtest.trades.expirations import at_front_expiration
 from trading_dag.backtest.trades.paths import PositionPaths
-from trading_dag.backtest.trades.positions import OpenedPositions
 from trading_dag.options.structures import payoff
 
 _ROUNDING = 1e-9
@@ -93,12 +91,6 @@ def leave_positions(paths: PositionPaths, rules: ExitRules) -> Exits:
     return _exits_at(paths, first, reason, assigned=assigned, missed=is_missed.sum(axis=1).astype(np.int64))
 
 
-def adverse_moves(positions: OpenedPositions) -> IntArray:
-    """Return which move of the underlying hurts each position: −1 down, 1 up, 0 either way (two-sided structures);
-    calendars lose either way."""
-    return payoff.adverse_moves(at_front_expiration(positions.plan.structure), positions.strikes)
-
-
 def _conditions(paths: PositionPaths, rules: ExitRules) -> list[tuple[int, BoolArray]]:
     """Place in ``EXIT_ORDER`` and matrix of each rule that is on."""
     positions, conditions = paths.positions, []
@@ -139,7 +131,7 @@ def _has_moved_against(paths: PositionPaths, rules: ExitRules) -> BoolArray:
     entry_spot = paths.positions.entry_spot[:, np.newaxis]
     move = (paths.spot + paths.contracts.special) / entry_spot - 1.0
     if rules.adverse_move is None:
-        adverse = adverse_moves(paths.positions)[:, np.newaxis]
+        adverse = payoff.adverse_moves(paths.positions.plan.structure, paths.positions.strikes)[:, np.newaxis]
     else:
         adverse = np.asarray([[{"down": -1, "up": 1, "either": 0}[rules.adverse_move]]])
     against = np.where(adverse == 0, np.abs(move), adverse * move)

@@ -5,7 +5,6 @@ Strikes and prices are ``positions``' business. The front is the expiration that
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -64,11 +63,6 @@ def _later_expiration_days(market: ChainMarket, entry: IntArray, front_day: IntA
 def front_leg(structure: Structure) -> int:
     """Place of the first leg at the front expiration; every structure has one."""
     return next(place for place, leg in enumerate(structure.legs) if leg.expiry_rule == "weekly")
-
-
-def at_front_expiration(structure: Structure) -> Structure:
-    """Return the structure with every leg at the front expiration, where a later leg counts at what exercise pays."""
-    return replace(structure, legs=tuple(replace(leg, expiry_rule="weekly") for leg in structure.legs))
 
 
 def settlement_positions(market: ChainMarket | ModelledMarket, expiration_day: IntArray) -> tuple[IntArray, BoolArray]:

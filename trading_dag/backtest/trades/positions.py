@@ -28,9 +28,9 @@ from trading_dag.backtest.plans.outcomes import (
 from trading_dag.backtest.plans.trade_plan import TargetDelta, TradePlan
 from trading_dag.backtest.trades.contract_choice import QuotedMarket, choose_contracts
 from trading_dag.backtest.trades.entries import Entries
-from trading_dag.backtest.trades.expirations import at_front_expiration, front_leg, settlement_positions
+from trading_dag.backtest.trades.expirations import front_leg, settlement_positions
 from trading_dag.options.structures.payoff import PayoffBounds, payoff_bounds
-from trading_dag.options.structures.structure import Structure
+from trading_dag.options.structures.structure import Structure, at_front_expiration
 
 
 @dataclass(frozen=True)

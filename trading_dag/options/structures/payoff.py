@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from trading_dag.arrays import FloatArray, IntArray
 from trading_dag.errors import OptionPricingError
-from trading_dag.options.structures.structure import Structure
+from trading_dag.options.structures.structure import Structure, at_front_expiration
 
 if TYPE_CHECKING:
     from trading_dag.options.surfaces.modelled import VolatilitySurface
@@ -184,7 +184,8 @@ def adverse_moves(structure: Structure, strikes: FloatArray) -> IntArray:
     """Return which move of the underlying hurts each position, (n,): −1 down, 1 up, 0 either way.
 
     The payoffs far below and far above are held against the one amid the strikes: both tails worse, or both better, is
-    two-sided, and so are tails that pay the same; otherwise the lower tail tells.
+    two-sided, and so are tails that pay the same; otherwise the lower tail tells. A leg that expires later counts at
+    what exercise pays at the front expiration, so calendars lose either way.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def adverse_moves(structure: Structure, strikes: FloatArray) -> IntArray:
     """
     known = np.nan_to_num(strikes, nan=1.0)
     ends = np.column_stack([known.min(axis=1) * 0.01, known.mean(axis=1), known.max(axis=1) * 100.0])
-    below, amid, above = payoff(structure, known, spot=ends).T
+    below, amid, above = payoff(at_front_expiration(structure), known, spot=ends).T
     is_two_sided = (np.sign(below - amid) * np.sign(above - amid) > 0) | (below == above)
     moves: IntArray = np.where(is_two_sided, 0, np.where(below < above, -1, 1)).astype(np.int64)
     return moves

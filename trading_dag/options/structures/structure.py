@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -256,3 +256,8 @@ def structure_of(name: str, *, menu: Mapping[str, Structure] = STRUCTURES) -> St
         return menu[name]
     except KeyError:
         raise OptionPricingError(f"unknown structure {name!r}; choose from {', '.join(menu)}") from None
+
+
+def at_front_expiration(structure: Structure) -> Structure:
+    """Return the structure with every leg at the front expiration, where a later leg counts at what exercise pays."""
+    return replace(structure, legs=tuple(replace(leg, expiry_rule="weekly") for leg in structure.legs))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray
-from trading_dag.options.structures.payoff import adverse_moves, payoff_bounds
+from trading_dag.options.structures.payoff import payoff_bounds
 from trading_dag.options.structures.quotes import Quotes
 from trading_dag.options.structures.strike_selection import (
     DeltaKey,
@@ -168,11 +168,3 @@ def _bounds(structure: Structure, strikes: FloatArray, premium: FloatArray) -> t
     is_covered &= all((leg.expiry_rule == "weekly") == (leg.side == "sell") for leg in structure.legs)
     loss = premium if is_covered else np.full(len(premium), np.nan)
     return loss, np.full(len(premium), np.inf)
-
-
-def adverse_side(structure: Structure, strikes: FloatArray) -> IntArray:
-    """Return which move of the underlying hurts, (n,), as the stop of a trade plan has it; legs that expire at
-    different dates lose either way."""
-    if not structure.expires_together:
-        return np.zeros(len(strikes), dtype=np.int64)
-    return adverse_moves(structure, strikes)

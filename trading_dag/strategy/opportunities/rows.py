@@ -10,9 +10,10 @@ import pandas as pd
 
 from trading_dag.arrays import BoolArray, FloatArray, IntArray, TextArray
 from trading_dag.frames import table_frame
+from trading_dag.options.structures.payoff import adverse_moves
 from trading_dag.schemas import OPPORTUNITIES
 from trading_dag.setting_groups import BacktestSettings
-from trading_dag.strategy.opportunities.candidates import Costs, Placed, adverse_side
+from trading_dag.strategy.opportunities.candidates import Costs, Placed
 from trading_dag.strategy.opportunities.valuation import Means, Outlook, Spread
 
 # A cent, and a hundredth of a percent: what is stored says no more than it knows, and takes half the room.
@@ -165,7 +166,7 @@ def _touches(
             lower[row, column] = strikes[row][:, puts].max(axis=1)
         if calls.any():
             upper[row, column] = strikes[row][:, calls].min(axis=1)
-        side[row, column] = adverse_side(candidate.structure, strikes[row])
+        side[row, column] = adverse_moves(candidate.structure, strikes[row])
     touch = either_touched(outlook, lower, upper)
     down, up = spot[:, np.newaxis] * (1.0 - move), spot[:, np.newaxis] * (1.0 + move)
     none = np.full_like(down, np.nan)
