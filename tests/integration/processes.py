@@ -8,10 +8,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -32,18 +33,32 @@ def answer_to_interrupts(answer: signal.Handlers) -> Iterator[None]:
         signal.signal(signal.SIGINT, inherited)
 
 
+class Command(subprocess.Popen[str]):
+    """A command that prints into a file: it never waits until somebody reads, however long it runs."""
+
+    def __init__(self, arguments: list[str], *, cwd: Path, **options: Any) -> None:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="command-", suffix=".log", dir=cwd.parent, delete=False
+        ) as printed:
+            super().__init__(arguments, cwd=cwd, stdout=printed, stderr=subprocess.STDOUT, text=True, **options)
+        self._printed = Path(printed.name)
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:
+        """What it has printed until its end, errors among it."""
+        assert input is None
+        self.wait(timeout)
+        return self._printed.read_text(errors="replace"), ""
+
+
 def start(
     home: Path, *arguments: str, module: str = "trading_dag.cli", variables: tuple[tuple[str, str], ...] = ()
-) -> subprocess.Popen[str]:
+) -> Command:
     """The command as from a terminal: Ctrl-C reaches it, also where these tests run in the background of a script."""
     with answer_to_interrupts(signal.SIG_DFL):
-        return subprocess.Popen(
+        return Command(
             [sys.executable, "-P", "-m", module, *arguments],
             cwd=home,
             env=Workspace(home, variables).environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
 
