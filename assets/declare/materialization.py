@@ -318,14 +318,15 @@ def _of_model(
 ) -> Iterator[Any]:
     """Yield a fitted model, with whether it serves, and the results of its checks.
 
-    The data version is the version that serves from now on, so that nothing downstream counts as out of date because of
-    one that does not.
+    The data version is what the version that serves from now on has learnt, so that nothing downstream counts as out of
+    date because of one that does not, or of the same fitted again.
 
     Raises
     ------
     BadSliceError : where it breaks a blocking rule; nothing is stored then.
     """
     from assets.declare.succession import decision_of
+    from resources.storage.models.serving import model_version_of
     from resources.storage.models.store import new_version
 
     key, version = declaration.asset_keys[0], new_version(fitted)
@@ -343,7 +344,7 @@ def _of_model(
             StoredModel(version, fitted, decision, champion),
             output_name=declaration.name,
             metadata=columns_of_model(declaration, fitted),
-            data_version=dg.DataVersion(serves),
+            data_version=dg.DataVersion(model_version_of(serves)),
         )
     yield from check_results(key, verdicts)
 
@@ -403,10 +404,13 @@ def _age(record: Provenance, at: Slice) -> dict[str, int]:
 
 
 def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the content hash of each input by asset name, which staleness compares."""
+    """Return the content hash of each input by asset name, which staleness compares; of a model what it learnt, not
+    when, so that the same fitted again makes nothing stale."""
     return {
         ".".join(read.asset_key.path): (
-            inputs[name].version if isinstance(inputs[name], StoredModel) else inputs[name].attrs["content_hash"]
+            inputs[name].fitted.model_version
+            if isinstance(inputs[name], StoredModel)
+            else inputs[name].attrs["content_hash"]
         )
         for name, read in reads.items()
     }

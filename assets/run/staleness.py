@@ -13,7 +13,7 @@ from assets.catalog import DECLARATIONS
 from assets.declare.declaration import SOURCE_STATE, Declaration, Read, Stage
 from resources.chains.store import ChainStore
 from resources.io_managers.chains import chain_digest
-from resources.storage.models.serving import inputs_of_last_fit
+from resources.storage.models.serving import inputs_of_last_fit, model_version_of
 from resources.storage.models.store import ModelStore
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey
 from resources.storage.peers import benchmark_records, digest_of, records_of_all_slices
@@ -122,7 +122,8 @@ class Staleness:
         if read.table is None:
             kind = _SLICING[".".join(read.asset_key.path)]
             horizon = key.horizon or "" if kind == "ticker_horizon" else ""
-            return self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=horizon)
+            version = self.models.latest_version(read.model or "", ticker=key.ticker or "", horizon=horizon)
+            return None if version is None else model_version_of(version)
         if read.is_chain:
             return chain_digest(ChainStore(self.store.root), key.ticker or "")
         if read.of_benchmarks or read.of_all_slices:

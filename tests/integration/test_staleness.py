@@ -158,7 +158,7 @@ def test_a_trade_leads_to_its_models_through_the_registry(sample_run: Workspace)
     assert set(signals["model_version"]) == set(trades["model_version"])
 
 
-def test_the_data_version_of_a_model_is_the_version_under_which_it_is_stored(
+def test_the_data_version_of_a_model_says_what_it_learnt_as_the_version_under_which_it_is_stored_does(
     sample_run: Workspace, history: dg.DagsterInstance
 ) -> None:
     models = ModelStore(sample_run.home / "models")
@@ -167,7 +167,16 @@ def test_the_data_version_of_a_model_is_the_version_under_which_it_is_stored(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(["models", name]), asset_partitions=["24h|SPX"]), limit=1
         ).records
         version = (records[0].asset_materialization.tags or {})[DATA_VERSION_TAG]  # type: ignore[union-attr]
-        assert version == models.latest_version(name, ticker="SPX", horizon="24h")
+        assert str(models.latest_version(name, ticker="SPX", horizon="24h")).endswith(f"-{version}")
+
+
+def test_the_same_model_fitted_again_makes_nothing_stale(home: Path) -> None:
+    models = ModelStore(home / "models")
+    at = {"ticker": "SPX", "horizon": "24h"}
+    before = models.latest_version("direction_classifier", **at)
+    after = models.save(models.load("direction_classifier", **at))
+    assert models.latest_version("direction_classifier", **at) == after != before
+    assert stale(home, SPX_24H) == []
 
 
 def test_drawn_histories_reach_the_models_and_all_that_follows_when_models_are_refitted(home: Path) -> None:

@@ -36,7 +36,9 @@ def version_before(store: ModelStore, name: str, *, ticker: str, horizon: str) -
     history = history_of(store, name, ticker=ticker, horizon=horizon)
     stored = store.versions(name, ticker=ticker, horizon=horizon)
     order = serving_order(history, serves=latest)
-    others = [version for version in stored if latest is not None and version[-8:] != latest[-8:]]
+    others = [
+        version for version in stored if latest is not None and model_version_of(version) != model_version_of(latest)
+    ]
     served = [version for version in order[:-1] if version in others]
     if served:
         return served[-1]
@@ -60,7 +62,7 @@ def version_records(store: ModelStore, name: str, *, ticker: str, horizon: str) 
             ticker=ticker,
             horizon=horizon,
             version=version,
-            model_version=version.rpartition("-")[2],
+            model_version=model_version_of(version),
             fitted_at=fitted_at(version),
             serves=version == latest,
             events=tuple(event for event in events if event.version == version),
@@ -86,6 +88,11 @@ def inputs_of_last_fit(store: ModelStore, name: str, *, ticker: str, horizon: st
         fits = (event.version for event in reversed(events) if event.event == "fitted")
         chosen = next((version for version in fits if (folder / version).is_dir()), latest)
     return read_inputs(folder / chosen)
+
+
+def model_version_of(version: str) -> str:
+    """Return what was learnt, out of the name of a version that also says when: two fits of the same agree."""
+    return version.rpartition("-")[2]
 
 
 def fitted_at(version: str) -> dt.datetime:
