@@ -135,7 +135,7 @@ class RunningSession:
         """Return ``features.feature_table`` with the running session, and how its features are known."""
         self._put(PRICES_DAILY, None, self._prices())
         for table in STANDING:
-            self._put(table, None, standing(self._stored(table, _key_of(table, self.at.key)), self.session))
+            self._put(table, None, standing(self._stored(table, self.at.key.of_table(table)), self.session))
         technical = self._run(features.technical, self.at)
         self._put(TECHNICAL, None, standing(technical, self.session, sorted(features_of_volume())))
         for declaration in _COMPUTED:
@@ -147,7 +147,7 @@ class RunningSession:
 
     def market(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Return prices with the session so far, the volatility index and the macro features at their last close."""
-        stood = [standing(self._stored(table, _key_of(table, self.at.key)), self.session)
+        stood = [standing(self._stored(table, self.at.key.of_table(table)), self.session)
                  for table in (VOLATILITY_INDEX, MACRO_TABLE)]  # fmt: skip
         return self._prices(), stood[0], stood[1]
 
@@ -228,7 +228,7 @@ class RunningSession:
         horizon = at.key.horizon if read.table.slice == "ticker_horizon" else None
         frame = self._frames.get((read.table.qualified_name, horizon))
         if frame is None:
-            frame = self._stored(read.table, _key_of(read.table, at.key))
+            frame = self._stored(read.table, at.key.of_table(read.table))
         if not read.columns:
             return frame
         chosen = frame[list(read.columns)]
@@ -288,10 +288,6 @@ def hours_of(at: Slice, ticker: str, *, now: pd.Timestamp) -> pd.DataFrame:
             remedy="Signals come after the close, by trading-dag refresh.",
         )
     return hours
-
-
-def _key_of(table: Table, key: SliceKey) -> SliceKey:
-    return {"none": SliceKey(), "ticker": SliceKey(key.ticker), "ticker_horizon": key}[table.slice]
 
 
 def _without_outcomes(forecasts: pd.DataFrame, session: pd.Timestamp) -> pd.DataFrame:

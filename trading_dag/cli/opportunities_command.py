@@ -82,34 +82,17 @@ def _picture(
     from trading_dag.options.structures.user_structures import structures_by_name
     from trading_dag.plots import to_png
     from trading_dag.plots.opportunities import opportunity_figure
+    from trading_dag.schemas import CHAIN_ANALYTICS, MACRO_TABLE
     from trading_dag.slices import horizon_of
-    from trading_dag.strategy.opportunities.view import view
+    from trading_dag.strategy.opportunities.view import view, view_inputs
 
     told = {str(name): value for name, value in row.items()}
     menu, horizon = structures_by_name(context.settings.structures), horizon_of(str(key.horizon))
-    seen = view(told, _inputs(store, key), horizon=horizon, settings=context.settings, menu=menu)
+    optional = (MACRO_TABLE, CHAIN_ANALYTICS)
+    inputs = view_inputs(
+        lambda table: (store.read_or_empty if table in optional else store.read)(table, key.of_table(table))
+    )
+    seen = view(told, inputs, horizon=horizon, settings=context.settings, menu=menu)
     name = str(row["structure"]).replace("_", " ")
     title = f"{key.ticker} {row['session']:%Y-%m-%d} · {name} {row['strikes']} · {row['expiration']:%Y-%m-%d}"
     return to_png(opportunity_figure(seen, row, title=titled(title, source)))
-
-
-def _inputs(store: ParquetStore, key: SliceKey) -> dict[str, pd.DataFrame]:
-    from resources.storage.parquet_store import SliceKey
-    from trading_dag.schemas import (
-        CHAIN_ANALYTICS,
-        MACRO_TABLE,
-        PREDICTIONS_PRICE,
-        PREDICTIONS_VOLATILITY_LEVEL,
-        PRICES_DAILY,
-        VOLATILITY_INDEX,
-    )
-
-    of_ticker = SliceKey(key.ticker)
-    return {
-        "price": store.read(PREDICTIONS_PRICE, key),
-        "level": store.read(PREDICTIONS_VOLATILITY_LEVEL, key),
-        "prices": store.read(PRICES_DAILY, of_ticker),
-        "volatility_index": store.read(VOLATILITY_INDEX, of_ticker),
-        "rates": store.read_or_empty(MACRO_TABLE, SliceKey())[["session", "treasury_3m"]],
-        "smiles": store.read_or_empty(CHAIN_ANALYTICS, of_ticker),
-    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -11,8 +12,9 @@ from trading_dag.reporting.text import new_table, number_text
 if TYPE_CHECKING:
     from rich.table import Table
 
+OFFERED: Final = ("#", "structure", "strikes", "expires", "cost", "at risk", "expected")
 _COLUMNS: Final = (
-    "#", "structure", "strikes", "expires", "cost", "at risk", "expected", "σ", "worst 5 %", "of the risk",
+    *OFFERED, "σ", "worst 5 %", "of the risk",
     "P(profit)", "P(touch)", "market", "market P",
 )  # fmt: skip
 
@@ -30,13 +32,7 @@ def opportunity_table(rows: pd.DataFrame) -> Table:
         low, high = row["expected_return_on_risk_low"], row["expected_return_on_risk_high"]
         on_risk = "–" if pd.isna(low) else f"{row['expected_return_on_risk']:+.1%} [{low:+.1%}, {high:+.1%}]"
         table.add_row(
-            str(row["rank"]),
-            str(row["structure"]).replace("_", " "),
-            str(row["strikes"]),
-            f"{row['expiration']:%Y-%m-%d}",
-            f"{row['entry_cost_usd']:+,.0f}",
-            number_text(row["max_loss_usd"], "{:,.0f}"),
-            f"{row['expected_profit_usd']:+,.0f}",
+            *offer_cells(row),
             f"{row['profit_standard_deviation_usd']:,.0f}",
             f"{-row['expected_shortfall_usd']:+,.0f}",
             on_risk,
@@ -47,3 +43,16 @@ def opportunity_table(rows: pd.DataFrame) -> Table:
         )
     table.caption = f"quotes: {first['quote_source']}; of the risk: expected profit over greatest loss, 90 % interval"
     return table
+
+
+def offer_cells(row: Mapping[Hashable, Any]) -> list[str]:
+    """Return the cells of ``OFFERED``: which structure, what it costs and risks, and what is expected of it."""
+    return [
+        str(row["rank"]),
+        str(row["structure"]).replace("_", " "),
+        str(row["strikes"]),
+        f"{row['expiration']:%Y-%m-%d}",
+        f"{row['entry_cost_usd']:+,.0f}",
+        number_text(row["max_loss_usd"], "{:,.0f}"),
+        f"{row['expected_profit_usd']:+,.0f}",
+    ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from trading_dag.reporting.opportunity_table import OFFERED, offer_cells
 from trading_dag.reporting.text import new_table, number_text
 from trading_dag.reporting.visible_text import visible
 from trading_dag.sessions import NEW_YORK
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _COLUMNS: Final = ("ticker", "horizon", "rule", "spot", "P(rise)", "price, 90 %", "IV regime", "structure", "size")
-_OFFERED: Final = ("#", "structure", "strikes", "expires", "cost", "at risk", "expected", "of the risk", "P(profit)")
 
 
 def provisional_report(said: pd.DataFrame) -> Group:
@@ -54,17 +54,11 @@ def provisional_opportunity_table(rows: pd.DataFrame) -> Table:
     table = new_table(
         f"{first['ticker']} {first['horizon']}: PROVISIONAL opportunities as of {moment:%H:%M} New York; USD of one "
         "structure, after costs",
-        _OFFERED,
+        (*OFFERED, "of the risk", "P(profit)"),
     )
     for row in rows.to_dict("records"):
         table.add_row(
-            str(row["rank"]),
-            str(row["structure"]).replace("_", " "),
-            str(row["strikes"]),
-            f"{row['expiration']:%Y-%m-%d}",
-            f"{row['entry_cost_usd']:+,.0f}",
-            number_text(row["max_loss_usd"], "{:,.0f}"),
-            f"{row['expected_profit_usd']:+,.0f}",
+            *offer_cells(row),
             number_text(row["expected_return_on_risk"], "{:+.1%}"),
             f"{row['probability_of_profit']:.0%}",
         )

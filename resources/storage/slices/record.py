@@ -33,6 +33,12 @@ class SliceKey:
         parts = [f"ticker={self.ticker}" if self.ticker else "", f"horizon={self.horizon}" if self.horizon else ""]
         return "/".join(part for part in parts if part) or "all"
 
+    def of_table(self, table: Table) -> SliceKey:
+        """Return the key of the table's slice that belongs to this one: without what the table is not sliced by."""
+        if table.slice == "none":
+            return SliceKey()
+        return self if table.slice == "ticker_horizon" else SliceKey(self.ticker)
+
 
 @dataclass(frozen=True)
 class Provenance:

@@ -53,9 +53,20 @@ def test_drift_is_psi_over_its_limit_in_the_latest_report_and_one_feature_throug
 
 def test_accuracy_is_drawn_within_its_band_and_a_breach_by_another_mark(reader: VersionedReader):
     accuracy = drift_frames.accuracy_data(reader, "SPY", "24h")
-    low, high, gain = drift_frames.accuracy_figure(accuracy, task="direction").data
+    low, high, gain, breached = drift_frames.accuracy_figure(accuracy, task="direction").data
     assert (list(low.y), list(high.y), list(gain.y)) == ([-0.01] * 2, [0.06] * 2, [0.05, -0.02])
-    assert gain.marker.symbol == ("circle", "x")
+    assert list(breached.y) == [-0.02]
+    assert breached.marker.symbol == "x"
+
+
+def test_of_many_sessions_only_the_breaches_are_marked_and_of_one_report_the_axis_shows_days(reader: VersionedReader):
+    accuracy = drift_frames.accuracy_data(reader, "SPY", "24h")
+    many = pd.concat([accuracy[accuracy["task"] == "direction"]] * 40, ignore_index=True)
+    assert {trace.mode for trace in drift_frames.accuracy_figure(many, task="direction").data[:3]} == {"lines"}
+    drift = drift_frames.drift_data(reader, "SPY", "24h")
+    last = drift[drift["as_of_session"] == drift["as_of_session"].max()]
+    shown = drift_frames.feature_figure(last, "rsi_14").layout.xaxis.range
+    assert pd.Timestamp(shown[1]) - pd.Timestamp(shown[0]) == pd.Timedelta(days=14)
 
 
 def test_a_broken_rule_names_its_asset_and_leads_to_its_checks(reader: VersionedReader):

@@ -103,7 +103,7 @@ def _query_box(context: PageContext) -> None:
         st.session_state[_SQL] = frames.EXAMPLES[example]
     with st.form("sql-form", border=False):
         st.text_area("Query", key=_SQL, height=130)
-        is_asked = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
+        is_asked = st.form_submit_button("Run", icon=":material/play_arrow:")
     if is_asked:
         st.session_state[_ANSWER] = _answer(context, st.session_state[_SQL])
     answer = st.session_state.get(_ANSWER)

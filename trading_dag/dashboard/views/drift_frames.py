@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from trading_dag.dashboard.theme import GREY, LINE, VERMILION, new_figure, tinted
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from resources.storage.versioned_reader import VersionedReader
 
 MOST_FEATURES: Final = 30
+MOST_MARKS: Final = 60  # more marks hide the line, and each costs the browser
 DAGSTER_UI: Final = "http://127.0.0.1:3000"
 
 
@@ -54,6 +56,9 @@ def feature_figure(drift: pd.DataFrame, feature: str) -> go.Figure:
     """Draw one feature's PSI through time, with its limit."""
     rows = drift[drift["feature"] == feature]
     figure = new_figure(x_title="report as of session", y_title="PSI", height=300)
+    if rows["as_of_session"].nunique() == 1:  # else plotly draws an axis of milliseconds
+        around = rows["as_of_session"].iloc[0] + pd.Timedelta(days=7) * np.array([-1, 1])
+        figure.update_xaxes(range=list(around), tickformat="%Y-%m-%d")
     figure.add_scatter(
         x=rows["as_of_session"], y=rows["psi"], mode="lines+markers", name=in_chart(feature), line={"color": LINE},
         hovertemplate="%{y:.3f}",
@@ -78,16 +83,21 @@ def accuracy_figure(accuracy: pd.DataFrame, *, task: str) -> go.Figure:
     """Draw the gain of the newest forecasts over their baseline, with the band that the evaluation period expects."""
     rows = accuracy[accuracy["task"] == task]
     figure = new_figure(x_title="as of session", y_title="gain over the baseline", height=320)
+    mode = "lines+markers" if len(rows) <= MOST_MARKS else "lines"
+    breached = rows[rows["is_breached"].astype(bool)]
     for column, name in (("band_low", "5% of windows"), ("band_high", "expected, 5% to 95%")):
         figure.add_scatter(
-            x=rows["as_of_session"], y=rows[column], mode="lines+markers", name=name, marker={"symbol": "line-ew-open"},
+            x=rows["as_of_session"], y=rows[column], mode=mode, name=name, marker={"symbol": "line-ew-open"},
             line={"color": GREY, "width": 1, "dash": "dot"}, fill="tonexty" if column == "band_high" else None,
             fillcolor=tinted(GREY, 0.25), showlegend=column == "band_high", hovertemplate="%{y:.4f}",
         )  # fmt: skip
     figure.add_scatter(
-        x=rows["as_of_session"], y=rows["gain"], mode="lines+markers", name="gain", customdata=rows["n"],
+        x=rows["as_of_session"], y=rows["gain"], mode=mode, name="gain", customdata=rows["n"],
         line={"color": LINE}, hovertemplate="%{y:.4f} of %{customdata:,} forecasts",
-        marker={"size": 9, "symbol": ["x" if breached else "circle" for breached in rows["is_breached"]]},
+    )  # fmt: skip
+    figure.add_scatter(
+        x=breached["as_of_session"], y=breached["gain"], mode="markers", name="outside the band", hoverinfo="skip",
+        marker={"size": 9 if len(breached) <= MOST_MARKS else 5, "symbol": "x", "color": VERMILION},
     )  # fmt: skip
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
     return figure

@@ -15,18 +15,10 @@ from trading_dag.dashboard.theme import GAIN, GREY, LINE, LOSS, ORANGE, mark_x, 
 from trading_dag.dashboard.words import day, named, percent, plain, usd
 from trading_dag.errors import InsufficientDataError
 from trading_dag.options.structures.user_structures import structures_by_name
-from trading_dag.schemas import (
-    CHAIN_ANALYTICS,
-    MACRO_TABLE,
-    PREDICTIONS_PRICE,
-    PREDICTIONS_VOLATILITY_LEVEL,
-    PRICES_DAILY,
-    VOLATILITY_INDEX,
-)
 from trading_dag.settings import Settings
 from trading_dag.slices import horizon_of
 from trading_dag.strategy.opportunities.choice import choose
-from trading_dag.strategy.opportunities.view import OpportunityView, view
+from trading_dag.strategy.opportunities.view import INPUTS, OpportunityView, view, view_inputs
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -34,6 +26,10 @@ if TYPE_CHECKING:
     from resources.storage.versioned_reader import VersionedReader
 
 SHOWN: Final = 200
+_RULE_TAKES: Final = (
+    "It takes the first of those that it may trade: held to the target, with one expiration and a limit of loss, and "
+    "of the grid of strikes that every earlier session was searched for. What ranks before it is not one of those."
+)
 _NEWEST: Final = (
     "SELECT * FROM signals.opportunities WHERE ticker = ? AND horizon = ? AND session = "
     "(SELECT max(session) FROM signals.opportunities WHERE ticker = ? AND horizon = ?) ORDER BY rank"
@@ -131,20 +127,10 @@ def opportunity_view(
 ) -> OpportunityView | None:
     """Return one opportunity against the price at its exit; None where its forecasts or quotes are no longer stored."""
     ticker, horizon = str(row["ticker"]), str(row["horizon"])
-    own, of_ticker = SliceKey(ticker, horizon), SliceKey(ticker)
-    tables = (PREDICTIONS_PRICE, PREDICTIONS_VOLATILITY_LEVEL, PRICES_DAILY, VOLATILITY_INDEX, MACRO_TABLE,
-              CHAIN_ANALYTICS)  # fmt: skip
+    own = SliceKey(ticker, horizon)
 
     def make() -> OpportunityView | None:
-        read = reader.store.read_or_empty
-        inputs = {
-            "price": read(PREDICTIONS_PRICE, own),
-            "level": read(PREDICTIONS_VOLATILITY_LEVEL, own),
-            "prices": read(PRICES_DAILY, of_ticker),
-            "volatility_index": read(VOLATILITY_INDEX, of_ticker),
-            "rates": read(MACRO_TABLE, SliceKey())[["session", "treasury_3m"]],
-            "smiles": read(CHAIN_ANALYTICS, of_ticker),
-        }
+        inputs = view_inputs(lambda table: reader.store.read_or_empty(table, own.of_table(table)))
         told = {str(name): value for name, value in row.items()}
         menu = structures_by_name(settings.structures)
         try:
@@ -153,7 +139,7 @@ def opportunity_view(
             return None
 
     name = ("opportunity", own, row["session"], row["structure"], row["strikes"], row["expiration"])
-    return reader.kept(name, make, tables=tables)
+    return reader.kept(name, make, tables=list(INPUTS.values()))
 
 
 def view_data(seen: OpportunityView) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -217,9 +203,13 @@ def _newest_session(context: PageContext, rows: pd.DataFrame) -> None:
     session = pd.Timestamp(rows["session"].iloc[0])
     rule = choose(rows, context.settings.selector).iloc[0]
     taken = (
-        "trades nothing" if rule["structure"] == "no_trade" else f"takes {named(rule['structure'])} {rule['strikes']}"
+        "trades nothing"
+        if rule["structure"] == "no_trade"
+        else f"takes {named(rule['structure'])} {rule['strikes']}, rank {rule['rank']:.0f} of {len(rows):,}"
     )
     st.markdown(f"**{plain(f'Rule expected value {taken}: ' + str(rule['reason']))}**")
+    if rule["structure"] != "no_trade" and rule["rank"] > 1:
+        st.caption(plain(_RULE_TAKES))
     shown = filtered(rows, _asked(rows))
     show_table(
         shown.head(SHOWN)[list(_TABLE)].assign(structure=shown["structure"].head(SHOWN).map(named)),

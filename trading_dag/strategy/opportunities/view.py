@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,11 +14,30 @@ from trading_dag.errors import InsufficientDataError
 from trading_dag.options.structures.payoff import payoff
 from trading_dag.options.structures.strike_selection import years_to_expiration
 from trading_dag.options.structures.structure import Structure
+from trading_dag.schemas import (
+    CHAIN_ANALYTICS,
+    MACRO_TABLE,
+    PREDICTIONS_PRICE,
+    PREDICTIONS_VOLATILITY_LEVEL,
+    PRICES_DAILY,
+    VOLATILITY_INDEX,
+)
+from trading_dag.schemas.table import Table
 from trading_dag.setting_groups import BacktestSettings
 from trading_dag.settings import Settings
 from trading_dag.slices import Horizon
 from trading_dag.strategy.opportunities.build import SessionOutlook, outlook_of_session
 from trading_dag.strategy.opportunities.legs import ContractBook, exit_middles, exit_prices
+
+INPUTS: Final[Mapping[str, Table]] = {
+    "price": PREDICTIONS_PRICE,
+    "level": PREDICTIONS_VOLATILITY_LEVEL,
+    "prices": PRICES_DAILY,
+    "volatility_index": VOLATILITY_INDEX,
+    "rates": MACRO_TABLE,
+    "smiles": CHAIN_ANALYTICS,
+}
+"""The tables that a view is computed from, by the name of the input."""
 
 _PRICES: Final = 121
 _BINS: Final = 48
@@ -46,6 +65,17 @@ class OpportunityView:
     market: FloatArray
 
 
+def view_inputs(read: Callable[[Table], pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return what a view is computed from.
+
+    Parameters
+    ----------
+    read : gives the stored rows of a table, of the ticker and the horizon as far as the table has them.
+    """
+    inputs = {name: read(table) for name, table in INPUTS.items()}
+    return {**inputs, "rates": inputs["rates"][["session", "treasury_3m"]]}
+
+
 def view(
     row: Mapping[str, Any],
     inputs: Mapping[str, pd.DataFrame],
@@ -58,7 +88,7 @@ def view(
 
     Parameters
     ----------
-    inputs : price, level, prices, volatility_index, rates and smiles, as in ``build_opportunities``.
+    inputs : of ``view_inputs``.
 
     Raises
     ------
