@@ -20,6 +20,7 @@ import pytest
 from tests.conftest import Workspace
 
 Seen = TypeVar("Seen")
+TAIL = 20_000  # characters of what a service printed last, where a test fails
 PATIENCE_SECONDS = 600.0  # of what ends as soon as it sees what it waits for
 
 
@@ -43,11 +44,15 @@ class Command(subprocess.Popen[str]):
             super().__init__(arguments, cwd=cwd, stdout=printed, stderr=subprocess.STDOUT, text=True, **options)
         self._printed = Path(printed.name)
 
+    def said(self) -> str:
+        """What it and its parts have printed so far, errors among it."""
+        return self._printed.read_text(errors="replace")
+
     def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:
         """What it has printed until its end, errors among it."""
         assert input is None
         self.wait(timeout)
-        return self._printed.read_text(errors="replace"), ""
+        return self.said(), ""
 
 
 def start(
@@ -74,7 +79,8 @@ def wait_until(
             if seen := look():
                 return seen
         time.sleep(0.02)
-    pytest.fail(f"waited {patience:.0f} s in vain")
+    said = process.said()[-TAIL:] if isinstance(process, Command) else ""
+    pytest.fail(f"waited {patience:.0f} s in vain\n{said}")
 
 
 @contextlib.contextmanager

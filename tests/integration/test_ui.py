@@ -21,7 +21,7 @@ import pytest
 
 from assets.jobs import MARKET_JOB
 from tests.conftest import Workspace
-from tests.integration.processes import PATIENCE_SECONDS, assert_all_end, rows, start, unfinished_runs, wait_until
+from tests.integration.processes import PATIENCE_SECONDS, TAIL, assert_all_end, rows, start, unfinished_runs, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 HIJACKERS = ("gql", "graphql", "dagster", "pandas", "typing_extensions", "settings", "resources", "assets")
@@ -112,7 +112,7 @@ def served(home: Path, *arguments: str) -> Iterator[Ui]:
         for part in parts:
             with contextlib.suppress(psutil.NoSuchProcess):
                 part.kill()
-        ui.process.communicate()
+        print(ui.process.communicate()[0][-TAIL:])  # which is shown where the test fails
 
 
 def loaded(ui: Ui) -> bool:
