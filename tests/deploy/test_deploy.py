@@ -123,6 +123,11 @@ def test_the_database_listens_to_this_machine_alone_on_the_port_that_the_parts_a
     assert f"POSTGRES_PORT={port}" in (DEPLOY / "compose.env.example").read_text()
 
 
+def test_what_a_part_of_the_compose_file_prints_is_bounded() -> None:
+    bounds = {name: part.get("logging", {}).get("options", {}) for name, part in COMPOSE["services"].items()}
+    assert [name for name, options in bounds.items() if not {"max-size", "max-file"} <= set(options)] == []
+
+
 def test_the_compose_file_follows_the_schema_of_its_specification() -> None:
     if not COMPOSE_SCHEMA.is_file():
         pytest.skip("no schema of compose files on this machine (apt-get install docker-compose)")
