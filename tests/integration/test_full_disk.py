@@ -1,4 +1,4 @@
-"""A disk that becomes full under the alerts: none is lost, none is sent twice.
+"""A disk that becomes full under the alerts, or under the service: nothing is lost, nothing is done twice.
 
 The disk is a file system of some megabytes in memory, which only root may mount.
 """
@@ -8,21 +8,34 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from assets.jobs import MARKET_JOB
+from assets.run.execution import SliceRunner, WorkItem
 from resources.alerts.post import deliver
 from resources.alerts.store import BookStore, folder_of
+from resources.storage.parquet_store import SliceKey
+from tests.integration.processes import unfinished_runs, wait_until
+from tests.integration.test_recovery import RUN_SECONDS, assert_it_goes_on, stored_tables
+from tests.integration.test_ui import STARTING_SECONDS, launch, loaded, process_of, served, status_of
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.alerts.book import record
 from trading_dag.alerts.cause import Cause
+from trading_dag.definitions import build_definitions
 from trading_dag.errors import StorageError
+from trading_dag.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 MEGABYTES = 8
+ROOMY_MEGABYTES = 400
+FULL_SECONDS = 60.0  # so that run monitoring looks at least twice while there is no room
+ENDED_SECONDS = 120.0  # after there is room again
 ALERTS = AlertSettings()
 
 
@@ -65,6 +78,17 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.fixture
+def roomy(disk: Disk) -> Disk:
+    """A disk with room for a home, in which the sample's macro series are stored, which every ticker's run reads."""
+    subprocess.run(["mount", "-o", f"remount,size={ROOMY_MEGABYTES}m", str(disk.folder)], check=True)
+    settings = Settings(_env_file=None, home=disk.folder, source="sample")
+    with dg.DagsterInstance.ephemeral() as instance:
+        runner = SliceRunner(build_definitions(settings), instance, settings)
+        assert runner.bring_up_to_date(WorkItem("none", SliceKey(), "run")).errors == ()
+    return disk
+
+
 class FillingChannel:
     """A channel that takes its first message and finds the disk full then, as if somebody else had filled it."""
 
@@ -104,3 +128,26 @@ def test_alerts_on_a_full_disk_are_neither_lost_nor_sent_twice(disk: Disk) -> No
     # It is not known of the first whether it arrived, so it is not repeated, and the next message says so.
     assert [message.split("\n")[0].split("] ")[-1] for message in channel.taken] == ["one", "two"]
     assert channel.taken[1].endswith("ended while it was sent: one")
+
+
+@pytest.mark.long
+def test_a_run_under_which_the_disk_became_full_is_ended_when_there_is_room_again_and_the_service_goes_on(
+    roomy: Disk,
+) -> None:
+    home = roomy.folder
+    with served(home) as ui:
+        wait_until(lambda: loaded(ui), ui.process, patience=STARTING_SECONDS)
+        run = launch(ui, MARKET_JOB, "SPX")
+        wait_until(lambda: stored_tables(home, run) >= 1, ui.process, patience=RUN_SECONDS)
+        worker = process_of(home, run)
+        roomy.fill()
+        worker.wait(timeout=RUN_SECONDS)
+        until = time.monotonic() + FULL_SECONDS
+        wait_until(lambda: time.monotonic() > until, ui.process)  # the service itself lives on without room
+        roomy.empty()
+        stored = stored_tables(home, run)
+        wait_until(lambda: unfinished_runs(home) == 0, ui.process, patience=ENDED_SECONDS)
+        assert status_of(home, run) == "FAILURE"
+        assert stored_tables(home, run) == stored, "nothing of the run goes on"
+        assert_it_goes_on(ui)
+        assert "disk I/O error" in ui.process.said(), "so SQLite says it, of reading too; the service met a full disk"
