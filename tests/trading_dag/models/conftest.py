@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from trading_dag.frames import table_frame
-from trading_dag.models.direction import direction_classifier
+from trading_dag.models.direction import direction_classifier, direction_learners
 from trading_dag.models.learning.fitted import FittedModel
 from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.schemas import FEATURE_TABLE, TARGETS
@@ -86,12 +87,31 @@ def research() -> ResearchSlice:
     return make_slice()
 
 
+@contextmanager
+def searching_little() -> Iterator[None]:
+    """The learners that search choose among two candidates each, strong and weak shrinkage, instead of 18 of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(direction_learners, "PENALTIES", (1e-4, 1e-1))
+        patch.setattr(direction_learners, "WIDTHS", (20,))
+        patch.setattr(direction_learners, "BOOST_DEPTHS", (2,))
+        patch.setattr(direction_learners, "BOOST_ROUNDS", (10, 60))
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_candidates() -> Iterator[None]:
+    """The searches of a module's tests are as small as that of ``direction_model``."""
+    with searching_little():
+        yield
+
+
 @pytest.fixture(scope="session")
 def direction_model(research: ResearchSlice) -> FittedModel:
     """Direction classifier fitted on ``research``, whose few inner rows are evidence enough of a strong signal."""
-    return direction_classifier.fit(
-        research.features, research.targets, horizon=research.horizon, settings=DIRECTION_SETTINGS
-    )
+    with searching_little():
+        return direction_classifier.fit(
+            research.features, research.targets, horizon=research.horizon, settings=DIRECTION_SETTINGS
+        )
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from trading_dag.models.direction import direction_classifier
 from trading_dag.models.estimators.tuned import ALL_ROWS, BEFORE_TESTS, Found, Tuned, tuned_from_table
 from trading_dag.models.learning.fitted import FittedModel
 from trading_dag.models.volatility import volatility_forecaster
 from trading_dag.setting_groups import WalkForwardSettings
+
+pytestmark = pytest.mark.usefixtures("few_candidates")
 
 FOUND = Tuned(
     {

@@ -17,6 +17,8 @@ from trading_dag.quality import conform
 from trading_dag.schemas import COEFFICIENTS, FEATURE_GROUPS, IMPORTANCE, IV_REGIMES
 from trading_dag.setting_groups import BootstrapSettings
 
+pytestmark = pytest.mark.usefixtures("few_candidates")
+
 SETTINGS = BootstrapSettings(draws=200)
 
 

@@ -18,6 +18,8 @@ from trading_dag.models.learning.fitted import FittedModel, fold_spec
 from trading_dag.schemas import SAFE_FEATURES
 from trading_dag.setting_groups import WalkForwardSettings
 
+pytestmark = pytest.mark.usefixtures("few_candidates")
+
 SETTINGS = WalkForwardSettings(evidence_sessions=60)
 
 

@@ -15,6 +15,8 @@ from trading_dag.models.learning.calibration import moved_to
 from trading_dag.models.learning.fitted import FittedModel
 from trading_dag.models.learning.running_share import KnownOutcomes
 
+pytestmark = pytest.mark.usefixtures("few_candidates")
+
 DAYS = pd.date_range("2024-01-01", periods=8, freq="D").to_numpy()
 
 

@@ -17,6 +17,8 @@ from trading_dag.schemas import SAFE_FEATURES
 from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.validation.walk_forward import walk_forward_folds
 
+pytestmark = pytest.mark.usefixtures("few_candidates")
+
 
 def test_the_grid_runs_from_30_to_70_percent_by_one() -> None:
     assert THRESHOLD_GRID.tolist() == [number / 100 for number in range(30, 71)]
