@@ -9,7 +9,7 @@ import streamlit as st
 
 from trading_dag.dashboard.freshness import GRAVE, Level, Notice, data_notices
 from trading_dag.dashboard.page import PageContext, show_nothing
-from trading_dag.dashboard.process import Shared, shared, stored_tickers
+from trading_dag.dashboard.process import Shared, horizon_shown_first, shared, stored_tickers
 from trading_dag.dashboard.registry import PAGES, Page
 from trading_dag.dashboard.theme import BLUE
 from trading_dag.dashboard.words import plain
@@ -78,32 +78,37 @@ def _show(page: Page, process: Shared) -> None:
         text = f"There are no prices below {process.settings.home}. This fills it, and the page shows it when done:"
         show_nothing("Nothing is stored yet", text, command=_HOW_TO_START)
         return
-    ticker, horizon = _choices(page, tickers, process.settings.horizons)
+    ticker, horizon = _choices(page, tickers, process)
     now = process.clock()
     _show_notices(data_notices(process.reader.slices(), ticker=ticker, now=now, settings=process.settings.alerts))
     page.render(PageContext(process.reader, process.settings, tickers, ticker, horizon, now))
 
 
-def _choices(page: Page, tickers: tuple[str, ...], horizons: tuple[str, ...]) -> tuple[str, str]:
+def _choices(page: Page, tickers: tuple[str, ...], process: Shared) -> tuple[str, str]:
     """Return ticker and horizon; what is chosen on one page holds on the next."""
     with st.container(horizontal=True, gap="small"):
-        ticker = _chosen("ticker", "Ticker", tickers)
-        horizon = _chosen("horizon", "Horizon", horizons) if page.uses_horizon else _kept("horizon", horizons)
+        ticker = _chosen("ticker", "Ticker", tickers, first=tickers[0])
+        horizons, first = process.settings.horizons, horizon_shown_first(process, ticker)
+        horizon = (
+            _chosen("horizon", "Horizon", horizons, first=first)
+            if page.uses_horizon
+            else _kept("horizon", horizons, first=first)
+        )
     return ticker, horizon
 
 
-def _chosen(name: str, label: str, values: tuple[str, ...]) -> str:
-    kept = _kept(name, values)
+def _chosen(name: str, label: str, values: tuple[str, ...], *, first: str) -> str:
+    kept = _kept(name, values, first=first)
     chosen = st.selectbox(label, values, index=values.index(kept), key=f"choose-{name}", width=150)
     st.session_state[name] = st.query_params[name] = chosen
     return str(chosen)
 
 
-def _kept(name: str, values: tuple[str, ...]) -> str:
+def _kept(name: str, values: tuple[str, ...], *, first: str) -> str:
     for wanted in (st.session_state.get(name), st.query_params.get(name)):
         if wanted in values:
             return str(wanted)
-    return values[0]
+    return first
 
 
 def _show_notices(notices: list[Notice]) -> None:

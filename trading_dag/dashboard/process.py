@@ -10,8 +10,9 @@ import pandas as pd
 from resources.storage.parquet_store import ParquetStore
 from resources.storage.versioned_reader import VersionedReader
 from trading_dag.errors import ConfigurationError
-from trading_dag.schemas import PRICES_DAILY
+from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.settings import Settings
+from trading_dag.slices import HORIZONS
 
 Clock = Callable[[], pd.Timestamp]
 
@@ -49,6 +50,16 @@ def stored_tickers(process: Shared) -> tuple[str, ...]:
     stored = set(slices.loc[slices["table_name"] == PRICES_DAILY.qualified_name, "ticker"].dropna())
     first = tuple(name for name in process.settings.active_tickers if name in stored)
     return (*first, *sorted(stored - set(first)))
+
+
+def horizon_shown_first(process: Shared, ticker: str) -> str:
+    """Return the first horizon of the settings whose signals of a ticker are stored and can be traded; failing that one
+    whose signals are stored, and else the first."""
+    slices, horizons = process.reader.slices(), process.settings.horizons
+    of_ticker = (slices["table_name"] == RECOMMENDATION.qualified_name) & (slices["ticker"] == ticker)
+    stored = set(slices.loc[of_ticker, "horizon"])
+    by_use = sorted(horizons, key=lambda name: (name not in stored, not HORIZONS[name].outlasts_entry))
+    return by_use[0]
 
 
 def shared() -> Shared:

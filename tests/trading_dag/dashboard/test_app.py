@@ -12,7 +12,8 @@ from resources.storage.parquet_store import ParquetStore, SliceKey
 from tests.resources.storage.test_parquet_store import bars
 from trading_dag.dashboard import process
 from trading_dag.dashboard.server import SCRIPT
-from trading_dag.schemas import PRICES_DAILY
+from trading_dag.quality import empty_frame
+from trading_dag.schemas import PRICES_DAILY, RECOMMENDATION
 from trading_dag.settings import Settings
 
 
@@ -46,10 +47,19 @@ def test_an_empty_home_says_how_to_start(home: Path) -> None:
 def test_what_is_no_market_of_today_stands_in_red_on_top(home: Path, source: str, title: str) -> None:
     ParquetStore(home).write(PRICES_DAILY, SliceKey("SPY"), bars(), source=source)
     page = opened(ticker="<img src=x>", horizon="../../etc")
-    assert [box.value for box in page.selectbox] == ["SPY", "12h"]
+    assert [box.value for box in page.selectbox] == ["SPY", "24h"]
     assert page.error[0].value.startswith(f"**{title}")
     assert any("sessions behind" in error.value for error in page.error) == (source != "sample")
     assert "No forecast" in page.info[0].value
+
+
+def test_the_first_horizon_shown_is_one_with_a_signal_that_can_be_traded(home: Path) -> None:
+    store = ParquetStore(home)
+    store.write(PRICES_DAILY, SliceKey("SPY"), bars(), source="live")
+    for horizon in ("168h", "12h", "72h"):
+        store.write(RECOMMENDATION, SliceKey("SPY", horizon), empty_frame(RECOMMENDATION), source="live")
+        shown = opened().selectbox[1].value
+        assert shown == ("72h" if horizon == "72h" else "168h")
 
 
 def test_a_page_that_cannot_be_read_is_an_error_in_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
