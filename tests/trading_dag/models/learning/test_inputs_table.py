@@ -26,6 +26,8 @@ from trading_dag.schemas import (
 from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.validation.inference.selection_stability import selection_stability
 
+pytestmark = pytest.mark.usefixtures("few_candidates")
+
 VERSION = "20240101T000000000000Z-00000000"
 
 

@@ -17,6 +17,8 @@ from trading_dag.schemas import OPTION_CHAIN_FEATURES, SAFE_FEATURES, SENTIMENT_
 from trading_dag.setting_groups import WalkForwardSettings
 from trading_dag.training_start import EVERYTHING, TrainingStart
 
+pytestmark = pytest.mark.usefixtures("few_candidates")
+
 ROWS = 1_500
 TWO_YEARS = 504
 LATE = [name for name in (*SENTIMENT_FEATURES, *OPTION_CHAIN_FEATURES) if name in SAFE_FEATURES]
