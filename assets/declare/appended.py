@@ -87,6 +87,12 @@ def as_known_at(frame: pd.DataFrame, through: pd.Timestamp, session_column: str 
     return kept.assign(**{name: kept[name].where(is_known) for name in _OUTCOMES if name in kept.columns})
 
 
+def hash_of(value: Any) -> str:
+    """Return the hash of an input's contents by which it is recorded; of a model what it learnt, not when, so that the
+    same fitted again makes nothing stale."""
+    return value.fitted.model_version if isinstance(value, StoredModel) else str(value.attrs["content_hash"])
+
+
 def _of_same_code(declaration: Declaration, at: Slice) -> Provenance | None:
     """Return what is recorded of the stored slice; None where it has no rows, where other code or settings made it, and
     where everything is to be computed again."""
@@ -102,8 +108,7 @@ def _of_same_code(declaration: Declaration, at: Slice) -> Provenance | None:
 def _is_as_recorded(read: Read, value: Any, provenance: Provenance) -> bool:
     """Return whether an input is the very one that the slice was made of."""
     recorded = provenance.inputs.get(".".join(read.asset_key.path))
-    now = value.version if isinstance(value, StoredModel) else value.attrs.get("content_hash")
-    return recorded is not None and now == recorded
+    return recorded is not None and hash_of(value) == recorded
 
 
 def _only_grew(read: Read, value: Any, at: Slice, provenance: Provenance) -> bool:

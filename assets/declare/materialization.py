@@ -15,6 +15,7 @@ import dagster as dg
 import pandas as pd
 
 from assets.automation import condition_of, stage_of
+from assets.declare.appended import hash_of
 from assets.declare.checks import recorded_warnings, verdicts_of
 from assets.declare.declaration import SOURCE_STATE, TUNING_TAG, Declaration, Read, Result, Slice
 from assets.declare.freshness import (
@@ -404,16 +405,8 @@ def _age(record: Provenance, at: Slice) -> dict[str, int]:
 
 
 def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the content hash of each input by asset name, which staleness compares; of a model what it learnt, not
-    when, so that the same fitted again makes nothing stale."""
-    return {
-        ".".join(read.asset_key.path): (
-            inputs[name].fitted.model_version
-            if isinstance(inputs[name], StoredModel)
-            else inputs[name].attrs["content_hash"]
-        )
-        for name, read in reads.items()
-    }
+    """Return the hash of each input's contents by asset name, which staleness compares."""
+    return {".".join(read.asset_key.path): hash_of(inputs[name]) for name, read in reads.items()}
 
 
 def content_hashes(inputs: Mapping[str, Any]) -> list[str]:
