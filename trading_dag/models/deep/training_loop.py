@@ -169,12 +169,15 @@ def reproducible(device: str) -> Iterator[None]:
     """Run with one thread, deterministic algorithms and a generator of its own; afterwards all is as before."""
     # torch.use_deterministic_algorithms sets the same and loads torch's compiler, which takes seconds.
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    is_filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
     try:
         with torch.random.fork_rng(devices=[] if device == "cpu" else None):
             yield
     finally:
+        torch.utils.deterministic.fill_uninitialized_memory = is_filled
         torch.set_deterministic_debug_mode(mode)
         torch.set_num_threads(threads)
 
