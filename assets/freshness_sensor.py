@@ -16,7 +16,7 @@ from typing import Final
 import dagster as dg
 import pandas as pd
 
-from assets.declare.freshness import FRESH_TABLES, age_of_record, freshness_evaluation, slice_for
+from assets.declare.freshness import FRESH_TABLES, age_of_record, freshness_evaluation
 from assets.partitions import Partitions, partition_key
 from resources.storage.parquet_store import ParquetStore, Provenance, SliceKey, Stamp
 from trading_dag.freshness import DataAge
@@ -84,7 +84,7 @@ def _ages(
     """Yield the age of each stored slice of the shown tables. What was never made is missing in the UI, not stale."""
     for table in FRESH_TABLES:
         horizons = partitions.horizons if table.slice == "ticker_horizon" else (None,)
-        for key in (slice_for(table, ticker, horizon) for ticker in partitions.tickers for horizon in horizons):
+        for key in (SliceKey(ticker, horizon).of_table(table) for ticker in partitions.tickers for horizon in horizons):
             record = footers.of(store, table, key)
             if record is not None:
                 yield table, str(partition_key(key)), record, age_of_record(record, now=now, settings=settings)

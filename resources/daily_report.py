@@ -17,11 +17,11 @@ from resources.storage.slices.format import replace_file
 from resources.storage.warehouse import Warehouse
 from trading_dag.alert_settings import AlertSettings
 from trading_dag.errors import AlertNotSentError, ConfigurationError
-from trading_dag.freshness import DataAge, counted_sessions, data_age, is_sample
+from trading_dag.freshness import DataAge, counted_sessions, data_age
 from trading_dag.reporting.daily_page import QUERIES, daily_page
 from trading_dag.reporting.input_ends import INPUT_ENDS_SQL, input_end_lines, input_ends
 from trading_dag.reporting.summary_order import what_to_trade
-from trading_dag.reporting.tables import SAMPLE_TEXT, SAMPLE_TITLE, simulated_notice
+from trading_dag.reporting.tables import sample_notice, simulated_notice
 from trading_dag.reporting.text import titled
 from trading_dag.schemas import PREDICTIONS_PRICE, RECOMMENDATION
 
@@ -132,7 +132,6 @@ def _sources(store: ParquetStore, signals: pd.DataFrame) -> dict[tuple[str, str]
 
 def _notes(sources: dict[tuple[str, str], str | None], age: DataAge) -> tuple[str, ...]:
     """Return what has to be seen before any figure: that data are simulated, no market's of today, or old."""
-    sample = f"{SAMPLE_TITLE}. {SAMPLE_TEXT}" if any(map(is_sample, sources.values())) else ""
     simulated = simulated_notice((ticker, source) for (ticker, _), source in sources.items())
     kind = "Stale" if age.is_stale else "Not there yet"
     late = (
@@ -140,7 +139,7 @@ def _notes(sources: dict[tuple[str, str], str | None], age: DataAge) -> tuple[st
         if age.behind and age.state != "undated"
         else ""
     )
-    return tuple(filter(None, (simulated, sample, late)))
+    return tuple(filter(None, (simulated, sample_notice(sources.values()), late)))
 
 
 def _source(store: ParquetStore, key: SliceKey) -> str | None:

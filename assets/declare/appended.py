@@ -17,9 +17,8 @@ import pandas as pd
 
 from assets.declare.declaration import Declaration, Read, Slice
 from resources.io_managers.tables import StoredModel
-from resources.storage.parquet_store import Provenance, SliceKey, content_hash
+from resources.storage.parquet_store import Provenance, content_hash
 from trading_dag.errors import StorageError
-from trading_dag.schemas import SliceKind
 
 # What happened after a session is told in its row, once it is known: at the close of the target.
 _OUTCOMES: Final = ("y_true", "forward_return")
@@ -116,7 +115,7 @@ def _only_grew(read: Read, value: Any, at: Slice, provenance: Provenance) -> boo
     table = read.table
     if table is None or table.session_column is None or read.is_chain or read.of_benchmarks or read.of_all_slices:
         return False
-    whole = at.store.read(table, _key_of(table.slice, at.key)) if read.columns else value
+    whole = at.store.read(table, at.key.of_table(table)) if read.columns else value
     if whole.attrs.get("content_hash") != value.attrs.get("content_hash"):
         return False  # it was replaced while this run read it
     known = as_known_at(whole, _last_session(provenance), table.session_column)
@@ -125,7 +124,3 @@ def _only_grew(read: Read, value: Any, at: Slice, provenance: Provenance) -> boo
 
 def _last_session(provenance: Provenance) -> pd.Timestamp:
     return pd.Timestamp(provenance.last_session)  # type: ignore[arg-type]
-
-
-def _key_of(kind: SliceKind, key: SliceKey) -> SliceKey:
-    return {"none": SliceKey(), "ticker": SliceKey(key.ticker), "ticker_horizon": key}[kind]

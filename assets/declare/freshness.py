@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 import pandas as pd
 
-from resources.storage.parquet_store import Provenance, SliceKey
+from resources.storage.parquet_store import Provenance
 from trading_dag.freshness import DataAge, data_age
 from trading_dag.schemas import (
     ACCURACY,
@@ -85,13 +85,8 @@ def data_through(
 def _stored(table: Table | None, at: Slice) -> pd.Timestamp | None:
     if table is None or table not in FRESH_TABLES:
         return None
-    record = at.store.provenance(table, slice_for(table, at.ticker, at.key.horizon))
+    record = at.store.provenance(table, at.key.of_table(table))
     return None if record is None else record.newest_session
-
-
-def slice_for(table: Table, ticker: str, horizon: str | None) -> SliceKey:
-    """Return the slice of a shown table that belongs to a ticker and a horizon."""
-    return SliceKey(ticker, horizon if table.slice == "ticker_horizon" else None)
 
 
 def age_of_record(record: Provenance | None, *, now: datetime, settings: Settings) -> DataAge | None:

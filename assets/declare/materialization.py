@@ -412,7 +412,7 @@ def input_hashes(reads: Mapping[str, Read], inputs: Mapping[str, Any]) -> dict[s
 def content_hashes(inputs: Mapping[str, Any]) -> list[str]:
     """Return the hash of each input's contents; of a model what it learnt, not when."""
     return [
-        f"{name}: {value.fitted.model_version if isinstance(value, StoredModel) else value.attrs.get('content_hash')}"
+        f"{name}: {hash_of(value)}"
         for name, value in sorted(inputs.items())
         if isinstance(value, StoredModel | pd.DataFrame)
     ]

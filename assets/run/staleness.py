@@ -128,13 +128,7 @@ class Staleness:
             return chain_digest(ChainStore(self.store.root), key.ticker or "")
         if read.of_benchmarks or read.of_all_slices:
             return self._current_of_several(read, read.table)
-        kind = _SLICING[read.table.qualified_name]
-        upstream = {
-            "none": SliceKey(),
-            "ticker": SliceKey(key.ticker),
-            "ticker_horizon": key,
-        }[kind]
-        provenance = self._provenance(read.table, upstream)
+        provenance = self._provenance(read.table, key.of_table(read.table))
         return None if provenance is None else provenance.content_hash
 
     def _current_of_several(self, read: Read, table: Table) -> str | None:

@@ -121,7 +121,7 @@ def backtest(
             {
                 "--quotes": quotes, "--from": first, "--to": last, "--delta": delta, "--delta-range": delta_range,
                 "--width": width, "--entries-sql": entries_sql, "--exit": exits, "--set": changes, "--by": by,
-                            }
+            }
         )  # fmt: skip
         context = CommandContext(source, ticker or tickers, horizon or horizons)
         _backtest_recommendations(context, html=html, as_json=as_json)
@@ -201,11 +201,10 @@ def _write_page(context: CommandContext, html: Path) -> None:
     from resources.daily_report import write_page
     from resources.storage.parquet_store import ParquetStore
     from resources.storage.warehouse import Warehouse
-    from trading_dag.freshness import is_sample
     from trading_dag.plots import to_png
     from trading_dag.plots.backtest import equity_against_benchmark
     from trading_dag.reporting import signal_backtest_page as page
-    from trading_dag.reporting.tables import SAMPLE_TEXT, SAMPLE_TITLE, simulated_notice
+    from trading_dag.reporting.tables import sample_notice, simulated_notice
     from trading_dag.reporting.text import titled
     from trading_dag.schemas import SUMMARY
 
@@ -217,9 +216,7 @@ def _write_page(context: CommandContext, html: Path) -> None:
     )
     recorded = store.provenance(SUMMARY, key)
     source = None if recorded is None else recorded.source
-    notes = (
-        simulated_notice([(str(key.ticker), source)]), f"{SAMPLE_TITLE}. {SAMPLE_TEXT}" if is_sample(source) else "",
-    )  # fmt: skip
+    notes = (simulated_notice([(str(key.ticker), source)]), sample_notice([source]))
     pictures = {
         str(rule): to_png(
             equity_against_benchmark(

@@ -265,12 +265,8 @@ class _StoredInputs(dict[str, "pd.DataFrame"]):
         read = self.reads[name]
         if read.table is None:
             raise ConfigurationError(f"{name} is a model and no table")
-        keys = {
-            "none": SliceKey(),
-            "ticker": SliceKey(self.ticker),
-            "ticker_horizon": SliceKey(self.ticker, self.horizon),
-        }
-        self[name] = self.store.read(read.table, keys[read.table.slice], columns=read.columns or None)
+        key = SliceKey(self.ticker, self.horizon).of_table(read.table)
+        self[name] = self.store.read(read.table, key, columns=read.columns or None)
         return self[name]
 
 

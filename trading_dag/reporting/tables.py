@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from trading_dag.day_count import DAYS_PER_YEAR
+from trading_dag.freshness import is_sample
 from trading_dag.reporting.summary_order import what_to_trade, worth_knowing_first
 from trading_dag.reporting.text import cell_text, days_or_values, new_table, number_text
 from trading_dag.reporting.visible_text import visible
@@ -150,6 +151,11 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 SAMPLE_TITLE: Final = "Sample data, not today's market"
 SAMPLE_TEXT: Final = "Real closes of an index that end years ago, for trying the project. No price here can be traded."
+
+
+def sample_notice(sources: Iterable[str | None]) -> str:
+    """Return the notice that must stand beside figures made from the sample; an empty text where none are."""
+    return f"{SAMPLE_TITLE}. {SAMPLE_TEXT}" if any(map(is_sample, sources)) else ""
 
 
 def simulated_notice(sources: Iterable[tuple[str, str | None]]) -> str:
